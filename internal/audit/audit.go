@@ -1,0 +1,117 @@
+// Package audit records what was decided, granted and refused. The function
+// that decides is the function that records. It leaves to its sinks where the
+// events are kept.
+package audit
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/logging"
+)
+
+// Event is one thing that happened. Empty fields are left out where it is
+// shown. No field may hold a token, a code, a cookie or a password.
+type Event struct {
+	Name Name
+	// Time is set by Record, in UTC.
+	Time time.Time
+	// RequestID joins the event to log lines; Record takes it from the context.
+	RequestID string
+	// UserID and UserName say who; both are empty before somebody is known.
+	UserID, UserName string
+	// SignInID, DeviceID, TokenID (jti) and ClientID, ClusterID join events.
+	SignInID, DeviceID, TokenID string
+	ClientID, ClusterID         string
+	// ConnectorID says through which connector.
+	ConnectorID string
+	// Address is the client's network address without a port.
+	Address string
+	// Reason says in a few fixed words why, for refusals above all.
+	Reason string
+	// Detail is free text for people, already without secrets.
+	Detail string
+}
+
+// Sink keeps events.
+type Sink interface {
+	WriteEvent(ctx context.Context, e Event) error
+}
+
+// Log hands each event to all of its sinks.
+type Log struct {
+	now    func() time.Time
+	logger *slog.Logger
+	sinks  []Sink
+}
+
+// NewLog returns a log. Failures of a sink go to logger, because the decision
+// they record has already been made.
+func NewLog(now func() time.Time, logger *slog.Logger, sinks ...Sink) *Log {
+	return &Log{now: now, logger: logger, sinks: sinks}
+}
+
+// Record writes e to every sink. It completes the time and the request id.
+func (l *Log) Record(ctx context.Context, e Event) {
+	e.Time = l.now().UTC()
+	if e.RequestID == "" {
+		e.RequestID = logging.RequestID(ctx)
+	}
+	// A client that hangs up must not keep its own event from being written.
+	ctx = context.WithoutCancel(ctx)
+	for _, sink := range l.sinks {
+		if err := sink.WriteEvent(ctx, e); err != nil {
+			l.logger.ErrorContext(ctx, "audit event not written", "event", string(e.Name), "error", err)
+		}
+	}
+}
+
+// Stream is a sink that writes JSON lines through slog.
+type Stream struct{ logger *slog.Logger }
+
+var _ Sink = (*Stream)(nil)
+
+// NewStream returns a sink that writes to logger at level info with the key
+// "audit" set to true.
+func NewStream(logger *slog.Logger) *Stream {
+	return &Stream{logger: logger.With("audit", true)}
+}
+
+// WriteEvent writes e as one line.
+func (s *Stream) WriteEvent(ctx context.Context, e Event) error {
+	attrs := []slog.Attr{slog.String("event", string(e.Name))}
+	for _, f := range e.Fields() {
+		attrs = append(attrs, slog.String(f.Key, f.Value))
+	}
+	s.logger.LogAttrs(ctx, slog.LevelInfo, "audit", attrs...)
+	return nil
+}
+
+// Field is a filled field of an event under its stable name.
+type Field struct{ Key, Value string }
+
+// Fields returns the filled fields in a stable order.
+func (e Event) Fields() []Field {
+	all := []Field{
+		{"request_id", e.RequestID},
+		{"user_id", e.UserID},
+		{"user_name", e.UserName},
+		{"sign_in_id", e.SignInID},
+		{"device_id", e.DeviceID},
+		{"token_id", e.TokenID},
+		{"client_id", e.ClientID},
+		{"cluster_id", e.ClusterID},
+		{"connector_id", e.ConnectorID},
+		{"address", e.Address},
+		{"reason", e.Reason},
+		{"detail", e.Detail},
+	}
+	filled := all[:0]
+	for _, f := range all {
+		if f.Value != "" {
+			filled = append(filled, f)
+		}
+	}
+	return filled
+}

@@ -1,0 +1,80 @@
+package serve
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+)
+
+// reloadEvery is how often certificate files are looked at.
+const reloadEvery = 10 * time.Second
+
+// Certificate serves a key pair from two files and takes up changes without a
+// restart. A broken new pair is logged and the old one stays.
+type Certificate struct {
+	certFile, keyFile string
+	now               func() time.Time
+	logger            *slog.Logger
+
+	mu       sync.Mutex
+	loaded   *tls.Certificate
+	modified time.Time
+	checked  time.Time
+}
+
+// LoadCertificate reads the PEM pair; it fails when the pair can't be used.
+func LoadCertificate(certFile, keyFile string, now func() time.Time, logger *slog.Logger) (*Certificate, error) {
+	c := &Certificate{certFile: certFile, keyFile: keyFile, now: now, logger: logger}
+	if err := c.load(); err != nil {
+		return nil, err
+	}
+	c.checked = now()
+	return c, nil
+}
+
+// Get is for tls.Config.GetCertificate.
+func (c *Certificate) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := c.now(); now.Sub(c.checked) >= reloadEvery {
+		c.checked = now
+		if err := c.load(); err != nil {
+			c.logger.Error("certificate not reloaded, keeping the old one", "error", err)
+		}
+	}
+	return c.loaded, nil
+}
+
+// load reads the pair when one of the files is newer than what is loaded.
+func (c *Certificate) load() error {
+	modified, err := newest(c.certFile, c.keyFile)
+	if err != nil {
+		return err
+	}
+	if c.loaded != nil && modified.Equal(c.modified) {
+		return nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	if err != nil {
+		return fmt.Errorf("loading key pair: %w", err)
+	}
+	c.loaded, c.modified = &pair, modified
+	return nil
+}
+
+func newest(files ...string) (time.Time, error) {
+	var latest time.Time
+	for _, f := range files {
+		info, err := os.Stat(f)
+		if err != nil {
+			return time.Time{}, fmt.Errorf("looking at certificate file: %w", err)
+		}
+		if info.ModTime().After(latest) {
+			latest = info.ModTime()
+		}
+	}
+	return latest, nil
+}

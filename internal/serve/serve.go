@@ -1,0 +1,108 @@
+// Package serve runs HTTP servers: time-outs, TLS with reload, drain and stop.
+// It leaves what is served to its callers.
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Limits that hold for every server here.
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+)
+
+// Server is one listener with its handler.
+type Server struct {
+	// Name is used in log lines.
+	Name string
+	// Listener is where connections come from; it is closed by Run.
+	Listener net.Listener
+	// Handler answers.
+	Handler http.Handler
+	// Certificate, when set, makes the server speak TLS 1.2 or newer.
+	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	// ReadTimeout and WriteTimeout bound a whole request and answer. Zero means
+	// no bound, which streams need.
+	ReadTimeout, WriteTimeout time.Duration
+	// Drain is how long Run waits for requests in flight when it is told to
+	// stop. Zero stops at once.
+	Drain time.Duration
+	// OnDrain, when set, is called once when draining begins.
+	OnDrain func()
+	// Logger gets start and stop lines and the server's own complaints.
+	Logger *slog.Logger
+}
+
+// Run serves until ctx ends or the listener fails; then it drains. It returns
+// nil after an orderly stop.
+func (s *Server) Run(ctx context.Context) error {
+	srv := s.httpServer()
+	failed := make(chan error, 1)
+	go func() { failed <- s.serve(srv) }()
+	s.Logger.Info("listening", "server", s.Name, "address", s.Listener.Addr().String())
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serving %s: %w", s.Name, err)
+	case <-ctx.Done():
+	}
+	if s.OnDrain != nil {
+		s.OnDrain()
+	}
+	err := s.stop(srv)
+	<-failed
+	return err
+}
+
+func (s *Server) httpServer() *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(s.Certificate != nil)
+	srv := &http.Server{
+		Handler:           s.Handler,
+		Protocols:         protocols,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       s.ReadTimeout,
+		WriteTimeout:      s.WriteTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 250},
+		ErrorLog:          slog.NewLogLogger(s.Logger.Handler(), slog.LevelDebug),
+	}
+	if s.Certificate != nil {
+		srv.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.Certificate}
+	}
+	return srv
+}
+
+func (s *Server) serve(srv *http.Server) error {
+	var err error
+	if s.Certificate != nil {
+		err = srv.ServeTLS(s.Listener, "", "")
+	} else {
+		err = srv.Serve(s.Listener)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+func (s *Server) stop(srv *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.Drain)
+	defer cancel()
+	err := srv.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.Logger.Info("closing what did not finish", "server", s.Name)
+		return srv.Close()
+	}
+	return err
+}

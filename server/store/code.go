@@ -1,0 +1,105 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/fairlead-auth/fairlead/internal/secret"
+)
+
+// Code is an authorization code. Only its hash is stored.
+type Code struct {
+	Hash          string
+	ClientID      string
+	UserID        string
+	SignInID      string
+	RedirectURI   string
+	Scopes        Strings
+	Nonce         string
+	Challenge     string
+	Host          string
+	AMR           Strings `gorm:"column:amr"`
+	Authenticated Instant
+	Expires       Instant
+	Used          Instant
+	// DeviceID and AccessHash name what was issued for the code, so that a
+	// second use can end it.
+	DeviceID   string
+	AccessHash string
+}
+
+// CreateCode adds a code.
+func (s *Store) CreateCode(ctx context.Context, row *Code) error {
+	if err := s.db.WithContext(ctx).Create(row).Error; err != nil {
+		return fmt.Errorf("creating code: %w", translate(err))
+	}
+	return nil
+}
+
+// Code finds a code by its text, used or not.
+func (s *Store) Code(ctx context.Context, code string) (*Code, error) {
+	var row Code
+	if err := s.db.WithContext(ctx).Where("hash = ?", secret.Hash(code)).Take(&row).Error; err != nil {
+		return nil, fmt.Errorf("reading code: %w", translate(err))
+	}
+	return &row, nil
+}
+
+// Redemption is what a code is exchanged for. Device and Refresh are nil when
+// no lasting grant was asked for.
+type Redemption struct {
+	CodeHash string
+	Access   AccessToken
+	Device   *Device
+	Refresh  *RefreshToken
+}
+
+// RedeemCode uses up a code and writes what it was exchanged for. Exactly one
+// caller wins; the others get false.
+func (s *Store) RedeemCode(ctx context.Context, r Redemption, now time.Time) (won bool, err error) {
+	err = s.tx(ctx, func(tx *gorm.DB) error {
+		res := tx.Exec("UPDATE codes SET used = ?, device_id = ?, access_hash = ? WHERE hash = ? AND used = 0 AND expires > ?",
+			At(now), r.Access.DeviceID, r.Access.Hash, r.CodeHash, At(now))
+		if res.Error != nil || res.RowsAffected == 0 {
+			return res.Error
+		}
+		won = true
+		return createGrant(tx, r)
+	})
+	if err != nil {
+		return false, fmt.Errorf("redeeming code: %w", err)
+	}
+	return won, nil
+}
+
+func createGrant(tx *gorm.DB, r Redemption) error {
+	if r.Device != nil {
+		if err := tx.Create(r.Device).Error; err != nil {
+			return err
+		}
+		if err := tx.Create(r.Refresh).Error; err != nil {
+			return err
+		}
+	}
+	return tx.Create(&r.Access).Error
+}
+
+// RevokeCode ends what was issued for a code, after a second use of it (RFC
+// 6749 section 4.1.2).
+func (s *Store) RevokeCode(ctx context.Context, c *Code, now time.Time) error {
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		if c.DeviceID != "" {
+			if _, err := revokeDevice(tx, c.DeviceID, RevokedCodeReplay, now); err != nil {
+				return err
+			}
+		}
+		return tx.Exec("UPDATE access_tokens SET revoked = ? WHERE hash = ? AND revoked = 0", At(now), c.AccessHash).Error
+	})
+	if err != nil {
+		return fmt.Errorf("revoking code: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// Device is one lasting grant, "kubectl on jane's laptop": a family of refresh
+// tokens. A person may have any number, also with the same client.
+type Device struct {
+	ID       string
+	UserID   string
+	ClientID string
+	// SignInID is the browser session that allowed the device. The device
+	// outlives it.
+	SignInID      string
+	Host          string
+	Address       string
+	Scopes        Strings
+	AMR           Strings `gorm:"column:amr"`
+	Nonce         string
+	Authenticated Instant
+	Created       Instant
+	LastUsed      Instant
+	IdleExpires   Instant
+	Expires       Instant
+	Revoked       Instant
+	// Reason says why it was revoked, one of the Revoked… words.
+	Reason string
+}
+
+// Why a device was revoked.
+const (
+	RevokedByPerson   = "revoked_by_person"
+	RevokedByClient   = "signed_out"
+	RevokedReplay     = "refresh_token_replayed"
+	RevokedCodeReplay = "code_replayed"
+)
+
+// Live reports whether the device may still get tokens.
+func (d *Device) Live(now time.Time) bool {
+	return d.Revoked == 0 && !d.IdleExpires.Passed(now) && !d.Expires.Passed(now)
+}
+
+// Device returns a device by id.
+func (s *Store) Device(ctx context.Context, id string) (*Device, error) {
+	var d Device
+	if err := s.db.WithContext(ctx).Where("id = ?", id).Take(&d).Error; err != nil {
+		return nil, fmt.Errorf("reading device: %w", translate(err))
+	}
+	return &d, nil
+}
+
+// Devices lists the live devices of a person, the last used first.
+func (s *Store) Devices(ctx context.Context, userID string, now time.Time) ([]Device, error) {
+	var rows []Device
+	err := s.db.WithContext(ctx).
+		Where("user_id = ? AND revoked = 0 AND idle_expires > ? AND expires > ?", userID, At(now), At(now)).
+		Order("last_used DESC").Limit(maxList).Find(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("listing devices: %w", translate(err))
+	}
+	return rows, nil
+}
+
+// RevokeDevice ends a device of this person with everything issued from it, and
+// reports whether it was live before.
+func (s *Store) RevokeDevice(ctx context.Context, userID, id, reason string, now time.Time) (bool, error) {
+	var revoked bool
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		var mine int64
+		if err := tx.Model(&Device{}).Where("id = ? AND user_id = ?", id, userID).Count(&mine).Error; err != nil || mine == 0 {
+			return err
+		}
+		var err error
+		revoked, err = revokeDevice(tx, id, reason, now)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("revoking device: %w", err)
+	}
+	return revoked, nil
+}
+
+func revokeDevice(tx *gorm.DB, id, reason string, now time.Time) (bool, error) {
+	res := tx.Exec("UPDATE devices SET revoked = ?, reason = ? WHERE id = ? AND revoked = 0", At(now), reason, id)
+	if res.Error != nil || res.RowsAffected == 0 {
+		return false, res.Error
+	}
+	return true, tx.Exec("UPDATE access_tokens SET revoked = ? WHERE device_id = ? AND revoked = 0", At(now), id).Error
+}

@@ -1,0 +1,113 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// KeyState is where a signing key is in its life.
+type KeyState string
+
+// The states of a key.
+const (
+	// KeyNext is published and does not sign yet.
+	KeyNext KeyState = "next"
+	// KeyActive signs.
+	KeyActive KeyState = "active"
+	// KeyRetired signs no more and stays published until its tokens are gone.
+	KeyRetired KeyState = "retired"
+)
+
+// SigningKey is a key pair. The private half is sealed.
+type SigningKey struct {
+	ID        string
+	Algorithm string
+	State     KeyState
+	Private   string
+	Public    string
+	Created   Instant
+	Activated Instant
+	Retired   Instant
+}
+
+// Keyring context of a private key.
+func keyContext(id string) string { return "signing_keys.private:" + id }
+
+// SealKey seals the private half of a key for its row.
+func (s *Store) SealKey(id string, pkcs8 []byte) string { return s.keyring.Seal(keyContext(id), pkcs8) }
+
+// OpenKey opens the private half of a key.
+func (s *Store) OpenKey(k *SigningKey) ([]byte, error) {
+	return s.keyring.Open(keyContext(k.ID), k.Private)
+}
+
+// SigningKeys lists all keys, the oldest first.
+func (s *Store) SigningKeys(ctx context.Context) ([]SigningKey, error) {
+	var rows []SigningKey
+	if err := s.db.WithContext(ctx).Order("created, id").Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("listing keys: %w", translate(err))
+	}
+	return rows, nil
+}
+
+// AddKey adds a key.
+func (s *Store) AddKey(ctx context.Context, k *SigningKey) error {
+	if err := s.db.WithContext(ctx).Create(k).Error; err != nil {
+		return fmt.Errorf("adding key: %w", translate(err))
+	}
+	return nil
+}
+
+// ActivateKey makes a key the one that signs for its algorithm and retires the
+// one before it, in one step.
+func (s *Store) ActivateKey(ctx context.Context, k *SigningKey, now time.Time) error {
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		err := tx.Exec("UPDATE signing_keys SET state = ?, retired = ? WHERE algorithm = ? AND state = ?",
+			KeyRetired, At(now), k.Algorithm, KeyActive).Error
+		if err != nil {
+			return err
+		}
+		return tx.Exec("UPDATE signing_keys SET state = ?, activated = ? WHERE id = ?", KeyActive, At(now), k.ID).Error
+	})
+	if err != nil {
+		return fmt.Errorf("activating key: %w", err)
+	}
+	return nil
+}
+
+// DeleteKey removes a retired key.
+func (s *Store) DeleteKey(ctx context.Context, id string) error {
+	err := s.db.WithContext(ctx).Where("id = ? AND state = ?", id, KeyRetired).Delete(&SigningKey{}).Error
+	if err != nil {
+		return fmt.Errorf("deleting key: %w", translate(err))
+	}
+	return nil
+}
+
+// Lease is a claim that one replica at a time may hold.
+type Lease struct {
+	Name    string `gorm:"primaryKey"`
+	Holder  string
+	Expires Instant
+}
+
+// TakeLease claims or renews a lease until the given time and reports whether
+// it is held now.
+func (s *Store) TakeLease(ctx context.Context, name, holder string, now, until time.Time) (bool, error) {
+	row := Lease{Name: name, Holder: holder, Expires: At(until)}
+	res := s.db.WithContext(ctx).Clauses(clause.OnConflict{
+		Columns:   []clause.Column{{Name: "name"}},
+		DoUpdates: clause.AssignmentColumns([]string{"holder", "expires"}),
+		Where: clause.Where{Exprs: []clause.Expression{
+			gorm.Expr("leases.holder = ? OR leases.expires <= ?", holder, At(now)),
+		}},
+	}).Create(&row)
+	if res.Error != nil {
+		return false, fmt.Errorf("taking lease: %w", translate(res.Error))
+	}
+	return res.RowsAffected == 1, nil
+}

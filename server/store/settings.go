@@ -1,0 +1,240 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/names"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+)
+
+// Connector is a configured upstream. Config is JSON with its secrets, sealed.
+type Connector struct {
+	ID          string
+	Type        string
+	Name        string
+	Position    int
+	GroupPrefix string
+	UserPrefix  string
+	Hidden      bool
+	Config      string
+	// Revision changes whenever the entry does.
+	Revision string
+	Origin   `gorm:"embedded"`
+}
+
+// AccessMode says how a cluster checks tokens.
+type AccessMode string
+
+// The access modes.
+const (
+	ModeProxy  AccessMode = "proxy"
+	ModeDirect AccessMode = "direct"
+)
+
+// Cluster is a Kubernetes cluster as kubectl should reach it.
+type Cluster struct {
+	ID           string
+	Name         string
+	Description  string
+	Environment  string
+	Server       string
+	CA           string `gorm:"column:ca"`
+	Audience     string
+	Mode         AccessMode
+	Algorithm    string
+	TokenSeconds int
+	Namespace    string
+	Labels       Labels
+	// StatusURL, when set, is asked for whether the cluster is ready; the demo
+	// uses it while its cluster is being built.
+	StatusURL string
+	Origin    `gorm:"embedded"`
+}
+
+// TokenLife is how long a token for this cluster lives.
+func (c *Cluster) TokenLife() time.Duration { return time.Duration(c.TokenSeconds) * time.Second }
+
+// AccessRule allows some people to use some clusters, or to administer
+// Fairlead. Rules only allow.
+type AccessRule struct {
+	ID            string
+	Position      int
+	Description   string
+	Everyone      bool
+	ConnectorIDs  Strings
+	GroupNames    Strings
+	UserNames     Strings
+	ClusterIDs    Strings
+	ClusterLabels Labels
+	Admin         bool
+	Origin        `gorm:"embedded"`
+}
+
+// Client is an OIDC relying party.
+type Client struct {
+	ID     string
+	Name   string
+	Public bool
+	// PKCEOptional lets a confidential client come without PKCE. A public one
+	// never may.
+	PKCEOptional bool `gorm:"column:pkce_optional"`
+	RedirectURIs Strings
+	Grants       Strings
+	SecretHashes Strings
+	Algorithm    string
+	Origin       `gorm:"embedded"`
+}
+
+// Settings is everything that a configuration file owns.
+type Settings struct {
+	Connectors []Connector
+	Clusters   []Cluster
+	Rules      []AccessRule
+	Clients    []Client
+	LocalUsers []LocalUser
+}
+
+// ApplyFile makes the entries of origin "file" equal to set, in one
+// transaction: what is gone from the file goes, and a local user that is gone
+// is switched off. The error's kind is Conflict when an entry of another origin
+// has the same id.
+func (s *Store) ApplyFile(ctx context.Context, set Settings, now time.Time) error {
+	for i := range set.Connectors {
+		c := &set.Connectors[i]
+		c.Revision = secret.Hash(c.Type + "\x00" + c.Config + "\x00" + c.GroupPrefix + "\x00" + c.UserPrefix)
+		c.Config = s.keyring.Seal(connectorContext(c.ID), []byte(c.Config))
+	}
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		for _, replace := range []func() error{
+			func() error { return replaceFile(tx, set.Connectors) },
+			func() error { return replaceFile(tx, set.Clusters) },
+			func() error { return replaceFile(tx, set.Rules) },
+			func() error { return replaceFile(tx, set.Clients) },
+			func() error { return applyLocalUsers(tx, set.LocalUsers, now) },
+		} {
+			if err := replace(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("applying configuration: %w", err)
+	}
+	return nil
+}
+
+func replaceFile[T any](tx *gorm.DB, rows []T) error {
+	if err := tx.Where("origin = ?", OriginFile).Delete(new(T)).Error; err != nil {
+		return err
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return tx.Create(&rows).Error
+}
+
+func applyLocalUsers(tx *gorm.DB, users []LocalUser, now time.Time) error {
+	err := tx.Model(&LocalUser{}).Where("origin = ?", OriginFile).Update("disabled", true).Error
+	if err != nil {
+		return err
+	}
+	for _, u := range users {
+		if err := applyLocalUser(tx, u, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func applyLocalUser(tx *gorm.DB, u LocalUser, now time.Time) error {
+	var old LocalUser
+	u.LoginKey = names.Key(u.Login)
+	found := tx.Where("login_key = ?", u.LoginKey).Limit(1).Find(&old)
+	switch {
+	case found.Error != nil:
+		return found.Error
+	case found.RowsAffected == 0:
+		u.ID, u.Created, u.PasswordHash = secret.ID("loc"), At(now), u.FileHash
+		return tx.Create(&u).Error
+	case old.Origin.Origin != OriginFile:
+		return errs.New(errs.Conflict, fmt.Sprintf(
+			"The local user %s of %s exists already and was not made by the file. Remove one of the two.", u.Login, u.OriginRef))
+	}
+	u.ID, u.Created, u.PasswordHash = old.ID, old.Created, old.PasswordHash
+	if u.FileHash != old.FileHash {
+		u.PasswordHash = u.FileHash
+	}
+	return tx.Save(&u).Error
+}
+
+func connectorContext(id string) string { return "connectors.config:" + id }
+
+// ConnectorConfig opens the configuration of a connector.
+func (s *Store) ConnectorConfig(c *Connector) ([]byte, error) {
+	plain, err := s.keyring.Open(connectorContext(c.ID), c.Config)
+	if err != nil {
+		return nil, fmt.Errorf("opening configuration of connector %s: %w", c.ID, err)
+	}
+	return plain, nil
+}
+
+// Connectors lists the connectors in the order of the sign-in page.
+func (s *Store) Connectors(ctx context.Context) ([]Connector, error) {
+	return list[Connector](ctx, s, "position, id")
+}
+
+// Connector returns a connector by id.
+func (s *Store) Connector(ctx context.Context, id string) (*Connector, error) {
+	return byID[Connector](ctx, s, id)
+}
+
+// Clusters lists the clusters by display name.
+func (s *Store) Clusters(ctx context.Context) ([]Cluster, error) {
+	return list[Cluster](ctx, s, "name, id")
+}
+
+// Cluster returns a cluster by id.
+func (s *Store) Cluster(ctx context.Context, id string) (*Cluster, error) {
+	return byID[Cluster](ctx, s, id)
+}
+
+// ClusterByAudience returns the cluster that accepts this audience.
+func (s *Store) ClusterByAudience(ctx context.Context, audience string) (*Cluster, error) {
+	var c Cluster
+	if err := s.db.WithContext(ctx).Where("audience = ?", audience).Take(&c).Error; err != nil {
+		return nil, fmt.Errorf("reading cluster: %w", translate(err))
+	}
+	return &c, nil
+}
+
+// Rules lists the access rules in order.
+func (s *Store) Rules(ctx context.Context) ([]AccessRule, error) {
+	return list[AccessRule](ctx, s, "position, id")
+}
+
+// Client returns a configured client by id.
+func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
+	return byID[Client](ctx, s, id)
+}
+
+func list[T any](ctx context.Context, s *Store, order string) ([]T, error) {
+	var rows []T
+	if err := s.db.WithContext(ctx).Order(order).Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("listing: %w", translate(err))
+	}
+	return rows, nil
+}
+
+func byID[T any](ctx context.Context, s *Store, id string) (*T, error) {
+	row := new(T)
+	if err := s.db.WithContext(ctx).Where("id = ?", id).Take(row).Error; err != nil {
+		return nil, fmt.Errorf("reading %s: %w", id, translate(err))
+	}
+	return row, nil
+}

@@ -1,0 +1,88 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+)
+
+// SignIn is a browser's session with the server. The cookie itself is not
+// stored, only its hash.
+type SignIn struct {
+	// ID is the "sid" of tokens.
+	ID            string
+	CookieHash    string
+	UserID        string
+	ConnectorID   string
+	AMR           Strings `gorm:"column:amr"`
+	UserAgent     string
+	Address       string
+	Authenticated Instant
+	LastSeen      Instant
+	IdleExpires   Instant
+	Expires       Instant
+	Ended         Instant
+}
+
+// Live reports whether the session may still be used.
+func (s *SignIn) Live(now time.Time) bool {
+	return s.Ended == 0 && !s.IdleExpires.Passed(now) && !s.Expires.Passed(now)
+}
+
+func notFound(message string) error { return errs.New(errs.NotFound, message) }
+
+// CreateSignIn adds a session.
+func (s *Store) CreateSignIn(ctx context.Context, row *SignIn) error {
+	if err := s.db.WithContext(ctx).Create(row).Error; err != nil {
+		return fmt.Errorf("creating sign-in: %w", translate(err))
+	}
+	return nil
+}
+
+// SignInByCookie finds a session by the hash of its cookie, live or not. The
+// error's kind is NotFound when there is none.
+func (s *Store) SignInByCookie(ctx context.Context, hash string) (*SignIn, error) {
+	var row SignIn
+	if err := s.db.WithContext(ctx).Where("cookie_hash = ?", hash).Take(&row).Error; err != nil {
+		return nil, fmt.Errorf("reading sign-in: %w", translate(err))
+	}
+	return &row, nil
+}
+
+// SignIns lists the live sessions of a person, the newest first.
+func (s *Store) SignIns(ctx context.Context, userID string, now time.Time) ([]SignIn, error) {
+	var rows []SignIn
+	err := s.db.WithContext(ctx).
+		Where("user_id = ? AND ended = 0 AND idle_expires > ? AND expires > ?", userID, At(now), At(now)).
+		Order("authenticated DESC").Limit(maxList).Find(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("listing sign-ins: %w", translate(err))
+	}
+	return rows, nil
+}
+
+// maxList bounds lists that a person sees of their own things.
+const maxList = 200
+
+// TouchSignIn moves the idle limit.
+func (s *Store) TouchSignIn(ctx context.Context, id string, seen, idleExpires time.Time) error {
+	err := s.db.WithContext(ctx).Model(&SignIn{}).Where("id = ? AND ended = 0", id).
+		Updates(map[string]any{"last_seen": At(seen), "idle_expires": At(idleExpires)}).Error
+	if err != nil {
+		return fmt.Errorf("touching sign-in: %w", translate(err))
+	}
+	return nil
+}
+
+// EndSignIn ends a session of this person. Ending one that has ended, or isn't
+// theirs, does nothing and reports false.
+func (s *Store) EndSignIn(ctx context.Context, userID, id string, now time.Time) (bool, error) {
+	res := s.db.WithContext(ctx).Model(&SignIn{}).Where("id = ? AND user_id = ? AND ended = 0", id, userID).
+		Update("ended", At(now))
+	if res.Error != nil {
+		return false, fmt.Errorf("ending sign-in: %w", translate(res.Error))
+	}
+	return res.RowsAffected == 1, nil
+}

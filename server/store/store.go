@@ -1,0 +1,129 @@
+// Package store keeps the nouns of the provider: people, sign-ins, devices,
+// tokens, keys, connectors, clusters, rules and clients, in SQLite or
+// PostgreSQL. It is the only package that speaks to the database. What must be
+// atomic is one method here. It decides nothing about protocol or policy beyond
+// the pure rules of each noun.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/migrations"
+)
+
+// Config says which database to open.
+type Config struct {
+	// Driver is migrations.SQLite or migrations.Postgres.
+	Driver migrations.Dialect
+	// DSN is a file path for SQLite and a connection URL for PostgreSQL.
+	DSN secret.Value
+	// MaxConnections bounds the pool. Zero means 8. One must always be enough.
+	MaxConnections int
+	// FastSync, for SQLite, lets the last transactions be lost when the machine
+	// (not the process) dies. The default waits for the disk at each commit.
+	FastSync bool
+	// Keyring seals what the database alone must not give away.
+	Keyring *secret.Keyring
+	// Logger gets what went wrong inside the database driver.
+	Logger *slog.Logger
+}
+
+// Store is an open, migrated database.
+type Store struct {
+	db      *gorm.DB
+	sql     *sql.DB
+	keyring *secret.Keyring
+}
+
+const defaultConnections = 8
+
+// Open connects, migrates and returns a store that is ready.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	dialector, err := dialectorFor(cfg)
+	if err != nil {
+		return nil, err
+	}
+	db, err := gorm.Open(dialector, &gorm.Config{
+		SkipDefaultTransaction: true,
+		PrepareStmt:            false, // twice the cost with pgx, which caches already
+		TranslateError:         true,
+		DisableAutomaticPing:   true,
+		Logger:                 logger.Discard,
+		NowFunc:                func() time.Time { return time.Time{} }, // no column asks gorm for the time
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening database: %w", err)
+	}
+	pool, err := db.DB()
+	if err != nil {
+		return nil, fmt.Errorf("opening database: %w", err)
+	}
+	if cfg.MaxConnections == 0 {
+		cfg.MaxConnections = defaultConnections
+	}
+	pool.SetMaxOpenConns(cfg.MaxConnections)
+	pool.SetMaxIdleConns(cfg.MaxConnections)
+	if err := migrations.Apply(ctx, pool, cfg.Driver); err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
+	return &Store{db: db, sql: pool, keyring: cfg.Keyring}, nil
+}
+
+func dialectorFor(cfg Config) (gorm.Dialector, error) {
+	switch cfg.Driver {
+	case migrations.SQLite:
+		return newSQLite(cfg), nil
+	case migrations.Postgres:
+		return postgres.New(postgres.Config{DSN: cfg.DSN.Reveal()}), nil
+	}
+	return nil, fmt.Errorf("database driver %q: want sqlite or postgres", cfg.Driver)
+}
+
+// Close closes the pool.
+func (s *Store) Close() error { return s.sql.Close() }
+
+// Ping reports whether a query is answered before ctx ends. It goes through the
+// pool, so that it notices a pool that is stuck.
+func (s *Store) Ping(ctx context.Context) error {
+	var one int
+	if err := s.sql.QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {
+		return errs.Wrap(errs.Unavailable, err, "The database does not answer.")
+	}
+	return nil
+}
+
+// tx runs fn in one transaction. fn must use only its argument: asking the pool
+// for a second connection inside would wedge a pool of one.
+func (s *Store) tx(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	return translate(s.db.WithContext(ctx).Transaction(fn))
+}
+
+// translate gives database errors their kind.
+func translate(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, gorm.ErrRecordNotFound):
+		return errs.Wrap(errs.NotFound, err, "There is no such entry.")
+	case errors.Is(err, gorm.ErrDuplicatedKey):
+		return errs.Wrap(errs.Conflict, err, "An entry with this name exists already.")
+	case errors.Is(err, gorm.ErrForeignKeyViolated):
+		return errs.Wrap(errs.Conflict, err, "Another entry still depends on this one.")
+	case errs.KindOf(err) != errs.Internal:
+		return err
+	case errors.Is(err, context.Canceled):
+		return err
+	}
+	return errs.Wrap(errs.Unavailable, err, "The database does not answer. Try again in a moment.")
+}

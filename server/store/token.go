@@ -1,0 +1,134 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/fairlead-auth/fairlead/internal/secret"
+)
+
+// RefreshToken is one link of a device's chain. Only the hash is stored.
+type RefreshToken struct {
+	Hash     string
+	DeviceID string
+	Created  Instant
+	Expires  Instant
+	// Used is when it was exchanged for its successor.
+	Used          Instant
+	SuccessorHash string
+	// SealedAnswer is the whole answer that the first user got, sealed under
+	// the token itself, so that a repeat gets the very same one on any replica.
+	SealedAnswer string
+}
+
+// AccessToken opens the provider's own endpoints, nothing else. Only the hash
+// is stored.
+type AccessToken struct {
+	Hash          string
+	UserID        string
+	ClientID      string
+	DeviceID      string
+	SignInID      string
+	Scopes        Strings
+	AMR           Strings `gorm:"column:amr"`
+	Authenticated Instant
+	Expires       Instant
+	Revoked       Instant
+}
+
+// Live reports whether the token may still be used.
+func (t *AccessToken) Live(now time.Time) bool { return t.Revoked == 0 && !t.Expires.Passed(now) }
+
+// AccessToken finds a token by its text.
+func (s *Store) AccessToken(ctx context.Context, token string) (*AccessToken, error) {
+	var row AccessToken
+	if err := s.db.WithContext(ctx).Where("hash = ?", secret.Hash(token)).Take(&row).Error; err != nil {
+		return nil, fmt.Errorf("reading access token: %w", translate(err))
+	}
+	return &row, nil
+}
+
+// CreateAccessToken adds a token.
+func (s *Store) CreateAccessToken(ctx context.Context, row *AccessToken) error {
+	if err := s.db.WithContext(ctx).Create(row).Error; err != nil {
+		return fmt.Errorf("creating access token: %w", translate(err))
+	}
+	return nil
+}
+
+// RevokeAccessToken ends one access token.
+func (s *Store) RevokeAccessToken(ctx context.Context, hash string, now time.Time) error {
+	err := s.db.WithContext(ctx).Exec("UPDATE access_tokens SET revoked = ? WHERE hash = ? AND revoked = 0", At(now), hash).Error
+	if err != nil {
+		return fmt.Errorf("revoking access token: %w", translate(err))
+	}
+	return nil
+}
+
+// RefreshToken finds a token by its text, with its device.
+func (s *Store) RefreshToken(ctx context.Context, token string) (*RefreshToken, *Device, error) {
+	var row RefreshToken
+	if err := s.db.WithContext(ctx).Where("hash = ?", secret.Hash(token)).Take(&row).Error; err != nil {
+		return nil, nil, fmt.Errorf("reading refresh token: %w", translate(err))
+	}
+	device, err := s.Device(ctx, row.DeviceID)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &row, device, nil
+}
+
+// SuccessorUsed reports whether the successor of a used token was used as well.
+func (s *Store) SuccessorUsed(ctx context.Context, t *RefreshToken) (bool, error) {
+	var n int64
+	err := s.db.WithContext(ctx).Model(&RefreshToken{}).Where("hash = ? AND used > 0", t.SuccessorHash).Count(&n).Error
+	if err != nil {
+		return false, fmt.Errorf("reading successor: %w", translate(err))
+	}
+	return n > 0, nil
+}
+
+// Rotation is what a refresh writes.
+type Rotation struct {
+	// Presented is the hash of the token that is being used up.
+	Presented string
+	// Successor takes its place.
+	Successor RefreshToken
+	// Access is the access token of the answer.
+	Access AccessToken
+	// SealedAnswer is the answer, sealed under the presented token.
+	SealedAnswer string
+	// IdleExpires is the device's new idle limit.
+	IdleExpires Instant
+}
+
+// Rotate uses up a refresh token. Exactly one caller wins, whatever the number
+// of replicas: the conditional update is the lock. The others get false and
+// find the winner's answer in the token's row.
+func (s *Store) Rotate(ctx context.Context, r Rotation, now time.Time) (won bool, err error) {
+	err = s.tx(ctx, func(tx *gorm.DB) error {
+		res := tx.Exec(
+			"UPDATE refresh_tokens SET used = ?, successor_hash = ?, sealed_answer = ? WHERE hash = ? AND used = 0 "+
+				"AND EXISTS (SELECT 1 FROM devices d WHERE d.id = refresh_tokens.device_id AND d.revoked = 0)",
+			At(now), r.Successor.Hash, r.SealedAnswer, r.Presented)
+		if res.Error != nil || res.RowsAffected == 0 {
+			return res.Error
+		}
+		won = true
+		if err := tx.Create(&r.Successor).Error; err != nil {
+			return err
+		}
+		if err := tx.Create(&r.Access).Error; err != nil {
+			return err
+		}
+		return tx.Exec("UPDATE devices SET last_used = ?, idle_expires = ? WHERE id = ?",
+			At(now), r.IdleExpires, r.Successor.DeviceID).Error
+	})
+	if err != nil {
+		return false, fmt.Errorf("rotating refresh token: %w", err)
+	}
+	return won, nil
+}

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Builds the real kube-apiserver, etcd and kubectl from Go modules, and the
+# fake kubelet, and prints the folder they are in (on standard output).
+#
+# The binaries are kept outside the tree, keyed by this module's go.sum, so a
+# second call takes a second. Progress goes to standard error and, as
+# "done/total name", to the file named by FAIRLEAD_KUBE_PROGRESS.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+version=v1.37.2
+key=$(cat go.sum build.sh | sha256sum | cut -c1-16)
+cache=${FAIRLEAD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fairlead}
+out=$cache/kube/$key
+mkdir -p "$out"
+
+# One build at a time: a test run and a demo may start together.
+exec 9>"$out/.lock"
+flock 9
+
+export CGO_ENABLED=0
+stamp="-X k8s.io/component-base/version.gitVersion=$version -X k8s.io/component-base/version.gitMajor=1"
+stamp="$stamp -X k8s.io/component-base/version.gitMinor=37 -X k8s.io/client-go/pkg/version.gitVersion=$version"
+
+say() { printf '%s\n' "$*" >&2; }
+
+progress() { # NAME TOTAL: reads package names as they are compiled
+  local name=$1 total=$2 done=0
+  while read -r _; do
+    done=$((done + 1))
+    if [ -n "${FAIRLEAD_KUBE_PROGRESS:-}" ]; then echo "$done/$total $name" >"$FAIRLEAD_KUBE_PROGRESS"; fi
+    if [ $((done % 100)) -eq 0 ]; then say "  $name: $done of about $total packages"; fi
+  done
+}
+
+build() { # NAME PACKAGE
+  local name=$1 package=$2 total
+  [ -x "$out/$name" ] && return
+  say "building $name from source (a first build takes minutes, later ones are kept)"
+  total=$(go list -deps "$package" | wc -l)
+  # What compiles is listed on standard error; other lines are faults.
+  go build -v -trimpath -ldflags "-s -w $stamp" -o "$out/$name.part" "$package" 2> >(tee "$out/$name.log" | progress "$name" "$total") || {
+    tail -n 20 "$out/$name.log" >&2
+    exit 1
+  }
+  mv "$out/$name.part" "$out/$name"
+}
+
+build etcd go.etcd.io/etcd/server/v3
+build kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver
+build kubectl k8s.io/kubernetes/cmd/kubectl
+if [ -d fakekubelet ]; then
+  go build -trimpath -o "$out/fakekubelet.part" ./fakekubelet
+  mv "$out/fakekubelet.part" "$out/fakekubelet"
+fi
+echo "$out"
