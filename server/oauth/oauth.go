@@ -184,24 +184,31 @@ func Form(w http.ResponseWriter, r *http.Request) (Params, error) {
 	if err := r.ParseForm(); err != nil {
 		return nil, Errorf(InvalidRequest, "The body is not a readable form, or larger than %d bytes.", maxForm)
 	}
-	return Single(r.PostForm)
+	params, err := Single(r.PostForm)
+	if err != nil {
+		return nil, err
+	}
+	return params, nil
 }
 
 // Params are parameters that came once each.
 type Params map[string]string
 
-// Single refuses parameters that came twice and leaves out empty ones.
+// Single refuses parameters that came twice and leaves out empty ones. With an
+// error it still returns those that came once, so that the caller can tell
+// where the error may be sent.
 func Single(values url.Values) (Params, error) {
+	var repeated error
 	p := make(Params, len(values))
 	for name, list := range values {
-		if len(list) > 1 {
-			return p, Errorf(InvalidRequest, "The parameter %q was sent more than once.", printable(name))
-		}
-		if list[0] != "" {
+		switch {
+		case len(list) > 1:
+			repeated = Errorf(InvalidRequest, "The parameter %q was sent more than once.", printable(name))
+		case list[0] != "":
 			p[name] = list[0]
 		}
 	}
-	return p, nil
+	return p, repeated
 }
 
 // SplitScope returns the scopes that mean something here, each once, in our own

@@ -1,0 +1,128 @@
+// Package mock is a connector for tests: it says what it is told to say. It is
+// never in a program that is shipped.
+package mock
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"sync"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+)
+
+// Upstream is the pretended upstream. Change it while a test runs with Set.
+type Upstream struct {
+	mu sync.Mutex
+	// people by login name.
+	people map[string]Person
+	err    error
+	asked  int
+}
+
+// Person is an account of the pretended upstream.
+type Person struct {
+	Password string
+	Identity connectors.Identity
+	Denied   bool
+}
+
+// NewUpstream returns an upstream without accounts.
+func NewUpstream() *Upstream { return &Upstream{people: map[string]Person{}} }
+
+// Set adds or replaces an account.
+func (u *Upstream) Set(p Person) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.people[p.Identity.Username] = p
+}
+
+// Break makes every call fail with err, until it is nil again.
+func (u *Upstream) Break(err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.err = err
+}
+
+// Asked returns how often the upstream was asked.
+func (u *Upstream) Asked() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.asked
+}
+
+func (u *Upstream) find(match func(Person) bool, missing error) (connectors.Identity, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.asked++
+	if u.err != nil {
+		return connectors.Identity{}, u.err
+	}
+	for _, p := range u.people {
+		if !match(p) {
+			continue
+		}
+		if p.Denied {
+			return connectors.Identity{}, connectors.ErrDenied
+		}
+		return p.Identity, nil
+	}
+	return connectors.Identity{}, missing
+}
+
+// Type describes the connector.
+func Type(u *Upstream) connectors.Type {
+	return connectors.Type{Name: "mock", Label: "Mock", Config: func() connectors.Config { return &Config{upstream: u} }}
+}
+
+// Config is empty.
+type Config struct {
+	upstream *Upstream
+	// Redirect makes it a connector that sends the browser away.
+	Redirect bool `json:"redirect"`
+}
+
+// Validate finds nothing.
+func (c *Config) Validate() []connectors.Problem { return nil }
+
+// Open returns the connector.
+func (c *Config) Open(context.Context, connectors.Env) (connectors.Connector, error) {
+	if c.Redirect {
+		return &redirect{base{c.upstream}}, nil
+	}
+	return &password{base{c.upstream}}, nil
+}
+
+type base struct{ up *Upstream }
+
+func (b base) Refresh(_ context.Context, last connectors.Identity) (connectors.Identity, error) {
+	return b.up.find(func(p Person) bool { return p.Identity.Subject == last.Subject }, connectors.ErrDenied)
+}
+
+type password struct{ base }
+
+var (
+	_ connectors.Passworder = (*password)(nil)
+	_ connectors.Refresher  = (*password)(nil)
+	_ connectors.Redirecter = (*redirect)(nil)
+)
+
+func (c *password) UsernameLabel() string { return "User name" }
+
+func (c *password) Login(_ context.Context, username, pass string) (connectors.Identity, error) {
+	return c.up.find(func(p Person) bool { return p.Identity.Username == username && p.Password == pass }, connectors.ErrBadCredentials)
+}
+
+type redirect struct{ base }
+
+func (c *redirect) AuthURL(_ context.Context, callbackURL, state string) (string, []byte, error) {
+	return callbackURL + "?" + url.Values{"state": {state}, "login": {"jane"}}.Encode(), []byte("kept"), nil
+}
+
+func (c *redirect) Callback(_ context.Context, _ string, kept []byte, r *http.Request) (connectors.Identity, error) {
+	if string(kept) != "kept" {
+		return connectors.Identity{}, connectors.ErrDenied
+	}
+	login := r.URL.Query().Get("login")
+	return c.up.find(func(p Person) bool { return p.Identity.Username == login }, connectors.ErrDenied)
+}

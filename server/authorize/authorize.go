@@ -1,0 +1,156 @@
+package authorize
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/access"
+	"github.com/fairlead-auth/fairlead/server/clients"
+	"github.com/fairlead-auth/fairlead/server/codes"
+	"github.com/fairlead-auth/fairlead/server/flow"
+	"github.com/fairlead-auth/fairlead/server/oauth"
+	"github.com/fairlead-auth/fairlead/server/session"
+	"github.com/fairlead-auth/fairlead/server/web"
+)
+
+// Path is where the endpoint is, below the issuer.
+const Path = "/authorize"
+
+// ContinuePath is where the steps come back to.
+const ContinuePath = Path + "/continue"
+
+// Handler is the endpoint.
+type Handler struct {
+	Clients  *clients.Registry
+	Sessions *session.Manager
+	Access   *access.Policy
+	Codes    *codes.Granter
+	Flows    *flow.Sealer
+	Site     *web.Site
+	Audit    *audit.Log
+	Now      func() time.Time
+}
+
+// Mount adds the routes.
+func (h *Handler) Mount(g *echo.Group) {
+	g.GET(Path, h.begin)
+	g.POST(Path, h.begin)
+	g.GET(ContinuePath, h.proceed)
+}
+
+// begin reads a request from a client (OpenID Connect Core section 3.1.2.1).
+func (h *Handler) begin(c echo.Context) error {
+	values := c.QueryParams()
+	if c.Request().Method == http.MethodPost {
+		if err := c.Request().ParseForm(); err != nil {
+			return errs.Wrap(errs.Invalid, err, "The request of the application could not be read.")
+		}
+		values = c.Request().PostForm
+	}
+	params, repeated := oauth.Single(values)
+	if len(values["client_id"]) > 1 || len(values["redirect_uri"]) > 1 {
+		return clientError("The application that sent you here named itself or its return address twice. Tell its owner.")
+	}
+	p, err := h.parse(c.Request().Context(), params, repeated)
+	if err != nil {
+		return h.fail(c, p, err)
+	}
+	return h.step(c, p)
+}
+
+// proceed comes back from a step.
+func (h *Handler) proceed(c echo.Context) error {
+	f, err := h.Flows.Open(c.Request(), c.QueryParam("flow"))
+	if err != nil {
+		return err
+	}
+	if f.Request == nil {
+		return c.Redirect(http.StatusSeeOther, h.Site.Path(flow.LocalPath(f.ReturnTo)))
+	}
+	client, err := h.Clients.Find(c.Request().Context(), f.Request.ClientID)
+	if err != nil {
+		return err
+	}
+	return h.step(c, &parsed{client: client, flow: f})
+}
+
+// step decides what comes next.
+func (h *Handler) step(c echo.Context, p *parsed) error {
+	current, err := h.Sessions.Current(c.Request())
+	if err != nil {
+		return err
+	}
+	if current == nil || current.SignIn.Authenticated < p.flow.Fresh {
+		return h.ask(c, p, "/login", oauth.Errorf(oauth.LoginRequired, "Nobody is signed in."))
+	}
+	if err := h.admit(c, p, current); err != nil {
+		return h.fail(c, p, err)
+	}
+	if p.client.Public {
+		return h.ask(c, p, "/confirm", oauth.Errorf(oauth.InteractionRequired, "The person must confirm."))
+	}
+	return h.grant(c, p, current)
+}
+
+// ask sends the browser to a page, or tells the client that it would have to.
+func (h *Handler) ask(c echo.Context, p *parsed, page string, refusal *oauth.Error) error {
+	if p.silent {
+		return h.fail(c, p, refusal)
+	}
+	sealed, err := h.Flows.Seal(c.Response(), c.Request(), p.flow)
+	if err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, h.Site.Path(page)+"?flow="+url.QueryEscape(sealed))
+}
+
+// admit refuses a cluster that the person may not use, before they are asked
+// anything.
+func (h *Handler) admit(c echo.Context, p *parsed, current *session.Current) error {
+	if p.client.Cluster == nil {
+		return nil
+	}
+	_, err := h.Access.Use(c.Request().Context(), current.User, p.client.Cluster,
+		audit.Event{ClientID: p.client.ID, SignInID: current.SignIn.ID, Address: c.RealIP()})
+	if errs.Is(err, errs.Denied) {
+		return oauth.Errorf(oauth.AccessDenied, "%s", errs.Message(err)).Because("no_access_rule")
+	}
+	return err
+}
+
+func (h *Handler) grant(c echo.Context, p *parsed, current *session.Current) error {
+	location, err := h.Codes.Grant(c.Request().Context(), p.flow.Request, current, c.RealIP())
+	if err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, location)
+}
+
+// fail answers the client when it can be trusted with the answer, else the
+// person.
+func (h *Handler) fail(c echo.Context, p *parsed, err error) error {
+	h.recordRefusal(c, p, err)
+	if p == nil || p.flow == nil {
+		return err
+	}
+	req := p.flow.Request
+	return c.Redirect(http.StatusSeeOther, oauth.ErrorURL(req.RedirectURI, req.State, h.Codes.Issuer.URL, oauth.From(err)))
+}
+
+func (h *Handler) recordRefusal(c echo.Context, p *parsed, err error) {
+	if p == nil || p.flow == nil {
+		return // an unknown client could fill the log
+	}
+	e := oauth.From(err)
+	if e.Code == oauth.LoginRequired || e.Code == oauth.InteractionRequired {
+		return // a silent look that found nobody is no refusal
+	}
+	h.Audit.Record(c.Request().Context(), audit.Event{
+		Name: audit.AuthorizationRefused, ClientID: p.client.ID, Address: c.RealIP(), Reason: e.Reason, Detail: e.Description,
+	})
+}

@@ -1,0 +1,267 @@
+// Package login is the sign-in: choose a connector, give a password or go to
+// the upstream and come back, and get a session. Where the browser goes
+// afterwards is decided by server/authorize or is a page of ours.
+package login
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/clients"
+	"github.com/fairlead-auth/fairlead/server/flow"
+	"github.com/fairlead-auth/fairlead/server/session"
+	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/upstream"
+	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/templates"
+)
+
+// Handler is the sign-in pages.
+type Handler struct {
+	Store    *store.Store
+	Clients  *clients.Registry
+	Sessions *session.Manager
+	Upstream *upstream.Registry
+	Flows    *flow.Sealer
+	Site     *web.Site
+	Audit    *audit.Log
+	Now      func() time.Time
+}
+
+// Choice is a connector on the page.
+type Choice struct{ Name, URL string }
+
+// ChooseData is the page with the choice of connectors.
+type ChooseData struct {
+	For     string
+	Choices []Choice
+}
+
+// PasswordData is the page with the password form.
+type PasswordData struct {
+	For, Connector, UsernameLabel, Username string
+	Action, Flow, Error, Others             string
+}
+
+// ChoosePage is the choice of connectors.
+func ChoosePage() templates.Page[ChooseData] { return templates.Define[ChooseData]("login/choose") }
+
+// PasswordPage is the password form.
+func PasswordPage() templates.Page[PasswordData] {
+	return templates.Define[PasswordData]("login/password")
+}
+
+// Mount adds the routes.
+func (h *Handler) Mount(g *echo.Group) {
+	g.GET("/login", h.choose)
+	g.GET("/login/:connector", h.start)
+	g.POST("/login/:connector", h.password)
+	g.GET("/callback/:connector", h.callback)
+}
+
+// open reads the flow of a request. Without one the browser is on its way to
+// the clusters.
+func (h *Handler) open(c echo.Context, sealed string) (*flow.Flow, error) {
+	if sealed == "" {
+		return &flow.Flow{ReturnTo: flow.LocalPath(c.QueryParam("return_to"))}, nil
+	}
+	return h.Flows.Open(c.Request(), sealed)
+}
+
+func (h *Handler) choose(c echo.Context) error {
+	f, err := h.open(c, c.QueryParam("flow"))
+	if err != nil {
+		return err
+	}
+	rows, err := h.Store.Connectors(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	sealed, err := h.Flows.Seal(c.Response(), c.Request(), f)
+	if err != nil {
+		return err
+	}
+	var choices []Choice
+	only := ""
+	for _, row := range rows {
+		address := h.Site.Path("/login/"+row.ID) + "?flow=" + url.QueryEscape(sealed)
+		if f.Request != nil && f.Request.Connector == row.ID {
+			return c.Redirect(http.StatusSeeOther, address)
+		}
+		if !row.Hidden {
+			choices, only = append(choices, Choice{Name: row.Name, URL: address}), address
+		}
+	}
+	// One way in needs no choice, unless the person came here to choose.
+	if len(choices) == 1 && c.QueryParam("choose") == "" {
+		return c.Redirect(http.StatusSeeOther, only)
+	}
+	name, err := h.destination(c, f)
+	if err != nil {
+		return err
+	}
+	return web.Render(c, h.Site, web.View[ChooseData]{
+		Page: ChoosePage(), Title: "Sign in", Data: ChooseData{For: name, Choices: choices},
+	})
+}
+
+// destination names the client that the person is on the way to.
+func (h *Handler) destination(c echo.Context, f *flow.Flow) (string, error) {
+	if f.Request == nil {
+		return "", nil
+	}
+	client, err := h.Clients.Find(c.Request().Context(), f.Request.ClientID)
+	if err != nil {
+		return "", err
+	}
+	if f.Request.Host != "" {
+		return client.Name + " on " + f.Request.Host, nil
+	}
+	return client.Name, nil
+}
+
+// start shows the password form or sends the browser to the upstream.
+func (h *Handler) start(c echo.Context) error {
+	f, err := h.open(c, c.QueryParam("flow"))
+	if err != nil {
+		return err
+	}
+	row, opened, err := h.connector(c)
+	if err != nil {
+		return err
+	}
+	redirecter, ok := opened.(connectors.Redirecter)
+	if !ok {
+		hint := ""
+		if f.Request != nil {
+			hint = f.Request.LoginHint
+		}
+		return h.form(c, form{row: row, opened: opened, flow: f, username: hint})
+	}
+	return h.leave(c, row, redirecter, f)
+}
+
+func (h *Handler) connector(c echo.Context) (*store.Connector, connectors.Connector, error) {
+	ctx := c.Request().Context()
+	row, err := h.Store.Connector(ctx, c.Param("connector"))
+	if errs.Is(err, errs.NotFound) {
+		return nil, nil, errs.Wrap(errs.NotFound, err, "This way to sign in does not exist any more. Choose another.")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	opened, err := h.Upstream.Connector(ctx, row)
+	return row, opened, err
+}
+
+// leave sends the browser to the upstream. What must come back unchanged is
+// sealed into the state, which only this browser can use.
+func (h *Handler) leave(c echo.Context, row *store.Connector, redirecter connectors.Redirecter, f *flow.Flow) error {
+	away := *f
+	away.Expires = 0
+	// The connector needs the state before it says what to keep; so the state
+	// that it gets is a handle that is replaced below.
+	const handle = "FAIRLEADSTATE"
+	address, kept, err := redirecter.AuthURL(c.Request().Context(), h.callbackURL(row), handle)
+	if err != nil {
+		return errs.Wrap(errs.Unavailable, err, row.Name+" could not be asked. Try again in a minute.")
+	}
+	away.Upstream = &flow.Upstream{ConnectorID: row.ID, Kept: kept}
+	sealed, err := h.Flows.Seal(c.Response(), c.Request(), &away)
+	if err != nil {
+		return err
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return errs.Wrap(errs.Unavailable, err, row.Name+" is not set up correctly. Tell the people who run this server.")
+	}
+	q := u.Query()
+	q.Set("state", sealed)
+	u.RawQuery = q.Encode()
+	return c.Redirect(http.StatusSeeOther, u.String())
+}
+
+func (h *Handler) callbackURL(row *store.Connector) string {
+	return h.Site.Absolute("/callback/" + row.ID)
+}
+
+// callback takes what the upstream sent back.
+func (h *Handler) callback(c echo.Context) error {
+	f, err := h.Flows.Open(c.Request(), c.QueryParam("state"))
+	if err != nil {
+		return err
+	}
+	// A state that was made for one connector must not work at another: an
+	// upstream could otherwise pass off its answer as somebody else's (mix-up).
+	if f.Upstream == nil || f.Upstream.ConnectorID != c.Param("connector") {
+		return flow.ErrLost
+	}
+	row, err := h.Store.Connector(c.Request().Context(), f.Upstream.ConnectorID)
+	if err != nil {
+		return err
+	}
+	person, err := h.Upstream.Callback(c.Request(), row, h.callbackURL(row), f.Upstream.Kept)
+	if err != nil {
+		h.recordFailure(c, row, "", err)
+		return err
+	}
+	return h.finish(c, row, person, f)
+}
+
+// finish begins the session and goes on.
+func (h *Handler) finish(c echo.Context, row *store.Connector, person store.Person, f *flow.Flow) error {
+	ctx := c.Request().Context()
+	user, created, err := h.Store.SignInUser(ctx, person, h.Now())
+	if err == nil && user.Disabled {
+		err = errs.New(errs.Denied, "The account "+user.KubeName+" is disabled. Ask an admin.")
+	}
+	if err != nil {
+		h.recordFailure(c, row, person.KubeName, err)
+		return err
+	}
+	current, err := h.Sessions.Begin(c.Response(), c.Request(), user, c.RealIP())
+	if err != nil {
+		return err
+	}
+	event := audit.Event{
+		UserID: user.ID, UserName: user.KubeName, SignInID: current.SignIn.ID, ConnectorID: row.ID, Address: c.RealIP(),
+	}
+	if created {
+		event.Name = audit.UserCreated
+		h.Audit.Record(ctx, event)
+	}
+	event.Name = audit.SignInSucceeded
+	h.Audit.Record(ctx, event)
+	return h.next(c, f)
+}
+
+func (h *Handler) next(c echo.Context, f *flow.Flow) error {
+	if f.Request == nil {
+		return c.Redirect(http.StatusSeeOther, h.Site.Path(flow.LocalPath(f.ReturnTo)))
+	}
+	onward := *f
+	onward.Upstream = nil
+	sealed, err := h.Flows.Seal(c.Response(), c.Request(), &onward)
+	if err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, h.Site.Path("/authorize/continue")+"?flow="+url.QueryEscape(sealed))
+}
+
+// recordFailure records who did not get in. A name that somebody typed is cut:
+// people type their password there by mistake.
+func (h *Handler) recordFailure(c echo.Context, row *store.Connector, name string, err error) {
+	event := audit.Event{
+		Name: audit.SignInFailed, UserName: name, ConnectorID: row.ID, Address: c.RealIP(), Reason: string(errs.KindOf(err)),
+	}
+	if errs.Is(err, errs.Denied) || errs.Is(err, errs.Conflict) {
+		event.Name, event.Detail = audit.SignInRefused, err.Error()
+	}
+	h.Audit.Record(c.Request().Context(), event)
+}

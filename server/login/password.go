@@ -1,0 +1,87 @@
+package login
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/clients"
+	"github.com/fairlead-auth/fairlead/server/flow"
+	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/web"
+)
+
+// form is what the password page needs to be shown, also a second time.
+type form struct {
+	row      *store.Connector
+	opened   connectors.Connector
+	flow     *flow.Flow
+	username string
+	problem  error
+}
+
+func (h *Handler) form(c echo.Context, f form) error {
+	sealed, err := h.Flows.Seal(c.Response(), c.Request(), f.flow)
+	if err != nil {
+		return err
+	}
+	name, err := h.destination(c, f.flow)
+	if err != nil {
+		return err
+	}
+	rows, err := h.Store.Connectors(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	data := PasswordData{
+		For: name, Connector: f.row.Name, Username: f.username, Flow: sealed,
+		Action: h.Site.Path("/login/" + f.row.ID), Error: errs.Message(f.problem), UsernameLabel: "User name",
+	}
+	if p, ok := f.opened.(connectors.Passworder); ok {
+		data.UsernameLabel = p.UsernameLabel()
+	}
+	if len(rows) > 1 {
+		data.Others = h.Site.Path("/login") + "?choose=yes&flow=" + url.QueryEscape(sealed)
+	}
+	view := web.View[PasswordData]{Page: PasswordPage(), Title: "Sign in", Data: data}
+	if f.flow.Request != nil {
+		view.FormOrigin = clients.RedirectOrigin(f.flow.Request.RedirectURI)
+	}
+	if f.problem != nil {
+		view.Status = status(f.problem)
+	}
+	return web.Render(c, h.Site, view)
+}
+
+func status(err error) int {
+	if errs.Is(err, errs.Unavailable) {
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusUnauthorized
+}
+
+// password checks a name and a password.
+func (h *Handler) password(c echo.Context) error {
+	f, err := h.open(c, c.FormValue("flow"))
+	if err != nil {
+		return err
+	}
+	row, opened, err := h.connector(c)
+	if err != nil {
+		return err
+	}
+	username := c.FormValue("username")
+	person, err := h.Upstream.Login(c.Request().Context(), row, username, c.FormValue("password"))
+	if err != nil {
+		name := ""
+		if errs.Is(err, errs.Denied) {
+			name = username // the password was right, so this is a real name
+		}
+		h.recordFailure(c, row, name, err)
+		return h.form(c, form{row: row, opened: opened, flow: f, username: username, problem: err})
+	}
+	return h.finish(c, row, person, f)
+}

@@ -1,0 +1,57 @@
+// Package logout ends the browser's sign-in. Devices go on: a person who leaves
+// a shared browser does not want kubectl at home to stop.
+package logout
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/server/session"
+	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/templates"
+)
+
+// Handler is the pages.
+type Handler struct {
+	Sessions *session.Manager
+	Site     *web.Site
+}
+
+// None is the data of a page that shows nothing of its own.
+type None struct{}
+
+// AskPage asks before signing out.
+func AskPage() templates.Page[None] { return templates.Define[None]("login/signout") }
+
+// DonePage says what was ended and what was not.
+func DonePage() templates.Page[None] { return templates.Define[None]("login/signedout") }
+
+// Mount adds the routes. Signing out is a POST, so that no picture on another
+// page can do it.
+func (h *Handler) Mount(g *echo.Group) {
+	g.GET("/sign-out", h.ask)
+	g.POST("/sign-out", h.end)
+	g.GET("/signed-out", h.done)
+}
+
+func (h *Handler) ask(c echo.Context) error {
+	return web.Render(c, h.Site, web.View[None]{Page: AskPage(), Title: "Sign out"})
+}
+
+func (h *Handler) end(c echo.Context) error {
+	current, err := h.Sessions.Current(c.Request())
+	if err != nil {
+		return err
+	}
+	if current != nil {
+		if err := h.Sessions.End(c.Response(), c.Request(), current); err != nil {
+			return err
+		}
+	}
+	return c.Redirect(http.StatusSeeOther, h.Site.Path("/signed-out"))
+}
+
+func (h *Handler) done(c echo.Context) error {
+	return web.Render(c, h.Site, web.View[None]{Page: DonePage(), Title: "Signed out"})
+}

@@ -1,0 +1,31 @@
+package oauth
+
+import (
+	"net/url"
+	"strings"
+)
+
+// RedirectURL adds parameters to a validated redirect URI, keeping its own
+// query as it is. Empty ones are left out.
+func RedirectURL(uri string, params map[string]string) string {
+	q := url.Values{}
+	for name, value := range params {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	switch {
+	case len(q) == 0:
+		return uri
+	case strings.Contains(uri, "?"):
+		return strings.TrimSuffix(uri, "&") + "&" + q.Encode()
+	}
+	return uri + "?" + q.Encode()
+}
+
+// ErrorURL is RedirectURL for an error (RFC 6749 section 4.1.2.1, RFC 9207).
+func ErrorURL(uri, state, issuer string, e *Error) string {
+	return RedirectURL(uri, map[string]string{
+		"error": string(e.Code), "error_description": printable(e.Description), "state": state, "iss": issuer,
+	})
+}

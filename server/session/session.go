@@ -1,0 +1,163 @@
+// Package session is the browser's sign-in: who is this request, begin one, end
+// one. It leaves to server/login how a person proves who they are.
+package session
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// Policy is how long things last.
+type Policy struct {
+	// Idle ends a sign-in or device that isn't used. Zero means 12 hours.
+	Idle time.Duration
+	// Absolute ends it in any case. Zero means 7 days.
+	Absolute time.Duration
+}
+
+// The limits when none are set.
+const (
+	DefaultIdle     = 12 * time.Hour
+	DefaultAbsolute = 7 * 24 * time.Hour
+)
+
+// WithDefaults fills in what is zero.
+func (p Policy) WithDefaults() Policy {
+	if p.Idle == 0 {
+		p.Idle = DefaultIdle
+	}
+	if p.Absolute == 0 {
+		p.Absolute = DefaultAbsolute
+	}
+	return p
+}
+
+// touchEvery is how often the last use is written.
+const touchEvery = time.Minute
+
+// maxUserAgent is how much of a browser's name is kept, in bytes.
+const maxUserAgent = 256
+
+// Manager finds, begins and ends sign-ins.
+type Manager struct {
+	Store  *store.Store
+	Audit  *audit.Log
+	Now    func() time.Time
+	Policy Policy
+	// Secure says that the server is reached over https.
+	Secure bool
+}
+
+// Current is the signed-in person of a request.
+type Current struct {
+	SignIn *store.SignIn
+	User   *store.User
+}
+
+func (m *Manager) cookieName() string {
+	if m.Secure {
+		return "__Host-fairlead"
+	}
+	return "fairlead"
+}
+
+// Current returns who is signed in, or nil. A disabled person isn't.
+func (m *Manager) Current(r *http.Request) (*Current, error) {
+	cookie, err := r.Cookie(m.cookieName())
+	if err != nil || cookie.Value == "" {
+		return nil, nil //nolint:nilnil,nilerr // nobody is signed in: that is an answer, not a fault
+	}
+	ctx, now := r.Context(), m.Now()
+	row, err := m.Store.SignInByCookie(ctx, secret.Hash(cookie.Value))
+	if errs.Is(err, errs.NotFound) {
+		return nil, nil //nolint:nilnil // see above
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !row.Live(now) {
+		return nil, nil //nolint:nilnil // see above
+	}
+	user, err := m.Store.User(ctx, row.UserID)
+	if err != nil {
+		return nil, err
+	}
+	if user.Disabled {
+		return nil, nil //nolint:nilnil // see above
+	}
+	if now.Sub(row.LastSeen.Time()) > touchEvery {
+		if err := m.Store.TouchSignIn(ctx, row.ID, now, now.Add(m.Policy.Idle)); err != nil {
+			return nil, err
+		}
+	}
+	return &Current{SignIn: row, User: user}, nil
+}
+
+// Begin starts a sign-in with a new id and a new cookie. What the browser had
+// before ends: a cookie that somebody planted is worth nothing.
+func (m *Manager) Begin(w http.ResponseWriter, r *http.Request, user *store.User, address string) (*Current, error) {
+	old, err := m.Current(r)
+	if err != nil {
+		return nil, err
+	}
+	if old != nil {
+		if _, err := m.Store.EndSignIn(r.Context(), old.User.ID, old.SignIn.ID, m.Now()); err != nil {
+			return nil, err
+		}
+	}
+	token, now := secret.Token(), m.Now()
+	row := &store.SignIn{
+		ID: secret.ID("sid"), CookieHash: secret.Hash(token.Reveal()), UserID: user.ID, ConnectorID: user.ConnectorID,
+		AMR: store.Strings{}, UserAgent: shorten(r.UserAgent()), Address: address,
+		Authenticated: store.At(now), LastSeen: store.At(now),
+		IdleExpires: store.At(now.Add(m.Policy.Idle)), Expires: store.At(now.Add(m.Policy.Absolute)),
+	}
+	if err := m.Store.CreateSignIn(r.Context(), row); err != nil {
+		return nil, err
+	}
+	m.setCookie(w, token.Reveal(), int(m.Policy.Absolute/time.Second))
+	return &Current{SignIn: row, User: user}, nil
+}
+
+// End ends the sign-in of this browser.
+func (m *Manager) End(w http.ResponseWriter, r *http.Request, current *Current) error {
+	if err := m.EndByID(r.Context(), current.User, current.SignIn.ID); err != nil {
+		return err
+	}
+	m.setCookie(w, "", -1)
+	return nil
+}
+
+// EndByID ends one of the person's sign-ins.
+func (m *Manager) EndByID(ctx context.Context, user *store.User, id string) error {
+	ended, err := m.Store.EndSignIn(ctx, user.ID, id, m.Now())
+	if err != nil {
+		return err
+	}
+	if ended {
+		m.Audit.Record(ctx, audit.Event{
+			Name: audit.SignInEnded, UserID: user.ID, UserName: user.KubeName, SignInID: id, ConnectorID: user.ConnectorID,
+		})
+	}
+	return nil
+}
+
+func (m *Manager) setCookie(w http.ResponseWriter, value string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure is off on plain http, which is loopback only
+		Name: m.cookieName(), Value: value, Path: "/", MaxAge: maxAge,
+		HttpOnly: true, Secure: m.Secure, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+func shorten(s string) string {
+	if len(s) > maxUserAgent {
+		return s[:maxUserAgent]
+	}
+	return s
+}

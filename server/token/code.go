@@ -1,0 +1,140 @@
+package token
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/server/issuer"
+	"github.com/fairlead-auth/fairlead/server/oauth"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// errCode is one answer for every dead code, so that guessing teaches nothing.
+func errCode() *oauth.Error {
+	return oauth.Errorf(oauth.InvalidGrant, "The code is not valid, has expired or was used before. Sign in again.")
+}
+
+// authorizationCode exchanges a code (RFC 6749 section 4.1.3, RFC 7636).
+func (h *Handler) authorizationCode(ctx context.Context, req *request) ([]byte, error) {
+	row, err := h.Store.Code(ctx, req.params["code"])
+	if errs.Is(err, errs.NotFound) {
+		return nil, errCode()
+	}
+	if err != nil {
+		return nil, err
+	}
+	req.event.UserID, req.event.SignInID, req.event.DeviceID = row.UserID, row.SignInID, row.DeviceID
+	if err := checkCode(row, req); err != nil {
+		return nil, err
+	}
+	// Only now is a second use a theft: with other parameters wrong, anybody who
+	// saw the code could end the session of the person (OAuth 2.1 section 4.1.3).
+	if row.Used != 0 {
+		return nil, h.codeReplayed(ctx, row, req)
+	}
+	if row.Expires.Passed(h.Now()) {
+		return nil, errCode().Because("expired")
+	}
+	user, err := h.allowed(ctx, row.UserID, req.client.Cluster, req)
+	if err != nil {
+		return nil, err
+	}
+	return h.redeem(ctx, row, user, req)
+}
+
+func checkCode(row *store.Code, req *request) error {
+	if row.ClientID != req.client.ID {
+		return errCode().Because("other_client")
+	}
+	uri := req.params["redirect_uri"]
+	if uri != row.RedirectURI && (uri != "" || row.Challenge == "") {
+		return oauth.Errorf(oauth.InvalidGrant, "The redirect_uri is not the one of the authorization request.").Because("redirect_uri")
+	}
+	if !verifies(row.Challenge, req.params["code_verifier"]) {
+		return oauth.Errorf(oauth.InvalidGrant, "The code_verifier does not fit the code_challenge.").Because("pkce")
+	}
+	return nil
+}
+
+// verifies checks PKCE S256. A verifier without a challenge is refused: it is
+// the sign of a challenge that somebody removed on the way (RFC 9700 4.8).
+func verifies(challenge, verifier string) bool {
+	if challenge == "" {
+		return verifier == ""
+	}
+	if len(verifier) < 43 || len(verifier) > 128 {
+		return false
+	}
+	sum := sha256.Sum256([]byte(verifier))
+	want := base64.RawURLEncoding.EncodeToString(sum[:])
+	return subtle.ConstantTimeCompare([]byte(want), []byte(challenge)) == 1
+}
+
+func (h *Handler) codeReplayed(ctx context.Context, row *store.Code, req *request) error {
+	if err := h.Store.RevokeCode(ctx, row, h.Now()); err != nil {
+		return err
+	}
+	event := req.event
+	event.Name, event.Reason = audit.TokenReplayed, store.RevokedCodeReplay
+	h.Audit.Record(ctx, event)
+	return errCode().Because("code_replayed")
+}
+
+func (h *Handler) redeem(ctx context.Context, row *store.Code, user *store.User, req *request) ([]byte, error) {
+	subject := issuer.Subject{User: user, SignInID: row.SignInID, AMR: row.AMR, Authenticated: row.Authenticated}
+	redemption := store.Redemption{CodeHash: row.Hash}
+	out := answer{TokenType: "Bearer", ExpiresIn: int(issuer.AccessTokenLife.Seconds()), Scope: strings.Join(row.Scopes, " ")}
+	if slices.Contains(row.Scopes, oauth.ScopeOfflineAccess) && req.client.MayUse(oauth.GrantRefreshToken) {
+		redemption.Device = h.newDevice(row, req)
+		subject.DeviceID = redemption.Device.ID
+		out.RefreshToken, redemption.Refresh = h.newRefresh(redemption.Device)
+	}
+	out.AccessToken, redemption.Access = h.Issuer.MintAccess(subject, req.client.ID, row.Scopes)
+	minted, err := h.Issuer.MintID(issuer.IDToken{
+		Subject: subject, Audience: req.client.ID, Cluster: req.client.Cluster, Requester: req.client.ID,
+		Scopes: row.Scopes, Nonce: row.Nonce, Algorithm: req.client.Algorithm,
+	})
+	if err != nil {
+		return nil, err
+	}
+	out.IDToken = minted.Token
+	won, err := h.Store.RedeemCode(ctx, redemption, h.Now())
+	if err != nil {
+		return nil, err
+	}
+	if !won {
+		return nil, errCode().Because("code_raced")
+	}
+	req.event.DeviceID = subject.DeviceID
+	h.issued(ctx, req, minted.ID, oauth.GrantAuthorizationCode)
+	return json.Marshal(out)
+}
+
+func (h *Handler) newDevice(row *store.Code, req *request) *store.Device {
+	now := h.Now()
+	return &store.Device{
+		ID: secret.ID("dev"), UserID: row.UserID, ClientID: row.ClientID, SignInID: row.SignInID,
+		Host: row.Host, Address: req.event.Address, Scopes: row.Scopes, AMR: row.AMR,
+		Authenticated: row.Authenticated, Created: store.At(now), LastUsed: store.At(now),
+		IdleExpires: store.At(now.Add(h.Policy.Idle)), Expires: store.At(now.Add(h.Policy.Absolute)),
+	}
+}
+
+func (h *Handler) newRefresh(d *store.Device) (string, *store.RefreshToken) {
+	token := secret.Token().Reveal()
+	return token, &store.RefreshToken{Hash: secret.Hash(token), DeviceID: d.ID, Created: store.At(h.Now()), Expires: d.Expires}
+}
+
+func (h *Handler) issued(ctx context.Context, req *request, jti, reason string) {
+	event := req.event
+	event.Name, event.TokenID, event.Reason = audit.TokenIssued, jti, reason
+	h.Audit.Record(ctx, event)
+}

@@ -1,0 +1,123 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// Fresh returns the user as the upstream knows them, at most MaxAge ago. It
+// asks at most once at a time for a person, outside any transaction. While the
+// upstream can't be asked the user stays as they were, until the outage budget
+// is used up. A person whom the upstream no longer lets in is an error of kind
+// Denied.
+func (g *Registry) Fresh(ctx context.Context, userID string) (*store.User, error) {
+	user, err := g.cfg.Store.User(ctx, userID)
+	if err != nil {
+		return nil, err
+	}
+	if user.Disabled {
+		return nil, errs.New(errs.Denied, "The account "+user.KubeName+" is disabled. Ask an admin.")
+	}
+	if g.cfg.MaxAge > 0 && g.cfg.Now().Sub(user.Checked.Time()) <= g.cfg.MaxAge {
+		return user, nil
+	}
+	fresh, err, _ := g.flights.Do("fresh\x00"+userID, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+		defer cancel()
+		return g.ask(ctx, user)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return fresh.(*store.User), nil //nolint:forcetypeassert // ask returns nothing else
+}
+
+func (g *Registry) ask(ctx context.Context, user *store.User) (*store.User, error) {
+	row, err := g.cfg.Store.Connector(ctx, user.ConnectorID)
+	if errs.Is(err, errs.NotFound) {
+		return nil, g.refuse(ctx, user, "connector_removed", errs.New(errs.Denied,
+			"The way you signed in with ("+user.ConnectorID+") was removed. Sign in another way."))
+	}
+	if err != nil {
+		return nil, err
+	}
+	person, err := g.reread(ctx, row, user)
+	switch {
+	case err == nil:
+	case errs.Is(err, errs.Denied), errs.Is(err, errs.Unauthenticated):
+		return nil, g.refuse(ctx, user, "upstream_denied", err)
+	default:
+		return g.duringOutage(ctx, user, err)
+	}
+	if person.Identity.Subject != user.Subject {
+		return nil, g.refuse(ctx, user, "other_account", errs.New(errs.Denied, row.Name+" answered with another account. Sign in again."))
+	}
+	fresh, err := g.cfg.Store.RefreshUser(ctx, user, person, g.cfg.Now())
+	if errs.Is(err, errs.Conflict) {
+		return nil, g.refuse(ctx, user, "name_taken", errs.Wrap(errs.Denied, err, "The name "+person.KubeName+" belongs to another account. Ask an admin."))
+	}
+	if err != nil {
+		return nil, err
+	}
+	g.recordChange(ctx, user, fresh)
+	return fresh, nil
+}
+
+func (g *Registry) reread(ctx context.Context, row *store.Connector, user *store.User) (store.Person, error) {
+	opened, err := g.Connector(ctx, row)
+	if err != nil {
+		return store.Person{}, err
+	}
+	last, err := g.cfg.Store.Identity(user)
+	if err != nil {
+		return store.Person{}, err
+	}
+	refresher, ok := opened.(connectors.Refresher)
+	if !ok {
+		return store.Person{}, errs.New(errs.Denied, row.Name+" can't confirm accounts later. Sign in again.")
+	}
+	id, err := refresher.Refresh(ctx, last)
+	return settle(row, id, err)
+}
+
+func (g *Registry) refuse(ctx context.Context, user *store.User, reason string, err error) error {
+	g.cfg.Audit.Record(ctx, audit.Event{
+		Name: audit.UpstreamRefused, UserID: user.ID, UserName: user.KubeName, ConnectorID: user.ConnectorID,
+		Reason: reason, Detail: err.Error(),
+	})
+	return err
+}
+
+func (g *Registry) duringOutage(ctx context.Context, user *store.User, cause error) (*store.User, error) {
+	if errors.Is(cause, context.Canceled) {
+		return nil, cause
+	}
+	age := g.cfg.Now().Sub(user.Checked.Time())
+	event := audit.Event{
+		Name: audit.UpstreamOutage, UserID: user.ID, UserName: user.KubeName, ConnectorID: user.ConnectorID,
+		Reason: "rights_kept", Detail: cause.Error(),
+	}
+	if age > g.cfg.OutageBudget {
+		event.Reason = "outage_budget_over"
+		g.cfg.Audit.Record(ctx, event)
+		return nil, errs.Wrap(errs.Unavailable, cause,
+			"Your account could not be confirmed with "+user.ConnectorID+" for too long. Try again when it is back.")
+	}
+	g.cfg.Audit.Record(ctx, event)
+	return user, nil
+}
+
+func (g *Registry) recordChange(ctx context.Context, before, after *store.User) {
+	if slices.Equal(before.GroupNames, after.GroupNames) && before.KubeName == after.KubeName {
+		return
+	}
+	g.cfg.Audit.Record(ctx, audit.Event{
+		Name: audit.UserChanged, UserID: after.ID, UserName: after.KubeName, ConnectorID: after.ConnectorID, Reason: "upstream_changed",
+	})
+}

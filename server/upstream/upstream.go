@@ -1,0 +1,172 @@
+// Package upstream opens the stored connectors, keeps them, signs people in
+// through them and asks them again later. It leaves to server/login what the
+// browser sees.
+package upstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// Config is what a Registry needs.
+type Config struct {
+	Store  *store.Store
+	Audit  *audit.Log
+	Logger *slog.Logger
+	Now    func() time.Time
+	// Types finds a kind of connector by name.
+	Types map[string]connectors.Type
+	// MaxAge is how old an upstream's word may be at a refresh or exchange. Zero
+	// means 5 minutes; negative means that every one asks.
+	MaxAge time.Duration
+	// OutageBudget is how long existing rights are kept while an upstream can't
+	// be asked. Zero means an hour.
+	OutageBudget time.Duration
+}
+
+const (
+	defaultMaxAge       = 5 * time.Minute
+	defaultOutageBudget = time.Hour
+	// openTimeout and askTimeout bound a call to an upstream.
+	openTimeout = 10 * time.Second
+	askTimeout  = 15 * time.Second
+	// retryAfter is how long a connector that did not open is left alone.
+	retryAfter = 5 * time.Second
+)
+
+// Registry holds the opened connectors.
+type Registry struct {
+	cfg     Config
+	flights singleflight.Group
+
+	mu     sync.Mutex
+	opened map[string]*entry
+}
+
+type entry struct {
+	revision  string
+	connector connectors.Connector
+	err       error
+	tried     time.Time
+}
+
+// New returns a registry. It opens nothing yet: an upstream that is down must
+// not keep the server from starting.
+func New(cfg Config) *Registry {
+	if cfg.MaxAge == 0 {
+		cfg.MaxAge = defaultMaxAge
+	}
+	if cfg.OutageBudget == 0 {
+		cfg.OutageBudget = defaultOutageBudget
+	}
+	return &Registry{cfg: cfg, opened: map[string]*entry{}}
+}
+
+// Connector returns the opened connector of a row.
+func (g *Registry) Connector(ctx context.Context, row *store.Connector) (connectors.Connector, error) {
+	now := g.cfg.Now()
+	g.mu.Lock()
+	e := g.opened[row.ID]
+	g.mu.Unlock()
+	if e != nil && e.revision == row.Revision && (e.err == nil || now.Sub(e.tried) < retryAfter) {
+		return e.connector, e.err
+	}
+	opened, err, _ := g.flights.Do("open\x00"+row.ID+"\x00"+row.Revision, func() (any, error) {
+		e := g.open(ctx, row, now)
+		g.mu.Lock()
+		g.opened[row.ID] = e
+		g.mu.Unlock()
+		return e.connector, e.err
+	})
+	return opened, err
+}
+
+func (g *Registry) open(ctx context.Context, row *store.Connector, now time.Time) *entry {
+	e := &entry{revision: row.Revision, tried: now}
+	e.connector, e.err = g.build(context.WithoutCancel(ctx), row)
+	if e.err != nil {
+		g.cfg.Logger.ErrorContext(ctx, "connector not opened, will try again", "connector", row.ID, "error", e.err)
+		e.err = errs.Wrap(errs.Unavailable, e.err, "Signing in through "+row.Name+" does not work at the moment. Try again in a minute.")
+	}
+	return e
+}
+
+func (g *Registry) build(ctx context.Context, row *store.Connector) (connectors.Connector, error) {
+	kind, known := g.cfg.Types[row.Type]
+	if !known {
+		return nil, fmt.Errorf("connector type %q is not known", row.Type)
+	}
+	raw, err := g.cfg.Store.ConnectorConfig(row)
+	if err != nil {
+		return nil, err
+	}
+	cfg := kind.Config()
+	if err := json.Unmarshal(raw, cfg); err != nil {
+		return nil, errors.New("decoding connector settings: not readable") // the cause could show a secret
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	return cfg.Open(ctx, connectors.Env{ID: row.ID, Now: g.cfg.Now, Logger: g.cfg.Logger, Accounts: g.cfg.Store})
+}
+
+// Login signs a person in with a password.
+func (g *Registry) Login(ctx context.Context, row *store.Connector, username, password string) (store.Person, error) {
+	opened, err := g.Connector(ctx, row)
+	if err != nil {
+		return store.Person{}, err
+	}
+	p, ok := opened.(connectors.Passworder)
+	if !ok {
+		return store.Person{}, errs.New(errs.Invalid, row.Name+" does not take passwords.")
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	id, err := p.Login(ctx, username, password)
+	return settle(row, id, err)
+}
+
+// Callback signs a person in with what the upstream sent back.
+func (g *Registry) Callback(r *http.Request, row *store.Connector, callbackURL string, kept []byte) (store.Person, error) {
+	opened, err := g.Connector(r.Context(), row)
+	if err != nil {
+		return store.Person{}, err
+	}
+	redirecter, ok := opened.(connectors.Redirecter)
+	if !ok {
+		return store.Person{}, errs.New(errs.Invalid, row.Name+" does not send people back.")
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
+	defer cancel()
+	id, err := redirecter.Callback(ctx, callbackURL, kept, r.WithContext(ctx))
+	return settle(row, id, err)
+}
+
+// settle gives a connector's answer its names and its errors their kind.
+func settle(row *store.Connector, id connectors.Identity, err error) (store.Person, error) {
+	switch {
+	case errors.Is(err, connectors.ErrBadCredentials):
+		return store.Person{}, errs.Wrap(errs.Unauthenticated, err, "The name or the password is wrong.")
+	case errors.Is(err, connectors.ErrDenied):
+		return store.Person{}, errs.Wrap(errs.Denied, err, row.Name+" did not let this account in.")
+	case err != nil:
+		return store.Person{}, errs.Wrap(errs.Unavailable, err, row.Name+" could not be asked. Try again in a minute.")
+	}
+	name, settled, err := connectors.Settle(id, connectors.Prefixes{User: row.UserPrefix, Group: row.GroupPrefix})
+	if err != nil {
+		return store.Person{}, errs.Wrap(errs.Denied, err, row.Name+" gave this account a name or a group that clusters must not see.")
+	}
+	return store.Person{ConnectorID: row.ID, KubeName: name, Identity: settled}, nil
+}

@@ -1,0 +1,126 @@
+package web
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/logging"
+)
+
+// Server is what NewEcho needs.
+type Server struct {
+	Site   *Site
+	Logger *slog.Logger
+	Now    func() time.Time
+	// TrustedProxies may say, in X-Forwarded-For, where a request came from.
+	// Nobody else may.
+	TrustedProxies []netip.Prefix
+	// CrossSite are path prefixes that other sites may post to: the protocol's
+	// own endpoints, which no cookie protects.
+	CrossSite []string
+	// Observe, when set, is told about each request, for metrics.
+	Observe func(method, route string, status int, took time.Duration)
+}
+
+// maxBody bounds every request body.
+const maxBody = "1M"
+
+// NewEcho returns a router with everything that holds for all routes.
+func NewEcho(cfg Server) *echo.Echo {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.IPExtractor = extractor(cfg.TrustedProxies)
+	e.HTTPErrorHandler = cfg.Site.HandleError
+	e.Use(identify(cfg), middleware.RecoverWithConfig(middleware.RecoverConfig{
+		DisableStackAll: true,
+		LogErrorFunc: func(c echo.Context, err error, stack []byte) error {
+			cfg.Logger.ErrorContext(c.Request().Context(), "handler panicked", "error", err, "stack", string(stack))
+			return err
+		},
+	}), headers(cfg.Site.Secure()), middleware.BodyLimit(maxBody), crossOrigin(cfg.CrossSite))
+	return e
+}
+
+// extractor is set explicitly: echo's default believes every client.
+func extractor(trusted []netip.Prefix) echo.IPExtractor {
+	if len(trusted) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, prefix := range trusted {
+		options = append(options, echo.TrustIPRange(&net.IPNet{
+			IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen()),
+		}))
+	}
+	return echo.ExtractIPFromXFFHeader(options...)
+}
+
+// identify gives each request an id and writes one line about it. The query is
+// left out: it can hold codes and states.
+func identify(cfg Server) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			began := cfg.Now()
+			r := c.Request()
+			id := logging.NewRequestID(r.Header.Get("X-Request-Id"))
+			c.SetRequest(r.WithContext(logging.WithRequestID(r.Context(), id)))
+			c.Response().Header().Set("X-Request-Id", id)
+			if err := next(c); err != nil {
+				c.Error(err)
+			}
+			took := cfg.Now().Sub(began)
+			cfg.Logger.InfoContext(c.Request().Context(), "request", "method", r.Method, "route", c.Path(),
+				"status", c.Response().Status, "milliseconds", took.Milliseconds(), "address", c.RealIP())
+			if cfg.Observe != nil {
+				cfg.Observe(r.Method, c.Path(), c.Response().Status, took)
+			}
+			return nil
+		}
+	}
+}
+
+func headers(secure bool) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			h := c.Response().Header()
+			h.Set("X-Content-Type-Options", "nosniff")
+			h.Set("X-Frame-Options", "DENY")
+			h.Set("Referrer-Policy", "no-referrer")
+			h.Set("Cross-Origin-Opener-Policy", "same-origin")
+			h.Set("Cross-Origin-Resource-Policy", "same-origin")
+			h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+			// Pages are about one person. What may be kept says so itself.
+			h.Set("Cache-Control", "no-store")
+			if secure {
+				h.Set("Strict-Transport-Security", "max-age=31536000")
+			}
+			return next(c)
+		}
+	}
+}
+
+// crossOrigin refuses forms that another site sends with the person's cookie.
+func crossOrigin(exempt []string) echo.MiddlewareFunc {
+	protection := http.NewCrossOriginProtection()
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			for _, path := range exempt {
+				if c.Path() == path || strings.HasPrefix(c.Path(), path+"/") {
+					return next(c)
+				}
+			}
+			if err := protection.Check(c.Request()); err != nil {
+				return errs.Wrap(errs.Denied, err, "The form came from another site. Open the page here and try again.")
+			}
+			return next(c)
+		}
+	}
+}

@@ -1,0 +1,192 @@
+// Package web is what every page shares: rendering, security headers, the
+// request id, the cross-site check and the one place that turns an error into
+// a page. It leaves to the pages what they show.
+package web
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/logging"
+	"github.com/fairlead-auth/fairlead/internal/version"
+	"github.com/fairlead-auth/fairlead/static"
+	"github.com/fairlead-auth/fairlead/templates"
+)
+
+// Site renders pages.
+type Site struct {
+	url    *url.URL
+	brand  string
+	demo   bool
+	set    *templates.Set
+	assets *static.Files
+	logger *slog.Logger
+}
+
+// Config is what a Site needs.
+type Config struct {
+	// URL is the external address, such as https://login.example.com or
+	// https://example.com/login. Nothing is ever taken from a request's host.
+	URL *url.URL
+	// Brand is the name of the installation.
+	Brand string
+	// Demo marks every page.
+	Demo   bool
+	Logger *slog.Logger
+}
+
+// New loads the templates and assets.
+func New(cfg Config) (*Site, error) {
+	set, err := templates.Load()
+	if err != nil {
+		return nil, err
+	}
+	assets, err := static.New(strings.TrimSuffix(cfg.URL.Path, "/") + "/static")
+	if err != nil {
+		return nil, err
+	}
+	return &Site{url: cfg.URL, brand: cfg.Brand, demo: cfg.Demo, set: set, assets: assets, logger: cfg.Logger}, nil
+}
+
+// Path returns the path of a page of ours: "/x" below the site's own path.
+func (s *Site) Path(path string) string { return strings.TrimSuffix(s.url.Path, "/") + path }
+
+// Absolute returns the full address of a page of ours.
+func (s *Site) Absolute(path string) string {
+	return s.url.Scheme + "://" + s.url.Host + s.Path(path)
+}
+
+// Secure reports whether the site is reached over https.
+func (s *Site) Secure() bool { return s.url.Scheme == "https" }
+
+// Assets serves the style sheet and its like.
+func (s *Site) Assets() http.Handler { return s.assets }
+
+// View is what a handler says about a page.
+type View[T any] struct {
+	Page  templates.Page[T]
+	Title string
+	Data  T
+	// Status is 200 when it is zero.
+	Status int
+	// Person is who is signed in, or nil.
+	Person *templates.Person
+	// FormOrigin is one more origin that a form on this page may lead to.
+	FormOrigin string
+	// Refresh loads the page again after so many seconds.
+	Refresh int
+}
+
+// Render answers with a page. It is written only when it rendered whole.
+func Render[T any](c echo.Context, s *Site, v View[T]) error {
+	frame := s.frame(c.Request().Context(), v.Title, v.Person)
+	frame.Refresh = v.Refresh
+	var body bytes.Buffer
+	if err := templates.Render(&body, s.set, v.Page, templates.View[T]{Frame: frame, Data: v.Data}); err != nil {
+		return err
+	}
+	h := c.Response().Header()
+	h.Set("Content-Security-Policy", policy(v.FormOrigin))
+	if v.Status == 0 {
+		v.Status = http.StatusOK
+	}
+	return c.HTMLBlob(v.Status, body.Bytes())
+}
+
+func (s *Site) frame(ctx context.Context, title string, person *templates.Person) templates.Frame {
+	return templates.Frame{
+		Title: title, Brand: s.brand, Path: s.Path, Asset: s.assets.Path,
+		RequestID: logging.RequestID(ctx), Person: person, Demo: s.demo, Version: version.String(),
+	}
+}
+
+// policy is the strictest policy that the pages work with. The extra origin
+// lets a form's redirect chain leave for a validated redirect URI; Chromium
+// blocks it otherwise.
+func policy(formOrigin string) string {
+	action := "'self'"
+	if formOrigin != "" && !strings.ContainsAny(formOrigin, " ;,'\"") {
+		action += " " + formOrigin
+	}
+	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action " + action +
+		"; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+}
+
+// ErrorData is what an error page shows.
+type ErrorData struct {
+	Code, Heading, Message, NextPath, NextLabel string
+}
+
+func errorPage() templates.Page[ErrorData] { return templates.Define[ErrorData]("login/error") }
+
+// Fail answers a page request with the page for an error and logs what people
+// must not see.
+func (s *Site) Fail(c echo.Context, err error) error {
+	data, status := s.describe(err)
+	if status >= http.StatusInternalServerError {
+		s.logger.ErrorContext(c.Request().Context(), "request failed", "path", c.Path(), "error", err)
+	}
+	return Render(c, s, View[ErrorData]{Page: errorPage(), Title: data.Heading, Data: data, Status: status})
+}
+
+func (s *Site) describe(err error) (ErrorData, int) {
+	data := ErrorData{Code: string(errs.KindOf(err)), Message: errs.Message(err), NextPath: "/", NextLabel: "Go to my clusters"}
+	status := http.StatusInternalServerError
+	switch errs.KindOf(err) {
+	case errs.NotFound:
+		data.Heading, status = "There is nothing here", http.StatusNotFound
+	case errs.Denied:
+		data.Heading, status = "You can't go there", http.StatusForbidden
+	case errs.Unauthenticated:
+		data.Heading, status, data.NextLabel = "You are not signed in", http.StatusUnauthorized, "Sign in"
+	case errs.Invalid:
+		data.Heading, status, data.NextLabel = "That did not work", http.StatusBadRequest, "Start again"
+	case errs.Conflict:
+		data.Heading, status = "Somebody was faster", http.StatusConflict
+	case errs.Unavailable:
+		data.Heading, status, data.NextLabel = "Not available right now", http.StatusServiceUnavailable, "Try again"
+	case errs.Internal:
+		data.Heading = "Something went wrong"
+		data.Message = "It is not your fault. Try again; if it stays, tell the people who run this server the request id below."
+	}
+	return data, status
+}
+
+// HandleError is echo's error handler: the only place that answers an error
+// that a handler returned.
+func (s *Site) HandleError(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	var plain *echo.HTTPError
+	if e, ok := err.(*echo.HTTPError); ok { //nolint:errorlint // echo returns it bare
+		plain = e
+	}
+	if plain != nil {
+		err = fromHTTP(plain)
+	}
+	if fault := s.Fail(c, err); fault != nil {
+		s.logger.ErrorContext(c.Request().Context(), "error page not shown", "error", fault)
+		http.Error(c.Response(), "Something went wrong.", http.StatusInternalServerError)
+	}
+}
+
+func fromHTTP(e *echo.HTTPError) error {
+	switch e.Code {
+	case http.StatusNotFound:
+		return errs.New(errs.NotFound, "This page does not exist, or you may not see it.")
+	case http.StatusMethodNotAllowed, http.StatusBadRequest, http.StatusRequestEntityTooLarge:
+		return errs.New(errs.Invalid, "The request was not understood.")
+	case http.StatusForbidden:
+		return errs.New(errs.Denied, fmt.Sprint(e.Message))
+	}
+	return e
+}

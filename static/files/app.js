@@ -1,0 +1,24 @@
+// Copy buttons and the filter box. Every page works without this file.
+for (const button of document.querySelectorAll("[data-copy]")) {
+  const text = button.parentElement.querySelector("code").textContent;
+  button.hidden = !navigator.clipboard;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+  });
+}
+for (const input of document.querySelectorAll("[data-filter]")) {
+  const rows = [...document.querySelectorAll(input.dataset.filter)];
+  const status = document.getElementById("filter-status");
+  input.addEventListener("input", () => {
+    const words = input.value.toLowerCase().split(/\s+/);
+    let shown = 0;
+    for (const row of rows) {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !words.every((word) => text.includes(word));
+      shown += row.hidden ? 0 : 1;
+    }
+    status.textContent = `${shown} of ${rows.length} shown`;
+  });
+}
