@@ -78,6 +78,8 @@ type Connector any
 type Env struct {
 	// ID is the connector's id.
 	ID string
+	// CallbackURL is where the upstream sends the browser back to.
+	CallbackURL string
 	// Now tells the time.
 	Now func() time.Time
 	// Logger gets what operators should see.

@@ -101,6 +101,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		upstream: upstream.New(upstream.Config{
 			Store: cfg.Store, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now, Types: cfg.Types,
 			MaxAge: cfg.UpstreamMaxAge, OutageBudget: cfg.OutageBudget,
+			CallbackURL: func(id string) string { return login.CallbackURL(site, id) },
 		}),
 		flows: &flow.Sealer{Keyring: cfg.Keyring, Now: cfg.Now, Secure: site.Secure()},
 	}

@@ -168,7 +168,7 @@ func (h *Handler) leave(c echo.Context, row *store.Connector, redirecter connect
 	// The connector needs the state before it says what to keep; so the state
 	// that it gets is a handle that is replaced below.
 	const handle = "FAIRLEADSTATE"
-	address, kept, err := redirecter.AuthURL(c.Request().Context(), h.callbackURL(row), handle)
+	address, kept, err := redirecter.AuthURL(c.Request().Context(), CallbackURL(h.Site, row.ID), handle)
 	if err != nil {
 		return errs.Wrap(errs.Unavailable, err, row.Name+" could not be asked. Try again in a minute.")
 	}
@@ -187,8 +187,10 @@ func (h *Handler) leave(c echo.Context, row *store.Connector, redirecter connect
 	return c.Redirect(http.StatusSeeOther, u.String())
 }
 
-func (h *Handler) callbackURL(row *store.Connector) string {
-	return h.Site.Absolute("/callback/" + row.ID)
+// CallbackURL is where an upstream sends the browser back to. Each connector
+// has its own, so that one upstream can't answer for another.
+func CallbackURL(site *web.Site, connectorID string) string {
+	return site.Absolute("/callback/" + connectorID)
 }
 
 // callback takes what the upstream sent back.
@@ -206,7 +208,7 @@ func (h *Handler) callback(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	person, err := h.Upstream.Callback(c.Request(), row, h.callbackURL(row), f.Upstream.Kept)
+	person, err := h.Upstream.Callback(c.Request(), row, f.Upstream.Kept)
 	if err != nil {
 		h.recordFailure(c, row, "", err)
 		return err

@@ -29,6 +29,8 @@ type Config struct {
 	Now    func() time.Time
 	// Types finds a kind of connector by name.
 	Types map[string]connectors.Type
+	// CallbackURL says where a connector's upstream sends the browser back to.
+	CallbackURL func(connectorID string) string
 	// MaxAge is how old an upstream's word may be at a refresh or exchange. Zero
 	// means 5 minutes; negative means that every one asks.
 	MaxAge time.Duration
@@ -119,7 +121,9 @@ func (g *Registry) build(ctx context.Context, row *store.Connector) (connectors.
 	}
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	return cfg.Open(ctx, connectors.Env{ID: row.ID, Now: g.cfg.Now, Logger: g.cfg.Logger, Accounts: g.cfg.Store})
+	return cfg.Open(ctx, connectors.Env{
+		ID: row.ID, CallbackURL: g.cfg.CallbackURL(row.ID), Now: g.cfg.Now, Logger: g.cfg.Logger, Accounts: g.cfg.Store,
+	})
 }
 
 // Login signs a person in with a password.
@@ -139,7 +143,7 @@ func (g *Registry) Login(ctx context.Context, row *store.Connector, username, pa
 }
 
 // Callback signs a person in with what the upstream sent back.
-func (g *Registry) Callback(r *http.Request, row *store.Connector, callbackURL string, kept []byte) (store.Person, error) {
+func (g *Registry) Callback(r *http.Request, row *store.Connector, kept []byte) (store.Person, error) {
 	opened, err := g.Connector(r.Context(), row)
 	if err != nil {
 		return store.Person{}, err
@@ -150,7 +154,7 @@ func (g *Registry) Callback(r *http.Request, row *store.Connector, callbackURL s
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
 	defer cancel()
-	id, err := redirecter.Callback(ctx, callbackURL, kept, r.WithContext(ctx))
+	id, err := redirecter.Callback(ctx, g.cfg.CallbackURL(row.ID), kept, r.WithContext(ctx))
 	return settle(row, id, err)
 }
 

@@ -36,7 +36,8 @@ func setup(t *testing.T) *bundle {
 	logger := slog.New(slog.DiscardHandler)
 	b.registry = upstream.New(upstream.Config{
 		Store: b.store, Audit: audit.NewLog(now, logger, b.store), Logger: logger, Now: now,
-		Types: map[string]connectors.Type{"mock": mock.Type(b.up)},
+		CallbackURL: func(id string) string { return "http://127.0.0.1/callback/" + id },
+		Types:       map[string]connectors.Type{"mock": mock.Type(b.up)},
 	})
 	err := b.store.ApplyFile(t.Context(), store.Settings{Connectors: []store.Connector{{
 		ID: "corp", Type: "mock", Name: "Corp", GroupPrefix: "corp:", UserPrefix: "corp:", Config: "{}",

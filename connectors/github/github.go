@@ -1,0 +1,334 @@
+// Package github signs people in with GitHub or GitHub Enterprise Server: the
+// OAuth code flow, organisations and teams as groups, the verified primary
+// e-mail, and the numeric id, which survives a rename, as the subject.
+package github
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	gh "github.com/google/go-github/v60/github"
+	"golang.org/x/oauth2"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+)
+
+// Config is the settings of the connector. The field names are GitHub's own.
+type Config struct {
+	ClientID     string       `json:"clientID" yaml:"clientID"`
+	ClientSecret secret.Value `json:"clientSecret" yaml:"clientSecret"`
+	// Host is the address of GitHub Enterprise Server, such as
+	// "https://github.example.com"; empty means github.com.
+	Host string `json:"host" yaml:"host"`
+	// CA is the PEM of the authorities that signed the host's certificate.
+	CA string `json:"ca" yaml:"ca"`
+	// Orgs are who may sign in. At least one is needed: without, everybody with
+	// a GitHub account could.
+	Orgs []Org `json:"orgs" yaml:"orgs"`
+}
+
+// Org is an organisation whose members may sign in.
+type Org struct {
+	Name string `json:"name" yaml:"name"`
+	// Teams, by slug, narrow it to members of one of them.
+	Teams []string `json:"teams" yaml:"teams"`
+}
+
+// Type describes the connector.
+func Type() connectors.Type {
+	return connectors.Type{
+		Name: "github", Label: "GitHub",
+		Config: func() connectors.Config { return &Config{} },
+		Fields: []connectors.Field{
+			{Key: "clientID", Label: "Client ID", Kind: connectors.FieldText, Required: true},
+			{Key: "clientSecret", Label: "Client secret", Kind: connectors.FieldSecret, Required: true},
+			{Key: "orgs", Label: "Organizations", Help: "Who may sign in; each may be narrowed to teams.", Kind: connectors.FieldGroup, Required: true},
+			{Key: "host", Label: "Enterprise host", Help: "Leave empty for github.com.", Kind: connectors.FieldText, Advanced: true},
+			{Key: "ca", Label: "Enterprise CA certificate", Kind: connectors.FieldPEM, Advanced: true},
+		},
+	}
+}
+
+// Validate returns every fault.
+func (c *Config) Validate() []connectors.Problem {
+	var problems []connectors.Problem
+	add := func(field, message string) {
+		problems = append(problems, connectors.Problem{Field: field, Message: message})
+	}
+	if c.ClientID == "" {
+		add("clientID", "is missing: copy it from the OAuth app at GitHub")
+	}
+	if c.ClientSecret.Empty() {
+		add("clientSecret", "is missing: make one in the OAuth app at GitHub")
+	}
+	if len(c.Orgs) == 0 {
+		add("orgs", "is missing: without an organisation everybody with a GitHub account could sign in")
+	}
+	for i, org := range c.Orgs {
+		if org.Name == "" {
+			add(fmt.Sprintf("orgs[%d].name", i), "is missing")
+		}
+	}
+	if c.Host != "" {
+		u, err := url.Parse(c.Host)
+		if err != nil || u.Host == "" || strings.Trim(u.Path, "/") != "" || (u.Scheme != "https" && u.Hostname() != "127.0.0.1") {
+			add("host", "want an address such as https://github.example.com without a path")
+		}
+	}
+	if c.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CA)) {
+		add("ca", "holds no certificate in PEM form")
+	}
+	return problems
+}
+
+// Open returns the connector. It calls nobody yet.
+func (c *Config) Open(_ context.Context, env connectors.Env) (connectors.Connector, error) {
+	if problems := c.Validate(); len(problems) > 0 {
+		return nil, errors.New(problems[0].Field + " " + problems[0].Message)
+	}
+	host := "https://github.com"
+	if c.Host != "" {
+		host = strings.TrimSuffix(c.Host, "/")
+	}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute}
+	if c.CA != "" {
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM([]byte(c.CA))
+		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
+	}
+	return &Connector{cfg: *c, host: host, env: env, http: &http.Client{Transport: transport}}, nil
+}
+
+// Connector signs people in with GitHub.
+type Connector struct {
+	cfg  Config
+	host string
+	env  connectors.Env
+	http *http.Client
+}
+
+var (
+	_ connectors.Redirecter = (*Connector)(nil)
+	_ connectors.Refresher  = (*Connector)(nil)
+)
+
+func (c *Connector) oauth(callbackURL string) *oauth2.Config {
+	return &oauth2.Config{
+		ClientID: c.cfg.ClientID, ClientSecret: c.cfg.ClientSecret.Reveal(), RedirectURL: callbackURL,
+		Scopes: []string{"read:org", "user:email"},
+		Endpoint: oauth2.Endpoint{
+			AuthURL: c.host + "/login/oauth/authorize", TokenURL: c.host + "/login/oauth/access_token",
+			AuthStyle: oauth2.AuthStyleInParams,
+		},
+	}
+}
+
+// AuthURL sends the browser to GitHub, with PKCE. An older Enterprise Server
+// ignores the challenge.
+func (c *Connector) AuthURL(_ context.Context, callbackURL, state string) (address string, kept []byte, err error) {
+	verifier := oauth2.GenerateVerifier()
+	return c.oauth(callbackURL).AuthCodeURL(state, oauth2.S256ChallengeOption(verifier)), []byte(verifier), nil
+}
+
+// Callback redeems the code and reads the account.
+func (c *Connector) Callback(ctx context.Context, callbackURL string, kept []byte, r *http.Request) (connectors.Identity, error) {
+	q := r.URL.Query()
+	if refusal := q.Get("error"); refusal != "" {
+		return connectors.Identity{}, fmt.Errorf("GitHub answered %q: %w", refusal, connectors.ErrDenied)
+	}
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, c.http)
+	tok, err := c.oauth(callbackURL).Exchange(ctx, q.Get("code"), oauth2.VerifierOption(string(kept)))
+	if refused(err) {
+		return connectors.Identity{}, fmt.Errorf("GitHub did not take the code: %w: %w", err, connectors.ErrDenied)
+	}
+	if err != nil {
+		return connectors.Identity{}, fmt.Errorf("redeeming code: %w", err)
+	}
+	return c.read(ctx, oauth2.StaticTokenSource(tok))
+}
+
+// Refresh reads the account again with the stored token, which is renewed first
+// when it can expire.
+func (c *Connector) Refresh(ctx context.Context, last connectors.Identity) (connectors.Identity, error) {
+	var tok oauth2.Token
+	if err := json.Unmarshal(last.Data, &tok); err != nil {
+		return connectors.Identity{}, fmt.Errorf("no token of GitHub is known: %w", connectors.ErrDenied)
+	}
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, c.http)
+	return c.read(ctx, c.oauth("").TokenSource(ctx, &tok))
+}
+
+// refused tells a clear no of the token endpoint from an outage.
+func refused(err error) bool {
+	e, ok := errors.AsType[*oauth2.RetrieveError](err)
+	return ok && e.ErrorCode != "" && e.ErrorCode != "server_error" && e.ErrorCode != "temporarily_unavailable"
+}
+
+func (c *Connector) read(ctx context.Context, source oauth2.TokenSource) (connectors.Identity, error) {
+	tok, err := source.Token()
+	if refused(err) {
+		return connectors.Identity{}, fmt.Errorf("GitHub did not renew the token: %w: %w", err, connectors.ErrDenied)
+	}
+	if err != nil {
+		return connectors.Identity{}, fmt.Errorf("renewing token: %w", err)
+	}
+	client, err := c.client(ctx, tok)
+	if err != nil {
+		return connectors.Identity{}, err
+	}
+	id, err := c.account(ctx, client)
+	if err != nil {
+		return connectors.Identity{}, classify(err)
+	}
+	if id.Data, err = json.Marshal(tok); err != nil {
+		return connectors.Identity{}, fmt.Errorf("encoding token: %w", err)
+	}
+	return id, nil
+}
+
+func (c *Connector) client(ctx context.Context, tok *oauth2.Token) (*gh.Client, error) {
+	client := gh.NewClient(oauth2.NewClient(ctx, oauth2.StaticTokenSource(tok)))
+	if c.cfg.Host == "" {
+		return client, nil
+	}
+	return client.WithEnterpriseURLs(c.host, c.host)
+}
+
+// classify makes a revoked token a denial. A rate limit and everything else is
+// an outage.
+func classify(err error) error {
+	e, ok := errors.AsType[*gh.ErrorResponse](err)
+	if ok && e.Response.StatusCode == http.StatusUnauthorized {
+		return fmt.Errorf("GitHub does not accept the token any more: %w", connectors.ErrDenied)
+	}
+	return err
+}
+
+func (c *Connector) account(ctx context.Context, client *gh.Client) (connectors.Identity, error) {
+	user, _, err := client.Users.Get(ctx, "")
+	if err != nil {
+		return connectors.Identity{}, fmt.Errorf("reading account: %w", err)
+	}
+	if user.SuspendedAt != nil {
+		return connectors.Identity{}, fmt.Errorf("the account is suspended: %w", connectors.ErrDenied)
+	}
+	if user.GetID() == 0 {
+		return connectors.Identity{}, errors.New("the account has no id")
+	}
+	email, err := primaryEmail(ctx, client)
+	if err != nil {
+		return connectors.Identity{}, err
+	}
+	groups, err := c.groups(ctx, client)
+	if err != nil {
+		return connectors.Identity{}, err
+	}
+	return connectors.Identity{
+		Subject: strconv.FormatInt(user.GetID(), 10), Username: user.GetLogin(), Name: user.GetName(),
+		Email: email, EmailVerified: email != "", Groups: groups,
+	}, nil
+}
+
+// primaryEmail returns the primary address if GitHub has verified it.
+func primaryEmail(ctx context.Context, client *gh.Client) (string, error) {
+	for opts := (&gh.ListOptions{PerPage: 100}); ; {
+		emails, resp, err := client.Users.ListEmails(ctx, opts)
+		if err != nil {
+			return "", fmt.Errorf("reading e-mail addresses: %w", err)
+		}
+		for _, e := range emails {
+			if e.GetPrimary() && e.GetVerified() {
+				return e.GetEmail(), nil
+			}
+		}
+		if resp.NextPage == 0 {
+			return "", nil
+		}
+		opts.Page = resp.NextPage
+	}
+}
+
+// groups returns "org" and "org:team" for the configured organisations, or
+// ErrDenied when the person is in none of them.
+func (c *Connector) groups(ctx context.Context, client *gh.Client) ([]string, error) {
+	orgs, err := c.memberOf(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	teams, err := teamsOf(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	var groups []string
+	for _, org := range c.cfg.Orgs {
+		key := strings.ToLower(org.Name)
+		if !orgs[key] || !inTeam(org, teams[key]) {
+			continue
+		}
+		groups = append(groups, org.Name)
+		for _, team := range teams[key] {
+			groups = append(groups, org.Name+":"+team)
+		}
+	}
+	if len(groups) == 0 {
+		return nil, fmt.Errorf("the account is in none of the allowed organisations and teams: %w", connectors.ErrDenied)
+	}
+	return groups, nil
+}
+
+func inTeam(org Org, teams []string) bool {
+	return len(org.Teams) == 0 || slices.ContainsFunc(org.Teams, func(allowed string) bool {
+		return slices.ContainsFunc(teams, func(team string) bool { return strings.EqualFold(team, allowed) })
+	})
+}
+
+// memberOf returns the person's organisations by lower-case login.
+func (c *Connector) memberOf(ctx context.Context, client *gh.Client) (map[string]bool, error) {
+	orgs := map[string]bool{}
+	for opts := (&gh.ListOptions{PerPage: 100}); ; {
+		page, resp, err := client.Organizations.List(ctx, "", opts)
+		if err != nil {
+			return nil, fmt.Errorf("reading organisations: %w", err)
+		}
+		if sso := resp.Header.Get("X-Github-Sso"); sso != "" {
+			c.env.Logger.WarnContext(ctx, "GitHub hides organisations until single sign-on is done", "connector", c.env.ID)
+		}
+		for _, org := range page {
+			orgs[strings.ToLower(org.GetLogin())] = true
+		}
+		if resp.NextPage == 0 {
+			return orgs, nil
+		}
+		opts.Page = resp.NextPage
+	}
+}
+
+// teamsOf returns the slugs of the person's teams by lower-case organisation.
+func teamsOf(ctx context.Context, client *gh.Client) (map[string][]string, error) {
+	teams := map[string][]string{}
+	for opts := (&gh.ListOptions{PerPage: 100}); ; {
+		page, resp, err := client.Teams.ListUserTeams(ctx, opts)
+		if err != nil {
+			return nil, fmt.Errorf("reading teams: %w", err)
+		}
+		for _, team := range page {
+			key := strings.ToLower(team.GetOrganization().GetLogin())
+			teams[key] = append(teams[key], team.GetSlug())
+		}
+		if resp.NextPage == 0 {
+			return teams, nil
+		}
+		opts.Page = resp.NextPage
+	}
+}

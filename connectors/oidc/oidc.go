@@ -1,0 +1,99 @@
+// Package oidc signs people in with any OpenID Connect provider, through Dex's
+// connector.
+package oidc
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"net/url"
+
+	dexoidc "github.com/dexidp/dex/connector/oidc"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/dexadapter"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+)
+
+// Config is the settings of the connector.
+type Config struct {
+	// Issuer is the provider's address, exactly as it is in its tokens.
+	Issuer       string       `json:"issuer" yaml:"issuer"`
+	ClientID     string       `json:"clientID" yaml:"clientID"`
+	ClientSecret secret.Value `json:"clientSecret" yaml:"clientSecret"`
+	// Scopes besides openid. Default "profile", "email", "offline_access".
+	Scopes []string `json:"scopes" yaml:"scopes"`
+	// CA is the PEM of the authorities that signed the provider's certificate.
+	CA string `json:"ca" yaml:"ca"`
+	// GroupsClaim holds the groups. Default "groups".
+	GroupsClaim string `json:"groupsClaim" yaml:"groupsClaim"`
+	// UsernameClaim holds the login name. Default "preferred_username".
+	UsernameClaim string `json:"usernameClaim" yaml:"usernameClaim"`
+	// AllowedGroups, when set, are who may sign in.
+	AllowedGroups []string `json:"allowedGroups" yaml:"allowedGroups"`
+	// UserInfo reads more claims from the provider's userinfo endpoint.
+	UserInfo bool `json:"userInfo" yaml:"userInfo"`
+}
+
+// Type describes the connector.
+func Type() connectors.Type {
+	return connectors.Type{
+		Name: "oidc", Label: "OpenID Connect",
+		Config: func() connectors.Config { return &Config{} },
+		Fields: []connectors.Field{
+			{Key: "issuer", Label: "Issuer", Help: "Exactly as it is in the provider's tokens.", Kind: connectors.FieldText, Required: true},
+			{Key: "clientID", Label: "Client ID", Kind: connectors.FieldText, Required: true},
+			{Key: "clientSecret", Label: "Client secret", Kind: connectors.FieldSecret, Required: true},
+			{Key: "scopes", Label: "Scopes", Kind: connectors.FieldList, Advanced: true},
+			{Key: "groupsClaim", Label: "Claim with the groups", Kind: connectors.FieldText, Advanced: true},
+			{Key: "usernameClaim", Label: "Claim with the user name", Kind: connectors.FieldText, Advanced: true},
+			{Key: "allowedGroups", Label: "Who may sign in", Help: "Group names; leave empty for everybody.", Kind: connectors.FieldList},
+			{Key: "userInfo", Label: "Ask the userinfo endpoint", Kind: connectors.FieldBool, Advanced: true},
+			{Key: "ca", Label: "CA certificate", Kind: connectors.FieldPEM, Advanced: true},
+		},
+	}
+}
+
+// Validate returns every fault.
+func (c *Config) Validate() []connectors.Problem {
+	var problems []connectors.Problem
+	add := func(field, message string) {
+		problems = append(problems, connectors.Problem{Field: field, Message: message})
+	}
+	u, err := url.Parse(c.Issuer)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Hostname() != "127.0.0.1") || u.RawQuery != "" || u.Fragment != "" {
+		add("issuer", "want an https address without query, such as https://idp.example.com")
+	}
+	if c.ClientID == "" {
+		add("clientID", "is missing: copy it from the provider")
+	}
+	if c.ClientSecret.Empty() {
+		add("clientSecret", "is missing: copy it from the provider")
+	}
+	if c.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CA)) {
+		add("ca", "holds no certificate in PEM form")
+	}
+	return problems
+}
+
+// Open reads the provider's discovery document and returns the connector.
+func (c *Config) Open(ctx context.Context, env connectors.Env) (connectors.Connector, error) {
+	if problems := c.Validate(); len(problems) > 0 {
+		return nil, errors.New(problems[0].Field + " " + problems[0].Message)
+	}
+	cfg := &dexoidc.Config{
+		Issuer: c.Issuer, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RedirectURI: env.CallbackURL,
+		Scopes: c.Scopes, GetUserInfo: c.UserInfo, AllowedGroups: c.AllowedGroups,
+		// Groups are safe here, because every refresh asks the provider again.
+		InsecureEnableGroups: true, OverrideClaimMapping: true, PKCEChallenge: "S256",
+	}
+	if len(cfg.Scopes) == 0 {
+		cfg.Scopes = []string{"profile", "email", "offline_access"}
+	}
+	if c.CA != "" {
+		cfg.RootCAs = []string{c.CA}
+	}
+	cfg.ClaimMapping.GroupsKey = c.GroupsClaim
+	cfg.ClaimMapping.PreferredUsernameKey = c.UsernameClaim
+	return dexadapter.Open(ctx, cfg, env)
+}
