@@ -73,6 +73,7 @@ type Server struct {
 	Sessions *session.Manager
 	Access   *access.Policy
 	Keys     *keys.Manager
+	Bearer   *tokeninfo.Bearer
 	clients  *clients.Registry
 	upstream *upstream.Registry
 	flows    *flow.Sealer
@@ -95,7 +96,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, Site: site, Keys: signing,
+		cfg: cfg, Site: site, Keys: signing, Bearer: &tokeninfo.Bearer{Store: cfg.Store, Now: cfg.Now},
 		Access:  &access.Policy{Store: cfg.Store, Audit: cfg.Audit},
 		clients: clients.NewRegistry(cfg.Store),
 		upstream: upstream.New(upstream.Config{
@@ -166,7 +167,7 @@ func (s *Server) handlers() ([]mounter, error) {
 			Store: c.Store, Clients: s.clients, Issuer: s.codes.Issuer, Access: s.Access, Upstream: s.upstream, Audit: c.Audit,
 			Now: c.Now, Policy: s.Sessions.Policy, Grace: c.Grace, Issued: c.Issued,
 		},
-		&tokeninfo.Handler{Store: c.Store, Clients: s.clients, Audit: c.Audit, Now: c.Now, Authenticate: token.Authenticate},
+		&tokeninfo.Handler{Store: c.Store, Clients: s.clients, Bearer: s.Bearer, Audit: c.Audit, Now: c.Now, Authenticate: token.Authenticate},
 	}, nil
 }
 

@@ -25,6 +25,7 @@ const (
 type Handler struct {
 	Store   *store.Store
 	Clients *clients.Registry
+	Bearer  *Bearer
 	Audit   *audit.Log
 	Now     func() time.Time
 	// Authenticate finds and authenticates the client of a request.

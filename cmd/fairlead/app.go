@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/all"
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/logging"
+	"github.com/fairlead-auth/fairlead/internal/password"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/internal/serve"
+	"github.com/fairlead-auth/fairlead/migrations"
+	"github.com/fairlead-auth/fairlead/portal"
+	"github.com/fairlead-auth/fairlead/server"
+	"github.com/fairlead-auth/fairlead/server/session"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// app is the running program: everything that main knows, put together once.
+type app struct {
+	cfg       *config
+	logger    *slog.Logger
+	store     *store.Store
+	provider  *server.Server
+	router    *echo.Echo
+	telemetry *telemetry
+}
+
+// openStore opens the database that the configuration names.
+func openStore(ctx context.Context, cfg *config, logger *slog.Logger) (*store.Store, *secret.Keyring, error) {
+	ring, err := cfg.keyring()
+	if err != nil {
+		return nil, nil, err
+	}
+	dsn := cfg.Database.URL.Value
+	if cfg.Database.Driver == string(migrations.SQLite) {
+		dsn = secret.NewValue(cfg.Database.Path)
+	}
+	s, err := store.Open(ctx, store.Config{
+		Driver: migrations.Dialect(cfg.Database.Driver), DSN: dsn, MaxConnections: cfg.Database.MaxConnections,
+		FastSync: cfg.Database.FastSync, Keyring: ring, Logger: logger,
+	})
+	return s, ring, err
+}
+
+// newApp opens things in order. logs gets the log and the audit stream.
+func newApp(ctx context.Context, cfg *config, logs io.Writer) (*app, error) {
+	logger, err := logging.New(logs, cfg.Logging.Format, cfg.Logging.Level)
+	if err != nil {
+		return nil, err
+	}
+	types := all.Types(password.NewHasher())
+	settings, err := cfg.settings(types)
+	if err != nil {
+		return nil, err
+	}
+	s, ring, err := openStore(ctx, cfg, logger)
+	if err != nil {
+		return nil, err
+	}
+	a := &app{cfg: cfg, logger: logger, store: s, telemetry: newTelemetry()}
+	if err := a.build(ctx, settings, ring, types); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return a, nil
+}
+
+func (a *app) build(ctx context.Context, settings store.Settings, ring *secret.Keyring, types map[string]connectors.Type) error {
+	log := audit.NewLog(time.Now, a.logger, a.store, audit.NewStream(a.logger))
+	if err := a.store.ApplyFile(ctx, settings, time.Now()); err != nil {
+		return err
+	}
+	log.Record(ctx, audit.Event{Name: audit.SettingsLoaded, Detail: a.cfg.file})
+	provider, err := server.New(ctx, server.Config{
+		URL: a.cfg.url, Store: a.store, Keyring: ring, Audit: log, Logger: a.logger, Now: time.Now, Types: types,
+		Sessions:       session.Policy{Idle: time.Duration(a.cfg.Sessions.Idle), Absolute: time.Duration(a.cfg.Sessions.Absolute)},
+		Grace:          time.Duration(a.cfg.Sessions.RefreshGrace),
+		UpstreamMaxAge: time.Duration(a.cfg.Upstream.MaxAge), OutageBudget: time.Duration(a.cfg.Upstream.OutageBudget),
+		KeyRotation: time.Duration(a.cfg.Keys.RotateEvery), TrustedProxies: prefixes(a.cfg.TrustedProxies),
+		Brand: a.cfg.Brand, Demo: a.cfg.Demo, Observe: a.telemetry.observe, Issued: a.telemetry.issued,
+	})
+	if err != nil {
+		return err
+	}
+	a.provider = provider
+	a.router, err = provider.Echo(portal.New(portal.Config{
+		Server: provider, Store: a.store, Audit: log, Now: time.Now, ContextPrefix: a.cfg.Kubeconfig.ContextPrefix,
+		IssuerCA: a.cfg.IssuerCA.Reveal(), Contact: a.cfg.Contact, Ready: newReadiness().ask,
+	}))
+	return err
+}
+
+func prefixes(texts []string) []netip.Prefix {
+	var list []netip.Prefix
+	for _, text := range texts {
+		list = append(list, netip.MustParsePrefix(text)) // checked when the file was read
+	}
+	return list
+}
+
+const (
+	readTimeout  = 30 * time.Second
+	writeTimeout = time.Minute
+	drain        = 20 * time.Second
+)
+
+// run serves until ctx ends. The listener is closed by it.
+func (a *app) run(ctx context.Context, ln net.Listener) error {
+	web := &serve.Server{
+		Name: "web", Listener: ln, Handler: a.router, Logger: a.logger,
+		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, Drain: drain,
+	}
+	if a.cfg.TLS.Certificate != "" {
+		certificate, err := serve.LoadCertificate(a.cfg.TLS.Certificate, a.cfg.TLS.Key, time.Now, a.logger)
+		if err != nil {
+			return errors.Join(err, ln.Close())
+		}
+		web.Certificate = certificate.Get
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, job := range a.provider.Jobs() {
+		group.Go(func() error { return job(ctx) })
+	}
+	group.Go(func() error { return web.Run(ctx) })
+	if a.cfg.Telemetry.Listen != "" {
+		group.Go(func() error { return a.runTelemetry(ctx) })
+	}
+	return errors.Join(group.Wait(), a.store.Close())
+}
+
+func (a *app) runTelemetry(ctx context.Context) error {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Telemetry.Listen)
+	if err != nil {
+		return fmt.Errorf("listening for telemetry: %w", err)
+	}
+	handler := a.telemetry.handler(map[string]func(context.Context) error{
+		"database": a.store.Ping,
+		"signing keys": func(context.Context) error {
+			if !a.provider.Keys.Ready() {
+				return errors.New("being made")
+			}
+			return nil
+		},
+	})
+	return (&serve.Server{Name: "telemetry", Listener: ln, Handler: handler, Logger: a.logger, ReadTimeout: readTimeout, WriteTimeout: writeTimeout}).Run(ctx)
+}

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"bufio"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/fairlead-auth/fairlead/connectors/all"
+	"github.com/fairlead-auth/fairlead/internal/logging"
+	"github.com/fairlead-auth/fairlead/internal/names"
+	"github.com/fairlead-auth/fairlead/internal/password"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/portal/authconfig"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+func serveCommand(file *string) *cobra.Command {
+	return &cobra.Command{
+		Use: "serve", Short: "Run the server", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(*file)
+			if err != nil {
+				return err
+			}
+			ln, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", cfg.Listen)
+			if err != nil {
+				return fmt.Errorf("listening: %w", err)
+			}
+			a, err := newApp(cmd.Context(), cfg, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			return a.run(cmd.Context(), ln)
+		},
+	}
+}
+
+func configCommand(file *string) *cobra.Command {
+	parent := &cobra.Command{Use: "config", Short: "Look at the configuration file"}
+	parent.AddCommand(&cobra.Command{
+		Use: "validate", Short: "List every fault of the file", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(*file)
+			if err != nil {
+				return err
+			}
+			if _, err := cfg.settings(all.Types(password.NewHasher())); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is fine.\n", *file)
+			return err
+		},
+	})
+	return parent
+}
+
+func clusterCommand(file *string) *cobra.Command {
+	parent := &cobra.Command{Use: "cluster", Short: "Work with clusters"}
+	var flags bool
+	show := &cobra.Command{
+		Use: "config NAME", Short: "Print what the API server of a cluster needs to trust this issuer", Args: cobra.ExactArgs(1),
+		Long: "Prints an AuthenticationConfiguration (apiserver.config.k8s.io/v1) for --authentication-config,\n" +
+			"or with --flags the kube-apiserver flags for older servers.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := loadConfig(*file)
+			if err != nil {
+				return err
+			}
+			set, err := cfg.settings(all.Types(password.NewHasher()))
+			if err != nil {
+				return err
+			}
+			return printClusterConfig(cmd.OutOrStdout(), cfg, set.Clusters, args[0], flags)
+		},
+	}
+	show.Flags().BoolVar(&flags, "flags", false, "print flags instead")
+	parent.AddCommand(show)
+	return parent
+}
+
+func printClusterConfig(w io.Writer, cfg *config, clusters []store.Cluster, id string, flags bool) error { //nolint:revive // the flag of the command line
+	for _, c := range clusters {
+		if c.ID != id {
+			continue
+		}
+		what := authconfig.Config{Issuer: cfg.URL, CA: cfg.IssuerCA.Reveal(), Audience: c.Audience, Algorithm: c.Algorithm}
+		if flags {
+			_, err := fmt.Fprintln(w, strings.Join(authconfig.Flags(what), "\n"))
+			return err
+		}
+		text, err := authconfig.Structured(what)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(text)
+		return err
+	}
+	return fmt.Errorf("there is no cluster %q in %s", id, cfg.file)
+}
+
+func dataKeyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "datakey", Short: "Make a key for dataKeys", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), base64.StdEncoding.EncodeToString(secret.NewKey()))
+			return err
+		},
+	}
+}
+
+func userCommand(file *string) *cobra.Command {
+	parent := &cobra.Command{Use: "user", Short: "Work with local users"}
+	parent.AddCommand(userAddCommand(file), userListCommand(file), userPasswordCommand(file), userHashCommand(),
+		userSwitchCommand(file, "disable", "Keep a local user out; kubectl ends at the next renewal", true),
+		userSwitchCommand(file, "enable", "Let a local user in again", false))
+	return parent
+}
+
+// withStore runs fn on the database that the configuration names.
+func withStore(cmd *cobra.Command, file string, fn func(*store.Store) error) error {
+	cfg, err := loadConfig(file)
+	if err != nil {
+		return err
+	}
+	logger, err := logging.New(cmd.ErrOrStderr(), "text", "warn")
+	if err != nil {
+		return err
+	}
+	s, _, err := openStore(cmd.Context(), cfg, logger)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.Close() }()
+	return fn(s)
+}
+
+func userAddCommand(file *string) *cobra.Command {
+	var u store.LocalUser
+	var groups []string
+	add := &cobra.Command{
+		Use: "add LOGIN", Short: "Create a local user; the password is read from standard input", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			u.Login, u.GroupNames = args[0], groups
+			u.Origin = store.Origin{Origin: store.OriginPage}
+			for _, name := range append([]string{u.Login}, groups...) {
+				if err := names.Check(name); err != nil {
+					return fmt.Errorf("the name %q %w", name, err)
+				}
+			}
+			hash, err := readHash(cmd)
+			if err != nil {
+				return err
+			}
+			u.PasswordHash = hash
+			return withStore(cmd, *file, func(s *store.Store) error {
+				_, err := s.CreateLocalUser(cmd.Context(), u, time.Now())
+				return err
+			})
+		},
+	}
+	add.Flags().StringVar(&u.DisplayName, "name", "", "name to show")
+	add.Flags().StringVar(&u.Email, "email", "", "e-mail address")
+	add.Flags().StringSliceVar(&groups, "group", nil, "group, may be repeated")
+	return add
+}
+
+func userListCommand(file *string) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List local users", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withStore(cmd, *file, func(s *store.Store) error {
+				users, err := s.LocalUsers(cmd.Context())
+				if err != nil {
+					return err
+				}
+				for _, u := range users {
+					state := "enabled"
+					if u.Disabled {
+						state = "disabled"
+					}
+					if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\t%s\t%s\t%s\n", u.Login, state, u.Origin.Origin, strings.Join(u.GroupNames, ",")); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+}
+
+func userPasswordCommand(file *string) *cobra.Command {
+	return &cobra.Command{
+		Use: "password LOGIN", Short: "Replace a password; it is read from standard input", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			hash, err := readHash(cmd)
+			if err != nil {
+				return err
+			}
+			return withStore(cmd, *file, func(s *store.Store) error { return s.SetLocalUserPassword(cmd.Context(), args[0], hash) })
+		},
+	}
+}
+
+func userSwitchCommand(file *string, use, short string, disabled bool) *cobra.Command { //nolint:revive // two commands of one shape
+	return &cobra.Command{
+		Use: use + " LOGIN", Short: short, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withStore(cmd, *file, func(s *store.Store) error { return s.SetLocalUserDisabled(cmd.Context(), args[0], disabled) })
+		},
+	}
+}
+
+func userHashCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "hash", Short: "Print the hash of a password, for passwordHash; it is read from standard input", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			hash, err := readHash(cmd)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), hash)
+			return err
+		},
+	}
+}
+
+// readHash reads a password without showing it on a terminal, and hashes it.
+func readHash(cmd *cobra.Command) (string, error) {
+	var text string
+	if f, ok := cmd.InOrStdin().(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor fits an int
+		fmt.Fprint(cmd.ErrOrStderr(), "Password: ")
+		body, err := term.ReadPassword(int(f.Fd())) //nolint:gosec // see above
+		if err != nil {
+			return "", fmt.Errorf("reading password: %w", err)
+		}
+		fmt.Fprintln(cmd.ErrOrStderr())
+		text = string(body)
+	} else {
+		line, err := bufio.NewReader(io.LimitReader(cmd.InOrStdin(), password.MaxLength+2)).ReadString('\n')
+		if err != nil && err != io.EOF { //nolint:errorlint // readers return it bare
+			return "", fmt.Errorf("reading password: %w", err)
+		}
+		text = strings.TrimRight(line, "\r\n")
+	}
+	return password.NewHasher().Hash(cmd.Context(), text)
+}

@@ -1,0 +1,160 @@
+package local_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/connectortest"
+	"github.com/fairlead-auth/fairlead/connectors/local"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/password"
+)
+
+// book is an honest little address book; the store's own is tested there.
+type book struct {
+	mu     sync.Mutex
+	people map[string]local.Account
+	broken error
+}
+
+func (b *book) find(match func(local.Account) bool) (local.Account, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.broken != nil {
+		return local.Account{}, b.broken
+	}
+	for _, a := range b.people {
+		if match(a) {
+			return a, nil
+		}
+	}
+	return local.Account{}, errs.New(errs.NotFound, "no such account")
+}
+
+func (b *book) AccountByLogin(_ context.Context, login string) (local.Account, error) {
+	return b.find(func(a local.Account) bool { return strings.EqualFold(a.Login, login) })
+}
+
+func (b *book) AccountByID(ctx context.Context, id string) (local.Account, error) {
+	if ctx.Err() != nil {
+		return local.Account{}, ctx.Err()
+	}
+	return b.find(func(a local.Account) bool { return a.ID == id })
+}
+
+func (b *book) SetPasswordHash(_ context.Context, id, hash string) error {
+	b.change(id, func(a *local.Account) { a.PasswordHash = hash })
+	return nil
+}
+
+func (b *book) change(id string, change func(*local.Account)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a := b.people[id]
+	change(&a)
+	b.people[id] = a
+}
+
+func setup(t *testing.T) (*book, *local.Connector) {
+	t.Helper()
+	hasher := password.NewHasher()
+	hash, err := hasher.Hash(t.Context(), "correct horse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &book{people: map[string]local.Account{"loc_1": {
+		ID: "loc_1", Login: "jane", Name: "Jane Doe", Email: "jane@example.test", Groups: []string{"dev"}, PasswordHash: hash,
+	}}}
+	c, err := local.Type(hasher).Config().Open(t.Context(), connectors.Env{Accounts: b, Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, c.(*local.Connector)
+}
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	connectortest.Run(t, func(t *testing.T) *connectortest.Harness {
+		t.Helper()
+		b, c := setup(t)
+		return &connectortest.Harness{
+			Connector: c,
+			SignIn:    func(ctx context.Context) (connectors.Identity, error) { return c.Login(ctx, "jane", "correct horse") },
+			Want: connectors.Identity{
+				Subject: "loc_1", Username: "jane", Name: "Jane Doe", Email: "jane@example.test", EmailVerified: true, Groups: []string{"dev"},
+			},
+			Leave: func() { b.change("loc_1", func(a *local.Account) { a.Disabled = true }) },
+			Break: func() {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				b.broken = errs.New(errs.Unavailable, "database down")
+			},
+		}
+	})
+}
+
+func TestPasswords(t *testing.T) {
+	t.Parallel()
+	_, c := setup(t)
+	connectortest.Passwords(t, c, "jane", "correct horse")
+}
+
+func TestADisabledAccountLooksLikeAWrongPassword(t *testing.T) {
+	t.Parallel()
+	b, c := setup(t)
+	b.change("loc_1", func(a *local.Account) { a.Disabled = true })
+	if _, err := c.Login(t.Context(), "jane", "correct horse"); !errors.Is(err, connectors.ErrBadCredentials) {
+		t.Errorf("Login = %v, want ErrBadCredentials", err)
+	}
+}
+
+func TestAnImportedHashIsRenewed(t *testing.T) {
+	t.Parallel()
+	b, c := setup(t)
+	legacy, err := bcrypt.GenerateFromPassword([]byte("imported one"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.change("loc_1", func(a *local.Account) { a.PasswordHash = string(legacy) })
+	for range 2 {
+		if _, err := c.Login(t.Context(), "jane", "imported one"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	account, err := b.AccountByID(t.Context(), "loc_1")
+	if err != nil || !strings.HasPrefix(account.PasswordHash, "$argon2id$") {
+		t.Errorf("hash %q, error %v", account.PasswordHash, err)
+	}
+}
+
+// TestUnknownNamesTakeAsLong compares the work, not the clock: both paths must
+// hash exactly once, which shows in how the semaphore is used. As a coarse
+// net against skipping the hash altogether the CPU-bound times may not differ
+// by an order of magnitude.
+func TestUnknownNamesTakeAsLong(t *testing.T) {
+	t.Parallel()
+	_, c := setup(t)
+	fastest := func(name string) time.Duration {
+		best := time.Hour
+		for range 5 {
+			began := time.Now()
+			if _, err := c.Login(t.Context(), name, "wrong"); !errors.Is(err, connectors.ErrBadCredentials) {
+				t.Fatal(err)
+			}
+			best = min(best, time.Since(began))
+		}
+		return best
+	}
+	known, unknown := fastest("jane"), fastest("nobody")
+	if unknown*10 < known || known*10 < unknown {
+		t.Errorf("known name %v, unknown name %v", known, unknown)
+	}
+}

@@ -1,0 +1,117 @@
+// Package account is the page about oneself: this sign-in, the other browsers
+// and the devices, and ending them.
+package account
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/portal/page"
+	"github.com/fairlead-auth/fairlead/server/session"
+	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/templates"
+)
+
+// Handler is the page.
+type Handler struct {
+	Guard *page.Guard
+	Store *store.Store
+	Site  *web.Site
+	Audit *audit.Log
+	Now   func() time.Time
+}
+
+// Browser is a sign-in.
+type Browser struct {
+	ID, Agent, Address string
+	Since, Ends        time.Time
+	This               bool
+}
+
+// Device is a lasting grant.
+type Device struct {
+	ID, Name, Address       string
+	Created, LastUsed, Ends time.Time
+}
+
+// Data is the page.
+type Data struct {
+	User, Name, Email, Connector string
+	Groups                       []string
+	Checked                      time.Time
+	Browsers                     []Browser
+	Devices                      []Device
+	Login                        string
+}
+
+// Page is the account page.
+func Page() templates.Page[Data] { return templates.Define[Data]("portal/account") }
+
+// Mount adds the routes.
+func (h *Handler) Mount(g *echo.Group) {
+	g.GET("/account", h.Guard.For(h.show))
+	g.POST("/account/devices/:id/end", h.Guard.For(h.endDevice))
+	g.POST("/account/sign-ins/:id/end", h.Guard.For(h.endSignIn))
+}
+
+func (h *Handler) show(c echo.Context, current *session.Current) error {
+	ctx, u := c.Request().Context(), current.User
+	signIns, err := h.Store.SignIns(ctx, u.ID, h.Now())
+	if err != nil {
+		return err
+	}
+	devices, err := h.Store.Devices(ctx, u.ID, h.Now())
+	if err != nil {
+		return err
+	}
+	data := Data{
+		User: u.KubeName, Name: u.DisplayName, Email: u.Email, Connector: u.ConnectorID, Groups: u.GroupNames,
+		Checked: u.Checked.Time(), Login: "kubectl fairlead login " + h.Site.Absolute(""),
+	}
+	for _, s := range signIns {
+		data.Browsers = append(data.Browsers, Browser{
+			ID: s.ID, Agent: browserName(s.UserAgent), Address: s.Address,
+			Since: s.Authenticated.Time(), Ends: s.Expires.Time(), This: s.ID == current.SignIn.ID,
+		})
+	}
+	for _, d := range devices {
+		data.Devices = append(data.Devices, Device{
+			ID: d.ID, Name: deviceName(d), Address: d.Address,
+			Created: d.Created.Time(), LastUsed: d.LastUsed.Time(), Ends: d.Expires.Time(),
+		})
+	}
+	return web.Render(c, h.Site, web.View[Data]{Page: Page(), Title: "Account", Data: data, Person: page.Person(current)})
+}
+
+func deviceName(d store.Device) string {
+	if d.Host == "" {
+		return d.ClientID
+	}
+	return d.ClientID + " on " + d.Host
+}
+
+func (h *Handler) endDevice(c echo.Context, current *session.Current) error {
+	id := c.Param("id")
+	revoked, err := h.Store.RevokeDevice(c.Request().Context(), current.User.ID, id, store.RevokedByPerson, h.Now())
+	if err != nil {
+		return err
+	}
+	if revoked {
+		h.Audit.Record(c.Request().Context(), audit.Event{
+			Name: audit.DeviceRevoked, UserID: current.User.ID, UserName: current.User.KubeName, SignInID: current.SignIn.ID,
+			DeviceID: id, Address: c.RealIP(), Reason: store.RevokedByPerson,
+		})
+	}
+	return c.Redirect(http.StatusSeeOther, h.Site.Path("/account"))
+}
+
+func (h *Handler) endSignIn(c echo.Context, current *session.Current) error {
+	if err := h.Guard.Sessions.EndByID(c.Request().Context(), current.User, c.Param("id")); err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, h.Site.Path("/account"))
+}

@@ -1,0 +1,30 @@
+package account
+
+import "strings"
+
+// browserName says which browser and system a User-Agent means, as far as a
+// person needs it to know their own.
+func browserName(agent string) string {
+	name := first(agent, [][2]string{
+		{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"},
+	})
+	system := first(agent, [][2]string{
+		{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Windows", "Windows"}, {"Mac OS", "macOS"}, {"Linux", "Linux"},
+	})
+	switch {
+	case name == "":
+		return "A browser"
+	case system == "":
+		return name
+	}
+	return name + " on " + system
+}
+
+func first(text string, table [][2]string) string {
+	for _, row := range table {
+		if strings.Contains(text, row[0]) {
+			return row[1]
+		}
+	}
+	return ""
+}

@@ -1,0 +1,148 @@
+package clusters
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/kubeconfig"
+	"github.com/fairlead-auth/fairlead/internal/wire"
+	"github.com/fairlead-auth/fairlead/portal/authconfig"
+	"github.com/fairlead-auth/fairlead/portal/page"
+	"github.com/fairlead-auth/fairlead/server/oauth"
+	"github.com/fairlead-auth/fairlead/server/session"
+	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/templates"
+)
+
+// Block is text to copy, with a name for people who can't see it.
+type Block struct{ Label, Text string }
+
+// Extra is one extra value that the cluster sees.
+type Extra struct{ Key, Value string }
+
+// ClusterData is one cluster.
+type ClusterData struct {
+	ID, Name, Description, Environment, Server, Context, Why, Doing string
+	Login, Try, Kubelogin                                           Block
+	TokenLife, Idle                                                 time.Duration
+	SessionEnds                                                     time.Time
+	User, UID                                                       string
+	Groups                                                          []string
+	Extra                                                           []Extra
+	// Direct is set for admins of a cluster in direct mode.
+	Direct, Flags *Block
+}
+
+// ClusterPage is one cluster.
+func ClusterPage() templates.Page[ClusterData] {
+	return templates.Define[ClusterData]("portal/cluster")
+}
+
+func (h *Handler) cluster(c echo.Context, current *session.Current) error {
+	cluster, decision, err := h.find(c, current)
+	if err != nil {
+		return err
+	}
+	w := h.wire(cluster)
+	data := ClusterData{
+		ID: cluster.ID, Name: cluster.Name, Description: cluster.Description, Environment: cluster.Environment,
+		Server: cluster.Server, Context: w.Context, Why: decision.Why, Doing: h.doing(c.Request().Context(), cluster),
+		Login:     Block{"Command to sign this computer in", "kubectl fairlead login " + h.Site.Absolute("")},
+		Try:       Block{"Command to try it", "kubectl auth whoami --context " + w.Context},
+		TokenLife: cluster.TokenLife(), Idle: h.Guard.Sessions.Policy.Idle, SessionEnds: current.SignIn.Expires.Time(),
+		User: current.User.KubeName, UID: current.User.ID, Groups: clusterGroups(current.User),
+		Extra: []Extra{
+			{authconfig.ExtraSignIn, current.SignIn.ID},
+			{authconfig.ExtraDevice, "the device that kubectl runs on"},
+			{"authentication.kubernetes.io/credential-id", "JTI= and the id of the token"},
+		},
+	}
+	if err := h.addConfigs(c, current, cluster, &data); err != nil {
+		return err
+	}
+	view := web.View[ClusterData]{Page: ClusterPage(), Title: cluster.Name, Data: data, Person: page.Person(current)}
+	if data.Doing != "" {
+		view.Refresh = 5
+	}
+	return web.Render(c, h.Site, view)
+}
+
+// clusterGroups are the groups as a cluster sees them. Kubernetes adds the last
+// one to everybody who is signed in.
+func clusterGroups(u *store.User) []string {
+	return append(append([]string{}, u.GroupNames...), "system:authenticated")
+}
+
+func (h *Handler) addConfigs(c echo.Context, current *session.Current, cluster *store.Cluster, data *ClusterData) error {
+	text, err := kubeconfig.Render([]wire.Cluster{h.wire(cluster)}, kubeconfig.WithKubelogin(h.Site.Absolute("")))
+	if err != nil {
+		return err
+	}
+	data.Kubelogin = Block{"Kubeconfig for kubectl oidc-login", string(text)}
+	admin, err := h.Access.Admin(c.Request().Context(), current.User)
+	if err != nil || !admin || cluster.Mode != store.ModeDirect {
+		return err
+	}
+	cfg := authconfig.Config{Issuer: h.Site.Absolute(""), CA: h.IssuerCA, Audience: cluster.Audience, Algorithm: cluster.Algorithm}
+	structured, err := authconfig.Structured(cfg)
+	if err != nil {
+		return err
+	}
+	data.Direct = &Block{"AuthenticationConfiguration for the API server", string(structured)}
+	data.Flags = &Block{"Flags for the API server", strings.Join(authconfig.Flags(cfg), "\n")}
+	return nil
+}
+
+func (h *Handler) downloadOne(c echo.Context, current *session.Current) error {
+	cluster, _, err := h.find(c, current)
+	if err != nil {
+		return err
+	}
+	return h.download(c, current, []wire.Cluster{h.wire(cluster)}, h.ContextPrefix+cluster.ID)
+}
+
+func (h *Handler) downloadAll(c echo.Context, current *session.Current) error {
+	mine, err := h.Access.Clusters(c.Request().Context(), current.User)
+	if err != nil {
+		return err
+	}
+	var all []wire.Cluster
+	for _, a := range mine {
+		all = append(all, h.wire(&a.Cluster))
+	}
+	return h.download(c, current, all, "clusters")
+}
+
+// download answers with a file. It holds no secret, but says which clusters a
+// person may use, so it is recorded and never cached.
+func (h *Handler) download(c echo.Context, current *session.Current, list []wire.Cluster, name string) error {
+	as := kubeconfig.WithPlugin(kubeconfig.Plugin, h.Site.Absolute(""))
+	if c.QueryParam("for") == "kubelogin" {
+		as = kubeconfig.WithKubelogin(h.Site.Absolute(""))
+	}
+	text, err := kubeconfig.Render(list, as)
+	if err != nil {
+		return err
+	}
+	event := audit.Event{
+		Name: audit.KubeconfigDownloaded, UserID: current.User.ID, UserName: current.User.KubeName,
+		SignInID: current.SignIn.ID, Address: c.RealIP(), Detail: name,
+	}
+	if len(list) == 1 {
+		event.ClusterID = list[0].ID
+	}
+	h.Audit.Record(c.Request().Context(), event)
+	// The name is made of an id and a prefix, both slugs: nothing to quote.
+	c.Response().Header().Set("Content-Disposition", `attachment; filename="`+name+`.kubeconfig.yaml"`)
+	return c.Blob(http.StatusOK, "application/yaml", text)
+}
+
+func writeError(c echo.Context, err error) error {
+	oauth.From(err).Write(c.Response())
+	return nil
+}

@@ -1,0 +1,179 @@
+// Package clusters is the pages about clusters: the list of a person's own, one
+// of them with how to use it, and the kubeconfig downloads. It leaves to
+// server/access who may use what, and to internal/kubeconfig the file.
+package clusters
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/wire"
+	"github.com/fairlead-auth/fairlead/portal/page"
+	"github.com/fairlead-auth/fairlead/server/access"
+	"github.com/fairlead-auth/fairlead/server/session"
+	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/tokeninfo"
+	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/templates"
+)
+
+// Handler is the pages.
+type Handler struct {
+	Guard  *page.Guard
+	Store  *store.Store
+	Access *access.Policy
+	Bearer *tokeninfo.Bearer
+	Site   *web.Site
+	Audit  *audit.Log
+	// ContextPrefix is put in front of each context's name.
+	ContextPrefix string
+	// IssuerCA is the PEM that API servers need to trust the issuer, or empty.
+	IssuerCA string
+	// Contact says whom to ask for access; empty says it in general words.
+	Contact string
+	// Ready asks whether a cluster that has a status address is ready. Nil means
+	// that every cluster is.
+	Ready func(ctx context.Context, statusURL string) (ready bool, doing string)
+	// Now tells the time.
+	Now func() time.Time
+}
+
+// filterFrom is from how many rows on there is a search box.
+const filterFrom = 8
+
+// Row is a cluster in the list.
+type Row struct {
+	ID, Name, Description, Environment, Why, Doing string
+	URL                                            string
+}
+
+// HomeData is the list.
+type HomeData struct {
+	Rows      []Row
+	Total     int
+	Query     string
+	Search    bool
+	Groups    []string
+	User      string
+	Connector string
+	Contact   string
+	Login     string
+}
+
+// HomePage is the list of clusters.
+func HomePage() templates.Page[HomeData] { return templates.Define[HomeData]("portal/home") }
+
+// Mount adds the routes.
+func (h *Handler) Mount(g *echo.Group) {
+	g.GET("/", h.Guard.For(h.home))
+	g.GET("/clusters/:id", h.Guard.For(h.cluster))
+	g.GET("/kubeconfig", h.Guard.For(h.downloadAll))
+	g.GET("/clusters/:id/kubeconfig", h.Guard.For(h.downloadOne))
+	g.GET(wire.ClustersPath, h.list)
+}
+
+func (h *Handler) home(c echo.Context, current *session.Current) error {
+	ctx := c.Request().Context()
+	mine, err := h.Access.Clusters(ctx, current.User)
+	if err != nil {
+		return err
+	}
+	data := HomeData{
+		Total: len(mine), Query: strings.TrimSpace(c.QueryParam("q")), Search: len(mine) >= filterFrom,
+		Groups: current.User.GroupNames, User: current.User.KubeName, Connector: current.User.ConnectorID, Contact: h.Contact,
+		Login: "kubectl fairlead login " + h.Site.Absolute(""),
+	}
+	waiting := false
+	for _, a := range mine {
+		row := h.row(ctx, a)
+		if !matches(row, data.Query) {
+			continue
+		}
+		waiting = waiting || row.Doing != ""
+		data.Rows = append(data.Rows, row)
+	}
+	view := web.View[HomeData]{Page: HomePage(), Title: "Your clusters", Data: data, Person: page.Person(current)}
+	if waiting {
+		view.Refresh = 5
+	}
+	return web.Render(c, h.Site, view)
+}
+
+func (h *Handler) row(ctx context.Context, a access.Allowed) Row {
+	return Row{
+		ID: a.Cluster.ID, Name: a.Cluster.Name, Description: a.Cluster.Description, Environment: a.Cluster.Environment,
+		Why: a.Why, Doing: h.doing(ctx, &a.Cluster), URL: h.Site.Path("/clusters/" + a.Cluster.ID),
+	}
+}
+
+// doing says what a cluster that isn't ready is busy with.
+func (h *Handler) doing(ctx context.Context, c *store.Cluster) string {
+	if c.StatusURL == "" || h.Ready == nil {
+		return ""
+	}
+	ready, doing := h.Ready(ctx, c.StatusURL)
+	if ready {
+		return ""
+	}
+	return doing
+}
+
+func matches(row Row, query string) bool {
+	text := strings.ToLower(row.ID + " " + row.Name + " " + row.Description + " " + row.Environment)
+	for _, word := range strings.Fields(strings.ToLower(query)) {
+		if !strings.Contains(text, word) {
+			return false
+		}
+	}
+	return true
+}
+
+// list answers the plugin.
+func (h *Handler) list(c echo.Context) error {
+	_, user, err := h.Bearer.Person(c.Request())
+	if err != nil {
+		return writeError(c, err)
+	}
+	mine, err := h.Access.Clusters(c.Request().Context(), user)
+	if err != nil {
+		return writeError(c, err)
+	}
+	answer := wire.Clusters{User: user.KubeName, Clusters: []wire.Cluster{}}
+	for _, a := range mine {
+		answer.Clusters = append(answer.Clusters, h.wire(&a.Cluster))
+	}
+	slices.SortFunc(answer.Clusters, func(a, b wire.Cluster) int { return strings.Compare(a.Context, b.Context) })
+	return c.JSON(http.StatusOK, answer)
+}
+
+func (h *Handler) wire(c *store.Cluster) wire.Cluster {
+	return wire.Cluster{
+		ID: c.ID, Name: c.Name, Context: h.ContextPrefix + c.ID, Server: c.Server, CA: c.CA, Audience: c.Audience, Namespace: c.Namespace,
+	}
+}
+
+// find returns a cluster that the person may use. One that they may not is not
+// told apart from one that doesn't exist, and is recorded.
+func (h *Handler) find(c echo.Context, current *session.Current) (*store.Cluster, access.Decision, error) {
+	ctx := c.Request().Context()
+	missing := errs.New(errs.NotFound, "There is no such cluster, or it is not shared with you.")
+	cluster, err := h.Store.Cluster(ctx, c.Param("id"))
+	if errs.Is(err, errs.NotFound) {
+		return nil, access.Decision{}, missing
+	}
+	if err != nil {
+		return nil, access.Decision{}, err
+	}
+	d, err := h.Access.Use(ctx, current.User, cluster, audit.Event{SignInID: current.SignIn.ID, Address: c.RealIP()})
+	if errs.Is(err, errs.Denied) {
+		return nil, access.Decision{}, missing
+	}
+	return cluster, d, err
+}

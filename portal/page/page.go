@@ -1,0 +1,52 @@
+// Package page is what the portal's pages share: who may enter, and how the
+// person is shown. It decides nothing about clusters.
+package page
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/server/session"
+	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/templates"
+)
+
+// Guard lets signed-in people in.
+type Guard struct {
+	Sessions *session.Manager
+	Site     *web.Site
+}
+
+// Handler is a page for a signed-in person.
+type Handler func(c echo.Context, current *session.Current) error
+
+// For makes a route of a page. Who is not signed in is sent to do so and comes
+// back.
+func (g *Guard) For(h Handler) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		current, err := g.Sessions.Current(c.Request())
+		if err != nil {
+			return err
+		}
+		if current == nil {
+			return c.Redirect(http.StatusSeeOther, g.Site.Path("/login")+"?return_to="+url.QueryEscape(g.returnTo(c)))
+		}
+		return h(c, current)
+	}
+}
+
+// returnTo is the page asked for, below the site's own path. A form can't be
+// sent again, so after a POST it is the start page.
+func (g *Guard) returnTo(c echo.Context) string {
+	if c.Request().Method != http.MethodGet {
+		return "/"
+	}
+	return "/" + c.Request().URL.RequestURI()[len(g.Site.Path("/")):]
+}
+
+// Person is how the page's head shows who is signed in.
+func Person(current *session.Current) *templates.Person {
+	return &templates.Person{Name: current.User.Label(), Detail: current.User.KubeName}
+}

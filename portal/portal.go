@@ -1,0 +1,51 @@
+// Package portal puts the pages for signed-in people together: clusters,
+// account, help. The provider they sign in at is package server.
+package portal
+
+import (
+	"context"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/portal/account"
+	"github.com/fairlead-auth/fairlead/portal/clusters"
+	"github.com/fairlead-auth/fairlead/portal/help"
+	"github.com/fairlead-auth/fairlead/portal/page"
+	"github.com/fairlead-auth/fairlead/server"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// Config is what the pages need.
+type Config struct {
+	Server *server.Server
+	Store  *store.Store
+	Audit  *audit.Log
+	Now    func() time.Time
+	// ContextPrefix, IssuerCA, Contact and Ready: see clusters.Handler.
+	ContextPrefix, IssuerCA, Contact string
+	Ready                            func(ctx context.Context, statusURL string) (ready bool, doing string)
+}
+
+// Portal is the pages.
+type Portal struct{ cfg Config }
+
+// New returns the pages.
+func New(cfg Config) *Portal { return &Portal{cfg: cfg} }
+
+// Mount adds the routes.
+func (p *Portal) Mount(g *echo.Group) {
+	c := p.cfg
+	guard := &page.Guard{Sessions: c.Server.Sessions, Site: c.Server.Site}
+	for _, h := range []interface{ Mount(g *echo.Group) }{
+		&clusters.Handler{
+			Guard: guard, Store: c.Store, Access: c.Server.Access, Bearer: c.Server.Bearer, Site: c.Server.Site, Audit: c.Audit, Now: c.Now,
+			ContextPrefix: c.ContextPrefix, IssuerCA: c.IssuerCA, Contact: c.Contact, Ready: c.Ready,
+		},
+		&account.Handler{Guard: guard, Store: c.Store, Site: c.Server.Site, Audit: c.Audit, Now: c.Now},
+		&help.Handler{Sessions: c.Server.Sessions, Site: c.Server.Site, Contact: c.Contact},
+	} {
+		h.Mount(g)
+	}
+}
