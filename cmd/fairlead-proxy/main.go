@@ -1,0 +1,71 @@
+// Command fairlead-proxy is the impersonating proxy in front of one cluster's
+// API server.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fairlead-auth/fairlead/internal/strictyaml"
+	"github.com/fairlead-auth/fairlead/internal/version"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := newCommand().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, explain(err))
+		os.Exit(1) //nolint:gocritic // the program ends; stop has nothing left to do
+	}
+}
+
+func explain(err error) string {
+	if faults, ok := errors.AsType[strictyaml.Faults](err); ok {
+		return fmt.Sprintf("The configuration has %d fault(s):\n%s", len(faults), faults.Error())
+	}
+	return "fairlead-proxy: " + err.Error()
+}
+
+func newCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use: "fairlead-proxy", Short: "Lets people with a Fairlead token into one Kubernetes cluster",
+		Version: version.String(), SilenceUsage: true, SilenceErrors: true,
+	}
+	var file string
+	root.PersistentFlags().StringVarP(&file, "config", "c", "fairlead-proxy.yaml", "configuration file")
+	root.AddCommand(&cobra.Command{
+		Use: "serve", Short: "Run the proxy", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(file)
+			if err != nil {
+				return err
+			}
+			a, err := newApp(cfg, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			ln, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", cfg.Listen)
+			if err != nil {
+				return fmt.Errorf("listening: %w", err)
+			}
+			return a.run(cmd.Context(), ln)
+		},
+	}, &cobra.Command{
+		Use: "validate", Short: "List every fault of the configuration file", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, err := loadConfig(file); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is fine.\n", file)
+			return err
+		},
+	})
+	return root
+}

@@ -1,0 +1,160 @@
+// Package browser lets a person sign in with their browser: it listens on
+// loopback, opens the page, and waits for the code.
+package browser
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	_ "embed"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"runtime"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/remote"
+)
+
+//go:embed result.html
+var resultHTML string
+
+// Config is how to sign in.
+type Config struct {
+	Server *remote.Server
+	// Host is the name of this computer, for the device list.
+	Host string
+	// OtherUser asks for a fresh sign-in.
+	OtherUser bool
+	// Open opens an address in the browser.
+	Open func(ctx context.Context, address string) error
+	// Out is where people read what happens.
+	Out io.Writer
+}
+
+// ErrCancelled says that the person said no on the page.
+var ErrCancelled = errors.New("the sign-in was cancelled in the browser")
+
+type outcome struct {
+	code string
+	err  error
+}
+
+// SignIn waits for the person until ctx ends.
+func SignIn(ctx context.Context, cfg Config) (remote.Grant, error) {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return remote.Grant{}, fmt.Errorf("listening on loopback: %w", err)
+	}
+	verifier, state := rand.Text()+rand.Text(), rand.Text()
+	sum := sha256.Sum256([]byte(verifier))
+	redirect := "http://" + ln.Addr().String() + "/callback"
+	done := make(chan outcome, 1)
+	srv := &http.Server{Handler: callback(cfg.Server.Base(), state, done), ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = srv.Serve(ln) }()
+	defer stop(srv)
+
+	address := cfg.Server.AuthURL(remote.Authorization{
+		RedirectURI: redirect, State: state, Challenge: base64.RawURLEncoding.EncodeToString(sum[:]),
+		Host: cfg.Host, OtherUser: cfg.OtherUser,
+	})
+	fmt.Fprintf(cfg.Out, "Sign in with your browser:\n\n  %s\n\n", address)
+	if err := cfg.Open(ctx, address); err != nil {
+		fmt.Fprintln(cfg.Out, "The browser could not be opened. Open the address above in a browser on this computer.")
+	}
+	select {
+	case <-ctx.Done():
+		return remote.Grant{}, fmt.Errorf("nobody signed in in the browser: %w", ctx.Err())
+	case o := <-done:
+		if o.err != nil {
+			return remote.Grant{}, o.err
+		}
+		return cfg.Server.Redeem(ctx, o.code, redirect, verifier)
+	}
+}
+
+// stop lets the page with the result still be sent.
+func stop(srv *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if srv.Shutdown(ctx) != nil {
+		_ = srv.Close()
+	}
+}
+
+type page struct{ Heading, Text string }
+
+// callback takes the answer. Another program on this computer can knock here
+// too: without the state it gets nothing and changes nothing.
+func callback(issuer, state string, done chan<- outcome) http.Handler {
+	result := template.Must(template.New("result").Parse(resultHTML))
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /callback", func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'sha256-"+styleHash()+"'; frame-ancestors 'none'; base-uri 'none'")
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		if subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(state)) != 1 || q.Get("iss") != issuer {
+			w.WriteHeader(http.StatusBadRequest)
+			_ = result.Execute(w, page{"This is not the sign-in that was started", "Go back to the terminal and start again."})
+			return
+		}
+		o := outcome{code: q.Get("code")}
+		shown := page{"You are signed in", "kubectl goes on in the terminal. You can close this window."}
+		if q.Get("error") != "" || o.code == "" {
+			o.err = refusal(q.Get("error"), q.Get("error_description"))
+			shown = page{"Not signed in", o.err.Error()}
+		}
+		_ = result.Execute(w, shown)
+		select {
+		case done <- o:
+		default: // the page was loaded again
+		}
+	})
+	return mux
+}
+
+func refusal(code, text string) error {
+	if code == "access_denied" && text == "" {
+		return ErrCancelled
+	}
+	if text == "" {
+		text = "The server sent no code."
+	}
+	return &remote.Refusal{Code: code, Text: text}
+}
+
+// Open opens an address with what the system has for it. The environment
+// variable BROWSER, when set, names the program.
+func Open(program string) func(ctx context.Context, address string) error {
+	return func(_ context.Context, address string) error {
+		name, args := opener(runtime.GOOS, program)
+		// Not bound to a context: the browser must outlive us.
+		cmd := exec.Command(name, append(args, address)...) //nolint:gosec,noctx // the person's own choice of program
+		if err := cmd.Start(); err != nil {
+			return fmt.Errorf("opening browser: %w", err)
+		}
+		go func() { _ = cmd.Wait() }()
+		return nil
+	}
+}
+
+func opener(system, program string) (name string, args []string) {
+	switch {
+	case program != "":
+		return program, nil
+	case system == "darwin":
+		return "open", nil
+	case system == "windows":
+		// Not "cmd /c start": it would take an ampersand for a second command.
+		return "rundll32", []string{"url.dll,FileProtocolHandler"}
+	}
+	return "xdg-open", nil
+}

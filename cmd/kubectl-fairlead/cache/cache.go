@@ -1,0 +1,238 @@
+// Package cache keeps what the plugin knows between two calls: the session with
+// a server and the tokens for its clusters. Files are readable by their owner
+// only and are replaced whole, so that a killed process leaves the old or the
+// new one. The refresh token goes to the system's keyring when there is one.
+package cache
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/zalando/go-keyring"
+
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/internal/wire"
+)
+
+const service = "kubectl-fairlead"
+
+// Cache is the files of one server in one person's cache folder.
+type Cache struct {
+	dir    string
+	server string
+	prefix string
+	// keyring is off where a person or a test says so.
+	keyring bool
+}
+
+// New returns the cache for a server below a folder, which is made.
+func New(dir, server string, useKeyring bool) (*Cache, error) { //nolint:revive // a setting of the person
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making cache folder: %w", err)
+	}
+	sum := sha256.Sum256([]byte(server))
+	return &Cache{dir: dir, server: server, prefix: hex.EncodeToString(sum[:8]), keyring: useKeyring}, nil
+}
+
+// Servers lists the servers that there are sessions for.
+func Servers(dir string) ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.session.json"))
+	if err != nil {
+		return nil, fmt.Errorf("listing sessions: %w", err)
+	}
+	var servers []string
+	for _, file := range files {
+		var s stored
+		if readJSON(file, &s) == nil && s.Server != "" {
+			servers = append(servers, s.Server)
+		}
+	}
+	return servers, nil
+}
+
+func (c *Cache) path(name string) string { return filepath.Join(c.dir, c.prefix+"."+name) }
+
+// Session is a sign-in at a server.
+type Session struct {
+	// User is the name that clusters see.
+	User string
+	// AccessToken is for the server, until AccessExpires.
+	AccessToken   secret.Value
+	AccessExpires time.Time
+	RefreshToken  secret.Value
+	// CA is the PEM of the authority to trust for the server, or empty.
+	CA string
+	// Clusters is what the server said last.
+	Clusters []wire.Cluster
+	// InKeyring says where the refresh token is.
+	InKeyring bool
+}
+
+// stored is the file.
+type stored struct {
+	Server        string         `json:"server"`
+	User          string         `json:"user"`
+	AccessToken   string         `json:"accessToken"`
+	AccessExpires time.Time      `json:"accessExpires"`
+	RefreshToken  string         `json:"refreshToken,omitempty"`
+	InKeyring     bool           `json:"inKeyring"`
+	CA            string         `json:"ca,omitempty"`
+	Clusters      []wire.Cluster `json:"clusters"`
+}
+
+// Session returns the session, or nil when there is none. A file that can't be
+// read counts as none: signing in again repairs it.
+func (c *Cache) Session() *Session {
+	var f stored
+	if readJSON(c.path("session.json"), &f) != nil || f.Server != c.server {
+		return nil
+	}
+	s := &Session{
+		User: f.User, AccessToken: secret.NewValue(f.AccessToken), AccessExpires: f.AccessExpires,
+		RefreshToken: secret.NewValue(f.RefreshToken), CA: f.CA, Clusters: f.Clusters, InKeyring: f.InKeyring,
+	}
+	if f.InKeyring {
+		token, err := keyring.Get(service, c.server)
+		if err != nil {
+			return nil
+		}
+		s.RefreshToken = secret.NewValue(token)
+	}
+	return s
+}
+
+// SaveSession replaces the session. The refresh token is written first: it must
+// not be lost once the server has rotated it.
+func (c *Cache) SaveSession(s *Session) error {
+	s.InKeyring = c.keyring && keyring.Set(service, c.server, s.RefreshToken.Reveal()) == nil
+	f := stored{
+		Server: c.server, User: s.User, AccessToken: s.AccessToken.Reveal(), AccessExpires: s.AccessExpires,
+		InKeyring: s.InKeyring, CA: s.CA, Clusters: s.Clusters,
+	}
+	if !s.InKeyring {
+		f.RefreshToken = s.RefreshToken.Reveal()
+	}
+	return writeJSON(c.path("session.json"), f)
+}
+
+// Forget removes the session and every token.
+func (c *Cache) Forget() error {
+	if c.keyring {
+		_ = keyring.Delete(service, c.server) // often there is none
+	}
+	files, err := filepath.Glob(c.path("*.json"))
+	if err != nil {
+		return fmt.Errorf("listing cache: %w", err)
+	}
+	var faults []error
+	for _, file := range files {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// Token is a token for a cluster.
+type Token struct {
+	Token   string    `json:"token"`
+	Expires time.Time `json:"expires"`
+}
+
+func (c *Cache) tokenPath(cluster string) string {
+	sum := sha256.Sum256([]byte(cluster))
+	return c.path("token-" + hex.EncodeToString(sum[:8]) + ".json")
+}
+
+// Token returns the token for a cluster if it is good for at least so long.
+func (c *Cache) Token(cluster string, now time.Time, atLeast time.Duration) (Token, bool) {
+	var t Token
+	if readJSON(c.tokenPath(cluster), &t) != nil || t.Token == "" {
+		return Token{}, false
+	}
+	return t, t.Expires.Sub(now) > atLeast
+}
+
+// SaveToken replaces the token for a cluster.
+func (c *Cache) SaveToken(cluster string, t Token) error { return writeJSON(c.tokenPath(cluster), t) }
+
+// Attempt is a sign-in that was begun in a browser and has not ended well.
+type Attempt struct {
+	Began time.Time `json:"began"`
+	// Failed says why, once it has ended; empty while it is waiting.
+	Failed string `json:"failed,omitempty"`
+}
+
+// Attempt returns the last attempt if it is younger than so long.
+func (c *Cache) Attempt(now time.Time, younger time.Duration) (Attempt, bool) {
+	var a Attempt
+	if readJSON(c.path("attempt.json"), &a) != nil {
+		return Attempt{}, false
+	}
+	age := now.Sub(a.Began)
+	return a, age >= 0 && age < younger
+}
+
+// SaveAttempt records an attempt.
+func (c *Cache) SaveAttempt(a Attempt) error { return writeJSON(c.path("attempt.json"), a) }
+
+// ClearAttempt forgets the attempt.
+func (c *Cache) ClearAttempt() {
+	_ = os.Remove(c.path("attempt.json")) // usually there is none
+}
+
+// lockPoll is how often a waiting process looks whether it is its turn.
+const lockPoll = 25 * time.Millisecond
+
+// Lock waits for the right to change the session until ctx ends. It reports
+// whether it got it; then unlock must be called.
+func (c *Cache) Lock(ctx context.Context) (unlock func(), locked bool, err error) {
+	lock := flock.New(c.path("lock"))
+	locked, err = lock.TryLockContext(ctx, lockPoll)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("locking the session: %w", err)
+	}
+	// The file stays: removing it would let two processes hold two locks.
+	return func() { _ = lock.Unlock() }, locked, nil
+}
+
+func readJSON(file string, into any) error {
+	body, err := os.ReadFile(file) //nolint:gosec // a file of the person's own cache
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(body, into)
+}
+
+// writeJSON replaces a file whole: written beside, synced, renamed.
+func writeJSON(file string, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", filepath.Base(file), err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), strings.TrimSuffix(filepath.Base(file), ".json")+".*.part") // mode 0600
+	if err != nil {
+		return fmt.Errorf("writing cache: %w", err)
+	}
+	_, errWrite := f.Write(body)
+	if err := errors.Join(errWrite, f.Sync(), f.Close()); err != nil {
+		return errors.Join(fmt.Errorf("writing cache: %w", err), os.Remove(f.Name()))
+	}
+	if err := os.Rename(f.Name(), file); err != nil {
+		return fmt.Errorf("writing cache: %w", err)
+	}
+	return nil
+}

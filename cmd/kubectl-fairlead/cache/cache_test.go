@@ -1,0 +1,142 @@
+package cache_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/cache"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/internal/wire"
+)
+
+func open(t *testing.T, dir, server string) *cache.Cache {
+	t.Helper()
+	c, err := cache.New(dir, server, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestSessionsAndTokens(t *testing.T) {
+	t.Parallel()
+	dir, now := filepath.Join(t.TempDir(), "fairlead"), time.Now().Round(0).UTC()
+	c, other := open(t, dir, "https://a.test"), open(t, dir, "https://b.test")
+	if c.Session() != nil {
+		t.Error("a session out of nowhere")
+	}
+	want := &cache.Session{
+		User: "corp:jane", AccessToken: secret.NewValue("at"), AccessExpires: now, RefreshToken: secret.NewValue("rt"),
+		CA: "PEM", Clusters: []wire.Cluster{{ID: "x", Audience: "k8s-x"}},
+	}
+	if err := c.SaveSession(want); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, c.Session(), cmp.AllowUnexported(secret.Value{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if other.Session() != nil {
+		t.Error("servers share a session")
+	}
+	if err := c.SaveToken("x", cache.Token{Token: "jwt", Expires: now.Add(5 * time.Minute)}); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := c.Token("x", now, time.Minute); !ok || got.Token != "jwt" {
+		t.Errorf("token %+v, %v", got, ok)
+	}
+	if _, ok := c.Token("x", now.Add(4*time.Minute), time.Minute); ok {
+		t.Error("a token that ends within a minute must not be used")
+	}
+	if _, ok := c.Token("y", now, 0); ok {
+		t.Error("a token for another cluster")
+	}
+	if servers, err := cache.Servers(dir); err != nil || !cmp.Equal(servers, []string{"https://a.test"}) {
+		t.Errorf("servers %v, error %v", servers, err)
+	}
+
+	// Everything is for its owner only.
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(files, dir) {
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", file, info.Mode())
+		}
+		if strings.HasSuffix(file, ".part") {
+			t.Errorf("%s was left over", file)
+		}
+	}
+	if err := c.Forget(); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := c.Token("x", now, 0); ok || c.Session() != nil {
+		t.Error("not forgotten")
+	}
+}
+
+func TestBrokenFilesCountAsNone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	c := open(t, dir, "https://a.test")
+	if err := c.SaveSession(&cache.Session{User: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.session.json"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	for _, content := range []string{"", "{", `{"server":"https://other.test"}`, "\x00\x00"} {
+		if err := os.WriteFile(files[0], []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if c.Session() != nil {
+			t.Errorf("%q gave a session", content)
+		}
+	}
+}
+
+func TestLockAndAttempt(t *testing.T) {
+	t.Parallel()
+	dir, now := t.TempDir(), time.Now()
+	a, b := open(t, dir, "https://a.test"), open(t, dir, "https://a.test")
+	unlock, locked, err := a.Lock(t.Context())
+	if err != nil || !locked {
+		t.Fatalf("locked %v, error %v", locked, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, locked, err := b.Lock(ctx); locked || err != nil {
+		t.Errorf("locked %v, error %v", locked, err)
+	}
+	unlock()
+	unlock, locked, err = b.Lock(t.Context())
+	if err != nil || !locked {
+		t.Fatalf("locked %v, error %v", locked, err)
+	}
+	unlock()
+
+	if err := a.SaveAttempt(cache.Attempt{Began: now, Failed: "closed"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, young := b.Attempt(now.Add(9*time.Minute), 10*time.Minute); !young || got.Failed != "closed" {
+		t.Errorf("attempt %+v, %v", got, young)
+	}
+	if _, young := b.Attempt(now.Add(10*time.Minute), 10*time.Minute); young {
+		t.Error("an old attempt must not count")
+	}
+	b.ClearAttempt()
+	if _, young := a.Attempt(now, 10*time.Minute); young {
+		t.Error("not cleared")
+	}
+}

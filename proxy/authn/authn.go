@@ -1,0 +1,300 @@
+// Package authn turns a bearer token into an identity for this cluster, or
+// refuses it. It leaves to proxy/impersonate what is sent on.
+package authn
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/names"
+	"github.com/fairlead-auth/fairlead/proxy/status"
+)
+
+// Extra keys under which the API server sees where a token comes from.
+const (
+	ExtraSignIn     = "fairlead.dev/sid"
+	ExtraDevice     = "fairlead.dev/device"
+	ExtraCredential = "authentication.kubernetes.io/credential-id"
+)
+
+// Limits.
+const (
+	// MaxToken is the longest token in bytes.
+	MaxToken = 48 << 10
+	// MaxGroups is how many groups a token may have.
+	MaxGroups = 512
+	// cacheLife and cacheSize bound the cache of verified tokens.
+	cacheLife = 10 * time.Minute
+	cacheSize = 16_384
+	// notBeforeSkew is how far the issuer's clock may be ahead. There is none
+	// for the expiry.
+	notBeforeSkew = 30 * time.Second
+)
+
+// Identity is who a token speaks for at this cluster. It is shared between
+// requests and never changed.
+type Identity struct {
+	User    string
+	UID     string
+	Groups  []string
+	Extra   []Extra
+	TokenID string
+	Expires time.Time
+}
+
+// Extra is an extra value.
+type Extra struct{ Key, Value string }
+
+// Verifier checks tokens.
+type Verifier struct {
+	// Issuer and Audience must be exactly those of the token.
+	Issuer, Audience string
+	Keys             *KeySet
+	Now              func() time.Time
+
+	mu    sync.RWMutex
+	cache map[[sha256.Size]byte]cached
+}
+
+type cached struct {
+	identity   *Identity
+	generation int
+	until      time.Time
+}
+
+// Authenticate returns who sends a request.
+func (v *Verifier) Authenticate(r *http.Request) (*Identity, *status.Error) {
+	token, err := Token(r.Header)
+	if err != nil {
+		return nil, err
+	}
+	return v.Verify(r.Context(), token)
+}
+
+// Verify checks a token. Good answers are kept for a while, never beyond the
+// token's own end or a change of keys; refusals are not.
+func (v *Verifier) Verify(ctx context.Context, token string) (*Identity, *status.Error) {
+	key, now := sha256.Sum256([]byte(token)), v.Now()
+	v.mu.RLock()
+	hit, known := v.cache[key]
+	v.mu.RUnlock()
+	generation := v.Keys.Generation()
+	if known && hit.generation == generation && now.Before(hit.until) {
+		return hit.identity, nil
+	}
+	identity, err := v.verify(ctx, token, now)
+	if err != nil {
+		return nil, err
+	}
+	v.keep(key, cached{identity: identity, generation: v.Keys.Generation(), until: earlier(identity.Expires, now.Add(cacheLife))})
+	return identity, nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func (v *Verifier) keep(key [sha256.Size]byte, entry cached) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.cache == nil || len(v.cache) >= cacheSize {
+		v.cache = make(map[[sha256.Size]byte]cached) // all at once: rare, and simple
+	}
+	v.cache[key] = entry
+}
+
+// claims is what is read of a token.
+type claims struct {
+	Issuer    string          `json:"iss"`
+	Subject   string          `json:"sub"`
+	Audience  json.RawMessage `json:"aud"`
+	Expiry    json.Number     `json:"exp"`
+	NotBefore json.Number     `json:"nbf"`
+	ID        string          `json:"jti"`
+	Username  string          `json:"preferred_username"`
+	Groups    []string        `json:"groups"`
+	SignIn    string          `json:"sid"`
+	Device    string          `json:"device_id"`
+}
+
+func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (*Identity, *status.Error) {
+	payload, refusal := v.signed(ctx, token)
+	if refusal != nil {
+		return nil, refusal
+	}
+	var c claims
+	if err := json.Unmarshal(payload, &c); err != nil {
+		return nil, status.Unauthorized("malformed", "The token is not readable. Sign in again.")
+	}
+	expires, refusal := v.check(&c, now)
+	if refusal != nil {
+		return nil, refusal
+	}
+	return identify(&c, expires)
+}
+
+// signed checks the signature. Only the algorithms that the issuer uses are
+// taken, so that neither "none" nor a key used as an HMAC secret can pass.
+func (v *Verifier) signed(ctx context.Context, token string) ([]byte, *status.Error) {
+	malformed := status.Unauthorized("malformed", "The token is not one of this cluster's issuer. Sign in again.")
+	if len(token) > MaxToken {
+		return nil, malformed
+	}
+	parsed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
+	if err != nil || len(parsed.Signatures) != 1 {
+		return nil, malformed
+	}
+	head := parsed.Signatures[0].Header
+	key, known := v.Keys.key(ctx, head.KeyID)
+	if !known && !v.Keys.Ready() {
+		return nil, status.Unavailable("no_keys", "The keys of the sign-in server could not be fetched yet. Try again in a moment.", nil)
+	}
+	if !known || (key.Algorithm != "" && key.Algorithm != head.Algorithm) {
+		return nil, malformed
+	}
+	payload, err := parsed.Verify(key.Key)
+	if err != nil {
+		return nil, malformed
+	}
+	return payload, nil
+}
+
+// check compares issuer, audience and times as the API server does.
+func (v *Verifier) check(c *claims, now time.Time) (time.Time, *status.Error) {
+	if c.Issuer != v.Issuer {
+		return time.Time{}, status.Unauthorized("other_issuer", "The token comes from another sign-in server than this cluster trusts.")
+	}
+	if !soleAudience(c.Audience, v.Audience) {
+		return time.Time{}, status.Unauthorized("other_audience", "The token is for another cluster. Use the context that was made for this one.")
+	}
+	expires, ok := instant(c.Expiry)
+	if !ok {
+		return time.Time{}, status.Unauthorized("malformed", "The token has no expiry.")
+	}
+	if !now.Before(expires) {
+		return time.Time{}, status.Unauthorized("expired", "The token has expired. Run the command again; if it stays, sign in with: kubectl fairlead login")
+	}
+	if begins, given := instant(c.NotBefore); given && now.Add(notBeforeSkew).Before(begins) {
+		return time.Time{}, status.Unauthorized("not_yet_valid", "The token is not valid yet: a clock is wrong.")
+	}
+	return expires, nil
+}
+
+// soleAudience wants exactly our audience: a token that is also good elsewhere
+// could be used here by whoever runs that place.
+func soleAudience(raw json.RawMessage, want string) bool {
+	var one string
+	if json.Unmarshal(raw, &one) == nil {
+		return one == want
+	}
+	var many []string
+	return json.Unmarshal(raw, &many) == nil && len(many) == 1 && many[0] == want
+}
+
+func instant(n json.Number) (time.Time, bool) {
+	seconds, err := n.Float64()
+	if err != nil || seconds <= 0 || seconds > 1<<40 {
+		return time.Time{}, false
+	}
+	return time.Unix(int64(seconds), 0), true
+}
+
+// identify refuses names that must never be impersonated, whatever the issuer
+// says.
+func identify(c *claims, expires time.Time) (*Identity, *status.Error) {
+	if err := names.Check(c.Username); err != nil {
+		return nil, status.Forbidden("reserved_name", "The user name in the token "+err.Error()+".")
+	}
+	if names.Check(c.Subject) != nil {
+		return nil, status.Forbidden("reserved_name", "The token has no usable subject.")
+	}
+	if len(c.Groups) > MaxGroups {
+		return nil, status.Forbidden("too_many_groups", "The token has more groups than can be sent to an API server.")
+	}
+	for _, g := range c.Groups {
+		if err := names.Check(g); err != nil {
+			return nil, status.Forbidden("reserved_name", "A group name in the token "+err.Error()+".")
+		}
+	}
+	id := &Identity{User: c.Username, UID: c.Subject, Groups: c.Groups, TokenID: c.ID, Expires: expires}
+	for _, e := range []Extra{{ExtraSignIn, c.SignIn}, {ExtraDevice, c.Device}} {
+		if e.Value != "" && names.Check(e.Value) == nil {
+			id.Extra = append(id.Extra, e)
+		}
+	}
+	if c.ID != "" && names.Check(c.ID) == nil {
+		id.Extra = append(id.Extra, Extra{ExtraCredential, "JTI=" + c.ID})
+	}
+	return id, nil
+}
+
+// protocolPrefix marks a token among the WebSocket subprotocols
+// (k8s.io/apiserver/pkg/authentication/request/websocket).
+const protocolPrefix = "base64url.bearer.authorization.k8s.io."
+
+// Token returns the one token of a request: from the Authorization header or,
+// for browsers, from the WebSocket subprotocols. Two are refused, because then
+// it is not clear who asks.
+func Token(h http.Header) (string, *status.Error) {
+	missing := status.Unauthorized("no_token", "Sign in first: kubectl fairlead login")
+	headers := h.Values("Authorization")
+	protocols := protocolTokens(h)
+	if len(headers)+len(protocols) > 1 {
+		return "", status.Unauthorized("two_tokens", "The request has more than one token.")
+	}
+	if len(protocols) == 1 {
+		raw, err := base64.RawURLEncoding.DecodeString(protocols[0])
+		if err != nil || len(raw) == 0 {
+			return "", status.Unauthorized("malformed", "The token in the WebSocket protocol is not base64url.")
+		}
+		return string(raw), nil
+	}
+	if len(headers) == 0 {
+		return "", missing
+	}
+	scheme, token, _ := strings.Cut(headers[0], " ")
+	token = strings.TrimSpace(token)
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return "", missing
+	}
+	return token, nil
+}
+
+func protocolTokens(h http.Header) []string {
+	var tokens []string
+	for _, value := range h.Values("Sec-Websocket-Protocol") {
+		for p := range strings.SplitSeq(value, ",") {
+			if token, ok := strings.CutPrefix(strings.TrimSpace(p), protocolPrefix); ok {
+				tokens = append(tokens, token)
+			}
+		}
+	}
+	return tokens
+}
+
+// WithoutToken returns the WebSocket subprotocols without the token.
+func WithoutToken(values []string) []string {
+	var kept []string
+	for _, value := range values {
+		for p := range strings.SplitSeq(value, ",") {
+			if p = strings.TrimSpace(p); p != "" && !strings.HasPrefix(p, protocolPrefix) {
+				kept = append(kept, p)
+			}
+		}
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	return []string{strings.Join(kept, ", ")}
+}

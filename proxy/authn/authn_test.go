@@ -1,0 +1,313 @@
+package authn_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fairlead-auth/fairlead/proxy/authn"
+)
+
+// issuer is a provider's two documents, with a counter.
+type issuer struct {
+	*httptest.Server
+	mu      sync.Mutex
+	keys    []jose.JSONWebKey
+	fetches int
+}
+
+func newIssuer(t *testing.T) *issuer {
+	t.Helper()
+	i := &issuer{}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(map[string]string{"issuer": i.URL, "jwks_uri": i.URL + "/keys"})
+	})
+	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.fetches++
+		_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: i.keys})
+	})
+	i.Server = httptest.NewServer(mux)
+	t.Cleanup(i.Close)
+	return i
+}
+
+func (i *issuer) add(id string, alg jose.SignatureAlgorithm, public any) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.keys = append(i.keys, jose.JSONWebKey{Key: public, KeyID: id, Algorithm: string(alg), Use: "sig"})
+}
+
+type bundle struct {
+	issuer   *issuer
+	verifier *authn.Verifier
+	now      time.Time
+	rsa      *rsa.PrivateKey
+	ec       *ecdsa.PrivateKey
+}
+
+func setup(t *testing.T) *bundle {
+	t.Helper()
+	b := &bundle{issuer: newIssuer(t), now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
+	var err error
+	if b.rsa, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+		t.Fatal(err)
+	}
+	if b.ec, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	b.issuer.add("r1", jose.RS256, b.rsa.Public())
+	b.issuer.add("e1", jose.ES256, b.ec.Public())
+	now := func() time.Time { return b.now }
+	b.verifier = &authn.Verifier{
+		Issuer: b.issuer.URL, Audience: "k8s-a", Now: now,
+		Keys: authn.NewKeySet(b.issuer.URL, http.DefaultClient, now, slog.New(slog.DiscardHandler)),
+	}
+	return b
+}
+
+func (b *bundle) claims() map[string]any {
+	return map[string]any{
+		"iss": b.issuer.URL, "aud": "k8s-a", "sub": "usr_1", "preferred_username": "corp:jane", "groups": []string{"corp:dev"},
+		"exp": b.now.Add(10 * time.Minute).Unix(), "iat": b.now.Unix(), "jti": "jti_1", "sid": "sid_1", "device_id": "dev_1",
+	}
+}
+
+func sign(t *testing.T, alg jose.SignatureAlgorithm, key any, kid string, claims map[string]any) string {
+	t.Helper()
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: jose.JSONWebKey{Key: key, KeyID: kid}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := signer.Sign(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := signed.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestGoodTokens(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	want := &authn.Identity{
+		User: "corp:jane", UID: "usr_1", Groups: []string{"corp:dev"}, TokenID: "jti_1", Expires: b.now.Add(10 * time.Minute).Local(),
+		Extra: []authn.Extra{{"fairlead.dev/sid", "sid_1"}, {"fairlead.dev/device", "dev_1"}, {"authentication.kubernetes.io/credential-id", "JTI=jti_1"}},
+	}
+	list := b.claims()
+	list["aud"] = []string{"k8s-a"}
+	for name, token := range map[string]string{
+		"RS256":       sign(t, jose.RS256, b.rsa, "r1", b.claims()),
+		"ES256":       sign(t, jose.ES256, b.ec, "e1", b.claims()),
+		"list of one": sign(t, jose.ES256, b.ec, "e1", list),
+	} {
+		for range 2 { // the second from the cache
+			got, refusal := b.verifier.Verify(t.Context(), token)
+			if refusal != nil {
+				t.Fatalf("%s: %v", name, refusal)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", name, diff)
+			}
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	other, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(b.rsa.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := func(key string, value any) string {
+		c := b.claims()
+		if value == nil {
+			delete(c, key)
+		} else {
+			c[key] = value
+		}
+		return sign(t, jose.RS256, b.rsa, "r1", c)
+	}
+	good := with("x", 1)
+	parts := strings.Split(good, ".")
+	many := make([]string, authn.MaxGroups+1)
+	for i := range many {
+		many[i] = "corp:g"
+	}
+	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","kid":"r1"}`))
+	for name, c := range map[string]struct{ token, want string }{
+		"empty":                    {"", "malformed"},
+		"garbage":                  {"x", "malformed"},
+		"alg none":                 {none + "." + parts[1] + ".", "malformed"},
+		"HMAC with the public key": {sign(t, jose.HS256, der, "r1", b.claims()), "malformed"},
+		"other key":                {sign(t, jose.RS256, other, "r1", b.claims()), "malformed"},
+		"unknown key":              {sign(t, jose.RS256, other, "r9", b.claims()), "malformed"},
+		"algorithm of another key": {sign(t, jose.RS256, b.rsa, "e1", b.claims()), "malformed"},
+		"no key id":                {sign(t, jose.RS256, b.rsa, "", b.claims()), "malformed"},
+		"signature cut":            {good[:len(good)-10], "malformed"},
+		"trailing dot":             {good + ".", "malformed"},
+		"padding":                  {good + "=", "malformed"},
+		"too long":                 {good + strings.Repeat("a", authn.MaxToken), "malformed"},
+		"other issuer":             {with("iss", "https://evil.test"), "other_issuer"},
+		"issuer with slash":        {with("iss", b.issuer.URL+"/"), "other_issuer"},
+		"other audience":           {with("aud", "k8s-b"), "other_audience"},
+		"two audiences":            {with("aud", []string{"k8s-a", "k8s-b"}), "other_audience"},
+		"no audience":              {with("aud", nil), "other_audience"},
+		"empty audience":           {with("aud", []string{}), "other_audience"},
+		"audience in other case":   {with("aud", "K8S-A"), "other_audience"},
+		"expired":                  {with("exp", b.now.Unix()), "expired"},
+		"no expiry":                {with("exp", nil), "malformed"},
+		"expiry is text":           {with("exp", "soon"), "malformed"},
+		"far future":               {with("exp", 1e300), "malformed"},
+		"not yet valid":            {with("nbf", b.now.Add(time.Minute).Unix()), "not_yet_valid"},
+		"reserved user":            {with("preferred_username", "system:admin"), "reserved_name"},
+		"service account":          {with("preferred_username", "system:serviceaccount:kube-system:x"), "reserved_name"},
+		"reserved in other case":   {with("preferred_username", "System:admin"), "reserved_name"},
+		"no user":                  {with("preferred_username", nil), "reserved_name"},
+		"empty user":               {with("preferred_username", ""), "reserved_name"},
+		"blank edge":               {with("preferred_username", " admin"), "reserved_name"},
+		"tab":                      {with("preferred_username", "admin\t"), "reserved_name"},
+		"line break":               {with("preferred_username", "a\r\nImpersonate-Group: system:masters"), "reserved_name"},
+		"null":                     {with("preferred_username", "a\x00b"), "reserved_name"},
+		"reserved group":           {with("groups", []string{"corp:dev", "system:masters"}), "reserved_name"},
+		"empty group":              {with("groups", []string{""}), "reserved_name"},
+		"too many groups":          {with("groups", many), "too_many_groups"},
+		"groups are text":          {with("groups", "system:masters"), "malformed"},
+		"no subject":               {with("sub", nil), "reserved_name"},
+	} {
+		for range 2 { // a refusal must not be remembered as an answer
+			id, refusal := b.verifier.Verify(t.Context(), c.token)
+			if refusal == nil || refusal.Word != c.want {
+				t.Errorf("%s: identity %+v, refusal %v, want %s", name, id, refusal, c.want)
+			}
+		}
+	}
+}
+
+func TestTheCacheEndsWithTheToken(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	token := sign(t, jose.RS256, b.rsa, "r1", b.claims())
+	if _, refusal := b.verifier.Verify(t.Context(), token); refusal != nil {
+		t.Fatal(refusal)
+	}
+	b.now = b.now.Add(10 * time.Minute)
+	if _, refusal := b.verifier.Verify(t.Context(), token); refusal == nil || refusal.Word != "expired" {
+		t.Errorf("refusal %v, want expired", refusal)
+	}
+}
+
+func TestKeyRotationAndOutage(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	if _, refusal := b.verifier.Verify(t.Context(), sign(t, jose.RS256, b.rsa, "r1", b.claims())); refusal != nil {
+		t.Fatal(refusal)
+	}
+	fresh, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.issuer.add("r2", jose.RS256, fresh.Public())
+	b.now = b.now.Add(time.Minute)
+	if _, refusal := b.verifier.Verify(t.Context(), sign(t, jose.RS256, fresh, "r2", b.claims())); refusal != nil {
+		t.Errorf("new key: %v", refusal)
+	}
+	b.issuer.Close()
+	b.now = b.now.Add(time.Minute)
+	if _, refusal := b.verifier.Verify(t.Context(), sign(t, jose.RS256, fresh, "r2", b.claims())); refusal != nil {
+		t.Errorf("issuer away: %v", refusal)
+	}
+}
+
+func TestMadeUpTokensCauseOneFetch(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	other, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, refusal := b.verifier.Verify(t.Context(), sign(t, jose.RS256, b.rsa, "r1", b.claims())); refusal != nil {
+		t.Fatal(refusal)
+	}
+	before := b.issuer.fetches
+	b.now = b.now.Add(time.Minute)
+	bad := sign(t, jose.RS256, other, "made-up", b.claims())
+	for range 40 {
+		if _, refusal := b.verifier.Verify(t.Context(), bad); refusal == nil {
+			t.Fatal("accepted")
+		}
+	}
+	if got := b.issuer.fetches - before; got > 1 {
+		t.Errorf("%d fetches, at most 1", got)
+	}
+}
+
+func TestToken(t *testing.T) {
+	t.Parallel()
+	protocol := "base64url.bearer.authorization.k8s.io." + base64.RawURLEncoding.EncodeToString([]byte("tok"))
+	for name, c := range map[string]struct {
+		header http.Header
+		want   string
+	}{
+		"bearer":              {http.Header{"Authorization": {"Bearer tok"}}, "tok"},
+		"lower case":          {http.Header{"Authorization": {"bearer  tok "}}, "tok"},
+		"protocol":            {http.Header{"Sec-Websocket-Protocol": {"v5.channel.k8s.io, " + protocol}}, "tok"},
+		"nothing":             {http.Header{}, ""},
+		"basic":               {http.Header{"Authorization": {"Basic tok"}}, ""},
+		"no token":            {http.Header{"Authorization": {"Bearer "}}, ""},
+		"two headers":         {http.Header{"Authorization": {"Bearer tok", "Bearer other"}}, ""},
+		"header and protocol": {http.Header{"Authorization": {"Bearer tok"}, "Sec-Websocket-Protocol": {protocol}}, ""},
+		"two protocols":       {http.Header{"Sec-Websocket-Protocol": {protocol + "," + protocol}}, ""},
+		"bad base64":          {http.Header{"Sec-Websocket-Protocol": {"base64url.bearer.authorization.k8s.io.!!"}}, ""},
+		"empty protocol":      {http.Header{"Sec-Websocket-Protocol": {"base64url.bearer.authorization.k8s.io."}}, ""},
+	} {
+		got, refusal := authn.Token(c.header)
+		if got != c.want || (refusal == nil) != (c.want != "") {
+			t.Errorf("%s: %q, %v", name, got, refusal)
+		}
+	}
+}
+
+func FuzzVerify(f *testing.F) {
+	now := time.Now()
+	clock := func() time.Time { return now }
+	v := &authn.Verifier{
+		Issuer: "https://x", Audience: "a", Now: clock,
+		Keys: authn.NewKeySet("http://127.0.0.1:1", http.DefaultClient, clock, slog.New(slog.DiscardHandler)),
+	}
+	f.Add("a.b.c")
+	f.Add("eyJhbGciOiJub25lIn0.e30.")
+	f.Fuzz(func(t *testing.T, token string) {
+		if id, refusal := v.Verify(t.Context(), token); refusal == nil {
+			t.Errorf("accepted %q as %+v", token, id)
+		}
+	})
+}

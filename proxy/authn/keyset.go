@@ -1,0 +1,200 @@
+package authn
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	// refreshEvery is how often the keys are fetched in the background: half of
+	// what the issuer lets caches keep them.
+	refreshEvery = 5 * time.Minute
+	// retryEvery is how soon after a failure.
+	retryEvery = 5 * time.Second
+	// unknownEvery is the shortest time between fetches that unknown key ids
+	// cause, so that made-up tokens can't make us flood the issuer.
+	unknownEvery = 10 * time.Second
+	fetchTimeout = 10 * time.Second
+	// maxDocument bounds what is read of the issuer's documents, in bytes.
+	maxDocument = 1 << 20
+)
+
+// KeySet is the issuer's public keys. It keeps the old ones while the issuer
+// can't be reached.
+type KeySet struct {
+	issuer string
+	client *http.Client
+	now    func() time.Time
+	logger *slog.Logger
+	flight singleflight.Group
+
+	mu         sync.RWMutex
+	keys       map[string]jose.JSONWebKey
+	generation int
+	etag       string
+	jwksURI    string
+	lastForced time.Time
+}
+
+// NewKeySet returns an empty set; Run or the first token fills it.
+func NewKeySet(issuer string, client *http.Client, now func() time.Time, logger *slog.Logger) *KeySet {
+	return &KeySet{issuer: issuer, client: client, now: now, logger: logger}
+}
+
+// Run keeps the set fresh until ctx ends.
+func (s *KeySet) Run(ctx context.Context) error {
+	for {
+		wait := refreshEvery
+		if err := s.refresh(ctx); err != nil && ctx.Err() == nil {
+			s.logger.WarnContext(ctx, "issuer's keys not fetched, keeping the old ones", "issuer", s.issuer, "error", err)
+			wait = retryEvery
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-timer.C:
+		}
+	}
+}
+
+// Ready reports whether there is a key.
+func (s *KeySet) Ready() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.keys) > 0
+}
+
+// Generation changes when the keys do.
+func (s *KeySet) Generation() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.generation
+}
+
+// key returns a key by id. An unknown id causes one fetch, rate-limited.
+func (s *KeySet) key(ctx context.Context, id string) (jose.JSONWebKey, bool) {
+	if k, known := s.lookup(id); known {
+		return k, true
+	}
+	if !s.mayForce() {
+		return jose.JSONWebKey{}, false
+	}
+	if err := s.refresh(ctx); err != nil {
+		s.logger.WarnContext(ctx, "issuer's keys not fetched", "issuer", s.issuer, "error", err)
+	}
+	return s.lookup(id)
+}
+
+func (s *KeySet) lookup(id string) (jose.JSONWebKey, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	k, known := s.keys[id]
+	return k, known
+}
+
+func (s *KeySet) mayForce() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := s.now(); s.lastForced.IsZero() || now.Sub(s.lastForced) >= unknownEvery {
+		s.lastForced = now
+		return true
+	}
+	return false
+}
+
+func (s *KeySet) refresh(ctx context.Context) error {
+	_, err, _ := s.flight.Do("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
+		defer cancel()
+		return nil, s.fetch(ctx)
+	})
+	return err
+}
+
+func (s *KeySet) fetch(ctx context.Context) error {
+	s.mu.RLock()
+	uri, etag := s.jwksURI, s.etag
+	s.mu.RUnlock()
+	if uri == "" {
+		var err error
+		if uri, err = s.discover(ctx); err != nil {
+			return err
+		}
+	}
+	var set jose.JSONWebKeySet
+	etag, err := s.get(ctx, uri, etag, &set)
+	if errors.Is(err, errNotModified) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	keys := map[string]jose.JSONWebKey{}
+	for _, k := range set.Keys {
+		if k.KeyID != "" && k.Valid() && k.IsPublic() && (k.Use == "" || k.Use == "sig") {
+			keys[k.KeyID] = k
+		}
+	}
+	if len(keys) == 0 {
+		return errors.New("the issuer publishes no usable key")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys, s.etag, s.jwksURI = keys, etag, uri
+	s.generation++
+	return nil
+}
+
+func (s *KeySet) discover(ctx context.Context) (string, error) {
+	var doc struct {
+		Issuer  string `json:"issuer"`
+		JWKSURI string `json:"jwks_uri"`
+	}
+	if _, err := s.get(ctx, s.issuer+"/.well-known/openid-configuration", "", &doc); err != nil {
+		return "", err
+	}
+	if doc.Issuer != s.issuer {
+		return "", fmt.Errorf("the issuer calls itself %q, configured is %q", doc.Issuer, s.issuer)
+	}
+	return doc.JWKSURI, nil
+}
+
+var errNotModified = errors.New("not modified")
+
+func (s *KeySet) get(ctx context.Context, address, etag string, into any) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	if err != nil {
+		return "", fmt.Errorf("asking issuer: %w", err)
+	}
+	if etag != "" {
+		req.Header.Set("If-None-Match", etag)
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return "", fmt.Errorf("asking issuer: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	switch resp.StatusCode {
+	case http.StatusOK:
+	case http.StatusNotModified:
+		return etag, errNotModified
+	default:
+		return "", fmt.Errorf("asking issuer: %s answered %s", address, resp.Status)
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxDocument)).Decode(into); err != nil {
+		return "", fmt.Errorf("reading issuer's answer: %w", err)
+	}
+	return resp.Header.Get("ETag"), nil
+}

@@ -1,0 +1,162 @@
+package forward
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/proxy/status"
+)
+
+// tunnel takes the client's connection over and copies both ways until one side
+// ends.
+func (f *Forwarder) tunnel(ctx context.Context, w http.ResponseWriter, resp *http.Response, upstream io.ReadWriteCloser) (Result, *status.Error) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return Result{}, status.Unavailable("hijack", "The connection can't be switched to another protocol.", err)
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Time{}) // a shell may be quiet for long
+	result := Result{Code: http.StatusSwitchingProtocols}
+	if result.Err = writeSwitch(conn, resp); result.Err != nil {
+		return result, nil
+	}
+	stop := context.AfterFunc(ctx, func() {
+		_ = conn.Close()
+		_ = upstream.Close()
+	})
+	defer stop()
+	result.Bytes, result.Err = f.both(conn, buffered, upstream)
+	return result, nil
+}
+
+// writeSwitch repeats the API server's 101 to the client.
+func writeSwitch(conn net.Conn, resp *http.Response) error {
+	head := "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+	for name, values := range resp.Header {
+		if name == "Connection" {
+			continue
+		}
+		for _, v := range values {
+			head += name + ": " + v + "\r\n"
+		}
+	}
+	if _, err := io.WriteString(conn, head+"\r\n"); err != nil {
+		return fmt.Errorf("switching protocols: %w", err)
+	}
+	return nil
+}
+
+// both copies until either side is done. What the client sent along with its
+// request is in the buffered reader and comes first.
+func (f *Forwarder) both(conn net.Conn, client io.Reader, upstream io.ReadWriteCloser) (int64, error) {
+	type end struct {
+		bytes int64
+		err   error
+	}
+	up, down := make(chan end, 1), make(chan end, 1)
+	go func() { n, err := f.copy(upstream, client); up <- end{n, err} }()
+	go func() { n, err := f.copy(conn, upstream); down <- end{n, err} }()
+	var a, b end
+	select {
+	case a = <-up:
+		// The client is done. Its last bytes are on their way; the answer to
+		// them must still come through.
+		if half, ok := upstream.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+			select {
+			case b = <-down:
+				return a.bytes + b.bytes, a.err
+			case <-time.After(halfClosed): //nolint:forbidigo // a bound on real time, not a decision
+			}
+		}
+		_ = upstream.Close()
+		b = <-down
+	case b = <-down:
+		_ = conn.Close()
+		_ = upstream.Close()
+		a = <-up
+	}
+	return a.bytes + b.bytes, nil
+}
+
+// halfClosed is how long the API server may go on after the client has closed
+// its side.
+const halfClosed = 30 * time.Second
+
+func (f *Forwarder) copy(dst io.Writer, src io.Reader) (int64, error) {
+	buffer, ok := f.buffers.Get().(*[]byte)
+	if !ok {
+		return 0, nil
+	}
+	defer f.buffers.Put(buffer)
+	return pump(dst, src, *buffer, func() error { return nil })
+}
+
+// upgrades counts the open tunnels, so that a proxy that stops can wait for
+// them and then end them.
+type upgrades struct {
+	mu     sync.Mutex
+	open   map[int]context.CancelFunc
+	next   int
+	closed bool
+	idle   chan struct{}
+}
+
+func (u *upgrades) begin(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.closed {
+		cancel()
+	}
+	if u.open == nil {
+		u.open = map[int]context.CancelFunc{}
+	}
+	id := u.next
+	u.next++
+	u.open[id] = cancel
+	return ctx, func() {
+		cancel()
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		delete(u.open, id)
+		if u.idle != nil && len(u.open) == 0 {
+			close(u.idle)
+			u.idle = nil
+		}
+	}
+}
+
+// Drain waits until the open tunnels end or ctx does; then it ends them.
+func (f *Forwarder) Drain(ctx context.Context) {
+	u := &f.upgrades
+	u.mu.Lock()
+	idle := make(chan struct{})
+	if len(u.open) == 0 {
+		close(idle)
+	} else {
+		u.idle = idle
+	}
+	u.mu.Unlock()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.closed = true
+	for _, cancel := range u.open {
+		cancel()
+	}
+}
+
+// Open returns how many tunnels are open.
+func (f *Forwarder) Open() int {
+	f.upgrades.mu.Lock()
+	defer f.upgrades.mu.Unlock()
+	return len(f.upgrades.open)
+}

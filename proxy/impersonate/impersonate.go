@@ -1,0 +1,140 @@
+// Package impersonate computes the headers that go to the API server: what the
+// client may say, and on top of it who it is. It is pure: an identity and
+// inbound headers become outbound headers, or a refusal.
+package impersonate
+
+import (
+	"net/http"
+	"net/textproto"
+	"strings"
+
+	"github.com/fairlead-auth/fairlead/proxy/authn"
+	"github.com/fairlead-auth/fairlead/proxy/status"
+)
+
+// maxHeaders bounds the outbound headers in bytes; API servers take more, load
+// balancers in between often don't.
+const maxHeaders = 64 << 10
+
+// Headers returns what to send. Inbound isn't changed. The identity comes last
+// and into a fresh map, so that nothing that the client names in its Connection
+// header can remove it (the class of CVE-2021-31999 and CVE-2022-23652).
+func Headers(inbound http.Header, id *authn.Identity) (http.Header, *status.Error) {
+	hop := hopByHop(inbound)
+	out := make(http.Header, len(inbound)+len(id.Extra)+4)
+	for name, values := range inbound {
+		key := fold(name)
+		if refusal := refuse(name, key); refusal != nil {
+			return nil, refusal
+		}
+		if hop[key] || dropped(key) {
+			continue
+		}
+		out[name] = values
+	}
+	if protocols, ok := out["Sec-Websocket-Protocol"]; ok {
+		if out["Sec-Websocket-Protocol"] = authn.WithoutToken(protocols); out["Sec-Websocket-Protocol"] == nil {
+			delete(out, "Sec-Websocket-Protocol")
+		}
+	}
+	addIdentity(out, id)
+	if size(out) > maxHeaders {
+		return nil, status.Forbidden("headers_too_large", "The headers with all groups are larger than can be sent to the API server.")
+	}
+	return out, nil
+}
+
+// Upgrade adds the two headers that ask the API server to switch protocols.
+func Upgrade(out http.Header, protocol string) {
+	out["Connection"] = []string{"Upgrade"}
+	out["Upgrade"] = []string{protocol}
+}
+
+func addIdentity(out http.Header, id *authn.Identity) {
+	out["Impersonate-User"] = []string{id.User}
+	if id.UID != "" {
+		out["Impersonate-Uid"] = []string{id.UID}
+	}
+	// Always present: should the user header ever be lost on the way, an API
+	// server refuses groups without a user instead of taking us for ourselves.
+	groups := make([]string, 0, len(id.Groups)+1)
+	out["Impersonate-Group"] = append(append(groups, id.Groups...), "system:authenticated")
+	for _, e := range id.Extra {
+		key := textproto.CanonicalMIMEHeaderKey("Impersonate-Extra-" + escape(e.Key))
+		out[key] = append(out[key], e.Value)
+	}
+}
+
+// fold makes "X_Remote_User" and "x-remote-user" the same: some servers behind
+// us could take one for the other (CVE-2025-64484).
+func fold(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
+
+// refuse finds headers that try to say who somebody is.
+func refuse(name, key string) *status.Error {
+	switch {
+	case strings.HasPrefix(key, "impersonate"):
+		return status.Forbidden("impersonation", "Acting as somebody else (kubectl --as) is not possible through this proxy.")
+	case strings.Contains(name, "_") && (strings.HasPrefix(key, "x-remote-") || strings.HasPrefix(key, "x-forwarded") || key == "authorization"):
+		return status.Forbidden("ambiguous_header", "The request has a header that could be taken for another one.")
+	}
+	return nil
+}
+
+// dropped are the headers that are ours to say, or nobody's.
+func dropped(key string) bool {
+	switch key {
+	case "authorization", "proxy-authorization", "forwarded", "x-real-ip", "via", "host", "cookie", "http2-settings", "expect":
+		return true
+	}
+	return strings.HasPrefix(key, "x-remote-") || strings.HasPrefix(key, "x-forwarded-")
+}
+
+// hopByHop are the headers that end here (RFC 9110 section 7.6.1), those that
+// the client names among them.
+func hopByHop(inbound http.Header) map[string]bool {
+	hop := map[string]bool{
+		"connection": true, "proxy-connection": true, "keep-alive": true, "te": true, "trailer": true,
+		"transfer-encoding": true, "upgrade": true, "proxy-authenticate": true,
+	}
+	for _, value := range inbound["Connection"] {
+		for name := range strings.SplitSeq(value, ",") {
+			if name = fold(strings.TrimSpace(name)); name != "" {
+				hop[name] = true
+			}
+		}
+	}
+	return hop
+}
+
+// escape writes a key so that it fits a header's name: what is no token
+// character, and the percent sign, percent-encoded
+// (client-go/transport.headerKeyEscape).
+func escape(key string) string {
+	const hex = "0123456789abcdef"
+	var b strings.Builder
+	for i := range len(key) {
+		c := key[i]
+		if isToken(c) && c != '%' {
+			b.WriteByte(c)
+			continue
+		}
+		b.WriteByte('%')
+		b.WriteByte(hex[c>>4])
+		b.WriteByte(hex[c&15])
+	}
+	return b.String()
+}
+
+func isToken(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("!#$&'*+-.^_`|~", c) >= 0
+}
+
+func size(h http.Header) int {
+	total := 0
+	for name, values := range h {
+		for _, v := range values {
+			total += len(name) + len(v) + len(": \r\n")
+		}
+	}
+	return total
+}

@@ -1,0 +1,153 @@
+// Package proxy is the impersonating proxy for one cluster. The handler decides
+// in this order and refuses at each step when in doubt: who is it, what may be
+// sent on, and only then forward.
+package proxy
+
+import (
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/logging"
+	"github.com/fairlead-auth/fairlead/proxy/authn"
+	"github.com/fairlead-auth/fairlead/proxy/forward"
+	"github.com/fairlead-auth/fairlead/proxy/impersonate"
+	"github.com/fairlead-auth/fairlead/proxy/status"
+)
+
+// Config is what a Proxy needs.
+type Config struct {
+	// Cluster is the name of the cluster, for logs.
+	Cluster   string
+	Verifier  *authn.Verifier
+	Forwarder *forward.Forwarder
+	Audit     *audit.Log
+	Logger    *slog.Logger
+	Now       func() time.Time
+	// Metrics registers the proxy's metrics; nil means none.
+	Metrics prometheus.Registerer
+	// ClientAddress says where a request comes from.
+	ClientAddress func(r *http.Request) string
+}
+
+// Proxy is the handler.
+type Proxy struct {
+	cfg      Config
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	refusals *prometheus.CounterVec
+}
+
+// New returns the handler.
+func New(cfg Config) *Proxy {
+	p := &Proxy{
+		cfg: cfg,
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "fairlead_proxy_requests_total", Help: "Requests that were forwarded, by how and by status.",
+		}, []string{"kind", "method", "code"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "fairlead_proxy_request_duration_seconds", Help: "Time of requests that are no streams.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"method"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "fairlead_proxy_refusals_total", Help: "Requests that were refused by the proxy, by reason.",
+		}, []string{"reason"}),
+	}
+	if cfg.Metrics != nil {
+		open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "fairlead_proxy_open_tunnels", Help: "Open exec, attach and port-forward connections.",
+		}, func() float64 { return float64(cfg.Forwarder.Open()) })
+		cfg.Metrics.MustRegister(p.requests, p.duration, p.refusals, open)
+	}
+	return p
+}
+
+// ServeHTTP implements http.Handler.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	id := logging.NewRequestID(r.Header.Get("X-Request-Id"))
+	r = r.WithContext(logging.WithRequestID(r.Context(), id))
+	w.Header().Set("X-Request-Id", id)
+	began := p.cfg.Now()
+	identity, refusal := p.cfg.Verifier.Authenticate(r)
+	if refusal != nil {
+		p.refuse(w, r, nil, refusal)
+		return
+	}
+	out, refusal := impersonate.Headers(r.Header, identity)
+	if refusal != nil {
+		p.refuse(w, r, identity, refusal)
+		return
+	}
+	kind := forward.Classify(r)
+	defer p.record(r, identity, kind, began)()
+	result, refusal := p.cfg.Forwarder.Forward(&counting{ResponseWriter: w, proxy: p, kind: kind, method: method(r)}, r, out, kind)
+	if refusal != nil {
+		p.refuse(w, r, identity, refusal)
+		return
+	}
+	if result.Code == http.StatusSwitchingProtocols {
+		p.requests.WithLabelValues(string(kind), method(r), strconv.Itoa(result.Code)).Inc()
+	}
+}
+
+// counting counts the status that is written. Flush and Hijack reach the
+// original through Unwrap.
+type counting struct {
+	http.ResponseWriter
+	proxy  *Proxy
+	kind   forward.Kind
+	method string
+}
+
+// Unwrap is for http.ResponseController.
+func (c *counting) Unwrap() http.ResponseWriter { return c.ResponseWriter }
+
+// WriteHeader counts.
+func (c *counting) WriteHeader(code int) {
+	c.proxy.requests.WithLabelValues(string(c.kind), c.method, strconv.Itoa(code)).Inc()
+	c.ResponseWriter.WriteHeader(code)
+}
+
+// method bounds the number of series.
+func method(r *http.Request) string {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return r.Method
+	}
+	return "other"
+}
+
+// record logs a request when it ends. The path is without its query, which can
+// hold the command of an exec; of the groups only the number is told.
+func (p *Proxy) record(r *http.Request, id *authn.Identity, kind forward.Kind, began time.Time) func() {
+	log := p.cfg.Logger.With("cluster", p.cfg.Cluster, "user", id.User, "groups", len(id.Groups), "jti", id.TokenID,
+		"method", r.Method, "path", r.URL.EscapedPath(), "kind", string(kind), "address", p.cfg.ClientAddress(r))
+	if kind != forward.Short {
+		log.InfoContext(r.Context(), "stream began")
+	}
+	return func() {
+		took := p.cfg.Now().Sub(began)
+		if kind == forward.Short {
+			p.duration.WithLabelValues(method(r)).Observe(took.Seconds())
+		}
+		log.InfoContext(r.Context(), "request ended", "milliseconds", took.Milliseconds())
+	}
+}
+
+// refuse answers and records.
+func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, id *authn.Identity, refusal *status.Error) {
+	p.refusals.WithLabelValues(refusal.Word).Inc()
+	event := audit.Event{
+		Name: audit.ProxyRefused, ClusterID: p.cfg.Cluster, Address: p.cfg.ClientAddress(r), Reason: refusal.Word,
+		Detail: method(r) + " " + r.URL.EscapedPath() + ": " + refusal.Error(),
+	}
+	if id != nil {
+		event.UserName, event.UserID, event.TokenID = id.User, id.UID, id.TokenID
+	}
+	p.cfg.Audit.Record(r.Context(), event)
+	status.Write(w, refusal, logging.RequestID(r.Context()))
+}

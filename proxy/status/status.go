@@ -1,0 +1,79 @@
+// Package status answers with Kubernetes Status objects, which kubectl and its
+// like show to people. Every answer that the proxy makes itself goes through it.
+package status
+
+import (
+	"encoding/json"
+	"net/http"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Error is a refusal with its HTTP status.
+type Error struct {
+	Code    int
+	Reason  metav1.StatusReason
+	Message string
+	// Word is a fixed word for logs and metrics.
+	Word  string
+	cause error
+}
+
+// Error returns the message and the cause.
+func (e *Error) Error() string {
+	if e.cause != nil {
+		return e.Message + ": " + e.cause.Error()
+	}
+	return e.Message
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Unauthorized says that the token is not good. The message says what to do.
+func Unauthorized(word, message string) *Error {
+	return &Error{Code: http.StatusUnauthorized, Reason: metav1.StatusReasonUnauthorized, Message: message, Word: word}
+}
+
+// Forbidden says that the request itself is not allowed.
+func Forbidden(word, message string) *Error {
+	return &Error{Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: message, Word: word}
+}
+
+// BadRequest says that the request makes no sense.
+func BadRequest(word, message string) *Error {
+	return &Error{Code: http.StatusBadRequest, Reason: metav1.StatusReasonBadRequest, Message: message, Word: word}
+}
+
+// Unavailable says that the API server or the issuer can't be reached.
+func Unavailable(word, message string, cause error) *Error {
+	return &Error{Code: http.StatusServiceUnavailable, Reason: metav1.StatusReasonServiceUnavailable, Message: message, Word: word, cause: cause}
+}
+
+// Write answers with e and the id of the request.
+func Write(w http.ResponseWriter, e *Error, requestID string) {
+	message := "fairlead-proxy: " + e.Message
+	if requestID != "" {
+		message += " (request " + requestID + ")"
+	}
+	body, err := json.Marshal(metav1.Status{
+		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
+		Status:   metav1.StatusFailure, Message: message, Reason: e.Reason, Code: int32(e.Code), //nolint:gosec // an HTTP status
+	})
+	if err != nil {
+		http.Error(w, message, e.Code)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	switch e.Code {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", `Bearer realm="fairlead-proxy"`)
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", "1")
+	}
+	w.WriteHeader(e.Code)
+	_, _ = w.Write(body) // the client is gone; there is nobody to tell
+}
