@@ -2,14 +2,14 @@
 # Builds the real kube-apiserver, etcd and kubectl from Go modules, and the
 # fake kubelet, and prints the folder they are in (on standard output).
 #
-# The binaries are kept outside the tree, keyed by this module's go.sum, so a
+# The binaries are kept outside the tree, keyed by this module's go.mod, so a
 # second call takes a second. Progress goes to standard error and, as
 # "done/total name", to the file named by FAIRLEAD_KUBE_PROGRESS.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 version=v1.37.2
-key=$(cat go.sum build.sh | sha256sum | cut -c1-16)
+key=$(cat go.mod build.sh | sha256sum | cut -c1-16)
 cache=${FAIRLEAD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fairlead}
 out=$cache/kube/$key
 mkdir -p "$out"

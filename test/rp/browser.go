@@ -18,6 +18,9 @@ import (
 	"github.com/PuerkitoBio/goquery"
 )
 
+// Selection is a part of a page.
+type Selection = goquery.Selection
+
 // maxHops bounds redirects.
 const maxHops = 15
 

@@ -1,0 +1,354 @@
+// Package e2e_test drives the built programs against real parts: kube-apiserver,
+// etcd, kubectl, slapd, PostgreSQL, Chromium.
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/password"
+	"github.com/fairlead-auth/fairlead/test/need"
+	"github.com/fairlead-auth/fairlead/test/pki"
+	"github.com/fairlead-auth/fairlead/test/realkube"
+)
+
+// parts is what "make test" provides.
+type parts struct {
+	// bin has our programs, kube the Kubernetes ones.
+	bin, kube string
+}
+
+func needParts(t *testing.T) parts {
+	t.Helper()
+	return parts{
+		bin:  need.Variable(t, "FAIRLEAD_TEST_BIN", "built programs"),
+		kube: need.Variable(t, "FAIRLEAD_TEST_KUBE", "kube-apiserver"),
+	}
+}
+
+// hashed is the password "fairlead-demo", hashed once.
+func hashed(t *testing.T) string {
+	t.Helper()
+	hash, err := password.NewHasher().Hash(t.Context(), "fairlead-demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hash
+}
+
+// tail keeps what a program wrote, for the case that a test fails.
+type tail struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (w *tail) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.buf.Write(b)
+}
+
+func (w *tail) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.buf.String()
+}
+
+// start runs a program until the test ends and returns its output.
+func start(t *testing.T, name string, env []string, args ...string) *tail {
+	t.Helper()
+	out := &tail{}
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		done := make(chan struct{})
+		go func() { _ = cmd.Wait(); close(done) }()
+		select {
+		case <-done:
+		case <-time.After(20 * time.Second):
+			_ = cmd.Process.Kill()
+			<-done
+		}
+		if t.Failed() {
+			t.Logf("%s:\n%s", filepath.Base(name), out)
+		}
+	})
+	return out
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+func eventually(t *testing.T, what string, within time.Duration, check func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	for time.Now().Before(deadline) {
+		if check() {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("%s: not within %v", what, within)
+}
+
+func writeFile(t *testing.T, file, text string) string {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// system is a server, clusters and their proxies.
+type system struct {
+	parts
+	dir     string
+	ca      *pki.CA
+	issuer  string
+	server  *tail
+	proxies map[string]*tail
+	kube    *realkube.Cluster
+	client  *http.Client
+}
+
+// startServer starts fairlead. Extra is more of the configuration file.
+func startServer(t *testing.T, p parts, extra string) *system {
+	t.Helper()
+	s := prepare(t, p)
+	s.run(t, strings.TrimPrefix(s.issuer, "https://"), extra)
+	return s
+}
+
+// prepare makes certificates and chooses an address. It is https, because API
+// servers take no other issuer.
+func prepare(t *testing.T, p parts) *system {
+	t.Helper()
+	s := &system{parts: p, dir: t.TempDir(), proxies: map[string]*tail{}}
+	var err error
+	if s.ca, err = pki.NewCA("e2e", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	pair, err := s.ca.Server(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := pair.Write(s.dir, "tls"); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, s.dir+"/ca.crt", string(s.ca.PEM))
+	listen := freeAddress(t)
+	s.issuer = "https://" + listen
+	s.client = &http.Client{Transport: &http.Transport{TLSClientConfig: tlsConfig(s.ca)}}
+	return s
+}
+
+func (s *system) run(t *testing.T, listen, extra string) {
+	t.Helper()
+	file := writeFile(t, s.dir+"/fairlead.yaml", fmt.Sprintf(`url: %s
+listen: %s
+tls: {certificate: %[3]s/tls.crt, key: %[3]s/tls.key}
+issuerCA: file:%[3]s/ca.crt
+database: {driver: sqlite, path: %[3]s/fairlead.db, maxConnections: 1}
+upstream: {maxAge: 1ms}
+%s`, s.issuer, listen, s.dir, extra))
+	s.server = start(t, s.bin+"/fairlead", nil, "serve", "--config", file)
+	eventually(t, "server", 30*time.Second, func() bool {
+		resp, err := s.client.Get(s.issuer + "/keys")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+}
+
+// startKube runs a real API server.
+func (s *system) startKube(t *testing.T, authentication []byte) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var err error
+	s.kube, err = realkube.Start(ctx, realkube.Config{
+		Bin: s.parts.kube, Dir: t.TempDir(), Commands: true, AuthenticationConfig: authentication,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.kube.Stop)
+	s.apply(t, readFile(t, "../../deploy/kubernetes/proxy-rbac.yaml"))
+	s.apply(t, readFile(t, "testdata/demo.yaml"))
+	eventually(t, "pod", 30*time.Second, func() bool {
+		out, err := s.kube.Kubectl(t.Context(), "", "get", "pod", "-n", "demo", "hello", "-o", "jsonpath={.status.phase}")
+		return err == nil && out == "Running"
+	})
+}
+
+func (s *system) apply(t *testing.T, manifest string) {
+	t.Helper()
+	if _, err := s.kube.Kubectl(t.Context(), manifest, "apply", "-f", "-"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func readFile(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// startProxy runs a proxy for a cluster at an address, before the real API
+// server.
+func (s *system) startProxy(t *testing.T, cluster, listen string) {
+	t.Helper()
+	credentials, err := s.kube.ClientKubeconfig("proxy-"+cluster, "fairlead-proxy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	health := freeAddress(t)
+	file := writeFile(t, s.dir+"/proxy-"+cluster+".yaml", fmt.Sprintf(`listen: %s
+tls: {certificate: %[2]s/tls.crt, key: %[2]s/tls.key}
+cluster: %[3]s
+issuer: {url: %[4]s, ca: %[2]s/ca.crt}
+audience: k8s-%[3]s
+upstream: {kubeconfig: %[5]s}
+health: {listen: %[6]s}
+drain: 2s
+`, listen, s.dir, cluster, s.issuer, credentials, health))
+	s.proxies[cluster] = start(t, s.bin+"/fairlead-proxy", nil, "serve", "--config", file)
+	eventually(t, "proxy "+cluster, 30*time.Second, func() bool {
+		resp, err := http.Get("http://" + health + "/readyz")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+}
+
+// person is somebody's computer: a home of their own, kubectl and the plugin on
+// the PATH, and a browser that signs in by itself.
+type person struct {
+	t    *testing.T
+	s    *system
+	home string
+	env  []string
+}
+
+func (s *system) person(t *testing.T, login credentials) *person {
+	t.Helper()
+	home := t.TempDir()
+	script := writeFile(t, home+"/browser", fmt.Sprintf("#!/bin/sh\nexec %s \"$1\"\n", quote(browserProgram(t))))
+	if err := os.Chmod(script, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	description, err := json.Marshal(login)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &person{t: t, s: s, home: home, env: []string{
+		"HOME=" + home, "XDG_CACHE_HOME=" + home + "/cache", "PATH=" + s.bin + ":" + s.parts.kube + ":" + os.Getenv("PATH"),
+		"KUBECONFIG=" + home + "/kubeconfig", "BROWSER=" + script, "SSL_CERT_FILE=" + s.dir + "/ca.crt", "FAIRLEAD_KEYRING=off",
+		"FAIRLEAD_TEST_LOGIN=" + string(description), "FAIRLEAD_TEST_BROWSER_LOG=" + home + "/browser.log", "CI=",
+	}}
+}
+
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// result is what a program did.
+type result struct {
+	out, err string
+	code     int
+}
+
+func (p *person) run(stdin string, name string, args ...string) result {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), 90*time.Second)
+	defer cancel()
+	return p.runContext(ctx, stdin, name, args...)
+}
+
+func (p *person) runContext(ctx context.Context, stdin, name string, args ...string) result {
+	p.t.Helper()
+	cmd := p.command(ctx, name, args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	var out, errOut bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	err := cmd.Run()
+	r := result{out: out.String(), err: errOut.String(), code: cmd.ProcessState.ExitCode()}
+	if err != nil && r.code < 0 {
+		r.err += err.Error()
+	}
+	return r
+}
+
+func (p *person) command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	for _, dir := range []string{p.s.bin, p.s.parts.kube} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			name = filepath.Join(dir, name)
+			break
+		}
+	}
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), p.env...)
+	return cmd
+}
+
+func (p *person) must(name string, args ...string) string {
+	p.t.Helper()
+	r := p.run("", name, args...)
+	if r.code != 0 {
+		p.t.Fatalf("%s %s: exit %d\n%s%s", name, strings.Join(args, " "), r.code, r.out, r.err)
+	}
+	return r.out
+}
+
+// kubectl runs kubectl and wants it to work.
+func (p *person) kubectl(args ...string) string {
+	p.t.Helper()
+	return p.must("kubectl", args...)
+}
+
+// tabs is how many browser tabs were opened.
+func (p *person) tabs() int {
+	p.t.Helper()
+	text, err := os.ReadFile(p.home + "/browser.log")
+	if err != nil {
+		return 0
+	}
+	return strings.Count(string(text), "\n")
+}
+
+// browserFault is what went wrong in the browser, for messages.
+func (p *person) browserFault() string {
+	text, err := os.ReadFile(p.home + "/browser.log.fault")
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
