@@ -1,0 +1,74 @@
+# Fairlead. "make" lists the targets.
+SHELL := bash
+.DEFAULT_GOAL := help
+
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+DEADCODE := golang.org/x/tools/cmd/deadcode@v0.52.0
+GOFUMPT := mvdan.cc/gofumpt@v0.12.0
+VERSION ?=
+LDFLAGS := -s -w $(if $(VERSION),-X github.com/fairlead-auth/fairlead/internal/version.stamp=$(VERSION))
+BIN := $(CURDIR)/bin
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## Build the three programs into bin/
+	@mkdir -p $(BIN)
+	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/ ./cmd/...
+
+.PHONY: run
+run: ## Run a demo: server, proxy and a real Kubernetes API server, all on loopback
+	@echo "Building Fairlead. The first time takes a few minutes, while modules are fetched and compiled."
+	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory demo
+	@exec $(BIN)/demo
+
+.PHONY: demo
+demo:
+	@CGO_ENABLED=0 go build -trimpath -o $(BIN)/demo ./test/demo
+
+.PHONY: deps
+deps: ## Install what the tests need: Debian packages (as root), npm modules, Kubernetes
+	@test/deps.sh
+
+.PHONY: test
+test: deps build demo ## Run every test, with real parts
+	@test/run.sh
+
+.PHONY: test-fast
+test-fast: ## Run the unit tests on SQLite (the inner loop)
+	go test -shuffle=on ./cmd/... ./connectors/... ./internal/... ./migrations/... ./portal/... ./proxy/... ./server/... ./static/... ./templates/... ./test/arch/...
+
+.PHONY: check
+check: format-diff vet lint dead tidy-diff test ## Everything that must be green before a change lands
+
+.PHONY: format
+format: ## Format the code
+	go run $(GOFUMPT) -w $$(git ls-files '*.go')
+
+.PHONY: format-diff
+format-diff:
+	@out=$$(go run $(GOFUMPT) -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "make format would change:"; echo "$$out"; exit 1; fi
+
+.PHONY: vet
+vet:
+	go vet ./...
+
+.PHONY: lint
+lint: ## Run the linters (the first time builds them, which takes minutes)
+	go run $(GOLANGCI) run ./...
+
+.PHONY: dead
+dead: ## List code that nothing reaches
+	@out=$$(go run $(DEADCODE) -test ./...); if [ -n "$$out" ]; then echo "$$out"; exit 1; fi
+
+.PHONY: tidy-diff
+tidy-diff:
+	go mod tidy -diff
+	cd test/kube && go mod tidy -diff
+
+.PHONY: fuzz
+fuzz: ## Fuzz one target for ten minutes: make fuzz P=./server/clients T=FuzzAllowsRedirect
+	go test -run '^$$' -fuzz '^$(T)$$' -fuzztime 10m $(P)

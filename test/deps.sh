@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Installs what the tests need, or says what is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+missing=()
+have() { command -v "$1" >/dev/null 2>&1 || [ -x "$2" ]; }
+have slapd /usr/sbin/slapd || missing+=(slapd)
+have ldapadd /usr/bin/ldapadd || missing+=(ldap-utils)
+have chromium /usr/bin/chromium || missing+=(chromium)
+have certutil /usr/bin/certutil || missing+=(libnss3-tools)
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || have initdb /usr/bin/initdb || missing+=(postgresql)
+have npm /usr/bin/npm || missing+=(npm)
+
+if [ ${#missing[@]} -gt 0 ]; then
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "Missing: ${missing[*]}. Install them (on Debian: sudo apt-get install ${missing[*]}) and run make again." >&2
+    exit 1
+  fi
+  echo "Installing ${missing[*]} …"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  # No directory of the system's own: the tests run theirs.
+  command -v debconf-set-selections >/dev/null && echo "slapd slapd/no_configuration boolean true" | debconf-set-selections
+  apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+if [ -f test/js/package-lock.json ] && ! [ test/js/node_modules/.package-lock.json -nt test/js/package-lock.json ]; then
+  echo "Installing npm modules for the tests …"
+  (cd test/js && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error)
+fi
+
+echo "Building a real kube-apiserver, etcd and kubectl, unless they are there …"
+test/kube/build.sh >/dev/null

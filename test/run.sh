@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Runs every test, with the real parts that deps.sh has installed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+FAIRLEAD_TEST_BIN=$PWD/bin
+FAIRLEAD_TEST_KUBE=$(test/kube/build.sh)
+FAIRLEAD_TEST_JS=$PWD/test/js
+export FAIRLEAD_TEST_BIN FAIRLEAD_TEST_KUBE FAIRLEAD_TEST_JS
+
+began=$SECONDS
+echo "== unit and component tests (race detector, SQLite and PostgreSQL, slapd)"
+test/with-postgres.sh go test -race -shuffle=on -timeout 20m $(go list ./... | grep -v '/test/e2e$')
+echo "== whole system (kube-apiserver, kubectl, slapd, Chromium)"
+test/with-postgres.sh go test -count=1 -timeout 20m ./test/e2e
+echo "== fake kubelet and the API server's own authenticator"
+(cd test/kube && CGO_ENABLED=0 go test -trimpath -timeout 10m ./...)
+echo "== fuzzing each parser for a moment"
+for target in ./internal/names:FuzzCheck ./internal/password:FuzzValid ./internal/strictyaml:FuzzDecode ./server/clients:FuzzAllowsRedirect \
+  ./server/flow:FuzzLocalPath ./server/oauth:FuzzForm ./proxy/authn:FuzzVerify ./proxy/impersonate:FuzzHeaders; do
+  go test -run '^$' -fuzz "^${target#*:}\$" -fuzztime 2s "${target%%:*}" >/dev/null || { echo "fuzzing $target found something" >&2; exit 1; }
+done
+echo "All tests passed in $((SECONDS - began)) seconds."
