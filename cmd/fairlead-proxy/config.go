@@ -91,6 +91,11 @@ func (c *config) check(doc *strictyaml.Document) {
 	if c.TLS.Certificate == "" || c.TLS.Key == "" {
 		doc.Add("tls", "certificate and key are needed: kubectl sends no token without TLS")
 	}
+	c.checkIssuer(doc)
+	c.loadCA(doc)
+}
+
+func (c *config) checkIssuer(doc *strictyaml.Document) {
 	u, err := url.Parse(c.Issuer.URL)
 	switch {
 	case c.Issuer.URL == "":
@@ -100,7 +105,6 @@ func (c *config) check(doc *strictyaml.Document) {
 	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
 		doc.Add("issuer.url", "want https: over http somebody on the way could replace the keys")
 	}
-	c.loadCA(doc)
 }
 
 func (c *config) loadCA(doc *strictyaml.Document) {

@@ -27,7 +27,7 @@ func main() {
 }
 
 func explain(err error) string {
-	if faults, ok := errors.AsType[strictyaml.Faults](err); ok {
+	if faults, ok := errors.AsType[strictyaml.FaultErrors](err); ok {
 		return fmt.Sprintf("The configuration has %d fault(s):\n%s", len(faults), faults.Error())
 	}
 	return "fairlead-proxy: " + err.Error()

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -86,7 +87,7 @@ func clusterCommand(file *string) *cobra.Command {
 	return parent
 }
 
-func printClusterConfig(w io.Writer, cfg *config, clusters []store.Cluster, id string, flags bool) error { //nolint:revive // the flag of the command line
+func printClusterConfig(w io.Writer, cfg *config, clusters []store.Cluster, id string, flags bool) error {
 	for _, c := range clusters {
 		if c.ID != id {
 			continue
@@ -209,7 +210,7 @@ func userPasswordCommand(file *string) *cobra.Command {
 	}
 }
 
-func userSwitchCommand(file *string, use, short string, disabled bool) *cobra.Command { //nolint:revive // two commands of one shape
+func userSwitchCommand(file *string, use, short string, disabled bool) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " LOGIN", Short: short, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -235,9 +236,9 @@ func userHashCommand() *cobra.Command {
 // readHash reads a password without showing it on a terminal, and hashes it.
 func readHash(cmd *cobra.Command) (string, error) {
 	var text string
-	if f, ok := cmd.InOrStdin().(*os.File); ok && term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor fits an int
+	if f, ok := cmd.InOrStdin().(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		fmt.Fprint(cmd.ErrOrStderr(), "Password: ")
-		body, err := term.ReadPassword(int(f.Fd())) //nolint:gosec // see above
+		body, err := term.ReadPassword(int(f.Fd()))
 		if err != nil {
 			return "", fmt.Errorf("reading password: %w", err)
 		}
@@ -245,7 +246,7 @@ func readHash(cmd *cobra.Command) (string, error) {
 		text = string(body)
 	} else {
 		line, err := bufio.NewReader(io.LimitReader(cmd.InOrStdin(), password.MaxLength+2)).ReadString('\n')
-		if err != nil && err != io.EOF { //nolint:errorlint // readers return it bare
+		if err != nil && !errors.Is(err, io.EOF) {
 			return "", fmt.Errorf("reading password: %w", err)
 		}
 		text = strings.TrimRight(line, "\r\n")

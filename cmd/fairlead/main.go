@@ -26,7 +26,7 @@ func main() {
 
 // explain says an error for the terminal.
 func explain(err error) string {
-	if faults, ok := errors.AsType[strictyaml.Faults](err); ok {
+	if faults, ok := errors.AsType[strictyaml.FaultErrors](err); ok {
 		return fmt.Sprintf("The configuration has %d fault(s):\n%s", len(faults), faults.Error())
 	}
 	return "fairlead: " + err.Error()

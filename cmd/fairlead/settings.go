@@ -108,7 +108,7 @@ func (c *config) connectorConfig(e *connectorEntry, kind connectors.Type, path s
 	for _, p := range cfg.Validate() {
 		c.doc.Add(path+"."+p.Field, "%s", p.Message)
 	}
-	body, err := json.Marshal(clear(reflect.ValueOf(cfg).Elem()))
+	body, err := json.Marshal(inClear(reflect.ValueOf(cfg).Elem()))
 	if err != nil {
 		c.doc.Add(path, "%v", err)
 	}
@@ -145,8 +145,8 @@ func isPEM(kind connectors.Type, key string) bool {
 	return slices.ContainsFunc(kind.Fields, func(f connectors.Field) bool { return f.Key == key && f.Kind == connectors.FieldPEM })
 }
 
-// clear returns a struct as a map with its secrets in clear, to be sealed.
-func clear(v reflect.Value) map[string]any { //nolint:predeclared // it clears up what is hidden
+// inClear returns a struct as a map with its secrets in clear, to be sealed.
+func inClear(v reflect.Value) map[string]any {
 	out := map[string]any{}
 	for f := range v.Type().Fields() {
 		if name := f.Tag.Get("json"); name != "" {
@@ -337,17 +337,21 @@ func (c *config) checkClient(path string, row *store.Client) {
 	case !row.Public && len(row.SecretHashes) == 0:
 		c.doc.Add(path+".secrets", "is missing: a client that is not public needs a secret")
 	}
-	for i, grant := range row.Grants {
-		if grant != oauth.GrantAuthorizationCode && grant != oauth.GrantRefreshToken {
-			c.doc.Add(fmt.Sprintf("%s.grants[%d]", path, i), "want authorization_code or refresh_token, got %q", grant)
-		}
-	}
+	c.checkGrants(path, row)
 	if len(row.RedirectURIs) == 0 {
 		c.doc.Add(path+".redirectURIs", "is missing: where answers may go")
 	}
 	for i, uri := range row.RedirectURIs {
 		if message := redirectFault(uri); message != "" {
 			c.doc.Add(fmt.Sprintf("%s.redirectURIs[%d]", path, i), "%s", message)
+		}
+	}
+}
+
+func (c *config) checkGrants(path string, row *store.Client) {
+	for i, grant := range row.Grants {
+		if grant != oauth.GrantAuthorizationCode && grant != oauth.GrantRefreshToken {
+			c.doc.Add(fmt.Sprintf("%s.grants[%d]", path, i), "want authorization_code or refresh_token, got %q", grant)
 		}
 	}
 }

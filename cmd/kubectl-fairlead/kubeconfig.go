@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -79,12 +80,8 @@ func addAll(cfg *api.Config, clusters []wire.Cluster, as kubeconfig.User) error 
 	if err != nil {
 		return fmt.Errorf("reading what was rendered: %w", err)
 	}
-	for name, cluster := range fresh.Clusters {
-		cfg.Clusters[name] = cluster
-	}
-	for name, auth := range fresh.AuthInfos {
-		cfg.AuthInfos[name] = auth
-	}
+	maps.Copy(cfg.Clusters, fresh.Clusters)
+	maps.Copy(cfg.AuthInfos, fresh.AuthInfos)
 	for name, context := range fresh.Contexts {
 		if old := cfg.Contexts[name]; old != nil && old.Namespace != "" {
 			context.Namespace = old.Namespace // the person chose it

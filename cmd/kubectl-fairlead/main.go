@@ -42,10 +42,10 @@ func main() {
 type usageError struct{ error }
 
 func exitCode(err error) int {
-	if _, ok := errors.AsType[*session.NeedSignIn](err); ok {
+	if _, ok := errors.AsType[*session.NeedSignInError](err); ok {
 		return exitNeedSignIn
 	}
-	if _, ok := errors.AsType[*remote.Refusal](err); ok {
+	if _, ok := errors.AsType[*remote.RefusedError](err); ok {
 		return exitRefused
 	}
 	if _, ok := errors.AsType[usageError](err); ok {
@@ -125,7 +125,7 @@ func onlyServer(args []string) (string, error) {
 	}
 	switch len(servers) {
 	case 0:
-		return "", &session.NeedSignIn{Text: "You are not signed in. Run: kubectl fairlead login https://YOUR-SERVER"}
+		return "", &session.NeedSignInError{Text: "You are not signed in. Run: kubectl fairlead login https://YOUR-SERVER"}
 	case 1:
 		return servers[0], nil
 	}

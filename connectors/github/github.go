@@ -80,16 +80,18 @@ func (c *Config) Validate() []connectors.Problem {
 			add(fmt.Sprintf("orgs[%d].name", i), "is missing")
 		}
 	}
-	if c.Host != "" {
-		u, err := url.Parse(c.Host)
-		if err != nil || u.Host == "" || strings.Trim(u.Path, "/") != "" || (u.Scheme != "https" && u.Hostname() != "127.0.0.1") {
-			add("host", "want an address such as https://github.example.com without a path")
-		}
+	if c.Host != "" && !isHost(c.Host) {
+		add("host", "want an address such as https://github.example.com without a path")
 	}
 	if c.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CA)) {
 		add("ca", "holds no certificate in PEM form")
 	}
 	return problems
+}
+
+func isHost(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Host != "" && strings.Trim(u.Path, "/") == "" && (u.Scheme == "https" || u.Hostname() == "127.0.0.1")
 }
 
 // Open returns the connector. It calls nobody yet.

@@ -107,10 +107,15 @@ func Type() connectors.Type {
 // Validate returns every fault and fills in defaults.
 func (c *Config) Validate() []connectors.Problem {
 	c.setDefaults()
-	var problems []connectors.Problem
-	add := func(field, format string, args ...any) {
-		problems = append(problems, connectors.Problem{Field: field, Message: fmt.Sprintf(format, args...)})
-	}
+	return append(c.checkConnection(), c.checkSearch()...)
+}
+
+func problem(field, format string, args ...any) connectors.Problem {
+	return connectors.Problem{Field: field, Message: fmt.Sprintf(format, args...)}
+}
+
+func (c *Config) checkConnection() (problems []connectors.Problem) {
+	add := func(field, format string, args ...any) { problems = append(problems, problem(field, format, args...)) }
 	if len(c.Hosts) == 0 {
 		add("hosts", "is missing: name at least one host, such as ldap.example.com")
 	}
@@ -130,11 +135,16 @@ func (c *Config) Validate() []connectors.Problem {
 	if c.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CA)) {
 		add("ca", "holds no certificate in PEM form")
 	}
-	if c.UserSearch.BaseDN == "" {
-		add("userSearch.baseDN", "is missing: where people are, such as ou=people,dc=example,dc=com")
-	}
 	if (c.BindDN == "") != c.BindPassword.Empty() {
 		add("bindPassword", "bindDN and bindPassword belong together: set both or none")
+	}
+	return problems
+}
+
+func (c *Config) checkSearch() (problems []connectors.Problem) {
+	add := func(field, format string, args ...any) { problems = append(problems, problem(field, format, args...)) }
+	if c.UserSearch.BaseDN == "" {
+		add("userSearch.baseDN", "is missing: where people are, such as ou=people,dc=example,dc=com")
 	}
 	if c.GroupSearch.NestedDepth < 0 || c.GroupSearch.NestedDepth > MaxDepth {
 		add("groupSearch.nestedDepth", "want 0 to %d", MaxDepth)

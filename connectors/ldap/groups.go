@@ -86,13 +86,13 @@ func (c *Connector) containing(conn *goldap.Conn, values []string) ([]group, err
 	var found []group
 	for len(values) > 0 {
 		n := min(batch, len(values))
-		var any strings.Builder
+		var anyOf strings.Builder
 		for _, v := range values[:n] {
-			fmt.Fprintf(&any, "(%s=%s)", s.MemberAttr, goldap.EscapeFilter(v))
+			fmt.Fprintf(&anyOf, "(%s=%s)", s.MemberAttr, goldap.EscapeFilter(v))
 		}
 		values = values[n:]
 		entries, err := c.search(conn, query{
-			base: s.BaseDN, filter: "(&" + s.Filter + "(|" + any.String() + "))", attrs: []string{s.NameAttr}, limit: connectors.MaxGroups + 1,
+			base: s.BaseDN, filter: "(&" + s.Filter + "(|" + anyOf.String() + "))", attrs: []string{s.NameAttr}, limit: connectors.MaxGroups + 1,
 		})
 		if err != nil {
 			return nil, err

@@ -43,7 +43,11 @@ const (
 
 // maxMemoryKiB and maxPasses bound the work that a stored hash may ask for.
 const (
+	minMemoryKiB = 1024
 	maxMemoryKiB = 256 * 1024
+	minSalt      = 8
+	minSum       = 16
+	maxSum       = 64
 	maxPasses    = 16
 	maxLanes     = 16
 	maxCost      = 14
@@ -147,14 +151,19 @@ func decode(hash string) (phc, error) {
 	if n, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.memory, &p.passes, &p.lanes); n != 3 || err != nil {
 		return phc{}, ErrFormat
 	}
-	if p.memory < 1024 || p.memory > maxMemoryKiB || p.passes < 1 || p.passes > maxPasses || p.lanes < 1 || p.lanes > maxLanes {
-		return phc{}, ErrFormat
-	}
 	var errSalt, errSum error
 	p.salt, errSalt = base64.RawStdEncoding.DecodeString(parts[4])
 	p.sum, errSum = base64.RawStdEncoding.DecodeString(parts[5])
-	if errSalt != nil || errSum != nil || len(p.salt) < 8 || len(p.sum) < 16 || len(p.sum) > 64 {
+	if errSalt != nil || errSum != nil || !p.bounded() {
 		return phc{}, ErrFormat
 	}
 	return p, nil
 }
+
+// bounded refuses parameters that would take too much, or protect too little.
+func (p phc) bounded() bool {
+	return between(p.memory, minMemoryKiB, maxMemoryKiB) && between(p.passes, 1, maxPasses) && between(uint32(p.lanes), 1, maxLanes) &&
+		len(p.salt) >= minSalt && len(p.sum) >= minSum && len(p.sum) <= maxSum
+}
+
+func between(n, low, high uint32) bool { return n >= low && n <= high }

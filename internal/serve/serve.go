@@ -48,7 +48,7 @@ func (s *Server) Run(ctx context.Context) error {
 	srv := s.httpServer()
 	failed := make(chan error, 1)
 	go func() { failed <- s.serve(srv) }()
-	s.Logger.Info("listening", "server", s.Name, "address", s.Listener.Addr().String())
+	s.Logger.InfoContext(ctx, "listening", "server", s.Name, "address", s.Listener.Addr().String())
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving %s: %w", s.Name, err)
@@ -57,9 +57,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.OnDrain != nil {
 		s.OnDrain()
 	}
-	err := s.stop(srv)
-	<-failed
-	return err
+	return errors.Join(s.stop(context.WithoutCancel(ctx), srv), <-failed)
 }
 
 func (s *Server) httpServer() *http.Server {
@@ -96,12 +94,12 @@ func (s *Server) serve(srv *http.Server) error {
 	return err
 }
 
-func (s *Server) stop(srv *http.Server) error {
-	ctx, cancel := context.WithTimeout(context.Background(), s.Drain)
+func (s *Server) stop(ctx context.Context, srv *http.Server) error {
+	ctx, cancel := context.WithTimeout(ctx, s.Drain)
 	defer cancel()
 	err := srv.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		s.Logger.Info("closing what did not finish", "server", s.Name)
+		s.Logger.InfoContext(ctx, "closing what did not finish", "server", s.Name)
 		return srv.Close()
 	}
 	return err

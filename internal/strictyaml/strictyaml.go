@@ -33,11 +33,11 @@ func (f Fault) String() string {
 	return strings.Join(append(parts, f.Message), ": ")
 }
 
-// Faults is every fault of a file. It is an error when there is one.
-type Faults []Fault
+// FaultErrors is every fault of a file. It is an error when there is one.
+type FaultErrors []Fault
 
 // Error lists them, one a line.
-func (f Faults) Error() string {
+func (f FaultErrors) Error() string {
 	lines := make([]string, len(f))
 	for i, fault := range f {
 		lines[i] = fault.String()
@@ -45,11 +45,11 @@ func (f Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Document is a file that was read. Faults may be added while it is checked.
+// Document is a file that was read. FaultErrors may be added while it is checked.
 type Document struct {
 	file   string
 	lines  map[string]int
-	faults Faults
+	faults FaultErrors
 	// visited bounds the work: aliases can make a small file endless.
 	visited int
 }
@@ -89,7 +89,7 @@ func (d *Document) syntax(err error) {
 	for _, m := range messages {
 		fault := Fault{File: d.file, Line: 1, Message: strings.TrimPrefix(m, "yaml: ")}
 		if found := linePattern.FindStringSubmatch(m); found != nil {
-			fault.Line, _ = strconv.Atoi(found[1]) //nolint:errcheck // the pattern takes digits only
+			fault.Line, _ = strconv.Atoi(found[1])
 			fault.Message = found[2]
 		}
 		d.faults = append(d.faults, fault)
@@ -145,11 +145,7 @@ func (d *Document) Err() error {
 
 // walk notes lines and finds unknown keys and values of the wrong kind.
 func (d *Document) walk(node *yaml.Node, t reflect.Type, path string) {
-	d.visited++
-	if d.visited >= maxNodes {
-		if d.visited == maxNodes {
-			d.Add(path, "is too large, or its aliases refer to themselves")
-		}
+	if d.exhausted(path) {
 		return
 	}
 	for node.Kind == yaml.AliasNode {
@@ -161,10 +157,27 @@ func (d *Document) walk(node *yaml.Node, t reflect.Type, path string) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	switch {
-	case t == reflect.TypeFor[yaml.Node]():
-	case node.Kind == yaml.ScalarNode || isText(t):
+	if t == reflect.TypeFor[yaml.Node]() {
+		return
+	}
+	if node.Kind == yaml.ScalarNode || isText(t) {
 		d.scalar(node, t, path)
+		return
+	}
+	d.collection(node, t, path)
+}
+
+// exhausted stops a walk that aliases would make endless.
+func (d *Document) exhausted(path string) bool {
+	d.visited++
+	if d.visited == maxNodes {
+		d.Add(path, "is too large, or its aliases refer to themselves")
+	}
+	return d.visited >= maxNodes
+}
+
+func (d *Document) collection(node *yaml.Node, t reflect.Type, path string) {
+	switch {
 	case node.Kind == yaml.MappingNode && t.Kind() == reflect.Struct:
 		d.structure(node, t, path)
 	case node.Kind == yaml.MappingNode && t.Kind() == reflect.Map:

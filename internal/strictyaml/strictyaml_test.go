@@ -32,7 +32,7 @@ func TestDecodeListsEveryFault(t *testing.T) {
 		want       string
 	}{
 		{"good", "name: x\ncount: 3\non: true\nlist: [{id: a}]\nlabels: {a: b}\nsecret: s\n", ""},
-		{"unknown keys", "nmae: x\nlist:\n- id: a\n  idd: b\nzzzzzz: 1\n", `f.yaml:1: nmae: is not a known key; did you mean "name"?
+		{"unknown keys", "naem: x\nlist:\n- id: a\n  idd: b\nzzzzzz: 1\n", `f.yaml:1: naem: is not a known key; did you mean "name"?
 f.yaml:4: list[0].idd: is not a known key; did you mean "id"?
 f.yaml:5: zzzzzz: is not a known key`},
 		{"wrong kinds", "name: [x]\ncount: many\non: maybe\nlist: {id: a}\nlabels: 3\n", `f.yaml:1: name: want text

@@ -127,7 +127,7 @@ func (h *Handler) doing(ctx context.Context, c *store.Cluster) string {
 
 func matches(row Row, query string) bool {
 	text := strings.ToLower(row.ID + " " + row.Name + " " + row.Description + " " + row.Environment)
-	for _, word := range strings.Fields(strings.ToLower(query)) {
+	for word := range strings.FieldsSeq(strings.ToLower(query)) {
 		if !strings.Contains(text, word) {
 			return false
 		}

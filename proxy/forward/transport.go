@@ -61,7 +61,7 @@ func FromConfig(cfg *rest.Config) (*Forwarder, error) {
 
 // newTransport makes the pool for short requests, which HTTP/1.1 makes immune
 // to GOAWAY in the middle of a body, or the one for streams over HTTP/2.
-func newTransport(tlsConfig *tls.Config, http2 bool) *http.Transport { //nolint:revive // the two pools
+func newTransport(tlsConfig *tls.Config, http2 bool) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(http2)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,16 +37,17 @@ func (f *Forwarder) tunnel(ctx context.Context, w http.ResponseWriter, resp *htt
 
 // writeSwitch repeats the API server's 101 to the client.
 func writeSwitch(conn net.Conn, resp *http.Response) error {
-	head := "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+	var head strings.Builder
+	head.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n")
 	for name, values := range resp.Header {
 		if name == "Connection" {
 			continue
 		}
 		for _, v := range values {
-			head += name + ": " + v + "\r\n"
+			head.WriteString(name + ": " + v + "\r\n")
 		}
 	}
-	if _, err := io.WriteString(conn, head+"\r\n"); err != nil {
+	if _, err := io.WriteString(conn, head.String()+"\r\n"); err != nil {
 		return fmt.Errorf("switching protocols: %w", err)
 	}
 	return nil

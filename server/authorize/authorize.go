@@ -50,7 +50,7 @@ func (h *Handler) begin(c echo.Context) error {
 		if err := c.Request().ParseForm(); err != nil {
 			return errs.Wrap(errs.Invalid, err, "The request of the application could not be read.")
 		}
-		values = c.Request().PostForm
+		values = c.Request().PostForm //nolint:forbidigo // the form of this request, not a call
 	}
 	params, repeated := oauth.Single(values)
 	if len(values["client_id"]) > 1 || len(values["redirect_uri"]) > 1 {

@@ -35,7 +35,11 @@ func (g *Registry) Fresh(ctx context.Context, userID string) (*store.User, error
 	if err != nil {
 		return nil, err
 	}
-	return fresh.(*store.User), nil //nolint:forcetypeassert // ask returns nothing else
+	known, ok := fresh.(*store.User)
+	if !ok {
+		return nil, errors.New("a flight brought something else") // ask returns nothing else
+	}
+	return known, nil
 }
 
 func (g *Registry) ask(ctx context.Context, user *store.User) (*store.User, error) {

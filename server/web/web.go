@@ -125,7 +125,8 @@ type ErrorData struct {
 	Code, Heading, Message, NextPath, NextLabel string
 }
 
-func errorPage() templates.Page[ErrorData] { return templates.Define[ErrorData]("login/error") }
+// ErrorPage is what is shown when something went wrong.
+func ErrorPage() templates.Page[ErrorData] { return templates.Define[ErrorData]("login/error") }
 
 // Fail answers a page request with the page for an error and logs what people
 // must not see.
@@ -134,7 +135,7 @@ func (s *Site) Fail(c echo.Context, err error) error {
 	if status >= http.StatusInternalServerError {
 		s.logger.ErrorContext(c.Request().Context(), "request failed", "path", c.Path(), "error", err)
 	}
-	return Render(c, s, View[ErrorData]{Page: errorPage(), Title: data.Heading, Data: data, Status: status})
+	return Render(c, s, View[ErrorData]{Page: ErrorPage(), Title: data.Heading, Data: data, Status: status})
 }
 
 func (s *Site) describe(err error) (ErrorData, int) {

@@ -73,7 +73,7 @@ func playBrowser(address string) int {
 // outside stands in for a test in a process that is none.
 type outside struct {
 	testing.TB
-	ctx context.Context //nolint:containedctx // that is what a test has
+	ctx context.Context
 }
 
 func (o outside) Helper()                  {}
@@ -98,4 +98,13 @@ func systemRoots(t testing.TB) http.RoundTripper {
 
 func tlsConfig(ca *pki.CA) *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: ca.Pool()}
+}
+
+func tlsFromPEM(t *testing.T, pem []byte) *tls.Config {
+	t.Helper()
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		t.Fatal("no certificate")
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
 }

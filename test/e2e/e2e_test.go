@@ -132,21 +132,15 @@ type system struct {
 	proxies map[string]*tail
 	kube    *realkube.Cluster
 	client  *http.Client
-}
-
-// startServer starts fairlead. Extra is more of the configuration file.
-func startServer(t *testing.T, p parts, extra string) *system {
-	t.Helper()
-	s := prepare(t, p)
-	s.run(t, strings.TrimPrefix(s.issuer, "https://"), extra)
-	return s
+	// warm are API servers that have the issuer's keys.
+	warm map[*realkube.Cluster]bool
 }
 
 // prepare makes certificates and chooses an address. It is https, because API
 // servers take no other issuer.
 func prepare(t *testing.T, p parts) *system {
 	t.Helper()
-	s := &system{parts: p, dir: t.TempDir(), proxies: map[string]*tail{}}
+	s := &system{parts: p, dir: t.TempDir(), proxies: map[string]*tail{}, warm: map[*realkube.Cluster]bool{}}
 	var err error
 	if s.ca, err = pki.NewCA("e2e", time.Now()); err != nil {
 		t.Fatal(err)
@@ -351,4 +345,13 @@ func (p *person) browserFault() string {
 		return ""
 	}
 	return string(text)
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ln
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -204,9 +205,7 @@ func hostileHeaders(t *testing.T, s *system, me *person) {
 			t.Fatal(err)
 		}
 		req.Header = http.Header{"Authorization": {bearer}, "Content-Type": {"application/json"}}
-		for key, values := range c.header {
-			req.Header[key] = values
-		}
+		maps.Copy(req.Header, c.header)
 		resp, err := s.client.Do(req)
 		if err != nil {
 			t.Fatal(err)

@@ -104,7 +104,7 @@ func (p Pair) TLS() (tls.Certificate, error) { return tls.X509KeyPair(p.Cert, p.
 // Write puts the pair into dir as NAME.crt and NAME.key, the key with mode 0600.
 func (p Pair) Write(dir, name string) (certFile, keyFile string, err error) {
 	certFile, keyFile = filepath.Join(dir, name+".crt"), filepath.Join(dir, name+".key")
-	if err := os.WriteFile(certFile, p.Cert, 0o644); err != nil { //nolint:gosec // a certificate is public
+	if err := os.WriteFile(certFile, p.Cert, 0o644); err != nil {
 		return "", "", fmt.Errorf("writing certificate: %w", err)
 	}
 	if err := os.WriteFile(keyFile, p.Key, 0o600); err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -41,9 +42,7 @@ func (c *Client) AuthURL(challenge string, more url.Values) string {
 		"response_type": {"code"}, "client_id": {c.ID}, "redirect_uri": {c.RedirectURI}, "scope": {c.Scope},
 		"state": {"state-1"}, "code_challenge": {challenge}, "code_challenge_method": {"S256"},
 	}
-	for name, values := range more {
-		q[name] = values
-	}
+	maps.Copy(q, more)
 	return c.Issuer + "/authorize?" + q.Encode()
 }
 

@@ -58,7 +58,7 @@ func SignIn(ctx context.Context, cfg Config) (remote.Grant, error) {
 	done := make(chan outcome, 1)
 	srv := &http.Server{Handler: callback(cfg.Server.Base(), state, done), ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = srv.Serve(ln) }()
-	defer stop(srv)
+	defer stop(context.WithoutCancel(ctx), srv)
 
 	address := cfg.Server.AuthURL(remote.Authorization{
 		RedirectURI: redirect, State: state, Challenge: base64.RawURLEncoding.EncodeToString(sum[:]),
@@ -80,8 +80,8 @@ func SignIn(ctx context.Context, cfg Config) (remote.Grant, error) {
 }
 
 // stop lets the page with the result still be sent.
-func stop(srv *http.Server) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+func stop(ctx context.Context, srv *http.Server) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if srv.Shutdown(ctx) != nil {
 		_ = srv.Close()
@@ -128,7 +128,7 @@ func refusal(code, text string) error {
 	if text == "" {
 		text = "The server sent no code."
 	}
-	return &remote.Refusal{Code: code, Text: text}
+	return &remote.RefusedError{Code: code, Text: text}
 }
 
 // Open opens an address with what the system has for it. The environment

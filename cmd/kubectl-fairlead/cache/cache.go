@@ -36,7 +36,7 @@ type Cache struct {
 }
 
 // New returns the cache for a server below a folder, which is made.
-func New(dir, server string, useKeyring bool) (*Cache, error) { //nolint:revive // a setting of the person
+func New(dir, server string, useKeyring bool) (*Cache, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making cache folder: %w", err)
 	}

@@ -66,17 +66,17 @@ func New(base, ca string, now func() time.Time) (*Server, error) {
 	return &Server{base: strings.TrimSuffix(base, "/"), http: &http.Client{Transport: transport, Timeout: callTimeout}, now: now}, nil
 }
 
-// Refusal is a clear no of the server. The text is for people.
-type Refusal struct {
+// RefusedError is a clear no of the server. The text is for people.
+type RefusedError struct {
 	Code, Text string
 }
 
 // Error returns the text.
-func (r *Refusal) Error() string { return r.Text }
+func (r *RefusedError) Error() string { return r.Text }
 
 // SignedOut reports whether err says that the session is over.
 func SignedOut(err error) bool {
-	r, ok := errors.AsType[*Refusal](err)
+	r, ok := errors.AsType[*RefusedError](err)
 	return ok && r.Code == "invalid_grant"
 }
 
@@ -225,7 +225,7 @@ func (s *Server) do(req *http.Request, into any) error {
 	if resp.StatusCode >= http.StatusInternalServerError {
 		return errors.New(a.Description)
 	}
-	return &Refusal{Code: a.Error, Text: a.Description + s.clockHint()}
+	return &RefusedError{Code: a.Error, Text: a.Description + s.clockHint()}
 }
 
 // bare drops the method and address that net/http puts in front: the address

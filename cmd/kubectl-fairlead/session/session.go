@@ -45,19 +45,19 @@ type Client struct {
 	Browser browser.Config
 }
 
-// NeedSignIn says that a person must do something. The text is the last line
+// NeedSignInError says that a person must do something. The text is the last line
 // that they read.
-type NeedSignIn struct{ Text string }
+type NeedSignInError struct{ Text string }
 
 // Error returns the text.
-func (e *NeedSignIn) Error() string { return e.Text }
+func (e *NeedSignInError) Error() string { return e.Text }
 
 func (c *Client) need(why string) error {
 	text := "Sign-in needed. Run: kubectl fairlead login " + c.Server
 	if why != "" {
 		text = why + "\n" + text
 	}
-	return &NeedSignIn{Text: text}
+	return &NeedSignInError{Text: text}
 }
 
 // Token returns a token for a cluster.
@@ -121,13 +121,13 @@ func (c *Client) tokenLocked(ctx context.Context, cluster string) (cache.Token, 
 func (c *Client) exchange(ctx context.Context, server *remote.Server, s *cache.Session, cluster string) (remote.Grant, error) {
 	if audience, known := audienceOf(s.Clusters, cluster); known {
 		grant, err := server.Exchange(ctx, s.AccessToken, audience)
-		if r, ok := errors.AsType[*remote.Refusal](err); !ok || r.Code != "invalid_target" {
+		if r, ok := errors.AsType[*remote.RefusedError](err); !ok || r.Code != "invalid_target" {
 			return grant, err
 		}
 	}
 	list, err := server.Clusters(ctx, s.AccessToken)
-	if r, ok := errors.AsType[*remote.Refusal](err); ok && r.Code == "invalid_token" {
-		return remote.Grant{}, &remote.Refusal{Code: "invalid_grant", Text: r.Text}
+	if r, ok := errors.AsType[*remote.RefusedError](err); ok && r.Code == "invalid_token" {
+		return remote.Grant{}, &remote.RefusedError{Code: "invalid_grant", Text: r.Text}
 	}
 	if err != nil {
 		return remote.Grant{}, err
@@ -138,7 +138,7 @@ func (c *Client) exchange(ctx context.Context, server *remote.Server, s *cache.S
 	}
 	audience, known := audienceOf(list.Clusters, cluster)
 	if !known {
-		return remote.Grant{}, &remote.Refusal{Code: "invalid_target", Text: fmt.Sprintf(
+		return remote.Grant{}, &remote.RefusedError{Code: "invalid_target", Text: fmt.Sprintf(
 			"You are signed in as %s, but no access rule lets you use the cluster %s. Ask the people who run it. Your clusters: %s/",
 			s.User, cluster, c.Server)}
 	}

@@ -1,0 +1,116 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/test/realkube"
+)
+
+// TestDirectMode gives a real API server exactly what "fairlead cluster config"
+// prints.
+func TestDirectMode(t *testing.T) {
+	t.Parallel()
+	p := needParts(t)
+	s := prepare(t, p)
+	// The API server's address is known only when it runs, and it needs the
+	// issuer first: so the server starts with a placeholder.
+	listen := strings.TrimPrefix(s.issuer, "https://")
+	entry := func(id, address, ca string) string {
+		return "- {id: " + id + ", mode: direct, server: \"" + address + "\", ca: \"file:" + ca + "\"}\n"
+	}
+	rules := `
+rules:
+- {id: developers, description: Developers, who: {groups: ["local:developers"]}, clusters: {ids: ["*"]}}
+admins: {users: ["local:jane@example.test"]}
+`
+	config := func(a, b, ca string) string {
+		return localUsers(t) + "clusters:\n" + entry("a", a, ca) + entry("b", b, ca) + rules
+	}
+	s.run(t, listen, config("https://127.0.0.1:1", "https://127.0.0.1:1", s.dir+"/ca.crt"))
+
+	clusters := map[string]*realkube.Cluster{}
+	for _, id := range []string{"a", "b"} {
+		out, err := exec.Command(s.bin+"/fairlead", "cluster", "config", id, "--config", s.dir+"/fairlead.yaml").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.startKube(t, out)
+		clusters[id] = s.kube
+	}
+	me := s.person(t, jane())
+	if r := me.run("", "kubectl-fairlead", "login", s.issuer, "--no-kubeconfig"); r.code != 0 {
+		t.Fatalf("%+v\n%s", r, me.browserFault())
+	}
+	tokens := map[string]string{"a": me.token("a"), "b": me.token("b")}
+	for id, kube := range clusters {
+		review(t, s, kube, tokens[id]) // waits until the issuer's keys are there
+		for of, token := range tokens {
+			who, code := review(t, s, kube, token)
+			if of != id {
+				if code != http.StatusUnauthorized {
+					t.Errorf("cluster %s took the token of %s: %d", id, of, code)
+				}
+				continue
+			}
+			if code != http.StatusCreated {
+				t.Fatalf("cluster %s does not take its own token: %d", id, code)
+			}
+			got := who.Status.UserInfo
+			if got.Username != "local:jane@example.test" || !strings.HasPrefix(got.UID, "usr_") || strings.Join(got.Groups, " ") != "local:developers system:authenticated" {
+				t.Errorf("cluster %s sees %+v", id, got)
+			}
+			for _, key := range []string{"fairlead.dev/sid", "fairlead.dev/device", "authentication.kubernetes.io/credential-id"} {
+				if len(got.Extra[key]) != 1 || got.Extra[key][0] == "" {
+					t.Errorf("cluster %s: extra %s = %q", id, key, got.Extra[key])
+				}
+			}
+		}
+	}
+	// An access token is useless at a cluster.
+	if _, code := review(t, s, clusters["a"], "not-a-jwt"); code != http.StatusUnauthorized {
+		t.Errorf("garbage: %d", code)
+	}
+}
+
+// review asks an API server who a token is. It retries while the API server
+// has not yet fetched the issuer's keys.
+func review(t *testing.T, s *system, kube *realkube.Cluster, token string) (who whoami, code int) {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: tlsFromPEM(t, kube.CA)}}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, kube.URL+"/apis/authentication.k8s.io/v1/selfsubjectreviews",
+			strings.NewReader(`{"kind":"SelfSubjectReview","apiVersion":"authentication.k8s.io/v1"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header = http.Header{"Authorization": {"Bearer " + token}, "Content-Type": {"application/json"}}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.StatusCode == http.StatusCreated {
+			err = json.NewDecoder(resp.Body).Decode(&who)
+		}
+		resp.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.warm[kube] || resp.StatusCode == http.StatusCreated {
+			s.warm[kube] = true
+			return who, resp.StatusCode
+		}
+		select {
+		case <-ctx.Done():
+			return who, resp.StatusCode
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
