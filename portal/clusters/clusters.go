@@ -52,14 +52,18 @@ const filterFrom = 8
 type Row struct {
 	ID, Name, Description, Environment, Why, Doing string
 	URL                                            string
+	// Ready says that the cluster has a status address that said so.
+	Ready bool
 }
 
 // HomeData is the list.
 type HomeData struct {
-	Rows      []Row
-	Total     int
-	Query     string
-	Search    bool
+	Rows   []Row
+	Total  int
+	Query  string
+	Search bool
+	// States says that there is something to show about how clusters are.
+	States    bool
 	Groups    []string
 	User      string
 	Connector string
@@ -97,6 +101,7 @@ func (h *Handler) home(c echo.Context, current *session.Current) error {
 			continue
 		}
 		waiting = waiting || row.Doing != ""
+		data.States = data.States || row.Doing != "" || row.Ready
 		data.Rows = append(data.Rows, row)
 	}
 	view := web.View[HomeData]{Page: HomePage(), Title: "Your clusters", Data: data, Person: page.Person(current)}
@@ -107,9 +112,10 @@ func (h *Handler) home(c echo.Context, current *session.Current) error {
 }
 
 func (h *Handler) row(ctx context.Context, a access.Allowed) Row {
+	doing := h.doing(ctx, &a.Cluster)
 	return Row{
 		ID: a.Cluster.ID, Name: a.Cluster.Name, Description: a.Cluster.Description, Environment: a.Cluster.Environment,
-		Why: a.Why, Doing: h.doing(ctx, &a.Cluster), URL: h.Site.Path("/clusters/" + a.Cluster.ID),
+		Why: a.Why, Doing: doing, Ready: a.Cluster.StatusURL != "" && doing == "", URL: h.Site.Path("/clusters/" + a.Cluster.ID),
 	}
 }
 

@@ -49,8 +49,8 @@ build() { # NAME PACKAGE
 build etcd go.etcd.io/etcd/server/v3
 build kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver
 build kubectl k8s.io/kubernetes/cmd/kubectl
-if [ -d fakekubelet ]; then
-  go build -trimpath -o "$out/fakekubelet.part" ./fakekubelet
-  mv "$out/fakekubelet.part" "$out/fakekubelet"
-fi
+for own in fakekubelet authenticator; do
+  go build -trimpath -o "$out/$own.part" "./$own"
+  mv "$out/$own.part" "$out/$own"
+done
 echo "$out"
