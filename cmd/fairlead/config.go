@@ -275,7 +275,7 @@ func (c *config) resolve(path string, ref *reference) {
 	text, err := resolveText(ref.Reveal())
 	if err != nil {
 		c.doc.Add(path, "%v", err)
-		return
+		text = "" // one fault is enough: what the reference says is not what it stands for
 	}
 	ref.Value = secret.NewValue(text)
 }

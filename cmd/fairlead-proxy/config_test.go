@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func load(t *testing.T, text string) (*config, error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "fairlead-proxy.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return loadConfig(file)
+}
+
+func TestExampleIsGood(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../deploy/examples/fairlead-proxy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load(t, string(text)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestEveryFaultIsListed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ text, want string }{
+		{"cluster: x\n", `fairlead-proxy.yaml:1: audience: is missing: the cluster's audience, such as k8s-prod
+fairlead-proxy.yaml:1: tls: certificate and key are needed: kubectl sends no token without TLS
+fairlead-proxy.yaml:1: issuer.url: is missing: the address of the Fairlead server`},
+		{"audience: a\ntls: {certificate: a, key: b}\nissuer: {url: \"http://login.example.com\", ca: /nowhere}\n", `fairlead-proxy.yaml:3: issuer.url: want https: over http somebody on the way could replace the keys
+fairlead-proxy.yaml:3: issuer.ca: can't be read: open /nowhere: no such file or directory`},
+		{"audiences: [a]\ndrain: soon\n", `fairlead-proxy.yaml:1: audiences: is not a known key; did you mean "audience"?
+fairlead-proxy.yaml:2: drain: want a length of time such as 30s, got "soon"`},
+	} {
+		_, err := load(t, c.text)
+		if diff := cmp.Diff(c.want, fmt.Sprint(err)); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestReferenceListsEveryKey(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/config.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := bytes.Cut(text, []byte("## fairlead-proxy"))
+	for f := range reflect.TypeFor[config]().Fields() {
+		key := f.Tag.Get("yaml")
+		if key == "" {
+			continue
+		}
+		keys := []string{key}
+		if f.Type.Kind() == reflect.Struct {
+			keys = nil
+			for sub := range f.Type.Fields() {
+				keys = append(keys, key+"."+sub.Tag.Get("yaml"))
+			}
+		}
+		for _, k := range keys {
+			if !strings.Contains(string(section), "`"+k+"`") {
+				t.Errorf("docs/config.md does not explain `%s`", k)
+			}
+		}
+	}
+}

@@ -1,0 +1,279 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/fairlead-auth/fairlead/connectors/all"
+	"github.com/fairlead-auth/fairlead/internal/password"
+	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/test/pki"
+)
+
+// folder is an /etc/fairlead with every file that the examples name.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	ca, err := pki.NewCA("test", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"ldap-ca.crt": string(ca.PEM), "on-prem-ca.crt": string(ca.PEM), "ldap-password": "canary-ldap\n", "secret": "canary-secret", "hash": "$2a$10$" + strings.Repeat("a", 53),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func load(t *testing.T, dir, text string) (*config, store.Settings, error) {
+	t.Helper()
+	file := filepath.Join(dir, "fairlead.yaml")
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, "/etc/fairlead", dir)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := loadConfig(file)
+	if err != nil {
+		return nil, store.Settings{}, err
+	}
+	set, err := cfg.settings(all.Types(password.NewHasher()))
+	return cfg, set, err
+}
+
+func TestExamplesAreGood(t *testing.T) {
+	for name, value := range map[string]string{
+		"GITHUB_CLIENT_SECRET": "canary-github", "GRAFANA_CLIENT_SECRET": "canary-grafana", "DATABASE_URL": "postgres://x", "IDP_CLIENT_SECRET": "x",
+		"FAIRLEAD_DATA_KEY": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+	} {
+		t.Setenv(name, value)
+	}
+	for _, name := range []string{"fairlead.yaml", "fairlead-postgres.yaml"} {
+		text, err := os.ReadFile("../../deploy/examples/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg, set, err := load(t, folder(t), string(text))
+		if err != nil {
+			t.Errorf("%s:\n%v", name, err)
+			continue
+		}
+		if _, err := cfg.url.Parse("/"); err != nil || len(set.Clusters) == 0 || len(set.Connectors) == 0 {
+			t.Errorf("%s: %+v", name, set)
+		}
+		if shown := fmt.Sprintf("%+v %#v", cfg.fileConfig, cfg.DataKeys); strings.Contains(shown, "canary") {
+			t.Errorf("%s prints a secret", name)
+		}
+	}
+}
+
+func TestEveryFaultIsListed(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	for _, c := range []struct{ name, text, want string }{
+		{"nothing", "brand: x\n", `fairlead.yaml:1: url: is missing: the address that people open, such as https://login.example.com
+fairlead.yaml:1: database.path: is missing: the file of the database, such as /var/lib/fairlead/fairlead.db`},
+		{"url", "url: http://login.example.com\ndatabase: {path: x}\n", "fairlead.yaml:1: url: http would send passwords in clear: use https (http is for loopback only)"},
+		{"slash", "url: https://login.example.com/\ndatabase: {path: x}\n", "fairlead.yaml:1: url: want an address without a slash at the end, such as https://login.example.com"},
+		{"demo", "url: https://login.example.com\ndemo: true\ndatabase: {path: x}\n", "fairlead.yaml:2: demo: a demo has accounts that everybody knows: url and listen must be on loopback"},
+		{"duration", "url: https://l.test\ndatabase: {path: x}\nsessions: {idle: soon}\n", `fairlead.yaml:3: sessions.idle: want a length of time such as 30s, 10m or 12h, got "soon"`},
+		{"missing reference", "url: https://l.test\ndatabase: {path: x}\nissuerCA: env:NOT_THERE\n", "fairlead.yaml:3: issuerCA: the environment variable NOT_THERE is not set"},
+		{"postgres", "url: https://l.test\ndatabase: {driver: postgres}\n", `fairlead.yaml:1: dataKeys: is missing: with PostgreSQL every replica needs the same key; make one with: fairlead datakey
+fairlead.yaml:2: database.url: is missing: name it with env:NAME or file:PATH`},
+	} {
+		_, _, err := load(t, dir, c.text)
+		if diff := cmp.Diff(c.want, fmt.Sprint(err)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
+
+func TestEveryFaultOfEntriesIsListed(t *testing.T) {
+	t.Parallel()
+	_, _, err := load(t, folder(t), `url: https://login.test
+database: {path: x}
+connectors:
+- {id: Corp, type: ldap, config: {hosts: [x], bindDN: cn=x, bindPassword: in-clear, userSearch: {baseDN: x}}}
+- {id: gh, type: githubb}
+- {id: gh2, type: github, config: {clientId: x}}
+- {id: sys, type: ldap, groupPrefix: "system:", config: {hosts: [x], userSearch: {baseDN: x}}}
+localUsers:
+- {login: jane, passwordHash: plain}
+- {login: JANE, passwordHash: "file:/etc/fairlead/hash"}
+- {login: "system:admin", passwordHash: "file:/etc/fairlead/hash", groups: ["system:masters"]}
+clusters:
+- {id: a, server: "http://a.test"}
+- {id: a, server: "https://a.test", algorithm: EdDSA, tokenLife: 1h1s, mode: x, audience: kubectl-fairlead}
+- {id: b, server: nowhere, ca: broken}
+rules:
+- {id: r, who: {}, clusters: {}}
+- {id: r, who: {everyone: true, connectors: [nobody]}, clusters: {ids: [nowhere]}}
+clients:
+- {id: k8s-a, public: true, secrets: ["file:/etc/fairlead/secret"]}
+- {id: web, redirectURIs: ["http://web.test/cb", "https://web.test/*"], grants: [password], secrets: [in-clear]}
+- {id: app, public: true, pkceOptional: true, redirectURIs: ["com.example.app:/cb"]}
+`)
+	want := `fairlead.yaml:4: connectors[0].id: want lower-case letters, digits and dashes, at most 63, got "Corp"
+fairlead.yaml:4: connectors[0].config.bindPassword: a secret must not be in this file: name it with env:NAME or file:PATH
+fairlead.yaml:5: connectors[1].type: want one of github, ldap, local, oidc, got "githubb"
+fairlead.yaml:6: connectors[2].config.clientId: is not a known key; did you mean "clientID"?
+fairlead.yaml:7: connectors[3]: the prefix "system:" makes names that clusters must not see
+fairlead.yaml:8: localUsers: nobody could sign in with them: add a connector of type local
+fairlead.yaml:9: localUsers[0].passwordHash: is neither an argon2id PHC string nor a bcrypt hash with cost 4 to 14; make one with: fairlead user hash
+fairlead.yaml:10: localUsers[1].login: "JANE" is there twice
+fairlead.yaml:11: localUsers[2].login: begins with "system:", which Kubernetes reserves
+fairlead.yaml:11: localUsers[2].groups[0]: begins with "system:", which Kubernetes reserves
+fairlead.yaml:13: clusters[0].server: want https: with any other address kubectl drops the token without a word
+fairlead.yaml:14: clusters[1].id: "a" is there twice
+fairlead.yaml:14: clusters[1].audience: "kubectl-fairlead" is taken: a token must be good for one cluster only
+fairlead.yaml:14: clusters[1].mode: want proxy or direct, got "x"
+fairlead.yaml:14: clusters[1].algorithm: no Kubernetes API server accepts EdDSA: use RS256 or ES256
+fairlead.yaml:14: clusters[1].tokenLife: want 5m0s to 1h0m0s
+fairlead.yaml:15: clusters[2].ca: holds no certificate in PEM form
+fairlead.yaml:15: clusters[2].server: want the address that kubectl should use, such as https://k8s.example.com:6443, got "nowhere"
+fairlead.yaml:17: rules[0].who: covers nobody: name groups or users, or everyone: true
+fairlead.yaml:17: rules[0].clusters: covers no cluster: name ids or labels
+fairlead.yaml:18: rules[1].id: "r" is there twice
+fairlead.yaml:18: rules[1].clusters.ids[0]: there is no cluster "nowhere"
+fairlead.yaml:18: rules[1].who.connectors[0]: there is no connector "nobody"
+fairlead.yaml:20: clients[0].id: "k8s-a" is there twice
+fairlead.yaml:20: clients[0].secrets: a public client has no secret: remove it, or public
+fairlead.yaml:20: clients[0].redirectURIs: is missing: where answers may go
+fairlead.yaml:21: clients[1].secrets[0]: a secret must not be in this file: name it with env:NAME or file:PATH
+fairlead.yaml:21: clients[1].grants[0]: want authorization_code or refresh_token, got "password"
+fairlead.yaml:21: clients[1].redirectURIs[0]: want https, http on loopback, or a private-use scheme with a dot in it
+fairlead.yaml:21: clients[1].redirectURIs[1]: want a full address without fragment or wildcard, got "https://web.test/*"
+fairlead.yaml:22: clients[2].pkceOptional: a public client always needs PKCE`
+	if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestReferenceListsEveryKey holds docs/config.md equal to the code.
+func TestReferenceListsEveryKey(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/config.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths(reflect.TypeFor[fileConfig](), "") {
+		if !bytes.Contains(text, []byte("`"+path+"`")) {
+			t.Errorf("docs/config.md does not explain `%s`", path)
+		}
+	}
+	for name, kind := range all.Types(password.NewHasher()) {
+		for _, path := range paths(reflect.TypeOf(kind.Config()).Elem(), "") {
+			if !bytes.Contains(text, []byte("`"+path+"`")) {
+				t.Errorf("docs/config.md does not explain `%s` of %s", path, name)
+			}
+		}
+	}
+}
+
+// paths are the keys, lists marked with [].
+func paths(t reflect.Type, prefix string) []string {
+	var all []string
+	for f := range t.Fields() {
+		key := f.Tag.Get("yaml")
+		if key == "" {
+			continue
+		}
+		ft, path := f.Type, prefix+key
+		for ft.Kind() == reflect.Pointer || ft.Kind() == reflect.Slice {
+			if ft.Kind() == reflect.Slice {
+				path += "[]"
+			}
+			ft = ft.Elem()
+		}
+		if ft.Kind() == reflect.Struct && ft != reflect.TypeFor[reference]() && ft != reflect.TypeFor[yaml.Node]() && ft.NumField() > 0 && ft.Field(0).Tag.Get("yaml") != "" {
+			all = append(all, paths(ft, path+".")...)
+			continue
+		}
+		all = append(all, strings.TrimSuffix(path, "[]"))
+	}
+	return all
+}
+
+func TestDataKeyBesideTheDatabase(t *testing.T) {
+	t.Parallel()
+	database := filepath.Join(t.TempDir(), "fairlead.db")
+	first, err := keyBeside(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := keyBeside(database)
+	if err != nil || !bytes.Equal(first, again) {
+		t.Errorf("the key changed: %v", err)
+	}
+	file := strings.TrimSuffix(database, ".db") + ".key"
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, error %v", info.Mode(), err)
+	}
+	// A lost key must not be replaced in silence: nothing would open any more.
+	if err := os.WriteFile(database, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keyBeside(database); err == nil {
+		t.Error("a new key was made for an old database")
+	}
+}
+
+// TestAppNeverShowsSecrets starts the whole program in process and looks for
+// canaries in what it writes and answers.
+func TestAppNeverShowsSecrets(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	cfg, _, err := load(t, dir, `url: http://127.0.0.1:8080
+database: {path: /etc/fairlead/db.sqlite}
+logging: {level: debug}
+connectors:
+- {id: corp, type: ldap, config: {hosts: ["127.0.0.1:1"], security: starttls, bindDN: cn=x, bindPassword: "file:/etc/fairlead/ldap-password", userSearch: {baseDN: x}}}
+- {id: gh, type: github, config: {clientID: x, clientSecret: "file:/etc/fairlead/secret", orgs: [{name: x}]}}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var logs bytes.Buffer
+	a, err := newApp(t.Context(), cfg, &logs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.store.Close()
+	shown := ""
+	for _, path := range []string{"/", "/login", "/login/corp", "/login/gh", "/help", "/nowhere", "/.well-known/openid-configuration", "/callback/gh?code=canary-code"} {
+		w := httptest.NewRecorder()
+		a.router.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		shown += w.Body.String() + fmt.Sprint(w.Header())
+	}
+	form := strings.NewReader("username=jane&password=canary-password")
+	r := httptest.NewRequest(http.MethodPost, "/login/corp", form)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	a.router.ServeHTTP(w, r)
+	shown += w.Body.String()
+	database, err := os.ReadFile(filepath.Join(dir, "db.sqlite"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wal, _ := os.ReadFile(filepath.Join(dir, "db.sqlite-wal"))
+	for name, text := range map[string]string{"log": logs.String(), "answers": shown, "database": string(database) + string(wal)} {
+		if strings.Contains(text, "canary") {
+			t.Errorf("a secret is in the %s", name)
+		}
+	}
+}
