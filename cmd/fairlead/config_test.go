@@ -53,7 +53,7 @@ func load(t *testing.T, dir, text string) (*config, store.Settings, error) {
 	return cfg, set, err
 }
 
-func TestExamplesAreGood(t *testing.T) {
+func TestExamplesAreGood(t *testing.T) { //nolint:paralleltest // it sets the environment
 	for name, value := range map[string]string{
 		"GITHUB_CLIENT_SECRET": "canary-github", "GRAFANA_CLIENT_SECRET": "canary-grafana", "DATABASE_URL": "postgres://x", "IDP_CLIENT_SECRET": "x",
 		"FAIRLEAD_DATA_KEY": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",

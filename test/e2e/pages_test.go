@@ -27,7 +27,7 @@ import (
 // chromium is a real browser that trusts the test's authority.
 type chromium struct {
 	t   *testing.T
-	ctx context.Context //nolint:containedctx // chromedp keeps its state in it
+	ctx context.Context
 	mu  sync.Mutex
 	// what happened since the last visit
 	requests int
