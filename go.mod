@@ -109,4 +109,5 @@ require (
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
 
+// Dex asks for it; 1.6.1 fixes how signatures are checked.
 exclude github.com/russellhaering/goxmldsig v1.6.0

@@ -41,7 +41,7 @@ func startChromium(t *testing.T, s *system) *chromium {
 	t.Helper()
 	program := need.Program(t, "chromium", "/usr/bin/chromium")
 	certutil := need.Program(t, "certutil")
-	home := t.TempDir()
+	home := browserHome(t)
 	db := "sql:" + filepath.Join(home, ".pki/nssdb")
 	if err := os.MkdirAll(filepath.Join(home, ".pki/nssdb"), 0o700); err != nil {
 		t.Fatal(err)
@@ -67,6 +67,25 @@ func startChromium(t *testing.T, s *system) *chromium {
 	chromedp.ListenTarget(ctx, c.listen)
 	c.do(network.Enable(), log.Enable(), runtime.Enable())
 	return c
+}
+
+// browserHome is a folder that goes when the browser's last process has let go
+// of it, which is some moments after the browser itself has ended.
+func browserHome(t *testing.T) string {
+	t.Helper()
+	home, err := os.MkdirTemp("", "chromium")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for range 50 {
+			if os.RemoveAll(home) == nil {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+	return home
 }
 
 func (c *chromium) listen(event any) {
