@@ -126,8 +126,8 @@ func untested() []string {
 		"connectors/connectortest", "connectors/mock", "server/store/storetest", "test/rp", "test/slapd", "test/realkube", "test/demo", // test helpers
 		"portal", "portal/clusters", "portal/help", "portal/page", // driven in cmd/fairlead and test/e2e
 		"server/authorize", "server/login", "server/consent", "server/token", "server/tokeninfo", "server/discovery", "server/logout", "server/codes", "server/sweep", // driven in server
-		"migrations",                                                                                                                                    // driven in server/store
-		"proxy", "proxy/forward", "cmd/kubectl-fairlead", "cmd/kubectl-fairlead/remote", "cmd/kubectl-fairlead/browser", "cmd/kubectl-fairlead/session", // driven in test/e2e
+		"migrations",                                                                                                                           // driven in server/store
+		"proxy/forward", "cmd/kubectl-fairlead", "cmd/kubectl-fairlead/remote", "cmd/kubectl-fairlead/browser", "cmd/kubectl-fairlead/session", // driven in test/e2e
 	}
 }
 
