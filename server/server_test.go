@@ -90,7 +90,7 @@ func setup(t *testing.T, cfgs ...store.Config) *world {
 	return w
 }
 
-func applySettings(t *testing.T, s *store.Store, now time.Time) {
+func applySettings(t testing.TB, s *store.Store, now time.Time) {
 	t.Helper()
 	file := store.Origin{Origin: store.OriginFile, OriginRef: "test:1"}
 	err := s.ApplyFile(t.Context(), store.Settings{
@@ -782,4 +782,56 @@ func TestAPoolOfOneIsEnough(t *testing.T) {
 	case <-ctx.Done():
 		t.Fatal("wedged")
 	}
+}
+
+// FuzzAuthorize sends odd requests: none may end in a redirect to a place that
+// is not registered, or in an internal error.
+func FuzzAuthorize(f *testing.F) {
+	f.Add("client_id=kubectl-fairlead&redirect_uri=http://127.0.0.1:1/callback&response_type=code&scope=openid&code_challenge=x&code_challenge_method=S256")
+	f.Add("client_id=grafana&redirect_uri=https://grafana.test/cb?x=1&response_type=code&scope=openid&prompt=none&max_age=1")
+	f.Add("client_id=k8s-a&redirect_uri=http://localhost:8000&response_type=code&request=x&state=%00%ff")
+	f.Add("client_id=grafana&client_id=k8s-a&redirect_uri=//evil.test")
+	handler := fuzzHandler(f)
+	f.Fuzz(func(t *testing.T, query string) {
+		r := httptest.NewRequest(http.MethodGet, "/authorize", nil)
+		r.URL.RawQuery = query
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code >= http.StatusInternalServerError {
+			t.Fatalf("%q: %d", query, w.Code)
+		}
+		location := w.Header().Get("Location")
+		if location == "" {
+			return
+		}
+		u, err := url.Parse(location)
+		if err != nil {
+			t.Fatalf("%q led to %q", query, location)
+		}
+		if host := u.Hostname(); host != "" && host != "127.0.0.1" && host != "localhost" && host != "::1" && host != "grafana.test" {
+			t.Errorf("%q led to %q", query, location)
+		}
+		if u.Query().Get("code") != "" {
+			t.Errorf("%q got a code from nobody: %q", query, location)
+		}
+	})
+}
+
+func fuzzHandler(f *testing.F) http.Handler {
+	f.Helper()
+	s := storetest.SQLite(f)
+	applySettings(f, s, time.Now())
+	logger := slog.New(slog.DiscardHandler)
+	provider, err := server.New(f.Context(), server.Config{
+		URL: &url.URL{Scheme: "http", Host: "127.0.0.1:1"}, Store: s, Keyring: storetest.Keyring(f), Audit: audit.NewLog(time.Now, logger), Logger: logger,
+		Now: time.Now, Types: map[string]connectors.Type{"mock": mock.Type(mock.NewUpstream())}, Brand: "Test",
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	handler, err := provider.Echo()
+	if err != nil {
+		f.Fatal(err)
+	}
+	return handler
 }

@@ -17,7 +17,7 @@ echo "== fake kubelet and the API server's own authenticator"
 (cd test/kube && CGO_ENABLED=0 go test -trimpath -timeout 10m ./...)
 echo "== fuzzing each parser for a moment"
 for target in ./internal/names:FuzzCheck ./internal/password:FuzzValid ./internal/strictyaml:FuzzDecode ./server/clients:FuzzAllowsRedirect \
-  ./server/flow:FuzzLocalPath ./server/oauth:FuzzForm ./proxy/authn:FuzzVerify ./proxy/impersonate:FuzzHeaders; do
+  ./server:FuzzAuthorize ./connectors/ldap:FuzzLogin ./server/flow:FuzzLocalPath ./server/oauth:FuzzForm ./proxy/authn:FuzzVerify ./proxy/impersonate:FuzzHeaders; do
   go test -run '^$' -fuzz "^${target#*:}\$" -fuzztime 2s "${target%%:*}" >/dev/null || { echo "fuzzing $target found something" >&2; exit 1; }
 done
 echo "All tests passed in $((SECONDS - began)) seconds."

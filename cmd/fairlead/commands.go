@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/fairlead-auth/fairlead/connectors/all"
+	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/logging"
 	"github.com/fairlead-auth/fairlead/internal/names"
 	"github.com/fairlead-auth/fairlead/internal/password"
@@ -125,6 +127,12 @@ func userCommand(file *string) *cobra.Command {
 	return parent
 }
 
+// changed records what an operator did to a local user.
+func changed(cmd *cobra.Command, s *store.Store, name audit.Name, login, reason string) {
+	audit.NewLog(time.Now, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)), s).
+		Record(cmd.Context(), audit.Event{Name: name, UserName: login, Reason: reason, Detail: "command line"})
+}
+
 // withStore runs fn on the database that the configuration names.
 func withStore(cmd *cobra.Command, file string, fn func(*store.Store) error) error {
 	cfg, err := loadConfig(file)
@@ -162,8 +170,11 @@ func userAddCommand(file *string) *cobra.Command {
 			}
 			u.PasswordHash = hash
 			return withStore(cmd, *file, func(s *store.Store) error {
-				_, err := s.CreateLocalUser(cmd.Context(), u, time.Now())
-				return err
+				if _, err := s.CreateLocalUser(cmd.Context(), u, time.Now()); err != nil {
+					return err
+				}
+				changed(cmd, s, audit.UserCreated, u.Login, "added")
+				return nil
 			})
 		},
 	}
@@ -205,7 +216,13 @@ func userPasswordCommand(file *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return withStore(cmd, *file, func(s *store.Store) error { return s.SetLocalUserPassword(cmd.Context(), args[0], hash) })
+			return withStore(cmd, *file, func(s *store.Store) error {
+				if err := s.SetLocalUserPassword(cmd.Context(), args[0], hash); err != nil {
+					return err
+				}
+				changed(cmd, s, audit.UserChanged, args[0], "password")
+				return nil
+			})
 		},
 	}
 }
@@ -214,7 +231,17 @@ func userSwitchCommand(file *string, use, short string, disabled bool) *cobra.Co
 	return &cobra.Command{
 		Use: use + " LOGIN", Short: short, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withStore(cmd, *file, func(s *store.Store) error { return s.SetLocalUserDisabled(cmd.Context(), args[0], disabled) })
+			return withStore(cmd, *file, func(s *store.Store) error {
+				if err := s.SetLocalUserDisabled(cmd.Context(), args[0], disabled); err != nil {
+					return err
+				}
+				name := audit.UserChanged
+				if disabled {
+					name = audit.UserDisabled
+				}
+				changed(cmd, s, name, args[0], use)
+				return nil
+			})
 		},
 	}
 }

@@ -277,3 +277,49 @@ connectors:
 		}
 	}
 }
+
+// TestUserCommands is an operator at the shell.
+func TestUserCommands(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	if _, _, err := load(t, dir, "url: http://127.0.0.1:8080\ndatabase: {path: /etc/fairlead/db.sqlite}\nconnectors: [{id: local, type: local}]\n"); err != nil {
+		t.Fatal(err)
+	}
+	run := func(stdin string, args ...string) (string, error) {
+		cmd := newCommand()
+		var out bytes.Buffer
+		cmd.SetIn(strings.NewReader(stdin))
+		cmd.SetOut(&out)
+		cmd.SetErr(&out)
+		cmd.SetArgs(append([]string{"--config", filepath.Join(dir, "fairlead.yaml")}, args...))
+		err := cmd.ExecuteContext(t.Context())
+		return out.String(), err
+	}
+	for _, c := range []struct {
+		stdin string
+		args  string
+		fault string
+	}{
+		{"correct horse\n", "user add jane --name Jane --group dev", ""},
+		{"correct horse\n", "user add JANE", "exists already"},
+		{"short\n", "user add bob", "8 to 1024 bytes"},
+		{"correct horse\n", "user add system:admin", "reserves"},
+		{"battery staple\n", "user password jane", ""},
+		{"", "user disable jane", ""},
+		{"", "user disable nobody", "no such local user"},
+	} {
+		out, err := run(c.stdin, strings.Fields(c.args)...)
+		if c.fault == "" && err != nil || c.fault != "" && !strings.Contains(fmt.Sprint(err), c.fault) {
+			t.Errorf("%s: %v\n%s", c.args, err, out)
+		}
+	}
+	if out, err := run("", "user", "list"); err != nil || out != "jane\tdisabled\tpage\tdev\n" {
+		t.Errorf("list %q, error %v", out, err)
+	}
+	if out, err := run("correct horse", "user", "hash"); err != nil || !strings.HasPrefix(out, "$argon2id$") {
+		t.Errorf("hash %q, error %v", out, err)
+	}
+	if out, err := run("", "datakey"); err != nil || len(out) != 45 {
+		t.Errorf("datakey %q, error %v", out, err)
+	}
+}

@@ -67,10 +67,15 @@ func (s *Store) User(ctx context.Context, id string) (*User, error) {
 // a login name that was given up upstream and taken by another account must not
 // inherit what was granted to the first.
 func (s *Store) SignInUser(ctx context.Context, p Person, now time.Time) (user *User, created bool, err error) {
-	err = s.tx(ctx, func(tx *gorm.DB) error {
-		user, created, err = s.upsert(tx, p, now)
-		return err
-	})
+	for range 2 { // two first sign-ins at once: the second finds what the first made
+		err = s.tx(ctx, func(tx *gorm.DB) error {
+			user, created, err = s.upsert(tx, p, now)
+			return err
+		})
+		if !errs.Is(err, errs.Conflict) {
+			break
+		}
+	}
 	if errs.Is(err, errs.Conflict) {
 		return nil, false, errs.Wrap(errs.Conflict, err,
 			"The name "+p.KubeName+" belongs to another account that signed in before. Ask an admin to remove the old account.")
@@ -93,7 +98,16 @@ func (s *Store) upsert(tx *gorm.DB, p Person, now time.Time) (*User, bool, error
 	if created {
 		return &u, true, tx.Create(&u).Error
 	}
-	return &u, false, tx.Save(&u).Error
+	return &u, false, update(tx, &u, "last_sign_in").Error
+}
+
+// update writes what the upstream said, and nothing that an admin may be
+// changing at the same moment.
+func update(tx *gorm.DB, u *User, more ...string) *gorm.DB {
+	columns := append([]string{
+		"kube_name", "name_key", "login", "display_name", "email", "email_verified", "group_names", "upstream_data", "checked",
+	}, more...)
+	return tx.Model(&User{}).Where("id = ?", u.ID).Select(columns).Updates(u)
 }
 
 func (s *Store) describe(u *User, p Person, now time.Time) {
@@ -132,10 +146,7 @@ func (s *Store) Identity(u *User) (connectors.Identity, error) {
 func (s *Store) RefreshUser(ctx context.Context, u *User, p Person, now time.Time) (*User, error) {
 	fresh := *u
 	s.describe(&fresh, p, now)
-	err := s.db.WithContext(ctx).Model(&User{}).Where("id = ?", u.ID).
-		Select("kube_name", "name_key", "login", "display_name", "email", "email_verified", "group_names", "upstream_data", "checked").
-		Updates(&fresh).Error
-	if err != nil {
+	if err := update(s.db.WithContext(ctx), &fresh).Error; err != nil {
 		return nil, fmt.Errorf("recording refreshed user: %w", translate(err))
 	}
 	return &fresh, nil

@@ -76,11 +76,11 @@ func (d *demo) announce(ctx context.Context) {
 }
 
 // linkKubectl puts a kubectl that fits beside our programs, for people who have
-// none.
+// none, or one that is too old for the exec protocol.
 func linkKubectl(from, to string) {
-	if _, err := exec.LookPath("kubectl"); err != nil {
-		_ = os.Symlink(filepath.Join(from, "kubectl"), filepath.Join(to, "kubectl")) // there already: fine
-	}
+	link := filepath.Join(to, "kubectl")
+	_ = os.Remove(link)                                  // that of an older build
+	_ = os.Symlink(filepath.Join(from, "kubectl"), link) // without it, people use their own
 }
 
 // build makes the Kubernetes programs and tells the page how far it is.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fairlead-auth/fairlead/test/realkube"
+	"github.com/fairlead-auth/fairlead/test/rp"
 )
 
 // TestDirectMode gives a real API server exactly what "fairlead cluster config"
@@ -42,6 +43,17 @@ admins: {users: ["local:jane@example.test"]}
 		}
 		s.startKube(t, out)
 		clusters[id] = s.kube
+	}
+	// The page tells an admin the same, and nobody who may not use the cluster.
+	page := rp.NewBrowser(t, s.issuer, s.client.Transport).SignIn(s.issuer+"/clusters/a", jane().Credentials)
+	printed, err := exec.Command(s.bin+"/fairlead", "cluster", "config", "a", "--config", s.dir+"/fairlead.yaml").Output()
+	if err != nil || strings.TrimSpace(page.Doc.Find("section[aria-labelledby=direct] pre").First().Text()) != strings.TrimSpace(string(printed)) {
+		t.Errorf("the page says otherwise: %v\n%s", err, page.Text)
+	}
+	bob := jane().Credentials
+	bob.Username = "bob@example.test"
+	if page := rp.NewBrowser(t, s.issuer, s.client.Transport).SignIn(s.issuer+"/clusters/a", bob); page.Status != http.StatusNotFound || strings.Contains(page.Text, "jwt:") {
+		t.Errorf("bob sees %v", page)
 	}
 	me := s.person(t, jane())
 	if r := me.run("", "kubectl-fairlead", "login", s.issuer, "--no-kubeconfig"); r.code != 0 {
