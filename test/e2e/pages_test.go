@@ -73,7 +73,7 @@ func startChromium(t *testing.T, s *system) *chromium {
 // of it, which is some moments after the browser itself has ended.
 func browserHome(t *testing.T) string {
 	t.Helper()
-	home, err := os.MkdirTemp("", "chromium")
+	home, err := os.MkdirTemp("", "chromium") //nolint:usetesting // t.TempDir fails the test while the browser still writes
 	if err != nil {
 		t.Fatal(err)
 	}
