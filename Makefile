@@ -55,6 +55,7 @@ format-diff:
 .PHONY: vet
 vet:
 	go vet ./...
+	cd test/kube && CGO_ENABLED=0 go vet ./...
 
 .PHONY: lint
 lint: ## Run the linters (the first time builds them, which takes minutes)
