@@ -14,15 +14,15 @@ import (
 
 // config is the configuration file. docs/config.md is held equal to it.
 type config struct {
-	Listen   string         `yaml:"listen"`
-	TLS      tlsConfig      `yaml:"tls"`
-	Cluster  string         `yaml:"cluster"`
-	Issuer   issuerConfig   `yaml:"issuer"`
-	Audience string         `yaml:"audience"`
-	Upstream upstreamConfig `yaml:"upstream"`
-	Health   healthConfig   `yaml:"health"`
-	Logging  loggingConfig  `yaml:"logging"`
-	Drain    duration       `yaml:"drain"`
+	Listen   string              `yaml:"listen"`
+	TLS      tlsConfig           `yaml:"tls"`
+	Cluster  string              `yaml:"cluster"`
+	Issuer   issuerConfig        `yaml:"issuer"`
+	Audience string              `yaml:"audience"`
+	Upstream upstreamConfig      `yaml:"upstream"`
+	Health   healthConfig        `yaml:"health"`
+	Logging  loggingConfig       `yaml:"logging"`
+	Drain    strictyaml.Duration `yaml:"drain"`
 
 	issuerCAs *x509.CertPool
 }
@@ -51,20 +51,7 @@ type loggingConfig struct {
 	Level  string `yaml:"level"`
 }
 
-// duration is a length of time such as "30s".
-type duration time.Duration
-
-// UnmarshalText reads it.
-func (d *duration) UnmarshalText(text []byte) error {
-	parsed, err := time.ParseDuration(string(text))
-	if err != nil || parsed < 0 {
-		return &strictyaml.ValueError{Message: fmt.Sprintf("want a length of time such as 30s, got %q", text)}
-	}
-	*d = duration(parsed)
-	return nil
-}
-
-const defaultDrain = duration(30 * time.Second)
+const defaultDrain = strictyaml.Duration(30 * time.Second)
 
 // loadConfig reads and checks a file. The error lists every fault.
 func loadConfig(file string) (*config, error) {

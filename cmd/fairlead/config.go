@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -64,18 +63,18 @@ type loggingConfig struct {
 }
 
 type sessionsConfig struct {
-	Idle         duration `yaml:"idle"`
-	Absolute     duration `yaml:"absolute"`
-	RefreshGrace duration `yaml:"refreshGrace"`
+	Idle         strictyaml.Duration `yaml:"idle"`
+	Absolute     strictyaml.Duration `yaml:"absolute"`
+	RefreshGrace strictyaml.Duration `yaml:"refreshGrace"`
 }
 
 type upstreamConfig struct {
-	MaxAge       duration `yaml:"maxAge"`
-	OutageBudget duration `yaml:"outageBudget"`
+	MaxAge       strictyaml.Duration `yaml:"maxAge"`
+	OutageBudget strictyaml.Duration `yaml:"outageBudget"`
 }
 
 type keysConfig struct {
-	RotateEvery duration `yaml:"rotateEvery"`
+	RotateEvery strictyaml.Duration `yaml:"rotateEvery"`
 }
 
 type kubeconfigConfig struct {
@@ -101,19 +100,19 @@ type localUserEntry struct {
 }
 
 type clusterEntry struct {
-	ID          string            `yaml:"id"`
-	Name        string            `yaml:"name"`
-	Description string            `yaml:"description"`
-	Environment string            `yaml:"environment"`
-	Server      string            `yaml:"server"`
-	CA          reference         `yaml:"ca"`
-	Audience    string            `yaml:"audience"`
-	Mode        string            `yaml:"mode"`
-	Algorithm   string            `yaml:"algorithm"`
-	TokenLife   duration          `yaml:"tokenLife"`
-	Namespace   string            `yaml:"namespace"`
-	Labels      map[string]string `yaml:"labels"`
-	StatusURL   string            `yaml:"statusURL"`
+	ID          string              `yaml:"id"`
+	Name        string              `yaml:"name"`
+	Description string              `yaml:"description"`
+	Environment string              `yaml:"environment"`
+	Server      string              `yaml:"server"`
+	CA          reference           `yaml:"ca"`
+	Audience    string              `yaml:"audience"`
+	Mode        string              `yaml:"mode"`
+	Algorithm   string              `yaml:"algorithm"`
+	TokenLife   strictyaml.Duration `yaml:"tokenLife"`
+	Namespace   string              `yaml:"namespace"`
+	Labels      map[string]string   `yaml:"labels"`
+	StatusURL   string              `yaml:"statusURL"`
 }
 
 type ruleEntry struct {
@@ -149,19 +148,6 @@ type clientEntry struct {
 	Grants       []string    `yaml:"grants"`
 	Secrets      []reference `yaml:"secrets"`
 	Algorithm    string      `yaml:"algorithm"`
-}
-
-// duration is a length of time such as "10m" or "168h".
-type duration time.Duration
-
-// UnmarshalText reads it.
-func (d *duration) UnmarshalText(text []byte) error {
-	parsed, err := time.ParseDuration(string(text))
-	if err != nil || parsed < 0 {
-		return &strictyaml.ValueError{Message: fmt.Sprintf("want a length of time such as 30s, 10m or 12h, got %q", text)}
-	}
-	*d = duration(parsed)
-	return nil
 }
 
 // reference is a text, or "env:NAME" or "file:PATH" that says where it is. It

@@ -127,11 +127,7 @@ func logoutCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "logout [SERVER]", Short: "Sign this computer out; kubeconfig contexts stay", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			server, err := onlyServer(args)
-			if err != nil {
-				return err
-			}
-			c, err := newClient(cmd, server)
+			c, err := clientFor(cmd, args)
 			if err != nil {
 				return err
 			}
@@ -150,11 +146,7 @@ func kubeconfigCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "kubeconfig [SERVER]", Short: "Write, or print, a context for each of your clusters", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			server, err := onlyServer(args)
-			if err != nil {
-				return err
-			}
-			c, err := newClient(cmd, server)
+			c, err := clientFor(cmd, args)
 			if err != nil {
 				return err
 			}
@@ -182,11 +174,7 @@ func statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "status [SERVER]", Short: "Say who is signed in and which clusters that opens", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			server, err := onlyServer(args)
-			if err != nil {
-				return err
-			}
-			c, err := newClient(cmd, server)
+			c, err := clientFor(cmd, args)
 			if err != nil {
 				return err
 			}

@@ -109,6 +109,15 @@ func newClient(cmd *cobra.Command, server string) (*session.Client, error) {
 	}, nil
 }
 
+// clientFor makes a client for the server that the arguments name.
+func clientFor(cmd *cobra.Command, args []string) (*session.Client, error) {
+	server, err := onlyServer(args)
+	if err != nil {
+		return nil, err
+	}
+	return newClient(cmd, server)
+}
+
 // onlyServer returns the given server or, without one, the only one that there
 // is a session for.
 func onlyServer(args []string) (string, error) {
