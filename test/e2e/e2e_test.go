@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/client-go/tools/clientcmd/api"
+
 	"github.com/fairlead-auth/fairlead/internal/password"
 	"github.com/fairlead-auth/fairlead/test/need"
 	"github.com/fairlead-auth/fairlead/test/pki"
@@ -216,13 +218,32 @@ func readFile(t *testing.T, file string) string {
 	return string(text)
 }
 
-// startProxy runs a proxy for a cluster at an address, before the real API
-// server.
-func (s *system) startProxy(t *testing.T, cluster, listen string) {
+// serviceAccount returns a kubeconfig with the token of the proxy's service
+// account in a file, as it is in a pod.
+func (s *system) serviceAccount(t *testing.T) string {
 	t.Helper()
-	credentials, err := s.kube.ClientKubeconfig("proxy-"+cluster, "fairlead-proxy")
+	s.apply(t, "apiVersion: v1\nkind: Namespace\nmetadata: {name: fairlead}\n---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: fairlead-proxy, namespace: fairlead}\n")
+	token, err := s.kube.Kubectl(t.Context(), "", "create", "token", "-n", "fairlead", "fairlead-proxy")
 	if err != nil {
 		t.Fatal(err)
+	}
+	file := writeFile(t, s.dir+"/service-account-token", strings.TrimSpace(token))
+	kubeconfig, err := s.kube.Kubeconfig("service-account", &api.AuthInfo{TokenFile: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kubeconfig
+}
+
+// startProxy runs a proxy for a cluster at an address, before the real API
+// server. Without credentials it has a client certificate.
+func (s *system) startProxy(t *testing.T, cluster, listen, credentials string) {
+	t.Helper()
+	if credentials == "" {
+		var err error
+		if credentials, err = s.kube.ClientKubeconfig("proxy-"+cluster, "fairlead-proxy"); err != nil {
+			t.Fatal(err)
+		}
 	}
 	health := freeAddress(t)
 	file := writeFile(t, s.dir+"/proxy-"+cluster+".yaml", fmt.Sprintf(`listen: %s

@@ -51,8 +51,8 @@ rules:
 - {id: developers, description: Developers, who: {groups: ["local:developers"]}, clusters: {ids: ["*"]}}
 `)
 	s.startKube(t, nil)
-	s.startProxy(t, "a", a)
-	s.startProxy(t, "b", b)
+	s.startProxy(t, "a", a, "")
+	s.startProxy(t, "b", b, s.serviceAccount(t))
 	return s
 }
 

@@ -19,7 +19,7 @@ import (
 
 // counter stands between the plugin and the server and counts.
 type counter struct {
-	authorizations, refreshes, inFlight, worst, denials atomic.Int64
+	total, authorizations, refreshes, inFlight, worst, denials atomic.Int64
 }
 
 func (c *counter) handler(target *url.URL, transport http.RoundTripper) http.Handler {
@@ -33,6 +33,7 @@ func (c *counter) handler(target *url.URL, transport http.RoundTripper) http.Han
 		return nil
 	}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.total.Add(1)
 		switch r.URL.Path {
 		case "/authorize":
 			c.authorizations.Add(1)
@@ -61,6 +62,12 @@ func TestStorm(t *testing.T) {
 	storm(t, me, 200, "a")
 	if me.tabs() != 1 || c.authorizations.Load() != 1 {
 		t.Errorf("%d tabs, %d authorizations, want one\n%s", me.tabs(), c.authorizations.Load(), me.browserFault())
+	}
+	// A token that is still good is printed without a word to anybody.
+	before := c.total.Load()
+	storm(t, me, 20, "a")
+	if got := c.total.Load() - before; got != 0 {
+		t.Errorf("%d requests for tokens that were there", got)
 	}
 	// 2. Tokens and access token are over: at most one refresh in flight.
 	me.expireTokens()

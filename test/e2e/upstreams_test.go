@@ -45,7 +45,7 @@ rules:
 - {id: developers, description: Developers, who: {groups: ["corp:developers"]}, clusters: {ids: [a]}}
 `)
 	s.startKube(t, nil)
-	s.startProxy(t, "a", address)
+	s.startProxy(t, "a", address, "")
 
 	people := map[string]*person{}
 	for _, way := range []string{"starttls", "ldaps"} {
@@ -105,7 +105,7 @@ rules:
 - {id: platform, description: Platform team, who: {groups: ["github:acme:platform"]}, clusters: {ids: [a]}}
 `, fakegithub.ClientID, s.dir, gh.URL, clusterEntry("a", address, s.dir)))
 	s.startKube(t, nil)
-	s.startProxy(t, "a", address)
+	s.startProxy(t, "a", address, "")
 	u, err := url.Parse(gh.URL)
 	if err != nil {
 		t.Fatal(err)
