@@ -23,6 +23,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/flow"
 	"github.com/fairlead-auth/fairlead/server/issuer"
 	"github.com/fairlead-auth/fairlead/server/keys"
+	"github.com/fairlead-auth/fairlead/server/limit"
 	"github.com/fairlead-auth/fairlead/server/login"
 	"github.com/fairlead-auth/fairlead/server/logout"
 	"github.com/fairlead-auth/fairlead/server/session"
@@ -157,7 +158,7 @@ func (s *Server) handlers() ([]mounter, error) {
 			Clients: s.clients, Sessions: s.Sessions, Access: s.Access, Codes: s.codes, Flows: s.flows, Site: s.Site, Audit: c.Audit, Now: c.Now,
 		},
 		&login.Handler{
-			Store: c.Store, Clients: s.clients, Sessions: s.Sessions, Upstream: s.upstream, Flows: s.flows, Site: s.Site, Audit: c.Audit, Now: c.Now,
+			Store: c.Store, Clients: s.clients, Sessions: s.Sessions, Upstream: s.upstream, Limit: &limit.Limiter{Store: c.Store, Now: c.Now}, Flows: s.flows, Site: s.Site, Audit: c.Audit, Now: c.Now,
 		},
 		&consent.Handler{
 			Clients: s.clients, Sessions: s.Sessions, Access: s.Access, Codes: s.codes, Flows: s.flows, Site: s.Site, Audit: c.Audit, Now: c.Now,

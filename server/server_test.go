@@ -697,6 +697,30 @@ func TestWrongPasswordKeepsTheName(t *testing.T) {
 	}
 }
 
+func TestGuessingIsRefusedAndOpensByItself(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	wrong := rp.Credentials{Username: "jane", Password: "wrong"}
+	for range 10 {
+		rp.NewBrowser(t, w.issuer, nil).SignIn(w.issuer+"/login", wrong)
+	}
+	asked := w.upstream.Asked()
+	page := rp.NewBrowser(t, w.issuer, nil).SignIn(w.issuer+"/login", asJane())
+	if page.Status != http.StatusTooManyRequests || page.Header.Get("Retry-After") == "" || !strings.Contains(page.Text, "Try again in 15 minutes") {
+		t.Errorf("%v\n%s", page, page.Text)
+	}
+	if w.upstream.Asked() != asked {
+		t.Error("the upstream was asked all the same")
+	}
+	if events := w.events(t, audit.SignInRefused); len(events) != 1 || events[0].Reason != "too_many_failures" {
+		t.Errorf("events %+v", events)
+	}
+	w.clock.add(15 * time.Minute)
+	if page := rp.NewBrowser(t, w.issuer, nil).SignIn(w.issuer+"/login?return_to=/signed-out", asJane()); page.Status != http.StatusOK {
+		t.Errorf("after the wait: %v", page)
+	}
+}
+
 func TestDiscoveryIsCachedAndTrue(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

@@ -4,6 +4,7 @@
 package login
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/flow"
+	"github.com/fairlead-auth/fairlead/server/limit"
 	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/upstream"
@@ -28,6 +30,7 @@ type Handler struct {
 	Clients  *clients.Registry
 	Sessions *session.Manager
 	Upstream *upstream.Registry
+	Limit    *limit.Limiter
 	Flows    *flow.Sealer
 	Site     *web.Site
 	Audit    *audit.Log
@@ -261,6 +264,9 @@ func (h *Handler) next(c echo.Context, f *flow.Flow) error {
 func (h *Handler) recordFailure(c echo.Context, row *store.Connector, name string, err error) {
 	event := audit.Event{
 		Name: audit.SignInFailed, UserName: name, ConnectorID: row.ID, Address: c.RealIP(), Reason: string(errs.KindOf(err)),
+	}
+	if errors.Is(err, errTooMany) {
+		event.Name, event.Reason = audit.SignInRefused, "too_many_failures"
 	}
 	if errs.Is(err, errs.Denied) || errs.Is(err, errs.Conflict) {
 		event.Name, event.Detail = audit.SignInRefused, err.Error()

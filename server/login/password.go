@@ -1,8 +1,12 @@
 package login
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -10,8 +14,10 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/flow"
+	"github.com/fairlead-auth/fairlead/server/limit"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/templates"
 )
 
 // form is what the password page needs to be shown, also a second time.
@@ -57,10 +63,39 @@ func (h *Handler) form(c echo.Context, f form) error {
 }
 
 func status(err error) int {
-	if errs.Is(err, errs.Unavailable) {
+	switch {
+	case errors.Is(err, errTooMany):
+		return http.StatusTooManyRequests
+	case errs.Is(err, errs.Unavailable):
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusUnauthorized
+}
+
+var errTooMany = errors.New("too many wrong passwords")
+
+// check asks the connector, unless too many wrong passwords came before.
+func (h *Handler) check(c echo.Context, row *store.Connector, username string) (store.Person, error) {
+	ctx := c.Request().Context()
+	attempt := limit.Attempt{ConnectorID: row.ID, Login: username, Address: c.RealIP()}
+	wait, err := h.Limit.Begin(ctx, attempt)
+	if err != nil {
+		return store.Person{}, err
+	}
+	if wait > 0 {
+		c.Response().Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
+		return store.Person{}, errs.Wrap(errs.Unauthenticated, errTooMany,
+			fmt.Sprintf("Too many wrong passwords. Try again in %s.", templates.Span(wait.Truncate(time.Minute)+time.Minute)))
+	}
+	person, err := h.Upstream.Login(ctx, row, username, c.FormValue("password"))
+	if errs.Is(err, errs.Unauthenticated) {
+		return store.Person{}, err
+	}
+	// Only wrong passwords count, not an upstream that is away.
+	if taken := h.Limit.Forgive(ctx, attempt); taken != nil {
+		return store.Person{}, errors.Join(err, taken)
+	}
+	return person, err
 }
 
 // password checks a name and a password.
@@ -74,7 +109,7 @@ func (h *Handler) password(c echo.Context) error {
 		return err
 	}
 	username := c.FormValue("username")
-	person, err := h.Upstream.Login(c.Request().Context(), row, username, c.FormValue("password"))
+	person, err := h.check(c, row, username)
 	if err != nil {
 		name := ""
 		if errs.Is(err, errs.Denied) {

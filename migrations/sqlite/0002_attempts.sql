@@ -1,0 +1,8 @@
+-- +goose Up
+-- How often something was tried, by the hash of what it was; see server/limit.
+CREATE TABLE attempts (
+    id      TEXT   NOT NULL PRIMARY KEY,
+    tries   BIGINT NOT NULL,
+    expires BIGINT NOT NULL
+);
+CREATE INDEX attempts_expires ON attempts (expires);

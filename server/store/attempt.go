@@ -1,0 +1,49 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// Attempt counts how often something was tried in a window of time. ID is a
+// hash: the table tells nobody which names were tried.
+type Attempt struct {
+	ID      string
+	Tries   int
+	Expires Instant
+}
+
+// Try counts one more try for each id and returns the counters, in one
+// transaction. A counter begins anew when its window is over. It counts before
+// anything is checked, so that a hundred tries at once count as a hundred.
+func (s *Store) Try(ctx context.Context, ids []string, now time.Time, window time.Duration) ([]Attempt, error) {
+	counters := make([]Attempt, len(ids))
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		for i, id := range ids {
+			err := tx.Raw("INSERT INTO attempts (id, tries, expires) VALUES (?, 1, ?) ON CONFLICT (id) DO UPDATE SET "+
+				"tries = CASE WHEN attempts.expires <= ? THEN 1 ELSE attempts.tries + 1 END, "+
+				"expires = CASE WHEN attempts.expires <= ? THEN excluded.expires ELSE attempts.expires END "+
+				"RETURNING id, tries, expires", id, At(now.Add(window)), At(now), At(now)).Scan(&counters[i]).Error
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("counting tries: %w", err)
+	}
+	return counters, nil
+}
+
+// Untry takes one try back for each id, after one that went well.
+func (s *Store) Untry(ctx context.Context, ids []string) error {
+	err := s.db.WithContext(ctx).Exec("UPDATE attempts SET tries = tries - 1 WHERE id IN ? AND tries > 0", ids).Error
+	if err != nil {
+		return fmt.Errorf("taking tries back: %w", translate(err))
+	}
+	return nil
+}
