@@ -218,9 +218,18 @@ func manyClusters(t *testing.T, dir string) string {
 	writeFile(t, dir+"/secret", "x")
 	text := strings.Replace(localUsers(t), "localUsers:", `- {id: github, type: github, name: GitHub, config: {clientID: x, clientSecret: "file:`+dir+`/secret", orgs: [{name: acme}]}}
 localUsers:`, 1) + "clusters:\n"
-	for i, name := range []string{"Production Europe", "Production US", "Staging", "Development", "Data platform", "Edge Tokyo", "Edge São Paulo", "Sandbox with a rather long name that must wrap somewhere", "مجموعة"} {
-		text += fmt.Sprintf("- {id: c%d, name: %q, description: \"For <b>tests</b> & more\", environment: %q, mode: direct, server: \"https://c%[1]d.k8s.example.test:6443\"}\n",
-			i, name, []string{"production", "staging", "development"}[i%3])
+	for i, c := range [][3]string{
+		{"Production Europe", "production", "Shop and payments, Frankfurt"},
+		{"Production US", "production", "Shop and payments, Virginia"},
+		{"Staging", "staging", "What is released next"},
+		{"Development", "development", "Every team has a namespace"},
+		{"Data platform", "production", "Batch jobs and notebooks"},
+		{"Edge Tokyo", "staging", "Caches"},
+		{"Edge São Paulo", "staging", "Caches"},
+		{"Sandbox with a rather long name that must wrap somewhere", "development", "For <b>tests</b> & more"},
+		{"مجموعة", "development", "Right to left"},
+	} {
+		text += fmt.Sprintf("- {id: c%d, name: %q, environment: %q, description: %q, mode: direct, server: \"https://c%[1]d.k8s.example.test:6443\"}\n", i, c[0], c[1], c[2])
 	}
 	return text + `
 rules:
