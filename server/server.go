@@ -126,6 +126,7 @@ func (s *Server) Echo(more ...mounter) (*echo.Echo, error) {
 		Site: s.Site, Logger: s.cfg.Logger, Now: s.cfg.Now, TrustedProxies: s.cfg.TrustedProxies, Observe: s.cfg.Observe,
 		CrossSite: []string{
 			s.Site.Path(token.Path), s.Site.Path(tokeninfo.UserInfoPath), s.Site.Path(tokeninfo.RevocationPath), s.Site.Path(authorize.Path),
+			s.Site.Path(logout.EndSessionPath),
 		},
 	})
 	handlers, err := s.handlers()
@@ -147,6 +148,7 @@ func (s *Server) handlers() ([]mounter, error) {
 		Endpoints: discovery.Endpoints{
 			Authorization: s.Site.Absolute(authorize.Path), Token: s.Site.Absolute(token.Path),
 			UserInfo: s.Site.Absolute(tokeninfo.UserInfoPath), Revocation: s.Site.Absolute(tokeninfo.RevocationPath),
+			EndSession: s.Site.Absolute(logout.EndSessionPath),
 		},
 	})
 	if err != nil {
@@ -163,7 +165,7 @@ func (s *Server) handlers() ([]mounter, error) {
 		&consent.Handler{
 			Clients: s.clients, Sessions: s.Sessions, Access: s.Access, Codes: s.codes, Flows: s.flows, Site: s.Site, Audit: c.Audit, Now: c.Now,
 		},
-		&logout.Handler{Sessions: s.Sessions, Site: s.Site},
+		&logout.Handler{Sessions: s.Sessions, Clients: s.clients, Keys: s.Keys, Site: s.Site},
 		&token.Handler{
 			Store: c.Store, Clients: s.clients, Issuer: s.codes.Issuer, Access: s.Access, Upstream: s.upstream, Audit: c.Audit,
 			Now: c.Now, Policy: s.Sessions.Policy, Grace: c.Grace, Issued: c.Issued,

@@ -105,7 +105,7 @@ func applySettings(t testing.TB, s *store.Store, now time.Time) {
 			{ID: "ops", GroupNames: store.Strings{"corp:ops"}, ClusterIDs: store.Strings{"c"}, Origin: file},
 		},
 		Clients: []store.Client{{
-			ID: "grafana", Name: "Grafana", RedirectURIs: store.Strings{"https://grafana.test/cb?x=1"}, PKCEOptional: true,
+			ID: "grafana", Name: "Grafana", RedirectURIs: store.Strings{"https://grafana.test/cb?x=1"}, PostLogoutURIs: store.Strings{"https://grafana.test/bye"}, PKCEOptional: true,
 			Grants: store.Strings{"authorization_code", "refresh_token"}, SecretHashes: store.Strings{secret.Hash("s3cret")}, Origin: file,
 		}},
 	}, now)
@@ -694,6 +694,75 @@ func TestWrongPasswordKeepsTheName(t *testing.T) {
 	events := w.events(t, audit.SignInFailed)
 	if len(events) != 1 || events[0].UserName != "" || events[0].ConnectorID != "corp" {
 		t.Errorf("events %+v", events)
+	}
+}
+
+// TestEndSession is RP-initiated logout: it leaves only for a registered address
+// and only with a hint that we signed; without one it asks.
+func TestEndSession(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	const home = "https://grafana.test/bye"
+	grafana := &rp.Client{Issuer: w.issuer, ID: "grafana", RedirectURI: "https://grafana.test/cb?x=1", Scope: "openid"}
+	signIn := func(b *rp.Browser) string {
+		verifier, challenge := rp.PKCE()
+		page := b.SignIn(grafana.AuthURL(challenge, nil), asJane())
+		return grafana.Token(t, url.Values{
+			"grant_type": {"authorization_code"}, "code": {page.Code(t)}, "redirect_uri": {grafana.RedirectURI}, "code_verifier": {verifier}, "client_secret": {"s3cret"},
+		}).IDToken
+	}
+	stranger := signIn(rp.NewBrowser(t, w.issuer, nil)) // the same person in another browser
+	parts := strings.Split(stranger, ".")
+	for name, c := range map[string]struct {
+		params func(hint string) url.Values
+		// want is where the browser ends: an address, "out", "ask" or "error".
+		want string
+	}{
+		"everything": {func(hint string) url.Values {
+			return url.Values{"id_token_hint": {hint}, "post_logout_redirect_uri": {home}, "state": {"s&=" + strings.Repeat("x", 120)}}
+		}, home + "?state=s%26%3D" + strings.Repeat("x", 120)},
+		"no state": {func(hint string) url.Values {
+			return url.Values{"id_token_hint": {hint}, "post_logout_redirect_uri": {home}}
+		}, home},
+		"no address": {func(hint string) url.Values { return url.Values{"id_token_hint": {hint}} }, "out"},
+		"nothing":    {func(string) url.Values { return nil }, "ask"},
+		"only state": {func(string) url.Values { return url.Values{"state": {"s"}} }, "ask"},
+		"no hint":    {func(string) url.Values { return url.Values{"post_logout_redirect_uri": {home}} }, "error"},
+		"unregistered": {func(hint string) url.Values {
+			return url.Values{"id_token_hint": {hint}, "post_logout_redirect_uri": {"https://evil.test/"}}
+		}, "error"},
+		"query added": {func(hint string) url.Values {
+			return url.Values{"id_token_hint": {hint}, "post_logout_redirect_uri": {home + "?foo=bar"}}
+		}, "error"},
+		"unsigned hint": {func(string) url.Values {
+			return url.Values{"id_token_hint": {"eyJhbGciOiJub25lIn0." + parts[1] + "."}, "post_logout_redirect_uri": {home}}
+		}, "error"},
+		"changed hint":    {func(hint string) url.Values { return url.Values{"id_token_hint": {hint + "x"}} }, "ask"},
+		"another sign-in": {func(string) url.Values { return url.Values{"id_token_hint": {stranger}} }, "ask"},
+		"another client":  {func(hint string) url.Values { return url.Values{"id_token_hint": {hint}, "client_id": {"k8s-a"}} }, "error"},
+		"address sent twice": {func(hint string) url.Values {
+			return url.Values{"id_token_hint": {hint}, "post_logout_redirect_uri": {home, "https://evil.test/"}}
+		}, "error"},
+	} {
+		b := rp.NewBrowser(t, w.issuer, nil)
+		page := b.Get(w.issuer + "/end-session?" + c.params(signIn(b)).Encode())
+		got := "error"
+		switch {
+		case page.Left != nil:
+			got = page.Left.String()
+		case strings.Contains(page.Text, "You are signed out"):
+			got = "out"
+		case strings.Contains(page.Text, "Sign out of this browser?"):
+			got = "ask"
+		}
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+		// Only then is nobody signed in any more.
+		silent := b.Get(grafana.AuthURL("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", url.Values{"prompt": {"none"}}))
+		if over := silent.Left.Query().Get("error") == "login_required"; over != (got == "out" || page.Left != nil) {
+			t.Errorf("%s: signed out %v", name, over)
+		}
 	}
 }
 

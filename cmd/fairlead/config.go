@@ -145,6 +145,7 @@ type clientEntry struct {
 	Public       bool        `yaml:"public"`
 	PKCEOptional bool        `yaml:"pkceOptional"`
 	RedirectURIs []string    `yaml:"redirectURIs"`
+	PostLogout   []string    `yaml:"postLogoutRedirectURIs"`
 	Grants       []string    `yaml:"grants"`
 	Secrets      []reference `yaml:"secrets"`
 	Algorithm    string      `yaml:"algorithm"`

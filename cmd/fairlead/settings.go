@@ -307,7 +307,7 @@ func (c *config) clientRows(set store.Settings) []store.Client {
 		path := fmt.Sprintf("clients[%d]", i)
 		seen.check(path+".id", e.ID)
 		row := store.Client{
-			ID: e.ID, Name: orElse(e.Name, e.ID), Public: e.Public, PKCEOptional: e.PKCEOptional, RedirectURIs: e.RedirectURIs,
+			ID: e.ID, Name: orElse(e.Name, e.ID), Public: e.Public, PKCEOptional: e.PKCEOptional, RedirectURIs: e.RedirectURIs, PostLogoutURIs: e.PostLogout,
 			Grants: e.Grants, Algorithm: e.Algorithm, Origin: c.origin(path),
 		}
 		if len(row.Grants) == 0 {
@@ -341,9 +341,11 @@ func (c *config) checkClient(path string, row *store.Client) {
 	if len(row.RedirectURIs) == 0 {
 		c.doc.Add(path+".redirectURIs", "is missing: where answers may go")
 	}
-	for i, uri := range row.RedirectURIs {
-		if message := redirectFault(uri); message != "" {
-			c.doc.Add(fmt.Sprintf("%s.redirectURIs[%d]", path, i), "%s", message)
+	for key, uris := range map[string][]string{"redirectURIs": row.RedirectURIs, "postLogoutRedirectURIs": row.PostLogoutURIs} {
+		for i, uri := range uris {
+			if message := redirectFault(uri); message != "" {
+				c.doc.Add(fmt.Sprintf("%s.%s[%d]", path, key, i), "%s", message)
+			}
 		}
 	}
 }

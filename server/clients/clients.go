@@ -27,7 +27,9 @@ type Client struct {
 	Public       bool
 	PKCERequired bool
 	RedirectURIs []string
-	Grants       []string
+	// PostLogoutURIs are where a browser may go after signing out.
+	PostLogoutURIs []string
+	Grants         []string
 	// Algorithm signs its ID tokens; empty means RS256.
 	Algorithm string
 	// Cluster is set when the client is a cluster.
@@ -83,7 +85,7 @@ func forCluster(c *store.Cluster) *Client {
 func configured(row *store.Client) *Client {
 	return &Client{
 		ID: row.ID, Name: row.Name, Public: row.Public, PKCERequired: row.Public || !row.PKCEOptional,
-		RedirectURIs: row.RedirectURIs, Grants: row.Grants, Algorithm: row.Algorithm, secretHashes: row.SecretHashes,
+		RedirectURIs: row.RedirectURIs, PostLogoutURIs: row.PostLogoutURIs, Grants: row.Grants, Algorithm: row.Algorithm, secretHashes: row.SecretHashes,
 	}
 }
 

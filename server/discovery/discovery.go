@@ -21,7 +21,7 @@ const KeysPath = "/keys"
 // Endpoints are the full addresses of what is mounted. An empty one is not
 // published.
 type Endpoints struct {
-	Authorization, Token, UserInfo, Revocation string
+	Authorization, Token, UserInfo, Revocation, EndSession string
 }
 
 // Config is what the documents say.
@@ -50,6 +50,7 @@ type metadata struct {
 	Token                 string   `json:"token_endpoint"`
 	UserInfo              string   `json:"userinfo_endpoint,omitempty"`
 	Revocation            string   `json:"revocation_endpoint,omitempty"`
+	EndSession            string   `json:"end_session_endpoint,omitempty"`
 	JWKS                  string   `json:"jwks_uri"`
 	Scopes                []string `json:"scopes_supported"`
 	ResponseTypes         []string `json:"response_types_supported"`
@@ -76,7 +77,7 @@ func New(cfg Config) (*Handler, error) {
 	}
 	body, err := json.Marshal(metadata{
 		Issuer: cfg.Issuer, Authorization: cfg.Endpoints.Authorization, Token: cfg.Endpoints.Token,
-		UserInfo: cfg.Endpoints.UserInfo, Revocation: cfg.Endpoints.Revocation, JWKS: cfg.Issuer + KeysPath,
+		UserInfo: cfg.Endpoints.UserInfo, Revocation: cfg.Endpoints.Revocation, EndSession: cfg.Endpoints.EndSession, JWKS: cfg.Issuer + KeysPath,
 		Scopes: oauth.Scopes(), ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
 		GrantTypes: cfg.Grants, SubjectTypes: []string{"public"}, Algorithms: algorithms,
 		TokenAuth: []string{"none", "client_secret_basic", "client_secret_post"},

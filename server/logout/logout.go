@@ -7,6 +7,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/fairlead-auth/fairlead/server/clients"
+	"github.com/fairlead-auth/fairlead/server/keys"
 	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/web"
 	"github.com/fairlead-auth/fairlead/templates"
@@ -15,6 +17,8 @@ import (
 // Handler is the pages.
 type Handler struct {
 	Sessions *session.Manager
+	Clients  *clients.Registry
+	Keys     *keys.Manager
 	Site     *web.Site
 }
 
@@ -33,6 +37,8 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.GET("/sign-out", h.ask)
 	g.POST("/sign-out", h.end)
 	g.GET("/signed-out", h.done)
+	g.GET(EndSessionPath, h.endSession)
+	g.POST(EndSessionPath, h.endSession)
 }
 
 func (h *Handler) ask(c echo.Context) error {

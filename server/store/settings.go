@@ -84,10 +84,12 @@ type Client struct {
 	// never may.
 	PKCEOptional bool `gorm:"column:pkce_optional"`
 	RedirectURIs Strings
-	Grants       Strings
-	SecretHashes Strings
-	Algorithm    string
-	Origin       `gorm:"embedded"`
+	// PostLogoutURIs are where a browser may go after signing out.
+	PostLogoutURIs Strings `gorm:"column:post_logout_uris"`
+	Grants         Strings
+	SecretHashes   Strings
+	Algorithm      string
+	Origin         `gorm:"embedded"`
 }
 
 // Settings is everything that a configuration file owns.

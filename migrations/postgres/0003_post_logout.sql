@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE clients ADD COLUMN post_logout_uris TEXT NOT NULL DEFAULT '[]';
