@@ -45,6 +45,21 @@ func TestHashAndCheck(t *testing.T) {
 	}
 }
 
+// TestADummyCostsWhatARealHashCosts compares parameters: an unknown user must
+// not be told from a known one by time.
+func TestADummyCostsWhatARealHashCosts(t *testing.T) {
+	t.Parallel()
+	h := password.NewHasher()
+	genuine, err := h.Hash(t.Context(), "correct horse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := func(hash string) string { return strings.Join(strings.Split(hash, "$")[:4], "$") }
+	if dummy := password.Dummy(h); head(dummy) != head(genuine) || len(dummy) != len(genuine) {
+		t.Errorf("dummy %q, real %q", dummy, genuine)
+	}
+}
+
 func TestRefusesBadInput(t *testing.T) {
 	t.Parallel()
 	h := password.NewHasher()
@@ -56,10 +71,10 @@ func TestRefusesBadInput(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := h.Hash(ended, "correct horse"); !errors.Is(err, context.Canceled) {
-		// An uncontended semaphore may be taken even so; then there is a hash.
-		if err != nil {
-			t.Errorf("Hash = %v", err)
-		}
+		t.Errorf("Hash = %v, want the context's end", err)
+	}
+	if _, err := h.Check(ended, "", "correct horse"); !errors.Is(err, context.Canceled) {
+		t.Errorf("Check of an unknown user = %v, want the context's end", err)
 	}
 	for _, bad := range []string{
 		"", "plain", "$argon2id$v=19$m=19456,t=2,p=1$AAAA$AAAA", "$argon2i$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAA",

@@ -22,6 +22,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/password"
 	"github.com/fairlead-auth/fairlead/test/need"
 	"github.com/fairlead-auth/fairlead/test/pki"
+	"github.com/fairlead-auth/fairlead/test/ports"
 	"github.com/fairlead-auth/fairlead/test/realkube"
 )
 
@@ -96,12 +97,11 @@ func start(t *testing.T, name string, env []string, args ...string) *tail {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := ports.Reserve()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	return address
 }
 
 func eventually(t *testing.T, what string, within time.Duration, check func() bool) {

@@ -28,6 +28,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/fairlead-auth/fairlead/test/pki"
+	"github.com/fairlead-auth/fairlead/test/ports"
 )
 
 // Config is how to run a cluster.
@@ -145,11 +146,11 @@ func writeKey(file string) error {
 }
 
 func (c *Cluster) startEtcd() (string, error) {
-	client, err := freeAddress()
+	client, err := ports.Reserve()
 	if err != nil {
 		return "", err
 	}
-	peer, err := freeAddress()
+	peer, err := ports.Reserve()
 	if err != nil {
 		return "", err
 	}
@@ -159,7 +160,7 @@ func (c *Cluster) startEtcd() (string, error) {
 }
 
 func (c *Cluster) startAPIServer(etcd string) error {
-	address, err := freeAddress()
+	address, err := ports.Reserve()
 	if err != nil {
 		return err
 	}
@@ -303,15 +304,6 @@ func (c *Cluster) Stop() {
 	for _, p := range c.procs {
 		<-p.done
 	}
-}
-
-func freeAddress() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("choosing port: %w", err)
-	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
 }
 
 // tailSize is how much of a log is shown, in bytes.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/test/need"
 	"github.com/fairlead-auth/fairlead/test/pki"
+	"github.com/fairlead-auth/fairlead/test/ports"
 )
 
 // What the directory is filled with and how to get in.
@@ -230,10 +231,9 @@ func (d *Directory) Stop() {
 
 func freePort(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := ports.Reserve()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	return address
 }
