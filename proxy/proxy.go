@@ -121,23 +121,18 @@ func method(r *http.Request) string {
 	return "other"
 }
 
-// record records a request. The path is without its query, which can
-// hold the command of an exec; of the groups only the number is told.
-func (p *Proxy) record(r *http.Request, id *authn.Identity, kind forward.Kind, began time.Time) func() {
-	event := audit.Event{
+// record records a request before it is forwarded, so that nothing reaches the
+// API server unrecorded. The path is without its query, which can hold the
+// command of an exec. What it returns is called at the end.
+func (p *Proxy) record(r *http.Request, id *authn.Identity, kind forward.Kind, began time.Time) (end func()) {
+	p.cfg.Audit.Record(r.Context(), audit.Event{
 		Name: audit.ProxyRequest, ClusterID: p.cfg.Cluster, UserName: id.User, UserID: id.UID, TokenID: id.TokenID,
 		Address: p.cfg.ClientAddress(r), Reason: string(kind), Detail: method(r) + " " + r.URL.EscapedPath(),
-	}
-	if kind != forward.Short {
-		p.cfg.Audit.Record(r.Context(), event) // a stream is told when it begins: it may last for hours
-	}
+	})
 	return func() {
 		took := p.cfg.Now().Sub(began)
 		if kind == forward.Short {
 			p.duration.WithLabelValues(method(r)).Observe(took.Seconds())
-		}
-		if kind == forward.Short {
-			p.cfg.Audit.Record(r.Context(), event)
 		}
 		p.cfg.Logger.DebugContext(r.Context(), "request ended", "user", id.User, "groups", len(id.Groups), "kind", string(kind),
 			"path", r.URL.EscapedPath(), "milliseconds", took.Milliseconds())

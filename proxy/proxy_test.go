@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -16,6 +17,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,6 +45,27 @@ type world struct {
 	upstream *httptest.Server
 	front    *httptest.Server
 	token    string
+
+	mu     sync.Mutex
+	events []audit.Event
+}
+
+// WriteEvent keeps what the proxy records.
+func (w *world) WriteEvent(_ context.Context, e audit.Event) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = append(w.events, e)
+	return nil
+}
+
+// last returns the newest event.
+func (w *world) last() audit.Event {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.events) == 0 {
+		return audit.Event{}
+	}
+	return w.events[len(w.events)-1]
 }
 
 func setup(t *testing.T) *world {
@@ -80,7 +103,7 @@ func setup(t *testing.T) *world {
 	logger := slog.New(slog.DiscardHandler)
 	w.front = httptest.NewUnstartedServer(proxy.New(proxy.Config{
 		Cluster: "a", Forwarder: forwarder, Logger: logger, Now: time.Now, Metrics: prometheus.NewRegistry(),
-		Audit:         audit.NewLog(time.Now, logger),
+		Audit:         audit.NewLog(time.Now, logger, w),
 		Verifier:      &authn.Verifier{Issuer: issuer.URL, Audience: "k8s-a", Now: time.Now, Keys: authn.NewKeySet(issuer.URL, http.DefaultClient, time.Now, logger)},
 		ClientAddress: func(*http.Request) string { return "192.0.2.1" },
 	}))
@@ -255,6 +278,21 @@ func TestRefusalsAreStatusObjects(t *testing.T) {
 		if resp.StatusCode != c.code || got.Reason != c.reason || !strings.Contains(got.Message, c.says) || !strings.Contains(got.Message, resp.Header.Get("X-Request-Id")) {
 			t.Errorf("%s: %d %+v", name, resp.StatusCode, got)
 		}
+		if e := c.world.last(); e.Name != audit.ProxyRefused || e.RequestID != resp.Header.Get("X-Request-Id") || e.Reason == "" || e.ClusterID != "a" {
+			t.Errorf("%s: recorded %+v", name, e)
+		}
+	}
+}
+
+// TestRequestsAreRecordedWithoutTheirQuery: the query of an exec is its command.
+func TestRequestsAreRecordedWithoutTheirQuery(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	resp, _ := w.do(t, http.MethodGet, "/api/v1/namespaces/x/pods/y/log?command=secret", nil, "")
+	e := w.last()
+	if e.Name != audit.ProxyRequest || e.UserName != "corp:jane" || e.UserID != "usr_1" || e.TokenID != "jti_1" ||
+		e.Detail != "GET /api/v1/namespaces/x/pods/y/log" || e.RequestID != resp.Header.Get("X-Request-Id") {
+		t.Errorf("recorded %+v", e)
 	}
 }
 
