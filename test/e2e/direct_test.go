@@ -73,15 +73,11 @@ admins: {users: ["local:jane@example.test"]}
 			if code != http.StatusCreated {
 				t.Fatalf("cluster %s does not take its own token: %d", id, code)
 			}
-			got := who.Status.UserInfo
-			if got.Username != "local:jane@example.test" || !strings.HasPrefix(got.UID, "usr_") || strings.Join(got.Groups, " ") != "local:developers system:authenticated" {
-				t.Errorf("cluster %s sees %+v", id, got)
+			if got := who.Status.UserInfo.Username; got != "local:jane@example.test" {
+				t.Errorf("cluster %s sees %q", id, got)
 			}
-			for _, key := range []string{"fairlead.dev/sid", "fairlead.dev/device", "authentication.kubernetes.io/credential-id"} {
-				if len(got.Extra[key]) != 1 || got.Extra[key][0] == "" {
-					t.Errorf("cluster %s: extra %s = %q", id, key, got.Extra[key])
-				}
-			}
+			ca := writeFile(t, me.home+"/"+id+".crt", string(kube.CA))
+			whoamiAsAnnounced(t, s, me, id, "--server", kube.URL, "--certificate-authority", ca, "--token", token)
 		}
 	}
 	// An access token is useless at a cluster.

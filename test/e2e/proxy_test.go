@@ -11,11 +11,13 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/creack/pty"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/fairlead-auth/fairlead/test/rp"
 )
@@ -83,7 +85,7 @@ func TestMainJob(t *testing.T) {
 	if me.tabs() != 1 {
 		t.Errorf("%d browser tabs, want 1", me.tabs())
 	}
-	t.Run("whoami is what the cluster page announced", func(t *testing.T) { whoamiAsAnnounced(t, s, me, "a") })
+	t.Run("whoami is what the cluster page announced", func(t *testing.T) { whoamiAsAnnounced(t, s, me, "a", "--context", "a") })
 	t.Run("a token is for one cluster", func(t *testing.T) { tokenForOneCluster(t, s, me) })
 	t.Run("streams", func(t *testing.T) { streams(t, me) })
 	t.Run("hostile headers", func(t *testing.T) { hostileHeaders(t, s, me) })
@@ -101,31 +103,34 @@ type whoami struct {
 	} `json:"status"`
 }
 
-// whoamiAsAnnounced reads the cluster's page in a browser and compares.
-func whoamiAsAnnounced(t *testing.T, s *system, me *person, cluster string) {
+// whoamiAsAnnounced compares what kubectl shows at a cluster with what the
+// cluster's page announced in a browser, and the extra values with the token.
+func whoamiAsAnnounced(t *testing.T, s *system, me *person, cluster string, kubectl ...string) {
 	t.Helper()
 	var who whoami
-	if err := json.Unmarshal([]byte(me.kubectl("auth", "whoami", "-o", "json", "--context", cluster)), &who); err != nil {
+	if err := json.Unmarshal([]byte(me.kubectl(append([]string{"auth", "whoami", "-o", "json"}, kubectl...)...)), &who); err != nil {
 		t.Fatal(err)
 	}
-	b := rp.NewBrowser(t, s.issuer, s.client.Transport)
-	page := b.SignIn(s.issuer+"/clusters/"+cluster, jane().Credentials)
-	facts := page.Doc.Find("section[aria-labelledby=me] dd").Map(func(_ int, d *rp.Selection) string { return strings.TrimSpace(d.Text()) })
-	groups := page.Doc.Find("#groups li").Map(func(_ int, d *rp.Selection) string { return d.Text() })
+	page := rp.NewBrowser(t, s.issuer, s.client.Transport).SignIn(s.issuer+"/clusters/"+cluster, jane().Credentials)
+	text := func(_ int, d *rp.Selection) string { return strings.TrimSpace(d.Text()) }
+	facts := page.Doc.Find("section[aria-labelledby=me] dd").Map(text)
+	groups := page.Doc.Find("#groups li").Map(text)
+	keys := page.Doc.Find("section[aria-labelledby=me] dd:has(code + code) code:first-child").Map(text)
 	got := who.Status.UserInfo
-	if len(facts) < 3 || facts[0] != got.Username || facts[1] != got.UID || strings.Join(groups, " ") != strings.Join(got.Groups, " ") {
+	if len(facts) < 3 || facts[0] != got.Username || facts[1] != got.UID || !slices.Equal(groups, got.Groups) {
 		t.Errorf("page says %q and groups %q, the cluster says %+v", facts, groups, got)
 	}
-	keys := page.Doc.Find("section[aria-labelledby=me] dd code:first-child").Map(func(_ int, d *rp.Selection) string { return d.Text() })
-	for key := range got.Extra {
-		if !strings.Contains(strings.Join(keys, " "), key) {
-			t.Errorf("extra %s is not announced: %q", key, keys)
-		}
+	claims := rp.Claims(t, me.token(cluster))
+	want := map[string][]string{
+		"fairlead.dev/sid": {fmt.Sprint(claims["sid"])}, "fairlead.dev/device": {fmt.Sprint(claims["device_id"])},
+		"authentication.kubernetes.io/credential-id": {"JTI=" + fmt.Sprint(claims["jti"])},
 	}
-	for _, key := range []string{"fairlead.dev/sid", "fairlead.dev/device", "authentication.kubernetes.io/credential-id"} {
-		if len(got.Extra[key]) != 1 || got.Extra[key][0] == "" {
-			t.Errorf("extra %s = %q", key, got.Extra[key])
-		}
+	if diff := cmp.Diff(want, got.Extra); diff != "" {
+		t.Errorf("extra (-token +cluster):\n%s", diff)
+	}
+	announced := slices.Sorted(slices.Values(keys))
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), announced); diff != "" {
+		t.Errorf("announced extra keys (-want +page):\n%s", diff)
 	}
 }
 
