@@ -7,6 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/server/oauth"
 	"github.com/fairlead-auth/fairlead/server/session"
@@ -101,6 +102,10 @@ func (h *Handler) checkReturn(c echo.Context, params oauth.Params, proof *hint) 
 		return err
 	}
 	if !slices.Contains(client.PostLogoutURIs, uri) {
+		h.Sessions.Audit.Record(c.Request().Context(), audit.Event{
+			Name: audit.AuthorizationRefused, UserID: proof.Subject, SignInID: proof.SignIn, ClientID: client.ID,
+			Address: c.RealIP(), Reason: "post_logout_redirect_uri",
+		})
 		return refusal
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"gorm.io/driver/postgres"
@@ -50,6 +51,9 @@ const defaultConnections = 8
 
 // Open connects, migrates and returns a store that is ready.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
+	if err := ownFile(cfg); err != nil {
+		return nil, err
+	}
 	dialector, err := dialectorFor(cfg)
 	if err != nil {
 		return nil, err
@@ -78,6 +82,19 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, errors.Join(err, pool.Close())
 	}
 	return &Store{db: db, sql: pool, keyring: cfg.Keyring}, nil
+}
+
+// ownFile makes the SQLite file before the driver does, which would let
+// everybody on the machine read it. The files beside it inherit its mode.
+func ownFile(cfg Config) error {
+	if cfg.Driver != migrations.SQLite {
+		return nil
+	}
+	f, err := os.OpenFile(cfg.DSN.Reveal(), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("opening the database file: %w", err)
+	}
+	return f.Close()
 }
 
 func dialectorFor(cfg Config) (gorm.Dialector, error) {

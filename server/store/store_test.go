@@ -3,7 +3,10 @@ package store_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -378,6 +381,26 @@ func TestAuditEventsAreKept(t *testing.T) {
 			t.Errorf("rows %+v, error %v", rows, err)
 		}
 	})
+}
+
+func TestTheDatabaseFileIsItsOwnersOnly(t *testing.T) {
+	t.Parallel()
+	cfg := storetest.SQLiteConfig(t)
+	mustUser(t, storetest.Open(t, cfg), "17", "jane")
+	files, err := filepath.Glob(cfg.DSN.Reveal() + "*")
+	if err != nil || len(files) < 2 { // the log is beside it
+		t.Fatalf("files %v, error %v", files, err)
+	}
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v, error %v", file, info.Mode(), err)
+		}
+	}
+	cfg.DSN = secret.NewValue("/nowhere/at/all/fairlead.db")
+	if _, err := store.Open(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "/nowhere/at/all") {
+		t.Errorf("error %v must name the file", err)
+	}
 }
 
 func TestOpenRefusesANewerSchema(t *testing.T) {

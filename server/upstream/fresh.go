@@ -17,29 +17,40 @@ import (
 // is used up. A person whom the upstream no longer lets in is an error of kind
 // Denied.
 func (g *Registry) Fresh(ctx context.Context, userID string) (*store.User, error) {
-	user, err := g.cfg.Store.User(ctx, userID)
-	if err != nil {
-		return nil, err
-	}
-	if user.Disabled {
-		return nil, errs.New(errs.Denied, "The account "+user.KubeName+" is disabled. Ask an admin.")
-	}
-	if g.cfg.MaxAge > 0 && g.cfg.Now().Sub(user.Checked.Time()) <= g.cfg.MaxAge {
-		return user, nil
+	user, young, err := g.known(ctx, userID)
+	if err != nil || young {
+		return user, err
 	}
 	fresh, err, _ := g.flights.Do("fresh\x00"+userID, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 		defer cancel()
+		// Who was ahead of us may have asked in the meantime.
+		user, young, err := g.known(ctx, userID)
+		if err != nil || young {
+			return user, err
+		}
 		return g.ask(ctx, user)
 	})
 	if err != nil {
 		return nil, err
 	}
-	known, ok := fresh.(*store.User)
+	answer, ok := fresh.(*store.User)
 	if !ok {
 		return nil, errors.New("a flight brought something else") // ask returns nothing else
 	}
-	return known, nil
+	return answer, nil
+}
+
+// known returns the stored user and whether the upstream's word is young enough.
+func (g *Registry) known(ctx context.Context, userID string) (user *store.User, young bool, err error) {
+	user, err = g.cfg.Store.User(ctx, userID)
+	if err != nil {
+		return nil, false, err
+	}
+	if user.Disabled {
+		return nil, false, errs.New(errs.Denied, "The account "+user.KubeName+" is disabled. Ask an admin.")
+	}
+	return user, g.cfg.MaxAge > 0 && g.cfg.Now().Sub(user.Checked.Time()) <= g.cfg.MaxAge, nil
 }
 
 func (g *Registry) ask(ctx context.Context, user *store.User) (*store.User, error) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -146,8 +147,8 @@ func (c *chromium) audit(name, address, axe string, budget int) {
 			c.reset()
 			c.do(chromedp.Navigate(address), chromedp.WaitReady("main"))
 			c.checkBudgets(look, budget)
-			if got := c.eval(`String(document.documentElement.scrollWidth)`); got > fmt.Sprint(width) && len(got) >= len(fmt.Sprint(width)) {
-				c.t.Errorf("%s: %s pixels wide", look, got)
+			if got, err := strconv.ParseInt(c.eval(`String(document.documentElement.scrollWidth)`), 10, 64); err != nil || got > width {
+				c.t.Errorf("%s: %d pixels wide, error %v", look, got, err)
 			}
 			if got := c.eval(smallTargets); got != "[]" {
 				c.t.Errorf("%s: too small to hit: %s", look, got)

@@ -7,7 +7,6 @@ import (
 	"database/sql"
 	"log/slog"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/migrations"
 	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/test/need"
 )
 
 // DSNVariable names the environment variable with the URL of a PostgreSQL
@@ -67,13 +67,7 @@ func SQLiteConfig(tb testing.TB) store.Config {
 // to play several replicas.
 func PostgresConfig(tb testing.TB) store.Config {
 	tb.Helper()
-	dsn := os.Getenv(DSNVariable)
-	if dsn == "" {
-		if os.Getenv("CI") == "true" {
-			tb.Fatalf("%s is not set: in CI the tests need PostgreSQL (make test starts one)", DSNVariable)
-		}
-		tb.Skipf("%s is not set: no PostgreSQL to test with (make test starts one)", DSNVariable)
-	}
+	dsn := need.Variable(tb, DSNVariable, "PostgreSQL")
 	return store.Config{
 		Driver: migrations.Postgres, DSN: secret.NewValue(freshDatabase(tb, dsn)),
 		MaxConnections: 4, Keyring: Keyring(tb), Logger: slog.New(slog.DiscardHandler),
