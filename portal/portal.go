@@ -14,6 +14,7 @@ import (
 	"github.com/fairlead-auth/fairlead/portal/help"
 	"github.com/fairlead-auth/fairlead/portal/page"
 	"github.com/fairlead-auth/fairlead/server"
+	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/store"
 )
 
@@ -43,7 +44,7 @@ func (p *Portal) Mount(g *echo.Group) {
 			Guard: guard, Store: c.Store, Access: c.Server.Access, Bearer: c.Server.Bearer, Site: c.Server.Site, Audit: c.Audit, Now: c.Now,
 			ContextPrefix: c.ContextPrefix, IssuerCA: c.IssuerCA, Contact: c.Contact, Ready: c.Ready,
 		},
-		&account.Handler{Guard: guard, Store: c.Store, Site: c.Server.Site, Audit: c.Audit, Now: c.Now},
+		&account.Handler{Guard: guard, Store: c.Store, Clients: clients.NewRegistry(c.Store), Site: c.Server.Site, Audit: c.Audit, Now: c.Now},
 		&help.Handler{Sessions: c.Server.Sessions, Site: c.Server.Site, Contact: c.Contact},
 	} {
 		h.Mount(g)

@@ -16,9 +16,11 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/access"
 	"github.com/fairlead-auth/fairlead/server/authorize"
+	"github.com/fairlead-auth/fairlead/server/clientauth"
 	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/codes"
 	"github.com/fairlead-auth/fairlead/server/consent"
+	"github.com/fairlead-auth/fairlead/server/device"
 	"github.com/fairlead-auth/fairlead/server/discovery"
 	"github.com/fairlead-auth/fairlead/server/flow"
 	"github.com/fairlead-auth/fairlead/server/issuer"
@@ -26,6 +28,9 @@ import (
 	"github.com/fairlead-auth/fairlead/server/limit"
 	"github.com/fairlead-auth/fairlead/server/login"
 	"github.com/fairlead-auth/fairlead/server/logout"
+	"github.com/fairlead-auth/fairlead/server/machine"
+	"github.com/fairlead-auth/fairlead/server/notify"
+	"github.com/fairlead-auth/fairlead/server/reply"
 	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/sweep"
@@ -55,6 +60,13 @@ type Config struct {
 	UpstreamMaxAge, OutageBudget time.Duration
 	// KeyRotation is how long a key signs. Zero means 30 days.
 	KeyRotation time.Duration
+	// KeyTiming is changed by tests only.
+	KeyTiming keys.Timing
+	// PasswordWindow is how long wrong passwords count. Zero means 15 minutes.
+	PasswordWindow time.Duration
+	// RequestsPerSecond is how much one network address may ask of one replica,
+	// with five times as much in a burst. Zero means 100.
+	RequestsPerSecond int
 	// TrustedProxies may say where requests come from.
 	TrustedProxies []netip.Prefix
 	// Brand and Demo: see web.Config.
@@ -65,7 +77,10 @@ type Config struct {
 	Issued  func(grant, result string)
 }
 
-const defaultGrace = 30 * time.Second
+const (
+	defaultGrace    = 30 * time.Second
+	defaultRequests = 100
+)
 
 // Server is the provider, ready to be mounted.
 type Server struct {
@@ -79,6 +94,10 @@ type Server struct {
 	upstream *upstream.Registry
 	flows    *flow.Sealer
 	codes    *codes.Granter
+	auth     *clientauth.Authenticator
+	limit    *limit.Limiter
+	reply    *reply.Sender
+	notifier *notify.Notifier
 }
 
 // New puts the parts together.
@@ -86,12 +105,18 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Grace == 0 {
 		cfg.Grace = defaultGrace
 	}
+	if cfg.PasswordWindow == 0 {
+		cfg.PasswordWindow = limit.DefaultWindow
+	}
+	if cfg.RequestsPerSecond == 0 {
+		cfg.RequestsPerSecond = defaultRequests
+	}
 	site, err := web.New(web.Config{URL: cfg.URL, Brand: cfg.Brand, Demo: cfg.Demo, Logger: cfg.Logger})
 	if err != nil {
 		return nil, err
 	}
 	signing, err := keys.New(ctx, keys.Config{
-		Store: cfg.Store, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now, RotateEvery: cfg.KeyRotation,
+		Store: cfg.Store, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now, RotateEvery: cfg.KeyRotation, Timing: cfg.KeyTiming,
 	})
 	if err != nil {
 		return nil, err
@@ -113,6 +138,15 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s.codes = &codes.Granter{
 		Issuer: &issuer.Issuer{URL: site.Absolute(""), Keys: signing, Store: cfg.Store, Now: cfg.Now}, Audit: cfg.Audit,
 	}
+	s.limit = &limit.Limiter{Store: cfg.Store, Now: cfg.Now, Window: cfg.PasswordWindow}
+	s.auth = &clientauth.Authenticator{
+		Clients: s.clients, Store: cfg.Store, Limit: s.limit, Now: cfg.Now, Audiences: []string{site.Absolute(""), site.Absolute(token.Path)},
+	}
+	s.reply = &reply.Sender{Site: site, Issuer: site.Absolute("")}
+	s.notifier = notify.New(notify.Notifier{
+		Store: cfg.Store, Clients: s.clients, Issuer: s.codes.Issuer, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now,
+	})
+	s.Sessions.Ended = s.notifier.Wake
 	return s, nil
 }
 
@@ -124,9 +158,10 @@ type mounter interface{ Mount(g *echo.Group) }
 func (s *Server) Echo(more ...mounter) (*echo.Echo, error) {
 	e := web.NewEcho(web.Server{
 		Site: s.Site, Logger: s.cfg.Logger, Now: s.cfg.Now, TrustedProxies: s.cfg.TrustedProxies, Observe: s.cfg.Observe,
+		Party: limit.Network, RequestsPerSecond: s.cfg.RequestsPerSecond,
 		CrossSite: []string{
-			s.Site.Path(token.Path), s.Site.Path(tokeninfo.UserInfoPath), s.Site.Path(tokeninfo.RevocationPath), s.Site.Path(authorize.Path),
-			s.Site.Path(logout.EndSessionPath),
+			s.Site.Path(token.Path), s.Site.Path(tokeninfo.UserInfoPath), s.Site.Path(tokeninfo.RevocationPath), s.Site.Path(tokeninfo.IntrospectPath),
+			s.Site.Path(device.AuthorizationPath), s.Site.Path(authorize.Path), s.Site.Path(logout.EndSessionPath),
 		},
 	})
 	handlers, err := s.handlers()
@@ -143,11 +178,17 @@ func (s *Server) Echo(more ...mounter) (*echo.Echo, error) {
 
 func (s *Server) handlers() ([]mounter, error) {
 	c := s.cfg
+	tokens := &token.Handler{
+		Store: c.Store, Auth: s.auth, Issuer: s.codes.Issuer, Access: s.Access, Upstream: s.upstream, Audit: c.Audit,
+		Machines: &machine.Registry{Store: c.Store, Audit: c.Audit, Now: c.Now},
+		Now:      c.Now, Policy: s.Sessions.Policy, Grace: c.Grace, Issued: c.Issued,
+	}
 	metadata, err := discovery.New(discovery.Config{
-		Issuer: s.Site.Absolute(""), Grants: token.Grants(), Keys: s.Keys,
+		Issuer: s.Site.Absolute(""), Grants: tokens.Grants(), Keys: s.Keys,
 		Endpoints: discovery.Endpoints{
 			Authorization: s.Site.Absolute(authorize.Path), Token: s.Site.Absolute(token.Path),
 			UserInfo: s.Site.Absolute(tokeninfo.UserInfoPath), Revocation: s.Site.Absolute(tokeninfo.RevocationPath),
+			Introspection: s.Site.Absolute(tokeninfo.IntrospectPath), DeviceAuthorization: s.Site.Absolute(device.AuthorizationPath),
 			EndSession: s.Site.Absolute(logout.EndSessionPath),
 		},
 	})
@@ -155,27 +196,32 @@ func (s *Server) handlers() ([]mounter, error) {
 		return nil, err
 	}
 	return []mounter{
-		metadata,
+		metadata, tokens,
 		&authorize.Handler{
-			Clients: s.clients, Sessions: s.Sessions, Access: s.Access, Codes: s.codes, Flows: s.flows, Site: s.Site, Audit: c.Audit, Now: c.Now,
+			Clients: s.clients, Sessions: s.Sessions, Access: s.Access, Codes: s.codes, Consents: c.Store, Flows: s.flows, Reply: s.reply,
+			Site: s.Site, Audit: c.Audit, Now: c.Now,
 		},
 		&login.Handler{
-			Store: c.Store, Clients: s.clients, Sessions: s.Sessions, Upstream: s.upstream, Limit: &limit.Limiter{Store: c.Store, Now: c.Now}, Flows: s.flows, Site: s.Site, Audit: c.Audit, Now: c.Now,
+			Store: c.Store, Clients: s.clients, Sessions: s.Sessions, Upstream: s.upstream, Limit: s.limit, Flows: s.flows, Site: s.Site, Audit: c.Audit, Now: c.Now,
 		},
 		&consent.Handler{
-			Clients: s.clients, Sessions: s.Sessions, Access: s.Access, Codes: s.codes, Flows: s.flows, Site: s.Site, Audit: c.Audit, Now: c.Now,
+			Clients: s.clients, Sessions: s.Sessions, Access: s.Access, Codes: s.codes, Flows: s.flows, Reply: s.reply, Store: c.Store,
+			Site: s.Site, Audit: c.Audit, Now: c.Now,
 		},
-		&logout.Handler{Sessions: s.Sessions, Clients: s.clients, Keys: s.Keys, Site: s.Site},
-		&token.Handler{
-			Store: c.Store, Clients: s.clients, Issuer: s.codes.Issuer, Access: s.Access, Upstream: s.upstream, Audit: c.Audit,
-			Now: c.Now, Policy: s.Sessions.Policy, Grace: c.Grace, Issued: c.Issued,
+		&device.Handler{
+			Store: c.Store, Auth: s.auth, Clients: s.clients, Sessions: s.Sessions, Access: s.Access, Limit: s.limit, Flows: s.flows,
+			Site: s.Site, Audit: c.Audit, Now: c.Now,
 		},
-		&tokeninfo.Handler{Store: c.Store, Clients: s.clients, Bearer: s.Bearer, Audit: c.Audit, Now: c.Now, Authenticate: token.Authenticate},
+		&logout.Handler{Sessions: s.Sessions, Clients: s.clients, Issuer: s.codes.Issuer, Site: s.Site},
+		&tokeninfo.Handler{Store: c.Store, Auth: s.auth, Bearer: s.Bearer, Audit: c.Audit, Now: c.Now, Issuer: s.Site.Absolute("")},
 	}, nil
 }
+
+// Notifier tells clients of sign-outs; Jobs runs it.
+func (s *Server) Notifier() *notify.Notifier { return s.notifier }
 
 // Jobs are what must run beside the router until the context ends.
 func (s *Server) Jobs() []func(context.Context) error {
 	sweeper := &sweep.Sweeper{Store: s.cfg.Store, Logger: s.cfg.Logger, Now: s.cfg.Now}
-	return []func(context.Context) error{s.Keys.Run, sweeper.Run}
+	return []func(context.Context) error{s.Keys.Run, sweeper.Run, s.notifier.Run}
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -56,6 +57,9 @@ type world struct {
 	// replicas are the addresses of the replicas; issuer is the first.
 	replicas []string
 	plugin   *rp.Client
+	// settings are those of applySettings, for tests that change some.
+	settings store.Settings
+	provider *server.Server
 }
 
 func jane(groups ...string) mock.Person {
@@ -79,7 +83,7 @@ func setup(t *testing.T, cfgs ...store.Config) *world {
 		s := storetest.Open(t, cfg)
 		if i == 0 {
 			w.store = s
-			applySettings(t, s, w.clock.now())
+			w.settings = applySettings(t, s, w.clock.now())
 		}
 		w.serve(t, s)
 	}
@@ -90,10 +94,10 @@ func setup(t *testing.T, cfgs ...store.Config) *world {
 	return w
 }
 
-func applySettings(t testing.TB, s *store.Store, now time.Time) {
+func applySettings(t testing.TB, s *store.Store, now time.Time) store.Settings {
 	t.Helper()
 	file := store.Origin{Origin: store.OriginFile, OriginRef: "test:1"}
-	err := s.ApplyFile(t.Context(), store.Settings{
+	set := store.Settings{
 		Connectors: []store.Connector{{ID: "corp", Type: "mock", Name: "Corp", GroupPrefix: "corp:", UserPrefix: "corp:", Config: "{}", Origin: file}},
 		Clusters: []store.Cluster{
 			{ID: "a", Name: "Cluster A", Audience: "k8s-a", Algorithm: "RS256", TokenSeconds: 600, Server: "https://a.test", Origin: file},
@@ -106,10 +110,24 @@ func applySettings(t testing.TB, s *store.Store, now time.Time) {
 		},
 		Clients: []store.Client{{
 			ID: "grafana", Name: "Grafana", RedirectURIs: store.Strings{"https://grafana.test/cb?x=1"}, PostLogoutURIs: store.Strings{"https://grafana.test/bye"}, PKCEOptional: true,
-			Grants: store.Strings{"authorization_code", "refresh_token"}, SecretHashes: store.Strings{secret.Hash("s3cret")}, Origin: file,
+			Grants: store.Strings{"authorization_code", "refresh_token"}, SecretHashes: store.Strings{secret.Hash("s3cret")}, FirstParty: true, Origin: file,
+		}, {
+			ID: "wiki", Name: "Wiki", RedirectURIs: store.Strings{"https://wiki.test/cb"}, PKCEOptional: true,
+			Grants: store.Strings{"authorization_code", "refresh_token"}, SecretHashes: store.Strings{secret.Hash("wiki-secret")}, Origin: file,
+		}, {
+			ID: "robot", Name: "Robot", Grants: store.Strings{"client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"},
+			SecretHashes: store.Strings{secret.Hash("old"), secret.Hash("new")}, GroupNames: store.Strings{"corp:ops"}, Origin: file,
 		}},
-	}, now)
-	if err != nil {
+	}
+	apply(t, s, set, now)
+	return set
+}
+
+func apply(t testing.TB, s *store.Store, set store.Settings, now time.Time) {
+	t.Helper()
+	// The store seals the configuration of connectors in place.
+	set.Connectors = slices.Clone(set.Connectors)
+	if err := s.ApplyFile(t.Context(), set, now); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -130,7 +148,7 @@ func (w *world) serve(t *testing.T, s *store.Store) {
 	logger := slog.New(slog.DiscardHandler)
 	provider, err := server.New(t.Context(), server.Config{
 		URL: u, Store: s, Keyring: storetest.Keyring(t), Audit: audit.NewLog(w.clock.now, logger, s), Logger: logger,
-		Now: w.clock.now, Types: map[string]connectors.Type{"mock": mock.Type(w.upstream)}, Brand: "Test",
+		Now: w.clock.now, Types: map[string]connectors.Type{"mock": mock.Type(w.upstream)}, Brand: "Test", RequestsPerSecond: 10000,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -142,6 +160,7 @@ func (w *world) serve(t *testing.T, s *store.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.provider = provider
 	srv.Config.Handler = handler
 	srv.Start()
 	t.Cleanup(srv.Close)

@@ -88,6 +88,7 @@ func (a *app) build(ctx context.Context, settings store.Settings, ring *secret.K
 		Grace:          time.Duration(a.cfg.Sessions.RefreshGrace),
 		UpstreamMaxAge: time.Duration(a.cfg.Upstream.MaxAge), OutageBudget: time.Duration(a.cfg.Upstream.OutageBudget),
 		KeyRotation: time.Duration(a.cfg.Keys.RotateEvery), TrustedProxies: prefixes(a.cfg.TrustedProxies),
+		PasswordWindow: time.Duration(a.cfg.Limits.PasswordWindow), RequestsPerSecond: a.cfg.Limits.RequestsPerSecond,
 		Brand: a.cfg.Brand, Demo: a.cfg.Demo, Observe: a.telemetry.observe, Issued: a.telemetry.issued,
 	})
 	if err != nil {

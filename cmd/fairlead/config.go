@@ -38,6 +38,30 @@ type fileConfig struct {
 	Rules          []ruleEntry      `yaml:"rules"`
 	Admins         adminsConfig     `yaml:"admins"`
 	Clients        []clientEntry    `yaml:"clients"`
+	TrustedIssuers []issuerEntry    `yaml:"trustedIssuers"`
+	Machines       []machineEntry   `yaml:"machines"`
+	Limits         limitsConfig     `yaml:"limits"`
+}
+
+type limitsConfig struct {
+	PasswordWindow    strictyaml.Duration `yaml:"passwordWindow"`
+	RequestsPerSecond int                 `yaml:"requestsPerSecond"`
+}
+
+type issuerEntry struct {
+	ID       string    `yaml:"id"`
+	URL      string    `yaml:"url"`
+	Audience string    `yaml:"audience"`
+	Keys     reference `yaml:"keys"`
+	CA       reference `yaml:"ca"`
+}
+
+type machineEntry struct {
+	ID          string              `yaml:"id"`
+	Description string              `yaml:"description"`
+	Issuer      string              `yaml:"issuer"`
+	Claims      map[string][]string `yaml:"claims"`
+	Groups      []string            `yaml:"groups"`
 }
 
 type tlsConfig struct {
@@ -149,6 +173,10 @@ type clientEntry struct {
 	Grants       []string    `yaml:"grants"`
 	Secrets      []reference `yaml:"secrets"`
 	Algorithm    string      `yaml:"algorithm"`
+	FirstParty   bool        `yaml:"firstParty"`
+	Keys         reference   `yaml:"keys"`
+	LogoutURI    string      `yaml:"backchannelLogoutURI"`
+	Groups       []string    `yaml:"groups"`
 }
 
 // reference is a text, or "env:NAME" or "file:PATH" that says where it is. It
@@ -220,6 +248,9 @@ func (c *config) check() {
 	}
 	c.resolve("issuerCA", &c.IssuerCA)
 	c.checkPEM("issuerCA", c.IssuerCA)
+	if c.Limits.RequestsPerSecond < 0 {
+		c.doc.Add("limits.requestsPerSecond", "want a number of requests, got %d", c.Limits.RequestsPerSecond)
+	}
 }
 
 func (c *config) checkURL() {

@@ -149,10 +149,10 @@ fairlead.yaml:18: rules[1].id: "r" is there twice
 fairlead.yaml:18: rules[1].clusters.ids[0]: there is no cluster "nowhere"
 fairlead.yaml:18: rules[1].who.connectors[0]: there is no connector "nobody"
 fairlead.yaml:20: clients[0].id: "k8s-a" is there twice
-fairlead.yaml:20: clients[0].secrets: a public client has no secret: remove it, or public
+fairlead.yaml:20: clients[0].secrets: a public client has no secret or key: remove it, or public
 fairlead.yaml:20: clients[0].redirectURIs: is missing: where answers may go
+fairlead.yaml:21: clients[1].grants[0]: want one of authorization_code, client_credentials, device_code, refresh_token, token_exchange, got "password"
 fairlead.yaml:21: clients[1].secrets[0]: a secret must not be in this file: name it with env:NAME or file:PATH
-fairlead.yaml:21: clients[1].grants[0]: want authorization_code or refresh_token, got "password"
 fairlead.yaml:21: clients[1].redirectURIs[0]: want https, http on loopback, or a private-use scheme with a dot in it
 fairlead.yaml:21: clients[1].redirectURIs[1]: want a full address without fragment or wildcard, got "https://web.test/*"
 fairlead.yaml:22: clients[2].pkceOptional: a public client always needs PKCE`

@@ -42,6 +42,7 @@ func newCommand() *cobra.Command {
 	}
 	var file string
 	root.PersistentFlags().StringVarP(&file, "config", "c", "fairlead.yaml", "configuration file")
-	root.AddCommand(serveCommand(&file), configCommand(&file), clusterCommand(&file), userCommand(&file), dataKeyCommand())
+	root.AddCommand(serveCommand(&file), configCommand(&file), clusterCommand(&file), userCommand(&file), peopleCommand(&file),
+		clientCommand(&file), keysCommand(&file), dataKeyCommand())
 	return root
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/password"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/clients"
-	"github.com/fairlead-auth/fairlead/server/oauth"
+	"github.com/fairlead-auth/fairlead/server/machine"
 	"github.com/fairlead-auth/fairlead/server/store"
 )
 
@@ -39,6 +39,8 @@ func (c *config) settings(types map[string]connectors.Type) (store.Settings, err
 	}
 	set.Rules = append(c.ruleRows(set), c.adminRows()...)
 	set.Clients = c.clientRows(set)
+	set.Issuers = c.issuerRows()
+	set.Machines = c.machineRows()
 	if err := c.doc.Err(); err != nil {
 		return store.Settings{}, err
 	}
@@ -74,6 +76,9 @@ func (c *config) connectorRows(types map[string]connectors.Type) []store.Connect
 	for i, e := range c.Connectors {
 		path := fmt.Sprintf("connectors[%d]", i)
 		seen.check(path+".id", e.ID)
+		if e.ID == machine.Workloads || e.ID == machine.Services {
+			c.doc.Add(path+".id", "%q is what machines are called: choose another", e.ID)
+		}
 		row := store.Connector{
 			ID: e.ID, Type: e.Type, Name: orElse(e.Name, e.ID), Position: i, Hidden: e.Hidden,
 			UserPrefix: e.ID + ":", GroupPrefix: e.ID + ":", Origin: c.origin(path),
@@ -295,82 +300,6 @@ func (c *config) adminRows() []store.AccessRule {
 	return []store.AccessRule{{
 		ID: "admins of the file", Description: "Admins", Admin: true, GroupNames: c.Admins.Groups, UserNames: c.Admins.Users, Origin: c.origin("admins"),
 	}}
-}
-
-func (c *config) clientRows(set store.Settings) []store.Client {
-	var rows []store.Client
-	seen := ids{c: c, seen: map[string]bool{clients.Plugin: true}}
-	for _, cluster := range set.Clusters {
-		seen.seen[cluster.Audience] = true
-	}
-	for i, e := range c.Clients {
-		path := fmt.Sprintf("clients[%d]", i)
-		seen.check(path+".id", e.ID)
-		row := store.Client{
-			ID: e.ID, Name: orElse(e.Name, e.ID), Public: e.Public, PKCEOptional: e.PKCEOptional, RedirectURIs: e.RedirectURIs, PostLogoutURIs: e.PostLogout,
-			Grants: e.Grants, Algorithm: e.Algorithm, Origin: c.origin(path),
-		}
-		if len(row.Grants) == 0 {
-			row.Grants = store.Strings{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken}
-		}
-		for j := range e.Secrets {
-			at := fmt.Sprintf("%s.secrets[%d]", path, j)
-			if !isReference(e.Secrets[j].Reveal()) {
-				c.doc.Add(at, "a secret must not be in this file: name it with env:NAME or file:PATH")
-			}
-			c.resolve(at, &e.Secrets[j])
-			row.SecretHashes = append(row.SecretHashes, secret.Hash(e.Secrets[j].Reveal()))
-		}
-		c.checkClient(path, &row)
-		rows = append(rows, row)
-	}
-	return rows
-}
-
-func (c *config) checkClient(path string, row *store.Client) {
-	c.checkAlgorithm(path+".algorithm", row.Algorithm)
-	switch {
-	case row.Public && len(row.SecretHashes) > 0:
-		c.doc.Add(path+".secrets", "a public client has no secret: remove it, or public")
-	case row.Public && row.PKCEOptional:
-		c.doc.Add(path+".pkceOptional", "a public client always needs PKCE")
-	case !row.Public && len(row.SecretHashes) == 0:
-		c.doc.Add(path+".secrets", "is missing: a client that is not public needs a secret")
-	}
-	c.checkGrants(path, row)
-	if len(row.RedirectURIs) == 0 {
-		c.doc.Add(path+".redirectURIs", "is missing: where answers may go")
-	}
-	for key, uris := range map[string][]string{"redirectURIs": row.RedirectURIs, "postLogoutRedirectURIs": row.PostLogoutURIs} {
-		for i, uri := range uris {
-			if message := redirectFault(uri); message != "" {
-				c.doc.Add(fmt.Sprintf("%s.%s[%d]", path, key, i), "%s", message)
-			}
-		}
-	}
-}
-
-func (c *config) checkGrants(path string, row *store.Client) {
-	for i, grant := range row.Grants {
-		if grant != oauth.GrantAuthorizationCode && grant != oauth.GrantRefreshToken {
-			c.doc.Add(fmt.Sprintf("%s.grants[%d]", path, i), "want authorization_code or refresh_token, got %q", grant)
-		}
-	}
-}
-
-func redirectFault(uri string) string {
-	u, err := url.Parse(uri)
-	switch {
-	case err != nil || u.Scheme == "" || u.Fragment != "" || u.User != nil || strings.ContainsAny(uri, " *\\"):
-		return fmt.Sprintf("want a full address without fragment or wildcard, got %q", uri)
-	case u.Scheme == "https" && u.Host != "":
-		return ""
-	case u.Scheme == "http" && isLoopback(u.Hostname()):
-		return ""
-	case strings.Contains(u.Scheme, "."):
-		return "" // a private-use scheme (RFC 8252 section 7.1)
-	}
-	return "want https, http on loopback, or a private-use scheme with a dot in it"
 }
 
 func orElse(text, fallback string) string {

@@ -20,6 +20,12 @@ const (
 	TokenRefused         Name = "token.refused"
 	TokenReplayed        Name = "token.replayed"
 	DeviceRevoked        Name = "device.revoked"
+	DeviceCodeRequested  Name = "device_code.requested"
+	DeviceCodeRefused    Name = "device_code.refused"
+	ConsentGranted       Name = "consent.granted"
+	ConsentRevoked       Name = "consent.revoked"
+	ClientNotified       Name = "client.notified"
+	ClientNotNotified    Name = "client.not_notified"
 )
 
 // What the person takes from the portal.
@@ -33,6 +39,9 @@ const (
 	UserCreated     Name = "user.created"
 	UserChanged     Name = "user.changed"
 	UserDisabled    Name = "user.disabled"
+	UserEnabled     Name = "user.enabled"
+	UserRevoked     Name = "user.revoked"
+	MachineRefused  Name = "machine.refused"
 	UpstreamRefused Name = "upstream.refused"
 	UpstreamOutage  Name = "upstream.outage"
 )
@@ -42,6 +51,7 @@ const (
 	KeyCreated     Name = "key.created"
 	KeyActivated   Name = "key.activated"
 	KeyRetired     Name = "key.retired"
+	KeyRevoked     Name = "key.revoked"
 	SettingsLoaded Name = "settings.loaded"
 )
 
@@ -56,9 +66,10 @@ func Names() []Name {
 	return []Name{
 		SignInSucceeded, SignInFailed, SignInRefused, SignInEnded,
 		AuthorizationRefused, AuthorizationGranted, TokenIssued, TokenRefused, TokenReplayed, DeviceRevoked,
+		DeviceCodeRequested, DeviceCodeRefused, ConsentGranted, ConsentRevoked, ClientNotified, ClientNotNotified,
 		KubeconfigDownloaded, AccessRefused,
-		UserCreated, UserChanged, UserDisabled, UpstreamRefused, UpstreamOutage,
-		KeyCreated, KeyActivated, KeyRetired, SettingsLoaded,
+		UserCreated, UserChanged, UserDisabled, UserEnabled, UserRevoked, MachineRefused, UpstreamRefused, UpstreamOutage,
+		KeyCreated, KeyActivated, KeyRetired, KeyRevoked, SettingsLoaded,
 		ProxyRequest, ProxyRefused,
 	}
 }

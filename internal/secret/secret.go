@@ -76,3 +76,18 @@ func Hash(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
 }
+
+// Digits returns n random numbers below base, which must be at most 256, each as
+// likely as the others.
+func Digits(n, base int) []int {
+	digits := make([]int, 0, n)
+	most := 256 - 256%base
+	for len(digits) < n {
+		var b [1]byte
+		rand.Read(b[:])
+		if int(b[0]) < most {
+			digits = append(digits, int(b[0])%base)
+		}
+	}
+	return digits
+}

@@ -3,13 +3,16 @@
 package account
 
 import (
+	"context"
 	"net/http"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/portal/page"
+	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/web"
@@ -18,11 +21,12 @@ import (
 
 // Handler is the page.
 type Handler struct {
-	Guard *page.Guard
-	Store *store.Store
-	Site  *web.Site
-	Audit *audit.Log
-	Now   func() time.Time
+	Guard   *page.Guard
+	Store   *store.Store
+	Clients *clients.Registry
+	Site    *web.Site
+	Audit   *audit.Log
+	Now     func() time.Time
 }
 
 // Browser is a sign-in.
@@ -38,6 +42,12 @@ type Device struct {
 	Created, LastUsed, Ends time.Time
 }
 
+// Application is a client that the person has let know who they are.
+type Application struct {
+	ID, Name, Sees string
+	Since          time.Time
+}
+
 // Data is the page.
 type Data struct {
 	User, Name, Email, Connector string
@@ -45,6 +55,7 @@ type Data struct {
 	Checked                      time.Time
 	Browsers                     []Browser
 	Devices                      []Device
+	Applications                 []Application
 	Login                        string
 }
 
@@ -56,6 +67,7 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.GET("/account", h.Guard.For(h.show))
 	g.POST("/account/devices/:id/end", h.Guard.For(h.endDevice))
 	g.POST("/account/sign-ins/:id/end", h.Guard.For(h.endSignIn))
+	g.POST("/account/applications/:id/end", h.Guard.For(h.endApplication))
 }
 
 func (h *Handler) show(c echo.Context, current *session.Current) error {
@@ -84,6 +96,9 @@ func (h *Handler) show(c echo.Context, current *session.Current) error {
 			Created: d.Created.Time(), LastUsed: d.LastUsed.Time(), Ends: d.Expires.Time(),
 		})
 	}
+	if data.Applications, err = h.applications(ctx, u.ID); err != nil {
+		return err
+	}
 	return web.Render(c, h.Site, web.View[Data]{Page: Page(), Title: "Account", Data: data, Person: page.Person(current)})
 }
 
@@ -104,6 +119,43 @@ func (h *Handler) endDevice(c echo.Context, current *session.Current) error {
 		h.Audit.Record(c.Request().Context(), audit.Event{
 			Name: audit.DeviceRevoked, UserID: current.User.ID, UserName: current.User.KubeName, SignInID: current.SignIn.ID,
 			DeviceID: id, Address: c.RealIP(), Reason: store.RevokedByPerson,
+		})
+	}
+	return c.Redirect(http.StatusSeeOther, h.Site.Path("/account"))
+}
+
+func (h *Handler) applications(ctx context.Context, userID string) ([]Application, error) {
+	consents, err := h.Store.Consents(ctx, userID)
+	if err != nil {
+		return nil, err
+	}
+	var list []Application
+	for _, consent := range consents {
+		client, err := h.Clients.Find(ctx, consent.ClientID)
+		if errs.Is(err, errs.NotFound) {
+			continue // removed: it can't ask for anything any more
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, Application{ID: client.ID, Name: client.Name, Sees: client.May(consent.Scopes), Since: consent.Granted.Time()})
+	}
+	return list, nil
+}
+
+// endApplication takes a consent back and ends what the application has.
+func (h *Handler) endApplication(c echo.Context, current *session.Current) error {
+	ctx, user, id := c.Request().Context(), current.User, c.Param("id")
+	forgotten, err := h.Store.RevokeConsent(ctx, user.ID, id)
+	if err != nil {
+		return err
+	}
+	if forgotten {
+		if _, err := h.Store.RevokeDevices(ctx, user.ID, id, store.RevokedConsent, h.Now()); err != nil {
+			return err
+		}
+		h.Audit.Record(ctx, audit.Event{
+			Name: audit.ConsentRevoked, UserID: user.ID, UserName: user.KubeName, SignInID: current.SignIn.ID, ClientID: id, Address: c.RealIP(),
 		})
 	}
 	return c.Redirect(http.StatusSeeOther, h.Site.Path("/account"))

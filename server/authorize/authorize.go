@@ -1,6 +1,7 @@
 package authorize
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"time"
@@ -14,7 +15,9 @@ import (
 	"github.com/fairlead-auth/fairlead/server/codes"
 	"github.com/fairlead-auth/fairlead/server/flow"
 	"github.com/fairlead-auth/fairlead/server/oauth"
+	"github.com/fairlead-auth/fairlead/server/reply"
 	"github.com/fairlead-auth/fairlead/server/session"
+	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/web"
 )
 
@@ -30,10 +33,15 @@ type Handler struct {
 	Sessions *session.Manager
 	Access   *access.Policy
 	Codes    *codes.Granter
-	Flows    *flow.Sealer
-	Site     *web.Site
-	Audit    *audit.Log
-	Now      func() time.Time
+	// Consents says what people have agreed to.
+	Consents interface {
+		Consented(ctx context.Context, userID, clientID string, scopes []string) (bool, error)
+	}
+	Flows *flow.Sealer
+	Reply *reply.Sender
+	Site  *web.Site
+	Audit *audit.Log
+	Now   func() time.Time
 }
 
 // Mount adds the routes.
@@ -88,13 +96,45 @@ func (h *Handler) step(c echo.Context, p *parsed) error {
 	if current == nil || current.SignIn.Authenticated < p.flow.Fresh {
 		return h.ask(c, p, "/login", oauth.Errorf(oauth.LoginRequired, "Nobody is signed in."))
 	}
+	if subject := p.flow.Request.Subject; subject != "" && subject != current.User.ID {
+		return h.switchUser(c, p)
+	}
 	if err := h.admit(c, p, current); err != nil {
 		return h.fail(c, p, err)
 	}
 	if p.client.Public {
 		return h.ask(c, p, "/confirm", oauth.Errorf(oauth.InteractionRequired, "The person must confirm."))
 	}
+	agreed, err := h.agreed(c, p, current)
+	if err != nil {
+		return h.fail(c, p, err)
+	}
+	if !agreed {
+		return h.ask(c, p, "/confirm", oauth.Errorf(oauth.ConsentRequired, "The person must agree."))
+	}
 	return h.grant(c, p, current)
+}
+
+// switchUser deals with a request that is about somebody else than who is signed
+// in (OpenID Connect Core section 3.1.2.2): they may sign in, once.
+func (h *Handler) switchUser(c echo.Context, p *parsed) error {
+	refusal := oauth.Errorf(oauth.LoginRequired, "Somebody else is signed in.")
+	if p.flow.Request.Switched {
+		return h.fail(c, p, refusal)
+	}
+	p.flow.Request.Switched, p.flow.Fresh = true, store.At(h.Now())
+	return h.ask(c, p, "/login", refusal)
+}
+
+// agreed reports whether the person need not be asked what the client may see.
+func (h *Handler) agreed(c echo.Context, p *parsed, current *session.Current) (bool, error) {
+	if p.flow.Request.Ask {
+		return false, nil
+	}
+	if p.client.FirstParty {
+		return true, nil
+	}
+	return h.Consents.Consented(c.Request().Context(), current.User.ID, p.client.ID, p.flow.Request.Scopes)
 }
 
 // ask sends the browser to a page, or tells the client that it would have to.
@@ -124,11 +164,11 @@ func (h *Handler) admit(c echo.Context, p *parsed, current *session.Current) err
 }
 
 func (h *Handler) grant(c echo.Context, p *parsed, current *session.Current) error {
-	location, err := h.Codes.Grant(c.Request().Context(), p.flow.Request, current, c.RealIP())
+	params, err := h.Codes.Grant(c.Request().Context(), p.client, p.flow.Request, current, c.RealIP())
 	if err != nil {
-		return err
+		return h.fail(c, p, err)
 	}
-	return c.Redirect(http.StatusSeeOther, location)
+	return h.Reply.Send(c, p.flow.Request, params)
 }
 
 // fail answers the client when it can be trusted with the answer, else the
@@ -138,8 +178,7 @@ func (h *Handler) fail(c echo.Context, p *parsed, err error) error {
 	if p == nil || p.flow == nil {
 		return err
 	}
-	req := p.flow.Request
-	return c.Redirect(http.StatusSeeOther, oauth.ErrorURL(req.RedirectURI, req.State, h.Codes.Issuer.URL, oauth.From(err)))
+	return h.Reply.Refuse(c, p.flow.Request, oauth.From(err))
 }
 
 func (h *Handler) recordRefusal(c echo.Context, p *parsed, err error) {
@@ -147,8 +186,10 @@ func (h *Handler) recordRefusal(c echo.Context, p *parsed, err error) {
 		return // an unknown client could fill the log
 	}
 	e := oauth.From(err)
-	if e.Code == oauth.LoginRequired || e.Code == oauth.InteractionRequired {
+	switch e.Code {
+	case oauth.LoginRequired, oauth.InteractionRequired, oauth.ConsentRequired:
 		return // a silent look that found nobody is no refusal
+	default:
 	}
 	h.Audit.Record(c.Request().Context(), audit.Event{
 		Name: audit.AuthorizationRefused, ClientID: p.client.ID, Address: c.RealIP(), Reason: e.Reason, Detail: e.Description,

@@ -13,6 +13,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/flow"
 	"github.com/fairlead-auth/fairlead/server/oauth"
+	"github.com/fairlead-auth/fairlead/server/reply"
 	"github.com/fairlead-auth/fairlead/server/store"
 )
 
@@ -22,6 +23,7 @@ const (
 	maxState    = 2048
 	maxNonce    = 512
 	maxHost     = 64
+	maxClaims   = 4096
 )
 
 // HostParameter is how the plugin names its computer. Other clients don't send
@@ -60,6 +62,9 @@ func (h *Handler) parse(ctx context.Context, params oauth.Params, repeated error
 	if len(params["state"]) <= maxState {
 		p.flow.Request.State = params["state"]
 	}
+	if params["response_mode"] == reply.FormPost {
+		p.flow.Request.Mode = reply.FormPost
+	}
 	if repeated != nil {
 		return p, repeated
 	}
@@ -67,16 +72,12 @@ func (h *Handler) parse(ctx context.Context, params oauth.Params, repeated error
 }
 
 func (h *Handler) check(p *parsed, params oauth.Params) error {
-	for _, check := range []func(*parsed, oauth.Params) error{checkUnsupported, checkShape, checkPKCE, h.checkPrompt} {
+	for _, check := range []func(*parsed, oauth.Params) error{checkUnsupported, checkShape, checkPKCE, h.checkPrompt, checkScope, checkClaims, h.checkHint} {
 		if err := check(p, params); err != nil {
 			return err
 		}
 	}
 	req := p.flow.Request
-	req.Scopes = oauth.SplitScope(params["scope"])
-	if !slices.Contains(req.Scopes, oauth.ScopeOpenID) {
-		return oauth.Errorf(oauth.InvalidScope, "The scope openid is needed.")
-	}
 	req.Nonce, req.LoginHint, req.Connector = params["nonce"], params["login_hint"], params["connector_id"]
 	if host := params[HostParameter]; len(host) <= maxHost && names.Check(host) == nil {
 		req.Host = host
@@ -94,9 +95,34 @@ func checkUnsupported(_ *parsed, params oauth.Params) error {
 		return oauth.Errorf(oauth.RegistrationNotSupported, "Registration in a request is not supported.")
 	case params["response_type"] != "code":
 		return oauth.Errorf(oauth.UnsupportedResponseType, "The response type must be code.")
-	case params["response_mode"] != "" && params["response_mode"] != "query":
-		return oauth.Errorf(oauth.InvalidRequest, "The response mode must be query.")
+	case params["response_mode"] != "" && !slices.Contains(reply.Modes(), params["response_mode"]):
+		return oauth.Errorf(oauth.InvalidRequest, "The response mode must be one of: %s.", strings.Join(reply.Modes(), ", "))
 	}
+	return nil
+}
+
+func checkScope(p *parsed, params oauth.Params) error {
+	p.flow.Request.Scopes = oauth.SplitScope(params["scope"])
+	if !slices.Contains(p.flow.Request.Scopes, oauth.ScopeOpenID) {
+		return oauth.Errorf(oauth.InvalidScope, "The scope openid is needed.")
+	}
+	return nil
+}
+
+// checkHint reads whom the client means. A hint that was not signed here is
+// refused: it could name anybody.
+func (h *Handler) checkHint(p *parsed, params oauth.Params) error {
+	if params["id_token_hint"] == "" {
+		return nil
+	}
+	hint, err := h.Codes.Issuer.ReadHint(params["id_token_hint"])
+	if err != nil {
+		return oauth.Errorf(oauth.InvalidRequest, "The id_token_hint was not issued here.")
+	}
+	if p.flow.Request.Subject != "" && p.flow.Request.Subject != hint.Subject {
+		return oauth.Errorf(oauth.InvalidRequest, "The id_token_hint and the claims parameter name different people.")
+	}
+	p.flow.Request.Subject = hint.Subject
 	return nil
 }
 
@@ -138,7 +164,8 @@ func (h *Handler) checkPrompt(p *parsed, params oauth.Params) error {
 			p.silent = true
 		case "login", "select_account":
 			p.flow.Fresh = store.At(now)
-		case "consent": // public clients are always asked, others are first-party
+		case "consent":
+			p.flow.Request.Ask = true
 		default:
 			return oauth.Errorf(oauth.InvalidRequest, "The prompt %q is not known.", prompt)
 		}

@@ -7,7 +7,12 @@ package clients
 import (
 	"context"
 	"crypto/subtle"
+	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/secret"
@@ -34,6 +39,14 @@ type Client struct {
 	Algorithm string
 	// Cluster is set when the client is a cluster.
 	Cluster *store.Cluster
+	// FirstParty clients are trusted: nobody is asked what they may see.
+	FirstParty bool
+	// LogoutURI is told when a sign-in ends.
+	LogoutURI string
+	// Groups are the client's own, for client credentials.
+	Groups []string
+	// Keys are what the client may authenticate with instead of a secret.
+	Keys jose.JSONWebKeySet
 
 	secretHashes []string
 }
@@ -60,14 +73,14 @@ func (r *Registry) Find(ctx context.Context, id string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return configured(row), nil
+	return configured(row)
 }
 
 func plugin() *Client {
 	return &Client{
 		ID: Plugin, Name: "kubectl", Public: true, PKCERequired: true,
 		RedirectURIs: []string{"http://127.0.0.1/callback", "http://[::1]/callback", "http://localhost/callback"},
-		Grants:       []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken, oauth.GrantTokenExchange},
+		Grants:       []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken, oauth.GrantTokenExchange, oauth.GrantDeviceCode},
 	}
 }
 
@@ -77,28 +90,59 @@ func forCluster(c *store.Cluster) *Client {
 	return &Client{
 		ID: c.Audience, Name: "kubectl for " + c.Name, Public: true, PKCERequired: true,
 		RedirectURIs: []string{"http://localhost", "http://127.0.0.1", "http://[::1]"},
-		Grants:       []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken},
+		Grants:       []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken, oauth.GrantDeviceCode},
 		Algorithm:    c.Algorithm, Cluster: c,
 	}
 }
 
-func configured(row *store.Client) *Client {
-	return &Client{
+func configured(row *store.Client) (*Client, error) {
+	c := &Client{
 		ID: row.ID, Name: row.Name, Public: row.Public, PKCERequired: row.Public || !row.PKCEOptional,
-		RedirectURIs: row.RedirectURIs, PostLogoutURIs: row.PostLogoutURIs, Grants: row.Grants, Algorithm: row.Algorithm, secretHashes: row.SecretHashes,
+		RedirectURIs: row.RedirectURIs, PostLogoutURIs: row.PostLogoutURIs, Grants: row.Grants, Algorithm: row.Algorithm,
+		FirstParty: row.FirstParty, LogoutURI: row.LogoutURI, Groups: row.GroupNames, secretHashes: row.SecretHashes,
 	}
+	if row.KeySet == "" {
+		return c, nil
+	}
+	if err := json.Unmarshal([]byte(row.KeySet), &c.Keys); err != nil {
+		return nil, fmt.Errorf("reading keys of client %s: %w", row.ID, err)
+	}
+	return c, nil
 }
 
 // MayUse reports whether the client may use a grant.
 func (c *Client) MayUse(grant string) bool { return slices.Contains(c.Grants, grant) }
 
-// CheckSecret compares a secret with each of the client's, in constant time.
-// Client secrets are random, so that a plain hash of them is enough.
-func (c *Client) CheckSecret(given string) bool {
-	hash := []byte(secret.Hash(given))
+// MatchSecret compares a secret with each of the client's, in constant time, and
+// returns the hash of the one that fits. Client secrets are random, so that a
+// plain hash of them is enough.
+func (c *Client) MatchSecret(given string) (hash string, ok bool) {
+	hash = secret.Hash(given)
 	match := 0
 	for _, stored := range c.secretHashes {
-		match |= subtle.ConstantTimeCompare(hash, []byte(stored))
+		match |= subtle.ConstantTimeCompare([]byte(hash), []byte(stored))
 	}
-	return match == 1 && !c.Public
+	return hash, match == 1 && !c.Public
+}
+
+// May says in words what the client may do for a person with these scopes.
+func (c *Client) May(scopes []string) string {
+	switch {
+	case c.Cluster != nil:
+		return "use the cluster " + c.Cluster.Name + " as you"
+	case c.ID == Plugin:
+		return "use all of your clusters as you"
+	}
+	var sees []string
+	for _, s := range []struct{ scope, what string }{
+		{oauth.ScopeProfile, "your name"}, {oauth.ScopeEmail, "your e-mail address"}, {oauth.ScopeGroups, "your groups"},
+	} {
+		if slices.Contains(scopes, s.scope) {
+			sees = append(sees, s.what)
+		}
+	}
+	if len(sees) == 0 {
+		return "know that it is you again, and nothing else"
+	}
+	return "see " + strings.Join(sees, ", ")
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/flow"
 	"github.com/fairlead-auth/fairlead/server/issuer"
 	"github.com/fairlead-auth/fairlead/server/session"
@@ -17,19 +18,24 @@ type Granter struct {
 	Audit  *audit.Log
 }
 
-// Grant issues a code for what the person has allowed and returns where to send
-// the browser.
-func (g *Granter) Grant(ctx context.Context, req *flow.Request, current *session.Current, address string) (string, error) {
+// Grant issues a code for what the person has allowed and returns the parameters
+// of the answer.
+func (g *Granter) Grant(ctx context.Context, client *clients.Client, req *flow.Request, current *session.Current, address string) (map[string]string, error) {
 	user, signIn := current.User, current.SignIn
-	location, err := g.Issuer.IssueCode(ctx, req, issuer.Subject{
+	code, err := g.Issuer.IssueCode(ctx, req, issuer.Subject{
 		User: user, SignInID: signIn.ID, AMR: signIn.AMR, Authenticated: signIn.Authenticated,
 	})
 	if err != nil {
-		return "", err
+		return nil, err
+	}
+	if client.LogoutURI != "" {
+		if err := g.Issuer.Store.RememberClient(ctx, signIn.ID, client.ID); err != nil {
+			return nil, err
+		}
 	}
 	g.Audit.Record(ctx, audit.Event{
 		Name: audit.AuthorizationGranted, UserID: user.ID, UserName: user.KubeName, ConnectorID: user.ConnectorID,
 		SignInID: signIn.ID, ClientID: req.ClientID, Address: address,
 	})
-	return location, nil
+	return map[string]string{"code": code}, nil
 }

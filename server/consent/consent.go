@@ -1,12 +1,14 @@
 // Package consent is the page on which a person confirms that a program on
-// their computer may act for them. A public client can't prove who it is, so
-// the person is asked each time (RFC 8252 section 8.6).
+// their computer may act for them, or agrees that an application may know who
+// they are. A public client can't prove who it is, so the person is asked each
+// time (RFC 8252 section 8.6); an application is remembered.
 package consent
 
 import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -18,6 +20,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/codes"
 	"github.com/fairlead-auth/fairlead/server/flow"
 	"github.com/fairlead-auth/fairlead/server/oauth"
+	"github.com/fairlead-auth/fairlead/server/reply"
 	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/web"
@@ -31,6 +34,8 @@ type Handler struct {
 	Access   *access.Policy
 	Codes    *codes.Granter
 	Flows    *flow.Sealer
+	Reply    *reply.Sender
+	Store    *store.Store
 	Site     *web.Site
 	Audit    *audit.Log
 	Now      func() time.Time
@@ -39,6 +44,10 @@ type Handler struct {
 // Data is what the page shows.
 type Data struct {
 	Client, Host, Account, May, Lasting, Idle, Flow, OtherAccount string
+	// Application says that this is about a web application and not about a
+	// program on this computer; Address is where it is.
+	Application bool
+	Address     string
 }
 
 // Page is the confirmation.
@@ -107,9 +116,10 @@ func (h *Handler) show(c echo.Context) error {
 		return err
 	}
 	data := Data{
-		Client: p.client.Name, Host: p.flow.Request.Host, Account: account(p.current), May: may(p.client),
+		Client: p.client.Name, Host: p.flow.Request.Host, Account: account(p.current), May: p.client.May(p.flow.Request.Scopes),
 		Idle: templates.Span(h.Sessions.Policy.Idle), Flow: c.QueryParam("flow"),
 		OtherAccount: h.Site.Path("/login") + "?choose=yes&flow=" + url.QueryEscape(other),
+		Application:  !p.client.Public, Address: clients.RedirectOrigin(p.flow.Request.RedirectURI),
 	}
 	if slices.Contains(p.flow.Request.Scopes, oauth.ScopeOfflineAccess) {
 		data.Lasting = templates.Span(h.Sessions.Policy.Absolute)
@@ -126,16 +136,6 @@ func account(current *session.Current) string {
 	return current.User.Label() + " (" + current.User.KubeName + ")"
 }
 
-func may(client *clients.Client) string {
-	switch {
-	case client.Cluster != nil:
-		return "use the cluster " + client.Cluster.Name + " as you"
-	case client.ID == clients.Plugin:
-		return "use all of your clusters as you"
-	}
-	return "see your name, e-mail address and groups"
-}
-
 func (h *Handler) decide(c echo.Context) error {
 	p, err := h.load(c, c.FormValue("flow"))
 	if err != nil {
@@ -150,11 +150,28 @@ func (h *Handler) decide(c echo.Context) error {
 	if err := h.admit(c, p); err != nil {
 		return err
 	}
-	location, err := h.Codes.Grant(c.Request().Context(), p.flow.Request, p.current, c.RealIP())
+	if !p.client.Public {
+		if err := h.remember(c, p); err != nil {
+			return err
+		}
+	}
+	params, err := h.Codes.Grant(c.Request().Context(), p.client, p.flow.Request, p.current, c.RealIP())
 	if err != nil {
 		return err
 	}
-	return c.Redirect(http.StatusSeeOther, location)
+	return h.Reply.Send(c, p.flow.Request, params)
+}
+
+func (h *Handler) remember(c echo.Context, p *pending) error {
+	ctx, user := c.Request().Context(), p.current.User
+	if err := h.Store.GrantConsent(ctx, user.ID, p.client.ID, p.flow.Request.Scopes, h.Now()); err != nil {
+		return err
+	}
+	h.Audit.Record(ctx, audit.Event{
+		Name: audit.ConsentGranted, UserID: user.ID, UserName: user.KubeName, SignInID: p.current.SignIn.ID, ClientID: p.client.ID,
+		Address: c.RealIP(), Detail: strings.Join(p.flow.Request.Scopes, " "),
+	})
+	return nil
 }
 
 // admit asks again whether the person may use the cluster: the account may be
@@ -173,6 +190,5 @@ func (h *Handler) refuse(c echo.Context, p *pending, e *oauth.Error) error {
 		Name: audit.AuthorizationRefused, UserID: p.current.User.ID, UserName: p.current.User.KubeName,
 		SignInID: p.current.SignIn.ID, ClientID: p.client.ID, Address: c.RealIP(), Reason: e.Reason,
 	})
-	req := p.flow.Request
-	return c.Redirect(http.StatusSeeOther, oauth.ErrorURL(req.RedirectURI, req.State, h.Codes.Issuer.URL, e))
+	return h.Reply.Refuse(c, p.flow.Request, e)
 }

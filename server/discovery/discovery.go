@@ -8,11 +8,14 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/server/clientauth"
 	"github.com/fairlead-auth/fairlead/server/keys"
 	"github.com/fairlead-auth/fairlead/server/oauth"
+	"github.com/fairlead-auth/fairlead/server/reply"
 )
 
 // KeysPath is where the key set is, below the issuer.
@@ -21,7 +24,7 @@ const KeysPath = "/keys"
 // Endpoints are the full addresses of what is mounted. An empty one is not
 // published.
 type Endpoints struct {
-	Authorization, Token, UserInfo, Revocation, EndSession string
+	Authorization, Token, UserInfo, Revocation, Introspection, DeviceAuthorization, EndSession string
 }
 
 // Config is what the documents say.
@@ -50,6 +53,8 @@ type metadata struct {
 	Token                 string   `json:"token_endpoint"`
 	UserInfo              string   `json:"userinfo_endpoint,omitempty"`
 	Revocation            string   `json:"revocation_endpoint,omitempty"`
+	Introspection         string   `json:"introspection_endpoint,omitempty"`
+	DeviceAuthorization   string   `json:"device_authorization_endpoint,omitempty"`
 	EndSession            string   `json:"end_session_endpoint,omitempty"`
 	JWKS                  string   `json:"jwks_uri"`
 	Scopes                []string `json:"scopes_supported"`
@@ -59,6 +64,9 @@ type metadata struct {
 	SubjectTypes          []string `json:"subject_types_supported"`
 	Algorithms            []string `json:"id_token_signing_alg_values_supported"`
 	TokenAuth             []string `json:"token_endpoint_auth_methods_supported"`
+	TokenAuthAlgorithms   []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	RevocationAuth        []string `json:"revocation_endpoint_auth_methods_supported"`
+	IntrospectionAuth     []string `json:"introspection_endpoint_auth_methods_supported"`
 	Claims                []string `json:"claims_supported"`
 	PKCE                  []string `json:"code_challenge_methods_supported"`
 	Prompts               []string `json:"prompt_values_supported"`
@@ -67,30 +75,40 @@ type metadata struct {
 	RequestParameter      bool     `json:"request_parameter_supported"`
 	RequestURIParameter   bool     `json:"request_uri_parameter_supported"`
 	RequireRequestURIRegs bool     `json:"require_request_uri_registration"`
+	BackChannelLogout     bool     `json:"backchannel_logout_supported"`
+	BackChannelSession    bool     `json:"backchannel_logout_session_supported"`
+	Locales               []string `json:"ui_locales_supported"`
 }
 
 // New builds the metadata once.
 func New(cfg Config) (*Handler, error) {
-	algorithms := make([]string, 0, len(keys.Algorithms()))
-	for _, alg := range keys.Algorithms() {
-		algorithms = append(algorithms, string(alg))
-	}
 	body, err := json.Marshal(metadata{
 		Issuer: cfg.Issuer, Authorization: cfg.Endpoints.Authorization, Token: cfg.Endpoints.Token,
-		UserInfo: cfg.Endpoints.UserInfo, Revocation: cfg.Endpoints.Revocation, EndSession: cfg.Endpoints.EndSession, JWKS: cfg.Issuer + KeysPath,
-		Scopes: oauth.Scopes(), ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
-		GrantTypes: cfg.Grants, SubjectTypes: []string{"public"}, Algorithms: algorithms,
-		TokenAuth: []string{"none", "client_secret_basic", "client_secret_post"},
+		UserInfo: cfg.Endpoints.UserInfo, Revocation: cfg.Endpoints.Revocation, EndSession: cfg.Endpoints.EndSession,
+		Introspection: cfg.Endpoints.Introspection, DeviceAuthorization: cfg.Endpoints.DeviceAuthorization, JWKS: cfg.Issuer + KeysPath,
+		Scopes: oauth.Scopes(), ResponseTypes: []string{"code"}, ResponseModes: reply.Modes(),
+		GrantTypes: cfg.Grants, SubjectTypes: []string{"public"}, Algorithms: names(keys.Algorithms()),
+		TokenAuth: clientauth.Methods(true), TokenAuthAlgorithms: names(clientauth.Algorithms()),
+		RevocationAuth: clientauth.Methods(true), IntrospectionAuth: clientauth.Methods(false),
 		Claims: []string{
 			"iss", "sub", "aud", "exp", "iat", "auth_time", "jti", "azp", "nonce", "amr", "sid", "device_id",
 			"name", "preferred_username", "email", "email_verified", "groups",
 		},
 		PKCE: []string{"S256"}, Prompts: []string{"none", "login", "consent", "select_account"}, IssInResponse: true,
+		ClaimsParameter: true, BackChannelLogout: true, BackChannelSession: true, Locales: []string{"en"},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encoding metadata: %w", err)
 	}
 	return &Handler{keys: cfg.Keys, metadata: body, etag: `"` + secret.Hash(string(body))[:16] + `"`}, nil
+}
+
+func names(algorithms []jose.SignatureAlgorithm) []string {
+	list := make([]string, len(algorithms))
+	for i, alg := range algorithms {
+		list[i] = string(alg)
+	}
+	return list
 }
 
 // Mount adds the routes.
@@ -102,7 +120,7 @@ func (h *Handler) Mount(g *echo.Group) {
 }
 
 func (h *Handler) configuration(c echo.Context) error {
-	return publish(c, h.metadata, h.etag)
+	return h.publish(c, h.metadata, h.etag)
 }
 
 func (h *Handler) keySet(c echo.Context) error {
@@ -111,12 +129,12 @@ func (h *Handler) keySet(c echo.Context) error {
 		oauth.From(keys.ErrNotReady).Write(c.Response())
 		return nil
 	}
-	return publish(c, body, etag)
+	return h.publish(c, body, etag)
 }
 
-func publish(c echo.Context, body []byte, etag string) error {
+func (h *Handler) publish(c echo.Context, body []byte, etag string) error {
 	header := c.Response().Header()
-	header.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(keys.CacheAge.Seconds())))
+	header.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(h.keys.CacheAge().Seconds())))
 	header.Set("ETag", etag)
 	header.Set("Access-Control-Allow-Origin", "*")
 	header.Set("Cross-Origin-Resource-Policy", "cross-origin")

@@ -29,6 +29,9 @@ type Flow struct {
 	Request *Request `json:"r,omitempty"`
 	// ReturnTo is a path of ours, for a page.
 	ReturnTo string `json:"p,omitempty"`
+	// UserCode is the code that the person typed (RFC 8628), for the page that
+	// asks about it.
+	UserCode string `json:"v,omitempty"`
 	// Fresh demands a sign-in made after this instant (prompt=login, max_age).
 	Fresh store.Instant `json:"f,omitempty"`
 	// Upstream is set while the browser is away at an upstream.
@@ -45,6 +48,14 @@ type Request struct {
 	State       string   `json:"t,omitempty"`
 	Nonce       string   `json:"n,omitempty"`
 	Challenge   string   `json:"h,omitempty"`
+	// Mode is how the answer goes back; empty means in the query.
+	Mode string `json:"m,omitempty"`
+	// Subject is the user that the client means, by an earlier ID token of ours.
+	Subject string `json:"b,omitempty"`
+	// Switched says that the person was already asked to sign in as Subject.
+	Switched bool `json:"y,omitempty"`
+	// Ask shows the consent page even to somebody who has agreed before.
+	Ask bool `json:"a,omitempty"`
 	// Host is the name that the client gives its computer.
 	Host string `json:"d,omitempty"`
 	// LoginHint prefills the user name.

@@ -2,8 +2,9 @@ package issuer_test
 
 import (
 	"encoding/json"
+	"errors"
 	"log/slog"
-	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,22 +111,37 @@ func TestTokenForAClientHasWhatItAskedFor(t *testing.T) {
 func TestIssueCode(t *testing.T) {
 	t.Parallel()
 	i, subject := setup(t)
-	location, err := i.IssueCode(t.Context(), &flow.Request{
-		ClientID: "c", RedirectURI: "https://app.test/cb?keep=1", State: "s &=", Challenge: "ch",
-	}, subject)
+	code, err := i.IssueCode(t.Context(), &flow.Request{ClientID: "c", RedirectURI: "https://app.test/cb?keep=1", Challenge: "ch"}, subject)
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := url.Parse(location)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	if q.Get("keep") != "1" || q.Get("state") != "s &=" || q.Get("iss") != "https://login.test" {
-		t.Errorf("location %s", location)
-	}
-	row, err := i.Store.Code(t.Context(), q.Get("code"))
-	if err != nil || row.Challenge != "ch" || row.Hash == q.Get("code") {
+	row, err := i.Store.Code(t.Context(), code)
+	if err != nil || row.Challenge != "ch" || row.Hash == code {
 		t.Errorf("row %+v, error %v", row, err)
+	}
+}
+
+func TestReadHint(t *testing.T) {
+	t.Parallel()
+	i, subject := setup(t)
+	minted, err := i.MintID(issuer.IDToken{Subject: subject, Audience: "app", Requester: "app", Scopes: []string{"openid"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hint, err := i.ReadHint(minted.Token)
+	if err != nil || hint.Subject != subject.User.ID || hint.Audience != "app" {
+		t.Errorf("hint %+v, error %v", hint, err)
+	}
+	logout, err := i.SignLogout("", []byte(`{"iss":"https://login.test"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.Split(minted.Token, ".")
+	for name, bad := range map[string]string{
+		"empty": "", "unsigned": "eyJhbGciOiJub25lIn0." + parts[1] + ".", "changed": parts[0] + ".e30." + parts[2], "not about a person": logout,
+	} {
+		if _, err := i.ReadHint(bad); !errors.Is(err, issuer.ErrHint) {
+			t.Errorf("%s: error %v, want ErrHint", name, err)
+		}
 	}
 }

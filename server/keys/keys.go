@@ -28,18 +28,36 @@ const (
 // Algorithms returns every algorithm, the default first.
 func Algorithms() []jose.SignatureAlgorithm { return []jose.SignatureAlgorithm{RS256, ES256} }
 
-// CacheAge is how long others may keep the published keys.
-const CacheAge = 10 * time.Minute
+// Timing is how long keys are in each part of their life. Only tests change it.
+type Timing struct {
+	// CacheAge is how long others may keep the published keys. Zero means ten
+	// minutes.
+	CacheAge time.Duration
+	// Margin is how much longer than that a key is published before it signs: for
+	// the replicas to see it, for clocks and slow fetches. Zero means a minute.
+	Margin time.Duration
+	// KeepRetired is how long a key that signs no more stays published: the
+	// longest token life and skew. Zero means 70 minutes.
+	KeepRetired time.Duration
+	// Tick is how often the stored keys are looked at. Zero means 5 seconds.
+	Tick time.Duration
+}
 
+func (t Timing) withDefaults() Timing {
+	for field, fallback := range map[*time.Duration]time.Duration{
+		&t.CacheAge: 10 * time.Minute, &t.Margin: time.Minute, &t.KeepRetired: time.Hour + 10*time.Minute, &t.Tick: 5 * time.Second,
+	} {
+		if *field == 0 {
+			*field = fallback
+		}
+	}
+	return t
+}
+
+// leaseLife is how long a replica that died keeps the others from tending.
 const (
-	// publishAhead is how long a key is published before it signs: the cache
-	// life and a minute for clocks and slow fetches.
-	publishAhead = CacheAge + time.Minute
-	// keepRetired is how long a retired key stays published: the longest token
-	// life and skew.
-	keepRetired = time.Hour + 10*time.Minute
-	tick        = 20 * time.Second
-	leaseLife   = time.Minute
+	leaseName = "signing-keys"
+	leaseLife = time.Minute
 )
 
 // Config is what a Manager needs.
@@ -50,6 +68,7 @@ type Config struct {
 	Now    func() time.Time
 	// RotateEvery is how long a key signs. Zero means 30 days.
 	RotateEvery time.Duration
+	Timing      Timing
 }
 
 // Manager holds the keys in memory. All replicas agree through the store.
@@ -67,6 +86,7 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 	if cfg.RotateEvery == 0 {
 		cfg.RotateEvery = defaultRotateEvery
 	}
+	cfg.Timing = cfg.Timing.withDefaults()
 	m := &Manager{cfg: cfg, holder: secret.ID("replica")}
 	m.current.Store(&snapshot{})
 	if err := m.reload(ctx); err != nil {
@@ -77,7 +97,7 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 
 // Run keeps the keys fresh until ctx ends.
 func (m *Manager) Run(ctx context.Context) error {
-	ticker := time.NewTicker(tick)
+	ticker := time.NewTicker(m.cfg.Timing.Tick)
 	defer ticker.Stop()
 	for {
 		if err := m.Tend(ctx); err != nil && ctx.Err() == nil {
@@ -91,53 +111,86 @@ func (m *Manager) Run(ctx context.Context) error {
 	}
 }
 
+// CacheAge is how long others may keep the published keys.
+func (m *Manager) CacheAge() time.Duration { return m.cfg.Timing.CacheAge }
+
 // Tend makes, activates and removes keys as their ages ask for, if this replica
 // gets the lease, and then reads what is stored.
 func (m *Manager) Tend(ctx context.Context) error {
-	now := m.cfg.Now()
-	held, err := m.cfg.Store.TakeLease(ctx, "signing-keys", m.holder, now, now.Add(leaseLife))
+	held, err := m.lease(ctx)
 	if err != nil {
 		return err
 	}
 	if held {
 		for _, alg := range Algorithms() {
 			if err := m.tend(ctx, alg); err != nil {
-				return err
+				return errors.Join(err, m.release(ctx))
 			}
+		}
+		if err := m.release(ctx); err != nil {
+			return err
 		}
 	}
 	return m.reload(ctx)
 }
 
-func (m *Manager) tend(ctx context.Context, alg jose.SignatureAlgorithm) error {
+// release lets an operator's command have its turn.
+func (m *Manager) release(ctx context.Context) error {
+	return m.cfg.Store.ReleaseLease(ctx, leaseName, m.holder)
+}
+
+func (m *Manager) lease(ctx context.Context) (bool, error) {
+	now := m.cfg.Now()
+	return m.cfg.Store.TakeLease(ctx, leaseName, m.holder, now, now.Add(leaseLife))
+}
+
+// ring is the stored keys of one algorithm.
+type ring struct {
+	next, active *store.SigningKey
+	// gone are those that nobody needs any more.
+	gone []*store.SigningKey
+}
+
+func (m *Manager) ring(ctx context.Context, alg jose.SignatureAlgorithm) (ring, error) {
 	rows, err := m.cfg.Store.SigningKeys(ctx)
 	if err != nil {
-		return err
+		return ring{}, err
 	}
-	var next, active *store.SigningKey
+	var r ring
 	for i := range rows {
 		k := &rows[i]
 		switch {
 		case k.Algorithm != string(alg):
 		case k.State == store.KeyNext:
-			next = k
+			r.next = k
 		case k.State == store.KeyActive:
-			active = k
-		case k.Retired.Time().Add(keepRetired).Before(m.cfg.Now()):
-			if err := m.cfg.Store.DeleteKey(ctx, k.ID); err != nil {
-				return err
-			}
+			r.active = k
+		case k.Retired.Time().Add(m.cfg.Timing.KeepRetired).Before(m.cfg.Now()):
+			r.gone = append(r.gone, k)
 		}
 	}
-	if next == nil {
-		if next, err = m.create(ctx, alg); err != nil {
+	return r, nil
+}
+
+func (m *Manager) tend(ctx context.Context, alg jose.SignatureAlgorithm) error {
+	r, err := m.ring(ctx, alg)
+	if err != nil {
+		return err
+	}
+	for _, k := range r.gone {
+		if err := m.cfg.Store.DeleteKey(ctx, k.ID); err != nil {
 			return err
 		}
 	}
-	if !m.due(next, active) {
+	if r.next == nil {
+		if r.next, err = m.create(ctx, alg); err != nil {
+			return err
+		}
+	}
+	if !m.due(r) {
 		return nil
 	}
-	if err := m.activate(ctx, next, active); err != nil {
+	if err := m.activate(ctx, r); err != nil {
 		return err
 	}
 	_, err = m.create(ctx, alg)
@@ -146,12 +199,17 @@ func (m *Manager) tend(ctx context.Context, alg jose.SignatureAlgorithm) error {
 
 // due reports whether next must take over. The very first key signs at once:
 // nobody can have cached an older set.
-func (m *Manager) due(next, active *store.SigningKey) bool {
-	if active == nil {
+func (m *Manager) due(r ring) bool {
+	if r.active == nil {
 		return true
 	}
 	now := m.cfg.Now()
-	return active.Activated.Time().Add(m.cfg.RotateEvery).Before(now) && next.Created.Time().Add(publishAhead).Before(now)
+	return r.active.Activated.Time().Add(m.cfg.RotateEvery).Before(now) && m.signsFrom(r.next).Before(now)
+}
+
+// signsFrom is when everybody knows a key, however long they cache.
+func (m *Manager) signsFrom(next *store.SigningKey) time.Time {
+	return next.Created.Time().Add(m.cfg.Timing.CacheAge + m.cfg.Timing.Margin)
 }
 
 func (m *Manager) create(ctx context.Context, alg jose.SignatureAlgorithm) (*store.SigningKey, error) {
@@ -170,13 +228,13 @@ func (m *Manager) create(ctx context.Context, alg jose.SignatureAlgorithm) (*sto
 	return row, nil
 }
 
-func (m *Manager) activate(ctx context.Context, next, active *store.SigningKey) error {
-	if err := m.cfg.Store.ActivateKey(ctx, next, m.cfg.Now()); err != nil {
+func (m *Manager) activate(ctx context.Context, r ring) error {
+	if err := m.cfg.Store.ActivateKey(ctx, r.next, m.cfg.Now()); err != nil {
 		return err
 	}
-	m.cfg.Audit.Record(ctx, audit.Event{Name: audit.KeyActivated, Detail: next.Algorithm + " " + next.ID})
-	if active != nil {
-		m.cfg.Audit.Record(ctx, audit.Event{Name: audit.KeyRetired, Detail: active.Algorithm + " " + active.ID})
+	m.cfg.Audit.Record(ctx, audit.Event{Name: audit.KeyActivated, Detail: r.next.Algorithm + " " + r.next.ID})
+	if r.active != nil {
+		m.cfg.Audit.Record(ctx, audit.Event{Name: audit.KeyRetired, Detail: r.active.Algorithm + " " + r.active.ID})
 	}
 	return nil
 }
@@ -214,11 +272,38 @@ func (m *Manager) Sign(alg jose.SignatureAlgorithm, payload []byte) (string, err
 	if k == nil {
 		return "", ErrNotReady
 	}
-	signed, err := k.signer.Sign(payload)
+	return serialize(k.signer, payload)
+}
+
+// SignAs returns payload as a compact JWT of another type than JWT.
+func (m *Manager) SignAs(alg jose.SignatureAlgorithm, kind jose.ContentType, payload []byte) (string, error) {
+	k := m.current.Load().active[alg]
+	if k == nil {
+		return "", ErrNotReady
+	}
+	signer, err := k.typed(kind)
+	if err != nil {
+		return "", err
+	}
+	return serialize(signer, payload)
+}
+
+func serialize(signer jose.Signer, payload []byte) (string, error) {
+	signed, err := signer.Sign(payload)
 	if err != nil {
 		return "", fmt.Errorf("signing: %w", err)
 	}
 	return signed.CompactSerialize()
+}
+
+// RotatesAt is when the key that signs now is due to be replaced, for metrics.
+// It is zero before there is one.
+func (m *Manager) RotatesAt(alg jose.SignatureAlgorithm) time.Time {
+	k := m.current.Load().active[alg]
+	if k == nil {
+		return time.Time{}
+	}
+	return k.activated.Add(m.cfg.RotateEvery)
 }
 
 // ErrSignature says that a token was not signed by one of our published keys.

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -61,6 +62,9 @@ type pair struct {
 	public   json.RawMessage
 	signer   jose.Signer
 	verifier crypto.PublicKey
+	// typed makes a signer for another type of token.
+	typed     func(jose.ContentType) (jose.Signer, error)
+	activated time.Time
 }
 
 func load(row *store.SigningKey, open func(*store.SigningKey) ([]byte, error)) (*pair, error) {
@@ -77,13 +81,15 @@ func load(row *store.SigningKey, open func(*store.SigningKey) ([]byte, error)) (
 		return nil, fmt.Errorf("key %s can't sign", row.ID)
 	}
 	alg := jose.SignatureAlgorithm(row.Algorithm)
-	signer, err := jose.NewSigner(
-		jose.SigningKey{Algorithm: alg, Key: jose.JSONWebKey{Key: parsed, KeyID: row.ID}},
-		(&jose.SignerOptions{}).WithType("JWT"))
+	typed := func(kind jose.ContentType) (jose.Signer, error) {
+		return jose.NewSigner(
+			jose.SigningKey{Algorithm: alg, Key: jose.JSONWebKey{Key: parsed, KeyID: row.ID}}, (&jose.SignerOptions{}).WithType(kind))
+	}
+	signer, err := typed("JWT")
 	if err != nil {
 		return nil, fmt.Errorf("using key %s: %w", row.ID, err)
 	}
-	return &pair{alg: alg, public: json.RawMessage(row.Public), signer: signer, verifier: key.Public()}, nil
+	return &pair{alg: alg, public: json.RawMessage(row.Public), signer: signer, verifier: key.Public(), typed: typed}, nil
 }
 
 // snapshot is the keys at one moment. It never changes.
@@ -102,6 +108,9 @@ func (s *snapshot) with(rows []store.SigningKey, open func(*store.SigningKey) ([
 	}{Keys: []json.RawMessage{}}
 	for i := range rows {
 		row := &rows[i]
+		if row.State == store.KeyRevoked {
+			continue
+		}
 		k := s.published[row.ID]
 		if k == nil {
 			var err error
@@ -112,7 +121,9 @@ func (s *snapshot) with(rows []store.SigningKey, open func(*store.SigningKey) ([
 		fresh.published[row.ID] = k
 		set.Keys = append(set.Keys, k.public)
 		if row.State == store.KeyActive {
-			fresh.active[k.alg] = k
+			active := *k
+			active.activated = row.Activated.Time()
+			fresh.active[k.alg] = &active
 		}
 	}
 	body, err := json.Marshal(set)

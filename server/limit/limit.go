@@ -1,5 +1,6 @@
-// Package limit bounds how often passwords can be guessed: for one name from one
-// network, for one name in all, and from one network in all. The counters are in
+// Package limit bounds how often something can be guessed or asked for: a
+// password for one name from one network, for one name in all, and from one
+// network in all; a user code; a request for one. The counters are in
 // the database, so that they hold across replicas, and open by themselves.
 package limit
 
@@ -13,8 +14,8 @@ import (
 	"github.com/fairlead-auth/fairlead/server/store"
 )
 
-// Window is how long tries count, and so the longest that anybody waits.
-const Window = 15 * time.Minute
+// DefaultWindow is the window when none is set.
+const DefaultWindow = 15 * time.Minute
 
 // How many tries a window has. Guessing one name from everywhere has far fewer
 // than a password withstands; a whole office behind one address has enough.
@@ -22,52 +23,107 @@ const (
 	perNameAndNetwork = 10
 	perName           = 100
 	perNetwork        = 300
+	// A user code has 34 bits and lives ten minutes: 30 tries are nothing.
+	codesPerPerson  = 10
+	codesPerNetwork = 30
+	// A request for a device code is the one thing that is stored for somebody
+	// who has proved nothing, so there is a bound for all together as well.
+	requestsPerNetwork = 60
+	requestsInAll      = 5000
+	// A client's secret has 256 bits and can't be guessed; this bounds the noise.
+	secretsPerNetwork = 100
 )
 
 // Limiter counts.
 type Limiter struct {
 	Store *store.Store
 	Now   func() time.Time
+	// Window is how long tries count, and so the longest that anybody waits.
+	Window time.Duration
 }
 
-// Attempt is a sign-in with a password.
-type Attempt struct{ ConnectorID, Login, Address string }
+// Count is one counter and how far it may go in a window. Its id is a hash: the
+// table is no list of names that somebody typed.
+type Count struct {
+	id   string
+	most int
+}
+
+// Password counts a sign-in with a password.
+func Password(connectorID, login, address string) []Count {
+	name, from := connectorID+"\x00"+names.Key(login), Network(address)
+	return []Count{
+		{secret.Hash("name and network\x00" + name + "\x00" + from), perNameAndNetwork},
+		{secret.Hash("name\x00" + name), perName},
+		{secret.Hash("network\x00" + from), perNetwork},
+	}
+}
+
+// UserCode counts a user code that somebody typed who is signed in.
+func UserCode(userID, address string) []Count {
+	return []Count{
+		{secret.Hash("user code\x00" + userID), codesPerPerson},
+		{secret.Hash("user code from\x00" + Network(address)), codesPerNetwork},
+	}
+}
+
+// DeviceRequest counts a request for a device code.
+func DeviceRequest(address string) []Count {
+	return []Count{
+		{secret.Hash("device request from\x00" + Network(address)), requestsPerNetwork},
+		{secret.Hash("device request"), requestsInAll},
+	}
+}
+
+// ClientSecret counts a client that could not be authenticated.
+func ClientSecret(address string) []Count {
+	return []Count{{secret.Hash("client secret from\x00" + Network(address)), secretsPerNetwork}}
+}
 
 // Begin counts a try and returns how long to wait when there were too many; zero
-// means go on. It counts before the password is checked, so that tries at the
-// same moment can't all slip through.
-func (l *Limiter) Begin(ctx context.Context, a Attempt) (wait time.Duration, err error) {
+// means go on. It counts before anything is checked, so that tries at the same
+// moment can't all slip through.
+func (l *Limiter) Begin(ctx context.Context, counts []Count) (wait time.Duration, err error) {
 	now := l.Now()
-	counters, err := l.Store.Try(ctx, a.ids(), now, Window)
+	counters, err := l.Store.Try(ctx, ids(counts), now, l.Window)
 	if err != nil {
 		return 0, err
 	}
-	for i, most := range []int{perNameAndNetwork, perName, perNetwork} {
-		if counters[i].Tries > most {
+	for i, c := range counts {
+		if counters[i].Tries > c.most {
 			wait = max(wait, counters[i].Expires.Time().Sub(now))
 		}
 	}
 	return wait, nil
 }
 
-// Forgive takes the try back: it was not a wrong password.
-func (l *Limiter) Forgive(ctx context.Context, a Attempt) error {
-	return l.Store.Untry(ctx, a.ids())
+// Forgive takes the try back: it was not a wrong one.
+func (l *Limiter) Forgive(ctx context.Context, counts []Count) error {
+	return l.Store.Untry(ctx, ids(counts))
 }
 
-// ids are hashes: the table is no list of names that somebody typed.
-func (a Attempt) ids() []string {
-	name, from := a.ConnectorID+"\x00"+names.Key(a.Login), network(a.Address)
-	return []string{
-		secret.Hash("name and network\x00" + name + "\x00" + from),
-		secret.Hash("name\x00" + name),
-		secret.Hash("network\x00" + from),
+// Once reports whether this is the first time that name is shown until it
+// expires. It is how a signed assertion is used up (RFC 7523 section 3).
+func (l *Limiter) Once(ctx context.Context, name string, expires time.Time) (bool, error) {
+	now := l.Now()
+	counters, err := l.Store.Try(ctx, []string{secret.Hash("once\x00" + name)}, now, expires.Sub(now))
+	if err != nil {
+		return false, err
 	}
+	return counters[0].Tries == 1, nil
 }
 
-// network is the part of an address that one party has: all of an IPv4 address,
+func ids(counts []Count) []string {
+	list := make([]string, len(counts))
+	for i, c := range counts {
+		list[i] = c.id
+	}
+	return list
+}
+
+// Network is the part of an address that one party has: all of an IPv4 address,
 // and half of an IPv6 one.
-func network(address string) string {
+func Network(address string) string {
 	addr, err := netip.ParseAddr(address)
 	if err != nil {
 		return "unknown"

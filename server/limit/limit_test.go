@@ -18,15 +18,15 @@ func (c *clock) now() time.Time { return c.at }
 
 // allowed tries until it is refused, at most n times, and returns how often it
 // was let through.
-func allowed(t *testing.T, l *limit.Limiter, n int, attempt func(i int) limit.Attempt) int {
+func allowed(t *testing.T, l *limit.Limiter, n int, counts func(i int) []limit.Count) int {
 	t.Helper()
 	through := 0
 	for i := range n {
-		wait, err := l.Begin(t.Context(), attempt(i))
+		wait, err := l.Begin(t.Context(), counts(i))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if wait > limit.Window || wait < 0 {
+		if wait > limit.DefaultWindow || wait < 0 {
 			t.Fatalf("wait %v", wait)
 		}
 		if wait == 0 {
@@ -40,31 +40,31 @@ func TestGuessingIsBounded(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		c := &clock{at: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
-		l := &limit.Limiter{Store: s, Now: c.now}
+		l := &limit.Limiter{Store: s, Now: c.now, Window: limit.DefaultWindow}
 		for name, tc := range map[string]struct {
-			attempt func(i int) limit.Attempt
-			want    int
+			counts func(i int) []limit.Count
+			want   int
 		}{
-			"one name, one network": {func(int) limit.Attempt { return limit.Attempt{ConnectorID: "a", Login: "jane", Address: "192.0.2.1"} }, 10},
-			"one name, many networks": {func(i int) limit.Attempt {
-				return limit.Attempt{ConnectorID: "b", Login: "Jane", Address: fmt.Sprintf("198.51.%d.%d", i/200, i%200)}
+			"one name, one network": {func(int) []limit.Count { return limit.Password("a", "jane", "192.0.2.1") }, 10},
+			"one name, many networks": {func(i int) []limit.Count {
+				return limit.Password("b", "Jane", fmt.Sprintf("198.51.%d.%d", i/200, i%200))
 			}, 100},
-			"many names, one network": {func(i int) limit.Attempt {
-				return limit.Attempt{ConnectorID: "c", Login: fmt.Sprint("u", i), Address: "203.0.113.7"}
+			"many names, one network": {func(i int) []limit.Count {
+				return limit.Password("c", fmt.Sprint("u", i), "203.0.113.7")
 			}, 300},
-			"one IPv6 party": {func(i int) limit.Attempt {
-				return limit.Attempt{ConnectorID: "d", Login: "jane", Address: fmt.Sprintf("2001:db8::%x", i)}
+			"one IPv6 party": {func(i int) []limit.Count {
+				return limit.Password("d", "jane", fmt.Sprintf("2001:db8::%x", i))
 			}, 10},
-			"no address at all": {func(int) limit.Attempt { return limit.Attempt{ConnectorID: "e", Login: "jane"} }, 10},
-			"case does not matter": {func(i int) limit.Attempt {
-				return limit.Attempt{ConnectorID: "f", Login: []string{"jane", "JANE"}[i%2], Address: "192.0.2.9"}
+			"no address at all": {func(int) []limit.Count { return limit.Password("e", "jane", "") }, 10},
+			"case does not matter": {func(i int) []limit.Count {
+				return limit.Password("f", []string{"jane", "JANE"}[i%2], "192.0.2.9")
 			}, 10},
 		} {
-			if got := allowed(t, l, 400, tc.attempt); got != tc.want {
+			if got := allowed(t, l, 400, tc.counts); got != tc.want {
 				t.Errorf("%s: %d tries were let through, want %d", name, got, tc.want)
 			}
-			c.at = c.at.Add(limit.Window)
-			if got := allowed(t, l, 1, tc.attempt); got != 1 {
+			c.at = c.at.Add(limit.DefaultWindow)
+			if got := allowed(t, l, 1, tc.counts); got != 1 {
 				t.Errorf("%s: it does not open by itself", name)
 			}
 		}
@@ -73,8 +73,8 @@ func TestGuessingIsBounded(t *testing.T) {
 
 func TestOnlyWrongTriesCount(t *testing.T) {
 	t.Parallel()
-	l := &limit.Limiter{Store: storetest.SQLite(t), Now: time.Now}
-	a := limit.Attempt{ConnectorID: "a", Login: "jane", Address: "192.0.2.1"}
+	l := &limit.Limiter{Store: storetest.SQLite(t), Now: time.Now, Window: limit.DefaultWindow}
+	a := limit.Password("a", "jane", "192.0.2.1")
 	for range 50 {
 		if wait, err := l.Begin(t.Context(), a); wait != 0 || err != nil {
 			t.Fatalf("wait %v, error %v", wait, err)
@@ -88,12 +88,12 @@ func TestOnlyWrongTriesCount(t *testing.T) {
 func TestTriesAtOnceAllCount(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		l := &limit.Limiter{Store: s, Now: time.Now}
+		l := &limit.Limiter{Store: s, Now: time.Now, Window: limit.DefaultWindow}
 		var through atomic.Int64
 		var wg sync.WaitGroup
 		for range 40 {
 			wg.Go(func() {
-				wait, err := l.Begin(t.Context(), limit.Attempt{ConnectorID: "a", Login: "jane", Address: "192.0.2.1"})
+				wait, err := l.Begin(t.Context(), limit.Password("a", "jane", "192.0.2.1"))
 				if err != nil {
 					t.Error(err)
 				}

@@ -216,21 +216,27 @@ func (h *Handler) callback(c echo.Context) error {
 		h.recordFailure(c, row, "", err)
 		return err
 	}
-	return h.finish(c, row, person, f)
+	return h.finish(c, row, proved{person: person}, f)
+}
+
+// proved is who somebody is and how that was shown: RFC 8176 values.
+type proved struct {
+	person  store.Person
+	methods []string
 }
 
 // finish begins the session and goes on.
-func (h *Handler) finish(c echo.Context, row *store.Connector, person store.Person, f *flow.Flow) error {
+func (h *Handler) finish(c echo.Context, row *store.Connector, p proved, f *flow.Flow) error {
 	ctx := c.Request().Context()
-	user, created, err := h.Store.SignInUser(ctx, person, h.Now())
+	user, created, err := h.Store.SignInUser(ctx, p.person, h.Now())
 	if err == nil && user.Disabled {
 		err = errs.New(errs.Denied, "The account "+user.KubeName+" is disabled. Ask an admin.")
 	}
 	if err != nil {
-		h.recordFailure(c, row, person.KubeName, err)
+		h.recordFailure(c, row, p.person.KubeName, err)
 		return err
 	}
-	current, err := h.Sessions.Begin(c.Response(), c.Request(), user, c.RealIP())
+	current, err := h.Sessions.Begin(c.Response(), c.Request(), session.Proof{User: user, Methods: p.methods, Address: c.RealIP()})
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ var errTooMany = errors.New("too many wrong passwords")
 // check asks the connector, unless too many wrong passwords came before.
 func (h *Handler) check(c echo.Context, row *store.Connector, username string) (store.Person, error) {
 	ctx := c.Request().Context()
-	attempt := limit.Attempt{ConnectorID: row.ID, Login: username, Address: c.RealIP()}
+	attempt := limit.Password(row.ID, username, c.RealIP())
 	wait, err := h.Limit.Begin(ctx, attempt)
 	if err != nil {
 		return store.Person{}, err
@@ -118,5 +118,5 @@ func (h *Handler) password(c echo.Context) error {
 		h.recordFailure(c, row, name, err)
 		return h.form(c, form{row: row, opened: opened, flow: f, username: username, problem: err})
 	}
-	return h.finish(c, row, person, f)
+	return h.finish(c, row, proved{person: person, methods: []string{"pwd"}}, f)
 }

@@ -1,7 +1,6 @@
 package logout
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
 
@@ -9,6 +8,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/issuer"
 	"github.com/fairlead-auth/fairlead/server/oauth"
 	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/web"
@@ -17,15 +17,6 @@ import (
 // EndSessionPath is where relying parties send a browser to sign out (OpenID
 // Connect RP-Initiated Logout), below the issuer.
 const EndSessionPath = "/end-session"
-
-// hint is what is read of an ID token that we once issued. Its age does not
-// matter: people sign out late.
-type hint struct {
-	Issuer   string `json:"iss"`
-	Subject  string `json:"sub"`
-	Audience string `json:"aud"`
-	SignIn   string `json:"sid"`
-}
 
 // endSession signs the browser out when the hint proves that the request comes
 // from somebody who signed this very person in; else it asks. It leaves only for
@@ -68,24 +59,20 @@ func (h *Handler) endSession(c echo.Context) error {
 }
 
 // proof reads the hint. One that we did not sign is as good as none.
-func (h *Handler) proof(params oauth.Params) (*hint, error) {
-	payload, err := h.Keys.Verify(params["id_token_hint"])
+func (h *Handler) proof(params oauth.Params) (*issuer.Hint, error) {
+	proof, err := h.Issuer.ReadHint(params["id_token_hint"])
 	if err != nil {
 		return nil, nil //nolint:nilnil,nilerr // nothing is proved: that is an answer, not a fault
-	}
-	var proof hint
-	if json.Unmarshal(payload, &proof) != nil || proof.Issuer != h.Site.Absolute("") {
-		return nil, nil //nolint:nilnil,nilerr // see above
 	}
 	if id := params["client_id"]; id != "" && id != proof.Audience {
 		return nil, errs.New(errs.Invalid, "The application that sent you here contradicts itself. You are still signed in.")
 	}
-	return &proof, nil
+	return proof, nil
 }
 
 // checkReturn refuses an address that is not registered, before anything ends:
 // the person would not be where they think they are.
-func (h *Handler) checkReturn(c echo.Context, params oauth.Params, proof *hint) error {
+func (h *Handler) checkReturn(c echo.Context, params oauth.Params, proof *issuer.Hint) error {
 	uri := params["post_logout_redirect_uri"]
 	if uri == "" {
 		return nil
@@ -112,6 +99,6 @@ func (h *Handler) checkReturn(c echo.Context, params oauth.Params, proof *hint) 
 }
 
 // proves reports whether the hint is about the person who is signed in here.
-func proves(proof *hint, current *session.Current) bool {
+func proves(proof *issuer.Hint, current *session.Current) bool {
 	return proof != nil && proof.Subject == current.User.ID && (proof.SignIn == "" || proof.SignIn == current.SignIn.ID)
 }

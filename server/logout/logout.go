@@ -8,7 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/server/clients"
-	"github.com/fairlead-auth/fairlead/server/keys"
+	"github.com/fairlead-auth/fairlead/server/issuer"
 	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/web"
 	"github.com/fairlead-auth/fairlead/templates"
@@ -18,7 +18,7 @@ import (
 type Handler struct {
 	Sessions *session.Manager
 	Clients  *clients.Registry
-	Keys     *keys.Manager
+	Issuer   *issuer.Issuer
 	Site     *web.Site
 }
 

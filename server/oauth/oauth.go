@@ -10,7 +10,9 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
 )
@@ -18,8 +20,9 @@ import (
 // Code is an OAuth error code.
 type Code string
 
-// Error codes of RFC 6749 sections 4.1.2.1 and 5.2, RFC 8693 section 2.2.2 and
-// OpenID Connect Core section 3.1.2.6.
+// Error codes of RFC 6749 sections 4.1.2.1 and 5.2, RFC 8628 section 3.5, RFC
+// 8693 section 2.2.2, OpenID Connect Core section 3.1.2.6 and OpenID Connect
+// Core Error Code unmet_authentication_requirements.
 const (
 	InvalidRequest           Code = "invalid_request"
 	InvalidClient            Code = "invalid_client"
@@ -35,6 +38,11 @@ const (
 	TemporarilyUnavailable   Code = "temporarily_unavailable"
 	LoginRequired            Code = "login_required"
 	InteractionRequired      Code = "interaction_required"
+	ConsentRequired          Code = "consent_required"
+	UnmetAuthentication      Code = "unmet_authentication_requirements"
+	AuthorizationPending     Code = "authorization_pending"
+	SlowDown                 Code = "slow_down"
+	ExpiredToken             Code = "expired_token"
 	RequestNotSupported      Code = "request_not_supported"
 	RequestURINotSupported   Code = "request_uri_not_supported"
 	RegistrationNotSupported Code = "registration_not_supported"
@@ -58,10 +66,13 @@ func Scopes() []string {
 const (
 	GrantAuthorizationCode = "authorization_code"
 	GrantRefreshToken      = "refresh_token"
+	GrantClientCredentials = "client_credentials"
+	GrantDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
 	GrantTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange"
 
 	TokenTypeAccess  = "urn:ietf:params:oauth:token-type:access_token"
 	TokenTypeIDToken = "urn:ietf:params:oauth:token-type:id_token"
+	TokenTypeJWT     = "urn:ietf:params:oauth:token-type:jwt"
 )
 
 // Error is an error in the protocol's own words. The description is shown to
@@ -71,7 +82,9 @@ type Error struct {
 	Description string
 	// Reason is a fixed word for the audit log.
 	Reason string
-	cause  error
+	// RetryAfter, when set, is how long the client should wait.
+	RetryAfter time.Duration
+	cause      error
 }
 
 // Errorf makes an error without a cause.
@@ -82,6 +95,13 @@ func Errorf(code Code, format string, args ...any) *Error {
 // Because returns e with a fixed word for the audit log.
 func (e *Error) Because(reason string) *Error {
 	e.Reason = reason
+	return e
+}
+
+// TooMany is the answer to who tries too often.
+func TooMany(code Code, wait time.Duration) *Error {
+	e := Errorf(code, "Too many tries. Wait %d seconds.", int(wait.Seconds())+1).Because("too_many_failures")
+	e.RetryAfter = wait
 	return e
 }
 
@@ -110,6 +130,9 @@ func From(err error) *Error {
 
 // Status is the HTTP status of an answer with this error.
 func (e *Error) Status() int {
+	if e.RetryAfter > 0 {
+		return http.StatusTooManyRequests
+	}
 	switch e.Code {
 	case InvalidClient, InvalidToken:
 		return http.StatusUnauthorized
@@ -132,6 +155,9 @@ func (e *Error) Write(w http.ResponseWriter) {
 	case TemporarilyUnavailable:
 		w.Header().Set("Retry-After", "2")
 	default:
+	}
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter.Seconds())+1))
 	}
 	WriteJSON(w, e.Status(), map[string]string{"error": string(e.Code), "error_description": printable(e.Description)})
 }

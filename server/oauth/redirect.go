@@ -23,9 +23,7 @@ func RedirectURL(uri string, params map[string]string) string {
 	return uri + "?" + q.Encode()
 }
 
-// ErrorURL is RedirectURL for an error (RFC 6749 section 4.1.2.1, RFC 9207).
-func ErrorURL(uri, state, issuer string, e *Error) string {
-	return RedirectURL(uri, map[string]string{
-		"error": string(e.Code), "error_description": printable(e.Description), "state": state, "iss": issuer,
-	})
+// Params are the error as parameters for a client (RFC 6749 section 4.1.2.1).
+func (e *Error) Params() map[string]string {
+	return map[string]string{"error": string(e.Code), "error_description": printable(e.Description)}
 }

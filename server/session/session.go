@@ -52,6 +52,8 @@ type Manager struct {
 	Policy Policy
 	// Secure says that the server is reached over https.
 	Secure bool
+	// Ended, when set, is told that a sign-in has ended.
+	Ended func()
 }
 
 // Current is the signed-in person of a request.
@@ -99,30 +101,48 @@ func (m *Manager) Current(r *http.Request) (*Current, error) {
 	return &Current{SignIn: row, User: user}, nil
 }
 
+// Proof is how a person has shown who they are.
+type Proof struct {
+	User *store.User
+	// Methods are RFC 8176 values, such as "pwd".
+	Methods []string
+	// Address is where the browser is.
+	Address string
+}
+
 // Begin starts a sign-in with a new id and a new cookie. What the browser had
 // before ends: a cookie that somebody planted is worth nothing.
-func (m *Manager) Begin(w http.ResponseWriter, r *http.Request, user *store.User, address string) (*Current, error) {
+func (m *Manager) Begin(w http.ResponseWriter, r *http.Request, p Proof) (*Current, error) {
 	old, err := m.Current(r)
 	if err != nil {
 		return nil, err
 	}
-	if old != nil {
-		if _, err := m.Store.EndSignIn(r.Context(), old.User.ID, old.SignIn.ID, m.Now()); err != nil {
-			return nil, err
-		}
-	}
 	token, now := secret.Token(), m.Now()
 	row := &store.SignIn{
-		ID: secret.ID("sid"), CookieHash: secret.Hash(token.Reveal()), UserID: user.ID, ConnectorID: user.ConnectorID,
-		AMR: store.Strings{}, UserAgent: shorten(r.UserAgent()), Address: address,
+		ID: secret.ID("sid"), CookieHash: secret.Hash(token.Reveal()), UserID: p.User.ID, ConnectorID: p.User.ConnectorID,
+		AMR: p.Methods, UserAgent: shorten(r.UserAgent()), Address: p.Address,
 		Authenticated: store.At(now), LastSeen: store.At(now),
 		IdleExpires: store.At(now.Add(m.Policy.Idle)), Expires: store.At(now.Add(m.Policy.Absolute)),
 	}
-	if err := m.Store.CreateSignIn(r.Context(), row); err != nil {
+	if err := m.begin(r.Context(), old, row); err != nil {
 		return nil, err
 	}
 	m.setCookie(w, token.Reveal(), int(m.Policy.Absolute/time.Second))
-	return &Current{SignIn: row, User: user}, nil
+	return &Current{SignIn: row, User: p.User}, nil
+}
+
+// begin stores a sign-in in place of the browser's last one. Applications that
+// the same person is signed in at are not told that they are gone.
+func (m *Manager) begin(ctx context.Context, old *Current, row *store.SignIn) error {
+	if old != nil && old.User.ID == row.UserID {
+		return m.Store.ReplaceSignIn(ctx, old.SignIn.ID, row, m.Now())
+	}
+	if old != nil {
+		if err := m.EndByID(ctx, old.User, old.SignIn.ID); err != nil {
+			return err
+		}
+	}
+	return m.Store.CreateSignIn(ctx, row)
 }
 
 // End ends the sign-in of this browser.
@@ -144,6 +164,9 @@ func (m *Manager) EndByID(ctx context.Context, user *store.User, id string) erro
 		m.Audit.Record(ctx, audit.Event{
 			Name: audit.SignInEnded, UserID: user.ID, UserName: user.KubeName, SignInID: id, ConnectorID: user.ConnectorID,
 		})
+		if m.Ended != nil {
+			m.Ended()
+		}
 	}
 	return nil
 }

@@ -50,7 +50,7 @@ func with(cookie *http.Cookie) *http.Request {
 func (b *bundle) begin(t *testing.T, r *http.Request) *http.Cookie {
 	t.Helper()
 	w := httptest.NewRecorder()
-	if _, err := b.Begin(w, r, b.user, "192.0.2.1"); err != nil {
+	if _, err := b.Begin(w, r, session.Proof{User: b.user, Address: "192.0.2.1"}); err != nil {
 		t.Fatal(err)
 	}
 	return w.Result().Cookies()[0]

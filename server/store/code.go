@@ -63,10 +63,10 @@ func (s *Store) RedeemCode(ctx context.Context, r Redemption, now time.Time) (wo
 	err = s.tx(ctx, func(tx *gorm.DB) error {
 		res := tx.Exec("UPDATE codes SET used = ?, device_id = ?, access_hash = ? WHERE hash = ? AND used = 0 AND expires > ?",
 			At(now), r.Access.DeviceID, r.Access.Hash, r.CodeHash, At(now))
-		if res.Error != nil || res.RowsAffected == 0 {
+		won = res.RowsAffected == 1
+		if res.Error != nil || !won {
 			return res.Error
 		}
-		won = true
 		return createGrant(tx, r)
 	})
 	if err != nil {
@@ -87,16 +87,16 @@ func createGrant(tx *gorm.DB, r Redemption) error {
 	return tx.Create(&r.Access).Error
 }
 
-// RevokeCode ends what was issued for a code, after a second use of it (RFC
-// 6749 section 4.1.2).
-func (s *Store) RevokeCode(ctx context.Context, c *Code, now time.Time) error {
+// RevokeIssued ends what was issued for a code or device code, after a second
+// use of it (RFC 6749 section 4.1.2).
+func (s *Store) RevokeIssued(ctx context.Context, deviceID, accessHash string, now time.Time) error {
 	err := s.tx(ctx, func(tx *gorm.DB) error {
-		if c.DeviceID != "" {
-			if _, err := revokeDevice(tx, c.DeviceID, RevokedCodeReplay, now); err != nil {
+		if deviceID != "" {
+			if _, err := revokeDevice(tx, deviceID, RevokedCodeReplay, now); err != nil {
 				return err
 			}
 		}
-		return tx.Exec("UPDATE access_tokens SET revoked = ? WHERE hash = ? AND revoked = 0", At(now), c.AccessHash).Error
+		return tx.Exec("UPDATE access_tokens SET revoked = ? WHERE hash = ? AND revoked = 0", At(now), accessHash).Error
 	})
 	if err != nil {
 		return fmt.Errorf("revoking code: %w", err)

@@ -35,6 +35,8 @@ type Device struct {
 // Why a device was revoked.
 const (
 	RevokedByPerson   = "revoked_by_person"
+	RevokedByAdmin    = "revoked_by_admin"
+	RevokedConsent    = "consent_withdrawn"
 	RevokedByClient   = "signed_out"
 	RevokedReplay     = "refresh_token_replayed"
 	RevokedCodeReplay = "code_replayed"
@@ -91,4 +93,22 @@ func revokeDevice(tx *gorm.DB, id, reason string, now time.Time) (bool, error) {
 		return false, res.Error
 	}
 	return true, tx.Exec("UPDATE access_tokens SET revoked = ? WHERE device_id = ? AND revoked = 0", At(now), id).Error
+}
+
+// RevokeDevices ends all devices that a person has with a client and returns how
+// many were live.
+func (s *Store) RevokeDevices(ctx context.Context, userID, clientID, reason string, now time.Time) (int64, error) {
+	var ended int64
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		res := tx.Exec("UPDATE devices SET revoked = ?, reason = ? WHERE user_id = ? AND client_id = ? AND revoked = 0", At(now), reason, userID, clientID)
+		if res.Error != nil {
+			return res.Error
+		}
+		ended = res.RowsAffected
+		return tx.Exec("UPDATE access_tokens SET revoked = ? WHERE user_id = ? AND client_id = ? AND revoked = 0", At(now), userID, clientID).Error
+	})
+	if err != nil {
+		return 0, fmt.Errorf("revoking devices: %w", err)
+	}
+	return ended, nil
 }

@@ -20,6 +20,8 @@ const (
 	KeyActive KeyState = "active"
 	// KeyRetired signs no more and stays published until its tokens are gone.
 	KeyRetired KeyState = "retired"
+	// KeyRevoked was taken away by hand: it is not published any more.
+	KeyRevoked KeyState = "revoked"
 )
 
 // SigningKey is a key pair. The private half is sealed.
@@ -79,9 +81,20 @@ func (s *Store) ActivateKey(ctx context.Context, k *SigningKey, now time.Time) e
 	return nil
 }
 
-// DeleteKey removes a retired key.
+// RevokeKey takes a key away and reports whether it was there. Another must
+// already sign in its place.
+func (s *Store) RevokeKey(ctx context.Context, id string, now time.Time) (bool, error) {
+	res := s.db.WithContext(ctx).Exec("UPDATE signing_keys SET state = ?, retired = ? WHERE id = ? AND state IN (?, ?)",
+		KeyRevoked, At(now), id, KeyRetired, KeyNext)
+	if res.Error != nil {
+		return false, fmt.Errorf("revoking key: %w", translate(res.Error))
+	}
+	return res.RowsAffected == 1, nil
+}
+
+// DeleteKey removes a retired or revoked key.
 func (s *Store) DeleteKey(ctx context.Context, id string) error {
-	err := s.db.WithContext(ctx).Where("id = ? AND state = ?", id, KeyRetired).Delete(&SigningKey{}).Error
+	err := s.db.WithContext(ctx).Where("id = ? AND state IN (?, ?)", id, KeyRetired, KeyRevoked).Delete(&SigningKey{}).Error
 	if err != nil {
 		return fmt.Errorf("deleting key: %w", translate(err))
 	}
@@ -110,4 +123,13 @@ func (s *Store) TakeLease(ctx context.Context, name, holder string, now, until t
 		return false, fmt.Errorf("taking lease: %w", translate(res.Error))
 	}
 	return res.RowsAffected == 1, nil
+}
+
+// ReleaseLease gives a lease back that the holder has.
+func (s *Store) ReleaseLease(ctx context.Context, name, holder string) error {
+	err := s.db.WithContext(ctx).Where("name = ? AND holder = ?", name, holder).Delete(&Lease{}).Error
+	if err != nil {
+		return fmt.Errorf("giving lease back: %w", translate(err))
+	}
+	return nil
 }

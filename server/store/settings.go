@@ -89,7 +89,16 @@ type Client struct {
 	Grants         Strings
 	SecretHashes   Strings
 	Algorithm      string
-	Origin         `gorm:"embedded"`
+	// FirstParty clients belong to the people who run this server: nobody is
+	// asked whether they may know who signed in.
+	FirstParty bool
+	// KeySet is a JWKS with the public keys that the client authenticates with.
+	KeySet string
+	// LogoutURI is told when a sign-in ends (OpenID Connect Back-Channel Logout).
+	LogoutURI string `gorm:"column:logout_uri"`
+	// GroupNames are the groups of the client itself, for client credentials.
+	GroupNames Strings
+	Origin     `gorm:"embedded"`
 }
 
 // Settings is everything that a configuration file owns.
@@ -98,6 +107,8 @@ type Settings struct {
 	Clusters   []Cluster
 	Rules      []AccessRule
 	Clients    []Client
+	Issuers    []TrustedIssuer
+	Machines   []MachineRule
 	LocalUsers []LocalUser
 }
 
@@ -117,6 +128,8 @@ func (s *Store) ApplyFile(ctx context.Context, set Settings, now time.Time) erro
 			func() error { return replaceFile(tx, set.Clusters) },
 			func() error { return replaceFile(tx, set.Rules) },
 			func() error { return replaceFile(tx, set.Clients) },
+			func() error { return replaceFile(tx, set.Issuers) },
+			func() error { return replaceFile(tx, set.Machines) },
 			func() error { return applyLocalUsers(tx, set.LocalUsers, now) },
 		} {
 			if err := replace(); err != nil {
@@ -213,6 +226,20 @@ func (s *Store) ClusterByAudience(ctx context.Context, audience string) (*Cluste
 		return nil, fmt.Errorf("reading cluster: %w", translate(err))
 	}
 	return &c, nil
+}
+
+// ClusterByServer returns the cluster that is reached at this address, without a
+// slash at its end. It is not found when several share one.
+func (s *Store) ClusterByServer(ctx context.Context, server string) (*Cluster, error) {
+	var rows []Cluster
+	err := s.db.WithContext(ctx).Where("server = ? OR server = ?", server, server+"/").Limit(2).Find(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("reading cluster: %w", translate(err))
+	}
+	if len(rows) != 1 {
+		return nil, notFound("There is no such cluster.")
+	}
+	return &rows[0], nil
 }
 
 // Rules lists the access rules in order.

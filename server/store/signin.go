@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/fairlead-auth/fairlead/internal/errs"
 )
 
@@ -76,13 +78,51 @@ func (s *Store) TouchSignIn(ctx context.Context, id string, seen, idleExpires ti
 	return nil
 }
 
-// EndSignIn ends a session of this person. Ending one that has ended, or isn't
-// theirs, does nothing and reports false.
-func (s *Store) EndSignIn(ctx context.Context, userID, id string, now time.Time) (bool, error) {
-	res := s.db.WithContext(ctx).Model(&SignIn{}).Where("id = ? AND user_id = ? AND ended = 0", id, userID).
-		Update("ended", At(now))
-	if res.Error != nil {
-		return false, fmt.Errorf("ending sign-in: %w", translate(res.Error))
+// ReplaceSignIn ends a session and begins another of the same person. Clients
+// that wait for the end of the first now wait for that of the second.
+func (s *Store) ReplaceSignIn(ctx context.Context, old string, row *SignIn, now time.Time) error {
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		if err := tx.Create(row).Error; err != nil {
+			return err
+		}
+		if err := tx.Exec("UPDATE sign_in_clients SET sign_in_id = ? WHERE sign_in_id = ?", row.ID, old).Error; err != nil {
+			return err
+		}
+		return endSignIns(tx, tx.Model(&SignIn{}).Select("id").Where("id = ? AND ended = 0", old), now)
+	})
+	if err != nil {
+		return fmt.Errorf("replacing sign-in: %w", err)
 	}
-	return res.RowsAffected == 1, nil
+	return nil
+}
+
+// EndSignIn ends a session of this person, with the tokens that hang on it and
+// on no device, and notes whom to tell. Ending one that has ended, or isn't
+// theirs, does nothing and reports false.
+func (s *Store) EndSignIn(ctx context.Context, userID, id string, now time.Time) (ended bool, err error) {
+	err = s.tx(ctx, func(tx *gorm.DB) error {
+		var live int64
+		mine := tx.Model(&SignIn{}).Where("id = ? AND user_id = ? AND ended = 0", id, userID).Session(&gorm.Session{})
+		if err := mine.Count(&live).Error; err != nil || live == 0 {
+			return err
+		}
+		ended = true
+		return endSignIns(tx, mine.Select("id"), now)
+	})
+	if err != nil {
+		return false, fmt.Errorf("ending sign-in: %w", err)
+	}
+	return ended, nil
+}
+
+// endSignIns ends the sessions that a query of ids selects.
+func endSignIns(tx, ids *gorm.DB, now time.Time) error {
+	if err := addNotices(tx, ids, now); err != nil {
+		return err
+	}
+	err := tx.Exec("UPDATE access_tokens SET revoked = ? WHERE device_id = '' AND revoked = 0 AND sign_in_id IN (?)", At(now), ids).Error
+	if err != nil {
+		return err
+	}
+	return tx.Exec("UPDATE sign_ins SET ended = ? WHERE id IN (?)", At(now), ids).Error
 }

@@ -11,9 +11,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
@@ -120,10 +122,32 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
+// maxTries bounds how often a transaction is tried that lost against another.
+const maxTries = 5
+
 // tx runs fn in one transaction. fn must use only its argument: asking the pool
-// for a second connection inside would wedge a pool of one.
+// for a second connection inside would wedge a pool of one. fn runs again when
+// the database says that another transaction was in the way, so it must set what
+// it hands out anew each time.
 func (s *Store) tx(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	return translate(s.db.WithContext(ctx).Transaction(fn))
+	for try := 1; ; try++ {
+		err := s.db.WithContext(ctx).Transaction(fn)
+		if try == maxTries || !collided(err) {
+			return translate(err)
+		}
+		select {
+		case <-ctx.Done():
+			return translate(err)
+		case <-time.After(rand.N(time.Duration(try) * 10 * time.Millisecond)): //nolint:forbidigo,gosec // a pause of any length, neither the time nor a secret
+		}
+	}
+}
+
+// collided reports what PostgreSQL calls a serialization failure (40001) or a
+// deadlock (40P01): trying again is the answer to both.
+func collided(err error) bool {
+	fault, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (fault.Code == "40001" || fault.Code == "40P01")
 }
 
 // translate gives database errors their kind.

@@ -252,7 +252,7 @@ func TestRevokeCodeEndsWhatItIssued(t *testing.T) {
 		if err := s.CreateAccessToken(t.Context(), &store.AccessToken{Hash: secret.Hash(token), UserID: u.ID, Expires: d.Expires}); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.RevokeCode(t.Context(), &store.Code{DeviceID: d.ID, AccessHash: secret.Hash(token)}, noon()); err != nil {
+		if err := s.RevokeIssued(t.Context(), d.ID, secret.Hash(token), noon()); err != nil {
 			t.Fatal(err)
 		}
 		dead, err := s.Device(t.Context(), d.ID)

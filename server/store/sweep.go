@@ -14,7 +14,7 @@ const sweepRows = 2000
 // a time, and reports whether there may be more.
 func (s *Store) Sweep(ctx context.Context, before time.Time) (more bool, err error) {
 	for _, table := range []struct{ name, key string }{
-		{"codes", "hash"}, {"access_tokens", "hash"}, {"refresh_tokens", "hash"}, {"sign_ins", "id"}, {"devices", "id"}, {"attempts", "id"},
+		{"codes", "hash"}, {"device_codes", "hash"}, {"logout_notices", "id"}, {"access_tokens", "hash"}, {"refresh_tokens", "hash"}, {"sign_ins", "id"}, {"devices", "id"}, {"attempts", "id"},
 	} {
 		res := s.db.WithContext(ctx).Exec(fmt.Sprintf(
 			"DELETE FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM %[1]s WHERE expires <= ? LIMIT %[3]d)",
@@ -31,7 +31,7 @@ func (s *Store) Sweep(ctx context.Context, before time.Time) (more bool, err err
 // audit log.
 func (s *Store) Counts(ctx context.Context) (map[string]int64, error) {
 	counts := map[string]int64{}
-	for _, table := range []string{"users", "sign_ins", "devices", "codes", "access_tokens", "refresh_tokens"} {
+	for _, table := range []string{"users", "sign_ins", "devices", "codes", "device_codes", "access_tokens", "refresh_tokens"} {
 		var n int64
 		if err := s.db.WithContext(ctx).Table(table).Count(&n).Error; err != nil {
 			return nil, fmt.Errorf("counting %s: %w", table, translate(err))

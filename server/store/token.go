@@ -114,10 +114,10 @@ func (s *Store) Rotate(ctx context.Context, r Rotation, now time.Time) (won bool
 			"UPDATE refresh_tokens SET used = ?, successor_hash = ?, sealed_answer = ? WHERE hash = ? AND used = 0 "+
 				"AND EXISTS (SELECT 1 FROM devices d WHERE d.id = refresh_tokens.device_id AND d.revoked = 0)",
 			At(now), r.Successor.Hash, r.SealedAnswer, r.Presented)
-		if res.Error != nil || res.RowsAffected == 0 {
+		won = res.RowsAffected == 1
+		if res.Error != nil || !won {
 			return res.Error
 		}
-		won = true
 		if err := tx.Create(&r.Successor).Error; err != nil {
 			return err
 		}

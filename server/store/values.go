@@ -58,6 +58,20 @@ func (l Labels) Value() (driver.Value, error) {
 // Scan implements sql.Scanner.
 func (l *Labels) Scan(src any) error { return fromJSON(src, l) }
 
+// ClaimRules are claims with the values that each may have, kept as JSON.
+type ClaimRules map[string][]string
+
+// Value implements driver.Valuer.
+func (c ClaimRules) Value() (driver.Value, error) {
+	if c == nil {
+		return "{}", nil
+	}
+	return toJSON(c)
+}
+
+// Scan implements sql.Scanner.
+func (c *ClaimRules) Scan(src any) error { return fromJSON(src, c) }
+
 func toJSON(v any) (driver.Value, error) {
 	b, err := json.Marshal(v)
 	if err != nil {

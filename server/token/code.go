@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
@@ -38,7 +39,7 @@ func (h *Handler) authorizationCode(ctx context.Context, req *request) ([]byte, 
 	// Only now is a second use a theft: with other parameters wrong, anybody who
 	// saw the code could end the session of the person (OAuth 2.1 section 4.1.3).
 	if row.Used != 0 {
-		return nil, h.codeReplayed(ctx, row, req)
+		return nil, h.replayed(ctx, row.DeviceID, row.AccessHash, req)
 	}
 	if row.Expires.Passed(h.Now()) {
 		return nil, errCode().Because("expired")
@@ -47,7 +48,10 @@ func (h *Handler) authorizationCode(ctx context.Context, req *request) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	return h.redeem(ctx, row, user, req)
+	return h.redeem(ctx, authorization{
+		hash: row.Hash, user: user, signIn: row.SignInID, scopes: row.Scopes, amr: row.AMR, authenticated: row.Authenticated,
+		nonce: row.Nonce, host: row.Host, redeem: h.Store.RedeemCode,
+	}, req)
 }
 
 func checkCode(row *store.Code, req *request) error {
@@ -78,35 +82,37 @@ func verifies(challenge, verifier string) bool {
 	return subtle.ConstantTimeCompare([]byte(want), []byte(challenge)) == 1
 }
 
-func (h *Handler) codeReplayed(ctx context.Context, row *store.Code, req *request) error {
-	if err := h.Store.RevokeCode(ctx, row, h.Now()); err != nil {
-		return err
-	}
-	event := req.event
-	event.Name, event.Reason = audit.TokenReplayed, store.RevokedCodeReplay
-	h.Audit.Record(ctx, event)
-	return errCode().Because("code_replayed")
+// authorization is what a person has allowed, by a code or a device code.
+type authorization struct {
+	hash          string
+	user          *store.User
+	signIn        string
+	scopes, amr   []string
+	authenticated store.Instant
+	nonce, host   string
+	// redeem uses the code up: exactly one caller wins.
+	redeem func(context.Context, store.Redemption, time.Time) (bool, error)
 }
 
-func (h *Handler) redeem(ctx context.Context, row *store.Code, user *store.User, req *request) ([]byte, error) {
-	subject := issuer.Subject{User: user, SignInID: row.SignInID, AMR: row.AMR, Authenticated: row.Authenticated}
-	redemption := store.Redemption{CodeHash: row.Hash}
-	out := answer{TokenType: "Bearer", ExpiresIn: int(issuer.AccessTokenLife.Seconds()), Scope: strings.Join(row.Scopes, " ")}
-	if slices.Contains(row.Scopes, oauth.ScopeOfflineAccess) && req.client.MayUse(oauth.GrantRefreshToken) {
-		redemption.Device = h.newDevice(row, req)
+func (h *Handler) redeem(ctx context.Context, a authorization, req *request) ([]byte, error) {
+	subject := issuer.Subject{User: a.user, SignInID: a.signIn, AMR: a.amr, Authenticated: a.authenticated}
+	redemption := store.Redemption{CodeHash: a.hash}
+	out := answer{TokenType: "Bearer", ExpiresIn: int(issuer.AccessTokenLife.Seconds()), Scope: strings.Join(a.scopes, " ")}
+	if slices.Contains(a.scopes, oauth.ScopeOfflineAccess) && req.client.MayUse(oauth.GrantRefreshToken) {
+		redemption.Device = h.newDevice(a, req)
 		subject.DeviceID = redemption.Device.ID
 		out.RefreshToken, redemption.Refresh = h.newRefresh(redemption.Device)
 	}
-	out.AccessToken, redemption.Access = h.Issuer.MintAccess(subject, req.client.ID, row.Scopes)
+	out.AccessToken, redemption.Access = h.Issuer.MintAccess(subject, req.client.ID, a.scopes)
 	minted, err := h.Issuer.MintID(issuer.IDToken{
 		Subject: subject, Audience: req.client.ID, Cluster: req.client.Cluster, Requester: req.client.ID,
-		Scopes: row.Scopes, Nonce: row.Nonce, Algorithm: req.client.Algorithm,
+		Scopes: a.scopes, Nonce: a.nonce, Algorithm: req.client.Algorithm,
 	})
 	if err != nil {
 		return nil, err
 	}
 	out.IDToken = minted.Token
-	won, err := h.Store.RedeemCode(ctx, redemption, h.Now())
+	won, err := a.redeem(ctx, redemption, h.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -114,16 +120,16 @@ func (h *Handler) redeem(ctx context.Context, row *store.Code, user *store.User,
 		return nil, errCode().Because("code_raced")
 	}
 	req.event.DeviceID = subject.DeviceID
-	h.issued(ctx, req, minted.ID, oauth.GrantAuthorizationCode)
+	h.issued(ctx, req, minted.ID, req.params["grant_type"])
 	return json.Marshal(out)
 }
 
-func (h *Handler) newDevice(row *store.Code, req *request) *store.Device {
+func (h *Handler) newDevice(a authorization, req *request) *store.Device {
 	now := h.Now()
 	return &store.Device{
-		ID: secret.ID("dev"), UserID: row.UserID, ClientID: row.ClientID, SignInID: row.SignInID,
-		Host: row.Host, Address: req.event.Address, Scopes: row.Scopes, AMR: row.AMR,
-		Authenticated: row.Authenticated, Created: store.At(now), LastUsed: store.At(now),
+		ID: secret.ID("dev"), UserID: a.user.ID, ClientID: req.client.ID, SignInID: a.signIn,
+		Host: a.host, Address: req.event.Address, Scopes: a.scopes, AMR: a.amr,
+		Authenticated: a.authenticated, Created: store.At(now), LastUsed: store.At(now),
 		IdleExpires: store.At(now.Add(h.Policy.Idle)), Expires: store.At(now.Add(h.Policy.Absolute)),
 	}
 }

@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"encoding/json"
+	"strings"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/server/issuer"
@@ -10,33 +11,27 @@ import (
 	"github.com/fairlead-auth/fairlead/server/store"
 )
 
-// exchange turns the plugin's access token into an ID token for one cluster
-// (RFC 8693). It only narrows: one audience, no refresh token, the same person,
-// sign-in and device.
+// exchange turns what somebody has into an ID token for one cluster (RFC 8693):
+// the plugin's access token, a service client's, or a machine's token from its
+// own platform. It only narrows: one audience, no refresh token, the same
+// person, sign-in and device.
 func (h *Handler) exchange(ctx context.Context, req *request) ([]byte, error) {
 	if err := checkExchange(req.params); err != nil {
 		return nil, err
 	}
-	row, err := h.subject(ctx, req)
+	cluster, err := h.target(ctx, req.params)
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := h.Store.ClusterByAudience(ctx, req.params["audience"])
-	if errs.Is(err, errs.NotFound) {
-		return nil, oauth.Errorf(oauth.InvalidTarget, "There is no such cluster. List yours with: kubectl fairlead status").Because("unknown_audience")
-	}
+	subject, err := h.subject(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	user, err := h.allowed(ctx, row.UserID, cluster, req)
-	if err != nil {
+	if subject.User, err = h.mayUse(ctx, subject.User, cluster, req); err != nil {
 		return nil, targetError(err)
 	}
 	minted, err := h.Issuer.MintID(issuer.IDToken{
-		Subject: issuer.Subject{
-			User: user, SignInID: row.SignInID, DeviceID: row.DeviceID, AMR: row.AMR, Authenticated: row.Authenticated,
-		},
-		Audience: cluster.Audience, Cluster: cluster, Requester: req.client.ID,
+		Subject: *subject, Audience: cluster.Audience, Cluster: cluster, Requester: req.client.ID,
 	})
 	if err != nil {
 		return nil, err
@@ -50,20 +45,53 @@ func (h *Handler) exchange(ctx context.Context, req *request) ([]byte, error) {
 
 func checkExchange(p oauth.Params) error {
 	switch {
-	case p["subject_token_type"] != oauth.TokenTypeAccess:
-		return oauth.Errorf(oauth.InvalidRequest, "The subject_token_type must be %s.", oauth.TokenTypeAccess)
+	case p["subject_token"] == "":
+		return oauth.Errorf(oauth.InvalidRequest, "The subject_token is missing.")
 	case p["requested_token_type"] != "" && p["requested_token_type"] != oauth.TokenTypeIDToken:
 		return oauth.Errorf(oauth.InvalidRequest, "The requested_token_type must be %s.", oauth.TokenTypeIDToken)
 	case p["actor_token"] != "" || p["actor_token_type"] != "":
 		return oauth.Errorf(oauth.InvalidRequest, "Acting for somebody else is not supported.")
-	case p["resource"] != "":
-		return oauth.Errorf(oauth.InvalidTarget, "Name the cluster with audience, not with resource.")
+	case p["audience"] == "" && p["resource"] == "":
+		return oauth.Errorf(oauth.InvalidTarget, "Name the cluster: its audience as audience, or its address as resource.")
 	}
 	return nil
 }
 
-// subject finds the access token. It must have been given to this very client.
-func (h *Handler) subject(ctx context.Context, req *request) (*store.AccessToken, error) {
+// target finds the cluster that is meant, by its audience or by its address (RFC
+// 8707). Both must be the same one.
+func (h *Handler) target(ctx context.Context, p oauth.Params) (*store.Cluster, error) {
+	unknown := oauth.Errorf(oauth.InvalidTarget, "There is no such cluster. List yours with: kubectl fairlead status").Because("unknown_audience")
+	cluster, err := h.Store.ClusterByAudience(ctx, p["audience"])
+	if p["audience"] == "" {
+		cluster, err = h.Store.ClusterByServer(ctx, strings.TrimSuffix(p["resource"], "/"))
+	}
+	if errs.Is(err, errs.NotFound) {
+		return nil, unknown
+	}
+	if err != nil {
+		return nil, err
+	}
+	if p["resource"] != "" && strings.TrimSuffix(p["resource"], "/") != strings.TrimSuffix(cluster.Server, "/") {
+		return nil, oauth.Errorf(oauth.InvalidTarget, "The audience and the resource are different clusters.")
+	}
+	return cluster, nil
+}
+
+// subject finds out for whom the token is to be.
+func (h *Handler) subject(ctx context.Context, req *request) (*issuer.Subject, error) {
+	switch req.params["subject_token_type"] {
+	case oauth.TokenTypeAccess:
+		return h.accessSubject(ctx, req)
+	case oauth.TokenTypeJWT, oauth.TokenTypeIDToken:
+		return h.machineSubject(ctx, req)
+	}
+	return nil, oauth.Errorf(oauth.InvalidRequest, "The subject_token_type must be %s, or %s for the token of a CI job or workload.",
+		oauth.TokenTypeAccess, oauth.TokenTypeJWT)
+}
+
+// accessSubject finds an access token of ours. It must have been given to this
+// very client.
+func (h *Handler) accessSubject(ctx context.Context, req *request) (*issuer.Subject, error) {
 	dead := oauth.Errorf(oauth.InvalidGrant, "The subject token is not valid any more. Refresh it or sign in again.").Because("subject_token")
 	row, err := h.Store.AccessToken(ctx, req.params["subject_token"])
 	if errs.Is(err, errs.NotFound) {
@@ -76,7 +104,22 @@ func (h *Handler) subject(ctx context.Context, req *request) (*store.AccessToken
 	if !row.Live(h.Now()) || row.ClientID != req.client.ID {
 		return nil, dead
 	}
-	return row, nil
+	user, err := h.fresh(ctx, row.UserID, req)
+	if err != nil {
+		return nil, err
+	}
+	return &issuer.Subject{
+		User: user, SignInID: row.SignInID, DeviceID: row.DeviceID, AMR: row.AMR, Authenticated: row.Authenticated,
+	}, nil
+}
+
+// machineSubject takes the token of a platform that is trusted.
+func (h *Handler) machineSubject(ctx context.Context, req *request) (*issuer.Subject, error) {
+	user, issued, err := h.Machines.Workload(ctx, req.params["subject_token"], req.event)
+	if err != nil {
+		return nil, denied(err, "machine")
+	}
+	return &issuer.Subject{User: user, Authenticated: store.At(issued)}, nil
 }
 
 // targetError names a missing access rule as RFC 8693 section 2.2.2 wants it:

@@ -56,6 +56,10 @@ func deadDevice(d *store.Device) error {
 	switch d.Reason {
 	case store.RevokedByPerson:
 		return oauth.Errorf(oauth.InvalidGrant, "This device was signed out on the account page. Sign in again.").Because(d.Reason)
+	case store.RevokedByAdmin:
+		return oauth.Errorf(oauth.InvalidGrant, "An admin signed this device out. Sign in again.").Because(d.Reason)
+	case store.RevokedConsent:
+		return oauth.Errorf(oauth.InvalidGrant, "The person took back what this application was allowed. Sign in again.").Because(d.Reason)
 	case store.RevokedByClient:
 		return oauth.Errorf(oauth.InvalidGrant, "This device has signed out. Sign in again.").Because(d.Reason)
 	case store.RevokedReplay, store.RevokedCodeReplay:

@@ -5,8 +5,9 @@ package token
 
 import (
 	"context"
+	"maps"
 	"net/http"
-	"net/url"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -14,8 +15,10 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/server/access"
+	"github.com/fairlead-auth/fairlead/server/clientauth"
 	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/issuer"
+	"github.com/fairlead-auth/fairlead/server/machine"
 	"github.com/fairlead-auth/fairlead/server/oauth"
 	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/store"
@@ -28,8 +31,9 @@ const Path = "/token"
 // Handler is the endpoint.
 type Handler struct {
 	Store    *store.Store
-	Clients  *clients.Registry
+	Auth     *clientauth.Authenticator
 	Issuer   *issuer.Issuer
+	Machines *machine.Registry
 	Access   *access.Policy
 	Upstream *upstream.Registry
 	Audit    *audit.Log
@@ -59,14 +63,14 @@ func (h *Handler) grants() map[string]grant {
 	return map[string]grant{
 		oauth.GrantAuthorizationCode: h.authorizationCode,
 		oauth.GrantRefreshToken:      h.refresh,
+		oauth.GrantDeviceCode:        h.deviceCode,
+		oauth.GrantClientCredentials: h.clientCredentials,
 		oauth.GrantTokenExchange:     h.exchange,
 	}
 }
 
 // Grants returns the grant types that the endpoint knows.
-func Grants() []string {
-	return []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken, oauth.GrantTokenExchange}
-}
+func (h *Handler) Grants() []string { return slices.Sorted(maps.Keys(h.grants())) }
 
 // Mount adds the route.
 func (h *Handler) Mount(g *echo.Group) { g.POST(Path, h.serve) }
@@ -91,7 +95,7 @@ func (h *Handler) answer(c echo.Context, req *request) ([]byte, error) {
 		return nil, err
 	}
 	ctx := c.Request().Context()
-	if req.client, err = Authenticate(ctx, h.Clients, c.Request(), req.params); err != nil {
+	if req.client, err = h.Auth.Client(ctx, clientauth.Request{HTTP: c.Request(), Params: req.params, Address: c.RealIP()}); err != nil {
 		return nil, err
 	}
 	req.event.ClientID = req.client.ID
@@ -106,11 +110,12 @@ func (h *Handler) answer(c echo.Context, req *request) ([]byte, error) {
 	return handle(ctx, req)
 }
 
-// refuse records a refusal. What an unknown client sends is not worth a row.
+// refuse records a refusal. What somebody sends who has proved nothing, not even
+// to be a client with a secret, is not worth a row: anybody could fill the log.
 func (h *Handler) refuse(ctx context.Context, req *request, name string, err error) {
 	e := oauth.From(err)
 	h.count(name, string(e.Code))
-	if req.client == nil {
+	if req.client == nil || req.client.Public && req.event.UserID == "" || e.Code == oauth.AuthorizationPending || e.Code == oauth.SlowDown {
 		return
 	}
 	event := req.event
@@ -128,45 +133,6 @@ func (h *Handler) count(grantType, result string) {
 	h.Issued(grantType, result)
 }
 
-// Authenticate finds the client of a request and checks its secret, sent as
-// Basic or in the form but not both (RFC 6749 section 2.3).
-func Authenticate(ctx context.Context, registry *clients.Registry, r *http.Request, params oauth.Params) (*clients.Client, error) {
-	id, given, basic, err := credentials(r, params)
-	if err != nil {
-		return nil, err
-	}
-	client, err := registry.Find(ctx, id)
-	if errs.Is(err, errs.NotFound) || id == "" {
-		return nil, oauth.Errorf(oauth.InvalidClient, "The client is not known here.")
-	}
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case client.Public && given == "" && !basic:
-		return client, nil
-	case !client.Public && client.CheckSecret(given):
-		return client, nil
-	}
-	return nil, oauth.Errorf(oauth.InvalidClient, "The client could not be authenticated. Check its id and secret.")
-}
-
-func credentials(r *http.Request, params oauth.Params) (id, given string, basic bool, err error) { //nolint:revive // three parts of one credential
-	user, pass, basic := r.BasicAuth()
-	if !basic {
-		return params["client_id"], params["client_secret"], false, nil
-	}
-	id, errID := url.QueryUnescape(user)
-	given, errSecret := url.QueryUnescape(pass)
-	if errID != nil || errSecret != nil {
-		return "", "", true, oauth.Errorf(oauth.InvalidClient, "The Basic credentials are not form-encoded.")
-	}
-	if params["client_secret"] != "" || (params["client_id"] != "" && params["client_id"] != id) {
-		return "", "", true, oauth.Errorf(oauth.InvalidRequest, "The client authenticated in two ways.")
-	}
-	return id, given, true, nil
-}
-
 // answer is the JSON of RFC 6749 section 5.1 and RFC 8693 section 2.2.1.
 type answer struct {
 	AccessToken     string `json:"access_token"`
@@ -180,25 +146,37 @@ type answer struct {
 
 // allowed asks the upstream about the person and, for a cluster, the rules.
 func (h *Handler) allowed(ctx context.Context, userID string, cluster *store.Cluster, req *request) (*store.User, error) {
+	user, err := h.fresh(ctx, userID, req)
+	if err != nil || cluster == nil {
+		return user, err
+	}
+	return h.mayUse(ctx, user, cluster, req)
+}
+
+// fresh returns the user as their upstream knows them now.
+func (h *Handler) fresh(ctx context.Context, userID string, req *request) (*store.User, error) {
 	user, err := h.Upstream.Fresh(ctx, userID)
 	if err != nil {
-		return nil, denied(err, oauth.InvalidGrant, "account")
+		return nil, denied(err, "account")
 	}
 	req.event.UserID, req.event.UserName, req.event.ConnectorID = user.ID, user.KubeName, user.ConnectorID
-	if cluster == nil {
-		return user, nil
-	}
+	return user, nil
+}
+
+// mayUse asks the rules whether a user may use a cluster.
+func (h *Handler) mayUse(ctx context.Context, user *store.User, cluster *store.Cluster, req *request) (*store.User, error) {
+	req.event.UserID, req.event.UserName, req.event.ConnectorID = user.ID, user.KubeName, user.ConnectorID
 	req.event.ClusterID = cluster.ID
 	if _, err := h.Access.Use(ctx, user, cluster, req.event); err != nil {
-		return nil, denied(err, oauth.InvalidGrant, "no_access_rule")
+		return nil, denied(err, "no_access_rule")
 	}
 	return user, nil
 }
 
 // denied turns a refusal into the protocol's words and keeps other errors.
-func denied(err error, code oauth.Code, reason string) error {
+func denied(err error, reason string) error {
 	if errs.Is(err, errs.Denied) || errs.Is(err, errs.NotFound) {
-		return oauth.Errorf(code, "%s", errs.Message(err)).Because(reason)
+		return oauth.Errorf(oauth.InvalidGrant, "%s", errs.Message(err)).Because(reason)
 	}
 	return err
 }

@@ -14,8 +14,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/store"
 )
 
-// revoke ends a token (RFC 7009). A refresh token takes its whole device with
-// it. A token that is not known is answered like one that was ended.
+// revoke ends a token (RFC 7009) with the whole device that it belongs to. A token that is not known is answered like one that was ended.
 func (h *Handler) revoke(c echo.Context) error {
 	if err := h.revokeToken(c); err != nil {
 		oauth.From(err).Write(c.Response())
@@ -25,19 +24,11 @@ func (h *Handler) revoke(c echo.Context) error {
 }
 
 func (h *Handler) revokeToken(c echo.Context) error {
-	params, err := oauth.Form(c.Response(), c.Request())
+	client, params, err := h.client(c)
 	if err != nil {
 		return err
 	}
-	ctx := c.Request().Context()
-	client, err := h.Authenticate(ctx, h.Clients, c.Request(), params)
-	if err != nil {
-		return err
-	}
-	token := params["token"]
-	if token == "" {
-		return oauth.Errorf(oauth.InvalidRequest, "The token is missing.")
-	}
+	ctx, token := c.Request().Context(), params["token"]
 	found, err := h.revokeRefresh(ctx, client, token)
 	if err != nil || found {
 		return err
@@ -48,6 +39,9 @@ func (h *Handler) revokeToken(c echo.Context) error {
 	}
 	if err != nil || row.ClientID != client.ID {
 		return err
+	}
+	if row.DeviceID != "" { // RFC 7009 section 2.1: the whole grant ends
+		return h.endDevice(ctx, client, row.UserID, row.DeviceID)
 	}
 	return h.Store.RevokeAccessToken(ctx, secret.Hash(token), h.Now())
 }
@@ -60,14 +54,18 @@ func (h *Handler) revokeRefresh(ctx context.Context, client *clients.Client, tok
 	if err != nil || device.ClientID != client.ID {
 		return true, err
 	}
-	revoked, err := h.Store.RevokeDevice(ctx, device.UserID, device.ID, store.RevokedByClient, h.Now())
+	return true, h.endDevice(ctx, client, device.UserID, device.ID)
+}
+
+func (h *Handler) endDevice(ctx context.Context, client *clients.Client, userID, deviceID string) error {
+	revoked, err := h.Store.RevokeDevice(ctx, userID, deviceID, store.RevokedByClient, h.Now())
 	if err != nil {
-		return true, err
+		return err
 	}
 	if revoked {
 		h.Audit.Record(ctx, audit.Event{
-			Name: audit.DeviceRevoked, UserID: device.UserID, DeviceID: device.ID, ClientID: client.ID, Reason: store.RevokedByClient,
+			Name: audit.DeviceRevoked, UserID: userID, DeviceID: deviceID, ClientID: client.ID, Reason: store.RevokedByClient,
 		})
 	}
-	return true, nil
+	return nil
 }

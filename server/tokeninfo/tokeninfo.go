@@ -1,15 +1,14 @@
-// Package tokeninfo answers about tokens that were issued: userinfo and
-// revocation, a file each.
+// Package tokeninfo answers about tokens that were issued: userinfo,
+// introspection and revocation, a file each.
 package tokeninfo
 
 import (
-	"context"
-	"net/http"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/server/clientauth"
 	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/oauth"
 	"github.com/fairlead-auth/fairlead/server/store"
@@ -19,17 +18,34 @@ import (
 const (
 	UserInfoPath   = "/userinfo"
 	RevocationPath = "/revoke"
+	IntrospectPath = "/introspect"
 )
 
 // Handler is the endpoints.
 type Handler struct {
-	Store   *store.Store
-	Clients *clients.Registry
-	Bearer  *Bearer
-	Audit   *audit.Log
-	Now     func() time.Time
-	// Authenticate finds and authenticates the client of a request.
-	Authenticate func(ctx context.Context, registry *clients.Registry, r *http.Request, params oauth.Params) (*clients.Client, error)
+	Store  *store.Store
+	Auth   *clientauth.Authenticator
+	Bearer *Bearer
+	Audit  *audit.Log
+	Now    func() time.Time
+	// Issuer is named in introspection answers.
+	Issuer string
+}
+
+// client authenticates the client of a request and returns it with the form.
+func (h *Handler) client(c echo.Context) (*clients.Client, oauth.Params, error) {
+	params, err := oauth.Form(c.Response(), c.Request())
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := h.Auth.Client(c.Request().Context(), clientauth.Request{HTTP: c.Request(), Params: params, Address: c.RealIP()})
+	if err != nil {
+		return nil, nil, err
+	}
+	if params["token"] == "" {
+		return nil, nil, oauth.Errorf(oauth.InvalidRequest, "The token is missing.")
+	}
+	return client, params, nil
 }
 
 // Mount adds the routes.
@@ -37,4 +53,5 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.GET(UserInfoPath, h.userInfo)
 	g.POST(UserInfoPath, h.userInfo)
 	g.POST(RevocationPath, h.revoke)
+	g.POST(IntrospectPath, h.introspect)
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"net/http"
@@ -10,9 +11,11 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
+	"golang.org/x/time/rate"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/logging"
+	"github.com/fairlead-auth/fairlead/server/oauth"
 )
 
 // Server is what NewEcho needs.
@@ -26,6 +29,10 @@ type Server struct {
 	// CrossSite are path prefixes that other sites may post to: the protocol's
 	// own endpoints, which no cookie protects.
 	CrossSite []string
+	// Party says which part of a network address one party has, and
+	// RequestsPerSecond how much it may ask of this replica.
+	Party             func(address string) string
+	RequestsPerSecond int
 	// Observe, when set, is told about each request, for metrics.
 	Observe func(method, route string, status int, took time.Duration)
 }
@@ -45,7 +52,7 @@ func NewEcho(cfg Server) *echo.Echo {
 			cfg.Logger.ErrorContext(c.Request().Context(), "handler panicked", "error", err, "stack", string(stack))
 			return err
 		},
-	}), headers(cfg.Site.Secure()), middleware.BodyLimit(maxBody), crossOrigin(cfg.CrossSite))
+	}), headers(cfg.Site.Secure()), flood(cfg), deadline(), middleware.BodyLimit(maxBody), crossOrigin(cfg.CrossSite))
 	return e
 }
 
@@ -102,6 +109,46 @@ func headers(secure bool) echo.MiddlewareFunc {
 			if secure {
 				h.Set("Strict-Transport-Security", "max-age=31536000")
 			}
+			return next(c)
+		}
+	}
+}
+
+// burst is how many seconds' worth of requests may come at once, and forget how
+// long an address is remembered.
+const (
+	burst  = 5
+	forget = 3 * time.Minute
+)
+
+// flood bounds what one party may ask of this replica. Guessing is bounded more
+// tightly, and for all replicas together, by server/limit.
+func flood(cfg Server) echo.MiddlewareFunc {
+	if cfg.RequestsPerSecond == 0 || cfg.Party == nil {
+		return func(next echo.HandlerFunc) echo.HandlerFunc { return next }
+	}
+	return middleware.RateLimiterWithConfig(middleware.RateLimiterConfig{
+		Store: middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
+			Rate: rate.Limit(cfg.RequestsPerSecond), Burst: burst * cfg.RequestsPerSecond, ExpiresIn: forget,
+		}),
+		IdentifierExtractor: func(c echo.Context) (string, error) { return cfg.Party(c.RealIP()), nil },
+		DenyHandler: func(c echo.Context, _ string, _ error) error {
+			oauth.TooMany(oauth.TemporarilyUnavailable, time.Second).Write(c.Response())
+			return nil
+		},
+	})
+}
+
+// patience bounds a request: whatever it waits for, a database above all, it
+// must not wait for ever.
+const patience = 25 * time.Second
+
+func deadline() echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			ctx, cancel := context.WithTimeout(c.Request().Context(), patience)
+			defer cancel()
+			c.SetRequest(c.Request().WithContext(ctx))
 			return next(c)
 		}
 	}

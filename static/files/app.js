@@ -1,4 +1,6 @@
-// Copy buttons and the filter box. Every page works without this file.
+// Copy buttons, the filter box and the form that goes on by itself. Every page
+// works without this file.
+document.querySelector("form[data-submit]")?.submit();
 for (const button of document.querySelectorAll("[data-copy]")) {
   const text = button.parentElement.querySelector("code").textContent;
   button.hidden = !navigator.clipboard;

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -64,6 +65,27 @@ func (s *Server) Revoke() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refresh = map[string]bool{}
+}
+
+// Token signs an ID token as a platform gives its jobs, with these claims beside
+// the usual ones.
+func (s *Server) Token(t testing.TB, claims map[string]any) string {
+	t.Helper()
+	all := map[string]any{"iss": s.URL, "aud": ClientID, "iat": time.Now().Unix(), "exp": time.Now().Add(5 * time.Minute).Unix()}
+	maps.Copy(all, claims)
+	body, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := s.signer.Sign(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := signed.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
 }
 
 func (s *Server) discovery(w http.ResponseWriter, _ *http.Request) {

@@ -16,8 +16,10 @@ import (
 	"github.com/fairlead-auth/fairlead/portal/clusters"
 	"github.com/fairlead-auth/fairlead/portal/help"
 	"github.com/fairlead-auth/fairlead/server/consent"
+	"github.com/fairlead-auth/fairlead/server/device"
 	"github.com/fairlead-auth/fairlead/server/login"
 	"github.com/fairlead-auth/fairlead/server/logout"
+	"github.com/fairlead-auth/fairlead/server/reply"
 	"github.com/fairlead-auth/fairlead/server/web"
 	"github.com/fairlead-auth/fairlead/templates"
 )
@@ -82,7 +84,7 @@ func fill(v reflect.Value, depth int) {
 
 func pages() []page {
 	return []page{
-		of(web.ErrorPage()), of(login.ChoosePage()), of(login.PasswordPage()), of(consent.Page()), of(logout.AskPage()), of(logout.DonePage()),
+		of(web.ErrorPage()), of(login.ChoosePage()), of(login.PasswordPage()), of(consent.Page()), of(reply.Page()), of(device.EnterPage()), of(device.AskPage()), of(device.DonePage()), of(logout.AskPage()), of(logout.DonePage()),
 		of(clusters.HomePage()), of(clusters.ClusterPage()), of(account.Page()), of(help.Page()),
 	}
 }

@@ -158,6 +158,8 @@ func (b *Browser) Submit(p *Page, fields map[string]string) *Page {
 type Credentials struct {
 	// Connector is the name on the button, when there is a choice.
 	Connector, Username, Password string
+	// Stop leaves the question whether to go on to the caller.
+	Stop bool
 }
 
 // SignIn goes from an address to wherever the person is let through to:
@@ -176,6 +178,8 @@ func (b *Browser) SignIn(address string, as Credentials) *Page {
 				return p
 			}
 			p = b.Submit(p, map[string]string{"username": as.Username, "password": as.Password})
+		case as.Stop && p.Doc.Find("button[name=answer]").Length() > 0:
+			return p
 		case p.Doc.Find("button[name=answer]").Length() > 0:
 			p = b.Submit(p, map[string]string{"answer": "yes"})
 		default:

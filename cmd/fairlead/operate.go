@@ -1,0 +1,373 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/spf13/cobra"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/logging"
+	"github.com/fairlead-auth/fairlead/server/keys"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// withKeys runs fn with the signing keys of the database that is configured.
+func withKeys(cmd *cobra.Command, file string, fn func(*keys.Manager) error) error {
+	cfg, err := loadConfig(file)
+	if err != nil {
+		return err
+	}
+	logger, err := logging.New(cmd.ErrOrStderr(), "text", "warn")
+	if err != nil {
+		return err
+	}
+	return withStore(cmd, file, func(s *store.Store) error {
+		m, err := keys.New(cmd.Context(), keys.Config{
+			Store: s, Audit: audit.NewLog(time.Now, logger, s), Logger: logger, Now: time.Now, RotateEvery: time.Duration(cfg.Keys.RotateEvery),
+		})
+		if err != nil {
+			return err
+		}
+		return fn(m)
+	})
+}
+
+func keysCommand(file *string) *cobra.Command {
+	parent := &cobra.Command{Use: "keys", Short: "Work with the signing keys"}
+	parent.AddCommand(keysListCommand(file), keysRotateCommand(file), keysRevokeCommand(file))
+	return parent
+}
+
+// table writes rows in columns.
+func table(w io.Writer, head string, rows [][]string) error {
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) //nolint:mnd // two spaces between columns
+	lines := []string{head}
+	for _, row := range rows {
+		lines = append(lines, strings.Join(row, "\t"))
+	}
+	if _, err := fmt.Fprintln(out, strings.Join(lines, "\n")); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05")
+}
+
+func keysListCommand(file *string) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the signing keys and what state each is in", Args: cobra.NoArgs,
+		Long: "next     is published and will sign from the time shown\nactive   signs since the time shown\n" +
+			"retired  signs no more; published until the last token it signed has expired\nrevoked  was taken away by hand",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withKeys(cmd, *file, func(m *keys.Manager) error {
+				list, err := m.List(cmd.Context())
+				if err != nil {
+					return err
+				}
+				var rows [][]string
+				for _, k := range list {
+					rows = append(rows, []string{k.ID, k.Algorithm, string(k.State), stamp(k.Created), stamp(k.Signs), stamp(k.Leaves)})
+				}
+				return table(cmd.OutOrStdout(), "KEY\tALGORITHM\tSTATE\tCREATED (UTC)\tSIGNS\tLEAVES", rows)
+			})
+		},
+	}
+}
+
+func keysRotateCommand(file *string) *cobra.Command {
+	var alg string
+	rotate := &cobra.Command{
+		Use: "rotate", Short: "Let the next keys sign now, without one failed request", Args: cobra.NoArgs,
+		Long: "The next key is published long before. While a verifier may still have a cached set without it,\n" +
+			"this command refuses and says from when on it works. For a key that leaked, see: fairlead keys revoke",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			algorithms := keys.Algorithms()
+			if alg != "" {
+				algorithms = []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)}
+			}
+			if !slices.Contains(keys.Algorithms(), algorithms[0]) {
+				return fmt.Errorf("want --algorithm RS256 or ES256, got %q", alg)
+			}
+			return withKeys(cmd, *file, func(m *keys.Manager) error {
+				for _, a := range algorithms {
+					if err := m.RotateNow(cmd.Context(), a); err != nil {
+						return err
+					}
+					if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: the next key signs now. The servers take it up within seconds.\n", a); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+	rotate.Flags().StringVar(&alg, "algorithm", "", "RS256 or ES256 (default both)")
+	return rotate
+}
+
+func keysRevokeCommand(file *string) *cobra.Command {
+	var yes bool
+	var reason string
+	revoke := &cobra.Command{
+		Use: "revoke KEY", Short: "Take away a key that somebody else may have", Args: cobra.ExactArgs(1),
+		Long: "Without --yes it only says who breaks and for how long.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withKeys(cmd, *file, func(m *keys.Manager) error {
+				c, err := m.Consequences(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				if err := printConsequences(cmd.OutOrStdout(), c); err != nil {
+					return err
+				}
+				if !yes {
+					return errors.New("nothing was changed; to do it, add: --yes")
+				}
+				if err := m.Revoke(cmd.Context(), args[0], reason); err != nil {
+					return err
+				}
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), "Revoked. The servers stop publishing it within seconds.")
+				return err
+			})
+		},
+	}
+	revoke.Flags().BoolVar(&yes, "yes", false, "do it")
+	revoke.Flags().StringVar(&reason, "reason", "by_hand", "for the audit log")
+	return revoke
+}
+
+func printConsequences(w io.Writer, c *keys.Consequence) error {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s key %s is %s.\n", c.Key.Algorithm, c.Key.ID, c.Key.State)
+	switch c.Key.State {
+	case store.KeyNext:
+		text.WriteString("It has signed nothing yet: nobody notices.\n")
+	case store.KeyRetired:
+		text.WriteString("Tokens that it signed are refused from now on, at the latest when cached key sets run out. kubectl gets a new token by itself.\n")
+	default:
+		fmt.Fprintf(&text, "Every %s token that is in use was signed with it. Clusters: %s. Clients: %s.\n", c.Key.Algorithm, orNone(c.Clusters), orNone(c.Clients))
+		text.WriteString("API servers and clients refuse those tokens as soon as their cached key set runs out; kubectl gets a new one at its next call after the old one expires, or at once with: kubectl fairlead logout && kubectl fairlead login\n")
+	}
+	if c.Early {
+		text.WriteString("The next key must sign before everybody knows it: verifiers that hold an old set refuse new tokens as well until they fetch again.\n")
+	}
+	fmt.Fprintf(&text, "All caches have run out by %s UTC. Until then a copy of the key can still be used against verifiers that have not fetched again.\n", stamp(c.Refused))
+	_, err := io.WriteString(w, text.String())
+	return err
+}
+
+func orNone(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, ", ")
+}
+
+func peopleCommand(file *string) *cobra.Command {
+	parent := &cobra.Command{Use: "people", Short: "See who has signed in, and end what they have"}
+	parent.AddCommand(peopleListCommand(file), peopleShowCommand(file), peopleRevokeCommand(file),
+		peopleSwitchCommand(file, "disable", "Keep a person out and end everything they have, at once", true),
+		peopleSwitchCommand(file, "enable", "Let a person in again", false))
+	return parent
+}
+
+// maxPeople bounds what a list prints.
+const maxPeople = 500
+
+func peopleListCommand(file *string) *cobra.Command {
+	return &cobra.Command{
+		Use: "list [TEXT]", Short: "List people whose name or e-mail address contains TEXT", Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withStore(cmd, *file, func(s *store.Store) error {
+				people, err := s.People(cmd.Context(), strings.Join(args, ""), maxPeople)
+				if err != nil {
+					return err
+				}
+				var rows [][]string
+				for i := range people {
+					u := &people[i]
+					rows = append(rows, []string{u.KubeName, state(u.Disabled), u.Email, stamp(u.LastSignIn.Time()), strings.Join(u.GroupNames, ",")})
+				}
+				return table(cmd.OutOrStdout(), "NAME\tSTATE\tE-MAIL\tLAST SIGN-IN (UTC)\tGROUPS", rows)
+			})
+		},
+	}
+}
+
+func state(disabled bool) string {
+	if disabled {
+		return "disabled"
+	}
+	return "enabled"
+}
+
+// withPerson runs fn on the person with a name.
+func withPerson(cmd *cobra.Command, file, name string, fn func(*store.Store, *store.User) error) error {
+	return withStore(cmd, file, func(s *store.Store) error {
+		user, err := s.UserByName(cmd.Context(), name)
+		if err != nil {
+			return fmt.Errorf("nobody with the name %q has signed in; see: fairlead people list", name)
+		}
+		return fn(s, user)
+	})
+}
+
+func peopleShowCommand(file *string) *cobra.Command {
+	return &cobra.Command{
+		Use: "show NAME", Short: "List the sign-ins and devices of a person", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withPerson(cmd, *file, args[0], func(s *store.Store, u *store.User) error {
+				rows, err := belongings(cmd.Context(), s, u)
+				if err != nil {
+					return err
+				}
+				return table(cmd.OutOrStdout(), "KIND\tID\tWHAT\tFROM\tLAST USE (UTC)\tENDS", rows)
+			})
+		},
+	}
+}
+
+func belongings(ctx context.Context, s *store.Store, u *store.User) ([][]string, error) {
+	signIns, err := s.SignIns(ctx, u.ID, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	devices, err := s.Devices(ctx, u.ID, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	var rows [][]string
+	for _, r := range signIns {
+		rows = append(rows, []string{"sign-in", r.ID, r.UserAgent, r.Address, stamp(r.LastSeen.Time()), stamp(r.Expires.Time())})
+	}
+	for _, d := range devices {
+		rows = append(rows, []string{"device", d.ID, strings.TrimSpace(d.ClientID + " " + d.Host), d.Address, stamp(d.LastUsed.Time()), stamp(d.Expires.Time())})
+	}
+	return rows, nil
+}
+
+func peopleSwitchCommand(file *string, use, short string, disabled bool) *cobra.Command {
+	return &cobra.Command{
+		Use: use + " NAME", Short: short, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withPerson(cmd, *file, args[0], func(s *store.Store, u *store.User) error {
+				if err := s.SetUserDisabled(cmd.Context(), u.ID, disabled, time.Now()); err != nil {
+					return err
+				}
+				name := audit.UserEnabled
+				if disabled {
+					name = audit.UserDisabled
+				}
+				changed(cmd, s, name, u.KubeName, use)
+				return nil
+			})
+		},
+	}
+}
+
+func peopleRevokeCommand(file *string) *cobra.Command {
+	var id string
+	revoke := &cobra.Command{
+		Use: "revoke NAME", Short: "End the sign-ins and devices of a person, or one of them; they may sign in again", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withPerson(cmd, *file, args[0], func(s *store.Store, u *store.User) error {
+				if err := revokeOne(cmd.Context(), s, u, id); err != nil {
+					return err
+				}
+				changed(cmd, s, audit.UserRevoked, u.KubeName, orElse(id, "everything"))
+				return nil
+			})
+		},
+	}
+	revoke.Flags().StringVar(&id, "id", "", "only this sign-in or device (see: fairlead people show)")
+	return revoke
+}
+
+func revokeOne(ctx context.Context, s *store.Store, u *store.User, id string) error {
+	if id == "" {
+		return s.EndEverything(ctx, u.ID, store.RevokedByAdmin, time.Now())
+	}
+	ended, err := s.EndSignIn(ctx, u.ID, id, time.Now())
+	if err != nil || ended {
+		return err
+	}
+	ended, err = s.RevokeDevice(ctx, u.ID, id, store.RevokedByAdmin, time.Now())
+	if err == nil && !ended {
+		err = fmt.Errorf("%s has no live sign-in or device %q", u.KubeName, id)
+	}
+	return err
+}
+
+func clientCommand(file *string) *cobra.Command {
+	parent := &cobra.Command{Use: "client", Short: "Work with clients"}
+	parent.AddCommand(&cobra.Command{
+		Use: "list", Short: "List clients, and when each secret and machine rule was last of use", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withStore(cmd, *file, func(s *store.Store) error {
+				rows, err := uses(cmd.Context(), s)
+				if err != nil {
+					return err
+				}
+				return table(cmd.OutOrStdout(), "KIND\tID\tSECRET OR KEY\tLAST USE (UTC)", rows)
+			})
+		},
+	})
+	return parent
+}
+
+func uses(ctx context.Context, s *store.Store) ([][]string, error) {
+	list, err := s.Clients(ctx)
+	if err != nil {
+		return nil, err
+	}
+	machines, err := s.MachineRules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	last, err := s.LastUses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var rows [][]string
+	for i := range list {
+		rows = append(rows, clientUses(&list[i], last)...)
+	}
+	for i := range machines {
+		rows = append(rows, []string{"machine", machines[i].ID, "-", stamp(last[store.RuleUse(machines[i].ID)])})
+	}
+	return rows, nil
+}
+
+// clientUses lists the secrets by the beginning of their hashes, which gives
+// nothing away, and the keys by their ids.
+func clientUses(c *store.Client, last map[string]time.Time) [][]string {
+	const shown = 8
+	var rows [][]string
+	for _, hash := range c.SecretHashes {
+		rows = append(rows, []string{"client", c.ID, "secret " + hash[:shown], stamp(last[store.SecretUse(c.ID, hash)])})
+	}
+	prefix := store.SecretUse(c.ID, "")
+	for name, at := range last {
+		kid := strings.TrimPrefix(name, prefix)
+		if strings.HasPrefix(name, prefix) && c.KeySet != "" && !slices.Contains(c.SecretHashes, kid) {
+			rows = append(rows, []string{"client", c.ID, "key " + kid, stamp(at)})
+		}
+	}
+	if len(rows) == 0 {
+		rows = append(rows, []string{"client", c.ID, "-", "-"})
+	}
+	return rows
+}

@@ -1,0 +1,62 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"gorm.io/gorm/clause"
+)
+
+// Consent is what a person has allowed a client to see.
+type Consent struct {
+	UserID   string `gorm:"primaryKey"`
+	ClientID string `gorm:"primaryKey"`
+	Scopes   Strings
+	Granted  Instant
+}
+
+// Consented reports whether the person has allowed the client all of these
+// scopes.
+func (s *Store) Consented(ctx context.Context, userID, clientID string, scopes []string) (bool, error) {
+	var rows []Consent
+	err := s.db.WithContext(ctx).Where("user_id = ? AND client_id = ?", userID, clientID).Limit(1).Find(&rows).Error
+	if err != nil {
+		return false, fmt.Errorf("reading consent: %w", translate(err))
+	}
+	if len(rows) == 0 {
+		return false, nil
+	}
+	return !slices.ContainsFunc(scopes, func(scope string) bool { return !slices.Contains(rows[0].Scopes, scope) }), nil
+}
+
+// Consents lists what a person has allowed, the newest first.
+func (s *Store) Consents(ctx context.Context, userID string) ([]Consent, error) {
+	var rows []Consent
+	err := s.db.WithContext(ctx).Where("user_id = ?", userID).Order("granted DESC, client_id").Limit(maxList).Find(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("listing consents: %w", translate(err))
+	}
+	return rows, nil
+}
+
+// GrantConsent remembers a yes, in place of an earlier one.
+func (s *Store) GrantConsent(ctx context.Context, userID, clientID string, scopes []string, now time.Time) error {
+	row := Consent{UserID: userID, ClientID: clientID, Scopes: scopes, Granted: At(now)}
+	err := s.db.WithContext(ctx).Clauses(clause.OnConflict{UpdateAll: true}).Create(&row).Error
+	if err != nil {
+		return fmt.Errorf("remembering consent: %w", translate(err))
+	}
+	return nil
+}
+
+// RevokeConsent forgets a yes and reports whether there was one. The client
+// keeps what it has until its tokens end; the caller revokes those.
+func (s *Store) RevokeConsent(ctx context.Context, userID, clientID string) (bool, error) {
+	res := s.db.WithContext(ctx).Where("user_id = ? AND client_id = ?", userID, clientID).Delete(&Consent{})
+	if res.Error != nil {
+		return false, fmt.Errorf("forgetting consent: %w", translate(res.Error))
+	}
+	return res.RowsAffected == 1, nil
+}

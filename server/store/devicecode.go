@@ -1,0 +1,144 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/fairlead-auth/fairlead/internal/secret"
+)
+
+// DeviceCode is the request of a program that can't open a browser (RFC 8628).
+// Only the hashes of its two codes are stored.
+type DeviceCode struct {
+	Hash         string
+	UserCodeHash string
+	ClientID     string
+	Scopes       Strings
+	// Host is what the program says its computer is called, Address where it
+	// asked from.
+	Host    string
+	Address string
+	Created Instant
+	Expires Instant
+	// IntervalSeconds is how far apart polls must be; NextPoll is when the next
+	// may come.
+	IntervalSeconds int
+	NextPoll        Instant
+	// UserID and what follows is set when a person has answered.
+	UserID        string
+	SignInID      string
+	AMR           Strings `gorm:"column:amr"`
+	Authenticated Instant
+	Approved      Instant
+	Denied        Instant
+	Used          Instant
+	// DeviceID and AccessHash name what was issued, so that a second use can end
+	// it.
+	DeviceID   string
+	AccessHash string
+}
+
+// Open reports whether a person may still answer.
+func (d *DeviceCode) Open(now time.Time) bool {
+	return d.Approved == 0 && d.Denied == 0 && !d.Expires.Passed(now)
+}
+
+// CreateDeviceCode adds a request. The error's kind is Conflict when the user
+// code is taken.
+func (s *Store) CreateDeviceCode(ctx context.Context, row *DeviceCode) error {
+	if err := s.db.WithContext(ctx).Create(row).Error; err != nil {
+		return fmt.Errorf("creating device code: %w", translate(err))
+	}
+	return nil
+}
+
+// DeviceCodeByUserCode finds a request by the hash of what the person types.
+func (s *Store) DeviceCodeByUserCode(ctx context.Context, hash string) (*DeviceCode, error) {
+	return s.deviceCode(ctx, "user_code_hash = ?", hash)
+}
+
+// DeviceCode finds a request by the text of its device code, used or not.
+func (s *Store) DeviceCode(ctx context.Context, code string) (*DeviceCode, error) {
+	return s.deviceCode(ctx, "hash = ?", secret.Hash(code))
+}
+
+func (s *Store) deviceCode(ctx context.Context, where, value string) (*DeviceCode, error) {
+	var row DeviceCode
+	if err := s.db.WithContext(ctx).Where(where, value).Take(&row).Error; err != nil {
+		return nil, fmt.Errorf("reading device code: %w", translate(err))
+	}
+	return &row, nil
+}
+
+// slowDown is how much longer a program that asks too often must wait each
+// time (RFC 8628 section 3.5).
+const slowDown = 5
+
+// PollDeviceCode counts a poll and reports whether it came too early; then the
+// program must wait longer from now on.
+func (s *Store) PollDeviceCode(ctx context.Context, hash string, now time.Time) (early bool, err error) {
+	res := s.db.WithContext(ctx).Exec(
+		"UPDATE device_codes SET next_poll = ? + interval_seconds * 1000 WHERE hash = ? AND next_poll <= ?", At(now), hash, At(now))
+	if res.Error == nil && res.RowsAffected == 0 {
+		early = true
+		res = s.db.WithContext(ctx).Exec(
+			"UPDATE device_codes SET interval_seconds = interval_seconds + ?, next_poll = ? + (interval_seconds + ?) * 1000 WHERE hash = ?",
+			slowDown, At(now), slowDown, hash)
+	}
+	if res.Error != nil {
+		return false, fmt.Errorf("counting poll: %w", translate(res.Error))
+	}
+	return early, nil
+}
+
+// Approval is a person's yes to a device code.
+type Approval struct {
+	UserID        string
+	SignInID      string
+	AMR           Strings
+	Authenticated Instant
+}
+
+// ApproveDeviceCode records a yes. Exactly one answer counts; the others get
+// false, as do those that come too late.
+func (s *Store) ApproveDeviceCode(ctx context.Context, hash string, a Approval, now time.Time) (bool, error) {
+	res := s.db.WithContext(ctx).Exec(
+		"UPDATE device_codes SET approved = ?, user_id = ?, sign_in_id = ?, amr = ?, authenticated = ? "+
+			"WHERE hash = ? AND approved = 0 AND denied = 0 AND expires > ?",
+		At(now), a.UserID, a.SignInID, a.AMR, a.Authenticated, hash, At(now))
+	if res.Error != nil {
+		return false, fmt.Errorf("approving device code: %w", translate(res.Error))
+	}
+	return res.RowsAffected == 1, nil
+}
+
+// DenyDeviceCode records a no, like ApproveDeviceCode.
+func (s *Store) DenyDeviceCode(ctx context.Context, hash, userID string, now time.Time) (bool, error) {
+	res := s.db.WithContext(ctx).Exec(
+		"UPDATE device_codes SET denied = ?, user_id = ? WHERE hash = ? AND approved = 0 AND denied = 0 AND expires > ?",
+		At(now), userID, hash, At(now))
+	if res.Error != nil {
+		return false, fmt.Errorf("denying device code: %w", translate(res.Error))
+	}
+	return res.RowsAffected == 1, nil
+}
+
+// RedeemDeviceCode is RedeemCode for an approved device code.
+func (s *Store) RedeemDeviceCode(ctx context.Context, r Redemption, now time.Time) (won bool, err error) {
+	err = s.tx(ctx, func(tx *gorm.DB) error {
+		res := tx.Exec("UPDATE device_codes SET used = ?, device_id = ?, access_hash = ? WHERE hash = ? AND approved > 0 AND used = 0 AND expires > ?",
+			At(now), r.Access.DeviceID, r.Access.Hash, r.CodeHash, At(now))
+		won = res.RowsAffected == 1
+		if res.Error != nil || !won {
+			return res.Error
+		}
+		return createGrant(tx, r)
+	})
+	if err != nil {
+		return false, fmt.Errorf("redeeming device code: %w", err)
+	}
+	return won, nil
+}

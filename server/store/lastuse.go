@@ -1,0 +1,46 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// lastUse is when something that is configured was last of use.
+type lastUse struct {
+	ID string
+	At Instant
+}
+
+// useEvery is how often a use is written.
+const useEvery = time.Minute
+
+// SecretUse names the use of a client's secret or key.
+func SecretUse(clientID, hash string) string { return "client_secret/" + clientID + "/" + hash }
+
+// RuleUse names the use of a machine rule.
+func RuleUse(ruleID string) string { return "machine_rule/" + ruleID }
+
+// MarkUse notes that something was of use, at most once a minute.
+func (s *Store) MarkUse(ctx context.Context, id string, now time.Time) error {
+	err := s.db.WithContext(ctx).Exec("INSERT INTO last_uses (id, at) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at WHERE last_uses.at < ?",
+		id, At(now), At(now.Add(-useEvery))).Error
+	if err != nil {
+		return fmt.Errorf("marking use: %w", translate(err))
+	}
+	return nil
+}
+
+// LastUses returns when things were last of use, by name. What never was is
+// left out.
+func (s *Store) LastUses(ctx context.Context) (map[string]time.Time, error) {
+	var rows []lastUse
+	if err := s.db.WithContext(ctx).Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("listing last uses: %w", translate(err))
+	}
+	uses := make(map[string]time.Time, len(rows))
+	for _, row := range rows {
+		uses[row.ID] = row.At.Time()
+	}
+	return uses, nil
+}

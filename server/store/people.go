@@ -1,0 +1,71 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/fairlead-auth/fairlead/internal/names"
+)
+
+// People lists users whose name, login or e-mail address contains text, by
+// name; at most limit of them.
+func (s *Store) People(ctx context.Context, text string, limit int) ([]User, error) {
+	var rows []User
+	q := s.db.WithContext(ctx).Order("name_key").Limit(limit)
+	if text != "" {
+		like := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(strings.ToLower(text)) + "%"
+		q = q.Where(`name_key LIKE ? ESCAPE '\' OR LOWER(email) LIKE ? ESCAPE '\' OR LOWER(display_name) LIKE ? ESCAPE '\'`, like, like, like)
+	}
+	if err := q.Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("listing people: %w", translate(err))
+	}
+	return rows, nil
+}
+
+// UserByName finds a user by the name that clusters see, in whatever case.
+func (s *Store) UserByName(ctx context.Context, name string) (*User, error) {
+	var u User
+	if err := s.db.WithContext(ctx).Where("name_key = ?", names.Key(name)).Take(&u).Error; err != nil {
+		return nil, fmt.Errorf("reading user: %w", translate(err))
+	}
+	return &u, nil
+}
+
+// SetUserDisabled switches a person off or on. Switching off ends everything
+// that they have, in the same transaction: the next token request on any replica
+// is refused.
+func (s *Store) SetUserDisabled(ctx context.Context, id string, disabled bool, now time.Time) error {
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		if err := tx.Model(&User{}).Where("id = ?", id).Update("disabled", disabled).Error; err != nil || !disabled {
+			return err
+		}
+		return endEverything(tx, id, RevokedByAdmin, now)
+	})
+	if err != nil {
+		return fmt.Errorf("switching user: %w", err)
+	}
+	return nil
+}
+
+// EndEverything ends every sign-in, device and token of a person.
+func (s *Store) EndEverything(ctx context.Context, id, reason string, now time.Time) error {
+	if err := s.tx(ctx, func(tx *gorm.DB) error { return endEverything(tx, id, reason, now) }); err != nil {
+		return fmt.Errorf("ending everything of a user: %w", err)
+	}
+	return nil
+}
+
+func endEverything(tx *gorm.DB, userID, reason string, now time.Time) error {
+	if err := endSignIns(tx, tx.Model(&SignIn{}).Select("id").Where("user_id = ? AND ended = 0", userID), now); err != nil {
+		return err
+	}
+	err := tx.Exec("UPDATE devices SET revoked = ?, reason = ? WHERE user_id = ? AND revoked = 0", At(now), reason, userID).Error
+	if err != nil {
+		return err
+	}
+	return tx.Exec("UPDATE access_tokens SET revoked = ? WHERE user_id = ? AND revoked = 0", At(now), userID).Error
+}
