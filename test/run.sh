@@ -10,7 +10,9 @@ export FAIRLEAD_TEST_BIN FAIRLEAD_TEST_KUBE FAIRLEAD_TEST_JS
 
 began=$SECONDS
 echo "== unit and component tests (race detector, SQLite and PostgreSQL, slapd)"
-test/with-postgres.sh go test -race -shuffle=on -timeout 20m $(go list ./... | grep -v '/test/e2e$')
+test/with-postgres.sh go test -race -shuffle=on -timeout 20m $(go list ./... | grep -vE '/test/(e2e|conformance|drills)$')
+echo "== protocol conformance, and that each of its checks can fail"
+go test -count=1 -timeout 20m ./test/conformance
 echo "== whole system (kube-apiserver, kubectl, slapd, Chromium)"
 test/with-postgres.sh go test -count=1 -timeout 20m ./test/e2e
 echo "== fuzzing each parser for a moment"

@@ -237,7 +237,7 @@ rules:
 - {id: developers, description: Developers may use every cluster, who: {groups: ["local:developers"]}, clusters: {ids: ["*"]}}
 admins: {users: ["local:jane@example.test"]}
 contact: "platform@example.test"
-`
+` + wiki(dir, "https://wiki.example.test/callback")
 }
 
 // TestPages looks at every page in a real browser, light and dark, on a phone
@@ -270,6 +270,8 @@ func TestPages(t *testing.T) {
 	c.audit("cluster", s.issuer+"/clusters/c0", axe, large)
 	c.audit("account", s.issuer+"/account", axe, small)
 	c.audit("confirm", authorize, axe, small)
+	auditDevice(t, c, s, axe, small)
+	auditConsent(c, s, axe, small)
 	c.audit("sign-out", s.issuer+"/sign-out", axe, small)
 
 	t.Run("keyboard", func(t *testing.T) {
@@ -310,10 +312,13 @@ func TestFlowsInABrowser(t *testing.T) {
 	t.Parallel()
 	p := needParts(t)
 	s := prepare(t, p)
+	loopback := freeAddress(t)
+	writeFile(t, s.dir+"/secret", "x")
 	s.run(t, strings.TrimPrefix(s.issuer, "https://"), localUsers(t)+"clusters:\n"+clusterEntry("a", "127.0.0.1:1", s.dir)+`
 rules:
 - {id: developers, description: Developers, who: {groups: ["local:developers"]}, clusters: {ids: ["*"]}}
-`)
+`+wiki(s.dir, "http://"+loopback+"/cb"))
+	app := startApplication(t, loopback)
 	for _, scripts := range []bool{true, false} {
 		t.Run(fmt.Sprintf("scripts %v", scripts), func(t *testing.T) {
 			t.Parallel()
@@ -321,6 +326,7 @@ rules:
 			c.do(emulation.SetScriptExecutionDisabled(!scripts))
 			flowA(t, c, s)
 			flowC(t, c, s, scripts)
+			flowFormPost(t, c, s, scripts, app)
 		})
 	}
 }

@@ -31,6 +31,8 @@ type Browser struct {
 	host   string
 	// Elsewhere is a further host that is followed: an upstream.
 	Elsewhere string
+	// site is what the browser says of where a form comes from.
+	site string
 }
 
 // NewBrowser returns a browser for the server at base. A nil transport is the
@@ -45,7 +47,7 @@ func NewBrowser(t testing.TB, base string, transport http.RoundTripper) *Browser
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Browser{t: t, host: u.Host, client: &http.Client{
+	return &Browser{t: t, host: u.Host, site: "same-origin", client: &http.Client{
 		Jar: jar, Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -77,7 +79,7 @@ func (b *Browser) Post(address string, form url.Values) *Page {
 func (b *Browser) follow(method, address string, form url.Values) *Page {
 	b.t.Helper()
 	for range maxHops {
-		resp, body := b.once(method, address, form)
+		resp, body := b.Once(method, address, form)
 		location := resp.Header.Get("Location")
 		if resp.StatusCode < 300 || resp.StatusCode > 399 || location == "" {
 			return b.page(resp, body)
@@ -98,7 +100,46 @@ func (b *Browser) follow(method, address string, form url.Values) *Page {
 	return nil
 }
 
-func (b *Browser) once(method, address string, form url.Values) (*http.Response, string) {
+// From returns the same browser sending forms from another place, such as
+// "cross-site" (Fetch Metadata, Sec-Fetch-Site).
+func (b *Browser) From(site string) *Browser {
+	other := *b
+	other.site = site
+	return &other
+}
+
+// Twin returns another browser with a copy of the cookies, as a thief would have.
+func (b *Browser) Twin() *Browser {
+	b.t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, scheme := range []string{"https", "http"} {
+		home := &url.URL{Scheme: scheme, Host: b.host, Path: "/"}
+		for _, c := range b.client.Jar.Cookies(home) {
+			jar.SetCookies(home, []*http.Cookie{{Name: c.Name, Value: c.Value, Path: "/", Secure: scheme == "https"}})
+		}
+	}
+	twin, client := *b, *b.client
+	client.Jar = jar
+	twin.client = &client
+	return &twin
+}
+
+// Cookies returns what the server has set, by name.
+func (b *Browser) Cookies() map[string]string {
+	values := map[string]string{}
+	for _, scheme := range []string{"https", "http"} {
+		for _, c := range b.client.Jar.Cookies(&url.URL{Scheme: scheme, Host: b.host, Path: "/"}) {
+			values[c.Name] = c.Value
+		}
+	}
+	return values
+}
+
+// Once sends one request and follows nothing.
+func (b *Browser) Once(method, address string, form url.Values) (*http.Response, string) {
 	b.t.Helper()
 	var body io.Reader
 	if form != nil {
@@ -110,7 +151,7 @@ func (b *Browser) once(method, address string, form url.Values) (*http.Response,
 	}
 	if form != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		req.Header.Set("Sec-Fetch-Site", "same-origin")
+		req.Header.Set("Sec-Fetch-Site", b.site)
 	}
 	resp, err := b.client.Do(req)
 	if err != nil {

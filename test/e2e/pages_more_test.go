@@ -1,0 +1,113 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// wiki is a client of somebody else's: people are asked once.
+func wiki(dir, redirect string) string {
+	return `
+clients:
+- {id: wiki, name: Wiki, redirectURIs: ["` + redirect + `"], secrets: ["file:` + dir + `/secret"], pkceOptional: true, grants: [authorization_code, refresh_token, device_code]}
+`
+}
+
+// deviceCode asks for a code as a program without a browser does.
+func deviceCode(t *testing.T, s *system) (userCode string) {
+	t.Helper()
+	resp, err := s.client.PostForm(s.issuer+"/device/authorize", url.Values{
+		"client_id": {"kubectl-fairlead"}, "scope": {"openid offline_access"}, "fairlead_host": {"jump-host"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var codes struct {
+		UserCode string `json:"user_code"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&codes); err != nil || codes.UserCode == "" {
+		t.Fatalf("codes %+v, error %v", codes, err)
+	}
+	return codes.UserCode
+}
+
+// auditDevice looks at the pages of the device grant, with jane signed in.
+func auditDevice(t *testing.T, c *chromium, s *system, axe string, budget int) {
+	t.Helper()
+	code := deviceCode(t, s)
+	c.audit("device", s.issuer+"/device?user_code="+code, axe, budget)
+	c.click("main form button")
+	if text := c.eval("document.body.innerText"); !strings.Contains(text, "jump-host") || !strings.Contains(text, code) {
+		t.Errorf("the question shows not who asks:\n%s", text)
+	}
+	c.audit("device-ask", c.eval("location.href"), axe, budget)
+	c.do(chromedp.Navigate(s.issuer+"/device"), chromedp.WaitReady("main"), chromedp.SetValue("#user_code", "BBBB-BBBB"))
+	c.click("main form button")
+	c.audit("device-wrong", c.eval("location.href"), axe, budget)
+}
+
+// auditConsent looks at the page of an application that is not ours, agrees, and
+// looks at what the account page says of it.
+func auditConsent(c *chromium, s *system, axe string, budget int) {
+	c.t.Helper()
+	address := s.issuer + "/authorize?" + url.Values{
+		"response_type": {"code"}, "client_id": {"wiki"}, "redirect_uri": {"https://wiki.example.test/callback"}, "scope": {"openid profile email groups"},
+	}.Encode()
+	c.audit("consent", address, axe, budget)
+}
+
+// application takes answers as posted forms.
+type application struct {
+	redirect string
+	posted   chan url.Values
+}
+
+func startApplication(t *testing.T, address string) *application {
+	t.Helper()
+	app := &application{redirect: "http://" + address + "/cb", posted: make(chan url.Values, 4)}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && r.URL.Path == "/cb" && r.URL.RawQuery == "" && r.ParseForm() == nil {
+			app.posted <- r.PostForm
+		}
+		fmt.Fprint(w, "<!doctype html><title>ok</title><main>done</main>")
+	})}
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = srv.Serve(ln) }()
+	t.Cleanup(func() { _ = srv.Close() })
+	return app
+}
+
+// flowFormPost agrees to an application and is posted on to it, by a script or
+// by one more click.
+func flowFormPost(t *testing.T, c *chromium, s *system, scripts bool, app *application) {
+	t.Helper()
+	c.do(chromedp.Navigate(s.issuer+"/authorize?"+url.Values{
+		"response_type": {"code"}, "client_id": {"wiki"}, "redirect_uri": {app.redirect}, "scope": {"openid"}, "response_mode": {"form_post"}, "prompt": {"consent"}, "state": {"s-1"},
+	}.Encode()), chromedp.WaitReady("button[value=yes]"))
+	if scripts {
+		c.do(chromedp.Click("button[value=yes]", chromedp.ByQuery))
+	} else {
+		c.click("button[value=yes]")
+		c.click("form[data-submit] button")
+	}
+	select {
+	case form := <-app.posted:
+		if form.Get("code") == "" || form.Get("state") != "s-1" || form.Get("iss") != s.issuer {
+			t.Errorf("posted %v", form)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("nothing was posted to the application")
+	}
+}
