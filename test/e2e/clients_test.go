@@ -72,12 +72,12 @@ func TestZitadelRelyingParty(t *testing.T) {
 	}
 }
 
-// TestOpenIDClient is a certified client in JavaScript.
-func TestOpenIDClient(t *testing.T) {
-	t.Parallel()
+// node runs a relying party in JavaScript: it prints an address, a browser signs
+// in there, it reads where the browser was sent, and prints what it got.
+func node(t *testing.T, s *system, script string, got any) {
+	t.Helper()
 	js := need.Variable(t, "FAIRLEAD_TEST_JS", "npm modules")
-	s := withClient(t)
-	cmd := exec.CommandContext(t.Context(), need.Program(t, "node"), js+"/relying-party.mjs", s.issuer, "app", "s3cret", "https://app.example.test/cb")
+	cmd := exec.CommandContext(t.Context(), need.Program(t, "node"), js+"/"+script, s.issuer, "app", "s3cret", "https://app.example.test/cb")
 	cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+s.dir+"/ca.crt")
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -104,15 +104,34 @@ func TestOpenIDClient(t *testing.T) {
 	if !lines.Scan() {
 		t.Fatalf("no result: %s", complaints)
 	}
+	if err := json.Unmarshal(lines.Bytes(), got); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+}
+
+// TestOpenIDClient is a certified client in JavaScript.
+func TestOpenIDClient(t *testing.T) {
+	t.Parallel()
 	var got struct {
 		Sub, Email, Refreshed, AfterRevocation string
 		Groups                                 []string
 	}
-	if err := json.Unmarshal(lines.Bytes(), &got); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait()
+	node(t, withClient(t), "relying-party.mjs", &got)
 	if got.Email != "jane@example.test" || got.Refreshed != got.Sub || got.AfterRevocation != "invalid_grant" || !cmp.Equal(got.Groups, []string{"local:developers"}) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestOAuth4WebAPI is the strict library beneath it, with introspection.
+func TestOAuth4WebAPI(t *testing.T) {
+	t.Parallel()
+	var got struct {
+		Sub, Email, Refreshed string
+		Active, Dead          bool
+	}
+	node(t, withClient(t), "oauth4webapi.mjs", &got)
+	if got.Email != "jane@example.test" || got.Refreshed != got.Sub || !got.Active || got.Dead {
 		t.Errorf("got %+v", got)
 	}
 }
