@@ -60,6 +60,9 @@ type world struct {
 	// settings are those of applySettings, for tests that change some.
 	settings store.Settings
 	provider *server.Server
+	// types and maxAge replace the pretended upstream.
+	types  map[string]connectors.Type
+	maxAge time.Duration
 }
 
 func jane(groups ...string) mock.Person {
@@ -146,9 +149,12 @@ func (w *world) serve(t *testing.T, s *store.Store) {
 		t.Fatal(err)
 	}
 	logger := slog.New(slog.DiscardHandler)
+	if w.types == nil {
+		w.types = map[string]connectors.Type{"mock": mock.Type(w.upstream)}
+	}
 	provider, err := server.New(t.Context(), server.Config{
-		URL: u, Store: s, Keyring: storetest.Keyring(t), Audit: audit.NewLog(w.clock.now, logger, s), Logger: logger,
-		Now: w.clock.now, Types: map[string]connectors.Type{"mock": mock.Type(w.upstream)}, Brand: "Test", RequestsPerSecond: 10000,
+		UpstreamMaxAge: w.maxAge, URL: u, Store: s, Keyring: storetest.Keyring(t), Audit: audit.NewLog(w.clock.now, logger, s), Logger: logger,
+		Now: w.clock.now, Types: w.types, Brand: "Test", RequestsPerSecond: 10000,
 	})
 	if err != nil {
 		t.Fatal(err)

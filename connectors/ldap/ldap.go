@@ -50,6 +50,10 @@ func (c *Connector) Login(ctx context.Context, username, password string) (conne
 	if err := c.bindUser(ctx, entry.DN, password); err != nil {
 		return connectors.Identity{}, err
 	}
+	// Read again: a bind that went well takes away a lock that has run out.
+	if entry, err = c.findUser(service, c.cfg.UserSearch.UsernameAttr, goldap.EscapeFilter(username)); err != nil {
+		return connectors.Identity{}, err
+	}
 	return c.identity(service, entry)
 }
 
@@ -105,7 +109,7 @@ func (c *Connector) bindUser(ctx context.Context, dn, password string) error {
 // several are ErrDenied.
 func (c *Connector) findUser(conn *goldap.Conn, attr, escaped string) (*goldap.Entry, error) {
 	s := c.cfg.UserSearch
-	attrs := []string{s.UsernameAttr, s.IDAttr, s.NameAttr, s.EmailAttr}
+	attrs := append([]string{s.UsernameAttr, s.IDAttr, s.NameAttr, s.EmailAttr}, accountAttrs()...)
 	for _, more := range []string{c.cfg.GroupSearch.MemberOfAttr, c.cfg.GroupSearch.UserAttr} {
 		if more != "" && !strings.EqualFold(more, "dn") {
 			attrs = append(attrs, more)
@@ -149,6 +153,9 @@ func (c *Connector) search(conn *goldap.Conn, q query) ([]*goldap.Entry, error) 
 }
 
 func (c *Connector) identity(conn *goldap.Conn, entry *goldap.Entry) (connectors.Identity, error) {
+	if err := checkAccount(entry, c.env.Now()); err != nil {
+		return connectors.Identity{}, err
+	}
 	s := c.cfg.UserSearch
 	raw := entry.GetRawAttributeValue(s.IDAttr)
 	if len(raw) == 0 {

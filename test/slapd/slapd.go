@@ -53,6 +53,10 @@ dn: ou=people,dc=example,dc=test
 objectClass: organizationalUnit
 ou: people
 
+dn: ou=former,dc=example,dc=test
+objectClass: organizationalUnit
+ou: former
+
 dn: ou=groups,dc=example,dc=test
 objectClass: organizationalUnit
 ou: groups
@@ -113,9 +117,15 @@ member: cn=loop-a,ou=groups,dc=example,dc=test
 const config = `include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
+include /etc/ldap/schema/nis.schema
+attributetype ( 1.2.840.113556.1.4.8 NAME 'userAccountControl' SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )
+attributetype ( 1.2.840.113556.1.4.159 NAME 'accountExpires' SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )
+attributetype ( 2.16.840.1.113730.3.1.610 NAME 'nsAccountLock' SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
+objectclass ( 1.3.6.1.4.1.99999.1 NAME 'foreignAccount' AUXILIARY MAY ( userAccountControl $ accountExpires $ nsAccountLock ) )
 modulepath /usr/lib/ldap
 moduleload back_mdb
 moduleload memberof
+moduleload ppolicy
 pidfile %[1]s/slapd.pid
 TLSCACertificateFile %[1]s/ca.crt
 TLSCertificateFile %[1]s/tls.crt
@@ -126,6 +136,7 @@ rootdn "cn=admin,dc=example,dc=test"
 rootpw root-secret
 directory %[1]s/db
 overlay memberof
+overlay ppolicy
 access to attrs=userPassword by anonymous auth by * none
 access to * by dn.base="cn=search,ou=services,dc=example,dc=test" read by * none
 `
@@ -185,6 +196,33 @@ func (d *Directory) waitReady(out *bytes.Buffer) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	d.t.Fatalf("slapd does not answer:\n%s", out)
+}
+
+// AddUser adds a person who is in no group.
+func (d *Directory) AddUser(uid string) {
+	d.t.Helper()
+	d.run("ldapadd", fmt.Sprintf(`dn: uid=%[1]s,%[2]s
+objectClass: inetOrgPerson
+objectClass: shadowAccount
+objectClass: foreignAccount
+uid: %[1]s
+cn: %[1]s
+sn: %[1]s
+mail: %[1]s@example.test
+userPassword: %[3]s
+`, uid, PeopleDN, Password))
+}
+
+// Join puts a person into a group.
+func (d *Directory) Join(uid, group string) {
+	d.t.Helper()
+	d.Modify(fmt.Sprintf("dn: cn=%s,%s\nchangetype: modify\nadd: member\nmember: uid=%s,%s\n", group, GroupsDN, uid, PeopleDN))
+}
+
+// Replace sets an attribute of a person.
+func (d *Directory) Replace(uid, attr, value string) {
+	d.t.Helper()
+	d.Modify(fmt.Sprintf("dn: uid=%s,%s\nchangetype: modify\nreplace: %[3]s\n%[3]s: %[4]s\n", uid, PeopleDN, attr, value))
 }
 
 // Modify applies an LDIF of changes.

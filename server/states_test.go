@@ -1,0 +1,199 @@
+package server_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/connectors/all"
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/password"
+	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/store/storetest"
+	"github.com/fairlead-auth/fairlead/test/fakegithub"
+	"github.com/fairlead-auth/fairlead/test/rp"
+	"github.com/fairlead-auth/fairlead/test/slapd"
+)
+
+// realWorld is a provider whose upstreams are a real directory and the stand-in
+// for GitHub. Every renewal asks them.
+type realWorld struct {
+	*world
+	directory *slapd.Directory
+	github    *fakegithub.Server
+}
+
+func startRealWorld(t *testing.T) *realWorld {
+	t.Helper()
+	w := &realWorld{world: &world{
+		clock: &clock{at: time.Now().Truncate(time.Second)}, store: storetest.SQLite(t), types: all.Types(password.NewHasher()), maxAge: -1,
+	}, directory: slapd.Start(t)}
+	w.github = fakegithub.Start(t, "http://127.0.0.1")
+	file := store.Origin{Origin: store.OriginFile}
+	apply(t, w.store, store.Settings{
+		Connectors: []store.Connector{
+			{ID: "ldap", Type: "ldap", Name: "Directory", UserPrefix: "ldap:", GroupPrefix: "ldap:", Origin: file, Config: asJSON(t, map[string]any{
+				"hosts": []string{w.directory.Plain}, "security": "starttls", "ca": w.directory.CA, "bindDN": slapd.BindDN, "bindPassword": slapd.BindPassword,
+				"userSearch":  map[string]any{"baseDN": slapd.PeopleDN},
+				"groupSearch": map[string]any{"baseDN": slapd.GroupsDN, "filter": "(objectClass=groupOfNames)", "nestedDepth": 3},
+			})},
+			{ID: "github", Type: "github", Name: "GitHub", UserPrefix: "github:", GroupPrefix: "github:", Origin: file, Config: asJSON(t, map[string]any{
+				"clientID": fakegithub.ClientID, "clientSecret": fakegithub.ClientSecret, "host": w.github.URL, "orgs": []any{map[string]any{"name": "acme"}},
+			})},
+		},
+		Clusters: []store.Cluster{{ID: "a", Audience: "k8s-a", Algorithm: "ES256", TokenSeconds: 600, Server: "https://a.test", Origin: file}},
+		Rules:    []store.AccessRule{{ID: "platform", GroupNames: store.Strings{"ldap:platform", "github:acme:platform"}, ClusterIDs: store.Strings{"a"}, Origin: file}},
+	}, w.clock.now())
+	w.serve(t, w.store)
+	w.plugin = &rp.Client{Issuer: w.issuer, ID: "kubectl-fairlead", RedirectURI: "http://127.0.0.1:4711/callback", Scope: "openid groups offline_access"}
+	return w
+}
+
+func asJSON(t *testing.T, v any) string {
+	t.Helper()
+	body, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+func (w *realWorld) viaLDAP(t *testing.T, uid string) rp.Tokens {
+	t.Helper()
+	return w.plugin.SignIn(t, rp.NewBrowser(t, w.issuer, nil), rp.Credentials{Connector: "Directory", Username: uid, Password: slapd.Password})
+}
+
+func (w *realWorld) viaGitHub(t *testing.T, account fakegithub.Account) rp.Tokens {
+	t.Helper()
+	w.github.Set(account)
+	b := rp.NewBrowser(t, w.issuer, nil)
+	u, err := url.Parse(w.github.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Elsewhere = u.Host
+	return w.plugin.SignIn(t, b, rp.Credentials{Connector: "GitHub"})
+}
+
+// TestAccountStatesDenyAtTheNextRenewal takes thirteen states of an account, each
+// in the system that has it, and asks once more.
+func TestAccountStatesDenyAtTheNextRenewal(t *testing.T) {
+	t.Parallel()
+	w := startRealWorld(t)
+	d := w.directory
+	fileTime := strconv.FormatInt((time.Now().Add(-time.Minute).Unix()+11_644_473_600)*10_000_000, 10)
+	yesterday := strconv.FormatInt(time.Now().Add(-24*time.Hour).Unix()/86400, 10)
+	for i, tc := range []struct {
+		name   string
+		happen func(uid string)
+		// cluster says that the person stays and only the cluster goes.
+		cluster bool
+	}{
+		{"deleted", d.DeleteUser, false},
+		{"disabled, Active Directory", func(uid string) { d.Replace(uid, "userAccountControl", "514") }, false},
+		{"disabled, 389 and FreeIPA", func(uid string) { d.Replace(uid, "nsAccountLock", "true") }, false},
+		{"locked, OpenLDAP", func(uid string) { d.Replace(uid, "pwdAccountLockedTime", "000001010000Z") }, false},
+		{"expired, Active Directory", func(uid string) { d.Replace(uid, "accountExpires", fileTime) }, false},
+		{"expired, shadow", func(uid string) { d.Replace(uid, "shadowExpire", yesterday) }, false},
+		{"moved out of the base", func(uid string) {
+			d.Modify(fmt.Sprintf("dn: uid=%s,%s\nchangetype: modrdn\nnewrdn: uid=%[1]s\ndeleteoldrdn: 1\nnewsuperior: ou=former,%[3]s\n", uid, slapd.PeopleDN, slapd.BaseDN))
+		}, false},
+		{"made again under the same name", func(uid string) { d.DeleteUser(uid); d.AddUser(uid) }, false},
+		{"taken out of the group", func(string) { d.EmptyGroup("platform") }, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) { //nolint:paralleltest // the last one empties the group of all
+			uid := fmt.Sprint("person", i)
+			d.AddUser(uid)
+			d.Join(uid, "platform")
+			tokens := w.viaLDAP(t, uid)
+			w.expect(t, tokens, func() { tc.happen(uid) }, tc.cluster)
+		})
+	}
+	for i, tc := range []struct {
+		name    string
+		happen  func(a fakegithub.Account)
+		cluster bool
+	}{
+		{"suspended", func(a fakegithub.Account) { a.Suspended = true; w.github.Set(a) }, false},
+		{"left the organisation", func(a fakegithub.Account) { a.Orgs, a.Teams = nil, nil; w.github.Set(a) }, false},
+		{"left the team", func(a fakegithub.Account) { a.Teams = nil; w.github.Set(a) }, true},
+		{"token revoked", func(fakegithub.Account) { w.github.RevokeTokens() }, false},
+	} {
+		t.Run("GitHub: "+tc.name, func(t *testing.T) { //nolint:paralleltest // one stand-in, one account at a time
+			account := fakegithub.Account{ID: int64(100 + i), Login: fmt.Sprint("gh", i), Orgs: []string{"acme"}, Teams: []string{"acme/platform"}}
+			tokens := w.viaGitHub(t, account)
+			w.expect(t, tokens, func() { tc.happen(account) }, tc.cluster)
+		})
+	}
+}
+
+// expect renews before and after something happens upstream.
+func (w *realWorld) expect(t *testing.T, tokens rp.Tokens, happen func(), clusterOnly bool) {
+	t.Helper()
+	before := w.plugin.Refresh(t, tokens.RefreshToken)
+	if before.Error != "" || w.plugin.Exchange(t, before.AccessToken, "k8s-a").Error != "" {
+		t.Fatalf("before: %s", before.Raw)
+	}
+	happen()
+	exchange := w.plugin.Exchange(t, before.AccessToken, "k8s-a")
+	refresh := w.plugin.Refresh(t, before.RefreshToken)
+	if clusterOnly {
+		if exchange.Error != "invalid_target" || refresh.Error != "" {
+			t.Errorf("exchange %s, refresh %s", exchange.Raw, refresh.Raw)
+		}
+		return
+	}
+	if exchange.Error != "invalid_grant" || refresh.Error != "invalid_grant" || exchange.Status != http.StatusBadRequest {
+		t.Errorf("exchange %d %s, refresh %s", exchange.Status, exchange.Raw, refresh.Raw)
+	}
+	if events := w.events(t, audit.UpstreamRefused); len(events) == 0 {
+		t.Error("not audited")
+	}
+}
+
+// TestTheOutageBudgetIsKeptToTheSecond stops a real directory. What the person
+// had stays until the budget is over, and not a second longer.
+func TestTheOutageBudgetIsKeptToTheSecond(t *testing.T) {
+	t.Parallel()
+	w := startRealWorld(t)
+	w.directory.AddUser("anna")
+	w.directory.Join("anna", "platform")
+	tokens := w.viaLDAP(t, "anna")
+	began := w.clock.now()
+	w.directory.Stop()
+	refresh := func() rp.Tokens {
+		t.Helper()
+		got := w.plugin.Refresh(t, tokens.RefreshToken)
+		if got.Error == "" {
+			tokens = got
+		}
+		return got
+	}
+	w.clock.add(time.Hour)
+	if got := refresh(); got.Error != "" {
+		t.Fatalf("at the last second: %s", got.Raw)
+	}
+	if got := w.plugin.Exchange(t, tokens.AccessToken, "k8s-a"); got.Error != "" {
+		t.Errorf("exchange at the last second: %s", got.Raw)
+	}
+	if w.clock.now().Sub(began) != time.Hour {
+		t.Fatal("the clock moved")
+	}
+	w.clock.add(time.Second)
+	got := refresh()
+	if got.Error != "temporarily_unavailable" || got.Status != http.StatusServiceUnavailable || !strings.Contains(got.ErrorDescription, "too long") {
+		t.Errorf("a second later: %d %s", got.Status, got.Raw)
+	}
+	reasons := map[string]int{}
+	for _, e := range w.events(t, audit.UpstreamOutage) {
+		reasons[e.Reason]++
+	}
+	if reasons["rights_kept"] == 0 || reasons["outage_budget_over"] != 1 {
+		t.Errorf("events %v", reasons)
+	}
+}
