@@ -41,9 +41,8 @@ func (s *Store) Try(ctx context.Context, ids []string, now time.Time, window tim
 
 // Untry takes one try back for each id, after one that went well.
 func (s *Store) Untry(ctx context.Context, ids []string) error {
-	err := s.db.WithContext(ctx).Exec("UPDATE attempts SET tries = tries - 1 WHERE id IN ? AND tries > 0", ids).Error
-	if err != nil {
-		return fmt.Errorf("taking tries back: %w", translate(err))
+	if _, err := s.exec(ctx, "UPDATE attempts SET tries = tries - 1 WHERE id IN ? AND tries > 0", ids); err != nil {
+		return fmt.Errorf("taking tries back: %w", err)
 	}
 	return nil
 }

@@ -80,16 +80,17 @@ const slowDown = 5
 // PollDeviceCode counts a poll and reports whether it came too early; then the
 // program must wait longer from now on.
 func (s *Store) PollDeviceCode(ctx context.Context, hash string, now time.Time) (early bool, err error) {
-	res := s.db.WithContext(ctx).Exec(
-		"UPDATE device_codes SET next_poll = ? + interval_seconds * 1000 WHERE hash = ? AND next_poll <= ?", At(now), hash, At(now))
-	if res.Error == nil && res.RowsAffected == 0 {
-		early = true
-		res = s.db.WithContext(ctx).Exec(
-			"UPDATE device_codes SET interval_seconds = interval_seconds + ?, next_poll = ? + (interval_seconds + ?) * 1000 WHERE hash = ?",
-			slowDown, At(now), slowDown, hash)
-	}
-	if res.Error != nil {
-		return false, fmt.Errorf("counting poll: %w", translate(res.Error))
+	err = s.tx(ctx, func(tx *gorm.DB) error {
+		res := tx.Exec("UPDATE device_codes SET next_poll = ? + interval_seconds * 1000 WHERE hash = ? AND next_poll <= ?", At(now), hash, At(now))
+		early = res.RowsAffected == 0
+		if res.Error != nil || !early {
+			return res.Error
+		}
+		return tx.Exec("UPDATE device_codes SET interval_seconds = interval_seconds + ?, next_poll = ? + (interval_seconds + ?) * 1000 WHERE hash = ?",
+			slowDown, At(now), slowDown, hash).Error
+	})
+	if err != nil {
+		return false, fmt.Errorf("counting poll: %w", err)
 	}
 	return early, nil
 }
@@ -105,25 +106,25 @@ type Approval struct {
 // ApproveDeviceCode records a yes. Exactly one answer counts; the others get
 // false, as do those that come too late.
 func (s *Store) ApproveDeviceCode(ctx context.Context, hash string, a Approval, now time.Time) (bool, error) {
-	res := s.db.WithContext(ctx).Exec(
+	rows, err := s.exec(ctx,
 		"UPDATE device_codes SET approved = ?, user_id = ?, sign_in_id = ?, amr = ?, authenticated = ? "+
 			"WHERE hash = ? AND approved = 0 AND denied = 0 AND expires > ?",
 		At(now), a.UserID, a.SignInID, a.AMR, a.Authenticated, hash, At(now))
-	if res.Error != nil {
-		return false, fmt.Errorf("approving device code: %w", translate(res.Error))
+	if err != nil {
+		return false, fmt.Errorf("approving device code: %w", err)
 	}
-	return res.RowsAffected == 1, nil
+	return rows == 1, nil
 }
 
 // DenyDeviceCode records a no, like ApproveDeviceCode.
 func (s *Store) DenyDeviceCode(ctx context.Context, hash, userID string, now time.Time) (bool, error) {
-	res := s.db.WithContext(ctx).Exec(
+	rows, err := s.exec(ctx,
 		"UPDATE device_codes SET denied = ?, user_id = ? WHERE hash = ? AND approved = 0 AND denied = 0 AND expires > ?",
 		At(now), userID, hash, At(now))
-	if res.Error != nil {
-		return false, fmt.Errorf("denying device code: %w", translate(res.Error))
+	if err != nil {
+		return false, fmt.Errorf("denying device code: %w", err)
 	}
-	return res.RowsAffected == 1, nil
+	return rows == 1, nil
 }
 
 // RedeemDeviceCode is RedeemCode for an approved device code.

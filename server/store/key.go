@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 )
 
 // KeyState is where a signing key is in its life.
@@ -84,12 +83,12 @@ func (s *Store) ActivateKey(ctx context.Context, k *SigningKey, now time.Time) e
 // RevokeKey takes a key away and reports whether it was there. Another must
 // already sign in its place.
 func (s *Store) RevokeKey(ctx context.Context, id string, now time.Time) (bool, error) {
-	res := s.db.WithContext(ctx).Exec("UPDATE signing_keys SET state = ?, retired = ? WHERE id = ? AND state IN (?, ?)",
+	rows, err := s.exec(ctx, "UPDATE signing_keys SET state = ?, retired = ? WHERE id = ? AND state IN (?, ?)",
 		KeyRevoked, At(now), id, KeyRetired, KeyNext)
-	if res.Error != nil {
-		return false, fmt.Errorf("revoking key: %w", translate(res.Error))
+	if err != nil {
+		return false, fmt.Errorf("revoking key: %w", err)
 	}
-	return res.RowsAffected == 1, nil
+	return rows == 1, nil
 }
 
 // DeleteKey removes a retired or revoked key.
@@ -111,18 +110,13 @@ type Lease struct {
 // TakeLease claims or renews a lease until the given time and reports whether
 // it is held now.
 func (s *Store) TakeLease(ctx context.Context, name, holder string, now, until time.Time) (bool, error) {
-	row := Lease{Name: name, Holder: holder, Expires: At(until)}
-	res := s.db.WithContext(ctx).Clauses(clause.OnConflict{
-		Columns:   []clause.Column{{Name: "name"}},
-		DoUpdates: clause.AssignmentColumns([]string{"holder", "expires"}),
-		Where: clause.Where{Exprs: []clause.Expression{
-			gorm.Expr("leases.holder = ? OR leases.expires <= ?", holder, At(now)),
-		}},
-	}).Create(&row)
-	if res.Error != nil {
-		return false, fmt.Errorf("taking lease: %w", translate(res.Error))
+	rows, err := s.exec(ctx, "INSERT INTO leases (name, holder, expires) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET "+
+		"holder = excluded.holder, expires = excluded.expires WHERE leases.holder = excluded.holder OR leases.expires <= ?",
+		name, holder, At(until), At(now))
+	if err != nil {
+		return false, fmt.Errorf("taking lease: %w", err)
 	}
-	return res.RowsAffected == 1, nil
+	return rows == 1, nil
 }
 
 // ReleaseLease gives a lease back that the holder has.

@@ -23,10 +23,10 @@ func RuleUse(ruleID string) string { return "machine_rule/" + ruleID }
 
 // MarkUse notes that something was of use, at most once a minute.
 func (s *Store) MarkUse(ctx context.Context, id string, now time.Time) error {
-	err := s.db.WithContext(ctx).Exec("INSERT INTO last_uses (id, at) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at WHERE last_uses.at < ?",
-		id, At(now), At(now.Add(-useEvery))).Error
+	_, err := s.exec(ctx, "INSERT INTO last_uses (id, at) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at WHERE last_uses.at < ?",
+		id, At(now), At(now.Add(-useEvery)))
 	if err != nil {
-		return fmt.Errorf("marking use: %w", translate(err))
+		return fmt.Errorf("marking use: %w", err)
 	}
 	return nil
 }

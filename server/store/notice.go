@@ -47,10 +47,10 @@ func (s *Store) RememberClient(ctx context.Context, signInID, clientID string) e
 
 // addNotices writes, with the end of sign-ins, what their clients are to be
 // told: either both are stored or none.
-func addNotices(tx *gorm.DB, signIns *gorm.DB, now time.Time) error {
+func addNotices(tx *gorm.DB, signIns []string, now time.Time) error {
 	return tx.Exec("INSERT INTO logout_notices (id, client_id, user_id, sid, next_try, tries, expires) "+
 		"SELECT c.sid || '/' || c.client_id, c.client_id, s.user_id, c.sid, ?, 0, ? "+
-		"FROM sign_in_clients c JOIN sign_ins s ON s.id = c.sign_in_id WHERE c.sign_in_id IN (?) ON CONFLICT (id) DO NOTHING",
+		"FROM sign_in_clients c JOIN sign_ins s ON s.id = c.sign_in_id WHERE c.sign_in_id IN ? ON CONFLICT (id) DO NOTHING",
 		At(now), At(now.Add(noticeLife)), signIns).Error
 }
 
@@ -63,12 +63,11 @@ func (s *Store) DueNotices(ctx context.Context, now, retry time.Time, limit int)
 		return nil, fmt.Errorf("listing logout notices: %w", translate(err))
 	}
 	for _, n := range due {
-		res := s.db.WithContext(ctx).Exec("UPDATE logout_notices SET next_try = ?, tries = tries + 1 WHERE id = ? AND next_try = ?",
-			At(retry), n.ID, n.NextTry)
-		if res.Error != nil {
-			return nil, fmt.Errorf("claiming logout notice: %w", translate(res.Error))
+		rows, err := s.exec(ctx, "UPDATE logout_notices SET next_try = ?, tries = tries + 1 WHERE id = ? AND next_try = ?", At(retry), n.ID, n.NextTry)
+		if err != nil {
+			return nil, fmt.Errorf("claiming logout notice: %w", err)
 		}
-		if res.RowsAffected == 1 {
+		if rows == 1 {
 			n.Tries++
 			mine = append(mine, n)
 		}
@@ -78,9 +77,8 @@ func (s *Store) DueNotices(ctx context.Context, now, retry time.Time, limit int)
 
 // PostponeNotice sets when a notice is tried again.
 func (s *Store) PostponeNotice(ctx context.Context, id string, next time.Time) error {
-	err := s.db.WithContext(ctx).Exec("UPDATE logout_notices SET next_try = ? WHERE id = ?", At(next), id).Error
-	if err != nil {
-		return fmt.Errorf("postponing logout notice: %w", translate(err))
+	if _, err := s.exec(ctx, "UPDATE logout_notices SET next_try = ? WHERE id = ?", At(next), id); err != nil {
+		return fmt.Errorf("postponing logout notice: %w", err)
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ func (s *Store) EndEverything(ctx context.Context, id, reason string, now time.T
 }
 
 func endEverything(tx *gorm.DB, userID, reason string, now time.Time) error {
-	if err := endSignIns(tx, tx.Model(&SignIn{}).Select("id").Where("user_id = ? AND ended = 0", userID), now); err != nil {
+	if _, err := endSignIns(tx, now, "user_id = ?", userID); err != nil {
 		return err
 	}
 	err := tx.Exec("UPDATE devices SET revoked = ?, reason = ? WHERE user_id = ? AND revoked = 0", At(now), reason, userID).Error

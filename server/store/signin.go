@@ -88,7 +88,8 @@ func (s *Store) ReplaceSignIn(ctx context.Context, old string, row *SignIn, now 
 		if err := tx.Exec("UPDATE sign_in_clients SET sign_in_id = ? WHERE sign_in_id = ?", row.ID, old).Error; err != nil {
 			return err
 		}
-		return endSignIns(tx, tx.Model(&SignIn{}).Select("id").Where("id = ? AND ended = 0", old), now)
+		_, err := endSignIns(tx, now, "id = ?", old)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("replacing sign-in: %w", err)
@@ -101,13 +102,9 @@ func (s *Store) ReplaceSignIn(ctx context.Context, old string, row *SignIn, now 
 // theirs, does nothing and reports false.
 func (s *Store) EndSignIn(ctx context.Context, userID, id string, now time.Time) (ended bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) error {
-		var live int64
-		mine := tx.Model(&SignIn{}).Where("id = ? AND user_id = ? AND ended = 0", id, userID).Session(&gorm.Session{})
-		if err := mine.Count(&live).Error; err != nil || live == 0 {
-			return err
-		}
-		ended = true
-		return endSignIns(tx, mine.Select("id"), now)
+		n, err := endSignIns(tx, now, "id = ? AND user_id = ?", id, userID)
+		ended = n == 1
+		return err
 	})
 	if err != nil {
 		return false, fmt.Errorf("ending sign-in: %w", err)
@@ -115,14 +112,17 @@ func (s *Store) EndSignIn(ctx context.Context, userID, id string, now time.Time)
 	return ended, nil
 }
 
-// endSignIns ends the sessions that a query of ids selects.
-func endSignIns(tx, ids *gorm.DB, now time.Time) error {
+// endSignIns ends the live sessions that a condition selects and returns how
+// many. The update comes first: it decides who, of several, ends them.
+func endSignIns(tx *gorm.DB, now time.Time, where string, args ...any) (int, error) {
+	var ids []string
+	err := tx.Raw("UPDATE sign_ins SET ended = ? WHERE ended = 0 AND "+where+" RETURNING id", append([]any{At(now)}, args...)...).Scan(&ids).Error
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
 	if err := addNotices(tx, ids, now); err != nil {
-		return err
+		return 0, err
 	}
-	err := tx.Exec("UPDATE access_tokens SET revoked = ? WHERE device_id = '' AND revoked = 0 AND sign_in_id IN (?)", At(now), ids).Error
-	if err != nil {
-		return err
-	}
-	return tx.Exec("UPDATE sign_ins SET ended = ? WHERE id IN (?)", At(now), ids).Error
+	err = tx.Exec("UPDATE access_tokens SET revoked = ? WHERE device_id = '' AND revoked = 0 AND sign_in_id IN ?", At(now), ids).Error
+	return len(ids), err
 }

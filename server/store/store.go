@@ -122,16 +122,31 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// maxTries bounds how often a transaction is tried that lost against another.
-const maxTries = 5
+// maxTries bounds how often something is tried that lost against another
+// transaction.
+const maxTries = 8
 
 // tx runs fn in one transaction. fn must use only its argument: asking the pool
 // for a second connection inside would wedge a pool of one. fn runs again when
 // the database says that another transaction was in the way, so it must set what
 // it hands out anew each time.
 func (s *Store) tx(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	return s.retry(ctx, func(db *gorm.DB) error { return db.Transaction(fn) })
+}
+
+// exec runs one statement, again like tx, and returns how many rows it changed.
+func (s *Store) exec(ctx context.Context, sql string, args ...any) (rows int64, err error) {
+	err = s.retry(ctx, func(db *gorm.DB) error {
+		res := db.Exec(sql, args...)
+		rows = res.RowsAffected
+		return res.Error
+	})
+	return rows, err
+}
+
+func (s *Store) retry(ctx context.Context, fn func(db *gorm.DB) error) error {
 	for try := 1; ; try++ {
-		err := s.db.WithContext(ctx).Transaction(fn)
+		err := fn(s.db.WithContext(ctx))
 		if try == maxTries || !collided(err) {
 			return translate(err)
 		}

@@ -61,9 +61,8 @@ func (s *Store) CreateAccessToken(ctx context.Context, row *AccessToken) error {
 
 // RevokeAccessToken ends one access token.
 func (s *Store) RevokeAccessToken(ctx context.Context, hash string, now time.Time) error {
-	err := s.db.WithContext(ctx).Exec("UPDATE access_tokens SET revoked = ? WHERE hash = ? AND revoked = 0", At(now), hash).Error
-	if err != nil {
-		return fmt.Errorf("revoking access token: %w", translate(err))
+	if _, err := s.exec(ctx, "UPDATE access_tokens SET revoked = ? WHERE hash = ? AND revoked = 0", At(now), hash); err != nil {
+		return fmt.Errorf("revoking access token: %w", err)
 	}
 	return nil
 }
