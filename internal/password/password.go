@@ -53,16 +53,16 @@ const (
 	maxCost      = 14
 )
 
-// Hasher hashes passwords, one at a time per core: a flood of sign-ins must
+// Hasher hashes passwords, on half of the cores at most: a flood of sign-ins must
 // starve neither memory nor the token endpoint.
 type Hasher struct {
 	slots *semaphore.Weighted
 	dummy string
 }
 
-// NewHasher returns a hasher with as many slots as there are cores.
+// NewHasher returns a hasher with a slot for each two cores.
 func NewHasher() *Hasher {
-	h := &Hasher{slots: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0)))}
+	h := &Hasher{slots: semaphore.NewWeighted(int64(max(1, runtime.GOMAXPROCS(0)/2)))}
 	h.dummy = encode(make([]byte, saltSize), make([]byte, sumSize))
 	return h
 }

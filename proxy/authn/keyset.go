@@ -8,6 +8,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,9 +18,10 @@ import (
 )
 
 const (
-	// refreshEvery is how often the keys are fetched in the background: half of
-	// what the issuer lets caches keep them.
-	refreshEvery = 5 * time.Minute
+	// The keys are fetched in the background after half of what the issuer lets
+	// caches keep them, within these bounds.
+	refreshAtMost  = 5 * time.Minute
+	refreshAtLeast = 250 * time.Millisecond
 	// retryEvery is how soon after a failure.
 	retryEvery = 5 * time.Second
 	// unknownEvery is the shortest time between fetches that unknown key ids
@@ -43,6 +46,7 @@ type KeySet struct {
 	generation int
 	etag       string
 	jwksURI    string
+	maxAge     time.Duration
 	lastForced time.Time
 }
 
@@ -54,10 +58,11 @@ func NewKeySet(issuer string, client *http.Client, now func() time.Time, logger 
 // Run keeps the set fresh until ctx ends.
 func (s *KeySet) Run(ctx context.Context) error {
 	for {
-		wait := refreshEvery
-		if err := s.refresh(ctx); err != nil && ctx.Err() == nil {
+		err := s.refresh(ctx)
+		wait := s.pause()
+		if err != nil && ctx.Err() == nil {
 			s.logger.WarnContext(ctx, "issuer's keys not fetched, keeping the old ones", "issuer", s.issuer, "error", err)
-			wait = retryEvery
+			wait = min(wait, retryEvery)
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -67,6 +72,16 @@ func (s *KeySet) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 	}
+}
+
+// pause is how long to wait before the next fetch.
+func (s *KeySet) pause() time.Duration {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.maxAge == 0 {
+		return refreshAtMost
+	}
+	return max(refreshAtLeast, min(refreshAtMost, s.maxAge/2))
 }
 
 // Ready reports whether there is a key.
@@ -196,5 +211,18 @@ func (s *KeySet) get(ctx context.Context, address, etag string, into any) (strin
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxDocument)).Decode(into); err != nil {
 		return "", fmt.Errorf("reading issuer's answer: %w", err)
 	}
+	if seconds, found := strings.CutPrefix(resp.Header.Get("Cache-Control"), "public, max-age="); found {
+		s.setMaxAge(seconds)
+	}
 	return resp.Header.Get("ETag"), nil
+}
+
+func (s *KeySet) setMaxAge(seconds string) {
+	n, err := strconv.Atoi(seconds)
+	if err != nil || n < 1 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.maxAge = time.Duration(n) * time.Second
 }

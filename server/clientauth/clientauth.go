@@ -115,12 +115,12 @@ func (a *Authenticator) mark(ctx context.Context, name string) error {
 // refuse counts the failure. It counts only failures, so that the good path
 // pays nothing; a secret has 256 bits and can't be guessed in between.
 func (a *Authenticator) refuse(ctx context.Context, address string) error {
-	wait, err := a.Limit.Begin(ctx, limit.ClientSecret(address))
+	verdict, err := a.Limit.Begin(ctx, limit.ClientSecret(address))
 	if err != nil {
 		return err
 	}
-	if wait > 0 {
-		return oauth.TooMany(oauth.InvalidClient, wait)
+	if verdict.Wait > 0 {
+		return oauth.TooMany(oauth.InvalidClient, verdict.Wait)
 	}
 	return oauth.Errorf(oauth.InvalidClient, "The client could not be authenticated. Check its id and its secret or key.")
 }

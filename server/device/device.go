@@ -109,12 +109,12 @@ func (h *Handler) request(c echo.Context) (*answerBody, error) {
 		return nil, oauth.Errorf(oauth.InvalidScope, "The scope openid is needed.")
 	}
 	// The one thing that is stored for somebody who has proved nothing.
-	wait, err := h.Limit.Begin(ctx, limit.DeviceRequest(c.RealIP()))
+	verdict, err := h.Limit.Begin(ctx, limit.DeviceRequest(c.RealIP()))
 	if err != nil {
 		return nil, err
 	}
-	if wait > 0 {
-		return nil, oauth.TooMany(oauth.SlowDown, wait)
+	if verdict.Wait > 0 {
+		return nil, oauth.TooMany(oauth.SlowDown, verdict.Wait)
 	}
 	return h.issue(ctx, client, scopes, origin{host: hostName(params["fairlead_host"]), address: c.RealIP()})
 }

@@ -94,12 +94,14 @@ func (h *Handler) signIn(c echo.Context) error {
 func (h *Handler) load(c echo.Context, userCode string, current *session.Current) (*waiting, error) {
 	ctx := c.Request().Context()
 	tries := limit.UserCode(current.User.ID, c.RealIP())
-	wait, err := h.Limit.Begin(ctx, tries)
+	verdict, err := h.Limit.Begin(ctx, tries)
 	if err != nil {
 		return nil, err
 	}
-	if wait > 0 {
-		h.refused(c, current, "", "too_many_failures")
+	if verdict.Wait > 0 {
+		if !verdict.Again {
+			h.refused(c, current, "", "too_many_failures")
+		}
 		return nil, errs.New(errs.Denied, "Too many wrong codes. Try again in "+templates.Span(h.Limit.Window)+".")
 	}
 	row, err := h.Store.DeviceCodeByUserCode(ctx, hashUserCode(userCode))

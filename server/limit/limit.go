@@ -7,6 +7,7 @@ package limit
 import (
 	"context"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/fairlead-auth/fairlead/internal/names"
@@ -40,6 +41,24 @@ type Limiter struct {
 	Now   func() time.Time
 	// Window is how long tries count, and so the longest that anybody waits.
 	Window time.Duration
+
+	mu sync.Mutex
+	// refused holds, on this replica, until when a counter is over: a flood that
+	// goes on costs no more than a look into memory.
+	refused map[string]time.Time
+}
+
+// maxRefused bounds the memory of refusals; beyond it all are forgotten, and the
+// database says it again.
+const maxRefused = 10_000
+
+// Verdict says whether a try may go on.
+type Verdict struct {
+	// Wait is how long to wait when there were too many; zero means go on.
+	Wait time.Duration
+	// Again says that this was refused before and nothing new has happened: there
+	// is no need to record it once more.
+	Again bool
 }
 
 // Count is one counter and how far it may go in a window. Its id is a hash: the
@@ -56,6 +75,15 @@ func Password(connectorID, login, address string) []Count {
 		{secret.Hash("name and network\x00" + name + "\x00" + from), perNameAndNetwork},
 		{secret.Hash("name\x00" + name), perName},
 		{secret.Hash("network\x00" + from), perNetwork},
+	}
+}
+
+// KnownBrowser counts a password in a browser where the same name has signed in
+// before: what others guess elsewhere does not count there.
+func KnownBrowser(id, address string) []Count {
+	return []Count{
+		{secret.Hash("known browser\x00" + id), perNameAndNetwork},
+		{secret.Hash("network\x00" + Network(address)), perNetwork},
 	}
 }
 
@@ -80,21 +108,44 @@ func ClientSecret(address string) []Count {
 	return []Count{{secret.Hash("client secret from\x00" + Network(address)), secretsPerNetwork}}
 }
 
-// Begin counts a try and returns how long to wait when there were too many; zero
-// means go on. It counts before anything is checked, so that tries at the same
-// moment can't all slip through.
-func (l *Limiter) Begin(ctx context.Context, counts []Count) (wait time.Duration, err error) {
+// Begin counts a try. It counts before anything is checked, so that tries at the
+// same moment can't all slip through.
+func (l *Limiter) Begin(ctx context.Context, counts []Count) (Verdict, error) {
 	now := l.Now()
+	if wait := l.remembered(counts, now); wait > 0 {
+		return Verdict{Wait: wait, Again: true}, nil
+	}
 	counters, err := l.Store.Try(ctx, ids(counts), now, l.Window)
 	if err != nil {
-		return 0, err
+		return Verdict{}, err
 	}
+	var wait time.Duration
 	for i, c := range counts {
 		if counters[i].Tries > c.most {
 			wait = max(wait, counters[i].Expires.Time().Sub(now))
+			l.remember(c.id, counters[i].Expires.Time())
 		}
 	}
-	return wait, nil
+	return Verdict{Wait: wait}, nil
+}
+
+func (l *Limiter) remembered(counts []Count, now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var wait time.Duration
+	for _, c := range counts {
+		wait = max(wait, l.refused[c.id].Sub(now))
+	}
+	return wait
+}
+
+func (l *Limiter) remember(id string, until time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.refused == nil || len(l.refused) >= maxRefused {
+		l.refused = map[string]time.Time{}
+	}
+	l.refused[id] = until
 }
 
 // Forgive takes the try back: it was not a wrong one.

@@ -22,10 +22,11 @@ func allowed(t *testing.T, l *limit.Limiter, n int, counts func(i int) []limit.C
 	t.Helper()
 	through := 0
 	for i := range n {
-		wait, err := l.Begin(t.Context(), counts(i))
+		verdict, err := l.Begin(t.Context(), counts(i))
 		if err != nil {
 			t.Fatal(err)
 		}
+		wait := verdict.Wait
 		if wait > limit.DefaultWindow || wait < 0 {
 			t.Fatalf("wait %v", wait)
 		}
@@ -76,8 +77,8 @@ func TestOnlyWrongTriesCount(t *testing.T) {
 	l := &limit.Limiter{Store: storetest.SQLite(t), Now: time.Now, Window: limit.DefaultWindow}
 	a := limit.Password("a", "jane", "192.0.2.1")
 	for range 50 {
-		if wait, err := l.Begin(t.Context(), a); wait != 0 || err != nil {
-			t.Fatalf("wait %v, error %v", wait, err)
+		if verdict, err := l.Begin(t.Context(), a); verdict.Wait != 0 || err != nil {
+			t.Fatalf("verdict %v, error %v", verdict, err)
 		}
 		if err := l.Forgive(t.Context(), a); err != nil {
 			t.Fatal(err)
@@ -93,11 +94,11 @@ func TestTriesAtOnceAllCount(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 40 {
 			wg.Go(func() {
-				wait, err := l.Begin(t.Context(), limit.Password("a", "jane", "192.0.2.1"))
+				verdict, err := l.Begin(t.Context(), limit.Password("a", "jane", "192.0.2.1"))
 				if err != nil {
 					t.Error(err)
 				}
-				if wait == 0 {
+				if verdict.Wait == 0 {
 					through.Add(1)
 				}
 			})
@@ -107,4 +108,30 @@ func TestTriesAtOnceAllCount(t *testing.T) {
 			t.Errorf("%d of 40 at once were let through, want 10", through.Load())
 		}
 	})
+}
+
+// TestAFloodCostsNoDatabase refuses from memory what it has refused before, and
+// says so.
+func TestAFloodCostsNoDatabase(t *testing.T) {
+	t.Parallel()
+	s := storetest.SQLite(t)
+	c := &clock{at: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
+	l := &limit.Limiter{Store: s, Now: c.now, Window: limit.DefaultWindow}
+	counts := limit.Password("a", "jane", "192.0.2.1")
+	if got := allowed(t, l, 11, func(int) []limit.Count { return counts }); got != 10 {
+		t.Fatalf("%d were let through", got)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		verdict, err := l.Begin(t.Context(), counts)
+		if err != nil || verdict.Wait != limit.DefaultWindow || !verdict.Again {
+			t.Fatalf("verdict %+v, error %v", verdict, err)
+		}
+	}
+	c.at = c.at.Add(limit.DefaultWindow)
+	if _, err := l.Begin(t.Context(), counts); err == nil {
+		t.Error("after the window it must ask the database again")
+	}
 }

@@ -268,6 +268,9 @@ func (h *Handler) next(c echo.Context, f *flow.Flow) error {
 // recordFailure records who did not get in. A name that somebody typed is cut:
 // people type their password there by mistake.
 func (h *Handler) recordFailure(c echo.Context, row *store.Connector, name string, err error) {
+	if errors.Is(err, errStillTooMany) {
+		return
+	}
 	event := audit.Event{
 		Name: audit.SignInFailed, UserName: name, ConnectorID: row.ID, Address: c.RealIP(), Reason: string(errs.KindOf(err)),
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/flow"
-	"github.com/fairlead-auth/fairlead/server/limit"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/web"
 	"github.com/fairlead-auth/fairlead/templates"
@@ -72,19 +71,28 @@ func status(err error) int {
 	return http.StatusUnauthorized
 }
 
-var errTooMany = errors.New("too many wrong passwords")
+// errTooMany is the first refusal of a window, errStillTooMany the ones after it:
+// a flood fills neither the database nor the audit log.
+var (
+	errTooMany      = errors.New("too many wrong passwords")
+	errStillTooMany = fmt.Errorf("still: %w", errTooMany)
+)
 
 // check asks the connector, unless too many wrong passwords came before.
 func (h *Handler) check(c echo.Context, row *store.Connector, username string) (store.Person, error) {
 	ctx := c.Request().Context()
-	attempt := limit.Password(row.ID, username, c.RealIP())
-	wait, err := h.Limit.Begin(ctx, attempt)
+	attempt := h.attempt(c, row.ID, username)
+	verdict, err := h.Limit.Begin(ctx, attempt)
 	if err != nil {
 		return store.Person{}, err
 	}
-	if wait > 0 {
+	if wait := verdict.Wait; wait > 0 {
 		c.Response().Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
-		return store.Person{}, errs.Wrap(errs.Unauthenticated, errTooMany,
+		cause := errTooMany
+		if verdict.Again {
+			cause = errStillTooMany
+		}
+		return store.Person{}, errs.Wrap(errs.Unauthenticated, cause,
 			fmt.Sprintf("Too many wrong passwords. Try again in %s.", templates.Span(wait.Truncate(time.Minute)+time.Minute)))
 	}
 	person, err := h.Upstream.Login(ctx, row, username, c.FormValue("password"))
@@ -117,6 +125,9 @@ func (h *Handler) password(c echo.Context) error {
 		}
 		h.recordFailure(c, row, name, err)
 		return h.form(c, form{row: row, opened: opened, flow: f, username: username, problem: err})
+	}
+	if err := h.remember(c, row.ID, username); err != nil {
+		return err
 	}
 	return h.finish(c, row, proved{person: person, methods: []string{"pwd"}}, f)
 }

@@ -181,5 +181,9 @@ func translate(err error) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	}
-	return errs.Wrap(errs.Unavailable, err, "The database does not answer. Try again in a moment.")
+	return errs.Wrap(errs.Unavailable, fmt.Errorf("%w: %w", ErrOutage, err), "The database does not answer. Try again in a moment.")
 }
+
+// ErrOutage says that the database could not be asked or did not answer. It is in
+// the chain of errors of kind Unavailable.
+var ErrOutage = errors.New("database outage")

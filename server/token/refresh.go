@@ -150,7 +150,7 @@ func (h *Handler) repeat(ctx context.Context, presented string, row *store.Refre
 	if err != nil {
 		return nil, err
 	}
-	if !successorUsed && h.Now().Sub(row.Used.Time()) <= h.Grace {
+	if !successorUsed && h.outage.graced(row.Used.Time(), h.Now(), h.Grace) {
 		body, err := secret.OpenUnder(presented, sealContext(row.Hash), row.SealedAnswer)
 		if err != nil {
 			return nil, err

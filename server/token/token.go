@@ -45,6 +45,8 @@ type Handler struct {
 	Grace time.Duration
 	// Issued, when set, is told about each answer, for metrics.
 	Issued func(grant, result string)
+
+	outage outage
 }
 
 // grant is one way to get a token. It returns the JSON of the answer.
@@ -78,6 +80,7 @@ func (h *Handler) Mount(g *echo.Group) { g.POST(Path, h.serve) }
 func (h *Handler) serve(c echo.Context) error {
 	req := &request{event: audit.Event{Address: c.RealIP()}}
 	body, err := h.answer(c, req)
+	h.outage.note(err, h.Now())
 	name := req.params["grant_type"]
 	if err != nil {
 		h.refuse(c.Request().Context(), req, name, err)

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -256,6 +257,22 @@ func (d *Directory) run(program, input string) {
 	cmd.Stdin = strings.NewReader(input)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		d.t.Fatalf("%s: %v\n%s", program, err, out)
+	}
+}
+
+// Pause lets the server hang: it takes connections and answers nothing.
+func (d *Directory) Pause() {
+	d.t.Helper()
+	if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// Unpause lets it go on.
+func (d *Directory) Unpause() {
+	d.t.Helper()
+	if err := d.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		d.t.Fatal(err)
 	}
 }
 

@@ -1,8 +1,10 @@
-// Command authenticator checks a token with the very code of kube-apiserver: it
-// reads the token from standard input and prints who it is for.
+// Command authenticator checks tokens with the very code of kube-apiserver: it
+// reads a token from standard input and prints who it is for; or, with -lines, one
+// token after another, each answered by one line.
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"flag"
@@ -14,6 +16,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apiserver/pkg/apis/apiserver"
+	auth "k8s.io/apiserver/pkg/authentication/authenticator"
 	authenticationcel "k8s.io/apiserver/pkg/authentication/cel"
 	"k8s.io/apiserver/pkg/server/dynamiccertificates"
 	"k8s.io/apiserver/plugin/pkg/authenticator/token/oidc"
@@ -24,15 +27,19 @@ func main() {
 	issuer := flag.String("issuer", "", "issuer")
 	audience := flag.String("audience", "", "audience")
 	ca := flag.String("ca", "", "file with the issuer's authority")
+	lines := flag.Bool("lines", false, "check one token a line, until the input ends")
 	flag.Parse()
-	if err := run(*issuer, *audience, *ca); err != nil {
+	if err := run(*issuer, *audience, *ca, *lines); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(issuer, audience, ca string) error {
+func run(issuer, audience, ca string, lines bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	if lines {
+		ctx, cancel = context.WithCancel(context.Background())
+	}
 	defer cancel()
 	provider, err := dynamiccertificates.NewDynamicCAContentFromFile("ca", ca)
 	if err != nil {
@@ -57,6 +64,9 @@ func run(issuer, audience, ca string) error {
 	}); err != nil {
 		return fmt.Errorf("the authenticator does not get ready: %w", authenticator.HealthCheck())
 	}
+	if lines {
+		return each(ctx, authenticator)
+	}
 	token, err := io.ReadAll(os.Stdin)
 	if err != nil {
 		return err
@@ -71,4 +81,23 @@ func run(issuer, audience, ca string) error {
 	return json.NewEncoder(os.Stdout).Encode(map[string]any{
 		"user": response.User.GetName(), "uid": response.User.GetUID(), "groups": response.User.GetGroups(),
 	})
+}
+
+// each answers every line of the input: "ok" and the user, or "no" and why.
+func each(ctx context.Context, authenticator interface {
+	AuthenticateToken(context.Context, string) (*auth.Response, bool, error)
+},
+) error {
+	fmt.Println("ready")
+	input := bufio.NewScanner(os.Stdin)
+	input.Buffer(nil, 1<<20)
+	for input.Scan() {
+		response, ok, err := authenticator.AuthenticateToken(ctx, input.Text())
+		if err != nil || !ok {
+			fmt.Printf("no %v %v\n", ok, strings.ReplaceAll(fmt.Sprint(err), "\n", " "))
+			continue
+		}
+		fmt.Println("ok", response.User.GetName())
+	}
+	return input.Err()
 }
