@@ -106,7 +106,7 @@ func TestAccountStatesDenyAtTheNextRenewal(t *testing.T) {
 		{"made again under the same name", func(uid string) { d.DeleteUser(uid); d.AddUser(uid) }, false},
 		{"taken out of the group", func(string) { d.EmptyGroup("platform") }, true},
 	} {
-		t.Run(tc.name, func(t *testing.T) { //nolint:paralleltest // the last one empties the group of all
+		t.Run(tc.name, func(t *testing.T) {
 			uid := fmt.Sprint("person", i)
 			d.AddUser(uid)
 			d.Join(uid, "platform")
@@ -124,7 +124,7 @@ func TestAccountStatesDenyAtTheNextRenewal(t *testing.T) {
 		{"left the team", func(a fakegithub.Account) { a.Teams = nil; w.github.Set(a) }, true},
 		{"token revoked", func(fakegithub.Account) { w.github.RevokeTokens() }, false},
 	} {
-		t.Run("GitHub: "+tc.name, func(t *testing.T) { //nolint:paralleltest // one stand-in, one account at a time
+		t.Run("GitHub: "+tc.name, func(t *testing.T) {
 			account := fakegithub.Account{ID: int64(100 + i), Login: fmt.Sprint("gh", i), Orgs: []string{"acme"}, Teams: []string{"acme/platform"}}
 			tokens := w.viaGitHub(t, account)
 			w.expect(t, tokens, func() { tc.happen(account) }, tc.cluster)

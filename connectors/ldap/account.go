@@ -35,7 +35,7 @@ func accountAttrs() []string {
 // every directory looks at these when somebody does.
 func checkAccount(entry *goldap.Entry, now time.Time) error {
 	value := entry.GetAttributeValue
-	why := ""
+	var why string
 	switch {
 	case flag(value(attrControl), controlDisabled), value(attrLock) == "true", value(attrLock) == "TRUE", value(attrLoginOff) == "TRUE":
 		why = "disabled"

@@ -96,7 +96,7 @@ func TestWhoReachesWhom(t *testing.T) {
 
 func TestDirectImports(t *testing.T) {
 	t.Parallel()
-	endpoints := []string{"server/authorize", "server/login", "server/consent", "server/token", "server/tokeninfo", "server/discovery", "server/logout"}
+	endpoints := []string{"server/authorize", "server/login", "server/consent", "server/token", "server/tokeninfo", "server/discovery", "server/logout", "server/device"}
 	for _, p := range packages(t) {
 		for _, dep := range p.Imports {
 			if under(p.ImportPath, endpoints...) && under(dep, endpoints...) {
@@ -123,9 +123,9 @@ func TestDirectImports(t *testing.T) {
 func untested() []string {
 	return []string{
 		"connectors/dexadapter",                                                                                                        // every connector on it runs the contract
-		"connectors/connectortest", "connectors/mock", "server/store/storetest", "test/rp", "test/slapd", "test/realkube", "test/demo", // test helpers
+		"connectors/connectortest", "connectors/mock", "server/store/storetest", "test/rp", "test/slapd", "test/postgres", "test/realkube", "test/demo", // test helpers
 		"portal", "portal/clusters", "portal/help", "portal/page", // driven in cmd/fairlead and test/e2e
-		"server/authorize", "server/login", "server/consent", "server/token", "server/tokeninfo", "server/discovery", "server/logout", "server/codes", "server/sweep", // driven in server
+		"server/authorize", "server/login", "server/consent", "server/tokeninfo", "server/discovery", "server/logout", "server/codes", "server/sweep", // driven in server
 		"migrations",                                                                                                                           // driven in server/store
 		"proxy/forward", "cmd/kubectl-fairlead", "cmd/kubectl-fairlead/remote", "cmd/kubectl-fairlead/browser", "cmd/kubectl-fairlead/session", // driven in test/e2e
 	}

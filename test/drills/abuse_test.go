@@ -56,7 +56,7 @@ func newGuesser(t *testing.T, n *node) *guesser {
 // try answers the status, and how long to wait.
 func (g *guesser) try(user, password, address string) (code int, retryAfter string) {
 	form := url.Values{"flow": {g.flow}, "username": {user}, "password": {password}}
-	req, err := http.NewRequest(http.MethodPost, g.action, strings.NewReader(form.Encode())) //nolint:noctx // the client has a timeout
+	req, err := http.NewRequest(http.MethodPost, g.action, strings.NewReader(form.Encode()))
 	if err != nil {
 		return 0, ""
 	}

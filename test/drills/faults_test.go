@@ -31,7 +31,7 @@ func TestPoolOfOne(t *testing.T) { //nolint:paralleltest // each drill wants the
 			return fmt.Sprintf("{driver: postgres, url: %s, maxConnections: 1}", quoted(storetest.PostgresConfig(t).DSN.Reveal()))
 		},
 	} {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // see above
+		t.Run(name, func(t *testing.T) {
 			l := startLoad(t, startNodes(t, 1, database(t), extras{}), 100)
 			wait(2*time.Second, time.Minute)
 			l.everybodyWorks(t, "pool of one")

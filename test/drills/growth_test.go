@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -52,9 +51,9 @@ func TestGrowth(t *testing.T) { //nolint:paralleltest // it measures time
 		sizes, rounds = []int{1000, 100_000, 1_000_000}, 400
 	}
 	for _, name := range []string{"sqlite", "postgres"} {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // see above
-			driver, dsn, database := "sqlite", "file:"+t.TempDir()+"/db?_pragma=busy_timeout(10000)", ""
-			database = fmt.Sprintf("{driver: sqlite, path: %s}", strings.TrimPrefix(strings.SplitN(dsn, "?", 2)[0], "file:"))
+		t.Run(name, func(t *testing.T) {
+			file := t.TempDir() + "/db"
+			driver, dsn, database := "sqlite", "file:"+file+"?_pragma=busy_timeout(10000)", fmt.Sprintf("{driver: sqlite, path: %s}", file)
 			if name == "postgres" {
 				driver, dsn = "pgx", storetest.PostgresConfig(t).DSN.Reveal()
 				database = fmt.Sprintf("{driver: postgres, url: %s}", quoted(dsn))

@@ -108,7 +108,7 @@ func (n *node) start(bin string) {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	cmd := exec.Command(bin+"/fairlead", "serve", "--config", n.file) //nolint:gosec // the program under test
+	cmd := exec.Command(bin+"/fairlead", "serve", "--config", n.file)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		n.t.Fatal(err)
@@ -222,7 +222,7 @@ func (s *session) run(over <-chan struct{}, nodes []*node, result *tally) {
 			return
 		default:
 		}
-		got := refreshAt(nodes[rand.IntN(len(nodes))].address, s.token) //nolint:gosec // any of them
+		got := refreshAt(nodes[rand.IntN(len(nodes))].address, s.token)
 		switch {
 		case got.status == http.StatusOK:
 			s.token = got.refresh
@@ -313,7 +313,7 @@ func wait(short, longer time.Duration) {
 // output runs a program and returns what it wrote.
 func output(name string, args ...string) (string, error) {
 	var out bytes.Buffer
-	cmd := exec.Command(name, args...) //nolint:gosec,noctx // named by the test
+	cmd := exec.Command(name, args...)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
 	return out.String(), err

@@ -75,7 +75,7 @@ func (r *replicas) apiServer(t *testing.T) func(context.Context, string) error {
 	if err := os.WriteFile(ca, r.ca.PEM, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(kube+"/authenticator", "-lines", "-issuer", r.issuer, "-audience", "k8s-a", "-ca", ca) //nolint:gosec // built by make deps
+	cmd := exec.Command(kube+"/authenticator", "-lines", "-issuer", r.issuer, "-audience", "k8s-a", "-ca", ca)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +117,7 @@ func TestRotationStorm(t *testing.T) { //nolint:paralleltest // it measures time
 	}
 	// Caches live a second here and not ten minutes; the proportions are the same.
 	timing := keys.Timing{CacheAge: time.Second, Margin: time.Second, KeepRetired: 10 * time.Second, Tick: 100 * time.Millisecond}
-	t.Run("ours", func(t *testing.T) { //nolint:paralleltest // see above
+	t.Run("ours", func(t *testing.T) {
 		r := startReplicas(t, storetest.PostgresConfig(t), how{count: 3, timing: timing, rotate: time.Millisecond})
 		ctx, stop := context.WithCancel(t.Context())
 		var jobs sync.WaitGroup
@@ -135,7 +135,7 @@ func TestRotationStorm(t *testing.T) { //nolint:paralleltest // it measures time
 			t.Errorf("tokens of only %d keys were checked", seen)
 		}
 	})
-	t.Run("naive", func(t *testing.T) { //nolint:paralleltest // see above
+	t.Run("naive", func(t *testing.T) {
 		r := startReplicas(t, storetest.PostgresConfig(t), how{count: 3, timing: timing, rotate: time.Hour})
 		ctx, stop := context.WithCancel(t.Context())
 		var jobs sync.WaitGroup

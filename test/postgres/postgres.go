@@ -35,7 +35,7 @@ func Start(t testing.TB) *Server {
 		need.Missing(t, "PostgreSQL is not installed (make deps installs it)")
 	}
 	// Short, because a socket path has at most about 100 characters.
-	dir, err := os.MkdirTemp("/tmp", "flpg")
+	dir, err := os.MkdirTemp("/tmp", "flpg") //nolint:usetesting // t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func Start(t testing.TB) *Server {
 	if os.Getuid() == 0 { // the server refuses to run as root
 		s.command("chown", "postgres", dir)
 	}
-	if err := os.WriteFile(dir+"/pw", []byte("drill"), 0o644); err != nil { //nolint:gosec // the server's user reads it
+	if err := os.WriteFile(dir+"/pw", []byte("drill"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	s.as("initdb", "-D", dir+"/data", "-U", "fairlead", "--pwfile="+dir+"/pw", "-A", "scram-sha-256", "-E", "UTF8", "--no-sync", "--no-instructions")
