@@ -41,6 +41,18 @@ test: deps build demo ## Run every test, with real parts
 test-fast: ## Run the unit tests on SQLite (the inner loop)
 	go test -shuffle=on ./cmd/... ./connectors/... ./internal/... ./migrations/... ./portal/... ./proxy/... ./server/... ./static/... ./templates/... ./test/arch/...
 
+.PHONY: drills
+drills: deps build ## Let things go wrong for long: rotations, dead replicas and databases, a million devices (half an hour)
+	@FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(test/kube/build.sh) test/with-postgres.sh go test -count=1 -v -timeout 90m ./test/drills -long
+
+.PHONY: bench
+bench: deps ## Measure what everything costs, beside Dex's server, and write docs/performance.md
+	cd test/bench && ../with-postgres.sh go test -count=1 -v -timeout 60m -run TestTable . -table ../../docs/performance.md
+
+.PHONY: conformance
+conformance: ## Check a deployed issuer: make conformance ISSUER=https://… PLAN=plan.json
+	go test -count=1 ./test/conformance -issuer $(ISSUER) -plan $(abspath $(PLAN)) -long -report conformance.json
+
 .PHONY: check
 check: format-diff vet lint dead tidy-diff test ## Everything that must be green before a change lands
 
@@ -56,6 +68,7 @@ format-diff:
 vet:
 	go vet ./...
 	cd test/kube && CGO_ENABLED=0 go vet ./...
+	cd test/bench && CGO_ENABLED=0 go vet ./...
 
 .PHONY: lint
 lint: ## Run the linters (the first time builds them, which takes minutes)
@@ -69,6 +82,7 @@ dead: ## List code that nothing reaches
 tidy-diff:
 	go mod tidy -diff
 	cd test/kube && go mod tidy -diff
+	cd test/bench && go mod tidy -diff
 
 .PHONY: fuzz
 fuzz: ## Fuzz one target for ten minutes: make fuzz P=./server/clients T=FuzzAllowsRedirect

@@ -75,6 +75,8 @@ type Config struct {
 	// Observe and Issued, when set, are told about requests and tokens.
 	Observe func(method, route string, status int, took time.Duration)
 	Issued  func(grant, result string)
+	// Asked: see upstream.Config.
+	Asked func(connector, operation string, took time.Duration, up bool)
 }
 
 const (
@@ -127,7 +129,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		clients: clients.NewRegistry(cfg.Store),
 		upstream: upstream.New(upstream.Config{
 			Store: cfg.Store, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now, Types: cfg.Types,
-			MaxAge: cfg.UpstreamMaxAge, OutageBudget: cfg.OutageBudget,
+			MaxAge: cfg.UpstreamMaxAge, OutageBudget: cfg.OutageBudget, Asked: cfg.Asked,
 			CallbackURL: func(id string) string { return login.CallbackURL(site, id) },
 		}),
 		flows: &flow.Sealer{Keyring: cfg.Keyring, Now: cfg.Now, Secure: site.Secure()},

@@ -15,6 +15,8 @@ echo "== protocol conformance, and that each of its checks can fail"
 go test -count=1 -timeout 20m ./test/conformance
 echo "== whole system (kube-apiserver, kubectl, slapd, Chromium)"
 test/with-postgres.sh go test -count=1 -timeout 20m ./test/e2e
+echo "== drills, in short: rotations, dead replicas, stopped databases, full disks"
+test/with-postgres.sh go test -count=1 -timeout 20m ./test/drills
 echo "== fuzzing each parser for a moment"
 for target in ./internal/names:FuzzCheck ./internal/password:FuzzValid ./internal/strictyaml:FuzzDecode ./server/clients:FuzzAllowsRedirect \
   ./server:FuzzAuthorize ./connectors/ldap:FuzzLogin ./server/flow:FuzzLocalPath ./server/oauth:FuzzForm ./server/clientauth:FuzzAssertion ./server/machine:FuzzWorkload ./server/device:FuzzUserCode ./proxy/authn:FuzzVerify ./proxy/impersonate:FuzzHeaders; do

@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fairlead-auth/fairlead/connectors"
@@ -23,6 +25,7 @@ import (
 	"github.com/fairlead-auth/fairlead/migrations"
 	"github.com/fairlead-auth/fairlead/portal"
 	"github.com/fairlead-auth/fairlead/server"
+	"github.com/fairlead-auth/fairlead/server/keys"
 	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/store"
 )
@@ -35,6 +38,7 @@ type app struct {
 	provider  *server.Server
 	router    *echo.Echo
 	telemetry *telemetry
+	live      *liveCount
 }
 
 // openStore opens the database that the configuration names.
@@ -69,7 +73,7 @@ func newApp(ctx context.Context, cfg *config, logs io.Writer) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &app{cfg: cfg, logger: logger, store: s, telemetry: newTelemetry()}
+	a := &app{cfg: cfg, logger: logger, store: s, telemetry: newTelemetry(), live: &liveCount{store: s}}
 	if err := a.build(ctx, settings, ring, types); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -77,7 +81,7 @@ func newApp(ctx context.Context, cfg *config, logs io.Writer) (*app, error) {
 }
 
 func (a *app) build(ctx context.Context, settings store.Settings, ring *secret.Keyring, types map[string]connectors.Type) error {
-	log := audit.NewLog(time.Now, a.logger, a.store, audit.NewStream(a.logger))
+	log := audit.NewLog(time.Now, a.logger, a.store, audit.NewStream(a.logger), a.telemetry)
 	if err := a.store.ApplyFile(ctx, settings, time.Now()); err != nil {
 		return err
 	}
@@ -89,17 +93,71 @@ func (a *app) build(ctx context.Context, settings store.Settings, ring *secret.K
 		UpstreamMaxAge: time.Duration(a.cfg.Upstream.MaxAge), OutageBudget: time.Duration(a.cfg.Upstream.OutageBudget),
 		KeyRotation: time.Duration(a.cfg.Keys.RotateEvery), TrustedProxies: prefixes(a.cfg.TrustedProxies),
 		PasswordWindow: time.Duration(a.cfg.Limits.PasswordWindow), RequestsPerSecond: a.cfg.Limits.RequestsPerSecond,
-		Brand: a.cfg.Brand, Demo: a.cfg.Demo, Observe: a.telemetry.observe, Issued: a.telemetry.issued,
+		Brand: a.cfg.Brand, Demo: a.cfg.Demo, Observe: a.telemetry.observe, Issued: a.telemetry.issued, Asked: a.telemetry.asked,
 	})
 	if err != nil {
 		return err
 	}
 	a.provider = provider
+	a.figures()
 	a.router, err = provider.Echo(portal.New(portal.Config{ //nolint:contextcheck // each request brings its own
 		Server: provider, Store: a.store, Audit: log, Now: time.Now, ContextPrefix: a.cfg.Kubeconfig.ContextPrefix,
 		IssuerCA: a.cfg.IssuerCA.Reveal(), Contact: a.cfg.Contact, Ready: newReadiness().ask,
 	}))
 	return err
+}
+
+// figures adds what is asked for when the metrics are.
+func (a *app) figures() {
+	for _, alg := range keys.Algorithms() {
+		a.telemetry.gauge("fairlead_signing_key_rotation_timestamp_seconds", "When the key that signs is due to be replaced.",
+			prometheus.Labels{"algorithm": string(alg)}, func() float64 { return seconds(a.provider.Keys.RotatesAt(alg)) })
+	}
+	for kind, count := range map[string]func(store.Live) int64{
+		"sign_in": func(l store.Live) int64 { return l.SignIns }, "device": func(l store.Live) int64 { return l.Devices },
+	} {
+		a.telemetry.gauge("fairlead_sessions", "Live sign-ins and devices, counted at most every five minutes.",
+			prometheus.Labels{"kind": kind}, func() float64 { return float64(count(a.live.get())) })
+	}
+	for state, count := range map[string]func(store.Pool) int{
+		"in_use": func(p store.Pool) int { return p.InUse }, "idle": func(p store.Pool) int { return p.Idle }, "limit": func(p store.Pool) int { return p.Limit },
+	} {
+		a.telemetry.gauge("fairlead_database_connections", "Connections of the pool.", prometheus.Labels{"state": state},
+			func() float64 { return float64(count(a.store.Pool())) })
+	}
+}
+
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.Unix())
+}
+
+// countEvery is how often live sessions are counted, which reads an index from
+// end to end.
+const countEvery = 5 * time.Minute
+
+// liveCount remembers the last count.
+type liveCount struct {
+	store *store.Store
+
+	mu   sync.Mutex
+	last store.Live
+	at   time.Time
+}
+
+func (c *liveCount) get() store.Live {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := time.Now(); now.Sub(c.at) >= countEvery {
+		ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
+		defer cancel()
+		if fresh, err := c.store.CountLive(ctx, now); err == nil {
+			c.last, c.at = fresh, now
+		}
+	}
+	return c.last
 }
 
 func prefixes(texts []string) []netip.Prefix {
@@ -119,7 +177,7 @@ const (
 // run serves until ctx ends. The listener is closed by it.
 func (a *app) run(ctx context.Context, ln net.Listener) error {
 	web := &serve.Server{
-		Name: "web", Listener: ln, Handler: a.router, Logger: a.logger,
+		Name: "web", Listener: ln, Logger: a.logger,
 		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, Drain: drain,
 	}
 	if a.cfg.TLS.Certificate != "" {
@@ -128,7 +186,14 @@ func (a *app) run(ctx context.Context, ln net.Listener) error {
 			return errors.Join(err, ln.Close())
 		}
 		web.Certificate = certificate.Get
+		a.telemetry.gauge("fairlead_certificate_expiry_timestamp_seconds", "When a certificate ends.",
+			prometheus.Labels{"kind": "server", "id": a.cfg.url.Host}, func() float64 { return seconds(certificate.Expires()) })
 	}
+	handler, stopTracing, err := traced(ctx, a.router)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	web.Handler = handler
 	group, ctx := errgroup.WithContext(ctx)
 	for _, job := range a.provider.Jobs() {
 		group.Go(func() error { return job(ctx) })
@@ -137,7 +202,7 @@ func (a *app) run(ctx context.Context, ln net.Listener) error {
 	if a.cfg.Telemetry.Listen != "" {
 		group.Go(func() error { return a.runTelemetry(ctx) })
 	}
-	return errors.Join(group.Wait(), a.store.Close())
+	return errors.Join(group.Wait(), stopTracing(), a.store.Close())
 }
 
 func (a *app) runTelemetry(ctx context.Context) error {

@@ -14,37 +14,66 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/version"
+	"github.com/fairlead-auth/fairlead/server/oauth"
 )
 
-// telemetry is the metrics and the health checks.
+// telemetry is the metrics and the health checks. Labels are bounded: ids of what
+// is configured, and fixed words; never a person, a path or a text.
 type telemetry struct {
-	registry *prometheus.Registry
-	requests *prometheus.CounterVec
-	duration *prometheus.HistogramVec
-	tokens   *prometheus.CounterVec
+	registry  *prometheus.Registry
+	requests  *prometheus.CounterVec
+	duration  *prometheus.HistogramVec
+	answers   *prometheus.CounterVec
+	refreshes *prometheus.CounterVec
+	logins    *prometheus.CounterVec
+	tokens    *prometheus.CounterVec
+	up        *prometheus.GaugeVec
+	upstream  *prometheus.HistogramVec
+}
+
+// buckets are from the time of a cached answer to that of a hanging upstream.
+func buckets() []float64 {
+	return []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 }
 
 func newTelemetry() *telemetry {
-	t := &telemetry{
-		registry: prometheus.NewRegistry(),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "fairlead_http_requests_total", Help: "Requests by method, route and status.",
-		}, []string{"method", "route", "code"}),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "fairlead_http_request_duration_seconds", Help: "Time to answer by route.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
-		}, []string{"route"}),
-		tokens: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "fairlead_token_requests_total", Help: "Answers of the token endpoint by grant and result.",
-		}, []string{"grant", "result"}),
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
-	info := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "fairlead_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": version.String()},
-	})
-	info.Set(1)
-	t.registry.MustRegister(t.requests, t.duration, t.tokens, info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets()}, labels)
+	}
+	t := &telemetry{
+		registry:  prometheus.NewRegistry(),
+		requests:  counter("fairlead_http_requests_total", "Requests by method, route and status.", "method", "route", "code"),
+		duration:  histogram("fairlead_http_request_duration_seconds", "Time to answer by route.", "route"),
+		answers:   counter("fairlead_token_requests_total", "Answers of the token endpoint by grant and result.", "grant", "result"),
+		refreshes: counter("fairlead_refresh_total", "Refreshes by result.", "result"),
+		logins:    counter("fairlead_logins_total", "Sign-ins in a browser by connector, result and reason.", "connector", "result", "reason"),
+		tokens:    counter("fairlead_tokens_issued_total", "Tokens issued by grant and client.", "grant", "client"),
+		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "fairlead_connector_up", Help: "Whether the connector's upstream answered when it was last asked.",
+		}, []string{"connector"}),
+		upstream: histogram("fairlead_connector_request_duration_seconds", "Time that a connector took.", "connector", "operation"),
+	}
+	t.registry.MustRegister(t.requests, t.duration, t.answers, t.refreshes, t.logins, t.tokens, t.up, t.upstream,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	t.constant("fairlead_build_info", "Always 1.", prometheus.Labels{"version": version.String()})
+	t.constant("fairlead_config_reload_success", "1: the server does not start with a configuration that has a fault.", nil)
 	return t
+}
+
+func (t *telemetry) constant(name, help string, labels prometheus.Labels) {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels})
+	g.Set(1)
+	t.registry.MustRegister(g)
+}
+
+// gauge adds a figure that is asked for when the metrics are.
+func (t *telemetry) gauge(name, help string, labels prometheus.Labels, value func() float64) {
+	t.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, value))
 }
 
 // observe counts a request. The route is a pattern, never a path, so that the
@@ -57,7 +86,41 @@ func (t *telemetry) observe(method, route string, status int, took time.Duration
 	t.duration.WithLabelValues(route).Observe(took.Seconds())
 }
 
-func (t *telemetry) issued(grant, result string) { t.tokens.WithLabelValues(grant, result).Inc() }
+// issued counts an answer of the token endpoint.
+func (t *telemetry) issued(grant, result string) {
+	t.answers.WithLabelValues(grant, result).Inc()
+	if grant == oauth.GrantRefreshToken {
+		t.refreshes.WithLabelValues(result).Inc()
+	}
+}
+
+// asked notes how a connector did.
+func (t *telemetry) asked(connector, operation string, took time.Duration, up bool) {
+	value := 0.0
+	if up {
+		value = 1
+	}
+	t.up.WithLabelValues(connector).Set(value)
+	t.upstream.WithLabelValues(connector, operation).Observe(took.Seconds())
+}
+
+var _ audit.Sink = (*telemetry)(nil)
+
+// WriteEvent counts what was decided: the audit log is where decisions are.
+func (t *telemetry) WriteEvent(_ context.Context, e audit.Event) error {
+	switch e.Name {
+	case audit.SignInSucceeded:
+		t.logins.WithLabelValues(e.ConnectorID, "succeeded", "").Inc()
+	case audit.SignInFailed:
+		t.logins.WithLabelValues(e.ConnectorID, "failed", e.Reason).Inc()
+	case audit.SignInRefused:
+		t.logins.WithLabelValues(e.ConnectorID, "refused", e.Reason).Inc()
+	case audit.TokenIssued:
+		t.tokens.WithLabelValues(e.Reason, e.ClientID).Inc()
+	default:
+	}
+	return nil
+}
 
 // checkTimeout bounds a readiness check, so that it notices a pool that is
 // stuck.

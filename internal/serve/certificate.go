@@ -48,6 +48,16 @@ func (c *Certificate) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.loaded, nil
 }
 
+// Expires is when the certificate that is served ends.
+func (c *Certificate) Expires() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.loaded == nil || c.loaded.Leaf == nil {
+		return time.Time{}
+	}
+	return c.loaded.Leaf.NotAfter
+}
+
 // load reads the pair when one of the files is newer than what is loaded.
 func (c *Certificate) load() error {
 	modified, err := newest(c.certFile, c.keyFile)

@@ -40,3 +40,28 @@ func (s *Store) Counts(ctx context.Context) (map[string]int64, error) {
 	}
 	return counts, nil
 }
+
+// Live is how many sign-ins and devices may be used.
+type Live struct{ SignIns, Devices int64 }
+
+// CountLive counts them.
+func (s *Store) CountLive(ctx context.Context, now time.Time) (Live, error) {
+	var live Live
+	err := s.db.WithContext(ctx).Model(&SignIn{}).Where("expires > ? AND idle_expires > ? AND ended = 0", At(now), At(now)).Count(&live.SignIns).Error
+	if err == nil {
+		err = s.db.WithContext(ctx).Model(&Device{}).Where("expires > ? AND idle_expires > ? AND revoked = 0", At(now), At(now)).Count(&live.Devices).Error
+	}
+	if err != nil {
+		return Live{}, fmt.Errorf("counting sessions: %w", translate(err))
+	}
+	return live, nil
+}
+
+// Pool is the state of the connections to the database.
+type Pool struct{ InUse, Idle, Limit int }
+
+// Pool returns it.
+func (s *Store) Pool() Pool {
+	stats := s.sql.Stats()
+	return Pool{InUse: stats.InUse, Idle: stats.Idle, Limit: stats.MaxOpenConnections}
+}

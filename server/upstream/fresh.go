@@ -101,8 +101,9 @@ func (g *Registry) reread(ctx context.Context, row *store.Connector, user *store
 	if !ok {
 		return store.Person{}, errs.New(errs.Denied, row.Name+" can't confirm accounts later. Sign in again.")
 	}
+	began := g.cfg.Now()
 	id, err := refresher.Refresh(ctx, last)
-	return settle(row, id, err)
+	return g.settle(row, "refresh", began, answer{id, err})
 }
 
 func (g *Registry) refuse(ctx context.Context, user *store.User, reason string, err error) error {

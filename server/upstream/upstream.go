@@ -37,6 +37,9 @@ type Config struct {
 	// OutageBudget is how long existing rights are kept while an upstream can't
 	// be asked. Zero means an hour.
 	OutageBudget time.Duration
+	// Asked, when set, is told how a connector did, for metrics. A refusal is an
+	// answer: the upstream is up.
+	Asked func(connector, operation string, took time.Duration, up bool)
 }
 
 const (
@@ -138,8 +141,9 @@ func (g *Registry) Login(ctx context.Context, row *store.Connector, username, pa
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
+	began := g.cfg.Now()
 	id, err := p.Login(ctx, username, password)
-	return settle(row, id, err)
+	return g.settle(row, "login", began, answer{id, err})
 }
 
 // Callback signs a person in with what the upstream sent back.
@@ -154,8 +158,24 @@ func (g *Registry) Callback(r *http.Request, row *store.Connector, kept []byte) 
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
 	defer cancel()
+	began := g.cfg.Now()
 	id, err := redirecter.Callback(ctx, g.cfg.CallbackURL(row.ID), kept, r.WithContext(ctx))
-	return settle(row, id, err)
+	return g.settle(row, "callback", began, answer{id, err})
+}
+
+// answer is what a connector said.
+type answer struct {
+	id  connectors.Identity
+	err error
+}
+
+// settle notes how long a connector took and settles what it said.
+func (g *Registry) settle(row *store.Connector, operation string, began time.Time, a answer) (store.Person, error) {
+	person, err := settle(row, a.id, a.err)
+	if g.cfg.Asked != nil {
+		g.cfg.Asked(row.ID, operation, g.cfg.Now().Sub(began), !errs.Is(err, errs.Unavailable))
+	}
+	return person, err
 }
 
 // settle gives a connector's answer its names and its errors their kind.

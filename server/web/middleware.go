@@ -11,6 +11,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
@@ -83,6 +85,9 @@ func identify(cfg Server) echo.MiddlewareFunc {
 			if err := next(c); err != nil {
 				c.Error(err)
 			}
+			span := trace.SpanFromContext(r.Context())
+			span.SetName(r.Method + " " + c.Path())
+			span.SetAttributes(attribute.String("http.route", c.Path()), attribute.String("fairlead.request_id", id))
 			took := cfg.Now().Sub(began)
 			cfg.Logger.InfoContext(c.Request().Context(), "request", "method", r.Method, "route", c.Path(),
 				"status", c.Response().Status, "milliseconds", took.Milliseconds(), "address", c.RealIP())

@@ -10,9 +10,11 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -214,6 +216,41 @@ func TestDependenciesAreExplained(t *testing.T) {
 		}
 		if !bytes.Contains(explained, []byte("`"+fields[0]+"`")) {
 			t.Errorf("%s is in go.mod and not in docs/adr/0003-dependencies.md", fields[0])
+		}
+	}
+}
+
+// TestFaultsHaveTests holds the list of faults that must not be repeated equal to
+// the tests that say so.
+func TestFaultsHaveTests(t *testing.T) {
+	t.Parallel()
+	list, err := os.ReadFile("../../docs/adr/0005-faults-not-repeated.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{}
+	err = filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() && d.Name() == "node_modules" {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, match := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllSubmatch(text, -1) {
+			there[string(match[1])] = true
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range regexp.MustCompile(`Test\w+`).FindAllString(string(list), -1) {
+		if !there[name] {
+			t.Errorf("there is no %s", name)
 		}
 	}
 }

@@ -262,7 +262,7 @@ func (s *target) redeem(code string) tokens {
 	return s.token(url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirect}})
 }
 
-func user(i int) string { return fmt.Sprintf("user%d@example.test", i%64) }
+func user(i int) string { return fmt.Sprintf("user%d@example.test", (i+64)%64) }
 
 // shared is what both products do.
 func (s *target) shared() []row {

@@ -2,6 +2,7 @@ package drills_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -38,7 +39,11 @@ type node struct {
 }
 
 // extras are what a drill adds to the configuration, as YAML.
-type extras struct{ settings, connectors string }
+type extras struct {
+	settings, connectors string
+	// window is how long wrong passwords count; zero means the default.
+	window time.Duration
+}
 
 const drillPassword = "drill-password"
 
@@ -79,7 +84,7 @@ func startNodes(t *testing.T, count int, database string, extra extras) []*node 
 listen: %s
 database: %s
 dataKeys: ["file:%s/key"]
-limits: {requestsPerSecond: 100000, passwordWindow: 8s}
+limits: {requestsPerSecond: 100000, passwordWindow: %s}
 %s
 connectors:
 - {id: local, type: local, name: Local users}
@@ -88,7 +93,7 @@ connectors:
 - {id: a, mode: direct, server: "https://a.test"}
 rules:
 - {id: dev, who: {groups: ["local:dev"]}, clusters: {ids: [a]}}
-`, issuer, address, database, dir, extra.settings, extra.connectors, users))})
+`, issuer, address, database, dir, cmp.Or(extra.window, 15*time.Minute), extra.settings, extra.connectors, users))})
 	}
 	for _, n := range nodes {
 		n.start(bin)

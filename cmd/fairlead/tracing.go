@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	"go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.37.0"
+
+	"github.com/fairlead-auth/fairlead/internal/version"
+)
+
+// flushTimeout bounds how long the last spans are waited for.
+const flushTimeout = 5 * time.Second
+
+// tracing reports whether the standard variables name a collector. Without one
+// nothing is traced.
+func tracing() bool {
+	if os.Getenv("OTEL_SDK_DISABLED") == "true" || os.Getenv("OTEL_TRACES_EXPORTER") == "none" {
+		return false
+	}
+	return os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""
+}
+
+// traced wraps the router so that each request is a span, a child of the caller's
+// (W3C Trace Context). Where spans go is said by the standard OTEL variables; the
+// protocol is OTLP over HTTP.
+func traced(ctx context.Context, next http.Handler) (handler http.Handler, stop func() error, err error) {
+	if !tracing() {
+		return next, func() error { return nil }, nil
+	}
+	exporter, err := otlptracehttp.New(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("starting tracing: %w", err)
+	}
+	about, err := resource.New(ctx, resource.WithFromEnv(), resource.WithTelemetrySDK(), resource.WithAttributes(
+		semconv.ServiceName("fairlead"), semconv.ServiceVersion(version.String())))
+	if err != nil {
+		return nil, nil, fmt.Errorf("starting tracing: %w", err)
+	}
+	provider := trace.NewTracerProvider(trace.WithBatcher(exporter), trace.WithResource(about))
+	stop = func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+		defer cancel()
+		return provider.Shutdown(ctx)
+	}
+	// The web layer names the span by its route and keeps queries out of it: they
+	// can hold codes.
+	return otelhttp.NewHandler(next, "request", otelhttp.WithTracerProvider(provider), otelhttp.WithPropagators(propagation.TraceContext{})), stop, nil
+}
