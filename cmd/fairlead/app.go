@@ -53,7 +53,7 @@ func openStore(ctx context.Context, cfg *config, logger *slog.Logger) (*store.St
 	}
 	s, err := store.Open(ctx, store.Config{
 		Driver: migrations.Dialect(cfg.Database.Driver), DSN: dsn, MaxConnections: cfg.Database.MaxConnections,
-		FastSync: cfg.Database.FastSync, Keyring: ring, Logger: logger,
+		FastSync: cfg.Database.FastSync, Keyring: ring, Logger: logger, Now: time.Now,
 	})
 	return s, ring, err
 }

@@ -31,17 +31,16 @@ var _ audit.Sink = (*Store)(nil)
 
 // WriteEvent implements audit.Sink.
 func (s *Store) WriteEvent(ctx context.Context, e audit.Event) error {
-	row := AuditEvent{
-		ID: secret.ID("evt"), Time: At(e.Time), Name: string(e.Name), RequestID: e.RequestID,
-		UserID: e.UserID, UserName: e.UserName, SignInID: e.SignInID, DeviceID: e.DeviceID, TokenID: e.TokenID,
-		ClientID: e.ClientID, ClusterID: e.ClusterID, ConnectorID: e.ConnectorID,
-		Address: e.Address, Reason: e.Reason, Detail: e.Detail,
-	}
-	if err := s.db.WithContext(ctx).Create(&row).Error; err != nil {
+	_, err := s.addEvent.ExecContext(ctx, secret.ID("evt"), At(e.Time), string(e.Name), e.RequestID, e.UserID, e.UserName, e.SignInID, e.DeviceID,
+		e.TokenID, e.ClientID, e.ClusterID, e.ConnectorID, e.Address, e.Reason, e.Detail)
+	if err != nil {
 		return fmt.Errorf("writing audit event: %w", translate(err))
 	}
 	return nil
 }
+
+const addEvent = "INSERT INTO audit_events (id, time, name, request_id, user_id, user_name, sign_in_id, device_id, token_id, client_id, cluster_id, " +
+	"connector_id, address, reason, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 // AuditEvents lists the newest events with this name, or of every name when it
 // is empty; at most limit of them.

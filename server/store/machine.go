@@ -48,8 +48,3 @@ func (s *Store) TrustedIssuerByURL(ctx context.Context, url string) (*TrustedIss
 func (s *Store) MachineRules(ctx context.Context) ([]MachineRule, error) {
 	return list[MachineRule](ctx, s, "position, id")
 }
-
-// Clients lists the configured clients by id.
-func (s *Store) Clients(ctx context.Context) ([]Client, error) {
-	return list[Client](ctx, s, "id")
-}

@@ -141,6 +141,7 @@ func (s *Store) ApplyFile(ctx context.Context, set Settings, now time.Time) erro
 	if err != nil {
 		return fmt.Errorf("applying configuration: %w", err)
 	}
+	s.cache.forget()
 	return nil
 }
 
@@ -207,49 +208,6 @@ func (s *Store) Connectors(ctx context.Context) ([]Connector, error) {
 // Connector returns a connector by id.
 func (s *Store) Connector(ctx context.Context, id string) (*Connector, error) {
 	return byID[Connector](ctx, s, id)
-}
-
-// Clusters lists the clusters by display name.
-func (s *Store) Clusters(ctx context.Context) ([]Cluster, error) {
-	return list[Cluster](ctx, s, "name, id")
-}
-
-// Cluster returns a cluster by id.
-func (s *Store) Cluster(ctx context.Context, id string) (*Cluster, error) {
-	return byID[Cluster](ctx, s, id)
-}
-
-// ClusterByAudience returns the cluster that accepts this audience.
-func (s *Store) ClusterByAudience(ctx context.Context, audience string) (*Cluster, error) {
-	var c Cluster
-	if err := s.db.WithContext(ctx).Where("audience = ?", audience).Take(&c).Error; err != nil {
-		return nil, fmt.Errorf("reading cluster: %w", translate(err))
-	}
-	return &c, nil
-}
-
-// ClusterByServer returns the cluster that is reached at this address, without a
-// slash at its end. It is not found when several share one.
-func (s *Store) ClusterByServer(ctx context.Context, server string) (*Cluster, error) {
-	var rows []Cluster
-	err := s.db.WithContext(ctx).Where("server = ? OR server = ?", server, server+"/").Limit(2).Find(&rows).Error
-	if err != nil {
-		return nil, fmt.Errorf("reading cluster: %w", translate(err))
-	}
-	if len(rows) != 1 {
-		return nil, notFound("There is no such cluster.")
-	}
-	return &rows[0], nil
-}
-
-// Rules lists the access rules in order.
-func (s *Store) Rules(ctx context.Context) ([]AccessRule, error) {
-	return list[AccessRule](ctx, s, "position, id")
-}
-
-// Client returns a configured client by id.
-func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
-	return byID[Client](ctx, s, id)
 }
 
 func list[T any](ctx context.Context, s *Store, order string) ([]T, error) {

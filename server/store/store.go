@@ -40,6 +40,8 @@ type Config struct {
 	Keyring *secret.Keyring
 	// Logger gets what went wrong inside the database driver.
 	Logger *slog.Logger
+	// Now, when set, lets what is configured be kept in memory for two seconds.
+	Now func() time.Time
 }
 
 // Store is an open, migrated database.
@@ -47,6 +49,10 @@ type Store struct {
 	db      *gorm.DB
 	sql     *sql.DB
 	keyring *secret.Keyring
+	driver  migrations.Dialect
+	now     func() time.Time
+	cache   cache
+	prepared
 }
 
 const defaultConnections = 8
@@ -83,7 +89,11 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err := migrations.Apply(ctx, pool, cfg.Driver); err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
-	return &Store{db: db, sql: pool, keyring: cfg.Keyring}, nil
+	s := &Store{db: db, sql: pool, keyring: cfg.Keyring, driver: cfg.Driver, now: cfg.Now}
+	if err := s.prepare(ctx); err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
+	return s, nil
 }
 
 // ownFile makes the SQLite file before the driver does, which would let
@@ -131,22 +141,22 @@ const maxTries = 8
 // the database says that another transaction was in the way, so it must set what
 // it hands out anew each time.
 func (s *Store) tx(ctx context.Context, fn func(tx *gorm.DB) error) error {
-	return s.retry(ctx, func(db *gorm.DB) error { return db.Transaction(fn) })
+	return s.retry(ctx, func() error { return s.db.WithContext(ctx).Transaction(fn) })
 }
 
 // exec runs one statement, again like tx, and returns how many rows it changed.
 func (s *Store) exec(ctx context.Context, sql string, args ...any) (rows int64, err error) {
-	err = s.retry(ctx, func(db *gorm.DB) error {
-		res := db.Exec(sql, args...)
+	err = s.retry(ctx, func() error {
+		res := s.db.WithContext(ctx).Exec(sql, args...)
 		rows = res.RowsAffected
 		return res.Error
 	})
 	return rows, err
 }
 
-func (s *Store) retry(ctx context.Context, fn func(db *gorm.DB) error) error {
+func (s *Store) retry(ctx context.Context, fn func() error) error {
 	for try := 1; ; try++ {
-		err := fn(s.db.WithContext(ctx))
+		err := fn()
 		if try == maxTries || !collided(err) {
 			return translate(err)
 		}
@@ -170,7 +180,7 @@ func translate(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, gorm.ErrRecordNotFound):
+	case errors.Is(err, gorm.ErrRecordNotFound), errors.Is(err, sql.ErrNoRows):
 		return errs.Wrap(errs.NotFound, err, "There is no such entry.")
 	case errors.Is(err, gorm.ErrDuplicatedKey):
 		return errs.Wrap(errs.Conflict, err, "An entry with this name exists already.")

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"gorm.io/gorm"
-
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
@@ -102,32 +100,4 @@ type Rotation struct {
 	SealedAnswer string
 	// IdleExpires is the device's new idle limit.
 	IdleExpires Instant
-}
-
-// Rotate uses up a refresh token. Exactly one caller wins, whatever the number
-// of replicas: the conditional update is the lock. The others get false and
-// find the winner's answer in the token's row.
-func (s *Store) Rotate(ctx context.Context, r Rotation, now time.Time) (won bool, err error) {
-	err = s.tx(ctx, func(tx *gorm.DB) error {
-		res := tx.Exec(
-			"UPDATE refresh_tokens SET used = ?, successor_hash = ?, sealed_answer = ? WHERE hash = ? AND used = 0 "+
-				"AND EXISTS (SELECT 1 FROM devices d WHERE d.id = refresh_tokens.device_id AND d.revoked = 0)",
-			At(now), r.Successor.Hash, r.SealedAnswer, r.Presented)
-		won = res.RowsAffected == 1
-		if res.Error != nil || !won {
-			return res.Error
-		}
-		if err := tx.Create(&r.Successor).Error; err != nil {
-			return err
-		}
-		if err := tx.Create(&r.Access).Error; err != nil {
-			return err
-		}
-		return tx.Exec("UPDATE devices SET last_used = ?, idle_expires = ? WHERE id = ?",
-			At(now), r.IdleExpires, r.Successor.DeviceID).Error
-	})
-	if err != nil {
-		return false, fmt.Errorf("rotating refresh token: %w", err)
-	}
-	return won, nil
 }

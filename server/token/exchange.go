@@ -93,7 +93,7 @@ func (h *Handler) subject(ctx context.Context, req *request) (*issuer.Subject, e
 // very client.
 func (h *Handler) accessSubject(ctx context.Context, req *request) (*issuer.Subject, error) {
 	dead := oauth.Errorf(oauth.InvalidGrant, "The subject token is not valid any more. Refresh it or sign in again.").Because("subject_token")
-	row, err := h.Store.AccessToken(ctx, req.params["subject_token"])
+	row, user, err := h.Store.Bearer(ctx, req.params["subject_token"])
 	if errs.Is(err, errs.NotFound) {
 		return nil, dead
 	}
@@ -104,8 +104,7 @@ func (h *Handler) accessSubject(ctx context.Context, req *request) (*issuer.Subj
 	if !row.Live(h.Now()) || row.ClientID != req.client.ID {
 		return nil, dead
 	}
-	user, err := h.fresh(ctx, row.UserID, req)
-	if err != nil {
+	if user, err = h.confirm(ctx, user, req); err != nil {
 		return nil, err
 	}
 	return &issuer.Subject{

@@ -23,13 +23,14 @@ func sealContext(hash string) string { return "refresh_tokens.sealed_answer:" + 
 // ends the device (RFC 9700 section 4.14).
 func (h *Handler) refresh(ctx context.Context, req *request) ([]byte, error) {
 	presented := req.params["refresh_token"]
-	row, device, err := h.Store.RefreshToken(ctx, presented)
+	found, err := h.Store.Presented(ctx, presented)
 	if errs.Is(err, errs.NotFound) {
 		return nil, oauth.Errorf(oauth.InvalidGrant, "The refresh token is not known here. Sign in again.").Because("unknown_token")
 	}
 	if err != nil {
 		return nil, err
 	}
+	row, device := &found.Token, &found.Device
 	if device.ClientID != req.client.ID {
 		return nil, oauth.Errorf(oauth.InvalidGrant, "The refresh token is not known here. Sign in again.").Because("other_client")
 	}
@@ -44,9 +45,14 @@ func (h *Handler) refresh(ctx context.Context, req *request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	user, err := h.allowed(ctx, device.UserID, req.client.Cluster, req)
+	user, err := h.confirm(ctx, &found.User, req)
 	if err != nil {
 		return nil, err
+	}
+	if cluster := req.client.Cluster; cluster != nil {
+		if user, err = h.mayUse(ctx, user, cluster, req); err != nil {
+			return nil, err
+		}
 	}
 	return h.rotate(ctx, rotating{presented: presented, device: device, user: user, scopes: scopes}, req)
 }
@@ -134,14 +140,14 @@ func (h *Handler) rotate(ctx context.Context, r rotating, req *request) ([]byte,
 }
 
 func (h *Handler) lostRace(ctx context.Context, presented string, req *request) ([]byte, error) {
-	row, device, err := h.Store.RefreshToken(ctx, presented)
+	found, err := h.Store.Presented(ctx, presented)
 	if err != nil {
 		return nil, err
 	}
-	if !device.Live(h.Now()) || row.Used == 0 {
-		return nil, deadDevice(device)
+	if !found.Device.Live(h.Now()) || found.Token.Used == 0 {
+		return nil, deadDevice(&found.Device)
 	}
-	return h.repeat(ctx, presented, row, req)
+	return h.repeat(ctx, presented, &found.Token, req)
 }
 
 // repeat answers a token that was used before.

@@ -159,6 +159,16 @@ func (h *Handler) allowed(ctx context.Context, userID string, cluster *store.Clu
 // fresh returns the user as their upstream knows them now.
 func (h *Handler) fresh(ctx context.Context, userID string, req *request) (*store.User, error) {
 	user, err := h.Upstream.Fresh(ctx, userID)
+	return confirmed(user, err, req)
+}
+
+// confirm is fresh for a user who was read just now.
+func (h *Handler) confirm(ctx context.Context, user *store.User, req *request) (*store.User, error) {
+	user, err := h.Upstream.Confirm(ctx, user)
+	return confirmed(user, err, req)
+}
+
+func confirmed(user *store.User, err error, req *request) (*store.User, error) {
 	if err != nil {
 		return nil, denied(err, "account")
 	}

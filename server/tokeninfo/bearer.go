@@ -34,21 +34,14 @@ func (b *Bearer) Person(r *http.Request) (*store.AccessToken, *store.User, error
 
 func (b *Bearer) live(r *http.Request, token string) (*store.AccessToken, *store.User, error) {
 	dead := oauth.Errorf(oauth.InvalidToken, "The access token is not valid, has expired or was revoked.")
-	row, err := b.Store.AccessToken(r.Context(), token)
+	row, user, err := b.Store.Bearer(r.Context(), token)
 	if errs.Is(err, errs.NotFound) {
 		return nil, nil, dead
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if !row.Live(b.Now()) || !slices.Contains(row.Scopes, oauth.ScopeOpenID) {
-		return nil, nil, dead
-	}
-	user, err := b.Store.User(r.Context(), row.UserID)
-	if err != nil {
-		return nil, nil, err
-	}
-	if user.Disabled {
+	if !row.Live(b.Now()) || !slices.Contains(row.Scopes, oauth.ScopeOpenID) || user.Disabled {
 		return nil, nil, dead
 	}
 	return row, user, nil

@@ -18,16 +18,28 @@ import (
 // is used up. A person whom the upstream no longer lets in is an error of kind
 // Denied.
 func (g *Registry) Fresh(ctx context.Context, userID string) (*store.User, error) {
-	user, young, err := g.known(ctx, userID)
+	user, err := g.cfg.Store.User(ctx, userID)
+	if err != nil {
+		return nil, err
+	}
+	return g.Confirm(ctx, user)
+}
+
+// Confirm is Fresh for a user who was read just now.
+func (g *Registry) Confirm(ctx context.Context, user *store.User) (*store.User, error) {
+	young, err := g.young(user)
 	if err != nil || young {
 		return user, err
 	}
-	fresh, err, _ := g.flights.Do("fresh\x00"+userID, func() (any, error) {
+	fresh, err, _ := g.flights.Do("fresh\x00"+user.ID, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 		defer cancel()
 		// Who was ahead of us may have asked in the meantime.
-		user, young, err := g.known(ctx, userID)
-		if err != nil || young {
+		user, err := g.cfg.Store.User(ctx, user.ID)
+		if err != nil {
+			return nil, err
+		}
+		if young, err := g.young(user); err != nil || young {
 			return user, err
 		}
 		return g.ask(ctx, user)
@@ -42,19 +54,16 @@ func (g *Registry) Fresh(ctx context.Context, userID string) (*store.User, error
 	return answer, nil
 }
 
-// known returns the stored user and whether the upstream's word is young enough.
-func (g *Registry) known(ctx context.Context, userID string) (user *store.User, young bool, err error) {
-	user, err = g.cfg.Store.User(ctx, userID)
-	if err != nil {
-		return nil, false, err
-	}
+// young reports whether the upstream's word is young enough. A person who is
+// disabled here is an error of kind Denied.
+func (g *Registry) young(user *store.User) (bool, error) {
 	if user.Disabled {
-		return nil, false, errs.New(errs.Denied, "The account "+user.KubeName+" is disabled. Ask an admin.")
+		return false, errs.New(errs.Denied, "The account "+user.KubeName+" is disabled. Ask an admin.")
 	}
 	if machine.IsMachine(user) { // nobody to ask: the configuration is the upstream
-		return user, true, nil
+		return true, nil
 	}
-	return user, g.cfg.MaxAge > 0 && g.cfg.Now().Sub(user.Checked.Time()) <= g.cfg.MaxAge, nil
+	return g.cfg.MaxAge > 0 && g.cfg.Now().Sub(user.Checked.Time()) <= g.cfg.MaxAge, nil
 }
 
 func (g *Registry) ask(ctx context.Context, user *store.User) (*store.User, error) {

@@ -326,7 +326,7 @@ func (s *target) ours() []row {
 		}
 		n, _ := io.Copy(io.Discard, resp.Body)
 		_ = resp.Body.Close()
-		if resp.StatusCode != http.StatusOK || n < 100_000 {
+		if resp.StatusCode != http.StatusOK || n < 50_000 {
 			s.t.Fatalf("the page has %d bytes, %s", n, resp.Status)
 		}
 	}))

@@ -69,7 +69,7 @@ func config(database, dsn string) (store.Config, error) {
 	if err != nil {
 		return store.Config{}, err
 	}
-	cfg := store.Config{Driver: migrations.SQLite, DSN: secret.NewValue(dsn), Keyring: ring, Logger: slog.New(slog.DiscardHandler)}
+	cfg := store.Config{Driver: migrations.SQLite, DSN: secret.NewValue(dsn), Keyring: ring, Logger: slog.New(slog.DiscardHandler), Now: time.Now}
 	if database == "PostgreSQL" {
 		cfg.Driver = migrations.Postgres
 	}

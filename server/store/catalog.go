@@ -1,0 +1,148 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// catalogAge is how long what is configured is kept in memory. Other replicas see
+// a change this much later; what a person has (sign-ins, devices, tokens, whether
+// they are disabled) is never kept.
+const catalogAge = 2 * time.Second
+
+// catalog is everything that is configured, at one moment. It never changes.
+type catalog struct {
+	clusters []Cluster
+	rules    []AccessRule
+	clients  []Client
+	read     time.Time
+}
+
+// cache holds the catalog.
+type cache struct {
+	mu      sync.Mutex
+	current *catalog
+}
+
+// forget makes the next reader ask the database.
+func (c *cache) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.current = nil
+}
+
+// catalog returns what is configured. Several readers wait for one.
+func (s *Store) catalog(ctx context.Context) (*catalog, error) {
+	s.cache.mu.Lock()
+	defer s.cache.mu.Unlock()
+	if s.now != nil && s.cache.current != nil && s.now().Sub(s.cache.current.read) < catalogAge {
+		return s.cache.current, nil
+	}
+	fresh := &catalog{}
+	err := s.retry(ctx, func() error { return s.readCatalog(s.db.WithContext(ctx), fresh) })
+	if err != nil {
+		return nil, err
+	}
+	if s.now != nil {
+		fresh.read = s.now()
+		s.cache.current = fresh
+	}
+	return fresh, nil
+}
+
+func (s *Store) readCatalog(db *gorm.DB, c *catalog) error {
+	if err := db.Order("name, id").Find(&c.clusters).Error; err != nil {
+		return err
+	}
+	if err := db.Order("position, id").Find(&c.rules).Error; err != nil {
+		return err
+	}
+	return db.Order("id").Find(&c.clients).Error
+}
+
+// find returns a copy of the one element that fits.
+func find[T any](list []T, fits func(*T) bool) (*T, error) {
+	for i := range list {
+		if fits(&list[i]) {
+			found := list[i]
+			return &found, nil
+		}
+	}
+	return nil, notFound("There is no such entry.")
+}
+
+// Clusters lists the clusters by display name.
+func (s *Store) Clusters(ctx context.Context) ([]Cluster, error) {
+	c, err := s.catalog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(c.clusters), nil
+}
+
+// Cluster returns a cluster by id.
+func (s *Store) Cluster(ctx context.Context, id string) (*Cluster, error) {
+	c, err := s.catalog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return find(c.clusters, func(cluster *Cluster) bool { return cluster.ID == id })
+}
+
+// ClusterByAudience returns the cluster that accepts this audience.
+func (s *Store) ClusterByAudience(ctx context.Context, audience string) (*Cluster, error) {
+	c, err := s.catalog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return find(c.clusters, func(cluster *Cluster) bool { return cluster.Audience == audience })
+}
+
+// ClusterByServer returns the cluster that is reached at this address, without a
+// slash at its end. It is not found when several share one.
+func (s *Store) ClusterByServer(ctx context.Context, server string) (*Cluster, error) {
+	c, err := s.catalog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	fits := func(cluster *Cluster) bool { return cluster.Server == server || cluster.Server == server+"/" }
+	found, err := find(c.clusters, fits)
+	if err != nil {
+		return nil, err
+	}
+	if _, second := find(c.clusters, func(cluster *Cluster) bool { return cluster.ID != found.ID && fits(cluster) }); second == nil {
+		return nil, notFound("Several clusters have this address.")
+	}
+	return found, nil
+}
+
+// Rules lists the access rules in order.
+func (s *Store) Rules(ctx context.Context) ([]AccessRule, error) {
+	c, err := s.catalog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(c.rules), nil
+}
+
+// Client returns a configured client by id.
+func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
+	c, err := s.catalog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return find(c.clients, func(client *Client) bool { return client.ID == id })
+}
+
+// Clients lists the configured clients by id.
+func (s *Store) Clients(ctx context.Context) ([]Client, error) {
+	c, err := s.catalog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(c.clients), nil
+}
