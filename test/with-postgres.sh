@@ -41,5 +41,7 @@ for attempt in 1 2 3 4 5; do
 done
 
 status=0
+FAIRLEAD_TEST_POSTGRES_PID=$(head -1 "$dir/data/postmaster.pid")
+export FAIRLEAD_TEST_POSTGRES_PID
 FAIRLEAD_TEST_POSTGRES="postgres://fairlead:$password@127.0.0.1:$port/postgres?sslmode=disable" "$@" || status=$?
 exit $status

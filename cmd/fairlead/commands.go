@@ -21,6 +21,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/names"
 	"github.com/fairlead-auth/fairlead/internal/password"
 	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/internal/serve"
 	"github.com/fairlead-auth/fairlead/portal/authconfig"
 	"github.com/fairlead-auth/fairlead/server/store"
 )
@@ -37,6 +38,7 @@ func serveCommand(file *string) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("listening: %w", err)
 			}
+			serve.TuneMemory()
 			a, err := newApp(cmd.Context(), cfg, cmd.ErrOrStderr())
 			if err != nil {
 				return err

@@ -46,7 +46,7 @@ func traced(ctx context.Context, next http.Handler) (handler http.Handler, stop 
 		return nil, nil, fmt.Errorf("starting tracing: %w", err)
 	}
 	provider := trace.NewTracerProvider(trace.WithBatcher(exporter), trace.WithResource(about))
-	stop = func() error {
+	stop = func() error { //nolint:contextcheck // it runs when the program's context has ended
 		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 		defer cancel()
 		return provider.Shutdown(ctx)

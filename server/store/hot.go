@@ -164,7 +164,7 @@ func (s *Store) rotateSQLite(ctx context.Context, r Rotation, now time.Time) (wo
 			r.Access.Authenticated, r.Access.Expires,
 		}},
 	} {
-		res, err := tx.StmtContext(ctx, step.stmt).ExecContext(ctx, step.args...)
+		res, err := tx.StmtContext(ctx, step.stmt).ExecContext(ctx, step.args...) //nolint:sqlclosecheck // it ends with the transaction
 		if err != nil {
 			return false, err
 		}
@@ -195,7 +195,7 @@ func (s *Store) prepare(ctx context.Context) error {
 		texts[&s.touchDevice], texts[&s.useToken], texts[&s.addToken], texts[&s.addAccess] = touchDevice, useToken, addToken, addAccess
 	}
 	for into, text := range texts {
-		stmt, err := s.sql.PrepareContext(ctx, s.statement(text))
+		stmt, err := s.sql.PrepareContext(ctx, s.statement(text)) //nolint:sqlclosecheck // it ends with the pool
 		if err != nil {
 			return fmt.Errorf("preparing statement: %w", err)
 		}

@@ -31,7 +31,9 @@ type Config struct {
 	Driver migrations.Dialect
 	// DSN is a file path for SQLite and a connection URL for PostgreSQL.
 	DSN secret.Value
-	// MaxConnections bounds the pool. Zero means 8. One must always be enough.
+	// MaxConnections bounds the pool. Zero means 8 for PostgreSQL, and 1 for
+	// SQLite: it has one writer at a time, and waiting in a queue for it is fairer
+	// and cheaper than trying again and again. One must always be enough.
 	MaxConnections int
 	// FastSync, for SQLite, lets the last transactions be lost when the machine
 	// (not the process) dies. The default waits for the disk at each commit.
@@ -83,6 +85,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	if cfg.MaxConnections == 0 {
 		cfg.MaxConnections = defaultConnections
+		if cfg.Driver == migrations.SQLite {
+			cfg.MaxConnections = 1
+		}
 	}
 	pool.SetMaxOpenConns(cfg.MaxConnections)
 	pool.SetMaxIdleConns(cfg.MaxConnections)

@@ -29,6 +29,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/password"
 	"github.com/fairlead-auth/fairlead/internal/secret"
+	fairleadserve "github.com/fairlead-auth/fairlead/internal/serve"
 	"github.com/fairlead-auth/fairlead/migrations"
 	"github.com/fairlead-auth/fairlead/portal"
 	"github.com/fairlead-auth/fairlead/server"
@@ -49,10 +50,11 @@ func serve(product string) error {
 		return err
 	}
 	issuer := "http://" + ln.Addr().String()
-	handler, err := fairlead(ctx, issuer)
+	build := fairlead
 	if product == "dex" {
-		handler, err = dex(ctx, issuer)
+		build = dex
 	}
+	handler, err := build(ctx, issuer)
 	if err != nil {
 		return err
 	}
@@ -104,8 +106,9 @@ func settings(alg string) (store.Settings, error) {
 }
 
 func fairlead(ctx context.Context, issuer string) (http.Handler, error) {
+	fairleadserve.TuneMemory() // as its own main does
 	cfg, err := config(os.Getenv("BENCH_DATABASE"), os.Getenv("BENCH_DSN"))
-	if err != nil || os.Getenv(serveVariable) == "dex" {
+	if err != nil {
 		return nil, err
 	}
 	s, err := store.Open(ctx, cfg)
