@@ -99,7 +99,7 @@ func (a *app) build(ctx context.Context, settings store.Settings, ring *secret.K
 		return err
 	}
 	a.provider = provider
-	a.figures() //nolint:contextcheck // asked for when somebody reads the metrics
+	a.figures()                                             //nolint:contextcheck // asked for when somebody reads the metrics
 	a.router, err = provider.Echo(portal.New(portal.Config{ //nolint:contextcheck // each request brings its own
 		Server: provider, Store: a.store, Audit: log, Now: time.Now, ContextPrefix: a.cfg.Kubeconfig.ContextPrefix,
 		IssuerCA: a.cfg.IssuerCA.Reveal(), Contact: a.cfg.Contact, Ready: newReadiness().ask,
