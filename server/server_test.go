@@ -909,6 +909,8 @@ func FuzzAuthorize(f *testing.F) {
 	f.Add("client_id=grafana&redirect_uri=https://grafana.test/cb?x=1&response_type=code&scope=openid&prompt=none&max_age=1")
 	f.Add("client_id=k8s-a&redirect_uri=http://localhost:8000&response_type=code&request=x&state=%00%ff")
 	f.Add("client_id=grafana&client_id=k8s-a&redirect_uri=//evil.test")
+	f.Add("client_id=grafana&redirect_uri=https://grafana.test/cb?x=1&response_type=code&scope=openid&response_mode=form_post&claims={\"id_token\":{\"sub\":{\"value\":\"x\"}}}")
+	f.Add("client_id=wiki&redirect_uri=https://wiki.test/cb&response_type=code&scope=openid&id_token_hint=a.b.c&ui_locales=de&acr_values=1&prompt=none")
 	handler := fuzzHandler(f)
 	f.Fuzz(func(t *testing.T, query string) {
 		r := httptest.NewRequest(http.MethodGet, "/authorize", nil)
@@ -926,7 +928,7 @@ func FuzzAuthorize(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q led to %q", query, location)
 		}
-		if host := u.Hostname(); host != "" && host != "127.0.0.1" && host != "localhost" && host != "::1" && host != "grafana.test" {
+		if host := u.Hostname(); host != "" && host != "127.0.0.1" && host != "localhost" && host != "::1" && host != "grafana.test" && host != "wiki.test" {
 			t.Errorf("%q led to %q", query, location)
 		}
 		if u.Query().Get("code") != "" {
@@ -942,7 +944,7 @@ func fuzzHandler(f *testing.F) http.Handler {
 	logger := slog.New(slog.DiscardHandler)
 	provider, err := server.New(f.Context(), server.Config{
 		URL: &url.URL{Scheme: "http", Host: "127.0.0.1:1"}, Store: s, Keyring: storetest.Keyring(f), Audit: audit.NewLog(time.Now, logger), Logger: logger,
-		Now: time.Now, Types: map[string]connectors.Type{"mock": mock.Type(mock.NewUpstream())}, Brand: "Test",
+		Now: time.Now, Types: map[string]connectors.Type{"mock": mock.Type(mock.NewUpstream())}, Brand: "Test", RequestsPerSecond: 1_000_000,
 	})
 	if err != nil {
 		f.Fatal(err)
