@@ -65,6 +65,7 @@ func Page() templates.Page[Data] { return templates.Define[Data]("portal/account
 // Mount adds the routes.
 func (h *Handler) Mount(g *echo.Group) {
 	g.GET("/account", h.Guard.For(h.show))
+	g.POST("/account/devices/end", h.Guard.For(h.endDevices))
 	g.POST("/account/devices/:id/end", h.Guard.For(h.endDevice))
 	g.POST("/account/sign-ins/:id/end", h.Guard.For(h.endSignIn))
 	g.POST("/account/applications/:id/end", h.Guard.For(h.endApplication))
@@ -124,6 +125,31 @@ func (h *Handler) endDevice(c echo.Context, current *session.Current) error {
 	return c.Redirect(http.StatusSeeOther, h.Site.Path("/account"))
 }
 
+// endDevices signs out every device: a person who has lost one need not find out
+// which.
+func (h *Handler) endDevices(c echo.Context, current *session.Current) error {
+	if err := h.endAll(c, current, "", store.RevokedByPerson); err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, h.Site.Path("/account"))
+}
+
+// endAll ends the devices with a client, or all, and records each.
+func (h *Handler) endAll(c echo.Context, current *session.Current, clientID, reason string) error {
+	ctx, user := c.Request().Context(), current.User
+	ended, err := h.Store.RevokeDevices(ctx, user.ID, clientID, reason, h.Now())
+	if err != nil {
+		return err
+	}
+	for _, id := range ended {
+		h.Audit.Record(ctx, audit.Event{
+			Name: audit.DeviceRevoked, UserID: user.ID, UserName: user.KubeName, SignInID: current.SignIn.ID,
+			DeviceID: id, ClientID: clientID, Address: c.RealIP(), Reason: reason,
+		})
+	}
+	return nil
+}
+
 func (h *Handler) applications(ctx context.Context, userID string) ([]Application, error) {
 	consents, err := h.Store.Consents(ctx, userID)
 	if err != nil {
@@ -151,7 +177,7 @@ func (h *Handler) endApplication(c echo.Context, current *session.Current) error
 		return err
 	}
 	if forgotten {
-		if _, err := h.Store.RevokeDevices(ctx, user.ID, id, store.RevokedConsent, h.Now()); err != nil {
+		if err := h.endAll(c, current, id, store.RevokedConsent); err != nil {
 			return err
 		}
 		h.Audit.Record(ctx, audit.Event{

@@ -95,20 +95,29 @@ func revokeDevice(tx *gorm.DB, id, reason string, now time.Time) (bool, error) {
 	return true, tx.Exec("UPDATE access_tokens SET revoked = ? WHERE device_id = ? AND revoked = 0", At(now), id).Error
 }
 
-// RevokeDevices ends all devices that a person has with a client and returns how
-// many were live.
-func (s *Store) RevokeDevices(ctx context.Context, userID, clientID, reason string, now time.Time) (int64, error) {
-	var ended int64
-	err := s.tx(ctx, func(tx *gorm.DB) error {
-		res := tx.Exec("UPDATE devices SET revoked = ?, reason = ? WHERE user_id = ? AND client_id = ? AND revoked = 0", At(now), reason, userID, clientID)
-		if res.Error != nil {
-			return res.Error
+// RevokeDevices ends the devices that a person has with a client, or with every
+// client when none is named, and everything issued from them. It returns the ids
+// of those that were live.
+func (s *Store) RevokeDevices(ctx context.Context, userID, clientID, reason string, now time.Time) (ended []string, err error) {
+	err = s.tx(ctx, func(tx *gorm.DB) error {
+		mine, args := "user_id = ?", []any{userID}
+		if clientID != "" {
+			mine, args = "user_id = ? AND client_id = ?", []any{userID, clientID}
 		}
-		ended = res.RowsAffected
-		return tx.Exec("UPDATE access_tokens SET revoked = ? WHERE user_id = ? AND client_id = ? AND revoked = 0", At(now), userID, clientID).Error
+		ended = nil
+		err := tx.Raw("UPDATE devices SET revoked = ?, reason = ? WHERE revoked = 0 AND "+mine+" RETURNING id",
+			append([]any{At(now), reason}, args...)...).Scan(&ended).Error
+		if err != nil {
+			return err
+		}
+		hanging := "" // of a client whose consent is gone, also what hangs on no device
+		if clientID == "" {
+			hanging = " AND device_id <> ''"
+		}
+		return tx.Exec("UPDATE access_tokens SET revoked = ? WHERE revoked = 0 AND "+mine+hanging, append([]any{At(now)}, args...)...).Error
 	})
 	if err != nil {
-		return 0, fmt.Errorf("revoking devices: %w", err)
+		return nil, fmt.Errorf("revoking devices: %w", err)
 	}
 	return ended, nil
 }

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -54,5 +55,58 @@ rules:
 	r := me.run("", "kubectl-fairlead", "get-token", "--server", s.issuer, "--cluster", "a")
 	if r.code != 3 || !strings.Contains(r.err, "signed out on the account page") || !strings.HasSuffix(strings.TrimSpace(r.err), "Run: kubectl fairlead login "+s.issuer) {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestTakingBack ends what an application may, and every device at once.
+func TestTakingBack(t *testing.T) {
+	t.Parallel()
+	s := withClient(t)
+	b := rp.NewBrowser(t, s.issuer, s.client.Transport)
+	verifier, challenge := rp.PKCE()
+	app := &rp.Client{Issuer: s.issuer, ID: "app", RedirectURI: "https://app.example.test/cb", Scope: "openid email offline_access", Transport: s.client.Transport}
+	page := b.SignIn(app.AuthURL(challenge, nil), jane().Credentials)
+	tokens := app.Token(t, url.Values{
+		"grant_type": {"authorization_code"}, "code": {page.Code(t)}, "redirect_uri": {app.RedirectURI}, "code_verifier": {verifier}, "client_secret": {"s3cret"},
+	})
+	refresh := func() rp.Tokens {
+		t.Helper()
+		return app.Token(t, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {tokens.RefreshToken}, "client_secret": {"s3cret"}})
+	}
+
+	// 1. The page says what the application may, and takes it back.
+	account := b.Get(s.issuer + "/account")
+	section := account.Doc.Find("section[aria-labelledby=applications]")
+	if !strings.Contains(section.Text(), "App") || !strings.Contains(section.Text(), "see your e-mail address") {
+		t.Fatalf("applications: %s", section.Text())
+	}
+	account = b.Post(s.issuer+section.Find("form").AttrOr("action", ""), nil)
+	if account.Doc.Find("section[aria-labelledby=applications]").Length() != 0 {
+		t.Error("the application is still there")
+	}
+	if got := refresh(); got.Error != "invalid_grant" || !strings.Contains(got.ErrorDescription, "took back") {
+		t.Errorf("after taking back: %s", got.Raw)
+	}
+	silent := b.Get(app.AuthURL(challenge, url.Values{"prompt": {"none"}}))
+	if silent.Left == nil || silent.Left.Query().Get("error") != "consent_required" {
+		t.Errorf("asked silently: %v", silent)
+	}
+
+	// 2. Two devices go with one button.
+	plugin := &rp.Client{Issuer: s.issuer, ID: "kubectl-fairlead", RedirectURI: "http://127.0.0.1:1/callback", Scope: "openid offline_access", Transport: s.client.Transport}
+	first, second := plugin.SignIn(t, b, rp.Credentials{}), plugin.SignIn(t, b, rp.Credentials{})
+	if page := b.Get(s.issuer + "/account"); !strings.Contains(page.Text, "Sign out all 2 devices") {
+		t.Errorf("no button for all:\n%s", page.Text)
+	}
+	if page := b.Post(s.issuer+"/account/devices/end", nil); !strings.Contains(page.Text, "No computer uses kubectl as you") {
+		t.Errorf("devices are left:\n%s", page.Text)
+	}
+	for _, tokens := range []rp.Tokens{first, second} {
+		if got := plugin.Refresh(t, tokens.RefreshToken); got.Error != "invalid_grant" {
+			t.Errorf("refresh: %s", got.Raw)
+		}
+		if got := plugin.Exchange(t, tokens.AccessToken, "k8s-rsa"); got.Error != "invalid_grant" {
+			t.Errorf("exchange: %s", got.Raw)
+		}
 	}
 }
