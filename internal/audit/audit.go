@@ -52,15 +52,29 @@ func NewLog(now func() time.Time, logger *slog.Logger, sinks ...Sink) *Log {
 	return &Log{now: now, logger: logger, sinks: sinks}
 }
 
-// Record writes e to every sink. It completes the time and the request id.
-func (l *Log) Record(ctx context.Context, e Event) {
+// Complete fills in the time and the request id.
+func (l *Log) Complete(ctx context.Context, e Event) Event {
 	e.Time = l.now().UTC()
 	if e.RequestID == "" {
 		e.RequestID = logging.RequestID(ctx)
 	}
+	return e
+}
+
+// Record writes e to every sink. It completes the time and the request id.
+func (l *Log) Record(ctx context.Context, e Event) {
+	l.RecordKept(ctx, l.Complete(ctx, e), nil)
+}
+
+// RecordKept writes a completed event to every sink but the one that has kept it
+// already, in the transaction that the event is about.
+func (l *Log) RecordKept(ctx context.Context, e Event, keeper Sink) {
 	// A client that hangs up must not keep its own event from being written.
 	ctx = context.WithoutCancel(ctx)
 	for _, sink := range l.sinks {
+		if sink == keeper {
+			continue
+		}
 		if err := sink.WriteEvent(ctx, e); err != nil {
 			l.logger.ErrorContext(ctx, "audit event not written", "event", string(e.Name), "error", err)
 		}

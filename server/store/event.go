@@ -31,16 +31,23 @@ var _ audit.Sink = (*Store)(nil)
 
 // WriteEvent implements audit.Sink.
 func (s *Store) WriteEvent(ctx context.Context, e audit.Event) error {
-	_, err := s.addEvent.ExecContext(ctx, secret.ID("evt"), At(e.Time), string(e.Name), e.RequestID, e.UserID, e.UserName, e.SignInID, e.DeviceID,
-		e.TokenID, e.ClientID, e.ClusterID, e.ConnectorID, e.Address, e.Reason, e.Detail)
-	if err != nil {
+	if _, err := s.addEvent.ExecContext(ctx, eventArgs(e)...); err != nil {
 		return fmt.Errorf("writing audit event: %w", translate(err))
 	}
 	return nil
 }
 
-const addEvent = "INSERT INTO audit_events (id, time, name, request_id, user_id, user_name, sign_in_id, device_id, token_id, client_id, cluster_id, " +
-	"connector_id, address, reason, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+func eventArgs(e audit.Event) []any {
+	return []any{
+		secret.ID("evt"), At(e.Time), string(e.Name), e.RequestID, e.UserID, e.UserName, e.SignInID, e.DeviceID,
+		e.TokenID, e.ClientID, e.ClusterID, e.ConnectorID, e.Address, e.Reason, e.Detail,
+	}
+}
+
+const (
+	eventColumns = "id, time, name, request_id, user_id, user_name, sign_in_id, device_id, token_id, client_id, cluster_id, connector_id, address, reason, detail"
+	addEvent     = "INSERT INTO audit_events (" + eventColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 // AuditEvents lists the newest events with this name, or of every name when it
 // is empty; at most limit of them.

@@ -132,15 +132,18 @@ used AS (UPDATE refresh_tokens SET used = $1, successor_hash = $4, sealed_answer
 successor AS (INSERT INTO refresh_tokens (hash, device_id, created, expires, used, successor_hash, sealed_answer)
   SELECT $4, device_id, $7, $8, 0, '', '' FROM used),
 access AS (INSERT INTO access_tokens (hash, user_id, client_id, device_id, sign_in_id, scopes, amr, authenticated, expires, revoked)
-  SELECT $9, $10, $11, device_id, $12, $13, $14, $15, $16, 0 FROM used)
+  SELECT $9, $10, $11, device_id, $12, $13, $14, $15, $16, 0 FROM used),
+event AS (INSERT INTO audit_events (` + eventColumns + `)
+  SELECT $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31 FROM used)
 SELECT count(*) FROM used`
 
 func (s *Store) rotatePostgres(ctx context.Context, r Rotation, now time.Time) (bool, error) {
 	var n int
-	err := s.rotation.QueryRowContext(ctx,
+	args := append([]any{
 		At(now), r.IdleExpires, r.Successor.DeviceID, r.Successor.Hash, r.SealedAnswer, r.Presented, r.Successor.Created, r.Successor.Expires,
 		r.Access.Hash, r.Access.UserID, r.Access.ClientID, r.Access.SignInID, r.Access.Scopes, r.Access.AMR, r.Access.Authenticated, r.Access.Expires,
-	).Scan(&n)
+	}, eventArgs(r.Event)...)
+	err := s.rotation.QueryRowContext(ctx, args...).Scan(&n)
 	return n == 1, err
 }
 
@@ -163,6 +166,7 @@ func (s *Store) rotateSQLite(ctx context.Context, r Rotation, now time.Time) (wo
 			r.Access.Hash, r.Access.UserID, r.Access.ClientID, r.Successor.DeviceID, r.Access.SignInID, r.Access.Scopes, r.Access.AMR,
 			r.Access.Authenticated, r.Access.Expires,
 		}},
+		{s.addEvent, eventArgs(r.Event)},
 	} {
 		res, err := tx.StmtContext(ctx, step.stmt).ExecContext(ctx, step.args...) //nolint:sqlclosecheck // it ends with the transaction
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/store/storetest"
@@ -220,5 +221,25 @@ func TestOneClaimsANoticeALeaseAndAName(t *testing.T) {
 				return created, err
 			}
 		})
+	})
+}
+
+// TestARotationAndItsEventAreOne looks for the event of the one caller that won.
+func TestARotationAndItsEventAreOne(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		u := mustUser(t, s, "17", "jane")
+		d, token := device(t, s, u)
+		for i := range 2 {
+			r := rotation(d, token)
+			r.Event = audit.Event{Name: audit.TokenIssued, Time: noon(), DeviceID: d.ID, TokenID: fmt.Sprint("jti", i), Address: "192.0.2.1"}
+			if won, err := s.Rotate(t.Context(), r, noon()); err != nil || won != (i == 0) {
+				t.Fatalf("rotation %d: %v, %v", i, won, err)
+			}
+		}
+		events, err := s.AuditEvents(t.Context(), audit.TokenIssued, 10)
+		if err != nil || len(events) != 1 || events[0].TokenID != "jti0" || events[0].Address != "192.0.2.1" || events[0].Time != store.At(noon()) {
+			t.Errorf("events %+v, error %v", events, err)
+		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
@@ -100,4 +101,6 @@ type Rotation struct {
 	SealedAnswer string
 	// IdleExpires is the device's new idle limit.
 	IdleExpires Instant
+	// Event records the rotation, in the same transaction.
+	Event audit.Event
 }

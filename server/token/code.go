@@ -140,7 +140,11 @@ func (h *Handler) newRefresh(d *store.Device) (string, *store.RefreshToken) {
 }
 
 func (h *Handler) issued(ctx context.Context, req *request, jti, reason string) {
+	h.Audit.Record(ctx, issuedEvent(req, jti, reason))
+}
+
+func issuedEvent(req *request, jti, reason string) audit.Event {
 	event := req.event
 	event.Name, event.TokenID, event.Reason = audit.TokenIssued, jti, reason
-	h.Audit.Record(ctx, event)
+	return event
 }

@@ -125,9 +125,10 @@ func (h *Handler) rotate(ctx context.Context, r rotating, req *request) ([]byte,
 	if err != nil {
 		return nil, err
 	}
+	event := h.Audit.Complete(ctx, issuedEvent(req, minted.ID, oauth.GrantRefreshToken))
 	won, err := h.Store.Rotate(ctx, store.Rotation{
 		Presented: hash, Successor: *row, Access: accessRow, SealedAnswer: sealed,
-		IdleExpires: store.At(h.Now().Add(h.Policy.Idle)),
+		IdleExpires: store.At(h.Now().Add(h.Policy.Idle)), Event: event,
 	}, h.Now())
 	if err != nil {
 		return nil, err
@@ -135,7 +136,7 @@ func (h *Handler) rotate(ctx context.Context, r rotating, req *request) ([]byte,
 	if !won { // another caller was first, or the device was revoked meanwhile
 		return h.lostRace(ctx, r.presented, req)
 	}
-	h.issued(ctx, req, minted.ID, oauth.GrantRefreshToken)
+	h.Audit.RecordKept(ctx, event, h.Store)
 	return body, nil
 }
 

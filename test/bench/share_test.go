@@ -70,10 +70,8 @@ func shareOf(t *testing.T, s *store.Store) time.Duration {
 			Presented: secret.Hash(token), SealedAnswer: strings.Repeat("x", 2000), IdleExpires: end,
 			Successor: store.RefreshToken{Hash: secret.Hash(next), DeviceID: d.ID, Expires: end},
 			Access:    store.AccessToken{Hash: secret.ID("a"), UserID: u.ID, DeviceID: d.ID, Expires: end},
+			Event:     audit.Event{Name: audit.TokenIssued, Time: now},
 		}, now); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.WriteEvent(ctx, audit.Event{Name: audit.TokenIssued, Time: now}); err != nil {
 			t.Fatal(err)
 		}
 		token = next
