@@ -19,7 +19,7 @@ echo "== drills, in short: rotations, dead replicas, stopped databases, full dis
 test/with-postgres.sh go test -count=1 -timeout 20m ./test/drills
 echo "== fuzzing each parser for a moment"
 for target in ./internal/names:FuzzCheck ./internal/password:FuzzValid ./internal/strictyaml:FuzzDecode ./server/clients:FuzzAllowsRedirect \
-  ./server:FuzzAuthorize ./connectors/ldap:FuzzLogin ./server/flow:FuzzLocalPath ./server/oauth:FuzzForm ./server/clientauth:FuzzAssertion ./server/machine:FuzzWorkload ./server/device:FuzzUserCode ./proxy/authn:FuzzVerify ./proxy/impersonate:FuzzHeaders; do
+  ./server:FuzzAuthorize ./connectors/ldap:FuzzLogin ./server/flow:FuzzLocalPath ./server/flow:FuzzOpen ./server/oauth:FuzzForm ./server/clientauth:FuzzAssertion ./server/machine:FuzzWorkload ./server/device:FuzzUserCode ./proxy/authn:FuzzVerify ./proxy/impersonate:FuzzHeaders; do
   go test -run '^$' -fuzz "^${target#*:}\$" -fuzztime 2s "${target%%:*}" >/dev/null || { echo "fuzzing $target found something" >&2; exit 1; }
 done
 echo "All tests passed in $((SECONDS - began)) seconds."

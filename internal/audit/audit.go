@@ -52,6 +52,9 @@ func NewLog(now func() time.Time, logger *slog.Logger, sinks ...Sink) *Log {
 	return &Log{now: now, logger: logger, sinks: sinks}
 }
 
+// patience bounds how long the sinks of one event may take.
+const patience = 5 * time.Second
+
 // Complete fills in the time and the request id.
 func (l *Log) Complete(ctx context.Context, e Event) Event {
 	e.Time = l.now().UTC()
@@ -69,8 +72,10 @@ func (l *Log) Record(ctx context.Context, e Event) {
 // RecordKept writes a completed event to every sink but the one that has kept it
 // already, in the transaction that the event is about.
 func (l *Log) RecordKept(ctx context.Context, e Event, keeper Sink) {
-	// A client that hangs up must not keep its own event from being written.
-	ctx = context.WithoutCancel(ctx)
+	// A client that hangs up must not keep its own event from being written, and
+	// a sink that hangs must not keep the client for ever.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
 	for _, sink := range l.sinks {
 		if sink == keeper {
 			continue

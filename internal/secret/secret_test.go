@@ -99,3 +99,19 @@ func TestSealUnderToken(t *testing.T) {
 		t.Errorf("another token: error %v, want ErrSealed", err)
 	}
 }
+
+func TestASealHasOneText(t *testing.T) {
+	t.Parallel()
+	ring, err := secret.NewKeyring(secret.NewKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 4 { // each remainder of three, so that stray bits are possible
+		good := ring.Seal("c", make([]byte, n))
+		for _, bad := range []string{good + "\n", good[:12] + "\r\n" + good[12:], good[:len(good)-1] + string(good[len(good)-1]+1), " " + good} {
+			if _, err := ring.Open("c", bad); err == nil {
+				t.Errorf("%q opens as well as %q", bad, good)
+			}
+		}
+	}
+}

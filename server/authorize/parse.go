@@ -62,7 +62,7 @@ func (h *Handler) parse(ctx context.Context, params oauth.Params, repeated error
 	if len(params["state"]) <= maxState {
 		p.flow.Request.State = params["state"]
 	}
-	if params["response_mode"] == reply.FormPost {
+	if params["response_mode"] == reply.FormPost && strings.HasPrefix(uri, "http") {
 		p.flow.Request.Mode = reply.FormPost
 	}
 	if repeated != nil {
@@ -132,6 +132,8 @@ func checkShape(p *parsed, params oauth.Params) error {
 		return oauth.Errorf(oauth.InvalidRequest, "The state is longer than %d bytes.", maxState)
 	case len(params["nonce"]) > maxNonce:
 		return oauth.Errorf(oauth.InvalidRequest, "The nonce is longer than %d bytes.", maxNonce)
+	case params["response_mode"] == reply.FormPost && p.flow.Request.Mode != reply.FormPost:
+		return oauth.Errorf(oauth.InvalidRequest, "The response mode form_post needs a redirect URI of the web.")
 	case !p.client.MayUse(oauth.GrantAuthorizationCode):
 		return oauth.Errorf(oauth.UnauthorizedClient, "The client may not sign people in.")
 	}

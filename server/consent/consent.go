@@ -91,7 +91,8 @@ func (h *Handler) load(c echo.Context, sealed string) (*pending, error) {
 
 // stale sends a browser whose sign-in ended meanwhile back to the start.
 func (h *Handler) stale(c echo.Context, p *pending) (bool, error) {
-	if p.current != nil && p.current.SignIn.Authenticated >= p.flow.Fresh {
+	meant := p.flow.Request.Subject // somebody else may have signed in meanwhile
+	if p.current != nil && p.current.SignIn.Authenticated >= p.flow.Fresh && (meant == "" || meant == p.current.User.ID) {
 		return false, nil
 	}
 	sealed, err := h.Flows.Seal(c.Response(), c.Request(), p.flow)

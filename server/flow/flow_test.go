@@ -110,3 +110,23 @@ func FuzzLocalPath(f *testing.F) {
 		}
 	})
 }
+
+// FuzzOpen gives a browser's own cookie with a text that the server did not seal.
+func FuzzOpen(f *testing.F) {
+	s := &flow.Sealer{Keyring: storetest.Keyring(f), Now: time.Now}
+	w := httptest.NewRecorder()
+	good, err := s.Seal(w, httptest.NewRequest(http.MethodGet, "/", nil), &flow.Flow{ReturnTo: "/x"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{good, good[:len(good)-1], strings.ToUpper(good), "", ".", "a.b"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, sealed string) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.AddCookie(w.Result().Cookies()[0])
+		if _, err := s.Open(r, sealed); (err == nil) != (sealed == good) {
+			t.Errorf("%q: %v", sealed, err)
+		}
+	})
+}

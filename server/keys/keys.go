@@ -115,23 +115,43 @@ func (m *Manager) Run(ctx context.Context) error {
 func (m *Manager) CacheAge() time.Duration { return m.cfg.Timing.CacheAge }
 
 // Tend makes, activates and removes keys as their ages ask for, if this replica
-// gets the lease, and then reads what is stored.
+// gets the lease, and then reads what is stored. Mostly there is nothing to do,
+// and nothing is written.
 func (m *Manager) Tend(ctx context.Context) error {
-	held, err := m.lease(ctx)
+	idle, err := m.idle(ctx)
 	if err != nil {
 		return err
 	}
-	if held {
-		for _, alg := range Algorithms() {
-			if err := m.tend(ctx, alg); err != nil {
-				return errors.Join(err, m.release(ctx))
-			}
-		}
-		if err := m.release(ctx); err != nil {
+	if !idle {
+		if err := m.tendAll(ctx); err != nil {
 			return err
 		}
 	}
 	return m.reload(ctx)
+}
+
+// idle reports whether every key is where its age wants it.
+func (m *Manager) idle(ctx context.Context) (bool, error) {
+	for _, alg := range Algorithms() {
+		r, err := m.ring(ctx, alg)
+		if err != nil || r.next == nil || len(r.gone) > 0 || m.due(r) {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (m *Manager) tendAll(ctx context.Context) error {
+	held, err := m.lease(ctx)
+	if err != nil || !held {
+		return err
+	}
+	for _, alg := range Algorithms() {
+		if err := m.tend(ctx, alg); err != nil {
+			return errors.Join(err, m.release(ctx))
+		}
+	}
+	return m.release(ctx)
 }
 
 // release lets an operator's command have its turn.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
 	"gorm.io/gorm"
 )
 
@@ -24,37 +25,70 @@ type catalog struct {
 
 // cache holds the catalog.
 type cache struct {
+	flight  singleflight.Group
 	mu      sync.Mutex
 	current *catalog
 }
 
 // forget makes the next reader ask the database.
-func (c *cache) forget() {
+func (c *cache) forget() { c.keep(nil) }
+
+func (c *cache) keep(fresh *catalog) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.current = nil
+	c.current = fresh
 }
 
-// catalog returns what is configured. Several readers wait for one.
-func (s *Store) catalog(ctx context.Context) (*catalog, error) {
-	s.cache.mu.Lock()
-	defer s.cache.mu.Unlock()
-	if s.now != nil && s.cache.current != nil && s.now().Sub(s.cache.current.read) < catalogAge {
-		return s.cache.current, nil
+func (c *cache) young(now time.Time) *catalog {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current == nil || now.Sub(c.current.read) >= catalogAge {
+		return nil
 	}
-	fresh := &catalog{}
-	err := s.retry(ctx, func() error { return s.readCatalog(s.db.WithContext(ctx), fresh) })
+	return c.current
+}
+
+// catalogPatience bounds one reading of the catalog.
+const catalogPatience = 10 * time.Second
+
+// catalog returns what is configured. One reader asks the database and the others
+// wait for it, each no longer than it wants to.
+func (s *Store) catalog(ctx context.Context) (*catalog, error) {
+	if s.now == nil {
+		return s.readCatalog(ctx)
+	}
+	if current := s.cache.young(s.now()); current != nil {
+		return current, nil
+	}
+	flight := s.cache.flight.DoChan("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), catalogPatience)
+		defer cancel()
+		fresh, err := s.readCatalog(ctx)
+		if err == nil {
+			fresh.read = s.now()
+			s.cache.keep(fresh)
+		}
+		return fresh, err
+	})
+	select {
+	case <-ctx.Done():
+		return nil, translate(ctx.Err())
+	case result := <-flight:
+		fresh, _ := result.Val.(*catalog)
+		return fresh, result.Err
+	}
+}
+
+func (s *Store) readCatalog(ctx context.Context) (*catalog, error) {
+	c := &catalog{}
+	err := s.retry(ctx, func() error { return c.fill(s.db.WithContext(ctx)) })
 	if err != nil {
 		return nil, err
 	}
-	if s.now != nil {
-		fresh.read = s.now()
-		s.cache.current = fresh
-	}
-	return fresh, nil
+	return c, nil
 }
 
-func (s *Store) readCatalog(db *gorm.DB, c *catalog) error {
+func (c *catalog) fill(db *gorm.DB) error {
 	if err := db.Order("name, id").Find(&c.clusters).Error; err != nil {
 		return err
 	}

@@ -59,10 +59,15 @@ type Redemption struct {
 
 // RedeemCode uses up a code and writes what it was exchanged for. Exactly one
 // caller wins; the others get false.
-func (s *Store) RedeemCode(ctx context.Context, r Redemption, now time.Time) (won bool, err error) {
+func (s *Store) RedeemCode(ctx context.Context, r Redemption, now time.Time) (bool, error) {
+	return s.redeem(ctx, "UPDATE codes SET used = ?, device_id = ?, access_hash = ? WHERE hash = ? AND used = 0 AND expires > ?", r, now)
+}
+
+// redeem runs the conditional update that decides, and writes the grant of the
+// one whom it lets win.
+func (s *Store) redeem(ctx context.Context, use string, r Redemption, now time.Time) (won bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) error {
-		res := tx.Exec("UPDATE codes SET used = ?, device_id = ?, access_hash = ? WHERE hash = ? AND used = 0 AND expires > ?",
-			At(now), r.Access.DeviceID, r.Access.Hash, r.CodeHash, At(now))
+		res := tx.Exec(use, At(now), r.Access.DeviceID, r.Access.Hash, r.CodeHash, At(now))
 		won = res.RowsAffected == 1
 		if res.Error != nil || !won {
 			return res.Error

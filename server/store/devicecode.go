@@ -128,18 +128,6 @@ func (s *Store) DenyDeviceCode(ctx context.Context, hash, userID string, now tim
 }
 
 // RedeemDeviceCode is RedeemCode for an approved device code.
-func (s *Store) RedeemDeviceCode(ctx context.Context, r Redemption, now time.Time) (won bool, err error) {
-	err = s.tx(ctx, func(tx *gorm.DB) error {
-		res := tx.Exec("UPDATE device_codes SET used = ?, device_id = ?, access_hash = ? WHERE hash = ? AND approved > 0 AND used = 0 AND expires > ?",
-			At(now), r.Access.DeviceID, r.Access.Hash, r.CodeHash, At(now))
-		won = res.RowsAffected == 1
-		if res.Error != nil || !won {
-			return res.Error
-		}
-		return createGrant(tx, r)
-	})
-	if err != nil {
-		return false, fmt.Errorf("redeeming device code: %w", err)
-	}
-	return won, nil
+func (s *Store) RedeemDeviceCode(ctx context.Context, r Redemption, now time.Time) (bool, error) {
+	return s.redeem(ctx, "UPDATE device_codes SET used = ?, device_id = ?, access_hash = ? WHERE hash = ? AND approved > 0 AND used = 0 AND expires > ?", r, now)
 }

@@ -146,7 +146,7 @@ func flood(cfg Server) echo.MiddlewareFunc {
 
 // patience bounds a request: whatever it waits for, a database above all, it
 // must not wait for ever.
-const patience = 25 * time.Second
+const patience = 20 * time.Second
 
 func deadline() echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {

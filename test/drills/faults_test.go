@@ -104,6 +104,28 @@ func TestDatabaseOutage(t *testing.T) { //nolint:paralleltest // see above
 	l.stop(t)
 }
 
+// TestDatabaseHangs lets PostgreSQL take connections and answer nothing. Nobody
+// waits for ever, and everything goes on by itself.
+func TestDatabaseHangs(t *testing.T) { //nolint:paralleltest // see above
+	pg := postgres.Start(t)
+	nodes := startNodes(t, 1, fmt.Sprintf("{driver: postgres, url: %s}", quoted(pg.URL)), extras{})
+	l := startLoad(t, nodes, 20)
+	l.everybodyWorks(t, "before")
+	pg.Hang(true)
+	for range 10 {
+		if got := status(nodes[0].address + "/keys"); got != http.StatusOK {
+			t.Errorf("the keys answer %d", got)
+		}
+		wait(100*time.Millisecond, 6*time.Second)
+	}
+	if *long && l.result.get("unavailable") < len(l.sessions) {
+		t.Errorf("after a minute somebody still waits: %s", l.result)
+	}
+	pg.Hang(false)
+	l.everybodyWorks(t, "after it")
+	l.stop(t)
+}
+
 // TestDiskFull fills the disk under SQLite. Nothing that was stored is lost, and
 // everything goes on when there is room again.
 func TestDiskFull(t *testing.T) { //nolint:paralleltest // see above

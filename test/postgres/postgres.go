@@ -8,6 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -63,6 +66,32 @@ func (s *Server) Resume() {
 	s.t.Helper()
 	s.as("pg_ctl", "-D", s.dir+"/data", "-l", s.dir+"/log", "-w", "-s", "start",
 		"-o", fmt.Sprintf("-c listen_addresses=127.0.0.1 -p %s -k %s -c max_connections=200 -c shared_buffers=64MB", s.port, s.dir))
+}
+
+// Hang stops every process of the server as it is, or lets them go on. Clients see
+// a connection on which nothing happens.
+func (s *Server) Hang(on bool) {
+	s.t.Helper()
+	signal := syscall.SIGCONT
+	if on {
+		signal = syscall.SIGSTOP
+	}
+	text, err := os.ReadFile(s.dir + "/data/postmaster.pid")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	main, _, _ := strings.Cut(string(text), "\n")
+	children, err := os.ReadFile("/proc/" + main + "/task/" + main + "/children")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, pid := range append(strings.Fields(string(children)), main) {
+		n, err := strconv.Atoi(pid)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		_ = syscall.Kill(n, signal) // one that has ended meanwhile needs none
+	}
 }
 
 // Stop ends the server without waiting for anybody, as a crash would.
