@@ -297,13 +297,18 @@ func TestPages(t *testing.T) {
 	})
 }
 
-// signInDevice gives jane a device to see on her account page.
+// signInDevice gives jane devices and an application to see on her account page.
 func signInDevice(t *testing.T, s *system) {
 	t.Helper()
 	plugin := &rp.Client{Issuer: s.issuer, ID: "kubectl-fairlead", RedirectURI: "http://127.0.0.1:1/callback", Scope: "openid offline_access", Transport: s.client.Transport}
 	as := jane().Credentials
 	as.Connector = "Local users"
-	plugin.SignIn(t, rp.NewBrowser(t, s.issuer, s.client.Transport), as)
+	b := rp.NewBrowser(t, s.issuer, s.client.Transport)
+	plugin.SignIn(t, b, as)
+	plugin.SignIn(t, b, as)
+	b.SignIn(s.issuer+"/authorize?"+url.Values{
+		"response_type": {"code"}, "client_id": {"wiki"}, "redirect_uri": {"https://wiki.example.test/callback"}, "scope": {"openid email"},
+	}.Encode(), as)
 }
 
 // TestFlowsInABrowser counts clicks and leaves for a foreign redirect URI, which
