@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
@@ -144,6 +148,60 @@ func TestMetrics(t *testing.T) {
 		handler.ServeHTTP(got, httptest.NewRequest(http.MethodGet, path, http.NoBody))
 		if got.Code != want || want != http.StatusOK && !strings.Contains(got.Body.String(), "[-] database") {
 			t.Errorf("%s: %d %s", path, got.Code, got.Body)
+		}
+	}
+}
+
+// TestMetricsReference holds the page and the alerts equal to the code.
+func TestMetricsReference(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerts, err := os.ReadFile("../../deploy/prometheus/alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var groups struct {
+		Groups []struct {
+			Rules []struct {
+				Alert, Expr string
+				Annotations map[string]string
+			}
+		}
+	}
+	if err := yaml.Unmarshal(alerts, &groups); err != nil || len(groups.Groups) == 0 {
+		t.Fatalf("alerts: %v", err)
+	}
+	name := regexp.MustCompile(`fairlead_[a-z_]+`)
+	documented := map[string]bool{}
+	for _, line := range regexp.MustCompile("(?m)^\\| `(fairlead_[a-z_]+)").FindAllStringSubmatch(string(page), -1) {
+		documented[line[1]] = true
+	}
+	source := ""
+	for _, file := range []string{"telemetry.go", "app.go"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source += string(text)
+	}
+	inCode := map[string]bool{}
+	for _, quoted := range regexp.MustCompile(`"(fairlead_[a-z_]+)"`).FindAllStringSubmatch(source, -1) {
+		inCode[quoted[1]] = true
+	}
+	if !maps.Equal(documented, inCode) {
+		t.Errorf("documented %v, in the code %v", documented, inCode)
+	}
+	for _, rule := range groups.Groups[0].Rules {
+		for _, metric := range name.FindAllString(rule.Expr, -1) {
+			if !inCode[metric] {
+				t.Errorf("%s asks for %s, which is not there", rule.Alert, metric)
+			}
+		}
+		if rule.Annotations["summary"] == "" || rule.Annotations["action"] == "" {
+			t.Errorf("%s does not say what to do", rule.Alert)
 		}
 	}
 }
