@@ -39,6 +39,13 @@ type Sink interface {
 	WriteEvent(ctx context.Context, e Event) error
 }
 
+// Keeper is a sink that keeps events where they take room.
+type Keeper interface {
+	Sink
+	// Keeps tells it from a stream.
+	Keeps()
+}
+
 // Log hands each event to all of its sinks.
 type Log struct {
 	now    func() time.Time
@@ -69,15 +76,28 @@ func (l *Log) Record(ctx context.Context, e Event) {
 	l.RecordKept(ctx, l.Complete(ctx, e), nil)
 }
 
+// Mention writes e to the streams and keeps it nowhere. It is for what somebody
+// did who has proved nothing: anybody could fill a database with it.
+func (l *Log) Mention(ctx context.Context, e Event) {
+	l.write(ctx, l.Complete(ctx, e), func(s Sink) bool {
+		_, keeps := s.(Keeper)
+		return !keeps
+	})
+}
+
 // RecordKept writes a completed event to every sink but the one that has kept it
 // already, in the transaction that the event is about.
 func (l *Log) RecordKept(ctx context.Context, e Event, keeper Sink) {
+	l.write(ctx, e, func(s Sink) bool { return s != keeper })
+}
+
+func (l *Log) write(ctx context.Context, e Event, to func(Sink) bool) {
 	// A client that hangs up must not keep its own event from being written, and
 	// a sink that hangs must not keep the client for ever.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	for _, sink := range l.sinks {
-		if sink == keeper {
+		if !to(sink) {
 			continue
 		}
 		if err := sink.WriteEvent(ctx, e); err != nil {

@@ -96,6 +96,7 @@ func (h *Handler) step(c echo.Context, p *parsed) error {
 	if current == nil || current.SignIn.Authenticated < p.flow.Fresh {
 		return h.ask(c, p, "/login", oauth.Errorf(oauth.LoginRequired, "Nobody is signed in."))
 	}
+	p.current = current
 	if subject := p.flow.Request.Subject; subject != "" && subject != current.User.ID {
 		return h.switchUser(c, p)
 	}
@@ -191,7 +192,11 @@ func (h *Handler) recordRefusal(c echo.Context, p *parsed, err error) {
 		return // a silent look that found nobody is no refusal
 	default:
 	}
-	h.Audit.Record(c.Request().Context(), audit.Event{
-		Name: audit.AuthorizationRefused, ClientID: p.client.ID, Address: c.RealIP(), Reason: e.Reason, Detail: e.Description,
-	})
+	event := audit.Event{Name: audit.AuthorizationRefused, ClientID: p.client.ID, Address: c.RealIP(), Reason: e.Reason, Detail: e.Description}
+	if p.current == nil {
+		h.Audit.Mention(c.Request().Context(), event) // anybody could fill the log
+		return
+	}
+	event.UserID, event.UserName, event.SignInID = p.current.User.ID, p.current.User.KubeName, p.current.SignIn.ID
+	h.Audit.Record(c.Request().Context(), event)
 }

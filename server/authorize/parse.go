@@ -14,6 +14,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/flow"
 	"github.com/fairlead-auth/fairlead/server/oauth"
 	"github.com/fairlead-auth/fairlead/server/reply"
+	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/store"
 )
 
@@ -38,6 +39,8 @@ type parsed struct {
 	flow   *flow.Flow
 	// silent is prompt=none: no page may be shown.
 	silent bool
+	// current is who is signed in, once that was asked.
+	current *session.Current
 }
 
 // clientError is an error that must not be sent to the redirect URI, because

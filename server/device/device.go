@@ -139,7 +139,7 @@ func (h *Handler) issue(ctx context.Context, client *clients.Client, scopes []st
 	if err != nil {
 		return nil, err
 	}
-	h.Audit.Record(ctx, audit.Event{Name: audit.DeviceCodeRequested, ClientID: client.ID, Address: from.address, Detail: from.host})
+	h.Audit.Mention(ctx, audit.Event{Name: audit.DeviceCodeRequested, ClientID: client.ID, Address: from.address, Detail: from.host})
 	page := h.Site.Absolute(Path)
 	return &answerBody{
 		DeviceCode: code, UserCode: user, VerificationURI: page,

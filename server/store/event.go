@@ -27,7 +27,10 @@ type AuditEvent struct {
 	Detail      string
 }
 
-var _ audit.Sink = (*Store)(nil)
+var _ audit.Keeper = (*Store)(nil)
+
+// Keeps implements audit.Keeper.
+func (*Store) Keeps() {}
 
 // WriteEvent implements audit.Sink.
 func (s *Store) WriteEvent(ctx context.Context, e audit.Event) error {

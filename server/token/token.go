@@ -114,15 +114,19 @@ func (h *Handler) answer(c echo.Context, req *request) ([]byte, error) {
 }
 
 // refuse records a refusal. What somebody sends who has proved nothing, not even
-// to be a client with a secret, is not worth a row: anybody could fill the log.
+// to be a client with a secret, is mentioned only: anybody could fill the log.
 func (h *Handler) refuse(ctx context.Context, req *request, name string, err error) {
 	e := oauth.From(err)
 	h.count(name, string(e.Code))
-	if req.client == nil || req.client.Public && req.event.UserID == "" || e.Code == oauth.AuthorizationPending || e.Code == oauth.SlowDown {
+	if e.Code == oauth.AuthorizationPending || e.Code == oauth.SlowDown {
 		return
 	}
 	event := req.event
 	event.Name, event.Reason, event.Detail = audit.TokenRefused, e.Reason, e.Error()
+	if req.client == nil || req.client.Public && req.event.UserID == "" {
+		h.Audit.Mention(ctx, event)
+		return
+	}
 	h.Audit.Record(ctx, event)
 }
 
