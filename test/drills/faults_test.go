@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -126,30 +127,64 @@ func TestDatabaseHangs(t *testing.T) { //nolint:paralleltest // see above
 	l.stop(t)
 }
 
+// disk is a folder that can be full.
+type disk struct {
+	dir string
+	// fill makes the server's next write fail, free lets it write again.
+	fill, free func(t *testing.T, n *node)
+}
+
+// smallDisk is a disk of its own that is filled to the last page. Where nobody may
+// mount one, the server is not let to write any file further: the system refuses
+// its writes as it does on a full disk.
+func smallDisk(t *testing.T) disk {
+	t.Helper()
+	d := disk{dir: t.TempDir()}
+	if out, err := output("mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", d.dir); err != nil {
+		t.Logf("no disk of its own: %s", strings.TrimSpace(out))
+		limit := func(size string) func(*testing.T, *node) {
+			return func(t *testing.T, n *node) {
+				t.Helper()
+				if out, err := output("prlimit", "--pid", strconv.Itoa(n.cmd.Process.Pid), "--fsize="+size+":unlimited"); err != nil {
+					t.Fatalf("prlimit: %v: %s", err, out)
+				}
+			}
+		}
+		d.fill, d.free = limit("4096"), limit("unlimited")
+		return d
+	}
+	t.Cleanup(func() { _, _ = output("umount", "-l", d.dir) })
+	filler := filepath.Join(d.dir, "filler")
+	d.fill = func(t *testing.T, _ *node) {
+		t.Helper()
+		f, err := os.Create(filler)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for {
+			if _, err := f.Write(make([]byte, 4096)); err != nil {
+				break
+			}
+		}
+		_ = f.Close()
+	}
+	d.free = func(t *testing.T, _ *node) {
+		t.Helper()
+		if err := os.Remove(filler); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return d
+}
+
 // TestDiskFull fills the disk under SQLite. Nothing that was stored is lost, and
 // everything goes on when there is room again.
 func TestDiskFull(t *testing.T) { //nolint:paralleltest // see above
-	disk := t.TempDir()
-	if out, err := output("mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", disk); err != nil {
-		// Without the right to mount there is another way to a full disk: pages.
-		t.Logf("no small disk (%v: %s): only as root", err, strings.TrimSpace(out))
-		need.Missing(t, "a small disk to fill needs the right to mount")
-	}
-	t.Cleanup(func() { _, _ = output("umount", "-l", disk) })
-	nodes := startNodes(t, 1, fmt.Sprintf("{driver: sqlite, path: %s/db}", disk), extras{})
+	d := smallDisk(t)
+	nodes := startNodes(t, 1, fmt.Sprintf("{driver: sqlite, path: %s/db}", d.dir), extras{})
 	l := startLoad(t, nodes, 10)
 	l.everybodyWorks(t, "before")
-	filler := filepath.Join(disk, "filler")
-	f, err := os.Create(filler)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := f.Write(make([]byte, 4096)); err != nil {
-			break
-		}
-	}
-	_ = f.Close()
+	d.fill(t, nodes[0])
 	deadline := time.Now().Add(30 * time.Second)
 	for l.result.get("unavailable") == 0 && time.Now().Before(deadline) {
 		time.Sleep(50 * time.Millisecond)
@@ -161,9 +196,7 @@ func TestDiskFull(t *testing.T) { //nolint:paralleltest // see above
 	if got := status(nodes[0].address + "/keys"); got != http.StatusOK {
 		t.Errorf("the keys are gone: %d", got)
 	}
-	if err := os.Remove(filler); err != nil {
-		t.Fatal(err)
-	}
+	d.free(t, nodes[0])
 	l.everybodyWorks(t, "with room again")
 	l.stop(t)
 }
