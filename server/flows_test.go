@@ -489,6 +489,17 @@ func TestIntrospection(t *testing.T) {
 			t.Errorf("%s: %d %s", name, got.Status, got.Raw)
 		}
 	}
+	// One without a device ends alone, and that is an event.
+	alone := b.Get(w.issuer + "/authorize?" + url.Values{
+		"response_type": {"code"}, "client_id": {"grafana"}, "redirect_uri": {"https://grafana.test/cb?x=1"}, "scope": {"openid"},
+	}.Encode())
+	short := w.plugin.Token(t, url.Values{
+		"grant_type": {"authorization_code"}, "code": {alone.Code(t)}, "redirect_uri": {"https://grafana.test/cb?x=1"}, "client_id": {"grafana"}, "client_secret": {"s3cret"},
+	})
+	w.plugin.Post(t, "/revoke", url.Values{"client_id": {"grafana"}, "client_secret": {"s3cret"}, "token": {short.AccessToken}})
+	if got := ask("grafana", "s3cret", short.AccessToken); got["active"] != false || len(w.events(t, audit.TokenRevoked)) != 1 {
+		t.Errorf("revoked alone: %v, events %+v", got, w.events(t, audit.TokenRevoked))
+	}
 	// Revoking the access token ends the whole grant.
 	w.plugin.Post(t, "/revoke", url.Values{"client_id": {"grafana"}, "client_secret": {"s3cret"}, "token": {tokens.AccessToken}})
 	for _, token := range []string{tokens.AccessToken, tokens.RefreshToken} {

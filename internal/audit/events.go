@@ -19,6 +19,7 @@ const (
 	TokenIssued          Name = "token.issued"
 	TokenRefused         Name = "token.refused"
 	TokenReplayed        Name = "token.replayed"
+	TokenRevoked         Name = "token.revoked"
 	DeviceRevoked        Name = "device.revoked"
 	DeviceCodeRequested  Name = "device_code.requested"
 	DeviceCodeRefused    Name = "device_code.refused"
@@ -65,7 +66,7 @@ const (
 func Names() []Name {
 	return []Name{
 		SignInSucceeded, SignInFailed, SignInRefused, SignInEnded,
-		AuthorizationRefused, AuthorizationGranted, TokenIssued, TokenRefused, TokenReplayed, DeviceRevoked,
+		AuthorizationRefused, AuthorizationGranted, TokenIssued, TokenRefused, TokenReplayed, TokenRevoked, DeviceRevoked,
 		DeviceCodeRequested, DeviceCodeRefused, ConsentGranted, ConsentRevoked, ClientNotified, ClientNotNotified,
 		KubeconfigDownloaded, AccessRefused,
 		UserCreated, UserChanged, UserDisabled, UserEnabled, UserRevoked, MachineRefused, UpstreamRefused, UpstreamOutage,

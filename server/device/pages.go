@@ -179,8 +179,11 @@ func (h *Handler) answer(c echo.Context) error {
 func (h *Handler) record(c echo.Context, w *waiting, yes bool) error {
 	ctx, user, signIn := c.Request().Context(), w.current.User, w.current.SignIn
 	if !yes {
-		h.refused(c, w.current, w.client.ID, "person_said_no")
-		return counted(h.Store.DenyDeviceCode(ctx, w.row.Hash, user.ID, h.Now()))
+		err := counted(h.Store.DenyDeviceCode(ctx, w.row.Hash, user.ID, h.Now()))
+		if err == nil {
+			h.refused(c, w.current, w.client.ID, "person_said_no")
+		}
+		return err
 	}
 	event := audit.Event{
 		Name: audit.AuthorizationGranted, UserID: user.ID, UserName: user.KubeName, ConnectorID: user.ConnectorID,

@@ -43,7 +43,13 @@ func (h *Handler) revokeToken(c echo.Context) error {
 	if row.DeviceID != "" { // RFC 7009 section 2.1: the whole grant ends
 		return h.endDevice(ctx, client, row.UserID, row.DeviceID)
 	}
-	return h.Store.RevokeAccessToken(ctx, secret.Hash(token), h.Now())
+	if err := h.Store.RevokeAccessToken(ctx, secret.Hash(token), h.Now()); err != nil {
+		return err
+	}
+	h.Audit.Record(ctx, audit.Event{
+		Name: audit.TokenRevoked, UserID: row.UserID, SignInID: row.SignInID, ClientID: client.ID, Address: c.RealIP(), Reason: store.RevokedByClient,
+	})
+	return nil
 }
 
 func (h *Handler) revokeRefresh(ctx context.Context, client *clients.Client, token string) (bool, error) {
