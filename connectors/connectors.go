@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
+	"github.com/fairlead-auth/fairlead/internal/form"
 	"github.com/fairlead-auth/fairlead/internal/names"
 )
 
@@ -71,7 +73,7 @@ type Refresher interface {
 	Refresh(ctx context.Context, last Identity) (Identity, error)
 }
 
-// Connector is a Passworder or a Redirecter, and usually a Refresher.
+// Connector is a Passworder, a Redirecter or a Poster, and usually a Refresher.
 type Connector any
 
 // Env is what an opened connector may use of the outside.
@@ -86,6 +88,9 @@ type Env struct {
 	Logger *slog.Logger
 	// Accounts are the local users, for the local connector.
 	Accounts any
+	// Transport, when set, is what requests to the upstream go through. Tests set
+	// it for upstreams whose address is fixed.
+	Transport http.RoundTripper
 }
 
 // Config is the settings of one connector, as its type declares them.
@@ -98,50 +103,117 @@ type Config interface {
 }
 
 // Problem is a fault in a field of a Config.
-type Problem struct {
-	// Field is the key, such as "bindPW" or "orgs[0].name".
-	Field string
-	// Message says what is wrong and what to write instead.
-	Message string
-}
+type Problem = form.Problem
+
+// Field is one setting of a connector.
+type Field = form.Field
 
 // Type is a kind of connector.
 type Type struct {
 	// Name is the word in the file, such as "ldap".
 	Name string
-	// Label is the name to show.
-	Label string
+	// Label is the name to show; About says in a sentence what it is for, and Can
+	// what it knows of a person: "groups", "refresh".
+	Label, About string
+	Can          []string
+	// Steps are what to do at the provider first, in its own words.
+	Steps []Step
+	// Presets fill in what is usual for one product.
+	Presets []Preset
 	// Fields are drawn as the form, in this order.
 	Fields []Field
 	// Config returns empty settings to decode into.
 	Config func() Config
 }
 
-// FieldKind says how a field is drawn.
-type FieldKind string
+// Step is one thing to do at the provider.
+type Step struct {
+	Text string
+	// Link is the page at the provider, or empty.
+	Link string
+	// Copy are values of ours that have to be pasted there.
+	Copy []Copy
+}
 
-// The kinds of field.
+// Copy is a value with the provider's word for it.
+type Copy struct {
+	Label string
+	// Value is one of the Copy constants.
+	Value string
+}
+
+// The values that a provider may ask for.
 const (
-	FieldText     FieldKind = "text"
-	FieldSecret   FieldKind = "secret"
-	FieldList     FieldKind = "list"
-	FieldBool     FieldKind = "bool"
-	FieldDuration FieldKind = "duration"
-	FieldPEM      FieldKind = "pem"
-	FieldGroup    FieldKind = "group"
+	CopyCallback = "callback"
+	CopyHome     = "home"
 )
 
-// Field is one setting of a connector.
-type Field struct {
-	// Key is the key in the file.
-	Key string
-	// Label is the provider's own word for it.
-	Label string
-	// Help is one sentence.
-	Help     string
-	Kind     FieldKind
-	Required bool
-	Advanced bool
+// Preset is a product whose settings are known.
+type Preset struct {
+	Name, Label string
+	// Help is shown above the form.
+	Help string
+	// Values are the settings that differ from the defaults.
+	Values map[string]any
+}
+
+// Finding is the result of one step of a check.
+type Finding struct {
+	Step  string
+	State State
+	Took  time.Duration
+	// Detail is what was found; Remedy is what to change when it is not good.
+	Detail, Remedy string
+}
+
+// State says how a step went.
+type State string
+
+// The states of a step.
+const (
+	Passed  State = "passed"
+	Failed  State = "failed"
+	Warned  State = "warning"
+	Skipped State = "skipped"
+)
+
+// Checker is a Config that can be tried without a person: is the upstream there,
+// does it accept the settings?
+type Checker interface {
+	Check(ctx context.Context, env Env) []Finding
+}
+
+// Lookuper looks a person up without their password.
+type Lookuper interface {
+	// Lookup returns ErrBadCredentials when there is nobody with this name.
+	Lookup(ctx context.Context, username string) (Lookup, error)
+}
+
+// Lookup is what the upstream has about a person.
+type Lookup struct {
+	// Attributes are as the upstream has them; what may be a secret is left out.
+	Attributes map[string][]string
+	Identity   Identity
+	// Notes say what was left out, and why.
+	Notes []string
+}
+
+// PostForm is a form for the upstream.
+type PostForm struct {
+	// Action is where to post, Fields what, but for the relay state.
+	Action string
+	Fields map[string]string
+	// Kept is what Answer needs to get back.
+	Kept []byte
+}
+
+// Poster signs people in by letting the browser post a form to the upstream,
+// which posts its answer back (SAML 2.0 HTTP POST binding).
+type Poster interface {
+	// AuthForm returns the form.
+	AuthForm(ctx context.Context) (PostForm, error)
+	// Answer reads what the upstream posted.
+	Answer(ctx context.Context, kept []byte, posted url.Values) (Identity, error)
 }
 
 // Prefixes keep names of different upstreams apart.

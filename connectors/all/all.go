@@ -3,10 +3,18 @@ package all
 
 import (
 	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/bitbucket"
+	"github.com/fairlead-auth/fairlead/connectors/gitea"
 	"github.com/fairlead-auth/fairlead/connectors/github"
+	"github.com/fairlead-auth/fairlead/connectors/gitlab"
+	"github.com/fairlead-auth/fairlead/connectors/google"
 	"github.com/fairlead-auth/fairlead/connectors/ldap"
+	"github.com/fairlead-auth/fairlead/connectors/linkedin"
 	"github.com/fairlead-auth/fairlead/connectors/local"
+	"github.com/fairlead-auth/fairlead/connectors/microsoft"
+	"github.com/fairlead-auth/fairlead/connectors/oauth"
 	"github.com/fairlead-auth/fairlead/connectors/oidc"
+	"github.com/fairlead-auth/fairlead/connectors/saml"
 	"github.com/fairlead-auth/fairlead/internal/password"
 )
 
@@ -18,6 +26,14 @@ func Types(hasher *password.Hasher) map[string]connectors.Type {
 		ldap.Type(),
 		github.Type(),
 		oidc.Type(),
+		saml.Type(),
+		gitlab.Type(),
+		google.Type(),
+		microsoft.Type(),
+		gitea.Type(),
+		bitbucket.Type(),
+		oauth.Type(),
+		linkedin.Type(),
 	} {
 		types[t.Name] = t
 	}

@@ -9,11 +9,15 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	dex "github.com/dexidp/dex/connector"
+	"golang.org/x/oauth2"
 
 	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/probe"
+	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
 // opener is what every Config of Dex can do.
@@ -21,9 +25,18 @@ type opener interface {
 	Open(id string, logger *slog.Logger) (dex.Connector, error)
 }
 
+// Options are what a connector needs besides Dex's own settings.
+type Options struct {
+	// CA is the PEM of the authorities to trust besides the system's.
+	CA string
+	// Sticky connectors can't ask again later: a person stays as they were at the
+	// sign-in until their session ends.
+	Sticky bool
+}
+
 // Open opens a connector of Dex. Dex's Open knows no context and may ask the
 // network, so it gets a goroutine; when ctx ends first, the result is dropped.
-func Open(ctx context.Context, cfg opener, env connectors.Env) (connectors.Connector, error) {
+func Open(ctx context.Context, cfg opener, env connectors.Env, o Options) (connectors.Connector, error) {
 	type result struct {
 		conn dex.Connector
 		err  error
@@ -40,20 +53,23 @@ func Open(ctx context.Context, cfg opener, env connectors.Env) (connectors.Conne
 		if r.err != nil {
 			return nil, fmt.Errorf("opening connector: %w", r.err)
 		}
-		return wrap(r.conn)
+		return wrap(r.conn, probe.Client(env, o.CA), o.Sticky)
 	}
 }
 
-func wrap(conn dex.Connector) (connectors.Connector, error) {
-	callback, ok := conn.(dex.CallbackConnector)
-	if !ok {
-		return nil, errors.New("the connector does not redirect")
-	}
-	refresh, ok := conn.(dex.RefreshConnector)
-	if !ok {
+func wrap(conn dex.Connector, client *http.Client, sticky bool) (connectors.Connector, error) {
+	refresh, refreshes := conn.(dex.RefreshConnector)
+	if !refreshes && !sticky {
 		return nil, errors.New("the connector can't refresh")
 	}
-	return &redirecter{callback: callback, refresh: refresh}, nil
+	again := refresher{refresh: refresh, client: client}
+	switch c := conn.(type) {
+	case dex.CallbackConnector:
+		return &redirecter{callback: c, refresher: again}, nil
+	case dex.SAMLConnector:
+		return &poster{saml: c, refresher: again}, nil
+	}
+	return nil, errors.New("the connector neither redirects nor posts")
 }
 
 // scopes are always the same: groups are needed for access rules, and offline
@@ -62,12 +78,19 @@ func scopes() dex.Scopes { return dex.Scopes{OfflineAccess: true, Groups: true} 
 
 type redirecter struct {
 	callback dex.CallbackConnector
-	refresh  dex.RefreshConnector
+	refresher
+}
+
+// refresher asks again, or says the same again when the upstream can't be asked.
+type refresher struct {
+	refresh dex.RefreshConnector
+	client  *http.Client
 }
 
 var (
 	_ connectors.Redirecter = (*redirecter)(nil)
 	_ connectors.Refresher  = (*redirecter)(nil)
+	_ connectors.Poster     = (*poster)(nil)
 )
 
 // AuthURL implements connectors.Redirecter.
@@ -83,11 +106,11 @@ func (r *redirecter) AuthURL(_ context.Context, callbackURL, state string) (addr
 }
 
 // Callback implements connectors.Redirecter.
-func (r *redirecter) Callback(_ context.Context, _ string, kept []byte, req *http.Request) (connectors.Identity, error) {
+func (r *redirecter) Callback(ctx context.Context, _ string, kept []byte, req *http.Request) (connectors.Identity, error) {
 	if refusal := req.URL.Query().Get("error"); refusal != "" {
 		return connectors.Identity{}, fmt.Errorf("the upstream answered %q: %w", refusal, connectors.ErrDenied)
 	}
-	id, err := r.callback.HandleCallback(scopes(), kept, req)
+	id, err := r.callback.HandleCallback(scopes(), kept, req.WithContext(r.outside(ctx)))
 	if err != nil {
 		return connectors.Identity{}, classify(err)
 	}
@@ -95,8 +118,11 @@ func (r *redirecter) Callback(_ context.Context, _ string, kept []byte, req *htt
 }
 
 // Refresh implements connectors.Refresher.
-func (r *redirecter) Refresh(ctx context.Context, last connectors.Identity) (connectors.Identity, error) {
-	id, err := r.refresh.Refresh(ctx, scopes(), dex.Identity{
+func (r *refresher) Refresh(ctx context.Context, last connectors.Identity) (connectors.Identity, error) {
+	if r.refresh == nil {
+		return last, nil
+	}
+	id, err := r.refresh.Refresh(r.outside(ctx), scopes(), dex.Identity{
 		UserID: last.Subject, Username: last.Name, PreferredUsername: last.Username,
 		Email: last.Email, EmailVerified: last.EmailVerified, Groups: last.Groups, ConnectorData: last.Data,
 	})
@@ -106,12 +132,44 @@ func (r *redirecter) Refresh(ctx context.Context, last connectors.Identity) (con
 	return identity(id), nil
 }
 
+// outside tells the OAuth library which client to use.
+func (r *refresher) outside(ctx context.Context) context.Context {
+	return context.WithValue(ctx, oauth2.HTTPClient, r.client)
+}
+
+// poster is a connector that speaks SAML 2.0 with the HTTP POST binding.
+type poster struct {
+	saml dex.SAMLConnector
+	refresher
+}
+
+// AuthForm implements connectors.Poster. What is kept is the id of the request,
+// which the answer must name.
+func (p *poster) AuthForm(context.Context) (connectors.PostForm, error) {
+	id := secret.ID("saml")
+	action, request, err := p.saml.POSTData(scopes(), id)
+	if err != nil {
+		return connectors.PostForm{}, fmt.Errorf("making upstream request: %w", err)
+	}
+	return connectors.PostForm{Action: action, Fields: map[string]string{"SAMLRequest": request}, Kept: []byte(id)}, nil
+}
+
+// Answer implements connectors.Poster. Every fault of an answer is a refusal:
+// nobody but the upstream can make one that is right.
+func (p *poster) Answer(_ context.Context, kept []byte, posted url.Values) (connectors.Identity, error) {
+	id, err := p.saml.HandlePOST(scopes(), posted.Get("SAMLResponse"), string(kept))
+	if err != nil {
+		return connectors.Identity{}, fmt.Errorf("%w: %w", err, connectors.ErrDenied)
+	}
+	return identity(id), nil
+}
+
 // classify finds a clear no. Dex formats most causes into text, so that only
 // the text is left to look at; the contract tests of each connector notice when
 // a newer Dex says it in other words.
 func classify(err error) error {
 	_, notInGroup := errors.AsType[*dex.UserNotInRequiredGroupsError](err)
-	if notInGroup || strings.Contains(err.Error(), "not a member of allowed groups") || strings.Contains(err.Error(), `"invalid_grant"`) {
+	if notInGroup || strings.Contains(err.Error(), "not a member of allowed groups") || strings.Contains(err.Error(), "not in any of the required") || strings.Contains(err.Error(), `"invalid_grant"`) || strings.Contains(err.Error(), "401 Unauthorized") {
 		return fmt.Errorf("%w: %w", err, connectors.ErrDenied)
 	}
 	return err
@@ -127,6 +185,7 @@ func identity(id dex.Identity) connectors.Identity {
 	if login == "" {
 		login = id.Username
 	}
+	slices.Sort(id.Groups) // some come in any order, and would look changed
 	return connectors.Identity{
 		Subject: id.UserID, Username: login, Name: id.Username,
 		Email: id.Email, EmailVerified: id.EmailVerified, Groups: id.Groups, Data: id.ConnectorData,

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/internal/form"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
@@ -50,12 +51,28 @@ func Type() connectors.Type {
 	return connectors.Type{
 		Name: "github", Label: "GitHub",
 		Config: func() connectors.Config { return &Config{} },
+		About:  "Organizations and teams of github.com or GitHub Enterprise Server.", Can: []string{"groups", "refresh"},
+		Steps: []connectors.Step{
+			{Text: "In GitHub open Settings, Developer settings, OAuth apps, and press New OAuth App. For an organization start at the organization’s settings.", Link: "https://github.com/settings/applications/new"},
+			{Text: "Paste these two values and register the application.", Copy: []connectors.Copy{
+				{Label: "Homepage URL", Value: connectors.CopyHome}, {Label: "Authorization callback URL", Value: connectors.CopyCallback},
+			}},
+			{Text: "Copy the Client ID, press Generate a new client secret, and copy that too: GitHub shows it once."},
+			{Text: "An organization that restricts third-party applications has to approve this one first."},
+		},
 		Fields: []connectors.Field{
-			{Key: "clientID", Label: "Client ID", Kind: connectors.FieldText, Required: true},
-			{Key: "clientSecret", Label: "Client secret", Kind: connectors.FieldSecret, Required: true},
-			{Key: "orgs", Label: "Organizations", Help: "Who may sign in; each may be narrowed to teams.", Kind: connectors.FieldGroup, Required: true},
-			{Key: "host", Label: "Enterprise host", Help: "Leave empty for github.com.", Kind: connectors.FieldText, Advanced: true},
-			{Key: "ca", Label: "Enterprise CA certificate", Kind: connectors.FieldPEM, Advanced: true},
+			{Key: "clientID", Label: "Client ID", Kind: form.Text, Required: true, Section: "OAuth app", Placeholder: "Ov23liABCDEF12345678"},
+			{Key: "clientSecret", Label: "Client secret", Kind: form.Secret, Required: true},
+			{
+				Key: "orgs", Label: "Organizations", Kind: form.Rows, Required: true, Section: "Who may sign in",
+				Help: "Members of one of these. The groups are ORGANIZATION:TEAM.",
+				Fields: []connectors.Field{
+					{Key: "name", Label: "Organization", Kind: form.Text, Placeholder: "acme"},
+					{Key: "teams", Label: "Teams", Kind: form.List, Help: "By slug, one a line. Leave empty for every member.", Placeholder: "platform"},
+				},
+			},
+			{Key: "host", Label: "Enterprise host", Help: "The address of GitHub Enterprise Server. Leave empty for github.com.", Kind: form.Text, Advanced: true, Placeholder: "https://github.example.com", Destination: true},
+			{Key: "ca", Label: "Enterprise CA certificate", Help: "PEM, when the host’s certificate is signed by your own authority.", Kind: form.PEM, Advanced: true},
 		},
 	}
 }

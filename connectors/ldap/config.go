@@ -85,25 +85,6 @@ type GroupSearch struct {
 	NestedDepth int `json:"nestedDepth" yaml:"nestedDepth"`
 }
 
-// Type describes the connector.
-func Type() connectors.Type {
-	return connectors.Type{
-		Name: "ldap", Label: "LDAP or Active Directory",
-		Config: func() connectors.Config { return &Config{} },
-		Fields: []connectors.Field{
-			{Key: "hosts", Label: "Hosts", Help: "Tried in order, host or host:port.", Kind: connectors.FieldList, Required: true},
-			{Key: "security", Label: "Security", Help: "ldaps, starttls, or none for loopback only.", Kind: connectors.FieldText},
-			{Key: "ca", Label: "CA certificate", Help: "PEM; leave empty for the system's authorities.", Kind: connectors.FieldPEM},
-			{Key: "bindDN", Label: "Bind DN", Help: "The account that searches.", Kind: connectors.FieldText},
-			{Key: "bindPassword", Label: "Bind password", Kind: connectors.FieldSecret},
-			{Key: "usernamePrompt", Label: "Name of the user name field", Kind: connectors.FieldText, Advanced: true},
-			{Key: "timeoutSeconds", Label: "Timeout in seconds", Kind: connectors.FieldDuration, Advanced: true},
-			{Key: "userSearch", Label: "Users", Help: "Where and how people are found.", Kind: connectors.FieldGroup, Required: true},
-			{Key: "groupSearch", Label: "Groups", Help: "Where and how their groups are found.", Kind: connectors.FieldGroup},
-		},
-	}
-}
-
 // Validate returns every fault and fills in defaults.
 func (c *Config) Validate() []connectors.Problem {
 	c.setDefaults()

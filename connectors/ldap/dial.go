@@ -45,13 +45,7 @@ func (d *dialer) dial(ctx context.Context) (*goldap.Conn, error) {
 }
 
 func (d *dialer) connect(ctx context.Context, host string) (*goldap.Conn, error) {
-	name, port, err := net.SplitHostPort(host)
-	if err != nil {
-		name, port = host, "389"
-		if d.security == SecurityLDAPS {
-			port = "636"
-		}
-	}
+	name, port := d.split(host)
 	// The share of the time that is left for this host, so that a dead first
 	// host leaves time for the second.
 	timeout := d.timeout

@@ -31,27 +31,17 @@ type Config struct {
 	UsernameClaim string `json:"usernameClaim" yaml:"usernameClaim"`
 	// AllowedGroups, when set, are who may sign in.
 	AllowedGroups []string `json:"allowedGroups" yaml:"allowedGroups"`
+	// IDClaim, NameClaim and EmailClaim default to "sub", "name" and "email".
+	IDClaim    string `json:"idClaim" yaml:"idClaim"`
+	NameClaim  string `json:"nameClaim" yaml:"nameClaim"`
+	EmailClaim string `json:"emailClaim" yaml:"emailClaim"`
+	// TrustEmail treats every address as verified.
+	TrustEmail bool `json:"trustEmail" yaml:"trustEmail"`
+	// ACRValues and Prompt are passed to the provider.
+	ACRValues []string `json:"acrValues" yaml:"acrValues"`
+	Prompt    string   `json:"prompt" yaml:"prompt"`
 	// UserInfo reads more claims from the provider's userinfo endpoint.
 	UserInfo bool `json:"userInfo" yaml:"userInfo"`
-}
-
-// Type describes the connector.
-func Type() connectors.Type {
-	return connectors.Type{
-		Name: "oidc", Label: "OpenID Connect",
-		Config: func() connectors.Config { return &Config{} },
-		Fields: []connectors.Field{
-			{Key: "issuer", Label: "Issuer", Help: "Exactly as it is in the provider's tokens.", Kind: connectors.FieldText, Required: true},
-			{Key: "clientID", Label: "Client ID", Kind: connectors.FieldText, Required: true},
-			{Key: "clientSecret", Label: "Client secret", Kind: connectors.FieldSecret, Required: true},
-			{Key: "scopes", Label: "Scopes", Kind: connectors.FieldList, Advanced: true},
-			{Key: "groupsClaim", Label: "Claim with the groups", Kind: connectors.FieldText, Advanced: true},
-			{Key: "usernameClaim", Label: "Claim with the user name", Kind: connectors.FieldText, Advanced: true},
-			{Key: "allowedGroups", Label: "Who may sign in", Help: "Group names; leave empty for everybody.", Kind: connectors.FieldList},
-			{Key: "userInfo", Label: "Ask the userinfo endpoint", Kind: connectors.FieldBool, Advanced: true},
-			{Key: "ca", Label: "CA certificate", Kind: connectors.FieldPEM, Advanced: true},
-		},
-	}
 }
 
 // Validate returns every fault.
@@ -95,5 +85,11 @@ func (c *Config) Open(ctx context.Context, env connectors.Env) (connectors.Conne
 	}
 	cfg.ClaimMapping.GroupsKey = c.GroupsClaim
 	cfg.ClaimMapping.PreferredUsernameKey = c.UsernameClaim
-	return dexadapter.Open(ctx, cfg, env)
+	cfg.ClaimMapping.EmailKey = c.EmailClaim
+	cfg.UserIDKey, cfg.UserNameKey = c.IDClaim, c.NameClaim
+	cfg.InsecureSkipEmailVerified, cfg.AcrValues = c.TrustEmail, c.ACRValues
+	if c.Prompt != "" {
+		cfg.PromptType = &c.Prompt
+	}
+	return dexadapter.Open(ctx, cfg, env, dexadapter.Options{CA: c.CA})
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -75,6 +76,7 @@ func Start(t testing.TB, callback string) *Server {
 	mux.HandleFunc("GET /api/v3/user/emails", s.api(s.emails))
 	mux.HandleFunc("GET /api/v3/user/orgs", s.api(s.orgs))
 	mux.HandleFunc("GET /api/v3/user/teams", s.api(s.teams))
+	mux.HandleFunc("GET /api/v3/orgs/{org}", s.org)
 	s.Server = httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return s
@@ -236,6 +238,19 @@ func (s *Server) orgs(a *Account) []any {
 		items = append(items, map[string]any{"login": org})
 	}
 	return items
+}
+
+// org is public: it says whether an organisation of that name has members here.
+func (s *Server) org(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.accounts {
+		if slices.Contains(a.Orgs, r.PathValue("org")) {
+			writeJSON(w, http.StatusOK, map[string]any{"login": r.PathValue("org")})
+			return
+		}
+	}
+	writeJSON(w, http.StatusNotFound, map[string]string{"message": "Not Found"})
 }
 
 func (s *Server) teams(a *Account) []any {

@@ -1,0 +1,108 @@
+// Package oauth signs people in with any OAuth 2.0 provider that has an address
+// for reading who signed in, through Dex's connector.
+package oauth
+
+import (
+	"context"
+
+	dexoauth "github.com/dexidp/dex/connector/oauth"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/dexadapter"
+	"github.com/fairlead-auth/fairlead/connectors/probe"
+	"github.com/fairlead-auth/fairlead/internal/form"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+)
+
+// Config is the settings of the connector.
+type Config struct {
+	AuthorizationURL string       `json:"authorizationURL" yaml:"authorizationURL"`
+	TokenURL         string       `json:"tokenURL" yaml:"tokenURL"`
+	UserInfoURL      string       `json:"userInfoURL" yaml:"userInfoURL"`
+	ClientID         string       `json:"clientID" yaml:"clientID"`
+	ClientSecret     secret.Value `json:"clientSecret" yaml:"clientSecret"`
+	Scopes           []string     `json:"scopes" yaml:"scopes"`
+	// The keys of the answer. They default to "id", "preferred_username",
+	// "user_name", "email", "email_verified" and "groups".
+	IDKey            string `json:"idKey" yaml:"idKey"`
+	UsernameKey      string `json:"usernameKey" yaml:"usernameKey"`
+	NameKey          string `json:"nameKey" yaml:"nameKey"`
+	EmailKey         string `json:"emailKey" yaml:"emailKey"`
+	EmailVerifiedKey string `json:"emailVerifiedKey" yaml:"emailVerifiedKey"`
+	GroupsKey        string `json:"groupsKey" yaml:"groupsKey"`
+	// CA is the PEM of the authorities that signed the provider's certificate.
+	CA string `json:"ca" yaml:"ca"`
+}
+
+// Type describes the connector.
+func Type() connectors.Type {
+	return connectors.Type{
+		Name: "oauth", Label: "OAuth 2.0", About: "A provider that speaks OAuth 2.0 and not OpenID Connect. Nobody is asked again after the sign-in.", Can: []string{"groups"},
+		Steps: []connectors.Step{
+			{Text: "At the provider register an application with the authorization code flow."},
+			{Text: "Paste this.", Copy: []connectors.Copy{{Label: "Redirect URI", Value: connectors.CopyCallback}}},
+			{Text: "People stay as they were at the sign-in until their session ends: choose OpenID Connect when the provider speaks it."},
+		},
+		Config: func() connectors.Config { return &Config{} },
+		Fields: append(fields(), keyFields()...),
+	}
+}
+
+func fields() []connectors.Field {
+	return []connectors.Field{
+		{Key: "authorizationURL", Label: "Authorization URL", Kind: form.Text, Required: true, Section: "Provider", Placeholder: "https://provider.example.com/authorize", Destination: true},
+		{Key: "tokenURL", Label: "Token URL", Kind: form.Text, Required: true, Placeholder: "https://provider.example.com/token", Destination: true},
+		{Key: "userInfoURL", Label: "User info URL", Help: "Answers with a JSON object about the person.", Kind: form.Text, Required: true, Placeholder: "https://provider.example.com/userinfo", Destination: true},
+		{Key: "clientID", Label: "Client ID", Kind: form.Text, Required: true, Section: "Application"},
+		{Key: "clientSecret", Label: "Client secret", Kind: form.Secret, Required: true},
+		{Key: "scopes", Label: "Scopes", Help: "One a line.", Kind: form.List},
+	}
+}
+
+func keyFields() []connectors.Field {
+	return []connectors.Field{
+		{Key: "idKey", Label: "Key of the ID", Help: "One that never changes. id when empty.", Kind: form.Text, Section: "What the answer calls things", Placeholder: "id"},
+		{Key: "usernameKey", Label: "Key of the user name", Kind: form.Text, Placeholder: "preferred_username"},
+		{Key: "nameKey", Label: "Key of the display name", Kind: form.Text, Advanced: true, Placeholder: "user_name"},
+		{Key: "emailKey", Label: "Key of the mail address", Kind: form.Text, Advanced: true, Placeholder: "email"},
+		{Key: "emailVerifiedKey", Label: "Key that says the address is verified", Kind: form.Text, Advanced: true, Placeholder: "email_verified"},
+		{Key: "groupsKey", Label: "Key of the groups", Kind: form.Text, Placeholder: "groups"},
+		{Key: "ca", Label: "CA certificate", Kind: form.PEM, Advanced: true},
+	}
+}
+
+// Validate returns every fault.
+func (c *Config) Validate() []connectors.Problem {
+	return connectors.Faults(
+		connectors.Missing("authorizationURL", c.AuthorizationURL, "where the browser is sent"),
+		connectors.Missing("tokenURL", c.TokenURL, "where codes are redeemed"),
+		connectors.Missing("userInfoURL", c.UserInfoURL, "where to read who signed in"),
+		connectors.Address("authorizationURL", c.AuthorizationURL, "https://provider.example.com/authorize"),
+		connectors.Address("tokenURL", c.TokenURL, "https://provider.example.com/token"),
+		connectors.Address("userInfoURL", c.UserInfoURL, "https://provider.example.com/userinfo"),
+		connectors.Missing("clientID", c.ClientID, "copy it from the provider"),
+		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "copy it from the provider"),
+		connectors.Certificate("ca", c.CA),
+	)
+}
+
+// Open returns the connector.
+func (c *Config) Open(ctx context.Context, env connectors.Env) (connectors.Connector, error) {
+	cfg := &dexoauth.Config{
+		ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RedirectURI: env.CallbackURL, Scopes: c.Scopes,
+		AuthorizationURL: c.AuthorizationURL, TokenURL: c.TokenURL, UserInfoURL: c.UserInfoURL, UserIDKey: c.IDKey,
+	}
+	m := &cfg.ClaimMapping
+	m.UserNameKey, m.PreferredUsernameKey, m.EmailKey, m.EmailVerifiedKey, m.GroupsKey = c.NameKey, c.UsernameKey, c.EmailKey, c.EmailVerifiedKey, c.GroupsKey
+	if c.CA != "" {
+		cfg.RootCAs = []string{c.CA}
+	}
+	return dexadapter.Open(ctx, cfg, env, dexadapter.Options{CA: c.CA, Sticky: true})
+}
+
+// Check implements connectors.Checker.
+func (c *Config) Check(ctx context.Context, env connectors.Env) []connectors.Finding {
+	return probe.OAuth(ctx, env, c.TokenURL, c.CA, probe.OAuthClient{
+		TokenURL: c.TokenURL, ID: c.ClientID, Secret: c.ClientSecret.Reveal(), IDLabel: "Client ID", SecretLabel: "Client secret",
+	})
+}

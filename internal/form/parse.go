@@ -1,0 +1,190 @@
+package form
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// maxRows bounds the rows that are read from one form.
+const maxRows = 200
+
+// Parse reads a document from a form that was sent. Texts are trimmed, empty ones
+// left out. A number that is none and a pair without "=" are problems; the values
+// themselves are for others to check.
+func Parse(fields []Field, sent url.Values) (Doc, []Problem) {
+	p := &parser{sent: sent}
+	doc := Doc{}
+	for _, f := range fields {
+		doc.Set(f.Key, p.value(f, f.Key))
+	}
+	return doc, p.problems
+}
+
+type parser struct {
+	sent     url.Values
+	problems []Problem
+}
+
+func (p *parser) value(f Field, name string) any {
+	given := strings.TrimSpace(strings.ReplaceAll(p.sent.Get(name), "\r\n", "\n"))
+	switch f.Kind {
+	case Bool:
+		return p.bool(f, name)
+	case Rows:
+		return p.rows(f, name)
+	case List:
+		return orNil(Lines(given))
+	case Pairs, Claims:
+		return p.pairs(f, given, name)
+	case Number:
+		return p.number(given, name)
+	case Text, Long, Secret, PEM, Select:
+	}
+	if given == "" {
+		return nil
+	}
+	return given
+}
+
+func (p *parser) bool(f Field, name string) any {
+	if p.sent.Get(name) == "" {
+		return nil
+	}
+	if f.Danger != "" && !strings.EqualFold(strings.TrimSpace(p.sent.Get(name+".confirm")), "yes") {
+		p.problems = append(p.problems, Problem{name, "is dangerous: type yes beside it to switch it on"})
+	}
+	return true
+}
+
+func (p *parser) number(given, name string) any {
+	if given == "" {
+		return nil
+	}
+	n, err := strconv.Atoi(given)
+	if err != nil {
+		p.problems = append(p.problems, Problem{name, fmt.Sprintf("want a whole number, got %q", given)})
+		return nil
+	}
+	return n
+}
+
+func (p *parser) pairs(f Field, given, name string) any {
+	object := map[string]any{}
+	for _, line := range Lines(given) {
+		text, _ := line.(string)
+		key, value, found := strings.Cut(text, "=")
+		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+		if !found || key == "" {
+			p.problems = append(p.problems, Problem{name, fmt.Sprintf("want key=value on each line, got %q", text)})
+			continue
+		}
+		if f.Kind == Pairs {
+			object[key] = value
+			continue
+		}
+		object[key] = append(asList(object[key]), value)
+	}
+	if len(object) == 0 {
+		return nil
+	}
+	return object
+}
+
+func (p *parser) rows(f Field, name string) any {
+	var list []any
+	for i := range maxRows {
+		if !p.sent.Has(fmt.Sprintf("%s[%d].%s", name, i, f.Fields[0].Key)) {
+			break
+		}
+		row := Doc{}
+		for _, sub := range f.Fields {
+			row.Set(sub.Key, p.value(sub, fmt.Sprintf("%s[%d].%s", name, i, sub.Key)))
+		}
+		if len(row) > 0 {
+			list = append(list, map[string]any(row))
+		}
+	}
+	return orNil(list)
+}
+
+func orNil(list []any) any {
+	if len(list) == 0 {
+		return nil
+	}
+	return list
+}
+
+// Lines returns the lines of a text that aren't empty.
+func Lines(given string) []any {
+	var list []any
+	for line := range strings.Lines(given) {
+		if line = strings.TrimSpace(line); line != "" {
+			list = append(list, line)
+		}
+	}
+	return list
+}
+
+// Merge fills in what a form leaves out because it isn't shown: secrets that were
+// not typed again. When the destination of secrets changed none is filled in, and
+// those that are needed are problems.
+func Merge(fields []Field, doc, stored Doc) []Problem {
+	moved := ""
+	for _, f := range fields {
+		if f.Destination && !Equal(doc.Get(f.Key), stored.Get(f.Key)) {
+			moved = f.Label
+		}
+	}
+	var problems []Problem
+	for _, f := range fields {
+		old := stored.Get(f.Key)
+		if f.Kind != Secret || old == nil || doc.Get(f.Key) != nil {
+			continue
+		}
+		if moved == "" {
+			doc.Set(f.Key, old)
+			continue
+		}
+		problems = append(problems, Problem{f.Key, "has been cleared because “" + moved + "” is another now: type it again, so that it is not sent to a place you did not mean"})
+	}
+	return problems
+}
+
+// Equal compares two values of documents. Nothing, an empty text, an empty list,
+// zero and false are the same: a form can't tell them apart.
+func Equal(a, b any) bool {
+	return render(a) == render(b)
+}
+
+func render(v any) string {
+	if object, ok := asObject(v); ok {
+		var parts []string
+		for _, key := range slices.Sorted(maps.Keys(object)) {
+			if part := render(object[key]); part != "" {
+				parts = append(parts, strconv.Quote(key)+":"+part)
+			}
+		}
+		if len(parts) == 0 {
+			return ""
+		}
+		return "{" + strings.Join(parts, ",") + "}"
+	}
+	if list := asList(v); list != nil {
+		var parts []string
+		for _, value := range list {
+			parts = append(parts, render(value))
+		}
+		if len(parts) == 0 {
+			return ""
+		}
+		return "[" + strings.Join(parts, ",") + "]"
+	}
+	if s := text(v); s != "" && s != "false" && s != "0" {
+		return strconv.Quote(s)
+	}
+	return ""
+}
