@@ -1,5 +1,5 @@
 // Package portal puts the pages for signed-in people together: clusters,
-// account, help. The provider they sign in at is package server.
+// account, help, administration. The provider they sign in at is package server.
 package portal
 
 import (
@@ -8,11 +8,15 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/portal/account"
+	"github.com/fairlead-auth/fairlead/portal/admin"
 	"github.com/fairlead-auth/fairlead/portal/clusters"
 	"github.com/fairlead-auth/fairlead/portal/help"
 	"github.com/fairlead-auth/fairlead/portal/page"
+	"github.com/fairlead-auth/fairlead/portal/recovery"
 	"github.com/fairlead-auth/fairlead/server"
 	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/store"
@@ -27,6 +31,13 @@ type Config struct {
 	// ContextPrefix, IssuerCA, Contact and Ready: see clusters.Handler.
 	ContextPrefix, IssuerCA, Contact string
 	Ready                            func(ctx context.Context, statusURL string) (ready bool, doing string)
+	// Types, Probe and Effective: see admin.Handler. Keyring and Brand: see
+	// recovery.Handler.
+	Types     map[string]connectors.Type
+	Probe     func(ctx context.Context, cluster *store.Cluster) admin.Health
+	Effective string
+	Keyring   *secret.Keyring
+	Brand     string
 }
 
 // Portal is the pages.
@@ -38,13 +49,18 @@ func New(cfg Config) *Portal { return &Portal{cfg: cfg} }
 // Mount adds the routes.
 func (p *Portal) Mount(g *echo.Group) {
 	c := p.cfg
-	guard := &page.Guard{Sessions: c.Server.Sessions, Site: c.Server.Site}
+	guard := &page.Guard{Sessions: c.Server.Sessions, Site: c.Server.Site, IsAdmin: c.Server.Admin.IsAdmin}
 	for _, h := range []interface{ Mount(g *echo.Group) }{
 		&clusters.Handler{
 			Guard: guard, Store: c.Store, Access: c.Server.Access, Bearer: c.Server.Bearer, Site: c.Server.Site, Audit: c.Audit, Now: c.Now,
 			ContextPrefix: c.ContextPrefix, IssuerCA: c.IssuerCA, Contact: c.Contact, Ready: c.Ready,
 		},
 		&account.Handler{Guard: guard, Store: c.Store, Clients: clients.NewRegistry(c.Store), Site: c.Server.Site, Audit: c.Audit, Now: c.Now},
+		&recovery.Handler{Admin: c.Server.Admin, Sessions: c.Server.Sessions, Site: c.Server.Site, Keyring: c.Keyring, Brand: c.Brand, Now: c.Now},
+		&admin.Handler{
+			Guard: guard, Admin: c.Server.Admin, Site: c.Server.Site, Types: c.Types, Now: c.Now, IssuerCA: c.IssuerCA, Probe: c.Probe, Effective: c.Effective,
+			CallbackURL: c.Server.CallbackURL, Leave: c.Server.Login.LeaveForTest,
+		},
 		&help.Handler{Sessions: c.Server.Sessions, Site: c.Server.Site, Contact: c.Contact},
 	} {
 		h.Mount(g)

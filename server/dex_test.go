@@ -75,7 +75,7 @@ func TestAConnectorThatDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.settings.Connectors = append(w.settings.Connectors, store.Connector{
-		ID: "broken", Type: "nowhere", Name: "Broken", Config: "{}", Origin: store.Origin{Origin: store.OriginFile},
+		Enabled: true, ID: "broken", Type: "nowhere", Name: "Broken", Config: "{}", Origin: store.Origin{Origin: store.OriginFile},
 	})
 	apply(t, w.store, w.settings, w.clock.now())
 	if got := w.signIn(t); got.RefreshToken == "" {

@@ -5,6 +5,7 @@ package server
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"time"
@@ -13,8 +14,10 @@ import (
 
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/password"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/access"
+	"github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/authorize"
 	"github.com/fairlead-auth/fairlead/server/clientauth"
 	"github.com/fairlead-auth/fairlead/server/clients"
@@ -75,8 +78,13 @@ type Config struct {
 	// Observe and Issued, when set, are told about requests and tokens.
 	Observe func(method, route string, status int, took time.Duration)
 	Issued  func(grant, result string)
-	// Asked: see upstream.Config.
-	Asked func(connector, operation string, took time.Duration, up bool)
+	// Asked and Transport: see upstream.Config.
+	Asked     func(connector, operation string, took time.Duration, up bool)
+	Transport http.RoundTripper
+	// Hasher hashes the passwords of recovery accounts and local users.
+	Hasher *password.Hasher
+	// ReadOnly: see admin.Config.
+	ReadOnly bool
 }
 
 const (
@@ -92,6 +100,8 @@ type Server struct {
 	Access   *access.Policy
 	Keys     *keys.Manager
 	Bearer   *tokeninfo.Bearer
+	Admin    *admin.Admin
+	Login    *login.Handler
 	clients  *clients.Registry
 	upstream *upstream.Registry
 	flows    *flow.Sealer
@@ -113,6 +123,9 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.RequestsPerSecond == 0 {
 		cfg.RequestsPerSecond = defaultRequests
 	}
+	if cfg.Hasher == nil {
+		cfg.Hasher = password.NewHasher()
+	}
 	site, err := web.New(web.Config{URL: cfg.URL, Brand: cfg.Brand, Demo: cfg.Demo, Logger: cfg.Logger})
 	if err != nil {
 		return nil, err
@@ -129,7 +142,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		clients: clients.NewRegistry(cfg.Store),
 		upstream: upstream.New(upstream.Config{
 			Store: cfg.Store, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now, Types: cfg.Types,
-			MaxAge: cfg.UpstreamMaxAge, OutageBudget: cfg.OutageBudget, Asked: cfg.Asked,
+			MaxAge: cfg.UpstreamMaxAge, OutageBudget: cfg.OutageBudget, Asked: cfg.Asked, Transport: cfg.Transport,
 			CallbackURL: func(id string) string { return login.CallbackURL(site, id) },
 		}),
 		flows: &flow.Sealer{Keyring: cfg.Keyring, Now: cfg.Now, Secure: site.Secure()},
@@ -149,6 +162,14 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		Store: cfg.Store, Clients: s.clients, Issuer: s.codes.Issuer, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now,
 	})
 	s.Sessions.Ended = s.notifier.Wake
+	s.Admin = admin.New(admin.Config{
+		Store: cfg.Store, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now, Types: cfg.Types, Upstream: s.upstream, Keys: signing, Limit: s.limit,
+		Hasher: cfg.Hasher, URL: site.Absolute(""), Brand: cfg.Brand, ReadOnly: cfg.ReadOnly, Ended: s.notifier.Wake,
+	})
+	s.Login = &login.Handler{
+		Store: cfg.Store, Clients: s.clients, Sessions: s.Sessions, Upstream: s.upstream, Limit: s.limit, Flows: s.flows, Site: s.Site, Audit: cfg.Audit, Now: cfg.Now,
+		Tests: admin.Tests{Admin: s.Admin},
+	}
 	return s, nil
 }
 
@@ -164,6 +185,7 @@ func (s *Server) Echo(more ...mounter) (*echo.Echo, error) {
 		CrossSite: []string{
 			s.Site.Path(token.Path), s.Site.Path(tokeninfo.UserInfoPath), s.Site.Path(tokeninfo.RevocationPath), s.Site.Path(tokeninfo.IntrospectPath),
 			s.Site.Path(device.AuthorizationPath), s.Site.Path(authorize.Path), s.Site.Path(logout.EndSessionPath),
+			s.Site.Path("/callback/"), s.Site.Path("/api/"),
 		},
 	})
 	handlers, err := s.handlers()
@@ -203,9 +225,7 @@ func (s *Server) handlers() ([]mounter, error) {
 			Clients: s.clients, Sessions: s.Sessions, Access: s.Access, Codes: s.codes, Consents: c.Store, Flows: s.flows, Reply: s.reply,
 			Site: s.Site, Audit: c.Audit, Now: c.Now,
 		},
-		&login.Handler{
-			Store: c.Store, Clients: s.clients, Sessions: s.Sessions, Upstream: s.upstream, Limit: s.limit, Flows: s.flows, Site: s.Site, Audit: c.Audit, Now: c.Now,
-		},
+		s.Login,
 		&consent.Handler{
 			Clients: s.clients, Sessions: s.Sessions, Access: s.Access, Codes: s.codes, Flows: s.flows, Reply: s.reply, Store: c.Store,
 			Site: s.Site, Audit: c.Audit, Now: c.Now,
@@ -219,11 +239,14 @@ func (s *Server) handlers() ([]mounter, error) {
 	}, nil
 }
 
+// CallbackURL is where the upstream of a connector sends the browser back to.
+func (s *Server) CallbackURL(id string) string { return login.CallbackURL(s.Site, id) }
+
 // Notifier tells clients of sign-outs; Jobs runs it.
 func (s *Server) Notifier() *notify.Notifier { return s.notifier }
 
 // Jobs are what must run beside the router until the context ends.
 func (s *Server) Jobs() []func(context.Context) error {
 	sweeper := &sweep.Sweeper{Store: s.cfg.Store, Logger: s.cfg.Logger, Now: s.cfg.Now}
-	return []func(context.Context) error{s.Keys.Run, sweeper.Run, s.notifier.Run}
+	return []func(context.Context) error{s.Keys.Run, sweeper.Run, s.notifier.Run, s.Admin.Run}
 }

@@ -101,7 +101,7 @@ func applySettings(t testing.TB, s *store.Store, now time.Time) store.Settings {
 	t.Helper()
 	file := store.Origin{Origin: store.OriginFile, OriginRef: "test:1"}
 	set := store.Settings{
-		Connectors: []store.Connector{{ID: "corp", Type: "mock", Name: "Corp", GroupPrefix: "corp:", UserPrefix: "corp:", Config: "{}", Origin: file}},
+		Connectors: []store.Connector{{Enabled: true, ID: "corp", Type: "mock", Name: "Corp", GroupPrefix: "corp:", UserPrefix: "corp:", Config: "{}", Origin: file}},
 		Clusters: []store.Cluster{
 			{ID: "a", Name: "Cluster A", Audience: "k8s-a", Algorithm: "RS256", TokenSeconds: 600, Server: "https://a.test", Origin: file},
 			{ID: "b", Name: "Cluster B", Audience: "k8s-b", Algorithm: "ES256", TokenSeconds: 300, Server: "https://b.test", Origin: file},

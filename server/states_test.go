@@ -37,12 +37,12 @@ func startRealWorld(t *testing.T) *realWorld {
 	file := store.Origin{Origin: store.OriginFile}
 	apply(t, w.store, store.Settings{
 		Connectors: []store.Connector{
-			{ID: "ldap", Type: "ldap", Name: "Directory", UserPrefix: "ldap:", GroupPrefix: "ldap:", Origin: file, Config: asJSON(t, map[string]any{
+			{Enabled: true, ID: "ldap", Type: "ldap", Name: "Directory", UserPrefix: "ldap:", GroupPrefix: "ldap:", Origin: file, Config: asJSON(t, map[string]any{
 				"hosts": []string{w.directory.Plain}, "security": "starttls", "ca": w.directory.CA, "bindDN": slapd.BindDN, "bindPassword": slapd.BindPassword,
 				"userSearch":  map[string]any{"baseDN": slapd.PeopleDN},
 				"groupSearch": map[string]any{"baseDN": slapd.GroupsDN, "filter": "(objectClass=groupOfNames)", "nestedDepth": 3},
 			})},
-			{ID: "github", Type: "github", Name: "GitHub", UserPrefix: "github:", GroupPrefix: "github:", Origin: file, Config: asJSON(t, map[string]any{
+			{Enabled: true, ID: "github", Type: "github", Name: "GitHub", UserPrefix: "github:", GroupPrefix: "github:", Origin: file, Config: asJSON(t, map[string]any{
 				"clientID": fakegithub.ClientID, "clientSecret": fakegithub.ClientSecret, "host": w.github.URL, "orgs": []any{map[string]any{"name": "acme"}},
 			})},
 		},

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-//go:embed layout login portal
+//go:embed layout login portal admin
 var files embed.FS
 
 // Files returns the templates, for tests that look at their text.
@@ -40,10 +40,25 @@ type Frame struct {
 	// Refresh asks the browser to load the page again after so many seconds, or
 	// not at all when it is zero. It works without scripts.
 	Refresh int
+	// Nav is the navigation beside the page, Notes what is shown above it.
+	Nav   []Link
+	Notes []string
 }
 
 // Person is the signed-in person in the page's head.
-type Person struct{ Name, Detail string }
+type Person struct {
+	Name, Detail string
+	// Admin shows the way to the admin pages.
+	Admin bool
+}
+
+// Link is an entry of the navigation beside a page.
+type Link struct {
+	Label, Path string
+	// Here marks the page that is shown; Mark says how much needs attention.
+	Here bool
+	Mark int
+}
 
 // View is the data of a template: the frame and the page's own data.
 type View[T any] struct {
@@ -116,6 +131,7 @@ func funcs() template.FuncMap {
 		"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"human":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
 		"span":    Span,
+		"millis":  func(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) },
 	}
 }
 

@@ -39,6 +39,7 @@ type app struct {
 	router    *echo.Echo
 	telemetry *telemetry
 	live      *liveCount
+	reloader  *reloader
 }
 
 // openStore opens the database that the configuration names.
@@ -64,7 +65,8 @@ func newApp(ctx context.Context, cfg *config, logs io.Writer) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	types := all.Types(password.NewHasher())
+	hasher := password.NewHasher()
+	types := all.Types(hasher)
 	settings, err := cfg.settings(types)
 	if err != nil {
 		return nil, err
@@ -74,20 +76,27 @@ func newApp(ctx context.Context, cfg *config, logs io.Writer) (*app, error) {
 		return nil, err
 	}
 	a := &app{cfg: cfg, logger: logger, store: s, telemetry: newTelemetry(), live: &liveCount{store: s}}
-	if err := a.build(ctx, settings, ring, types); err != nil {
+	if err := a.build(ctx, settings, parts{ring: ring, types: types, hasher: hasher}); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return a, nil
 }
 
-func (a *app) build(ctx context.Context, settings store.Settings, ring *secret.Keyring, types map[string]connectors.Type) error {
+// parts are what the provider and the portal share.
+type parts struct {
+	ring   *secret.Keyring
+	types  map[string]connectors.Type
+	hasher *password.Hasher
+}
+
+func (a *app) build(ctx context.Context, settings store.Settings, p parts) error {
 	log := audit.NewLog(time.Now, a.logger, a.store, audit.NewStream(a.logger), a.telemetry)
 	if err := a.store.ApplyFile(ctx, settings, time.Now()); err != nil {
 		return err
 	}
 	log.Record(ctx, audit.Event{Name: audit.SettingsLoaded, Detail: a.cfg.file})
 	provider, err := server.New(ctx, server.Config{
-		URL: a.cfg.url, Store: a.store, Keyring: ring, Audit: log, Logger: a.logger, Now: time.Now, Types: types,
+		URL: a.cfg.url, Store: a.store, Keyring: p.ring, Audit: log, Logger: a.logger, Now: time.Now, Types: p.types, Hasher: p.hasher, ReadOnly: a.cfg.UI.ReadOnly,
 		Sessions:       session.Policy{Idle: time.Duration(a.cfg.Sessions.Idle), Absolute: time.Duration(a.cfg.Sessions.Absolute)},
 		Grace:          time.Duration(a.cfg.Sessions.RefreshGrace),
 		UpstreamMaxAge: time.Duration(a.cfg.Upstream.MaxAge), OutageBudget: time.Duration(a.cfg.Upstream.OutageBudget),
@@ -99,16 +108,40 @@ func (a *app) build(ctx context.Context, settings store.Settings, ring *secret.K
 		return err
 	}
 	a.provider = provider
+	a.reloader = &reloader{app: a, types: p.types, audit: log, seen: fingerprint(a.cfg.file)}
 	a.figures()                                             //nolint:contextcheck // asked for when somebody reads the metrics
 	a.router, err = provider.Echo(portal.New(portal.Config{ //nolint:contextcheck // each request brings its own
 		Server: provider, Store: a.store, Audit: log, Now: time.Now, ContextPrefix: a.cfg.Kubeconfig.ContextPrefix,
 		IssuerCA: a.cfg.IssuerCA.Reveal(), Contact: a.cfg.Contact, Ready: newReadiness().ask,
+		Types: p.types, Probe: lookAt, Effective: a.cfg.effective(), Keyring: p.ring, Brand: a.cfg.Brand,
 	}))
+	return err
+}
+
+// welcome prints the setup link while nobody can administer this server. The demo
+// has its admins.
+func (a *app) welcome(ctx context.Context, w io.Writer) error {
+	needed, err := a.provider.Admin.NeedsSetup(ctx)
+	if err != nil || !needed || a.cfg.Demo {
+		return err
+	}
+	token, err := a.provider.Admin.SetupLink(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "Set this server up (good for an hour, works once): %s/admin/setup?token=%s\n", a.cfg.URL, token)
 	return err
 }
 
 // figures adds what is asked for when the metrics are.
 func (a *app) figures() {
+	a.telemetry.gauge("fairlead_config_reload_success", "0 while the configuration file has faults and what it said before still holds.", nil,
+		func() float64 {
+			if a.provider.Admin.FileFault() != "" {
+				return 0
+			}
+			return 1
+		})
 	for _, alg := range keys.Algorithms() {
 		a.telemetry.gauge("fairlead_signing_key_rotation_timestamp_seconds", "When the key that signs is due to be replaced.",
 			prometheus.Labels{"algorithm": string(alg)}, func() float64 { return seconds(a.provider.Keys.RotatesAt(alg)) })
@@ -195,6 +228,7 @@ func (a *app) run(ctx context.Context, ln net.Listener) error {
 	}
 	web.Handler = handler
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.reloader.run(ctx) })
 	for _, job := range a.provider.Jobs() {
 		group.Go(func() error { return job(ctx) })
 	}

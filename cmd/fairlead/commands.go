@@ -43,6 +43,9 @@ func serveCommand(file *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := a.welcome(cmd.Context(), cmd.OutOrStdout()); err != nil {
+				return err
+			}
 			return a.run(cmd.Context(), ln)
 		},
 	}

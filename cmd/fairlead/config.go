@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -8,60 +9,50 @@ import (
 	"path/filepath"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
+	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/internal/strictyaml"
+	"github.com/fairlead-auth/fairlead/server/settings"
+	"github.com/fairlead-auth/fairlead/server/store"
 )
 
 // fileConfig is the configuration file. docs/config.md is held equal to it.
 type fileConfig struct {
-	URL            string           `yaml:"url"`
-	Listen         string           `yaml:"listen"`
-	TLS            tlsConfig        `yaml:"tls"`
-	Telemetry      telemetryConfig  `yaml:"telemetry"`
-	Database       databaseConfig   `yaml:"database"`
-	DataKeys       []reference      `yaml:"dataKeys"`
-	TrustedProxies []string         `yaml:"trustedProxies"`
-	Logging        loggingConfig    `yaml:"logging"`
-	Brand          string           `yaml:"brand"`
-	Contact        string           `yaml:"contact"`
-	Demo           bool             `yaml:"demo"`
-	Sessions       sessionsConfig   `yaml:"sessions"`
-	Upstream       upstreamConfig   `yaml:"upstream"`
-	Keys           keysConfig       `yaml:"keys"`
-	Kubeconfig     kubeconfigConfig `yaml:"kubeconfig"`
-	IssuerCA       reference        `yaml:"issuerCA"`
-	Connectors     []connectorEntry `yaml:"connectors"`
-	LocalUsers     []localUserEntry `yaml:"localUsers"`
-	Clusters       []clusterEntry   `yaml:"clusters"`
-	Rules          []ruleEntry      `yaml:"rules"`
-	Admins         adminsConfig     `yaml:"admins"`
-	Clients        []clientEntry    `yaml:"clients"`
-	TrustedIssuers []issuerEntry    `yaml:"trustedIssuers"`
-	Machines       []machineEntry   `yaml:"machines"`
-	Limits         limitsConfig     `yaml:"limits"`
+	URL            string               `yaml:"url"`
+	Listen         string               `yaml:"listen"`
+	TLS            tlsConfig            `yaml:"tls"`
+	Telemetry      telemetryConfig      `yaml:"telemetry"`
+	Database       databaseConfig       `yaml:"database"`
+	DataKeys       []reference          `yaml:"dataKeys"`
+	TrustedProxies []string             `yaml:"trustedProxies"`
+	Logging        loggingConfig        `yaml:"logging"`
+	Brand          string               `yaml:"brand"`
+	Contact        string               `yaml:"contact"`
+	Demo           bool                 `yaml:"demo"`
+	Sessions       sessionsConfig       `yaml:"sessions"`
+	Upstream       upstreamConfig       `yaml:"upstream"`
+	Keys           keysConfig           `yaml:"keys"`
+	Kubeconfig     kubeconfigConfig     `yaml:"kubeconfig"`
+	IssuerCA       reference            `yaml:"issuerCA"`
+	Connectors     []settings.Connector `yaml:"connectors"`
+	LocalUsers     []settings.LocalUser `yaml:"localUsers"`
+	Clusters       []settings.Cluster   `yaml:"clusters"`
+	Rules          []settings.Rule      `yaml:"rules"`
+	Admins         settings.Admins      `yaml:"admins"`
+	Clients        []settings.Client    `yaml:"clients"`
+	TrustedIssuers []settings.Issuer    `yaml:"trustedIssuers"`
+	Machines       []settings.Machine   `yaml:"machines"`
+	Limits         limitsConfig         `yaml:"limits"`
+	UI             uiConfig             `yaml:"ui"`
+}
+
+type uiConfig struct {
+	ReadOnly bool `yaml:"readOnly"`
 }
 
 type limitsConfig struct {
 	PasswordWindow    strictyaml.Duration `yaml:"passwordWindow"`
 	RequestsPerSecond int                 `yaml:"requestsPerSecond"`
-}
-
-type issuerEntry struct {
-	ID       string    `yaml:"id"`
-	URL      string    `yaml:"url"`
-	Audience string    `yaml:"audience"`
-	Keys     reference `yaml:"keys"`
-	CA       reference `yaml:"ca"`
-}
-
-type machineEntry struct {
-	ID          string              `yaml:"id"`
-	Description string              `yaml:"description"`
-	Issuer      string              `yaml:"issuer"`
-	Claims      map[string][]string `yaml:"claims"`
-	Groups      []string            `yaml:"groups"`
 }
 
 type tlsConfig struct {
@@ -105,80 +96,6 @@ type kubeconfigConfig struct {
 	ContextPrefix string `yaml:"contextPrefix"`
 }
 
-type connectorEntry struct {
-	ID          string    `yaml:"id"`
-	Type        string    `yaml:"type"`
-	Name        string    `yaml:"name"`
-	UserPrefix  *string   `yaml:"userPrefix"`
-	GroupPrefix *string   `yaml:"groupPrefix"`
-	Hidden      bool      `yaml:"hidden"`
-	Config      yaml.Node `yaml:"config"`
-}
-
-type localUserEntry struct {
-	Login        string    `yaml:"login"`
-	Name         string    `yaml:"name"`
-	Email        string    `yaml:"email"`
-	Groups       []string  `yaml:"groups"`
-	PasswordHash reference `yaml:"passwordHash"`
-}
-
-type clusterEntry struct {
-	ID          string              `yaml:"id"`
-	Name        string              `yaml:"name"`
-	Description string              `yaml:"description"`
-	Environment string              `yaml:"environment"`
-	Server      string              `yaml:"server"`
-	CA          reference           `yaml:"ca"`
-	Audience    string              `yaml:"audience"`
-	Mode        string              `yaml:"mode"`
-	Algorithm   string              `yaml:"algorithm"`
-	TokenLife   strictyaml.Duration `yaml:"tokenLife"`
-	Namespace   string              `yaml:"namespace"`
-	Labels      map[string]string   `yaml:"labels"`
-	StatusURL   string              `yaml:"statusURL"`
-}
-
-type ruleEntry struct {
-	ID          string         `yaml:"id"`
-	Description string         `yaml:"description"`
-	Who         whoConfig      `yaml:"who"`
-	Clusters    selectorConfig `yaml:"clusters"`
-}
-
-type whoConfig struct {
-	Everyone   bool     `yaml:"everyone"`
-	Connectors []string `yaml:"connectors"`
-	Groups     []string `yaml:"groups"`
-	Users      []string `yaml:"users"`
-}
-
-type selectorConfig struct {
-	IDs    []string          `yaml:"ids"`
-	Labels map[string]string `yaml:"labels"`
-}
-
-type adminsConfig struct {
-	Groups []string `yaml:"groups"`
-	Users  []string `yaml:"users"`
-}
-
-type clientEntry struct {
-	ID           string      `yaml:"id"`
-	Name         string      `yaml:"name"`
-	Public       bool        `yaml:"public"`
-	PKCEOptional bool        `yaml:"pkceOptional"`
-	RedirectURIs []string    `yaml:"redirectURIs"`
-	PostLogout   []string    `yaml:"postLogoutRedirectURIs"`
-	Grants       []string    `yaml:"grants"`
-	Secrets      []reference `yaml:"secrets"`
-	Algorithm    string      `yaml:"algorithm"`
-	FirstParty   bool        `yaml:"firstParty"`
-	Keys         reference   `yaml:"keys"`
-	LogoutURI    string      `yaml:"backchannelLogoutURI"`
-	Groups       []string    `yaml:"groups"`
-}
-
 // reference is a text, or "env:NAME" or "file:PATH" that says where it is. It
 // may be a secret and doesn't print.
 type reference struct{ secret.Value }
@@ -216,6 +133,20 @@ func loadConfig(file string) (*config, error) {
 	return c, nil
 }
 
+// settings turns the file's entries into rows. The error lists every fault.
+func (c *config) settings(types map[string]connectors.Type) (store.Settings, error) {
+	reader := &settings.Reader{
+		Doc: c.doc, Types: types, URL: c.URL, Resolve: resolveText,
+		Origin: func(path string) store.Origin {
+			return store.Origin{Origin: store.OriginFile, OriginRef: fmt.Sprintf("%s:%d", filepath.Base(c.file), c.doc.Line(path))}
+		},
+	}
+	return reader.Rows(&settings.Entries{
+		Connectors: c.Connectors, LocalUsers: c.LocalUsers, Clusters: c.Clusters, Rules: c.Rules, Admins: c.Admins,
+		Clients: c.Clients, TrustedIssuers: c.TrustedIssuers, Machines: c.Machines,
+	})
+}
+
 func (c *config) setDefaults() {
 	for value, fallback := range map[*string]string{
 		&c.Listen: "127.0.0.1:8080", &c.Database.Driver: "sqlite", &c.Logging.Format: "json", &c.Logging.Level: "info", &c.Brand: "Fairlead",
@@ -240,16 +171,22 @@ func (c *config) check() {
 	if c.Demo && (c.url == nil || !isLoopback(c.url.Hostname()) || !strings.HasPrefix(c.Listen, "127.0.0.1:")) {
 		c.doc.Add("demo", "a demo has accounts that everybody knows: url and listen must be on loopback")
 	}
-	if prefix := c.Kubeconfig.ContextPrefix; prefix != "" && !slug.MatchString(strings.TrimRight(prefix, "-")) {
+	if prefix := c.Kubeconfig.ContextPrefix; prefix != "" && !settings.Slug(strings.TrimRight(prefix, "-")) {
 		c.doc.Add("kubeconfig.contextPrefix", "want lower-case letters, digits and dashes, such as acme-")
 	}
 	for i := range c.DataKeys {
 		c.resolve(fmt.Sprintf("dataKeys[%d]", i), &c.DataKeys[i])
 	}
-	c.resolve("issuerCA", &c.IssuerCA)
-	c.checkPEM("issuerCA", c.IssuerCA)
+	c.checkIssuerCA()
 	if c.Limits.RequestsPerSecond < 0 {
 		c.doc.Add("limits.requestsPerSecond", "want a number of requests, got %d", c.Limits.RequestsPerSecond)
+	}
+}
+
+func (c *config) checkIssuerCA() {
+	c.resolve("issuerCA", &c.IssuerCA)
+	if text := c.IssuerCA.Reveal(); text != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(text)) {
+		c.doc.Add("issuerCA", "holds no certificate in PEM form")
 	}
 }
 
@@ -314,11 +251,6 @@ func resolveText(text string) (string, error) {
 		return strings.TrimRight(string(body), "\r\n"), nil
 	}
 	return text, nil
-}
-
-// isReference reports whether text says where a secret is.
-func isReference(text string) bool {
-	return strings.HasPrefix(text, "env:") || strings.HasPrefix(text, "file:")
 }
 
 func isLoopback(host string) bool {

@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -127,7 +130,7 @@ clients:
 `)
 	want := `fairlead.yaml:4: connectors[0].id: want lower-case letters, digits and dashes, at most 63, got "Corp"
 fairlead.yaml:4: connectors[0].config.bindPassword: a secret must not be in this file: name it with env:NAME or file:PATH
-fairlead.yaml:5: connectors[1].type: want one of github, ldap, local, oidc, got "githubb"
+fairlead.yaml:5: connectors[1].type: want one of bitbucket, gitea, github, gitlab, google, ldap, linkedin, local, microsoft, oauth, oidc, saml, got "githubb"
 fairlead.yaml:6: connectors[2].config.clientId: is not a known key; did you mean "clientID"?
 fairlead.yaml:7: connectors[3]: the prefix "system:" makes names that clusters must not see
 fairlead.yaml:8: localUsers: nobody could sign in with them: add a connector of type local
@@ -143,7 +146,7 @@ fairlead.yaml:14: clusters[1].algorithm: no Kubernetes API server accepts EdDSA:
 fairlead.yaml:14: clusters[1].tokenLife: want 5m0s to 1h0m0s
 fairlead.yaml:15: clusters[2].ca: holds no certificate in PEM form
 fairlead.yaml:15: clusters[2].server: want the address that kubectl should use, such as https://k8s.example.com:6443, got "nowhere"
-fairlead.yaml:17: rules[0].who: covers nobody: name groups or users, or everyone: true
+fairlead.yaml:17: rules[0].who: covers nobody: name groups, users or domains, or everyone: true
 fairlead.yaml:17: rules[0].clusters: covers no cluster: name ids or labels
 fairlead.yaml:18: rules[1].id: "r" is there twice
 fairlead.yaml:18: rules[1].clusters.ids[0]: there is no cluster "nowhere"
@@ -173,12 +176,52 @@ func TestReferenceListsEveryKey(t *testing.T) {
 			t.Errorf("docs/config.md does not explain `%s`", path)
 		}
 	}
-	for name, kind := range all.Types(password.NewHasher()) {
-		for _, path := range paths(reflect.TypeOf(kind.Config()).Elem(), "") {
-			if !bytes.Contains(text, []byte("`"+path+"`")) {
-				t.Errorf("docs/config.md does not explain `%s` of %s", path, name)
+}
+
+// update writes the generated references anew.
+var update = flag.Bool("update", false, "write the generated references anew")
+
+// TestConnectorReference holds docs/reference/connectors.md equal to the fields that
+// forms are drawn from, and those equal to the settings.
+func TestConnectorReference(t *testing.T) {
+	t.Parallel()
+	types := all.Types(password.NewHasher())
+	var out strings.Builder
+	out.WriteString("# Connectors\n\nMade from the fields of the forms; `go test ./cmd/fairlead -update` writes it anew. Keys are below `connectors[].config`.\n" +
+		"Secrets are references in a file (`env:NAME`, `file:PATH`), and so may certificates be.\n")
+	for _, name := range slices.Sorted(maps.Keys(types)) {
+		kind := types[name]
+		fmt.Fprintf(&out, "\n## `%s`: %s\n\n%s\n", name, kind.Label, kind.About)
+		var keys []string
+		for i, f := range kind.Fields {
+			if i == 0 {
+				out.WriteString("\n| key | label | what |\n| --- | --- | --- |\n")
+			}
+			what := strings.TrimSpace(map[bool]string{true: "Required. "}[f.Required] + f.Help + " " + f.Danger)
+			fmt.Fprintf(&out, "| `%s` | %s | %s |\n", f.Key, f.Label, what)
+			keys = append(keys, f.Key)
+			for _, sub := range f.Fields {
+				keys = append(keys, f.Key+"[]."+sub.Key)
 			}
 		}
+		for _, path := range paths(reflect.TypeOf(kind.Config()).Elem(), "") {
+			if !slices.Contains(keys, path) {
+				t.Errorf("%s of %s is in no form", path, name)
+			}
+		}
+	}
+	const file = "../../docs/reference/connectors.md"
+	if *update {
+		if err := os.WriteFile(file, []byte(out.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(out.String(), string(text)); diff != "" {
+		t.Errorf("run go test ./cmd/fairlead -update (-want +got):\n%s", diff)
 	}
 }
 

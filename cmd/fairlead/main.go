@@ -43,6 +43,6 @@ func newCommand() *cobra.Command {
 	var file string
 	root.PersistentFlags().StringVarP(&file, "config", "c", "fairlead.yaml", "configuration file")
 	root.AddCommand(serveCommand(&file), configCommand(&file), clusterCommand(&file), userCommand(&file), peopleCommand(&file),
-		clientCommand(&file), keysCommand(&file), dataKeyCommand())
+		clientCommand(&file), keysCommand(&file), adminCommand(&file), dataKeyCommand())
 	return root
 }

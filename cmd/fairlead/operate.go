@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -287,7 +288,7 @@ func peopleRevokeCommand(file *string) *cobra.Command {
 				if err := revokeOne(cmd.Context(), s, u, id); err != nil {
 					return err
 				}
-				changed(cmd, s, audit.UserRevoked, u.KubeName, orElse(id, "everything"))
+				changed(cmd, s, audit.UserRevoked, u.KubeName, cmp.Or(id, "everything"))
 				return nil
 			})
 		},

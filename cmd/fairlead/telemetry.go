@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -61,7 +62,6 @@ func newTelemetry() *telemetry {
 	t.registry.MustRegister(t.requests, t.duration, t.answers, t.refreshes, t.logins, t.tokens, t.up, t.upstream,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	t.constant("fairlead_build_info", "Always 1.", prometheus.Labels{"version": version.String()})
-	t.constant("fairlead_config_reload_success", "1: the server does not start with a configuration that has a fault.", nil)
 	return t
 }
 
@@ -135,7 +135,7 @@ func (t *telemetry) handler(checks map[string]func(context.Context) error) http.
 		ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
 		defer cancel()
 		report, healthy := "", true
-		for _, name := range sortedKeys(checks) {
+		for _, name := range slices.Sorted(maps.Keys(checks)) {
 			if err := checks[name](ctx); err != nil {
 				healthy = false
 				report += fmt.Sprintf("[-] %s: %v\n", name, err)

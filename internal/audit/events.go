@@ -56,6 +56,24 @@ const (
 	SettingsLoaded Name = "settings.loaded"
 )
 
+// Administration.
+const (
+	AdminRefused      Name = "admin.refused"
+	AdminChanged      Name = "admin.changed"
+	AdminTrialEnded   Name = "admin.trial_ended"
+	AdminRead         Name = "admin.read"
+	ConnectorTested   Name = "connector.tested"
+	LinkCreated       Name = "link.created"
+	LinkRefused       Name = "link.refused"
+	RecoveryUsed      Name = "recovery.used"
+	RecoveryFailed    Name = "recovery.failed"
+	FactorChanged     Name = "factor.changed"
+	PasswordSet       Name = "password.set"
+	APITokenCreated   Name = "api_token.created"
+	APITokenRevoked   Name = "api_token.revoked"
+	SettingsNotLoaded Name = "settings.not_loaded"
+)
+
 // The proxy.
 const (
 	ProxyRequest Name = "proxy.request"
@@ -71,6 +89,8 @@ func Names() []Name {
 		KubeconfigDownloaded, AccessRefused,
 		UserCreated, UserChanged, UserDisabled, UserEnabled, UserRevoked, MachineRefused, UpstreamRefused, UpstreamOutage,
 		KeyCreated, KeyActivated, KeyRetired, KeyRevoked, SettingsLoaded,
+		AdminRefused, AdminChanged, AdminTrialEnded, AdminRead, ConnectorTested, LinkCreated, LinkRefused, RecoveryUsed, RecoveryFailed,
+		FactorChanged, PasswordSet, APITokenCreated, APITokenRevoked, SettingsNotLoaded,
 		ProxyRequest, ProxyRefused,
 	}
 }

@@ -143,6 +143,9 @@ func (d *Document) Err() error {
 	return d.faults
 }
 
+// Faults returns the faults so far.
+func (d *Document) Faults() []Fault { return d.faults }
+
 // walk notes lines and finds unknown keys and values of the wrong kind.
 func (d *Document) walk(node *yaml.Node, t reflect.Type, path string) {
 	if d.exhausted(path) {

@@ -3,12 +3,14 @@
 package page
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/server/session"
+	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/web"
 	"github.com/fairlead-auth/fairlead/templates"
 )
@@ -17,6 +19,8 @@ import (
 type Guard struct {
 	Sessions *session.Manager
 	Site     *web.Site
+	// IsAdmin says what the head of each page shows. It lets nobody in.
+	IsAdmin func(ctx context.Context, user *store.User) (bool, error)
 }
 
 // Handler is a page for a signed-in person.
@@ -33,6 +37,9 @@ func (g *Guard) For(h Handler) echo.HandlerFunc {
 		if current == nil {
 			return c.Redirect(http.StatusSeeOther, g.Site.Path("/login")+"?return_to="+url.QueryEscape(g.returnTo(c)))
 		}
+		if current.Admin, err = g.IsAdmin(c.Request().Context(), current.User); err != nil {
+			return err
+		}
 		return h(c, current)
 	}
 }
@@ -48,5 +55,5 @@ func (g *Guard) returnTo(c echo.Context) string {
 
 // Person is how the page's head shows who is signed in.
 func Person(current *session.Current) *templates.Person {
-	return &templates.Person{Name: current.User.Label(), Detail: current.User.KubeName}
+	return &templates.Person{Name: current.User.Label(), Detail: current.User.KubeName, Admin: current.Admin}
 }

@@ -6,6 +6,7 @@ package access
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
@@ -37,26 +38,48 @@ func Decide(rules []store.AccessRule, user *store.User, cluster *store.Cluster) 
 	return Decision{Why: "No access rule lets " + user.KubeName + " use the cluster " + cluster.ID + "."}
 }
 
-// IsAdmin reports whether a rule makes the person an admin of Fairlead.
+// IsAdmin reports whether a rule makes the person an admin of Fairlead. Who came in
+// with a recovery account is one without a rule.
 func IsAdmin(rules []store.AccessRule, user *store.User) bool {
+	if user.ConnectorID == store.BreakGlass {
+		return !user.Disabled
+	}
 	return !user.Disabled && slices.ContainsFunc(rules, func(rule store.AccessRule) bool {
 		return rule.Admin && coversUser(&rule, user)
 	})
 }
 
 // coversUser is true when every kind of condition that the rule names holds: a
-// connector, and a group or a user name, or everyone.
+// connector, and a group, a user name or a domain, or everyone.
 func coversUser(rule *store.AccessRule, user *store.User) bool {
 	if len(rule.ConnectorIDs) > 0 && !slices.Contains(rule.ConnectorIDs, user.ConnectorID) {
 		return false
 	}
+	return covered(rule, user)
+}
+
+// covered is coversUser without the connector.
+func covered(rule *store.AccessRule, user *store.User) bool {
 	if rule.Everyone {
 		return true
 	}
 	if slices.ContainsFunc(rule.UserNames, func(name string) bool { return names.Key(name) == user.NameKey }) {
 		return true
 	}
-	return slices.ContainsFunc(rule.GroupNames, func(group string) bool { return slices.Contains(user.GroupNames, group) })
+	if slices.ContainsFunc(rule.GroupNames, func(group string) bool { return slices.Contains(user.GroupNames, group) }) {
+		return true
+	}
+	return slices.Contains(rule.Domains, Domain(user))
+}
+
+// Domain is that of a person's e-mail address when the upstream vouches for the
+// address, else a text that no rule names.
+func Domain(user *store.User) string {
+	_, domain, found := strings.Cut(user.Email, "@")
+	if !user.EmailVerified || !found || domain == "" {
+		return "-"
+	}
+	return strings.ToLower(domain)
 }
 
 func coversCluster(rule *store.AccessRule, cluster *store.Cluster) bool {

@@ -68,6 +68,8 @@ type Request struct {
 type Upstream struct {
 	ConnectorID string `json:"c"`
 	Kept        []byte `json:"k,omitempty"`
+	// Test is the id of a test sign-in: nobody is signed in by it.
+	Test string `json:"t,omitempty"`
 }
 
 // Sealer seals and opens flows.

@@ -4,6 +4,7 @@
 package login
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -35,6 +36,16 @@ type Handler struct {
 	Site     *web.Site
 	Audit    *audit.Log
 	Now      func() time.Time
+	// Tests takes the answers to test sign-ins.
+	Tests Tester
+}
+
+// Tester is what tries connectors whose settings need not be stored: server/admin.
+type Tester interface {
+	// Testing returns the connector of a test that this person began in this browser.
+	Testing(ctx context.Context, by session.Visit, id string) (*store.Connector, connectors.Connector, error)
+	// FinishTest takes what came of it.
+	FinishTest(ctx context.Context, by session.Visit, id string, said connectors.Identity, fault error) error
 }
 
 // Choice is a connector on the page.
@@ -66,6 +77,8 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.GET("/login/:connector", h.start)
 	g.POST("/login/:connector", h.password)
 	g.GET("/callback/:connector", h.callback)
+	g.POST("/callback/:connector", h.posted)
+	g.POST("/callback/:connector/answer", h.answer)
 }
 
 // open reads the flow of a request. Without one the browser is on its way to
@@ -90,20 +103,13 @@ func (h *Handler) choose(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	var choices []Choice
-	only := ""
-	for _, row := range rows {
-		address := h.Site.Path("/login/"+row.ID) + "?flow=" + url.QueryEscape(sealed)
-		if f.Request != nil && f.Request.Connector == row.ID {
-			return c.Redirect(http.StatusSeeOther, address)
-		}
-		if !row.Hidden {
-			choices, only = append(choices, Choice{Name: row.Name, URL: address}), address
-		}
-	}
+	choices, asked := h.choices(rows, f, sealed)
 	// One way in needs no choice, unless the person came here to choose.
-	if len(choices) == 1 && c.QueryParam("choose") == "" {
-		return c.Redirect(http.StatusSeeOther, only)
+	if asked == "" && len(choices) == 1 && c.QueryParam("choose") == "" {
+		asked = choices[0].URL
+	}
+	if asked != "" {
+		return c.Redirect(http.StatusSeeOther, asked)
 	}
 	name, err := h.destination(c, f)
 	if err != nil {
@@ -112,6 +118,24 @@ func (h *Handler) choose(c echo.Context) error {
 	return web.Render(c, h.Site, web.View[ChooseData]{
 		Page: ChoosePage(), Title: "Sign in", Data: ChooseData{For: name, Choices: choices},
 	})
+}
+
+// choices are the connectors to choose from, and the address of the one that the
+// client asked for, if it did.
+func (h *Handler) choices(rows []store.Connector, f *flow.Flow, sealed string) (choices []Choice, asked string) {
+	for _, row := range rows {
+		if !row.Enabled {
+			continue
+		}
+		address := h.Site.Path("/login/"+row.ID) + "?flow=" + url.QueryEscape(sealed)
+		if f.Request != nil && f.Request.Connector == row.ID {
+			asked = address
+		}
+		if !row.Hidden {
+			choices = append(choices, Choice{Name: row.Name, URL: address})
+		}
+	}
+	return choices, asked
 }
 
 // destination names the client that the person is on the way to.
@@ -138,6 +162,9 @@ func (h *Handler) start(c echo.Context) error {
 	row, opened, err := h.connector(c)
 	if err != nil {
 		return err
+	}
+	if poster, ok := opened.(connectors.Poster); ok {
+		return h.post(c, row, poster, f)
 	}
 	redirecter, ok := opened.(connectors.Redirecter)
 	if !ok {
@@ -175,7 +202,7 @@ func (h *Handler) leave(c echo.Context, row *store.Connector, redirecter connect
 	if err != nil {
 		return errs.Wrap(errs.Unavailable, err, row.Name+" could not be asked. Try again in a minute.")
 	}
-	away.Upstream = &flow.Upstream{ConnectorID: row.ID, Kept: kept}
+	away.Upstream = &flow.Upstream{ConnectorID: row.ID, Kept: kept, Test: testOf(f)}
 	sealed, err := h.Flows.Seal(c.Response(), c.Request(), &away)
 	if err != nil {
 		return err
@@ -206,6 +233,15 @@ func (h *Handler) callback(c echo.Context) error {
 	// upstream could otherwise pass off its answer as somebody else's (mix-up).
 	if f.Upstream == nil || f.Upstream.ConnectorID != c.Param("connector") {
 		return flow.ErrLost
+	}
+	if f.Upstream.Test != "" {
+		return h.tested(c, f, func(opened connectors.Connector) (connectors.Identity, error) {
+			redirecter, ok := opened.(connectors.Redirecter)
+			if !ok {
+				return connectors.Identity{}, flow.ErrLost
+			}
+			return redirecter.Callback(c.Request().Context(), h.Upstream.CallbackURL(f.Upstream.ConnectorID), f.Upstream.Kept, c.Request())
+		})
 	}
 	row, err := h.Store.Connector(c.Request().Context(), f.Upstream.ConnectorID)
 	if err != nil {

@@ -60,6 +60,14 @@ type Manager struct {
 type Current struct {
 	SignIn *store.SignIn
 	User   *store.User
+	// Admin says that the person administers Fairlead, for what pages show.
+	Admin bool
+}
+
+// Visit is a signed-in person at a network address.
+type Visit struct {
+	Current *Current
+	Address string
 }
 
 func (m *Manager) cookieName() string {

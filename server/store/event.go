@@ -3,8 +3,12 @@ package store
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
@@ -64,4 +68,80 @@ func (s *Store) AuditEvents(ctx context.Context, name audit.Name, limit int) ([]
 		return nil, fmt.Errorf("listing audit events: %w", translate(err))
 	}
 	return rows, nil
+}
+
+// EventQuery selects audit events. Empty fields select all.
+type EventQuery struct {
+	Name, User, Connector, Cluster, Client, Request, Address string
+	// From and To bound the time; To is not included.
+	From, To Instant
+	// Text is looked for in reason and detail.
+	Text string
+	// After is the last event of the page before, as Cursor gives it.
+	After string
+	Limit int
+}
+
+// Cursor names an event's place in the order of events.
+func (e *AuditEvent) Cursor() string { return fmt.Sprintf("%d_%s", e.Time, e.ID) }
+
+// FindEvents lists events, the newest first.
+func (s *Store) FindEvents(ctx context.Context, query EventQuery) ([]AuditEvent, error) {
+	q := s.db.WithContext(ctx).Order("time DESC, id DESC").Limit(query.Limit)
+	for column, value := range map[string]string{
+		"connector_id": query.Connector, "cluster_id": query.Cluster, "client_id": query.Client, "request_id": query.Request, "address": query.Address,
+	} {
+		if value != "" {
+			q = q.Where(column+" = ?", value)
+		}
+	}
+	if query.Name != "" {
+		q = q.Where(`name LIKE ? ESCAPE '\'`, likePrefix(query.Name))
+	}
+	if query.User != "" {
+		q = q.Where(`(user_id = ? OR LOWER(user_name) LIKE ? ESCAPE '\')`, query.User, "%"+strings.TrimSuffix(likePrefix(strings.ToLower(query.User)), "%")+"%")
+	}
+	if query.Text != "" {
+		like := "%" + strings.TrimSuffix(likePrefix(strings.ToLower(query.Text)), "%") + "%"
+		q = q.Where(`(LOWER(detail) LIKE ? ESCAPE '\' OR LOWER(reason) LIKE ? ESCAPE '\')`, like, like)
+	}
+	if query.From != 0 {
+		q = q.Where("time >= ?", query.From)
+	}
+	if query.To != 0 {
+		q = q.Where("time < ?", query.To)
+	}
+	if at, id, found := strings.Cut(query.After, "_"); found {
+		n, err := strconv.ParseInt(at, 10, 64)
+		if err != nil {
+			return nil, errs.New(errs.Invalid, "This page of the audit log does not exist. Start at the first.")
+		}
+		q = q.Where("(time < ? OR time = ? AND id < ?)", n, n, id)
+	}
+	var rows []AuditEvent
+	if err := q.Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("listing audit events: %w", translate(err))
+	}
+	return rows, nil
+}
+
+func likePrefix(text string) string {
+	return strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(text) + "%"
+}
+
+// CountEvents counts the events with a name since a time, by connector.
+func (s *Store) CountEvents(ctx context.Context, name string, since time.Time) (map[string]int64, error) {
+	var rows []struct {
+		ConnectorID string
+		N           int64
+	}
+	err := s.db.WithContext(ctx).Raw("SELECT connector_id, COUNT(*) AS n FROM audit_events WHERE time >= ? AND name = ? GROUP BY connector_id", At(since), name).Scan(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("counting events: %w", translate(err))
+	}
+	counts := map[string]int64{}
+	for _, row := range rows {
+		counts[row.ConnectorID] = row.N
+	}
+	return counts, nil
 }

@@ -44,3 +44,12 @@ func (s *Store) LastUses(ctx context.Context) (map[string]time.Time, error) {
 	}
 	return uses, nil
 }
+
+// LastUse returns when one thing was last of use; the zero time when it never was.
+func (s *Store) LastUse(ctx context.Context, id string) (time.Time, error) {
+	var row lastUse
+	if err := s.db.WithContext(ctx).Where("id = ?", id).Limit(1).Find(&row).Error; err != nil {
+		return time.Time{}, fmt.Errorf("reading last use: %w", translate(err))
+	}
+	return row.At.Time(), nil
+}

@@ -69,3 +69,56 @@ func endEverything(tx *gorm.DB, userID, reason string, now time.Time) error {
 	}
 	return tx.Exec("UPDATE access_tokens SET revoked = ? WHERE user_id = ? AND revoked = 0", At(now), userID).Error
 }
+
+// EachUser calls fn with every user, by id. It reads some at a time.
+func (s *Store) EachUser(ctx context.Context, fn func(u *User)) error {
+	const batch = 2000
+	for last := ""; ; {
+		var rows []User
+		err := s.db.WithContext(ctx).Omit("upstream_data").Where("id > ?", last).Order("id").Limit(batch).Find(&rows).Error
+		if err != nil {
+			return fmt.Errorf("reading users: %w", translate(err))
+		}
+		for i := range rows {
+			fn(&rows[i])
+		}
+		if len(rows) < batch {
+			return nil
+		}
+		last = rows[len(rows)-1].ID
+	}
+}
+
+// PeopleQuery selects people.
+type PeopleQuery struct {
+	Text, ConnectorID string
+	Disabled          bool
+	// After is the name of the last one of the page before.
+	After string
+	Limit int
+}
+
+// FindPeople lists them by name, and how many there are in all.
+func (s *Store) FindPeople(ctx context.Context, query PeopleQuery) (rows []User, total int64, err error) {
+	q := s.db.WithContext(ctx).Model(&User{})
+	if query.Text != "" {
+		like := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(strings.ToLower(query.Text)) + "%"
+		q = q.Where(`(name_key LIKE ? ESCAPE '\' OR LOWER(email) LIKE ? ESCAPE '\' OR LOWER(display_name) LIKE ? ESCAPE '\')`, like, like, like)
+	}
+	if query.ConnectorID != "" {
+		q = q.Where("connector_id = ?", query.ConnectorID)
+	}
+	if query.Disabled {
+		q = q.Where("disabled = ?", true)
+	}
+	if err = q.Count(&total).Error; err == nil {
+		if query.After != "" {
+			q = q.Where("name_key > ?", query.After)
+		}
+		err = q.Omit("upstream_data").Order("name_key").Limit(query.Limit).Find(&rows).Error
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("listing people: %w", translate(err))
+	}
+	return rows, total, nil
+}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,7 +22,13 @@ type Connector struct {
 	GroupPrefix string
 	UserPrefix  string
 	Hidden      bool
-	Config      string
+	// Enabled connectors let people sign in. Others are drafts.
+	Enabled bool
+	// Tested is the revision that a test sign-in passed with.
+	Tested string
+	// Note is for the people who configure it.
+	Note   string
+	Config string
 	// Revision changes whenever the entry does.
 	Revision string
 	Origin   `gorm:"embedded"`
@@ -38,10 +45,14 @@ const (
 
 // Cluster is a Kubernetes cluster as kubectl should reach it.
 type Cluster struct {
-	ID           string
-	Name         string
-	Description  string
-	Environment  string
+	ID          string
+	Name        string
+	Description string
+	Environment string
+	// Color marks the environment, beside its word.
+	Color string
+	// Notes are shown to the people who use the cluster.
+	Notes        string
 	Server       string
 	CA           string `gorm:"column:ca"`
 	Audience     string
@@ -62,13 +73,15 @@ func (c *Cluster) TokenLife() time.Duration { return time.Duration(c.TokenSecond
 // AccessRule allows some people to use some clusters, or to administer
 // Fairlead. Rules only allow.
 type AccessRule struct {
-	ID            string
-	Position      int
-	Description   string
-	Everyone      bool
-	ConnectorIDs  Strings
-	GroupNames    Strings
-	UserNames     Strings
+	ID           string
+	Position     int
+	Description  string
+	Everyone     bool
+	ConnectorIDs Strings
+	GroupNames   Strings
+	UserNames    Strings
+	// Domains are of verified e-mail addresses, in lower case.
+	Domains       Strings
 	ClusterIDs    Strings
 	ClusterLabels Labels
 	Admin         bool
@@ -118,11 +131,12 @@ type Settings struct {
 // has the same id.
 func (s *Store) ApplyFile(ctx context.Context, set Settings, now time.Time) error {
 	for i := range set.Connectors {
-		c := &set.Connectors[i]
-		c.Revision = secret.Hash(c.Type + "\x00" + c.Config + "\x00" + c.GroupPrefix + "\x00" + c.UserPrefix)
-		c.Config = s.keyring.Seal(connectorContext(c.ID), []byte(c.Config))
+		s.seal(&set.Connectors[i])
 	}
 	err := s.tx(ctx, func(tx *gorm.DB) error {
+		if err := refuseShadows(tx, set); err != nil {
+			return err
+		}
 		for _, replace := range []func() error{
 			func() error { return replaceFile(tx, set.Connectors) },
 			func() error { return replaceFile(tx, set.Clusters) },
@@ -143,6 +157,27 @@ func (s *Store) ApplyFile(ctx context.Context, set Settings, now time.Time) erro
 	}
 	s.cache.forget()
 	return nil
+}
+
+// refuseShadows refuses ids that the pages have as well, naming both places.
+func refuseShadows(tx *gorm.DB, set Settings) error {
+	connector, cluster, rule, client := set.Connectors, set.Clusters, set.Rules, set.Clients
+	return errors.Join(
+		checkOrigins[Connector](tx, "connector", "id", ids(connector, func(r Connector) string { return r.ID }), func(i int) string { return connector[i].OriginRef }),
+		checkOrigins[Cluster](tx, "cluster", "id", ids(cluster, func(r Cluster) string { return r.ID }), func(i int) string { return cluster[i].OriginRef }),
+		checkOrigins[AccessRule](tx, "rule", "id", ids(rule, func(r AccessRule) string { return r.ID }), func(i int) string { return rule[i].OriginRef }),
+		checkOrigins[Client](tx, "client", "id", ids(client, func(r Client) string { return r.ID }), func(i int) string { return client[i].OriginRef }),
+		checkOrigins[TrustedIssuer](tx, "trusted issuer", "id", ids(set.Issuers, func(r TrustedIssuer) string { return r.ID }), func(i int) string { return set.Issuers[i].OriginRef }),
+		checkOrigins[MachineRule](tx, "machine", "id", ids(set.Machines, func(r MachineRule) string { return r.ID }), func(i int) string { return set.Machines[i].OriginRef }),
+	)
+}
+
+func ids[T any](rows []T, id func(T) string) []string {
+	list := make([]string, len(rows))
+	for i, row := range rows {
+		list[i] = id(row)
+	}
+	return list
 }
 
 func replaceFile[T any](tx *gorm.DB, rows []T) error {

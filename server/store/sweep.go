@@ -14,7 +14,17 @@ const sweepRows = 2000
 // a time, and reports whether there may be more.
 func (s *Store) Sweep(ctx context.Context, before time.Time) (more bool, err error) {
 	for _, table := range []struct{ name, key string }{
-		{"codes", "hash"}, {"device_codes", "hash"}, {"logout_notices", "id"}, {"access_tokens", "hash"}, {"refresh_tokens", "hash"}, {"sign_ins", "id"}, {"devices", "id"}, {"attempts", "id"},
+		{"codes", "hash"},
+		{"device_codes", "hash"},
+		{"logout_notices", "id"},
+		{"access_tokens", "hash"},
+		{"refresh_tokens", "hash"},
+		{"sign_ins", "id"},
+		{"devices", "id"},
+		{"attempts", "id"},
+		{"links", "hash"},
+		{"api_tokens", "id"},
+		{"connector_tests", "id"},
 	} {
 		res := s.db.WithContext(ctx).Exec(fmt.Sprintf(
 			"DELETE FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM %[1]s WHERE expires <= ? LIMIT %[3]d)",

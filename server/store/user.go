@@ -151,3 +151,12 @@ func (s *Store) RefreshUser(ctx context.Context, u *User, p Person, now time.Tim
 	}
 	return &fresh, nil
 }
+
+// Candidate is the user that somebody would be who has not signed in: to ask what
+// they might do. It is not stored.
+func Candidate(connectorID, kubeName string, id connectors.Identity) *User {
+	return &User{
+		ConnectorID: connectorID, Subject: id.Subject, KubeName: kubeName, NameKey: names.Key(kubeName), Login: id.Username,
+		DisplayName: id.Name, Email: id.Email, EmailVerified: id.EmailVerified, GroupNames: id.Groups,
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -40,6 +41,8 @@ type Config struct {
 	// Asked, when set, is told how a connector did, for metrics. A refusal is an
 	// answer: the upstream is up.
 	Asked func(connector, operation string, took time.Duration, up bool)
+	// Transport: see connectors.Env.
+	Transport http.RoundTripper
 }
 
 const (
@@ -59,6 +62,7 @@ type Registry struct {
 
 	mu     sync.Mutex
 	opened map[string]*entry
+	faults map[string]fault
 }
 
 type entry struct {
@@ -77,11 +81,14 @@ func New(cfg Config) *Registry {
 	if cfg.OutageBudget == 0 {
 		cfg.OutageBudget = defaultOutageBudget
 	}
-	return &Registry{cfg: cfg, opened: map[string]*entry{}}
+	return &Registry{cfg: cfg, opened: map[string]*entry{}, faults: map[string]fault{}}
 }
 
 // Connector returns the opened connector of a row.
 func (g *Registry) Connector(ctx context.Context, row *store.Connector) (connectors.Connector, error) {
+	if !row.Enabled {
+		return nil, errs.New(errs.Denied, "Signing in through "+row.Name+" is switched off.")
+	}
 	now := g.cfg.Now()
 	g.mu.Lock()
 	e := g.opened[row.ID]
@@ -104,29 +111,42 @@ func (g *Registry) open(ctx context.Context, row *store.Connector, now time.Time
 	e.connector, e.err = g.build(context.WithoutCancel(ctx), row)
 	if e.err != nil {
 		g.cfg.Logger.ErrorContext(ctx, "connector not opened, will try again", "connector", row.ID, "error", e.err)
+		g.note(row.ID, e.err, true)
 		e.err = errs.Wrap(errs.Unavailable, e.err, "Signing in through "+row.Name+" does not work at the moment. Try again in a minute.")
 	}
 	return e
 }
 
 func (g *Registry) build(ctx context.Context, row *store.Connector) (connectors.Connector, error) {
-	kind, known := g.cfg.Types[row.Type]
-	if !known {
-		return nil, fmt.Errorf("connector type %q is not known", row.Type)
-	}
 	raw, err := g.cfg.Store.ConnectorConfig(row)
 	if err != nil {
 		return nil, err
+	}
+	cfg, err := g.decode(row.Type, raw)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	return cfg.Open(ctx, g.env(row.ID))
+}
+
+func (g *Registry) decode(typeName string, raw []byte) (connectors.Config, error) {
+	kind, known := g.cfg.Types[typeName]
+	if !known {
+		return nil, fmt.Errorf("connector type %q is not known", typeName)
 	}
 	cfg := kind.Config()
 	if err := json.Unmarshal(raw, cfg); err != nil {
 		return nil, errors.New("decoding connector settings: not readable") // the cause could show a secret
 	}
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
-	defer cancel()
-	return cfg.Open(ctx, connectors.Env{
-		ID: row.ID, CallbackURL: g.cfg.CallbackURL(row.ID), Now: g.cfg.Now, Logger: g.cfg.Logger, Accounts: g.cfg.Store,
-	})
+	return cfg, nil
+}
+
+func (g *Registry) env(id string) connectors.Env {
+	return connectors.Env{
+		ID: id, CallbackURL: g.cfg.CallbackURL(id), Now: g.cfg.Now, Logger: g.cfg.Logger, Accounts: g.cfg.Store, Transport: g.cfg.Transport,
+	}
 }
 
 // Login signs a person in with a password.
@@ -163,6 +183,21 @@ func (g *Registry) Callback(r *http.Request, row *store.Connector, kept []byte) 
 	return g.settle(row, "callback", began, answer{id, err})
 }
 
+// Answer signs a person in with what the upstream posted.
+func (g *Registry) Answer(ctx context.Context, row *store.Connector, kept []byte, posted url.Values) (store.Person, error) {
+	opened, err := g.Connector(ctx, row)
+	if err != nil {
+		return store.Person{}, err
+	}
+	poster, ok := opened.(connectors.Poster)
+	if !ok {
+		return store.Person{}, errs.New(errs.Invalid, row.Name+" posts nothing.")
+	}
+	began := g.cfg.Now()
+	id, err := poster.Answer(ctx, kept, posted)
+	return g.settle(row, "callback", began, answer{id, err})
+}
+
 // answer is what a connector said.
 type answer struct {
 	id  connectors.Identity
@@ -172,6 +207,7 @@ type answer struct {
 // settle notes how long a connector took and settles what it said.
 func (g *Registry) settle(row *store.Connector, operation string, began time.Time, a answer) (store.Person, error) {
 	person, err := settle(row, a.id, a.err)
+	g.note(row.ID, a.err, errs.Is(err, errs.Unavailable))
 	if g.cfg.Asked != nil {
 		g.cfg.Asked(row.ID, operation, g.cfg.Now().Sub(began), !errs.Is(err, errs.Unavailable))
 	}

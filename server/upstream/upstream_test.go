@@ -40,7 +40,7 @@ func setup(t *testing.T) *bundle {
 		Types:       map[string]connectors.Type{"mock": mock.Type(b.up)},
 	})
 	err := b.store.ApplyFile(t.Context(), store.Settings{Connectors: []store.Connector{{
-		ID: "corp", Type: "mock", Name: "Corp", GroupPrefix: "corp:", UserPrefix: "corp:", Config: "{}",
+		Enabled: true, ID: "corp", Type: "mock", Name: "Corp", GroupPrefix: "corp:", UserPrefix: "corp:", Config: "{}",
 		Origin: store.Origin{Origin: store.OriginFile},
 	}}}, b.now)
 	if err != nil {

@@ -64,6 +64,9 @@ func (s *Site) Absolute(path string) string {
 	return s.url.Scheme + "://" + s.url.Host + s.Path(path)
 }
 
+// Host is the host of the site, with its port if it has one.
+func (s *Site) Host() string { return s.url.Host }
+
 // Secure reports whether the site is reached over https.
 func (s *Site) Secure() bool { return s.url.Scheme == "https" }
 
@@ -83,12 +86,15 @@ type View[T any] struct {
 	FormOrigin string
 	// Refresh loads the page again after so many seconds.
 	Refresh int
+	// Nav and Notes: see templates.Frame.
+	Nav   []templates.Link
+	Notes []string
 }
 
 // Render answers with a page. It is written only when it rendered whole.
 func Render[T any](c echo.Context, s *Site, v View[T]) error {
 	frame := s.frame(c.Request().Context(), v.Title, v.Person)
-	frame.Refresh = v.Refresh
+	frame.Refresh, frame.Nav, frame.Notes = v.Refresh, v.Nav, v.Notes
 	var body bytes.Buffer
 	if err := templates.Render(&body, s.set, v.Page, templates.View[T]{Frame: frame, Data: v.Data}); err != nil {
 		return err

@@ -1,6 +1,16 @@
 // Copy buttons, the filter box and the form that goes on by itself. Every page
 // works without this file.
 document.querySelector("form[data-submit]")?.submit();
+document.querySelector("[data-focus]")?.focus();
+for (const fold of document.querySelectorAll("details.fold")) {
+  fold.open = !matchMedia("(max-width: 52rem)").matches;
+}
+for (const form of document.querySelectorAll("form[data-unsaved]")) {
+  let changed = false;
+  form.addEventListener("input", () => { changed = true; });
+  form.addEventListener("submit", () => { changed = false; });
+  addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
+}
 for (const button of document.querySelectorAll("[data-copy]")) {
   const text = button.parentElement.querySelector("code").textContent;
   button.hidden = !navigator.clipboard;

@@ -82,7 +82,7 @@ func config(database, dsn string) (store.Config, error) {
 func settings(alg string) (store.Settings, error) {
 	file := store.Origin{Origin: store.OriginFile, OriginRef: "bench"}
 	set := store.Settings{
-		Connectors: []store.Connector{{ID: "local", Type: "local", Name: "Local users", Config: "{}", UserPrefix: "local:", GroupPrefix: "local:", Origin: file}},
+		Connectors: []store.Connector{{Enabled: true, ID: "local", Type: "local", Name: "Local users", Config: "{}", UserPrefix: "local:", GroupPrefix: "local:", Origin: file}},
 		Rules:      []store.AccessRule{{ID: "dev", GroupNames: store.Strings{"local:dev"}, ClusterIDs: store.Strings{"*"}, Origin: file}},
 		Clients: []store.Client{{
 			ID: "bench", Name: "Bench", RedirectURIs: store.Strings{redirect}, PKCEOptional: true, FirstParty: true, Algorithm: alg,

@@ -97,7 +97,7 @@ func (r *replicas) add(t *testing.T, s *store.Store, h how, i int) {
 		r.store = s
 		file := store.Origin{Origin: store.OriginFile}
 		if err := s.ApplyFile(t.Context(), store.Settings{
-			Connectors: []store.Connector{{ID: "corp", Type: "mock", Name: "Corp", GroupPrefix: "corp:", UserPrefix: "corp:", Config: "{}", Origin: file}},
+			Connectors: []store.Connector{{Enabled: true, ID: "corp", Type: "mock", Name: "Corp", GroupPrefix: "corp:", UserPrefix: "corp:", Config: "{}", Origin: file}},
 			Clusters:   []store.Cluster{{ID: "a", Audience: "k8s-a", Algorithm: "RS256", TokenSeconds: 300, Server: "https://a.test", Origin: file}},
 			Rules:      []store.AccessRule{{ID: "devs", GroupNames: store.Strings{"corp:dev"}, ClusterIDs: store.Strings{"a"}, Origin: file}},
 		}, now()); err != nil {

@@ -163,7 +163,7 @@ func (c *chromium) audit(name, address, axe string, budget int) {
 }
 
 const smallTargets = `JSON.stringify([...document.querySelectorAll("button, .button, .button-like, input:not([type=hidden])")]
-  .filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 43.5).map(e => e.outerHTML.slice(0, 80)))`
+  .filter(e => e.checkVisibility() && e.getBoundingClientRect().height < (e.matches(".small, [type=checkbox]") ? 23.5 : 43.5)).map(e => e.outerHTML.slice(0, 80)))`
 
 func (c *chromium) checkBudgets(look string, budget int) {
 	c.t.Helper()

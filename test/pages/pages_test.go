@@ -13,8 +13,10 @@ import (
 	"github.com/jba/templatecheck"
 
 	"github.com/fairlead-auth/fairlead/portal/account"
+	"github.com/fairlead-auth/fairlead/portal/admin"
 	"github.com/fairlead-auth/fairlead/portal/clusters"
 	"github.com/fairlead-auth/fairlead/portal/help"
+	"github.com/fairlead-auth/fairlead/portal/recovery"
 	"github.com/fairlead-auth/fairlead/server/consent"
 	"github.com/fairlead-auth/fairlead/server/device"
 	"github.com/fairlead-auth/fairlead/server/login"
@@ -55,6 +57,9 @@ func of[T any](p templates.Page[T]) page {
 
 // fill puts hostile text everywhere.
 func fill(v reflect.Value, depth int) {
+	if !v.CanSet() {
+		return
+	}
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString(hostile)
@@ -63,9 +68,19 @@ func fill(v reflect.Value, depth int) {
 	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(10 * time.Minute))
 	case reflect.Slice:
+		if depth > 7 { // a field of a form has fields
+			return
+		}
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
 		for i := range 2 {
 			fill(v.Index(i), depth+1)
+		}
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		value := reflect.New(v.Type().Elem()).Elem()
+		fill(value, depth+1)
+		if v.Type().Key().Kind() == reflect.String {
+			v.SetMapIndex(reflect.ValueOf(hostile).Convert(v.Type().Key()), value)
 		}
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
@@ -86,6 +101,10 @@ func pages() []page {
 	return []page{
 		of(web.ErrorPage()), of(login.ChoosePage()), of(login.PasswordPage()), of(consent.Page()), of(reply.Page()), of(device.EnterPage()), of(device.AskPage()), of(device.DonePage()), of(logout.AskPage()), of(logout.DonePage()),
 		of(clusters.HomePage()), of(clusters.ClusterPage()), of(account.Page()), of(help.Page()),
+		of(admin.OverviewPage()), of(admin.DiagnosticsPage()), of(admin.ListPage()), of(admin.FormPage()), of(admin.DeletePage()), of(admin.ConnectorsPage()),
+		of(admin.TypesPage()), of(admin.TestPage()), of(admin.SecretPage()), of(admin.ConnectPage()), of(admin.SimulatorPage()), of(admin.PeoplePage()),
+		of(admin.PersonPage()), of(admin.KeysPage()), of(admin.KeyPage()), of(admin.AuditPage()), of(admin.HistoryPage()), of(admin.RevisionPage()),
+		of(admin.TokensPage()), of(admin.RecoveryPage()), of(admin.TransferPage()), of(recovery.SetupPage()), of(recovery.RecoverPage()), of(recovery.InvitationPage()),
 	}
 }
 

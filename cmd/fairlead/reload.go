@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"os"
+	"os/signal"
+	"reflect"
+	"strings"
+	"syscall"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/settings"
+)
+
+// reloadEvery is how often the file is looked at.
+const reloadEvery = 2 * time.Second
+
+// reloader applies the configuration file again when it changes, or on SIGHUP. A
+// file with faults changes nothing.
+type reloader struct {
+	app   *app
+	types map[string]connectors.Type
+	audit *audit.Log
+	seen  [sha256.Size]byte
+}
+
+func (r *reloader) run(ctx context.Context) error {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	ticker := time.NewTicker(reloadEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hangups:
+			r.load(ctx)
+		case <-ticker.C:
+			if sum := fingerprint(r.app.cfg.file); sum != r.seen {
+				r.seen = sum
+				r.load(ctx)
+			}
+		}
+	}
+}
+
+// fingerprint is of the file's text. A file that can't be read is a text of its
+// own: the fault is reported once.
+func fingerprint(file string) [sha256.Size]byte {
+	text, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+	if err != nil {
+		text = []byte(err.Error())
+	}
+	return sha256.Sum256(text)
+}
+
+// load reads and applies the file.
+func (r *reloader) load(ctx context.Context) {
+	fresh, err := r.apply(ctx)
+	if err != nil {
+		text := err.Error()
+		if errs.KindOf(err) != errs.Internal {
+			text = errs.Message(err)
+		}
+		r.app.provider.Admin.SetFileFault(text)
+		r.audit.Record(ctx, audit.Event{Name: audit.SettingsNotLoaded, Detail: text})
+		r.app.logger.ErrorContext(ctx, "configuration file not loaded, the old state stays", "error", err)
+		return
+	}
+	r.app.provider.Admin.SetFileFault("")
+	r.audit.Record(ctx, audit.Event{Name: audit.SettingsLoaded, Detail: fresh.file})
+	if !reflect.DeepEqual(r.app.cfg.process(), fresh.process()) {
+		r.app.logger.WarnContext(ctx, "settings of the process changed in the file; they take effect at the next start")
+	}
+	r.app.logger.InfoContext(ctx, "configuration file loaded")
+}
+
+func (r *reloader) apply(ctx context.Context) (*config, error) {
+	fresh, err := loadConfig(r.app.cfg.file)
+	if err != nil {
+		return nil, err
+	}
+	set, err := fresh.settings(r.types)
+	if err != nil {
+		return nil, err
+	}
+	return fresh, r.app.store.ApplyFile(ctx, set, time.Now())
+}
+
+// process is the file without its entries: what takes effect at a start only.
+func (c *config) process() fileConfig {
+	p := c.fileConfig
+	p.Connectors, p.LocalUsers, p.Clusters, p.Rules, p.Clients, p.TrustedIssuers, p.Machines = nil, nil, nil, nil, nil, nil, nil
+	p.Admins = settings.Admins{}
+	return p
+}
+
+// effective is what process says, for people. Secrets don't print.
+func (c *config) effective() string {
+	text, err := yaml.Marshal(c.process())
+	if err != nil {
+		return errors.Join(errors.New("not shown"), err).Error()
+	}
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		if trimmed := strings.TrimSpace(line); !strings.HasSuffix(trimmed, `""`) && !strings.HasSuffix(trimmed, "[]") && !strings.HasSuffix(trimmed, " {}") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
+}

@@ -1,0 +1,141 @@
+// Package admin is the pages for admins, a file each. What they do is in
+// server/admin, which decides who may.
+package admin
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/portal/page"
+	ops "github.com/fairlead-auth/fairlead/server/admin"
+	"github.com/fairlead-auth/fairlead/server/session"
+	"github.com/fairlead-auth/fairlead/server/settings"
+	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/templates"
+)
+
+// Handler is the pages.
+type Handler struct {
+	Guard *page.Guard
+	Admin *ops.Admin
+	Site  *web.Site
+	Types map[string]connectors.Type
+	Now   func() time.Time
+	// CallbackURL is where the upstream of a connector sends the browser back to.
+	CallbackURL func(id string) string
+	// Leave sends the browser to the upstream of a test sign-in.
+	Leave func(c echo.Context, row *store.Connector, opened connectors.Connector, test string) error
+	// IssuerCA is the PEM that API servers need to trust the issuer, or empty.
+	IssuerCA string
+	// Probe looks at a cluster's API server.
+	Probe func(ctx context.Context, cluster *store.Cluster) Health
+	// Effective is the configuration of the process, for diagnostics, without
+	// secrets.
+	Effective string
+}
+
+// handler is a page for an admin.
+type handler func(c echo.Context, r *request) error
+
+// request is one request of an admin.
+type request struct {
+	current *session.Current
+	caller  ops.Caller
+}
+
+// Mount adds the routes.
+func (h *Handler) Mount(g *echo.Group) {
+	for _, mount := range []func(func(method, path string, handle handler)){
+		h.mountOverview, h.mountConnectors, h.mountEntries, h.mountClusters, h.mountAccess, h.mountPeople, h.mountKeys, h.mountAudit, h.mountHistory,
+		h.mountTokens, h.mountTransfer,
+	} {
+		mount(func(method, path string, handle handler) { g.Add(method, "/admin"+path, h.enter(handle)) })
+	}
+}
+
+// enter lets admins in. The operations decide once more, each for itself; this
+// keeps pages from being shown at all.
+func (h *Handler) enter(handle handler) echo.HandlerFunc {
+	return h.Guard.For(func(c echo.Context, current *session.Current) error {
+		r := &request{current: current, caller: ops.Caller{User: current.User, SignIn: current.SignIn, Address: c.RealIP()}}
+		if err := h.Admin.Enter(c.Request().Context(), r.caller, c.Request().Method+" "+c.Path()); err != nil {
+			return err
+		}
+		return handle(c, r)
+	})
+}
+
+// nav is the navigation: label and path below /admin.
+func (h *Handler) nav(here string) []templates.Link {
+	links := []templates.Link{{Label: "Overview", Path: ""}}
+	for _, k := range settings.Kinds() {
+		if k.Name == settings.LocalUsers {
+			continue // after people, where they belong
+		}
+		links = append(links, templates.Link{Label: k.Many, Path: "/" + k.Path})
+		if k.Name == settings.Rules {
+			links = append(links, templates.Link{Label: "Simulator", Path: "/simulator"}, templates.Link{Label: "People", Path: "/people"}, templates.Link{Label: "Local users", Path: "/local-users"})
+		}
+	}
+	links = append(links, []templates.Link{
+		{Label: "Keys", Path: "/keys"},
+		{Label: "Audit log", Path: "/audit"},
+		{Label: "History", Path: "/history"},
+		{Label: "Import and export", Path: "/transfer"},
+		{Label: "API tokens", Path: "/tokens"},
+		{Label: "Recovery", Path: "/recovery"},
+		{Label: "Diagnostics", Path: "/diagnostics"},
+	}...)
+	best := -1
+	for i, l := range links {
+		if (l.Path == "" && here == "") || l.Path != "" && (here == l.Path || strings.HasPrefix(here, l.Path+"/")) {
+			best = i
+		}
+	}
+	for i := range links {
+		links[i].Here = i == best
+		links[i].Path = h.Site.Path("/admin" + links[i].Path)
+	}
+	return links
+}
+
+// show renders a page of an admin.
+func show[T any](h *Handler, c echo.Context, r *request, v web.View[T]) error {
+	v.Person = page.Person(r.current)
+	v.Nav = h.nav(strings.TrimPrefix(c.Request().URL.Path, h.Site.Path("/admin")))
+	if h.Admin.ReadOnly {
+		v.Notes = append(v.Notes, "Everything here is managed by the configuration file (ui.readOnly). Forms are shown and can’t be saved.")
+	}
+	return web.Render(c, h.Site, v)
+}
+
+// to sends the browser to another admin page.
+func (h *Handler) to(c echo.Context, path string) error {
+	return c.Redirect(http.StatusSeeOther, h.Site.Path("/admin"+path))
+}
+
+// done sends the browser on with a word about what was done.
+func (h *Handler) done(c echo.Context, path, what string) error {
+	mark := "?"
+	if strings.Contains(path, "?") {
+		mark = "&"
+	}
+	return h.to(c, path+mark+"done="+url.QueryEscape(what))
+}
+
+// doneWords are what done may say: a page must not show what an address made up.
+func doneWords(c echo.Context) string {
+	return map[string]string{
+		"saved": "Saved.", "deleted": "Deleted.", "enabled": "Enabled. People can sign in with it now.", "disabled": "Disabled. Nobody can sign in with it.",
+		"moved": "Moved.", "restored": "Restored.", "confirmed": "Confirmed. The change stays.", "rolled-back": "Taken back.",
+		"revoked": "Ended.", "person-off": "Disabled. Everything this person had has ended.", "person-on": "Enabled again.",
+		"rotating": "The next key will sign as soon as every verifier can know it.", "removed": "Removed.", "imported": "Imported.",
+	}[c.QueryParam("done")]
+}

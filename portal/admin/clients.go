@@ -1,0 +1,128 @@
+package admin
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/form"
+	ops "github.com/fairlead-auth/fairlead/server/admin"
+	"github.com/fairlead-auth/fairlead/server/settings"
+	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/templates"
+)
+
+// ClientForm is what the form of a client has besides its fields.
+type ClientForm struct {
+	Presets []templates.Link
+	Secrets []ops.ClientSecret
+	// Add and Remove are where those forms are sent.
+	Add, Remove string
+	// Paste is what to put into the application.
+	Paste []CopyView
+	Hint  string
+}
+
+// clientPreset is an application whose settings are known.
+type clientPreset struct {
+	name, label, hint string
+	doc               form.Doc
+}
+
+func clientPresets() []clientPreset {
+	web := func(id, name, redirect string) form.Doc {
+		return form.Doc{"id": id, "name": name, "redirectURIs": []any{redirect}, "firstParty": true}
+	}
+	return []clientPreset{
+		{"kubelogin", "kubectl oidc-login", "Each cluster is a client for kubectl oidc-login already: its audience is the client id. Make one only for something else.", form.Doc{"id": "kubelogin", "name": "kubectl oidc-login", "public": true, "redirectURIs": []any{"http://localhost:8000", "http://localhost:18000"}}},
+		{"oauth2-proxy", "oauth2-proxy", "Start it with --provider=oidc --code-challenge-method=S256.", web("oauth2-proxy", "oauth2-proxy", "https://app.example.com/oauth2/callback")},
+		{"argocd", "Argo CD", "Put the settings below into argocd-cm, and groups into argocd-rbac-cm.", web("argocd", "Argo CD", "https://argocd.example.com/auth/callback")},
+		{"grafana", "Grafana", "Put them into [auth.generic_oauth], with use_pkce = true.", web("grafana", "Grafana", "https://grafana.example.com/login/generic_oauth")},
+		{"headlamp", "Headlamp", "Give Headlamp the cluster’s own client when it speaks to one cluster.", web("headlamp", "Headlamp", "https://headlamp.example.com/oidc-callback")},
+		{"dashboard", "Kubernetes dashboard", "Put oauth2-proxy in front of the dashboard, with --pass-authorization-header.", web("dashboard", "Kubernetes dashboard", "https://dashboard.example.com/oauth2/callback")},
+		{"web", "Another web application", "", web("", "", "https://app.example.com/callback")},
+		{"cli", "Another command-line tool", "Public, with any port on loopback and the device code.", form.Doc{"public": true, "redirectURIs": []any{"http://127.0.0.1/callback"}, "grants": []any{"authorization_code", "device_code", "refresh_token"}}},
+		{"ci", "A program that acts for itself", "It gets tokens for clusters with its secret, as service:ID. A platform with tokens of its own is better served by a trusted issuer.", form.Doc{"grants": []any{"client_credentials"}}},
+	}
+}
+
+// startClient is the document that a new client begins with.
+func (h *Handler) startClient(c echo.Context) form.Doc {
+	for _, p := range clientPresets() {
+		if p.name == c.QueryParam("preset") {
+			return p.doc.Clone()
+		}
+	}
+	return form.Doc{}
+}
+
+func (h *Handler) clientForm(c echo.Context, r *request, e *editing) (*ClientForm, error) {
+	f := &ClientForm{}
+	for _, p := range clientPresets() {
+		f.Presets = append(f.Presets, templates.Link{Label: p.label, Path: h.Site.Path("/admin/clients/new?preset=" + p.name), Here: p.name == c.QueryParam("preset")})
+		if p.name == c.QueryParam("preset") {
+			f.Hint = p.hint
+		}
+	}
+	if e.id == "" {
+		return f, nil
+	}
+	f.Presets = nil
+	self := h.Site.Path("/admin/clients/" + url.PathEscape(e.id))
+	f.Add, f.Remove = self+"/secrets", self+"/secrets/remove"
+	f.Paste = []CopyView{
+		{"Issuer", h.Site.Absolute("")},
+		{"Client ID", e.id},
+		{"Discovery document", h.Site.Absolute("/.well-known/openid-configuration")},
+		{"Authorization endpoint", h.Site.Absolute("/authorize")},
+		{"Token endpoint", h.Site.Absolute("/token")},
+		{"User info endpoint", h.Site.Absolute("/userinfo")},
+		{"Scopes", "openid profile email groups offline_access"},
+	}
+	var err error
+	f.Secrets, err = h.Admin.ClientSecrets(c.Request().Context(), r.caller, e.id)
+	return f, err
+}
+
+// SecretData is a secret that is shown this once.
+type SecretData struct{ What, Secret, Back, Label string }
+
+// SecretPage shows a secret this once.
+func SecretPage() templates.Page[SecretData] { return templates.Define[SecretData]("admin/secret") }
+
+func (h *Handler) showSecret(c echo.Context, r *request, id, token string) error {
+	data := SecretData{What: "Client " + id, Label: "Client secret", Secret: token, Back: h.Site.Path("/admin/clients/" + url.PathEscape(id))}
+	return show(h, c, r, web.View[SecretData]{Page: SecretPage(), Title: "Client secret", Data: data})
+}
+
+func (h *Handler) addSecret(c echo.Context, r *request) error {
+	token, err := h.Admin.AddClientSecret(c.Request().Context(), r.caller, c.Param("id"))
+	if err != nil {
+		return h.clientAgain(c, r, err)
+	}
+	return h.showSecret(c, r, c.Param("id"), token)
+}
+
+func (h *Handler) removeSecret(c echo.Context, r *request) error {
+	err := h.Admin.RemoveClientSecret(c.Request().Context(), r.caller, c.Param("id"), strings.TrimSpace(c.FormValue("hash")))
+	if err != nil {
+		return h.clientAgain(c, r, err)
+	}
+	return h.done(c, "/clients/"+url.PathEscape(c.Param("id")), "removed")
+}
+
+func (h *Handler) clientAgain(c echo.Context, r *request, fault error) error {
+	k, known := settings.KindOf(settings.Clients)
+	if !known {
+		return errs.New(errs.NotFound, "There are no clients.")
+	}
+	item, err := h.Admin.Entry(c.Request().Context(), r.caller, k.Name, c.Param("id"))
+	if err != nil {
+		return err
+	}
+	e := &editing{kind: k, id: item.ID, doc: item.Doc, stored: item.Doc, version: item.Version, origin: item.Origin, status: http.StatusUnprocessableEntity}
+	return h.again(c, r, e, fault)
+}

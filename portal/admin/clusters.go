@@ -1,0 +1,131 @@
+package admin
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/portal/authconfig"
+	"github.com/fairlead-auth/fairlead/server/settings"
+	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/templates"
+)
+
+func (h *Handler) mountClusters(add func(method, path string, handle handler)) {
+	add(http.MethodGet, "/clusters/:id/connect", func(c echo.Context, r *request) error { return h.connect(c, r, false) })
+	add(http.MethodPost, "/clusters/:id/connect", func(c echo.Context, r *request) error { return h.connect(c, r, true) })
+	add(http.MethodPost, "/clients/:id/secrets", h.addSecret)
+	add(http.MethodPost, "/clients/:id/secrets/remove", h.removeSecret)
+	add(http.MethodPost, "/local-users/:id/invite", h.invite)
+}
+
+// Health is what a look at an API server brought.
+type Health struct {
+	Reachable bool
+	// Version is Kubernetes' own; WhoAmI what the server says about the admin.
+	Version string
+	// Ends is when the server's certificate ends.
+	Ends time.Time
+	Days int
+	// Fault and Remedy say what is wrong.
+	Fault, Remedy string
+	Took          time.Duration
+}
+
+// ConnectData is how a cluster is connected.
+type ConnectData struct {
+	ID, Name, Back string
+	Mode           string
+	Blocks         []Block
+	Health         *Health
+}
+
+// Block is a text to copy, with what to do with it.
+type Block struct{ Title, Help, Label, Text string }
+
+// ConnectPage is how a cluster is connected.
+func ConnectPage() templates.Page[ConnectData] { return templates.Define[ConnectData]("admin/connect") }
+
+func (h *Handler) connect(c echo.Context, r *request, look bool) error {
+	ctx, id := c.Request().Context(), c.Param("id")
+	item, err := h.Admin.Entry(ctx, r.caller, settings.Clusters, id)
+	if err != nil {
+		return err
+	}
+	cluster, err := h.Admin.Cluster(ctx, r.caller, id)
+	if err != nil {
+		return err
+	}
+	data := ConnectData{ID: id, Name: item.Name, Back: h.Site.Path("/admin/clusters/" + id), Mode: string(cluster.Mode)}
+	if data.Blocks, err = h.blocks(cluster); err != nil {
+		return err
+	}
+	if look {
+		health := h.Probe(ctx, cluster)
+		health.Days = int(health.Ends.Sub(h.Now()).Hours() / 24)
+		data.Health = &health
+	}
+	return show(h, c, r, web.View[ConnectData]{Page: ConnectPage(), Title: "Connect " + id, Data: data})
+}
+
+func (h *Handler) blocks(cluster *store.Cluster) ([]Block, error) {
+	cfg := authconfig.Config{Issuer: h.Site.Absolute(""), CA: h.IssuerCA, Audience: cluster.Audience, Algorithm: cluster.Algorithm}
+	structured, err := authconfig.Structured(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if cluster.Mode == store.ModeProxy {
+		return []Block{
+			{"Run the proxy beside the API server", "Save this as proxy.yaml. The proxy’s service account needs the right to impersonate: deploy/kubernetes has the manifest.", "Configuration of fairlead-proxy", h.proxyConfig(cluster)},
+			{"Start it", "In the cluster, or anywhere near it.", "Command that starts fairlead-proxy", "fairlead-proxy serve --config proxy.yaml"},
+			{"Or, on Amazon EKS: let EKS trust Fairlead", "EKS takes one OpenID Connect provider for each cluster. Then no proxy is needed: set “How it checks tokens” to the API server.", "eksctl configuration for EKS", eks(cfg)},
+		}, nil
+	}
+	return []Block{
+		{"Kubernetes 1.30 and newer", "Save it on the control plane, for example as /etc/kubernetes/fairlead.yaml, and start kube-apiserver with --authentication-config=/etc/kubernetes/fairlead.yaml. It is read again when it changes.", "AuthenticationConfiguration", string(structured)},
+		{"Older API servers", "Flags of kube-apiserver. They know no uid and no extra values.", "Flags of kube-apiserver", strings.Join(authconfig.Flags(cfg), "\n")},
+		{"Amazon EKS", "One OpenID Connect provider for each cluster. It takes up to an hour, and RS256 only.", "eksctl configuration for EKS", eks(cfg)},
+		{"Azure AKS", "Structured authentication, where your AKS version has it.", "Command for AKS", "az aks jwtauthenticator add --resource-group RESOURCE_GROUP --cluster-name " + cluster.ID + " --name fairlead --config-file fairlead-jwt.json"},
+	}, nil
+}
+
+// proxyConfig is the configuration of a proxy for a cluster.
+func (h *Handler) proxyConfig(cluster *store.Cluster) string {
+	text := "listen: 0.0.0.0:8443\ntls:\n  certificate: /etc/fairlead-proxy/tls.crt\n  key: /etc/fairlead-proxy/tls.key\n" +
+		"cluster: " + cluster.ID + "\naudience: " + cluster.Audience + "\nissuer:\n  url: " + h.Site.Absolute("") + "\n"
+	if h.IssuerCA != "" {
+		text += "  ca: /etc/fairlead-proxy/issuer-ca.pem\n"
+	}
+	return text
+}
+
+func eks(cfg authconfig.Config) string {
+	return `apiVersion: eksctl.io/v1alpha5
+kind: ClusterConfig
+metadata:
+  name: NAME
+  region: REGION
+identityProviders:
+- type: oidc
+  name: fairlead
+  issuerUrl: ` + cfg.Issuer + `
+  clientId: ` + cfg.Audience + `
+  usernameClaim: preferred_username
+  groupsClaim: groups
+`
+}
+
+func (h *Handler) invite(c echo.Context, r *request) error {
+	login := c.Param("id")
+	token, err := h.Admin.Invite(c.Request().Context(), r.caller, login)
+	if err != nil {
+		return err
+	}
+	data := SecretData{
+		What: "Local user " + login, Label: "Invitation", Secret: h.Site.Absolute("/invitation/" + token), Back: h.Site.Path("/admin/local-users/" + login),
+	}
+	return show(h, c, r, web.View[SecretData]{Page: SecretPage(), Title: "Invitation", Data: data})
+}

@@ -1,0 +1,69 @@
+package admin
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	ops "github.com/fairlead-auth/fairlead/server/admin"
+	"github.com/fairlead-auth/fairlead/server/settings"
+	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/templates"
+)
+
+// DeleteData is the page that asks before something is deleted.
+type DeleteData struct {
+	Kind             settings.Kind
+	ID, Version      string
+	Action, Back     string
+	Preview          *ops.Preview
+	Problem, Disable string
+}
+
+// DeletePage asks before something is deleted.
+func DeletePage() templates.Page[DeleteData] { return templates.Define[DeleteData]("admin/delete") }
+
+func (h *Handler) askDelete(c echo.Context, r *request, k settings.Kind, problem string) error {
+	ctx, id := c.Request().Context(), c.Param("id")
+	item, err := h.Admin.Entry(ctx, r.caller, k.Name, id)
+	if err != nil {
+		return err
+	}
+	preview, err := h.Admin.Preview(ctx, r.caller, ops.Draft{Kind: k.Name, ID: id, Version: item.Version})
+	if err != nil {
+		return err
+	}
+	self := h.Site.Path("/admin/" + k.Path + "/" + url.PathEscape(id))
+	data := DeleteData{Kind: k, ID: id, Version: item.Version, Action: self + "/delete", Back: self, Preview: preview, Problem: problem}
+	if k.Name == settings.Connectors && item.Doc.Get("enabled") != false {
+		data.Disable = self + "/disable"
+	}
+	view := web.View[DeleteData]{Page: DeletePage(), Title: "Delete " + id, Data: data}
+	if problem != "" {
+		view.Status = http.StatusUnprocessableEntity
+	}
+	return show(h, c, r, view)
+}
+
+func (h *Handler) delete(c echo.Context, r *request, k settings.Kind) error {
+	if strings.TrimSpace(c.FormValue("confirm")) != c.Param("id") {
+		return h.askDelete(c, r, k, "Type the id to delete it.")
+	}
+	_, err := h.Admin.Apply(c.Request().Context(), r.caller, ops.Draft{
+		Kind: k.Name, ID: c.Param("id"), Version: c.FormValue("version"), Reason: c.FormValue("reason"),
+	})
+	if refused, ok := errors.AsType[*ops.RefusedError](err); ok {
+		return h.askDelete(c, r, k, strings.Join(refused.Elsewhere, " "))
+	}
+	if errs.Is(err, errs.Denied) || errs.Is(err, errs.Conflict) {
+		return h.askDelete(c, r, k, errs.Message(err))
+	}
+	if err != nil {
+		return err
+	}
+	return h.done(c, "/"+k.Path, "deleted")
+}

@@ -1,0 +1,114 @@
+package admin
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	ops "github.com/fairlead-auth/fairlead/server/admin"
+	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/templates"
+)
+
+func (h *Handler) mountTokens(add func(method, path string, handle handler)) {
+	add(http.MethodGet, "/tokens", func(c echo.Context, r *request) error { return h.tokens(c, r, "") })
+	add(http.MethodPost, "/tokens", h.createToken)
+	add(http.MethodPost, "/tokens/:id/revoke", h.revokeToken)
+	add(http.MethodGet, "/recovery", h.recovery)
+}
+
+// TokensData is the list of tokens for programs.
+type TokensData struct {
+	Rows   []store.APIToken
+	Scopes []ScopeChoice
+	Name   string
+	Error  string
+	Done   string
+	API    string
+}
+
+// ScopeChoice is a scope with what it means.
+type ScopeChoice struct{ Name, Meaning string }
+
+// TokensPage is the list of tokens for programs.
+func TokensPage() templates.Page[TokensData] { return templates.Define[TokensData]("admin/tokens") }
+
+func scopeChoices() []ScopeChoice {
+	meanings := map[ops.Scope]string{
+		ops.ReadSettings: "see what is configured, without secrets", ops.WriteSettings: "change what is configured, who is an admin included",
+		ops.ReadPeople: "see people, their sign-ins and devices", ops.WritePeople: "disable people and end their sessions",
+		ops.ReadKeys: "see the signing keys", ops.WriteKeys: "rotate and revoke signing keys", ops.ReadAudit: "read the audit log",
+	}
+	var list []ScopeChoice
+	for _, s := range ops.Scopes() {
+		list = append(list, ScopeChoice{string(s), meanings[s]})
+	}
+	return list
+}
+
+func (h *Handler) tokens(c echo.Context, r *request, fault string) error {
+	rows, err := h.Admin.APITokens(c.Request().Context(), r.caller)
+	if err != nil {
+		return err
+	}
+	data := TokensData{Rows: rows, Scopes: scopeChoices(), Error: fault, Name: c.FormValue("name"), Done: doneWords(c), API: h.Site.Absolute("/api/v1/openapi.json")}
+	view := web.View[TokensData]{Page: TokensPage(), Title: "API tokens", Data: data}
+	if fault != "" {
+		view.Status = http.StatusUnprocessableEntity
+	}
+	return show(h, c, r, view)
+}
+
+func (h *Handler) createToken(c echo.Context, r *request) error {
+	form, err := c.FormParams()
+	if err != nil {
+		return errs.Wrap(errs.Invalid, err, "The form was not understood.")
+	}
+	days, _ := strconv.Atoi(form.Get("days")) // anything else is refused as too short
+	token, err := h.Admin.CreateAPIToken(c.Request().Context(), r.caller, form.Get("name"), form["scope"], time.Duration(days)*24*time.Hour)
+	if errs.Is(err, errs.Invalid) {
+		return h.tokens(c, r, errs.Message(err))
+	}
+	if err != nil {
+		return err
+	}
+	data := SecretData{What: "API token " + form.Get("name"), Label: "API token", Secret: token, Back: h.Site.Path("/admin/tokens")}
+	return show(h, c, r, web.View[SecretData]{Page: SecretPage(), Title: "API token", Data: data})
+}
+
+func (h *Handler) revokeToken(c echo.Context, r *request) error {
+	if err := h.Admin.RevokeAPIToken(c.Request().Context(), r.caller, c.Param("id")); err != nil && !errs.Is(err, errs.NotFound) {
+		return err
+	}
+	return h.done(c, "/tokens", "revoked")
+}
+
+// RecoveryData is the page about recovery accounts.
+type RecoveryData struct {
+	Accounts []store.RecoveryAccount
+	Events   []EventLine
+	Address  string
+}
+
+// RecoveryPage is the page about recovery accounts.
+func RecoveryPage() templates.Page[RecoveryData] {
+	return templates.Define[RecoveryData]("admin/recovery")
+}
+
+func (h *Handler) recovery(c echo.Context, r *request) error {
+	ctx := c.Request().Context()
+	accounts, err := h.Admin.RecoveryAccounts(ctx, r.caller)
+	if err != nil {
+		return err
+	}
+	events, err := h.Admin.Events(ctx, r.caller, store.EventQuery{Name: "recovery."})
+	if err != nil {
+		return err
+	}
+	data := RecoveryData{Accounts: accounts, Events: lines(events), Address: h.Site.Absolute("/admin/recover")}
+	return show(h, c, r, web.View[RecoveryData]{Page: RecoveryPage(), Title: "Recovery", Data: data})
+}

@@ -1,0 +1,232 @@
+// Package recovery is the pages for whoever has no other way in: the first set-up,
+// the recovery sign-in, and invitations of local users. They work with every
+// connector down. Who may is decided by server/admin.
+package recovery
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	ops "github.com/fairlead-auth/fairlead/server/admin"
+	"github.com/fairlead-auth/fairlead/server/factor"
+	"github.com/fairlead-auth/fairlead/server/session"
+	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/templates"
+)
+
+// Handler is the pages.
+type Handler struct {
+	Admin    *ops.Admin
+	Sessions *session.Manager
+	Site     *web.Site
+	Keyring  *secret.Keyring
+	Brand    string
+	Now      func() time.Time
+}
+
+// Mount adds the routes.
+func (h *Handler) Mount(g *echo.Group) {
+	g.GET("/admin/setup", h.setup)
+	g.POST("/admin/setup", h.create)
+	g.GET("/admin/setup/code.png", h.picture)
+	g.GET("/admin/recover", h.ask)
+	g.POST("/admin/recover", h.signIn)
+	g.GET("/invitation/:token", h.invitation)
+	g.POST("/invitation/:token", h.accept)
+}
+
+// SetupData is the page where the recovery account is made.
+type SetupData struct {
+	// First says that nobody can administer this server yet.
+	First bool
+	// URL is what this server calls itself, Seen where the browser is, when that
+	// differs, and Plain that there is no TLS.
+	URL, Seen   string
+	Plain       bool
+	Login       string
+	TOTP        string
+	Picture     string
+	Sealed      string
+	Faults      map[string]string
+	Least       int
+	LoginFault  string
+	PassFault   string
+	AgainFault  string
+	CodeFault   string
+	AnyProblems bool
+}
+
+// SetupPage is where the recovery account is made.
+func SetupPage() templates.Page[SetupData] { return templates.Define[SetupData]("admin/setup") }
+
+const cookieLife = time.Hour
+
+// cookie holds the token of a link while the person fills in the form: it leaves
+// the address bar at once.
+func (h *Handler) cookieName() string {
+	if h.Site.Secure() {
+		return "__Host-fairlead-setup"
+	}
+	return "fairlead-setup"
+}
+
+func (h *Handler) setCookie(c echo.Context, value string, age time.Duration) {
+	c.SetCookie(&http.Cookie{ //nolint:gosec // Secure is off on plain http, which is loopback only
+		Name: h.cookieName(), Value: value, Path: "/", MaxAge: int(age.Seconds()), HttpOnly: true, Secure: h.Site.Secure(), SameSite: http.SameSiteLaxMode,
+	})
+}
+
+func (h *Handler) token(c echo.Context) string {
+	cookie, err := c.Cookie(h.cookieName())
+	if err != nil {
+		return ""
+	}
+	return cookie.Value
+}
+
+func (h *Handler) setup(c echo.Context) error {
+	if token := c.QueryParam("token"); token != "" {
+		if _, err := h.Admin.OpenLink(c.Request().Context(), token, c.RealIP()); err != nil {
+			return err
+		}
+		h.setCookie(c, token, cookieLife)
+		return c.Redirect(http.StatusSeeOther, h.Site.Path("/admin/setup"))
+	}
+	return h.form(c, SetupData{}, http.StatusOK)
+}
+
+func (h *Handler) form(c echo.Context, data SetupData, status int) error {
+	purpose, err := h.Admin.OpenLink(c.Request().Context(), h.token(c), c.RealIP())
+	if err != nil {
+		return err
+	}
+	if data.TOTP == "" {
+		data.TOTP = factor.NewSecret()
+	}
+	data.First, data.URL, data.Least = purpose == store.LinkSetup, h.Site.Absolute(""), ops.MinPassword
+	data.Plain = !h.Site.Secure()
+	if c.Request().Host != h.Site.Host() {
+		data.Seen = c.Request().Host
+	}
+	data.Sealed = h.Keyring.Seal(h.context(c), []byte(data.TOTP))
+	data.Picture = h.Site.Path("/admin/setup/code.png") + "?of=" + data.Sealed
+	data.LoginFault, data.PassFault, data.AgainFault, data.CodeFault = data.Faults["login"], data.Faults["password"], data.Faults["again"], data.Faults["code"]
+	data.AnyProblems = len(data.Faults) > 0
+	title := "Recovery account"
+	if data.First {
+		title = "Set up " + h.Brand
+	}
+	return web.Render(c, h.Site, web.View[SetupData]{Page: SetupPage(), Title: title, Data: data, Status: status})
+}
+
+// context binds the secret of the app to the link and so to this browser.
+func (h *Handler) context(c echo.Context) string { return "setup.totp:" + secret.Hash(h.token(c)) }
+
+func (h *Handler) picture(c echo.Context) error {
+	totp, err := h.Keyring.Open(h.context(c), c.QueryParam("of"))
+	if err != nil {
+		return errs.New(errs.NotFound, "This picture is not there any more.")
+	}
+	png, err := factor.Picture(factor.Address(h.Brand, "recovery", string(totp)))
+	if err != nil {
+		return err
+	}
+	return c.Blob(http.StatusOK, "image/png", png)
+}
+
+func (h *Handler) create(c echo.Context) error {
+	totp, err := h.Keyring.Open(h.context(c), c.FormValue("sealed"))
+	if err != nil {
+		return h.form(c, SetupData{}, http.StatusBadRequest)
+	}
+	choice := ops.NewAccount{
+		Login: strings.TrimSpace(c.FormValue("login")), Password: c.FormValue("password"), Again: c.FormValue("again"), TOTP: string(totp), Code: c.FormValue("code"),
+	}
+	user, err := h.Admin.CreateAccount(c.Request().Context(), h.token(c), c.RealIP(), choice)
+	if faults, ok := errors.AsType[ops.AccountError](err); ok {
+		return h.form(c, SetupData{Login: choice.Login, TOTP: choice.TOTP, Faults: faults}, http.StatusUnprocessableEntity)
+	}
+	if err != nil {
+		return err
+	}
+	h.setCookie(c, "", -time.Second)
+	return h.begin(c, user, "/admin?welcome=yes")
+}
+
+func (h *Handler) begin(c echo.Context, user *store.User, next string) error {
+	_, err := h.Sessions.Begin(c.Response(), c.Request(), session.Proof{User: user, Methods: []string{"pwd", "otp", "mfa"}, Address: c.RealIP()})
+	if err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, h.Site.Path(next))
+}
+
+// RecoverData is the recovery sign-in.
+type RecoverData struct{ Login, Error string }
+
+// RecoverPage is the recovery sign-in.
+func RecoverPage() templates.Page[RecoverData] { return templates.Define[RecoverData]("admin/recover") }
+
+func (h *Handler) ask(c echo.Context) error { return h.askAgain(c, RecoverData{}, http.StatusOK) }
+
+func (h *Handler) askAgain(c echo.Context, data RecoverData, status int) error {
+	return web.Render(c, h.Site, web.View[RecoverData]{Page: RecoverPage(), Title: "Recovery sign-in", Data: data, Status: status})
+}
+
+func (h *Handler) signIn(c echo.Context) error {
+	login := strings.TrimSpace(c.FormValue("login"))
+	user, err := h.Admin.Recover(c.Request().Context(), login, c.FormValue("password"), c.FormValue("code"), c.RealIP())
+	if errs.Is(err, errs.Unauthenticated) {
+		return h.askAgain(c, RecoverData{Login: login, Error: errs.Message(err)}, http.StatusUnauthorized)
+	}
+	if err != nil {
+		return err
+	}
+	return h.begin(c, user, "/admin")
+}
+
+// InvitationData is where a local user sets a password.
+type InvitationData struct {
+	Login                 string
+	PassFault, AgainFault string
+	Least                 int
+	Done                  bool
+}
+
+// InvitationPage is where a local user sets a password.
+func InvitationPage() templates.Page[InvitationData] {
+	return templates.Define[InvitationData]("admin/invitation")
+}
+
+func (h *Handler) invitation(c echo.Context) error {
+	return h.invite(c, InvitationData{}, http.StatusOK)
+}
+
+func (h *Handler) invite(c echo.Context, data InvitationData, status int) error {
+	if !data.Done {
+		login, err := h.Admin.Invitation(c.Request().Context(), c.Param("token"))
+		if err != nil {
+			return err
+		}
+		data.Login, data.Least = login, ops.MinLocalPassword
+	}
+	return web.Render(c, h.Site, web.View[InvitationData]{Page: InvitationPage(), Title: "Choose a password", Data: data, Status: status})
+}
+
+func (h *Handler) accept(c echo.Context) error {
+	err := h.Admin.AcceptInvitation(c.Request().Context(), c.Param("token"), c.FormValue("password"), c.FormValue("again"), c.RealIP())
+	if faults, ok := errors.AsType[ops.AccountError](err); ok {
+		return h.invite(c, InvitationData{PassFault: faults["password"], AgainFault: faults["again"]}, http.StatusUnprocessableEntity)
+	}
+	if err != nil {
+		return err
+	}
+	return h.invite(c, InvitationData{Done: true}, http.StatusOK)
+}

@@ -1,0 +1,190 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/form"
+	"github.com/fairlead-auth/fairlead/server/access"
+	"github.com/fairlead-auth/fairlead/server/settings"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// Preview is what a change would do.
+type Preview struct {
+	Action string
+	Diff   []form.Change
+	// Sentences say who gains and who loses what.
+	Sentences []string
+	// Names are some of the people, by cluster.
+	Names map[string][]string
+	// Trial says that the change has to be confirmed from a new sign-in.
+	Trial bool
+	// RefusedError says why the change would be refused; empty when it wouldn't.
+	Refused string
+	// Uses are what depends on the entry, for a deletion.
+	Uses []string
+}
+
+// Preview works a change out without making it.
+func (a *Admin) Preview(ctx context.Context, c Caller, d Draft) (*Preview, error) {
+	if err := a.may(ctx, c, WriteSettings, fmt.Sprintf("preview %s %s", d.Kind, d.ID)); err != nil {
+		return nil, err
+	}
+	set, err := a.Store.Configured(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p, err := a.work(set, d)
+	refused, isRefused := errors.AsType[*RefusedError](err)
+	if isRefused && d.Doc == nil && len(refused.Problems) == 0 {
+		return &Preview{Action: p.action, Refused: "Something else still needs it.", Uses: refused.Elsewhere}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a.preview(ctx, c, p)
+}
+
+func (a *Admin) preview(ctx context.Context, c Caller, p *plan) (*Preview, error) {
+	shape := p.after
+	if shape == nil {
+		shape = p.before
+	}
+	view := &Preview{Action: p.action, Diff: form.Diff(a.fields(p.kind.Name, shape), p.before, p.after)}
+	verified, err := a.recoveryVerified(ctx, verifiedWithin)
+	if err != nil {
+		return nil, err
+	}
+	if view.Trial, err = guard(c, p, verified); err != nil {
+		view.Refused = errs.Message(err)
+	}
+	if p.action == store.ActionDelete {
+		if view.Uses, err = a.uses(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	return view, a.impact(ctx, p, view)
+}
+
+func (a *Admin) impact(ctx context.Context, p *plan, view *Preview) error {
+	i := access.NewImpact(access.World{Rules: p.from.Rules, Clusters: p.from.Clusters}, access.World{Rules: p.to.Rules, Clusters: p.to.Clusters})
+	if i.Nothing() {
+		return nil
+	}
+	if err := a.Store.EachUser(ctx, i.Add); err != nil {
+		return err
+	}
+	view.Names = i.Names
+	clusters := slices.Sorted(maps.Keys(i.Names))
+	for _, id := range clusters {
+		view.Sentences = append(view.Sentences, sentence(id, i.Gain[id], i.Lose[id]))
+	}
+	if len(i.Admins) > 0 {
+		view.Sentences = append(view.Sentences, people(len(i.Admins))+" would become admin: "+some(i.Admins)+".")
+	}
+	if len(i.Gone) > 0 {
+		view.Sentences = append(view.Sentences, people(len(i.Gone))+" would be admin no more: "+some(i.Gone)+".")
+	}
+	if len(view.Sentences) == 0 {
+		view.Sentences = []string{"Nobody who has signed in so far gains or loses anything."}
+	}
+	return nil
+}
+
+func some(names []string) string {
+	const shown = 5
+	text := strings.Join(names[:min(shown, len(names))], ", ")
+	if len(names) > shown {
+		text += " and others"
+	}
+	return text
+}
+
+func people(n int) string {
+	if n == 1 {
+		return "1 person"
+	}
+	return fmt.Sprintf("%d people", n)
+}
+
+func sentence(cluster string, gain, lose int) string {
+	switch {
+	case lose == 0:
+		return fmt.Sprintf("%s would gain %s.", people(gain), cluster)
+	case gain == 0:
+		return fmt.Sprintf("%s would lose %s.", people(lose), cluster)
+	}
+	return fmt.Sprintf("%s would gain %s, %s would lose it.", people(gain), cluster, people(lose))
+}
+
+// uses says what hangs on an entry that is to be deleted.
+func (a *Admin) uses(ctx context.Context, p *plan) ([]string, error) {
+	if p.kind.Name != settings.Connectors {
+		return nil, nil
+	}
+	_, total, err := a.Store.FindPeople(ctx, store.PeopleQuery{ConnectorID: p.id, Limit: 1})
+	if err != nil || total == 0 {
+		return nil, err
+	}
+	return []string{people(int(total)) + " signed in through it. They could not sign in or refresh any more; disabling it does the same and can be undone."}, nil
+}
+
+// Question is what the simulator is asked.
+type Question struct {
+	// User is the name of somebody who has signed in before; or Who is described.
+	User string
+	Who  access.Who
+	// Cluster is the cluster's id; empty asks about all.
+	Cluster string
+}
+
+// Answer is the simulator's.
+type Answer struct {
+	Who     access.Who
+	Known   bool
+	Admin   bool
+	Cluster store.Cluster
+	access.Explanation
+}
+
+// Simulate says whether somebody may use a cluster, why, and what is missing.
+func (a *Admin) Simulate(ctx context.Context, c Caller, q Question) ([]Answer, error) {
+	if err := a.may(ctx, c, ReadPeople, "simulate"); err != nil {
+		return nil, err
+	}
+	user, known := q.Who.User(), false
+	if q.User != "" {
+		found, err := a.Store.UserByName(ctx, q.User)
+		if errs.Is(err, errs.NotFound) {
+			return nil, errs.New(errs.NotFound, "Nobody called "+q.User+" has signed in yet. Type their groups instead.")
+		}
+		if err != nil {
+			return nil, err
+		}
+		user, known = found, true
+	}
+	set, err := a.Store.Configured(ctx)
+	if err != nil {
+		return nil, err
+	}
+	who := access.Who{ConnectorID: user.ConnectorID, Name: user.KubeName, Email: user.Email, EmailVerified: user.EmailVerified, Groups: user.GroupNames}
+	var answers []Answer
+	for _, cluster := range set.Clusters {
+		if q.Cluster != "" && q.Cluster != cluster.ID {
+			continue
+		}
+		answers = append(answers, Answer{
+			Who: who, Known: known, Admin: access.IsAdmin(set.Rules, user), Cluster: cluster, Explanation: access.Explain(set.Rules, user, &cluster),
+		})
+	}
+	if len(answers) == 0 && q.Cluster != "" {
+		return nil, errs.New(errs.NotFound, "There is no cluster "+q.Cluster+".")
+	}
+	return answers, nil
+}

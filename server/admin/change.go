@@ -1,0 +1,169 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/form"
+	"github.com/fairlead-auth/fairlead/server/settings"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// trialTime is how long a change that could lock its author out is on trial.
+const trialTime = 5 * time.Minute
+
+// Apply makes a change and writes it down as a revision. The error is Refused,
+// Outdated, or has a kind; nothing has changed then.
+func (a *Admin) Apply(ctx context.Context, c Caller, d Draft) (*store.Revision, error) {
+	what := fmt.Sprintf("change %s %s", d.Kind, d.ID)
+	if err := a.mayWrite(ctx, c, what); err != nil {
+		return nil, err
+	}
+	return a.apply(ctx, c, d)
+}
+
+func (a *Admin) apply(ctx context.Context, c Caller, d Draft) (*store.Revision, error) {
+	if len(d.Reason) > maxReason {
+		return nil, errs.New(errs.Invalid, fmt.Sprintf("The reason may have %d characters.", maxReason))
+	}
+	// Asked before the transaction: there may be one connection only.
+	verified, err := a.recoveryVerified(ctx, verifiedWithin)
+	if err != nil {
+		return nil, err
+	}
+	var revision *store.Revision
+	err = a.Store.Configure(ctx, func(tx *store.Configuration) error {
+		set, err := tx.All()
+		if err != nil {
+			return err
+		}
+		p, err := a.work(set, d)
+		if err != nil {
+			return err
+		}
+		trial, err := guard(c, p, verified)
+		if err != nil {
+			return err
+		}
+		revision, err = a.write(tx, c, p, d.Reason)
+		if err != nil {
+			return err
+		}
+		return a.file(tx, revision, trial)
+	})
+	if err != nil {
+		a.recordRefused(ctx, c, d, err)
+		return nil, err
+	}
+	event := c.event(audit.AdminChanged)
+	event.Reason, event.Detail = revision.Action, fmt.Sprintf("%s %s, revision %d", revision.Kind, revision.ObjectID, revision.Number)
+	a.Audit.Record(ctx, event)
+	return revision, nil
+}
+
+const maxReason = 500
+
+// recordRefused records a change that the guard refused. A typing mistake is no
+// decision.
+func (a *Admin) recordRefused(ctx context.Context, c Caller, d Draft, err error) {
+	if !errs.Is(err, errs.Denied) {
+		return
+	}
+	event := c.event(audit.AdminRefused)
+	event.Reason, event.Detail = "guard", fmt.Sprintf("%s %s: %v", d.Kind, d.ID, err)
+	a.Audit.Record(ctx, event)
+}
+
+// write writes the row and prepares its revision.
+func (a *Admin) write(tx *store.Configuration, c Caller, p *plan, reason string) (*store.Revision, error) {
+	if p.action == store.ActionDelete {
+		if err := remove(tx, p.kind.Name, p.id); err != nil {
+			return nil, err
+		}
+	} else if err := tx.Put(p.row(), a.Now()); err != nil {
+		return nil, err
+	}
+	before, errBefore := encode(p.before)
+	after, errAfter := encode(p.after)
+	r := &store.Revision{
+		Time: store.At(a.Now()), Kind: p.kind.Name, ObjectID: p.id, Action: p.action, AuthorName: c.name(), Reason: reason,
+		Before: before, After: after, Outcome: store.OutcomeApplied,
+	}
+	if c.User != nil {
+		r.AuthorID = c.User.ID
+	}
+	return r, errors.Join(errBefore, errAfter)
+}
+
+func (a *Admin) file(tx *store.Configuration, r *store.Revision, trial bool) error {
+	if trial {
+		r.Outcome, r.TrialUntil = store.OutcomeTrial, store.At(a.Now().Add(trialTime))
+	}
+	return tx.AddRevision(r)
+}
+
+func encode(doc form.Doc) (string, error) {
+	if doc == nil {
+		return "", nil
+	}
+	text, err := json.Marshal(doc)
+	if err != nil {
+		return "", fmt.Errorf("encoding document: %w", err)
+	}
+	return string(text), nil
+}
+
+// decode reads a document of a revision; nil when there was none.
+func decode(text string) (form.Doc, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var doc form.Doc
+	if err := json.Unmarshal([]byte(text), &doc); err != nil {
+		return nil, fmt.Errorf("reading revision: %w", err)
+	}
+	return doc, nil
+}
+
+// Restore makes an entry what it was before a revision (undo), or after it. The
+// entry's other changes since then go with it.
+func (a *Admin) Restore(ctx context.Context, c Caller, revisionID string, after bool, reason string) (*store.Revision, error) {
+	if err := a.mayWrite(ctx, c, "restore "+revisionID); err != nil {
+		return nil, err
+	}
+	r, err := a.Store.Revision(ctx, revisionID)
+	if err != nil {
+		return nil, err
+	}
+	text := r.Before
+	if after {
+		text = r.After
+	}
+	doc, err := decode(text)
+	if err != nil {
+		return nil, err
+	}
+	set, err := a.Store.Configured(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return a.apply(ctx, c, a.replacing(set, r.Kind, r.ObjectID, doc, reason))
+}
+
+// replacing returns the draft that makes an entry exactly a document, whatever it
+// is now.
+func (a *Admin) replacing(set store.Settings, kind, id string, doc form.Doc, reason string) Draft {
+	d := Draft{Kind: kind, ID: id, Doc: doc, Reason: reason, asIs: true}
+	current, there := find(settings.Documents(set)[kind], id)
+	if there {
+		d.Version = Version(current.Doc)
+	} else {
+		d.ID = ""
+	}
+	return d
+}

@@ -1,0 +1,309 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/form"
+	"github.com/fairlead-auth/fairlead/server/access"
+	"github.com/fairlead-auth/fairlead/server/settings"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// ConnectorState is how far a connector has come.
+type ConnectorState string
+
+// The states of a connector.
+const (
+	StateDraft   ConnectorState = "draft"
+	StateTested  ConnectorState = "tested"
+	StateEnabled ConnectorState = "enabled"
+	StateFailing ConnectorState = "failing"
+)
+
+// ConnectorInfo is a connector in the list.
+type ConnectorInfo struct {
+	ID, Name, Type, Label string
+	State                 ConnectorState
+	// Fault says why it is failing, since when.
+	Fault      string
+	Since      time.Time
+	Hidden     bool
+	LastSignIn time.Time
+	Origin     store.Origin
+}
+
+// Connectors lists the connectors in the order of the sign-in page.
+func (a *Admin) Connectors(ctx context.Context, c Caller) ([]ConnectorInfo, error) {
+	if err := a.may(ctx, c, ReadSettings, "list connectors"); err != nil {
+		return nil, err
+	}
+	rows, err := a.Store.Connectors(ctx)
+	if err != nil {
+		return nil, err
+	}
+	last, err := a.Store.LastSignIns(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]ConnectorInfo, len(rows))
+	for i, r := range rows {
+		info := ConnectorInfo{
+			ID: r.ID, Name: r.Name, Type: r.Type, Label: a.Types[r.Type].Label, Hidden: r.Hidden, Origin: r.Origin, LastSignIn: last[r.ID].Time(), State: state(&r),
+		}
+		if since, fault := a.Upstream.Fault(r.ID); info.State == StateEnabled && fault != nil {
+			info.State, info.Fault, info.Since = StateFailing, fault.Error(), since
+		}
+		list[i] = info
+	}
+	return list, nil
+}
+
+func state(r *store.Connector) ConnectorState {
+	switch {
+	case r.Enabled:
+		return StateEnabled
+	case r.Tested != "" && r.Tested == r.Revision:
+		return StateTested
+	}
+	return StateDraft
+}
+
+// Enable lets people sign in with a connector, or stops it. To enable one takes a
+// passed test sign-in with exactly these settings, or a reason.
+func (a *Admin) Enable(ctx context.Context, c Caller, id string, on bool, reason string) (*store.Revision, error) {
+	if err := a.mayWrite(ctx, c, fmt.Sprintf("enable connector %s: %t", id, on)); err != nil {
+		return nil, err
+	}
+	row, err := a.Store.Connector(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if on && row.Tested != row.Revision && strings.TrimSpace(reason) == "" {
+		return nil, errs.New(errs.Invalid, "Test it first with a real sign-in, or say why it shall be enabled without a test.")
+	}
+	set, err := a.Store.Configured(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e, found := find(settings.Documents(set)[settings.Connectors], id)
+	if !found {
+		return nil, notThere(settings.Kinds()[0], id)
+	}
+	doc := e.Doc.Clone()
+	doc["enabled"] = on
+	return a.apply(ctx, c, Draft{Kind: settings.Connectors, ID: id, Doc: doc, Version: Version(e.Doc), Reason: reason})
+}
+
+// Move puts a connector one place up or down on the sign-in page.
+func (a *Admin) Move(ctx context.Context, c Caller, id string, up bool) error {
+	if err := a.mayWrite(ctx, c, "move connector "+id); err != nil {
+		return err
+	}
+	err := a.Store.Configure(ctx, func(tx *store.Configuration) error {
+		set, err := tx.All()
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(set.Connectors, func(r store.Connector) bool { return r.ID == id })
+		j := i + 1
+		if up {
+			j = i - 1
+		}
+		if i < 0 || j < 0 || j >= len(set.Connectors) {
+			return nil
+		}
+		set.Connectors[i], set.Connectors[j] = set.Connectors[j], set.Connectors[i]
+		for n := range set.Connectors {
+			if set.Connectors[n].Position != n {
+				if err := tx.SetPosition(set.Connectors[n].ID, n); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	event := c.event(audit.AdminChanged)
+	event.Reason, event.Detail = "move", "connectors "+id
+	a.Audit.Record(ctx, event)
+	return nil
+}
+
+// Trying is a connector with settings that need not be saved.
+type Trying struct {
+	// ID is the connector that is edited; empty for a new one.
+	ID string
+	// Doc is what the form has. Secrets that are left out are the stored ones, unless
+	// they would go to a new place.
+	Doc form.Doc
+}
+
+// draft works unsaved settings out. The error is Refused when they have faults.
+func (a *Admin) draft(ctx context.Context, t Trying) (*store.Connector, error) {
+	set, err := a.Store.Configured(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d := Draft{Kind: settings.Connectors, ID: t.ID, Doc: t.Doc}
+	if e, found := find(settings.Documents(set)[settings.Connectors], t.ID); found {
+		d.Version = Version(e.Doc)
+		if e.Origin.Origin == store.OriginFile { // what the file says may be tried as it is
+			return pick(set.Connectors, t.ID, func(r *store.Connector) string { return r.ID }), nil
+		}
+	}
+	p, err := a.work(set, d)
+	if err != nil {
+		return nil, err
+	}
+	return pick(p.to.Connectors, p.id, func(r *store.Connector) string { return r.ID }), nil
+}
+
+// checkTimeout bounds a check of settings in all.
+const checkTimeout = 15 * time.Second
+
+// Check tries settings without a person.
+func (a *Admin) Check(ctx context.Context, c Caller, t Trying) ([]connectors.Finding, error) {
+	if err := a.may(ctx, c, WriteSettings, "check connector "+t.ID); err != nil {
+		return nil, err
+	}
+	row, err := a.draft(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	findings, err := a.Upstream.Check(ctx, row)
+	if err != nil {
+		return nil, err
+	}
+	a.recordTest(ctx, c, row.ID, "settings", verdict(findings))
+	return findings, nil
+}
+
+func verdict(findings []connectors.Finding) string {
+	for _, f := range findings {
+		if f.State == connectors.Failed {
+			return f.Step + ": " + f.Detail
+		}
+	}
+	return "passed"
+}
+
+func (a *Admin) recordTest(ctx context.Context, c Caller, id, depth, how string) {
+	event := c.event(audit.ConnectorTested)
+	event.Reason, event.Detail = depth, id+": "+how
+	a.Audit.Record(ctx, event)
+}
+
+// Found is a person that was looked up or signed in for a test.
+type Found struct {
+	// Revision is what was tested.
+	Revision string
+	// Attributes are what the upstream said; empty when it doesn't tell.
+	Attributes map[string][]string
+	Identity   connectors.Identity
+	// KubeName and Groups are what clusters would see.
+	KubeName string
+	Groups   []string
+	// Clusters are what the person could use, and Admin whether they would be one.
+	Clusters []access.Allowed
+	Admin    bool
+	Warnings []string
+	// Fault says why the sign-in failed; Remedy what to change.
+	Fault, Remedy string
+	Took          time.Duration
+}
+
+// Lookup looks a person up with unsaved settings.
+func (a *Admin) Lookup(ctx context.Context, c Caller, t Trying, username string) (*Found, error) {
+	if err := a.may(ctx, c, WriteSettings, "look up through connector "+t.ID); err != nil {
+		return nil, err
+	}
+	row, err := a.draft(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	began := a.Now()
+	found, err := a.Upstream.Lookup(ctx, row, username)
+	if err != nil {
+		a.recordTest(ctx, c, row.ID, "look_up", err.Error())
+		return a.failed(row, err, began), nil
+	}
+	a.recordTest(ctx, c, row.ID, "look_up", "passed")
+	result, err := a.found(ctx, row, found.Identity)
+	if err != nil {
+		return nil, err
+	}
+	result.Attributes, result.Took = found.Attributes, a.Now().Sub(began)
+	result.Warnings = append(found.Notes, result.Warnings...)
+	return result, nil
+}
+
+func (a *Admin) failed(row *store.Connector, err error, began time.Time) *Found {
+	fault, remedy := a.Upstream.Explain(err)
+	return &Found{Revision: store.ConnectorRevision(row), Fault: fault, Remedy: remedy, Took: a.Now().Sub(began)}
+}
+
+// found settles an identity and says what the person could do.
+func (a *Admin) found(ctx context.Context, row *store.Connector, id connectors.Identity) (*Found, error) {
+	f := &Found{Revision: store.ConnectorRevision(row), Identity: id}
+	f.Identity.Data = nil
+	name, settled, refused := connectors.Settle(id, connectors.Prefixes{User: row.UserPrefix, Group: row.GroupPrefix})
+	if refused != nil {
+		f.Fault, f.Remedy = refused.Error(), "Such a name must never reach a cluster. Filter groups in the connector, or have the account renamed."
+		return f, nil //nolint:nilerr // being refused is the result
+	}
+	f.KubeName, f.Groups = name, settled.Groups
+	user := store.Candidate(row.ID, name, settled)
+	var err error
+	if f.Clusters, err = (&access.Policy{Store: a.Store, Audit: a.Audit}).Clusters(ctx, user); err != nil {
+		return nil, err
+	}
+	if f.Admin, err = a.IsAdmin(ctx, user); err != nil {
+		return nil, err
+	}
+	f.Warnings, err = a.warnings(ctx, row, user)
+	return f, err
+}
+
+// warnings are what works and may still surprise.
+func (a *Admin) warnings(ctx context.Context, row *store.Connector, u *store.User) ([]string, error) {
+	var list []string
+	switch {
+	case u.Email == "":
+		list = append(list, "There is no mail address: rules for domains don’t cover this person.")
+	case !u.EmailVerified:
+		list = append(list, "The upstream does not vouch for the mail address: rules for domains don’t cover this person.")
+	}
+	if len(u.GroupNames) == 0 {
+		list = append(list, "There are no groups: only rules that name people, domains or everyone cover this person.")
+	}
+	if slices.ContainsFunc(u.GroupNames, func(g string) bool { return objectID(strings.TrimPrefix(g, row.GroupPrefix)) }) {
+		list = append(list, "Groups are object ids: rules are hard to read. Let the provider send names.")
+	}
+	if u.Subject == u.Login || u.Subject == u.Email {
+		list = append(list, "The id of the person is the same as the name or the mail address: those change and are given to others. Choose another attribute for the id.")
+	}
+	other, err := a.Store.UserByName(ctx, u.KubeName)
+	if err == nil && (other.ConnectorID != u.ConnectorID || other.Subject != u.Subject) {
+		list = append(list, "The name "+u.KubeName+" belongs to another account already: this person could not sign in.")
+	}
+	if err != nil && !errs.Is(err, errs.NotFound) {
+		return nil, err
+	}
+	return list, nil
+}
+
+// objectID reports what looks like a UUID.
+func objectID(text string) bool {
+	return len(text) == 36 && strings.Count(text, "-") == 4 && text[8] == '-'
+}

@@ -1,0 +1,91 @@
+package admin
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/names"
+	"github.com/fairlead-auth/fairlead/server/access"
+	"github.com/fairlead-auth/fairlead/server/settings"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// verifiedWithin is how long ago somebody must have signed in with a recovery
+// account for a change that needs it to be there.
+const verifiedWithin = 24 * time.Hour
+
+// guard refuses changes that would lock admins out, and says whether a change has
+// to prove itself first. verified says that a recovery account was of use not long
+// ago.
+func guard(c Caller, p *plan, verified bool) (trial bool, err error) {
+	if hasAdmins(p.from) && !hasAdmins(p.to) {
+		return false, errs.New(errs.Denied, "This is the last rule that makes admins. Make another one first.")
+	}
+	if c.User == nil || c.User.ConnectorID == store.BreakGlass {
+		return false, nil
+	}
+	if access.IsAdmin(p.from.Rules, c.User) && !access.IsAdmin(p.to.Rules, after(p, c.User)) {
+		return false, errs.New(errs.Denied, "You would no longer be an admin. Let another admin do it, or sign in with the recovery account.")
+	}
+	return guardConnector(c, p, verified)
+}
+
+func hasAdmins(set store.Settings) bool {
+	return slices.ContainsFunc(set.Rules, func(r store.AccessRule) bool { return r.Admin })
+}
+
+// after is the person as the changed local account will make them.
+func after(p *plan, user *store.User) *store.User {
+	if p.kind.Name != settings.LocalUsers || names.Key(p.id) != names.Key(user.Login) {
+		return user
+	}
+	through := pick(p.from.Connectors, user.ConnectorID, func(r *store.Connector) string { return r.ID })
+	if through == nil || through.Type != "local" {
+		return user
+	}
+	changed := *user
+	changed.GroupNames = nil
+	account := pick(p.to.LocalUsers, p.id, func(r *store.LocalUser) string { return r.Login })
+	if account == nil {
+		changed.Disabled = true
+		return &changed
+	}
+	for _, group := range account.GroupNames {
+		changed.GroupNames = append(changed.GroupNames, through.GroupPrefix+group)
+	}
+	return &changed
+}
+
+// guardConnector looks at changes of the connector that the author signed in with.
+func guardConnector(c Caller, p *plan, verified bool) (trial bool, err error) {
+	if p.kind.Name != settings.Connectors || p.id != c.User.ConnectorID || p.before == nil {
+		return false, nil
+	}
+	old := pick(p.from.Connectors, p.id, func(r *store.Connector) string { return r.ID })
+	row := pick(p.to.Connectors, p.id, func(r *store.Connector) string { return r.ID })
+	if row != nil && row.Enabled == old.Enabled {
+		return store.ConnectorRevision(row) != store.ConnectorRevision(old), nil
+	}
+	if row != nil && row.Enabled {
+		return false, nil
+	}
+	if verified {
+		return false, nil
+	}
+	return false, errs.New(errs.Denied,
+		"You signed in through this connector. Sign in once with the recovery account first (within 24 hours), so that there is a way back in.")
+}
+
+// recoveryVerified reports whether somebody signed in with a recovery account in
+// this span of time.
+func (a *Admin) recoveryVerified(ctx context.Context, within time.Duration) (bool, error) {
+	accounts, err := a.Store.RecoveryAccounts(ctx)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(accounts, func(r store.RecoveryAccount) bool {
+		return r.Verified != 0 && a.Now().Sub(r.Verified.Time()) <= within
+	}), nil
+}

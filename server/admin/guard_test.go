@@ -1,0 +1,432 @@
+package admin_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/form"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/server/admin"
+	"github.com/fairlead-auth/fairlead/server/factor"
+	"github.com/fairlead-auth/fairlead/server/settings"
+	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/store/storetest"
+)
+
+// TestNobodyLocksThemselvesOut tries each way.
+func TestNobodyLocksThemselvesOut(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		b, jane := furnished(t, s)
+		version := func(kind, id string) string {
+			item, err := b.Entry(t.Context(), jane, kind, id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return item.Version
+		}
+		b.apply(jane, settings.Connectors, form.Doc{"id": "local", "type": "local"})
+		b.apply(jane, settings.LocalUsers, form.Doc{"login": "bob", "groups": []any{"ops"}})
+		b.apply(jane, settings.Rules, form.Doc{"id": "local-admins", "admin": true, "who": map[string]any{"groups": []any{"local:ops"}}})
+		bob := b.person("local", "bob", "local:ops")
+		refused := map[string]func() error{
+			"deletes own admin rule": func() error {
+				_, err := b.Apply(t.Context(), jane, admin.Draft{Kind: settings.Rules, ID: "admins", Version: version(settings.Rules, "admins")})
+				return err
+			},
+			"takes own group out of it": func() error {
+				_, err := b.Apply(t.Context(), jane, b.draft(settings.Rules, adminRule("corp:others")))
+				return err
+			},
+			"takes own local group": func() error {
+				_, err := b.Apply(t.Context(), bob, b.draft(settings.LocalUsers, form.Doc{"login": "bob", "groups": []any{"dev"}}))
+				return err
+			},
+			"deletes own local account": func() error {
+				_, err := b.Apply(t.Context(), bob, admin.Draft{Kind: settings.LocalUsers, ID: "bob", Version: version(settings.LocalUsers, "bob")})
+				return err
+			},
+			"disables own connector": func() error {
+				_, err := b.Enable(t.Context(), jane, "corp", false, "")
+				return err
+			},
+			"deletes own connector": func() error {
+				_, err := b.Apply(t.Context(), jane, admin.Draft{Kind: settings.Connectors, ID: "corp", Version: version(settings.Connectors, "corp")})
+				return err
+			},
+			"disables herself": func() error { return b.Disable(t.Context(), jane, jane.User.ID, true) },
+		}
+		for name, try := range refused {
+			if err := try(); !errs.Is(err, errs.Denied) {
+				t.Errorf("%s: %v, want a refusal", name, err)
+			}
+		}
+		// The last rule stays, whoever asks.
+		if _, err := b.Apply(t.Context(), jane, admin.Draft{Kind: settings.Rules, ID: "local-admins", Version: version(settings.Rules, "local-admins")}); err != nil {
+			t.Errorf("a rule that is not the last: %v", err)
+		}
+		if _, err := b.Apply(t.Context(), shell(), admin.Draft{Kind: settings.Rules, ID: "admins", Version: version(settings.Rules, "admins")}); !errs.Is(err, errs.Denied) {
+			t.Errorf("the last admin rule: %v", err)
+		}
+		events, err := s.FindEvents(t.Context(), store.EventQuery{Name: "admin.refused", Limit: 100})
+		if err != nil || len(events) < len(refused) {
+			t.Errorf("%d refusals recorded, want at least %d; %v", len(events), len(refused), err)
+		}
+	})
+}
+
+// brokenBase changes where people are searched: a mistake that locks out.
+func brokenBase() form.Doc {
+	doc := ldap("ldap.test")
+	doc.Set("config.userSearch.baseDN", "dc=wrong")
+	doc.Set("config.bindPassword", nil)
+	return doc
+}
+
+func baseOf(t *testing.T, b *bundle) string {
+	t.Helper()
+	item, err := b.Entry(t.Context(), shell(), settings.Connectors, "corp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return item.Doc.Text("config.userSearch.baseDN")
+}
+
+// TestAMistakeRollsBackByItself: the connector that its admin signed in with.
+func TestAMistakeRollsBackByItself(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		b, jane := furnished(t, s)
+		r, err := b.Apply(t.Context(), jane, b.draft(settings.Connectors, brokenBase()))
+		if err != nil || r.Outcome != store.OutcomeTrial {
+			t.Fatalf("%+v %v", r, err)
+		}
+		if got := baseOf(t, b); got != "dc=wrong" {
+			t.Errorf("on trial: %s", got)
+		}
+		if err := b.Confirm(t.Context(), jane, r.ID); !errs.Is(err, errs.Denied) {
+			t.Errorf("confirmed from the old sign-in: %v", err)
+		}
+		b.advance(4 * time.Minute)
+		if err := b.EndTrials(t.Context()); err != nil || baseOf(t, b) != "dc=wrong" {
+			t.Errorf("too early: %v", err)
+		}
+		b.advance(61 * time.Second)
+		var wg sync.WaitGroup
+		for range 3 { // replicas
+			wg.Go(func() {
+				if err := b.EndTrials(context.WithoutCancel(t.Context())); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if got := baseOf(t, b); got != "dc=test" {
+			t.Errorf("after the trial: %s", got)
+		}
+		changes, err := b.History(t.Context(), jane, store.RevisionQuery{Kind: settings.Connectors})
+		if err != nil || changes[0].Outcome != store.OutcomeApplied || changes[1].Outcome != store.OutcomeRolledBack || changes[0].Number == changes[1].Number {
+			t.Errorf("%+v %v", changes, err)
+		}
+		if len(changes) != 4 { // made, enabled, changed, taken back once
+			t.Errorf("%d revisions, want 4", len(changes))
+		}
+		// The secret came back as well.
+		set, err := s.Configured(t.Context())
+		if err != nil || !strings.Contains(set.Connectors[0].Config, canary) {
+			t.Errorf("the secret is gone: %v", err)
+		}
+	})
+}
+
+func TestANewSignInConfirms(t *testing.T) {
+	t.Parallel()
+	b, jane := furnished(t, storetest.SQLite(t))
+	r, err := b.Apply(t.Context(), jane, b.draft(settings.Connectors, brokenBase()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.advance(time.Minute)
+	again := b.person("corp", "jane", "corp:ops")
+	if err := b.Confirm(t.Context(), again, r.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.RollBack(t.Context(), again, r.ID); !errs.Is(err, errs.Conflict) {
+		t.Errorf("taken back after that: %v", err)
+	}
+	b.advance(time.Hour)
+	if err := b.EndTrials(t.Context()); err != nil || baseOf(t, b) != "dc=wrong" {
+		t.Errorf("confirmed, and %s; %v", baseOf(t, b), err)
+	}
+}
+
+// TestAStoredSecretGoesNowhereElse: neither a test nor a save takes it to a new
+// host.
+func TestAStoredSecretGoesNowhereElse(t *testing.T) {
+	t.Parallel()
+	b, jane := furnished(t, storetest.SQLite(t))
+	for _, move := range []func(form.Doc){
+		func(d form.Doc) { d.Set("config.hosts", []any{"127.0.0.1:1"}) },
+		func(d form.Doc) { d.Set("config.bindDN", "cn=other") },
+		func(d form.Doc) { d.Set("config.security", "starttls") },
+	} {
+		doc := ldap("ldap.test")
+		doc.Set("config.bindPassword", nil)
+		move(doc)
+		for name, try := range map[string]func() error{
+			"check": func() error { _, err := b.Check(t.Context(), jane, admin.Trying{ID: "corp", Doc: doc}); return err },
+			"lookup": func() error {
+				_, err := b.Lookup(t.Context(), jane, admin.Trying{ID: "corp", Doc: doc}, "x")
+				return err
+			},
+			"test": func() error { _, err := b.BeginTest(t.Context(), jane, admin.Trying{ID: "corp", Doc: doc}); return err },
+			"save": func() error { _, err := b.Apply(t.Context(), jane, b.draft(settings.Connectors, doc)); return err },
+		} {
+			if err := try(); !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), "type it again") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
+func TestEnablingNeedsATestOrAReason(t *testing.T) {
+	t.Parallel()
+	b := setup(t, storetest.SQLite(t))
+	b.apply(shell(), settings.Connectors, ldap("ldap.test"))
+	if _, err := b.Enable(t.Context(), shell(), "corp", true, "  "); !errs.Is(err, errs.Invalid) {
+		t.Errorf("without either: %v", err)
+	}
+	row, err := b.store.Connector(t.Context(), "corp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.store.MarkTested(t.Context(), "corp", "another revision"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Enable(t.Context(), shell(), "corp", true, ""); !errs.Is(err, errs.Invalid) {
+		t.Errorf("tested with other settings: %v", err)
+	}
+	if err := b.store.MarkTested(t.Context(), "corp", row.Revision); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Enable(t.Context(), shell(), "corp", true, ""); err != nil {
+		t.Errorf("tested: %v", err)
+	}
+}
+
+// newAccount is a good choice for a recovery account.
+func (b *bundle) newAccount(login string) admin.NewAccount {
+	totp := factor.NewSecret()
+	code, err := factor.Code(totp, b.now())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return admin.NewAccount{Login: login, Password: "seven purple boats", Again: "seven purple boats", TOTP: totp, Code: code}
+}
+
+// TestASetupLinkWorksOnce: for one of several at once, for an hour, and not when
+// there is an admin.
+func TestASetupLinkWorksOnce(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		b := setup(t, s)
+		old, err := b.SetupLink(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := b.SetupLink(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.OpenLink(t.Context(), old, ""); !errs.Is(err, errs.Denied) {
+			t.Errorf("an older link: %v", err)
+		}
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		made := 0
+		for _, login := range []string{"a1", "b1", "c1", "d1"} {
+			wg.Go(func() {
+				_, err := b.CreateAccount(context.WithoutCancel(t.Context()), token, "192.0.2.1", b.newAccount(login))
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					made++
+				}
+			})
+		}
+		wg.Wait()
+		if accounts, err := s.RecoveryAccounts(t.Context()); err != nil || made != 1 || len(accounts) != 1 {
+			t.Errorf("%d made, %d there; %v", made, len(accounts), err)
+		}
+		if _, err := b.SetupLink(t.Context()); !errs.Is(err, errs.Denied) {
+			t.Errorf("another setup link: %v", err)
+		}
+		late, err := b.RecoveryLink(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.advance(11 * time.Minute)
+		if _, err := b.OpenLink(t.Context(), late, ""); !errs.Is(err, errs.Denied) {
+			t.Errorf("an old recovery link: %v", err)
+		}
+	})
+}
+
+func TestRecovery(t *testing.T) {
+	t.Parallel()
+	b := setup(t, storetest.SQLite(t))
+	token, err := b.SetupLink(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	choice := b.newAccount("root")
+	weak := choice
+	weak.Password, weak.Again = "short", "short"
+	if _, err := b.CreateAccount(t.Context(), token, "", weak); !errs.Is(err, errs.Invalid) {
+		t.Errorf("a weak password: %v", err)
+	}
+	if _, err := b.CreateAccount(t.Context(), token, "", choice); err != nil {
+		t.Fatal(err)
+	}
+	sign := func(password, code string) error {
+		_, err := b.Recover(t.Context(), "ROOT", password, code, "192.0.2.1")
+		return err
+	}
+	if err := sign(choice.Password, choice.Code); !errs.Is(err, errs.Unauthenticated) {
+		t.Errorf("the code of the set-up, again: %v", err)
+	}
+	b.advance(31 * time.Second)
+	code, err := factor.Code(choice.TOTP, b.now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sign("wrong password here", code); !errs.Is(err, errs.Unauthenticated) {
+		t.Errorf("a wrong password: %v", err)
+	}
+	if err := sign(choice.Password, code); err != nil {
+		t.Errorf("right: %v", err)
+	}
+	if err := sign(choice.Password, code); !errs.Is(err, errs.Unauthenticated) {
+		t.Errorf("the same code again: %v", err)
+	}
+	for range 12 {
+		_ = sign("guess guess guess guess", "000000")
+	}
+	b.advance(30 * time.Second)
+	if code, err = factor.Code(choice.TOTP, b.now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := sign(choice.Password, code); err == nil || !strings.Contains(err.Error(), "Too many") {
+		t.Errorf("after a dozen guesses: %v", err)
+	}
+	user, err := b.store.UserByName(t.Context(), "break-glass:root")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if isAdmin, err := b.IsAdmin(t.Context(), user); err != nil || !isAdmin {
+		t.Errorf("who recovered is no admin: %v", err)
+	}
+}
+
+func TestInvitation(t *testing.T) {
+	t.Parallel()
+	b := setup(t, storetest.SQLite(t))
+	b.apply(shell(), settings.Connectors, form.Doc{"id": "local", "type": "local"})
+	b.apply(shell(), settings.LocalUsers, form.Doc{"login": "bob"})
+	token, err := b.Invite(t.Context(), shell(), "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for password, good := range map[string]bool{"short": false, "bob bob bob bob": false, "aaaaaaaaaaaaaaa": false} {
+		if err := b.AcceptInvitation(t.Context(), token, password, password, ""); (err == nil) != good {
+			t.Errorf("%q: %v", password, err)
+		}
+	}
+	if err := b.AcceptInvitation(t.Context(), token, "seven purple boats", "seven purple boats", ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.AcceptInvitation(t.Context(), token, "another good phrase", "another good phrase", ""); !errs.Is(err, errs.Denied) {
+		t.Errorf("twice: %v", err)
+	}
+	account, err := b.store.AccountByLogin(t.Context(), "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result, err := b.Hasher.Check(t.Context(), account.PasswordHash, "seven purple boats"); err != nil || !result.Match {
+		t.Errorf("the password is not the one: %v", err)
+	}
+	// Editing the account keeps the password.
+	b.apply(shell(), settings.LocalUsers, form.Doc{"login": "bob", "name": "Bob"})
+	if after, err := b.store.AccountByLogin(t.Context(), "bob"); err != nil || after.PasswordHash != account.PasswordHash || after.Name != "Bob" {
+		t.Errorf("after an edit: %+v %v", after, err)
+	}
+}
+
+func TestAPITokensHaveScopes(t *testing.T) {
+	t.Parallel()
+	b, jane := furnished(t, storetest.SQLite(t))
+	token, err := b.CreateAPIToken(t.Context(), jane, "ci", []string{"settings:read"}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	caller, err := b.Authenticate(t.Context(), token, "192.0.2.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Entries(t.Context(), caller, settings.Clusters, "", 1); err != nil {
+		t.Errorf("in scope: %v", err)
+	}
+	if _, err := b.Apply(t.Context(), caller, b.draft(settings.Clusters, cluster("two"))); !errs.Is(err, errs.Denied) {
+		t.Errorf("out of scope: %v", err)
+	}
+	if _, err := b.CreateAPIToken(t.Context(), caller, "more", []string{"settings:write"}, time.Hour); !errs.Is(err, errs.Denied) {
+		t.Errorf("a token makes tokens: %v", err)
+	}
+	// A token is worth what its owner is.
+	if err := b.Disable(t.Context(), shell(), jane.User.ID, true); err != nil {
+		t.Fatal(err)
+	}
+	if caller, err = b.Authenticate(t.Context(), token, ""); err == nil {
+		_, err = b.Entries(t.Context(), caller, settings.Clusters, "", 1)
+	}
+	if !errs.Is(err, errs.Denied) {
+		t.Errorf("its owner is disabled: %v", err)
+	}
+	b.advance(2 * time.Hour)
+	if _, err := b.Authenticate(t.Context(), token, ""); !errs.Is(err, errs.Unauthenticated) {
+		t.Errorf("expired: %v", err)
+	}
+}
+
+func TestClientSecrets(t *testing.T) {
+	t.Parallel()
+	b, jane := furnished(t, storetest.SQLite(t))
+	_, first, err := b.CreateClient(t.Context(), jane, admin.Draft{Kind: settings.Clients, Doc: form.Doc{"id": "web", "redirectURIs": []any{"https://web.test/cb"}}})
+	if err != nil || first == "" {
+		t.Fatal(err)
+	}
+	second, err := b.AddClientSecret(t.Context(), jane, "web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets, err := b.ClientSecrets(t.Context(), jane, "web")
+	if err != nil || len(secrets) != 2 {
+		t.Fatalf("%+v %v", secrets, err)
+	}
+	// An edit of the form, which shows no secrets, keeps them.
+	b.apply(jane, settings.Clients, form.Doc{"id": "web", "name": "Web", "redirectURIs": []any{"https://web.test/cb"}})
+	if err := b.RemoveClientSecret(t.Context(), jane, "web", secret.Hash(first)[:12]); err != nil {
+		t.Fatal(err)
+	}
+	client, err := b.store.Client(t.Context(), "web")
+	if err != nil || len(client.SecretHashes) != 1 || client.SecretHashes[0] != secret.Hash(second) {
+		t.Errorf("%+v %v", client, err)
+	}
+	if err := b.RemoveClientSecret(t.Context(), jane, "web", secret.Hash(second)[:12]); !errs.Is(err, errs.Invalid) {
+		t.Errorf("the last one: %v", err)
+	}
+}

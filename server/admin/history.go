@@ -1,0 +1,198 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/form"
+	"github.com/fairlead-auth/fairlead/server/settings"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// Change is a revision for people: without secrets.
+type Change struct {
+	store.Revision
+	// Diff lists the fields that changed.
+	Diff []form.Change
+}
+
+// History lists revisions, the newest first. Query.Limit is at most PageSize.
+func (a *Admin) History(ctx context.Context, c Caller, query store.RevisionQuery) ([]Change, error) {
+	if err := a.may(ctx, c, ReadSettings, "list history"); err != nil {
+		return nil, err
+	}
+	if query.Limit <= 0 || query.Limit > PageSize {
+		query.Limit = PageSize
+	}
+	rows, err := a.Store.Revisions(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	changes := make([]Change, len(rows))
+	for i := range rows {
+		if changes[i], err = a.describe(&rows[i]); err != nil {
+			return nil, err
+		}
+	}
+	return changes, nil
+}
+
+// Revision returns one change.
+func (a *Admin) Revision(ctx context.Context, c Caller, id string) (Change, error) {
+	if err := a.may(ctx, c, ReadSettings, "read revision "+id); err != nil {
+		return Change{}, err
+	}
+	r, err := a.Store.Revision(ctx, id)
+	if err != nil {
+		return Change{}, err
+	}
+	return a.describe(r)
+}
+
+// describe compares the documents and takes them, with their secrets, away.
+func (a *Admin) describe(r *store.Revision) (Change, error) {
+	before, errBefore := decode(r.Before)
+	after, errAfter := decode(r.After)
+	if err := errors.Join(errBefore, errAfter); err != nil {
+		return Change{}, err
+	}
+	shape := after
+	if shape == nil {
+		shape = before
+	}
+	change := Change{Revision: *r, Diff: form.Diff(a.fields(r.Kind, shape), before, after)}
+	change.Before, change.After = "", ""
+	return change, nil
+}
+
+// Confirm keeps a change on trial. It takes a sign-in made after the change: that
+// is the proof that its author can still get in.
+func (a *Admin) Confirm(ctx context.Context, c Caller, id string) error {
+	if err := a.may(ctx, c, WriteSettings, "confirm "+id); err != nil {
+		return err
+	}
+	r, err := a.Store.Revision(ctx, id)
+	if err != nil {
+		return err
+	}
+	if c.SignIn == nil || c.SignIn.Authenticated <= r.Time {
+		return errs.New(errs.Denied, "Confirm it from a new sign-in: sign out, or open a private window, and sign in again. That shows that the way in still works.")
+	}
+	return a.settle(ctx, c, r, store.OutcomeConfirmed)
+}
+
+// RollBack takes a change on trial back at once.
+func (a *Admin) RollBack(ctx context.Context, c Caller, id string) error {
+	if err := a.may(ctx, c, WriteSettings, "roll back "+id); err != nil {
+		return err
+	}
+	r, err := a.Store.Revision(ctx, id)
+	if err != nil {
+		return err
+	}
+	return a.settle(ctx, c, r, store.OutcomeRolledBack)
+}
+
+// settle ends a trial once, whoever comes first.
+func (a *Admin) settle(ctx context.Context, c Caller, r *store.Revision, outcome string) error {
+	err := a.Store.Configure(ctx, func(tx *store.Configuration) error {
+		first, err := tx.Settle(r.ID, outcome)
+		if err != nil {
+			return err
+		}
+		if !first {
+			return errs.New(errs.Conflict, "This change is not on trial any more.")
+		}
+		if outcome != store.OutcomeRolledBack {
+			return nil
+		}
+		return a.takeBack(tx, c, r)
+	})
+	if err != nil {
+		return err
+	}
+	event := c.event(audit.AdminTrialEnded)
+	event.Reason, event.Detail = outcome, fmt.Sprintf("%s %s, revision %d", r.Kind, r.ObjectID, r.Number)
+	a.Audit.Record(ctx, event)
+	return nil
+}
+
+// takeBack makes the entry what it was, as a revision of its own. The guard has no
+// say: what was is what let people in.
+func (a *Admin) takeBack(tx *store.Configuration, c Caller, r *store.Revision) error {
+	set, err := tx.All()
+	if err != nil {
+		return err
+	}
+	doc, err := decode(r.Before)
+	if err != nil {
+		return err
+	}
+	p, err := a.work(set, a.replacing(set, r.Kind, r.ObjectID, doc, ""))
+	if err != nil && p == nil {
+		return err
+	}
+	back, err := a.write(tx, c, p, fmt.Sprintf("takes revision %d back", r.Number))
+	if err != nil {
+		return err
+	}
+	return tx.AddRevision(back)
+}
+
+// trialTick is how often trials are looked at.
+const trialTick = 5 * time.Second
+
+// Run takes changes back whose trial is over, until ctx ends.
+func (a *Admin) Run(ctx context.Context) error {
+	ticker := time.NewTicker(trialTick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			if err := a.EndTrials(ctx); err != nil && ctx.Err() == nil {
+				a.Logger.WarnContext(ctx, "trials not looked at", "error", err)
+			}
+		}
+	}
+}
+
+// maxTrials bounds how many trials are looked at together.
+const maxTrials = 100
+
+// EndTrials takes back what is past its trial.
+func (a *Admin) EndTrials(ctx context.Context) error {
+	rows, err := a.Store.Revisions(ctx, store.RevisionQuery{Trials: true, Limit: maxTrials})
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for i := range rows {
+		if !rows[i].TrialUntil.Passed(a.Now()) {
+			continue
+		}
+		err := a.settle(ctx, Caller{Shell: "fairlead"}, &rows[i], store.OutcomeRolledBack)
+		if !errs.Is(err, errs.Conflict) {
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// Trials lists the changes on trial.
+func (a *Admin) Trials(ctx context.Context, c Caller) ([]Change, error) {
+	return a.History(ctx, c, store.RevisionQuery{Trials: true})
+}
+
+// WordOf says a kind for people.
+func WordOf(kind string) string {
+	if k, known := settings.KindOf(kind); known {
+		return k.One
+	}
+	return kind
+}

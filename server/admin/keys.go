@@ -1,0 +1,97 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/keys"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// SigningKeys lists the signing keys and what state each is in.
+func (a *Admin) SigningKeys(ctx context.Context, c Caller) ([]keys.Info, error) {
+	if err := a.may(ctx, c, ReadKeys, "list keys"); err != nil {
+		return nil, err
+	}
+	return a.Keys.List(ctx)
+}
+
+// RotateKey lets the next key of an algorithm sign as soon as nobody can miss it.
+// The key manager records it.
+func (a *Admin) RotateKey(ctx context.Context, c Caller, algorithm string) error {
+	if err := a.may(ctx, c, WriteKeys, "rotate key "+algorithm); err != nil {
+		return err
+	}
+	alg := jose.SignatureAlgorithm(algorithm)
+	if !slices.Contains(keys.Algorithms(), alg) {
+		return errs.New(errs.Invalid, fmt.Sprintf("There are no keys for %q.", algorithm))
+	}
+	return a.Keys.RotateNow(ctx, alg)
+}
+
+// KeyConsequences says what revoking a key would do.
+func (a *Admin) KeyConsequences(ctx context.Context, c Caller, id string) (*keys.Consequence, error) {
+	if err := a.may(ctx, c, ReadKeys, "read key "+id); err != nil {
+		return nil, err
+	}
+	return a.Keys.Consequences(ctx, id)
+}
+
+// RevokeKey takes a key away at once, with every token that it signed.
+func (a *Admin) RevokeKey(ctx context.Context, c Caller, id, reason string) error {
+	if err := a.may(ctx, c, WriteKeys, "revoke key "+id); err != nil {
+		return err
+	}
+	if reason == "" {
+		return errs.New(errs.Invalid, "Say why: it is written into the audit log.")
+	}
+	return a.Keys.Revoke(ctx, id, c.name()+": "+reason)
+}
+
+// Events lists audit events, the newest first.
+func (a *Admin) Events(ctx context.Context, c Caller, query store.EventQuery) ([]store.AuditEvent, error) {
+	if err := a.may(ctx, c, ReadAudit, "list audit events"); err != nil {
+		return nil, err
+	}
+	if query.Limit <= 0 || query.Limit > PageSize {
+		query.Limit = PageSize
+	}
+	return a.Store.FindEvents(ctx, query)
+}
+
+// maxExport bounds the events of one export.
+const maxExport = 100_000
+
+// ExportEvents hands the events that a query selects to fn, the newest first, at
+// most a hundred thousand.
+func (a *Admin) ExportEvents(ctx context.Context, c Caller, query store.EventQuery, fn func(*store.AuditEvent) error) error {
+	if err := a.may(ctx, c, ReadAudit, "export audit events"); err != nil {
+		return err
+	}
+	event := c.event(audit.AdminRead)
+	event.Reason = "audit_export"
+	a.Audit.Record(ctx, event)
+	const batch = 1000
+	query.Limit = batch
+	for n := 0; n < maxExport; n += batch {
+		rows, err := a.Store.FindEvents(ctx, query)
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			if err := fn(&rows[i]); err != nil {
+				return err
+			}
+		}
+		if len(rows) < batch {
+			return nil
+		}
+		query.After = rows[len(rows)-1].Cursor()
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package admin
+
+import (
+	"context"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/access"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// People lists who has signed in, and how many there are.
+func (a *Admin) People(ctx context.Context, c Caller, query store.PeopleQuery) ([]store.User, int64, error) {
+	if err := a.may(ctx, c, ReadPeople, "list people"); err != nil {
+		return nil, 0, err
+	}
+	if query.Limit <= 0 || query.Limit > PageSize {
+		query.Limit = PageSize
+	}
+	return a.Store.FindPeople(ctx, query)
+}
+
+// Person is somebody with everything that they have.
+type Person struct {
+	User     *store.User
+	SignIns  []store.SignIn
+	Devices  []store.Device
+	Clusters []access.Allowed
+	Admin    bool
+	Factors  []store.Factor
+}
+
+// Person returns somebody by id.
+func (a *Admin) Person(ctx context.Context, c Caller, id string) (*Person, error) {
+	if err := a.may(ctx, c, ReadPeople, "read person "+id); err != nil {
+		return nil, err
+	}
+	p := &Person{}
+	for _, read := range []func() error{
+		func() (err error) { p.User, err = a.Store.User(ctx, id); return err },
+		func() (err error) { p.SignIns, err = a.Store.SignIns(ctx, id, a.Now()); return err },
+		func() (err error) { p.Devices, err = a.Store.Devices(ctx, id, a.Now()); return err },
+		func() (err error) {
+			p.Clusters, err = (&access.Policy{Store: a.Store, Audit: a.Audit}).Clusters(ctx, p.User)
+			return err
+		},
+		func() (err error) { p.Admin, err = a.IsAdmin(ctx, p.User); return err },
+		func() (err error) { p.Factors, err = a.Store.Factors(ctx, id); return err },
+	} {
+		if err := read(); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// Disable switches a person off, which ends everything that they have at once, or
+// on again.
+func (a *Admin) Disable(ctx context.Context, c Caller, id string, off bool) error {
+	if err := a.may(ctx, c, WritePeople, "disable person "+id); err != nil {
+		return err
+	}
+	if off && c.User != nil && c.User.ID == id {
+		return errs.New(errs.Denied, "You can’t disable yourself. Let another admin do it.")
+	}
+	user, err := a.Store.User(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := a.Store.SetUserDisabled(ctx, id, off, a.Now()); err != nil {
+		return err
+	}
+	name := audit.UserEnabled
+	if off {
+		name = audit.UserDisabled
+	}
+	a.about(ctx, c, name, user, "")
+	return nil
+}
+
+// about records something that was done to a person.
+func (a *Admin) about(ctx context.Context, c Caller, name audit.Name, user *store.User, what string) {
+	a.Audit.Record(ctx, audit.Event{
+		Name: name, UserID: user.ID, UserName: user.KubeName, ConnectorID: user.ConnectorID, Address: c.Address,
+		Reason: store.RevokedByAdmin, Detail: join("by "+c.name(), what),
+	})
+	if a.Ended != nil {
+		a.Ended()
+	}
+}
+
+func join(parts ...string) string {
+	text := ""
+	for _, part := range parts {
+		if part != "" && text != "" {
+			text += ": "
+		}
+		text += part
+	}
+	return text
+}
+
+// Revoke ends one sign-in or device of a person, or everything when thing is empty.
+func (a *Admin) Revoke(ctx context.Context, c Caller, id, thing string) error {
+	if err := a.may(ctx, c, WritePeople, "revoke "+id+" "+thing); err != nil {
+		return err
+	}
+	user, err := a.Store.User(ctx, id)
+	if err != nil {
+		return err
+	}
+	if thing == "" {
+		if err := a.Store.EndEverything(ctx, id, store.RevokedByAdmin, a.Now()); err != nil {
+			return err
+		}
+		a.about(ctx, c, audit.UserRevoked, user, "everything")
+		return nil
+	}
+	device, err := a.Store.RevokeDevice(ctx, id, thing, store.RevokedByAdmin, a.Now())
+	if err != nil {
+		return err
+	}
+	signIn := false
+	if !device {
+		if signIn, err = a.Store.EndSignIn(ctx, id, thing, a.Now()); err != nil {
+			return err
+		}
+	}
+	if !device && !signIn {
+		return errs.New(errs.NotFound, "This sign-in or device has ended already.")
+	}
+	a.about(ctx, c, audit.UserRevoked, user, thing)
+	return nil
+}

@@ -1,0 +1,253 @@
+package admin
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/form"
+	"github.com/fairlead-auth/fairlead/server/settings"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// Draft is a change that somebody wants.
+type Draft struct {
+	Kind string
+	// ID is what is changed; empty makes a new one.
+	ID string
+	// Doc is how it shall be. A secret that is left out stays as it is. Nil deletes.
+	Doc form.Doc
+	// Version is the state that the change is for; empty for a new one.
+	Version string
+	// Reason is for the history.
+	Reason string
+	// asIs keeps what a new connector says about being enabled: it was so before.
+	asIs bool
+}
+
+// RefusedError lists what is wrong with a draft. Its kind is Invalid.
+type RefusedError struct {
+	Problems []form.Problem
+	// Elsewhere are faults that the change would make in other entries.
+	Elsewhere []string
+}
+
+// Unwrap gives it its kind.
+func (r *RefusedError) Unwrap() error {
+	return errs.New(errs.Invalid, "Some values can’t be used: "+r.Error())
+}
+
+// Error implements error.
+func (r *RefusedError) Error() string {
+	var lines []string
+	for _, p := range r.Problems {
+		lines = append(lines, p.Field+": "+p.Message)
+	}
+	return strings.Join(append(lines, r.Elsewhere...), "; ")
+}
+
+// OutdatedError says that somebody else changed it in the meantime. Its kind is
+// Conflict.
+type OutdatedError struct {
+	// Current is how it is now, masked; nil when it is gone. Version is its version.
+	Current form.Doc
+	Version string
+}
+
+// Unwrap gives it its kind.
+func (o *OutdatedError) Unwrap() error {
+	return errs.New(errs.Conflict, "Somebody else changed it in the meantime. Look at what it is now, and try again.")
+}
+
+// Error implements error.
+func (o *OutdatedError) Error() string {
+	return "somebody else changed it in the meantime"
+}
+
+// plan is a change worked out: what there was, what there will be.
+type plan struct {
+	kind          settings.Kind
+	id, action    string
+	before, after form.Doc
+	// from and to are everything that is configured.
+	from, to store.Settings
+}
+
+// work works a draft out against what is configured. The error is Refused or
+// Outdated, or has a kind.
+func (a *Admin) work(set store.Settings, d Draft) (*plan, error) {
+	k, known := settings.KindOf(d.Kind)
+	if !known {
+		return nil, unknownKind(d.Kind)
+	}
+	docs := settings.Documents(set)
+	p := &plan{kind: k, id: d.ID, from: set}
+	index := slices.IndexFunc(docs[k.Name], func(e settings.Entry) bool { return e.ID == d.ID })
+	var problems []form.Problem
+	switch {
+	case d.ID == "":
+		p.action, p.id, p.after = store.ActionCreate, d.Doc.Text(k.IDKey), d.Doc.Clone()
+		if k.Name == settings.Connectors && !d.asIs {
+			p.after["enabled"] = false // every connector begins as a draft
+		}
+		docs[k.Name] = append(docs[k.Name], settings.Entry{ID: p.id, Doc: p.after, Origin: store.Origin{Origin: store.OriginPage}})
+		index = len(docs[k.Name]) - 1
+	case index < 0:
+		return nil, notThere(k, d.ID)
+	default:
+		old := docs[k.Name][index]
+		if err := a.changeable(k, old, d.Version); err != nil {
+			return nil, err
+		}
+		p.before = old.Doc
+		if d.Doc == nil {
+			p.action = store.ActionDelete
+			docs[k.Name] = slices.Delete(slices.Clone(docs[k.Name]), index, index+1)
+			index = -1
+			break
+		}
+		p.action, p.after = store.ActionUpdate, d.Doc.Clone()
+		problems = a.carry(k, p)
+		docs[k.Name][index].Doc = p.after
+	}
+	to, err := a.check(set, docs, fmt.Sprintf("%s[%d]", k.Name, index), problems)
+	p.to = keepStates(set, to)
+	if p.after != nil {
+		// As it will be read again, with defaults: else the next diff would have them.
+		canonical, _ := find(settings.Documents(p.to)[k.Name], p.id)
+		p.after = canonical.Doc
+	}
+	return p, err
+}
+
+// carry fills in what a form leaves out.
+func (a *Admin) carry(k settings.Kind, p *plan) []form.Problem {
+	p.after.Set(k.IDKey, p.before.Get(k.IDKey))
+	if k.Name == settings.Connectors {
+		p.after["type"] = p.before["type"]
+		if p.after["enabled"] == nil && p.before["enabled"] != nil {
+			p.after["enabled"] = p.before["enabled"]
+		}
+	}
+	if k.Name == settings.Clients && p.after["secretHashes"] == nil {
+		p.after.Set("secretHashes", p.before.Get("secretHashes"))
+	}
+	return form.Merge(settings.Fields(k.Name, a.Types, p.after), p.after, p.before)
+}
+
+func (a *Admin) changeable(k settings.Kind, e settings.Entry, version string) error {
+	if e.Origin.Origin == store.OriginFile {
+		return errs.New(errs.Denied, fmt.Sprintf("The %s %s is managed by the configuration file (%s). Change it there.", k.One, e.ID, e.Origin.OriginRef))
+	}
+	if version != Version(e.Doc) {
+		return &OutdatedError{Current: form.Mask(a.fields(k.Name, e.Doc), e.Doc), Version: Version(e.Doc)}
+	}
+	return nil
+}
+
+// check reads all documents again. Faults that were there before are not this
+// change's.
+func (a *Admin) check(set store.Settings, docs settings.Docs, path string, problems []form.Problem) (store.Settings, error) {
+	reader := settings.Reader{Types: a.Types, URL: a.URL}
+	to, now := reader.Read(docs)
+	if len(now.Faults()) == 0 && len(problems) == 0 {
+		return to, nil
+	}
+	refused := &RefusedError{Problems: problems}
+	var old []string
+	earlier := settings.Reader{Types: a.Types, URL: a.URL}
+	_, was := earlier.Read(settings.Documents(set))
+	for _, f := range was.Faults() {
+		old = append(old, f.Message)
+	}
+	for _, f := range now.Faults() {
+		field, own := strings.CutPrefix(f.Path, path)
+		field = strings.TrimPrefix(field, ".")
+		switch {
+		case own && !hasProblem(refused.Problems, field):
+			refused.Problems = append(refused.Problems, form.Problem{Field: field, Message: f.Message})
+		case !own && !slices.Contains(old, f.Message):
+			refused.Elsewhere = append(refused.Elsewhere, a.where(docs, f.Path)+": "+f.Message)
+		}
+	}
+	if len(refused.Problems)+len(refused.Elsewhere) == 0 {
+		return to, nil
+	}
+	return to, refused
+}
+
+func hasProblem(list []form.Problem, field string) bool {
+	return slices.ContainsFunc(list, func(p form.Problem) bool { return p.Field == field })
+}
+
+// where names the entry at a path for people.
+func (a *Admin) where(docs settings.Docs, path string) string {
+	for _, k := range settings.Kinds() {
+		for i, e := range docs[k.Name] {
+			if rest, found := strings.CutPrefix(path, fmt.Sprintf("%s[%d]", k.Name, i)); found {
+				return strings.TrimSuffix(k.One+" "+e.ID+" "+strings.TrimPrefix(rest, "."), " ")
+			}
+		}
+	}
+	return path
+}
+
+// keepStates keeps what documents don't say.
+func keepStates(from, to store.Settings) store.Settings {
+	for i := range to.Connectors {
+		for _, old := range from.Connectors {
+			if old.ID == to.Connectors[i].ID {
+				to.Connectors[i].Tested, to.Connectors[i].Position = old.Tested, old.Position
+			}
+		}
+	}
+	return to
+}
+
+// row returns the row of the changed entry.
+func (p *plan) row() any {
+	switch p.kind.Name {
+	case settings.Connectors:
+		return pick(p.to.Connectors, p.id, func(r *store.Connector) string { return r.ID })
+	case settings.Clusters:
+		return pick(p.to.Clusters, p.id, func(r *store.Cluster) string { return r.ID })
+	case settings.Rules:
+		return pick(p.to.Rules, p.id, func(r *store.AccessRule) string { return r.ID })
+	case settings.Clients:
+		return pick(p.to.Clients, p.id, func(r *store.Client) string { return r.ID })
+	case settings.Issuers:
+		return pick(p.to.Issuers, p.id, func(r *store.TrustedIssuer) string { return r.ID })
+	case settings.Machines:
+		return pick(p.to.Machines, p.id, func(r *store.MachineRule) string { return r.ID })
+	}
+	return pick(p.to.LocalUsers, p.id, func(r *store.LocalUser) string { return r.Login })
+}
+
+func pick[T any](rows []T, id string, of func(*T) string) *T {
+	for i := range rows {
+		if of(&rows[i]) == id {
+			return &rows[i]
+		}
+	}
+	return nil
+}
+
+// remove deletes the row of an entry.
+func remove(c *store.Configuration, kind, id string) error {
+	switch kind {
+	case settings.Connectors:
+		return store.Remove[store.Connector](c, "id", id)
+	case settings.Clusters:
+		return store.Remove[store.Cluster](c, "id", id)
+	case settings.Rules:
+		return store.Remove[store.AccessRule](c, "id", id)
+	case settings.Clients:
+		return store.Remove[store.Client](c, "id", id)
+	case settings.Issuers:
+		return store.Remove[store.TrustedIssuer](c, "id", id)
+	case settings.Machines:
+		return store.Remove[store.MachineRule](c, "id", id)
+	}
+	return store.Remove[store.LocalUser](c, "login", id)
+}

@@ -1,0 +1,319 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/names"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/server/factor"
+	"github.com/fairlead-auth/fairlead/server/limit"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// How long links are good.
+const (
+	setupLife    = time.Hour
+	recoveryLife = 10 * time.Minute
+	inviteLife   = 72 * time.Hour
+)
+
+// MinPassword is how long a recovery account's password must be, MinLocalPassword
+// a local user's.
+const (
+	MinPassword      = 16
+	MinLocalPassword = 12
+)
+
+// NeedsSetup reports whether nobody can administer this server yet: there is no
+// admin rule and no recovery account.
+func (a *Admin) NeedsSetup(ctx context.Context) (bool, error) {
+	accounts, err := a.Store.RecoveryAccounts(ctx)
+	if err != nil || len(accounts) > 0 {
+		return false, err
+	}
+	rules, err := a.Store.Rules(ctx)
+	if err != nil {
+		return false, err
+	}
+	return !slices.ContainsFunc(rules, func(r store.AccessRule) bool { return r.Admin }), nil
+}
+
+// link makes a link and returns its token.
+func (a *Admin) link(ctx context.Context, c Caller, purpose, subject string, life time.Duration) (string, error) {
+	token, now := secret.Token().Reveal(), a.Now()
+	err := a.Store.CreateLink(ctx, store.Link{
+		Hash: secret.Hash(token), Purpose: purpose, Subject: subject, Created: store.At(now), Expires: store.At(now.Add(life)),
+	}, now)
+	if err != nil {
+		return "", err
+	}
+	event := c.event(audit.LinkCreated)
+	event.Reason, event.Detail = purpose, subject
+	a.Audit.Record(ctx, event)
+	return token, nil
+}
+
+// SetupLink makes the link to the first account. It is for the shell and the start
+// of the server only; once there is an admin, recovery links do the same.
+func (a *Admin) SetupLink(ctx context.Context) (string, error) {
+	needed, err := a.NeedsSetup(ctx)
+	if err != nil {
+		return "", err
+	}
+	if !needed {
+		return "", errs.New(errs.Denied, "This server has been set up. If nobody can sign in as an admin, make a recovery link: fairlead admin recovery-link")
+	}
+	return a.link(ctx, Caller{Shell: "fairlead"}, store.LinkSetup, "", setupLife)
+}
+
+// RecoveryLink makes a link to a new recovery account, or to new credentials for
+// the one there is. It is for the shell only: who has that has the data key.
+func (a *Admin) RecoveryLink(ctx context.Context) (string, error) {
+	return a.link(ctx, Caller{Shell: "fairlead"}, store.LinkRecovery, "", recoveryLife)
+}
+
+// OpenLink returns the purpose of a setup or recovery link that is still good. A
+// setup link ends when there is another way in.
+func (a *Admin) OpenLink(ctx context.Context, token, address string) (string, error) {
+	for _, purpose := range []string{store.LinkSetup, store.LinkRecovery} {
+		_, err := a.Store.Link(ctx, purpose, secret.Hash(token), a.Now())
+		if errs.Is(err, errs.NotFound) {
+			continue
+		}
+		return purpose, err
+	}
+	a.Audit.Record(ctx, audit.Event{Name: audit.LinkRefused, Address: address, Reason: "not_good"})
+	return "", errs.New(errs.Denied, "This link has been used, or is too old. Make another on the server: fairlead admin setup-link, or fairlead admin recovery-link.")
+}
+
+// NewAccount is what a person chooses for a recovery account.
+type NewAccount struct {
+	Login, Password, Again string
+	// TOTP is the secret of the authenticator app, Code what it shows.
+	TOTP, Code string
+}
+
+// faults lists what is wrong with the choice, by field.
+func (n NewAccount) faults(now time.Time) map[string]string {
+	faults := map[string]string{}
+	if err := names.Check(n.Login); err != nil || len(n.Login) > 64 {
+		faults["login"] = "Choose a name of letters and digits, at most 64."
+	}
+	if fault := passwordFault(n.Password, n.Login, MinPassword); fault != "" {
+		faults["password"] = fault
+	} else if n.Password != n.Again {
+		faults["again"] = "The two passwords differ."
+	}
+	if _, ok := factor.CheckCode(n.TOTP, n.Code, now); !ok {
+		faults["code"] = "This is not the code that the app shows now. Check the clock of your phone."
+	}
+	return faults
+}
+
+// passwordFault says what is wrong with a password.
+func passwordFault(password, login string, least int) string {
+	switch {
+	case len([]rune(password)) < least:
+		return fmt.Sprintf("Use at least %d characters: a few unrelated words are good.", least)
+	case len(password) > 1024:
+		return "Use at most 1024 characters."
+	case strings.Contains(strings.ToLower(password), strings.ToLower(login)):
+		return "The password must not contain the name."
+	case len(distinct(password)) < least/3:
+		return "Use more different characters."
+	}
+	return ""
+}
+
+func distinct(text string) map[rune]bool {
+	set := map[rune]bool{}
+	for _, r := range text {
+		set[r] = true
+	}
+	return set
+}
+
+// AccountError are what is wrong with a choice, by field. Its kind is Invalid.
+type AccountError map[string]string
+
+// Error implements error.
+func (f AccountError) Error() string { return "the account can't be made like this" }
+
+// Unwrap gives it its kind.
+func (f AccountError) Unwrap() error { return errs.New(errs.Invalid, "Some values can’t be used.") }
+
+// CreateAccount spends a setup or recovery link and makes the recovery account.
+// The person is signed in with it afterwards, by the caller.
+func (a *Admin) CreateAccount(ctx context.Context, token, address string, n NewAccount) (*store.User, error) {
+	purpose, err := a.OpenLink(ctx, token, address)
+	if err != nil {
+		return nil, err
+	}
+	now := a.Now()
+	if faults := n.faults(now); len(faults) > 0 {
+		return nil, AccountError(faults)
+	}
+	hash, err := a.Hasher.Hash(ctx, n.Password)
+	if err != nil {
+		return nil, err
+	}
+	step, _ := factor.CheckCode(n.TOTP, n.Code, now)
+	account, err := a.Store.CreateRecoveryAccount(ctx, purpose, secret.Hash(token), store.RecoveryAccount{
+		Login: n.Login, PasswordHash: hash, Created: store.At(now), Verified: store.At(now),
+	}, store.Factor{Kind: store.FactorTOTP, Label: "Authenticator app", Data: n.TOTP, LastStep: step, Created: store.At(now)})
+	if err != nil {
+		return nil, err
+	}
+	user, err := a.recoveryUser(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	a.Audit.Record(ctx, audit.Event{Name: audit.RecoveryUsed, UserID: user.ID, UserName: user.KubeName, Address: address, Reason: purpose, ConnectorID: store.BreakGlass})
+	a.Logger.WarnContext(ctx, "recovery account made", "user", user.KubeName, "address", address)
+	return user, nil
+}
+
+// recoveryUser is the person behind a recovery account.
+func (a *Admin) recoveryUser(ctx context.Context, account *store.RecoveryAccount) (*store.User, error) {
+	user, _, err := a.Store.SignInUser(ctx, store.Person{
+		ConnectorID: store.BreakGlass, KubeName: store.BreakGlass + ":" + account.Login,
+		Identity: connectors.Identity{Subject: account.ID, Username: account.Login, Name: account.Login + " (recovery)"},
+	}, a.Now())
+	return user, err
+}
+
+// errRecovery is the same for a wrong name, password and code: who guesses learns
+// nothing.
+var errRecovery = errs.New(errs.Unauthenticated, "Name, password or code is wrong.")
+
+// Recover signs in with a recovery account. Every use and every try is recorded.
+func (a *Admin) Recover(ctx context.Context, login, password, code, address string) (*store.User, error) {
+	user, err := a.recover(ctx, login, password, code, address)
+	if err == nil {
+		a.Audit.Record(ctx, audit.Event{Name: audit.RecoveryUsed, UserID: user.ID, UserName: user.KubeName, Address: address, Reason: "signed_in", ConnectorID: store.BreakGlass})
+		a.Logger.WarnContext(ctx, "recovery account used", "user", user.KubeName, "address", address)
+		return user, nil
+	}
+	a.Audit.Record(ctx, audit.Event{Name: audit.RecoveryFailed, Address: address, Reason: string(errs.KindOf(err))})
+	return nil, err
+}
+
+func (a *Admin) recover(ctx context.Context, login, password, code, address string) (*store.User, error) {
+	attempt := limit.Password(store.BreakGlass, login, address)
+	verdict, err := a.Limit.Begin(ctx, attempt)
+	if err != nil {
+		return nil, err
+	}
+	if verdict.Wait > 0 {
+		return nil, errs.New(errs.Unauthenticated, fmt.Sprintf("Too many tries. Try again in %d minutes.", int(verdict.Wait.Minutes())+1))
+	}
+	account, err := a.Store.RecoveryAccount(ctx, login)
+	if errs.Is(err, errs.NotFound) {
+		account, err = &store.RecoveryAccount{}, nil // an empty hash takes as long as a wrong password
+	}
+	if err != nil {
+		return nil, err
+	}
+	result, err := a.Hasher.Check(ctx, account.PasswordHash, password)
+	if err != nil || !result.Match {
+		return nil, errRecovery
+	}
+	if err := a.useCode(ctx, account.ID, code); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(a.Limit.Forgive(ctx, attempt), a.Store.VerifyRecoveryAccount(ctx, account.ID, a.Now())); err != nil {
+		return nil, err
+	}
+	return a.recoveryUser(ctx, account)
+}
+
+// useCode checks a code of an authenticator app and uses it up.
+func (a *Admin) useCode(ctx context.Context, owner, code string) error {
+	factors, err := a.Store.Factors(ctx, owner)
+	if err != nil {
+		return err
+	}
+	for _, f := range factors {
+		if f.Kind != store.FactorTOTP {
+			continue
+		}
+		step, ok := factor.CheckCode(f.Data, code, a.Now())
+		if !ok {
+			continue
+		}
+		first, err := a.Store.UseFactor(ctx, f.ID, step, a.Now())
+		if err != nil || first {
+			return err
+		}
+	}
+	return errRecovery
+}
+
+// Invite makes a link with which a local user sets their password.
+func (a *Admin) Invite(ctx context.Context, c Caller, login string) (string, error) {
+	if err := a.may(ctx, c, WritePeople, "invite "+login); err != nil {
+		return "", err
+	}
+	if _, err := a.Store.AccountByLogin(ctx, login); err != nil {
+		return "", err
+	}
+	return a.link(ctx, c, store.LinkInvite, login, inviteLife)
+}
+
+// Invitation returns the login that an invitation is for.
+func (a *Admin) Invitation(ctx context.Context, token string) (string, error) {
+	l, err := a.Store.Link(ctx, store.LinkInvite, secret.Hash(token), a.Now())
+	if errs.Is(err, errs.NotFound) {
+		return "", errs.New(errs.Denied, "This invitation has been used, or is too old. Ask the admin who sent it for another.")
+	}
+	if err != nil {
+		return "", err
+	}
+	return l.Subject, nil
+}
+
+// AcceptInvitation sets the password of a local user.
+func (a *Admin) AcceptInvitation(ctx context.Context, token, password, again, address string) error {
+	login, err := a.Invitation(ctx, token)
+	if err != nil {
+		return err
+	}
+	faults := AccountError{}
+	if fault := passwordFault(password, login, MinLocalPassword); fault != "" {
+		faults["password"] = fault
+	} else if password != again {
+		faults["again"] = "The two passwords differ."
+	}
+	if len(faults) > 0 {
+		return faults
+	}
+	hash, err := a.Hasher.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	if err := a.Store.AcceptInvitation(ctx, secret.Hash(token), login, hash, a.Now()); err != nil {
+		return err
+	}
+	a.Audit.Record(ctx, audit.Event{Name: audit.PasswordSet, UserName: login, Address: address})
+	return nil
+}
+
+// RecoveryAccounts lists the recovery accounts, without what they sign in with.
+func (a *Admin) RecoveryAccounts(ctx context.Context, c Caller) ([]store.RecoveryAccount, error) {
+	if err := a.may(ctx, c, ReadPeople, "list recovery accounts"); err != nil {
+		return nil, err
+	}
+	accounts, err := a.Store.RecoveryAccounts(ctx)
+	for i := range accounts {
+		accounts[i].PasswordHash = ""
+	}
+	return accounts, err
+}

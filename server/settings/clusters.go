@@ -1,0 +1,73 @@
+package settings
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/server/clients"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// Limits of a token's life at clusters.
+const (
+	minTokenLife     = 5 * time.Minute
+	maxTokenLife     = time.Hour
+	defaultTokenLife = 10 * time.Minute
+)
+
+// Colors are what an environment may be marked with, beside its word. The first
+// is none.
+func Colors() []string { return []string{"", "green", "blue", "purple", "amber", "red"} }
+
+func (r *Reader) clusterRows() []store.Cluster {
+	var rows []store.Cluster
+	seen, audiences := ids{r: r}, map[string]bool{clients.Plugin: true}
+	for i, e := range r.in.Clusters {
+		path := fmt.Sprintf("clusters[%d]", i)
+		seen.check(path+".id", e.ID)
+		e.CA = r.resolve(path+".ca", e.CA)
+		r.checkPEM(path+".ca", e.CA)
+		row := store.Cluster{
+			ID: e.ID, Name: orElse(e.Name, e.ID), Description: e.Description, Environment: e.Environment, Color: e.Color, Notes: e.Notes, Server: e.Server,
+			CA: e.CA, Audience: orElse(e.Audience, "k8s-"+e.ID), Mode: store.AccessMode(orElse(e.Mode, string(store.ModeProxy))),
+			Algorithm: orElse(e.Algorithm, "RS256"), TokenSeconds: int(time.Duration(e.TokenLife).Seconds()), Namespace: e.Namespace,
+			Labels: e.Labels, StatusURL: e.StatusURL, Origin: r.Origin(path),
+		}
+		if e.TokenLife == 0 {
+			row.TokenSeconds = int(defaultTokenLife.Seconds())
+		}
+		if audiences[row.Audience] {
+			r.Doc.Add(path+".audience", "%q is taken: a token must be good for one cluster only", row.Audience)
+		}
+		audiences[row.Audience] = true
+		r.checkCluster(path, &row)
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func (r *Reader) checkCluster(path string, row *store.Cluster) {
+	u, err := url.Parse(row.Server)
+	switch {
+	case err != nil || u.Host == "":
+		r.Doc.Add(path+".server", "want the address that kubectl should use, such as https://k8s.example.com:6443, got %q", row.Server)
+	case u.Scheme != "https":
+		r.Doc.Add(path+".server", "want https: with any other address kubectl drops the token without a word")
+	}
+	if row.Mode != store.ModeProxy && row.Mode != store.ModeDirect {
+		r.Doc.Add(path+".mode", "want proxy or direct, got %q", row.Mode)
+	}
+	if !slices.Contains(Colors(), row.Color) {
+		r.Doc.Add(path+".color", "want one of %s, got %q", strings.Join(Colors()[1:], ", "), row.Color)
+	}
+	r.checkAlgorithm(path+".algorithm", row.Algorithm)
+	if life := row.TokenLife(); life < minTokenLife || life > maxTokenLife {
+		r.Doc.Add(path+".tokenLife", "want %v to %v", minTokenLife, maxTokenLife)
+	}
+	if row.Namespace != "" && !slug.MatchString(row.Namespace) {
+		r.Doc.Add(path+".namespace", "is not a name of a namespace: %q", row.Namespace)
+	}
+}

@@ -1,0 +1,184 @@
+package settings
+
+import (
+	"encoding/base64"
+	"strings"
+
+	"github.com/fairlead-auth/fairlead/internal/form"
+)
+
+func (c *conversion) fixLDAP() {
+	from, to := c.from, c.to
+	to.Set("hosts", []any{from.Text("host")})
+	switch {
+	case from["insecureNoSSL"] == true && from["startTLS"] != true:
+		to.Set("security", "none")
+	case from["startTLS"] == true:
+		to.Set("security", "starttls")
+	}
+	if from["insecureSkipVerify"] == true {
+		c.note("connector %s: the certificate is checked here; paste the CA certificate", c.id)
+	}
+	c.setPEM("rootCAData", "ca")
+	c.fixUserSearch()
+	c.fixGroupSearch()
+}
+
+func (c *conversion) fixUserSearch() {
+	from, to := c.from, c.to
+	user := form.Doc{}
+	if search, ok := from["userSearch"].(map[string]any); ok {
+		user = search
+	}
+	for dex, ours := range map[string]string{
+		"baseDN": "baseDN", "filter": "filter", "username": "usernameAttr", "idAttr": "idAttr", "emailAttr": "emailAttr", "nameAttr": "nameAttr",
+	} {
+		to.Set("userSearch."+ours, user[dex])
+	}
+	if strings.EqualFold(user.Text("idAttr"), "dn") || user.Text("idAttr") == "uid" {
+		c.note("connector %s: %s changes or is given to others; entryUUID or objectGUID is a better id, and makes new accounts", c.id, user.Text("idAttr"))
+	}
+}
+
+func (c *conversion) fixGroupSearch() {
+	from, to := c.from, c.to
+	group, ok := from["groupSearch"].(map[string]any)
+	if !ok {
+		return
+	}
+	for dex, ours := range map[string]string{"baseDN": "baseDN", "filter": "filter", "nameAttr": "nameAttr"} {
+		to.Set("groupSearch."+ours, group[dex])
+	}
+	matcher := form.Doc(group)
+	if list := objects(group["userMatchers"]); len(list) > 0 {
+		matcher = list[0]
+		if len(list) > 1 {
+			c.note("connector %s: of %d userMatchers the first is used", c.id, len(list))
+		}
+	}
+	attr := matcher.Text("userAttr")
+	if strings.EqualFold(attr, "dn") {
+		attr = ""
+	}
+	to.Set("groupSearch.userAttr", orNil(attr))
+	to.Set("groupSearch.memberAttr", orNil(matcher.Text("groupAttr")))
+}
+
+func orNil(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}
+
+func (c *conversion) fixGitHub() {
+	from, to := c.from, c.to
+	if host := from.Text("hostName"); host != "" {
+		to.Set("host", "https://"+host)
+	}
+	if org := from.Text("org"); org != "" {
+		to.Set("orgs", []any{map[string]any{"name": org}})
+	}
+	if field := from.Text("teamNameField"); field != "" && field != "slug" {
+		c.note("connector %s: teams are named by their slug here, not by %s", c.id, field)
+	}
+	c.fixLogin()
+}
+
+func (c *conversion) fixLogin() {
+	from := c.from
+	if from["useLoginAsID"] == true {
+		c.note("connector %s: people are known by the provider’s own id here, which survives a rename", c.id)
+	}
+	c.setPEM("rootCAData", "ca")
+}
+
+func (c *conversion) fixOIDC() {
+	from, to := c.from, c.to
+	mapping, ok := from["claimMapping"].(map[string]any)
+	if !ok {
+		return
+	}
+	for dex, ours := range map[string]string{"preferred_username": "usernameClaim", "email": "emailClaim", "groups": "groupsClaim"} {
+		if value := mapping[dex]; value != nil {
+			to.Set(ours, value)
+		}
+	}
+}
+
+func (c *conversion) fixOAuth() {
+	from, to := c.from, c.to
+	mapping, ok := from["claimMapping"].(map[string]any)
+	if !ok {
+		return
+	}
+	for dex, ours := range map[string]string{
+		"userNameKey": "nameKey", "preferredUsernameKey": "usernameKey", "groupsKey": "groupsKey", "emailKey": "emailKey", "emailVerifiedKey": "emailVerifiedKey",
+	} {
+		if value := mapping[dex]; value != nil {
+			to.Set(ours, value)
+		}
+	}
+}
+
+func (c *conversion) fixSAML() {
+	from, to := c.from, c.to
+	c.setPEM("caData", "certificates")
+	if from.Text("ca") != "" && to.Get("certificates") == nil {
+		c.note("connector %s: paste the certificate that is in the file %s", c.id, from.Text("ca"))
+	}
+	format := from.Text("nameIDPolicyFormat")
+	if format = format[strings.LastIndexByte(format, ':')+1:]; format != "" && format != "persistent" {
+		to.Set("nameIDFormat", format)
+	}
+}
+
+// setPEM takes a certificate that Dex has in base64.
+func (c *conversion) setPEM(dex, ours string) {
+	from, to := c.from, c.to
+	text := from.Text(dex)
+	if text == "" {
+		return
+	}
+	if raw, err := base64.StdEncoding.DecodeString(text); err == nil {
+		text = string(raw)
+	}
+	if !strings.Contains(text, "BEGIN CERTIFICATE") {
+		c.note("connector %s: %s holds no certificate", c.id, dex)
+		return
+	}
+	to.Set(ours, text)
+}
+
+// FromGangway makes a cluster of a configuration of Gangway. There is one for each
+// deployment.
+func FromGangway(root map[string]any) (Docs, []string) {
+	i := &importer{docs: Docs{}}
+	from := form.Doc(root)
+	name := from.Text("clusterName")
+	id := Slugify(name)
+	if id == "" {
+		i.note("clusterName is missing: it becomes the id of the cluster")
+		return i.docs, i.notes
+	}
+	doc := form.Doc{"id": id, "name": name, "server": from.Text("apiServerURL"), "mode": "direct", "audience": from.Text("clientID")}
+	if doc["audience"] == "" {
+		delete(doc, "audience")
+	}
+	i.add(Clusters, id, doc)
+	for key := range root {
+		switch key {
+		case "clusterName", "apiServerURL", "clientID", "host", "port", "serveTLS", "redirectURL", "scopes", "providerURL", "authorizeURL", "tokenURL", "sessionSecurityKey", "sessionSalt":
+		case "clientSecret":
+			i.note("clientSecret: not needed any more; the kubeconfig here holds no secret")
+		case "clusterCAPath", "trustedCAPath":
+			i.note("%s: paste the certificate into the cluster’s form", key)
+		case "usernameClaim", "emailClaim":
+			i.note("%s: the API server has to take preferred_username now; see Connect this cluster", key)
+		default:
+			i.note("%s was not understood", key)
+		}
+	}
+	i.note("Make an access rule: until then nobody may use the cluster.")
+	return i.docs, i.notes
+}

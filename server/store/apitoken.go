@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+)
+
+// APIToken lets a program use the admin interface as the person who made it. The
+// token itself is not stored.
+type APIToken struct {
+	ID       string
+	Hash     string
+	Name     string
+	Scopes   Strings
+	UserID   string
+	Created  Instant
+	Expires  Instant
+	LastUsed Instant
+	Revoked  Instant
+}
+
+// CreateAPIToken adds a token.
+func (s *Store) CreateAPIToken(ctx context.Context, t *APIToken) error {
+	t.ID = secret.ID("api")
+	if err := s.db.WithContext(ctx).Create(t).Error; err != nil {
+		return fmt.Errorf("creating token: %w", translate(err))
+	}
+	return nil
+}
+
+// APITokens lists the tokens that may still be used, the newest first.
+func (s *Store) APITokens(ctx context.Context, now time.Time) ([]APIToken, error) {
+	var rows []APIToken
+	err := s.db.WithContext(ctx).Where("revoked = 0 AND expires > ?", At(now)).Order("created DESC, id").Limit(maxList).Find(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("listing tokens: %w", translate(err))
+	}
+	return rows, nil
+}
+
+// APITokenByHash finds a token that may be used, and notes its use at most once a
+// minute. The error's kind is Unauthenticated when there is none.
+func (s *Store) APITokenByHash(ctx context.Context, hash string, now time.Time) (*APIToken, error) {
+	var row APIToken
+	err := translate(s.db.WithContext(ctx).Where("hash = ? AND revoked = 0 AND expires > ?", hash, At(now)).Take(&row).Error)
+	if errs.Is(err, errs.NotFound) {
+		return nil, errs.New(errs.Unauthenticated, "The token is not known, was revoked, or has expired.")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading token: %w", err)
+	}
+	if now.Sub(row.LastUsed.Time()) > time.Minute {
+		_, err = s.exec(ctx, "UPDATE api_tokens SET last_used = ? WHERE id = ?", At(now), row.ID)
+	}
+	return &row, err
+}
+
+// RevokeAPIToken ends a token.
+func (s *Store) RevokeAPIToken(ctx context.Context, id string, now time.Time) error {
+	n, err := s.exec(ctx, "UPDATE api_tokens SET revoked = ? WHERE id = ? AND revoked = 0", At(now), id)
+	if err == nil && n == 0 {
+		return notFound("There is no such token.")
+	}
+	return err
+}
+
+// ConnectorTest is a test sign-in: what is tried and what came of it.
+type ConnectorTest struct {
+	ID          string
+	ConnectorID string
+	SignInID    string
+	// Input and Result are documents, sealed at rest.
+	Input, Result string
+	Expires       Instant
+}
+
+func testContext(id string) string { return "connector_tests.document:" + id }
+
+// CreateConnectorTest stores what is tried.
+func (s *Store) CreateConnectorTest(ctx context.Context, t *ConnectorTest) error {
+	t.ID = secret.ID("tst")
+	row := *t
+	row.Input, row.Result = s.keyring.Seal(testContext(t.ID), []byte(t.Input)), ""
+	if err := s.db.WithContext(ctx).Create(&row).Error; err != nil {
+		return fmt.Errorf("creating test: %w", translate(err))
+	}
+	return nil
+}
+
+// ConnectorTest returns a test that was begun in this sign-in.
+func (s *Store) ConnectorTest(ctx context.Context, id, signInID string, now time.Time) (*ConnectorTest, error) {
+	var row ConnectorTest
+	err := s.db.WithContext(ctx).Where("id = ? AND sign_in_id = ? AND expires > ?", id, signInID, At(now)).Take(&row).Error
+	if err != nil {
+		return nil, fmt.Errorf("reading test: %w", translate(err))
+	}
+	for _, text := range []*string{&row.Input, &row.Result} {
+		if *text == "" {
+			continue
+		}
+		plain, err := s.keyring.Open(testContext(id), *text)
+		if err != nil {
+			return nil, fmt.Errorf("opening test: %w", err)
+		}
+		*text = string(plain)
+	}
+	return &row, nil
+}
+
+// FinishConnectorTest stores what came of it, once.
+func (s *Store) FinishConnectorTest(ctx context.Context, id, result string) error {
+	n, err := s.exec(ctx, "UPDATE connector_tests SET result = ? WHERE id = ? AND result = ''", s.keyring.Seal(testContext(id), []byte(result)), id)
+	if err == nil && n == 0 {
+		return errs.New(errs.Invalid, "This test has ended. Start another.")
+	}
+	return err
+}
