@@ -50,6 +50,10 @@ func New(cfg Config) *Portal { return &Portal{cfg: cfg} }
 func (p *Portal) Mount(g *echo.Group) {
 	c := p.cfg
 	guard := &page.Guard{Sessions: c.Server.Sessions, Site: c.Server.Site, IsAdmin: c.Server.Admin.IsAdmin}
+	turning := *guard
+	turning.Turned = func(c echo.Context) {
+		_ = p.cfg.Server.Admin.RefuseStranger(c.Request().Context(), c.RealIP(), c.Request().Method+" "+c.Path(), nil)
+	}
 	for _, h := range []interface{ Mount(g *echo.Group) }{
 		&clusters.Handler{
 			Guard: guard, Store: c.Store, Access: c.Server.Access, Bearer: c.Server.Bearer, Site: c.Server.Site, Audit: c.Audit, Now: c.Now,
@@ -58,7 +62,7 @@ func (p *Portal) Mount(g *echo.Group) {
 		&account.Handler{Guard: guard, Store: c.Store, Clients: clients.NewRegistry(c.Store), Site: c.Server.Site, Audit: c.Audit, Now: c.Now},
 		&recovery.Handler{Admin: c.Server.Admin, Sessions: c.Server.Sessions, Site: c.Server.Site, Keyring: c.Keyring, Brand: c.Brand, Now: c.Now},
 		&admin.Handler{
-			Guard: guard, Admin: c.Server.Admin, Site: c.Server.Site, Types: c.Types, Now: c.Now, IssuerCA: c.IssuerCA, Probe: c.Probe, Effective: c.Effective,
+			Guard: &turning, Admin: c.Server.Admin, Site: c.Server.Site, Types: c.Types, Now: c.Now, IssuerCA: c.IssuerCA, Probe: c.Probe, Effective: c.Effective,
 			CallbackURL: c.Server.CallbackURL, Leave: c.Server.Login.LeaveForTest,
 		},
 		&help.Handler{Sessions: c.Server.Sessions, Site: c.Server.Site, Contact: c.Contact},

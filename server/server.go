@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -18,6 +19,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/access"
 	"github.com/fairlead-auth/fairlead/server/admin"
+	"github.com/fairlead-auth/fairlead/server/adminapi"
 	"github.com/fairlead-auth/fairlead/server/authorize"
 	"github.com/fairlead-auth/fairlead/server/clientauth"
 	"github.com/fairlead-auth/fairlead/server/clients"
@@ -181,11 +183,16 @@ type mounter interface{ Mount(g *echo.Group) }
 func (s *Server) Echo(more ...mounter) (*echo.Echo, error) {
 	e := web.NewEcho(web.Server{
 		Site: s.Site, Logger: s.cfg.Logger, Now: s.cfg.Now, TrustedProxies: s.cfg.TrustedProxies, Observe: s.cfg.Observe,
+		CrossSiteRefused: func(c echo.Context) {
+			if strings.HasPrefix(c.Path(), s.Site.Path("/admin")) {
+				s.Admin.RecordCrossSite(c.Request().Context(), c.RealIP(), c.Request().Method+" "+c.Path())
+			}
+		},
 		Party: limit.Network, RequestsPerSecond: s.cfg.RequestsPerSecond,
 		CrossSite: []string{
 			s.Site.Path(token.Path), s.Site.Path(tokeninfo.UserInfoPath), s.Site.Path(tokeninfo.RevocationPath), s.Site.Path(tokeninfo.IntrospectPath),
 			s.Site.Path(device.AuthorizationPath), s.Site.Path(authorize.Path), s.Site.Path(logout.EndSessionPath),
-			s.Site.Path("/callback/"), s.Site.Path("/api/"),
+			s.Site.Path("/callback"), s.Site.Path(adminapi.Path),
 		},
 	})
 	handlers, err := s.handlers()
@@ -226,6 +233,7 @@ func (s *Server) handlers() ([]mounter, error) {
 			Site: s.Site, Audit: c.Audit, Now: c.Now,
 		},
 		s.Login,
+		&adminapi.Handler{Admin: s.Admin, URL: s.Site.Absolute("")},
 		&consent.Handler{
 			Clients: s.clients, Sessions: s.Sessions, Access: s.Access, Codes: s.codes, Flows: s.flows, Reply: s.reply, Store: c.Store,
 			Site: s.Site, Audit: c.Audit, Now: c.Now,

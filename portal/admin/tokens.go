@@ -55,7 +55,7 @@ func (h *Handler) tokens(c echo.Context, r *request, fault string) error {
 	if err != nil {
 		return err
 	}
-	data := TokensData{Rows: rows, Scopes: scopeChoices(), Error: fault, Name: c.FormValue("name"), Done: doneWords(c), API: h.Site.Absolute("/api/v1/openapi.json")}
+	data := TokensData{Rows: rows, Scopes: scopeChoices(), Error: fault, Name: c.FormValue("name"), Done: doneWords(c), API: h.Site.Absolute("/api/admin/v1/openapi.json")}
 	view := web.View[TokensData]{Page: TokensPage(), Title: "API tokens", Data: data}
 	if fault != "" {
 		view.Status = http.StatusUnprocessableEntity

@@ -21,6 +21,8 @@ type Guard struct {
 	Site     *web.Site
 	// IsAdmin says what the head of each page shows. It lets nobody in.
 	IsAdmin func(ctx context.Context, user *store.User) (bool, error)
+	// Turned, when set, is told that somebody was sent to sign in.
+	Turned func(c echo.Context)
 }
 
 // Handler is a page for a signed-in person.
@@ -33,6 +35,9 @@ func (g *Guard) For(h Handler) echo.HandlerFunc {
 		current, err := g.Sessions.Current(c.Request())
 		if err != nil {
 			return err
+		}
+		if current == nil && g.Turned != nil {
+			g.Turned(c)
 		}
 		if current == nil {
 			return c.Redirect(http.StatusSeeOther, g.Site.Path("/login")+"?return_to="+url.QueryEscape(g.returnTo(c)))

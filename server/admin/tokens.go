@@ -182,3 +182,21 @@ func (a *Admin) ClientSecrets(ctx context.Context, c Caller, id string) ([]Clien
 	}
 	return list, nil
 }
+
+// RefuseStranger records that somebody without a good token asked for something,
+// and returns the error.
+func (a *Admin) RefuseStranger(ctx context.Context, address, what string, err error) error {
+	a.Audit.Mention(ctx, audit.Event{Name: audit.AdminRefused, Address: address, Reason: "no_good_token", Detail: what})
+	return err
+}
+
+// RecordCrossSite records that another site sent a form to an admin page.
+func (a *Admin) RecordCrossSite(ctx context.Context, address, what string) {
+	a.Audit.Record(ctx, audit.Event{Name: audit.AdminRefused, Address: address, Reason: "cross_site", Detail: what})
+}
+
+// MayCall decides whether a program may ask for an operation at all. The operation
+// decides once more.
+func (a *Admin) MayCall(ctx context.Context, c Caller, scope Scope, what string) error {
+	return a.may(ctx, c, scope, what)
+}

@@ -31,6 +31,8 @@ type Server struct {
 	// CrossSite are path prefixes that other sites may post to: the protocol's
 	// own endpoints, which no cookie protects.
 	CrossSite []string
+	// CrossSiteRefused, when set, is told of a form from another site.
+	CrossSiteRefused func(c echo.Context)
 	// Party says which part of a network address one party has, and
 	// RequestsPerSecond how much it may ask of this replica.
 	Party             func(address string) string
@@ -54,7 +56,7 @@ func NewEcho(cfg Server) *echo.Echo {
 			cfg.Logger.ErrorContext(c.Request().Context(), "handler panicked", "error", err, "stack", string(stack))
 			return err
 		},
-	}), headers(cfg.Site.Secure()), flood(cfg), deadline(), middleware.BodyLimit(maxBody), crossOrigin(cfg.CrossSite))
+	}), headers(cfg.Site.Secure()), flood(cfg), deadline(), middleware.BodyLimit(maxBody), crossOrigin(cfg.CrossSite, cfg.CrossSiteRefused))
 	return e
 }
 
@@ -160,7 +162,7 @@ func deadline() echo.MiddlewareFunc {
 }
 
 // crossOrigin refuses forms that another site sends with the person's cookie.
-func crossOrigin(exempt []string) echo.MiddlewareFunc {
+func crossOrigin(exempt []string, refused func(echo.Context)) echo.MiddlewareFunc {
 	protection := http.NewCrossOriginProtection()
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -170,6 +172,9 @@ func crossOrigin(exempt []string) echo.MiddlewareFunc {
 				}
 			}
 			if err := protection.Check(c.Request()); err != nil {
+				if refused != nil {
+					refused(c)
+				}
 				return errs.Wrap(errs.Denied, err, "The form came from another site. Open the page here and try again.")
 			}
 			return next(c)

@@ -231,6 +231,9 @@ func TestAdminFromNothing(t *testing.T) {
 			}
 		}
 	}
+	// With every connector down there is still a way in.
+	d.Stop()
+	gh.Close()
 	o.recoverAgain()
 	o.auditAll(readFile(t, need.Variable(t, "FAIRLEAD_TEST_JS", "axe")+"/node_modules/axe-core/axe.min.js"))
 }
