@@ -27,7 +27,7 @@ import (
 type bundle struct {
 	*admin.Admin
 	store *store.Store
-	t     *testing.T
+	t     testing.TB
 	mu    sync.Mutex
 	at    time.Time
 }
@@ -44,7 +44,7 @@ func (b *bundle) advance(d time.Duration) {
 	b.at = b.at.Add(d)
 }
 
-func setup(t *testing.T, s *store.Store) *bundle {
+func setup(t testing.TB, s *store.Store) *bundle {
 	t.Helper()
 	b := &bundle{store: s, t: t, at: time.Now().Truncate(time.Second)}
 	logger, hasher := slog.New(slog.DiscardHandler), password.NewHasher()
