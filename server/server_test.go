@@ -63,6 +63,8 @@ type world struct {
 	// types and maxAge replace the pretended upstream.
 	types  map[string]connectors.Type
 	maxAge time.Duration
+	// transport is how the provider reaches upstreams.
+	transport http.RoundTripper
 }
 
 func jane(groups ...string) mock.Person {
@@ -153,7 +155,7 @@ func (w *world) serve(t *testing.T, s *store.Store) {
 		w.types = map[string]connectors.Type{"mock": mock.Type(w.upstream)}
 	}
 	provider, err := server.New(t.Context(), server.Config{
-		UpstreamMaxAge: w.maxAge, URL: u, Store: s, Keyring: storetest.Keyring(t), Audit: audit.NewLog(w.clock.now, logger, s), Logger: logger,
+		UpstreamMaxAge: w.maxAge, Transport: w.transport, URL: u, Store: s, Keyring: storetest.Keyring(t), Audit: audit.NewLog(w.clock.now, logger, s), Logger: logger,
 		Now: w.clock.now, Types: w.types, Brand: "Test", RequestsPerSecond: 10000,
 	})
 	if err != nil {

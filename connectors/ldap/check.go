@@ -173,6 +173,9 @@ func explain(err error) error {
 	case goldap.LDAPResultTimeLimitExceeded, goldap.LDAPResultAdminLimitExceeded:
 		say = probe.FaultError{Cause: "The directory needs too long for this search.", Remedy: "Use a narrower base DN, or have the attributes indexed."}
 	case goldap.ErrorNetwork:
+		if strings.Contains(fault.Err.Error(), "timed out") {
+			return context.DeadlineExceeded
+		}
 		return fault.Err
 	default:
 		return err

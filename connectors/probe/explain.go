@@ -51,6 +51,9 @@ func explainTLS(err error) (cause, remedy string) {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return "There is no TLS at this port.", "Use StartTLS, or the port that speaks TLS."
 	}
+	if strings.Contains(err.Error(), "signed by unknown authority") { // some libraries keep the text alone
+		return explainTLS(x509.UnknownAuthorityError{})
+	}
 	if strings.Contains(err.Error(), "tls: ") {
 		return "The TLS handshake failed: " + after(err, "tls: ") + ".", "Check which TLS versions the server allows: 1.2 or newer is needed."
 	}
@@ -76,7 +79,7 @@ func explainNet(err error) (cause, remedy string) {
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
 		return "The network has no way there.", "Check the address and this server’s routes."
 	case errors.Is(err, syscall.ECONNRESET), strings.HasSuffix(err.Error(), "EOF"):
-		return "The connection was cut.", "Check that the port speaks the right protocol, and that no proxy is in between."
+		return "The connection was cut.", "Check that the port speaks this protocol (https 443, LDAPS 636, StartTLS 389), and that no proxy is in between."
 	}
 	return "", ""
 }

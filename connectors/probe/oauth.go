@@ -121,7 +121,7 @@ func (r *Run) CheckClient(ctx context.Context, client *http.Client, c OAuthClien
 				Remedy: "Copy “" + c.IDLabel + "” and “" + c.SecretLabel + "” again. Most providers show a secret once: make a new one when in doubt.",
 			}
 		}
-		return "", &FaultError{Cause: fmt.Sprintf("The token endpoint answered %d %s %s.", status, answer.Error, answer.Description), Remedy: "Check the address of the token endpoint, and the kind of client."}
+		return "", &FaultError{Cause: "The token endpoint answered " + strings.TrimSpace(fmt.Sprintf("%d %s %s", status, answer.Error, answer.Description)) + ".", Remedy: "Check the address of the token endpoint, and the kind of client."}
 	})
 }
 

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -236,7 +237,11 @@ func (a *Admin) Lookup(ctx context.Context, c Caller, t Trying, username string)
 	found, err := a.Upstream.Lookup(ctx, row, username)
 	if err != nil {
 		a.recordTest(ctx, c, row.ID, "look_up", err.Error())
-		return a.failed(row, err, began), nil
+		result := a.failed(row, err, began)
+		if errors.Is(err, connectors.ErrBadCredentials) {
+			result.Fault, result.Remedy = "Nobody matches this name.", "The name is what the user name attribute holds. Check the base DN and the user filter."
+		}
+		return result, nil
 	}
 	a.recordTest(ctx, c, row.ID, "look_up", "passed")
 	result, err := a.found(ctx, row, found.Identity)

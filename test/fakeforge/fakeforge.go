@@ -72,6 +72,13 @@ func answers() map[string]any {
 	}
 }
 
+// Register changes the registered callback.
+func (s *Server) Register(callback string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.callback = callback
+}
+
 // Leave makes jane's account go: her tokens are worth nothing.
 func (s *Server) Leave() {
 	s.mu.Lock()
