@@ -28,16 +28,14 @@ type Config struct {
 	Store  *store.Store
 	Audit  *audit.Log
 	Now    func() time.Time
-	// ContextPrefix, IssuerCA, Contact and Ready: see clusters.Handler.
-	ContextPrefix, IssuerCA, Contact string
-	Ready                            func(ctx context.Context, statusURL string) (ready bool, doing string)
-	// Types, Probe and Effective: see admin.Handler. Keyring and Brand: see
-	// recovery.Handler.
+	// ContextPrefix, IssuerCA and Ready: see clusters.Handler.
+	ContextPrefix, IssuerCA string
+	Ready                   func(ctx context.Context, statusURL string) (ready bool, doing string)
+	// Types, Probe and Effective: see admin.Handler. Keyring: see recovery.Handler.
 	Types     map[string]connectors.Type
 	Probe     func(ctx context.Context, cluster *store.Cluster) admin.Health
 	Effective string
 	Keyring   *secret.Keyring
-	Brand     string
 }
 
 // Portal is the pages.
@@ -57,15 +55,15 @@ func (p *Portal) Mount(g *echo.Group) {
 	for _, h := range []interface{ Mount(g *echo.Group) }{
 		&clusters.Handler{
 			Guard: guard, Store: c.Store, Access: c.Server.Access, Bearer: c.Server.Bearer, Site: c.Server.Site, Audit: c.Audit, Now: c.Now,
-			ContextPrefix: c.ContextPrefix, IssuerCA: c.IssuerCA, Contact: c.Contact, Ready: c.Ready,
+			ContextPrefix: c.ContextPrefix, IssuerCA: c.IssuerCA, Ready: c.Ready,
 		},
 		&account.Handler{Guard: guard, Store: c.Store, Clients: clients.NewRegistry(c.Store), Site: c.Server.Site, Audit: c.Audit, Now: c.Now},
-		&recovery.Handler{Admin: c.Server.Admin, Sessions: c.Server.Sessions, Site: c.Server.Site, Keyring: c.Keyring, Brand: c.Brand, Now: c.Now},
+		&recovery.Handler{Admin: c.Server.Admin, Sessions: c.Server.Sessions, Site: c.Server.Site, Keyring: c.Keyring, Now: c.Now},
 		&admin.Handler{
 			Guard: &turning, Admin: c.Server.Admin, Site: c.Server.Site, Types: c.Types, Now: c.Now, IssuerCA: c.IssuerCA, Probe: c.Probe, Effective: c.Effective,
 			CallbackURL: c.Server.CallbackURL, Leave: c.Server.Login.LeaveForTest,
 		},
-		&help.Handler{Sessions: c.Server.Sessions, Site: c.Server.Site, Contact: c.Contact},
+		&help.Handler{Sessions: c.Server.Sessions, Site: c.Server.Site},
 	} {
 		h.Mount(g)
 	}

@@ -31,6 +31,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/issuer"
 	"github.com/fairlead-auth/fairlead/server/keys"
 	"github.com/fairlead-auth/fairlead/server/limit"
+	"github.com/fairlead-auth/fairlead/server/live"
 	"github.com/fairlead-auth/fairlead/server/login"
 	"github.com/fairlead-auth/fairlead/server/logout"
 	"github.com/fairlead-auth/fairlead/server/machine"
@@ -56,13 +57,8 @@ type Config struct {
 	Now     func() time.Time
 	// Types are the kinds of connector by name.
 	Types map[string]connectors.Type
-	// Sessions is how long sign-ins and devices last.
-	Sessions session.Policy
-	// Grace is how long a used refresh token gives the same answer. Zero means
-	// 30 seconds.
-	Grace time.Duration
-	// UpstreamMaxAge and OutageBudget: see upstream.Config.
-	UpstreamMaxAge, OutageBudget time.Duration
+	// Live is what may change while the server runs. Nil means the defaults.
+	Live *live.Settings
 	// KeyRotation is how long a key signs. Zero means 30 days.
 	KeyRotation time.Duration
 	// KeyTiming is changed by tests only.
@@ -74,9 +70,8 @@ type Config struct {
 	RequestsPerSecond int
 	// TrustedProxies may say where requests come from.
 	TrustedProxies []netip.Prefix
-	// Brand and Demo: see web.Config.
-	Brand string
-	Demo  bool
+	// Demo: see web.Config.
+	Demo bool
 	// Observe and Issued, when set, are told about requests and tokens.
 	Observe func(method, route string, status int, took time.Duration)
 	Issued  func(grant, result string)
@@ -90,7 +85,6 @@ type Config struct {
 }
 
 const (
-	defaultGrace    = 30 * time.Second
 	defaultRequests = 100
 )
 
@@ -116,8 +110,8 @@ type Server struct {
 
 // New puts the parts together.
 func New(ctx context.Context, cfg Config) (*Server, error) {
-	if cfg.Grace == 0 {
-		cfg.Grace = defaultGrace
+	if cfg.Live == nil {
+		cfg.Live = live.New(live.Values{})
 	}
 	if cfg.PasswordWindow == 0 {
 		cfg.PasswordWindow = limit.DefaultWindow
@@ -128,7 +122,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Hasher == nil {
 		cfg.Hasher = password.NewHasher()
 	}
-	site, err := web.New(web.Config{URL: cfg.URL, Brand: cfg.Brand, Demo: cfg.Demo, Logger: cfg.Logger})
+	site, err := web.New(web.Config{URL: cfg.URL, Live: cfg.Live, Demo: cfg.Demo, Logger: cfg.Logger})
 	if err != nil {
 		return nil, err
 	}
@@ -144,13 +138,13 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		clients: clients.NewRegistry(cfg.Store),
 		upstream: upstream.New(upstream.Config{
 			Store: cfg.Store, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now, Types: cfg.Types,
-			MaxAge: cfg.UpstreamMaxAge, OutageBudget: cfg.OutageBudget, Asked: cfg.Asked, Transport: cfg.Transport,
+			Live: cfg.Live, Asked: cfg.Asked, Transport: cfg.Transport,
 			CallbackURL: func(id string) string { return login.CallbackURL(site, id) },
 		}),
 		flows: &flow.Sealer{Keyring: cfg.Keyring, Now: cfg.Now, Secure: site.Secure()},
 	}
 	s.Sessions = &session.Manager{
-		Store: cfg.Store, Audit: cfg.Audit, Now: cfg.Now, Policy: cfg.Sessions.WithDefaults(), Secure: site.Secure(),
+		Store: cfg.Store, Audit: cfg.Audit, Now: cfg.Now, Live: cfg.Live, Secure: site.Secure(),
 	}
 	s.codes = &codes.Granter{
 		Issuer: &issuer.Issuer{URL: site.Absolute(""), Keys: signing, Store: cfg.Store, Now: cfg.Now}, Audit: cfg.Audit,
@@ -166,7 +160,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s.Sessions.Ended = s.notifier.Wake
 	s.Admin = admin.New(admin.Config{
 		Store: cfg.Store, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now, Types: cfg.Types, Upstream: s.upstream, Keys: signing, Limit: s.limit,
-		Hasher: cfg.Hasher, URL: site.Absolute(""), Brand: cfg.Brand, ReadOnly: cfg.ReadOnly, Ended: s.notifier.Wake,
+		Hasher: cfg.Hasher, URL: site.Absolute(""), Live: cfg.Live, ReadOnly: cfg.ReadOnly, Ended: s.notifier.Wake,
 	})
 	s.Login = &login.Handler{
 		Store: cfg.Store, Clients: s.clients, Sessions: s.Sessions, Upstream: s.upstream, Limit: s.limit, Flows: s.flows, Site: s.Site, Audit: cfg.Audit, Now: cfg.Now,
@@ -212,7 +206,7 @@ func (s *Server) handlers() ([]mounter, error) {
 	tokens := &token.Handler{
 		Store: c.Store, Auth: s.auth, Issuer: s.codes.Issuer, Access: s.Access, Upstream: s.upstream, Audit: c.Audit,
 		Machines: &machine.Registry{Store: c.Store, Audit: c.Audit, Now: c.Now},
-		Now:      c.Now, Policy: s.Sessions.Policy, Grace: c.Grace, Issued: c.Issued,
+		Now:      c.Now, Live: c.Live, Issued: c.Issued,
 	}
 	metadata, err := discovery.New(discovery.Config{
 		Issuer: s.Site.Absolute(""), Grants: tokens.Grants(), Keys: s.Keys,

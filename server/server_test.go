@@ -25,6 +25,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server"
+	"github.com/fairlead-auth/fairlead/server/live"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/store/storetest"
 	"github.com/fairlead-auth/fairlead/test/rp"
@@ -155,8 +156,8 @@ func (w *world) serve(t *testing.T, s *store.Store) {
 		w.types = map[string]connectors.Type{"mock": mock.Type(w.upstream)}
 	}
 	provider, err := server.New(t.Context(), server.Config{
-		UpstreamMaxAge: w.maxAge, Transport: w.transport, URL: u, Store: s, Keyring: storetest.Keyring(t), Audit: audit.NewLog(w.clock.now, logger, s), Logger: logger,
-		Now: w.clock.now, Types: w.types, Brand: "Test", RequestsPerSecond: 10000,
+		Live: live.New(live.Values{MaxAge: w.maxAge, Brand: "Test"}), Transport: w.transport, URL: u, Store: s, Keyring: storetest.Keyring(t), Audit: audit.NewLog(w.clock.now, logger, s), Logger: logger,
+		Now: w.clock.now, Types: w.types, RequestsPerSecond: 10000,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -946,7 +947,7 @@ func fuzzHandler(f *testing.F) http.Handler {
 	logger := slog.New(slog.DiscardHandler)
 	provider, err := server.New(f.Context(), server.Config{
 		URL: &url.URL{Scheme: "http", Host: "127.0.0.1:1"}, Store: s, Keyring: storetest.Keyring(f), Audit: audit.NewLog(time.Now, logger), Logger: logger,
-		Now: time.Now, Types: map[string]connectors.Type{"mock": mock.Type(mock.NewUpstream())}, Brand: "Test", RequestsPerSecond: 1_000_000,
+		Now: time.Now, Types: map[string]connectors.Type{"mock": mock.Type(mock.NewUpstream())}, Live: live.New(live.Values{Brand: "Test"}), RequestsPerSecond: 1_000_000,
 	})
 	if err != nil {
 		f.Fatal(err)

@@ -26,7 +26,6 @@ import (
 	"github.com/fairlead-auth/fairlead/portal"
 	"github.com/fairlead-auth/fairlead/server"
 	"github.com/fairlead-auth/fairlead/server/keys"
-	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/store"
 )
 
@@ -97,23 +96,24 @@ func (a *app) build(ctx context.Context, settings store.Settings, p parts) error
 	log.Record(ctx, audit.Event{Name: audit.SettingsLoaded, Detail: a.cfg.file})
 	provider, err := server.New(ctx, server.Config{
 		URL: a.cfg.url, Store: a.store, Keyring: p.ring, Audit: log, Logger: a.logger, Now: time.Now, Types: p.types, Hasher: p.hasher, ReadOnly: a.cfg.UI.ReadOnly,
-		Sessions:       session.Policy{Idle: time.Duration(a.cfg.Sessions.Idle), Absolute: time.Duration(a.cfg.Sessions.Absolute)},
-		Grace:          time.Duration(a.cfg.Sessions.RefreshGrace),
-		UpstreamMaxAge: time.Duration(a.cfg.Upstream.MaxAge), OutageBudget: time.Duration(a.cfg.Upstream.OutageBudget),
+		Live:        a.cfg.live(),
 		KeyRotation: time.Duration(a.cfg.Keys.RotateEvery), TrustedProxies: prefixes(a.cfg.TrustedProxies),
 		PasswordWindow: time.Duration(a.cfg.Limits.PasswordWindow), RequestsPerSecond: a.cfg.Limits.RequestsPerSecond,
-		Brand: a.cfg.Brand, Demo: a.cfg.Demo, Observe: a.telemetry.observe, Issued: a.telemetry.issued, Asked: a.telemetry.asked,
+		Demo: a.cfg.Demo, Observe: a.telemetry.observe, Issued: a.telemetry.issued, Asked: a.telemetry.asked,
 	})
 	if err != nil {
 		return err
 	}
 	a.provider = provider
+	if err := provider.Admin.Refresh(ctx); err != nil {
+		return err
+	}
 	a.reloader = &reloader{app: a, types: p.types, audit: log, seen: fingerprint(a.cfg.file)}
 	a.figures()                                             //nolint:contextcheck // asked for when somebody reads the metrics
 	a.router, err = provider.Echo(portal.New(portal.Config{ //nolint:contextcheck // each request brings its own
 		Server: provider, Store: a.store, Audit: log, Now: time.Now, ContextPrefix: a.cfg.Kubeconfig.ContextPrefix,
-		IssuerCA: a.cfg.IssuerCA.Reveal(), Contact: a.cfg.Contact, Ready: newReadiness().ask,
-		Types: p.types, Probe: lookAt, Effective: a.cfg.effective(), Keyring: p.ring, Brand: a.cfg.Brand,
+		IssuerCA: a.cfg.IssuerCA.Reveal(), Ready: newReadiness().ask,
+		Types: p.types, Probe: lookAt, Effective: a.cfg.effective(), Keyring: p.ring,
 	}))
 	return err
 }

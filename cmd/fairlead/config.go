@@ -8,10 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/internal/strictyaml"
+	"github.com/fairlead-auth/fairlead/server/live"
 	"github.com/fairlead-auth/fairlead/server/settings"
 	"github.com/fairlead-auth/fairlead/server/store"
 )
@@ -147,9 +149,17 @@ func (c *config) settings(types map[string]connectors.Type) (store.Settings, err
 	})
 }
 
+// live is what the file says about settings that the pages can change as well.
+func (c *config) live() *live.Settings {
+	return live.New(live.Values{
+		Idle: time.Duration(c.Sessions.Idle), Absolute: time.Duration(c.Sessions.Absolute), Grace: time.Duration(c.Sessions.RefreshGrace),
+		MaxAge: time.Duration(c.Upstream.MaxAge), OutageBudget: time.Duration(c.Upstream.OutageBudget), Brand: c.Brand, Contact: c.Contact,
+	})
+}
+
 func (c *config) setDefaults() {
 	for value, fallback := range map[*string]string{
-		&c.Listen: "127.0.0.1:8080", &c.Database.Driver: "sqlite", &c.Logging.Format: "json", &c.Logging.Level: "info", &c.Brand: "Fairlead",
+		&c.Listen: "127.0.0.1:8080", &c.Database.Driver: "sqlite", &c.Logging.Format: "json", &c.Logging.Level: "info",
 	} {
 		if *value == "" {
 			*value = fallback

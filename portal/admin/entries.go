@@ -165,6 +165,8 @@ func (h *Handler) extras(c echo.Context, r *request, e *editing, data *FormData)
 		err = h.connectorForm(c, r, e, data.Connector)
 	case settings.Clients:
 		data.Client, err = h.clientForm(c, r, e)
+	case settings.General:
+		data.Name = map[string]string{settings.Sessions: "Sessions", settings.Branding: "Name and words"}[e.id]
 	case settings.Clusters:
 		if e.id != "" {
 			link("Connect this cluster", "/clusters/"+e.id+"/connect")

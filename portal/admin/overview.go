@@ -37,6 +37,9 @@ func (h *Handler) overview(c echo.Context, r *request) error {
 		return err
 	}
 	data := OverviewData{Overview: o, SetUp: c.QueryParam("welcome") != "", Lines: lines(o.Events)}
+	for i := range data.Lines {
+		data.Lines[i].RequestID = "" // the audit log has it; here it is in the way
+	}
 	for _, todo := range o.Todos {
 		data.Open = data.Open || !todo.Done
 	}

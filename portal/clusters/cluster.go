@@ -54,7 +54,7 @@ func (h *Handler) cluster(c echo.Context, current *session.Current) error {
 		Server: cluster.Server, Context: w.Context, Why: decision.Why, Doing: h.doing(c.Request().Context(), cluster),
 		Login:     Block{"Command to sign this computer in", "kubectl fairlead login " + h.Site.Absolute("")},
 		Try:       Block{"Command to try it", "kubectl auth whoami --context " + w.Context},
-		TokenLife: cluster.TokenLife(), Idle: h.Guard.Sessions.Policy.Idle, SessionEnds: current.SignIn.Expires.Time(),
+		TokenLife: cluster.TokenLife(), Idle: h.Guard.Sessions.Live.Get().Idle, SessionEnds: current.SignIn.Expires.Time(),
 		User: current.User.KubeName, UID: current.User.ID, Groups: clusterGroups(current.User),
 		Extra: []Extra{
 			{authconfig.ExtraSignIn, current.SignIn.ID},

@@ -36,8 +36,6 @@ type Handler struct {
 	ContextPrefix string
 	// IssuerCA is the PEM that API servers need to trust the issuer, or empty.
 	IssuerCA string
-	// Contact says whom to ask for access; empty says it in general words.
-	Contact string
 	// Ready asks whether a cluster that has a status address is ready. Nil means
 	// that every cluster is.
 	Ready func(ctx context.Context, statusURL string) (ready bool, doing string)
@@ -91,7 +89,7 @@ func (h *Handler) home(c echo.Context, current *session.Current) error {
 	}
 	data := HomeData{
 		Total: len(mine), Query: strings.TrimSpace(c.QueryParam("q")), Search: len(mine) >= filterFrom,
-		Groups: current.User.GroupNames, User: current.User.KubeName, Connector: current.User.ConnectorID, Contact: h.Contact,
+		Groups: current.User.GroupNames, User: current.User.KubeName, Connector: current.User.ConnectorID, Contact: h.Site.Live().Contact,
 		Login: "kubectl fairlead login " + h.Site.Absolute(""),
 	}
 	waiting := false

@@ -35,7 +35,7 @@ func (h *Handler) show(c echo.Context) error {
 		return err
 	}
 	view := web.View[Data]{
-		Page: Page(), Title: "Help", Data: Data{Login: "kubectl fairlead login " + h.Site.Absolute(""), Contact: h.Contact},
+		Page: Page(), Title: "Help", Data: Data{Login: "kubectl fairlead login " + h.Site.Absolute(""), Contact: h.Site.Live().Contact},
 	}
 	if current != nil {
 		view.Person = page.Person(current)

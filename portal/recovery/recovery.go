@@ -27,7 +27,6 @@ type Handler struct {
 	Sessions *session.Manager
 	Site     *web.Site
 	Keyring  *secret.Keyring
-	Brand    string
 	Now      func() time.Time
 }
 
@@ -121,7 +120,7 @@ func (h *Handler) form(c echo.Context, data SetupData, status int) error {
 	data.AnyProblems = len(data.Faults) > 0
 	title := "Recovery account"
 	if data.First {
-		title = "Set up " + h.Brand
+		title = "Set up " + h.Site.Live().Brand
 	}
 	return web.Render(c, h.Site, web.View[SetupData]{Page: SetupPage(), Title: title, Data: data, Status: status})
 }
@@ -134,7 +133,7 @@ func (h *Handler) picture(c echo.Context) error {
 	if err != nil {
 		return errs.New(errs.NotFound, "This picture is not there any more.")
 	}
-	png, err := factor.Picture(factor.Address(h.Brand, "recovery", string(totp)))
+	png, err := factor.Picture(factor.Address(h.Site.Live().Brand, "recovery", string(totp)))
 	if err != nil {
 		return err
 	}

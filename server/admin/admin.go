@@ -17,6 +17,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/access"
 	"github.com/fairlead-auth/fairlead/server/keys"
 	"github.com/fairlead-auth/fairlead/server/limit"
+	"github.com/fairlead-auth/fairlead/server/live"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/upstream"
 )
@@ -32,8 +33,10 @@ type Config struct {
 	Keys     *keys.Manager
 	Limit    *limit.Limiter
 	Hasher   *password.Hasher
-	// URL is this server's address, Brand its name.
-	URL, Brand string
+	// URL is this server's address.
+	URL string
+	// Live is told what changes at once.
+	Live *live.Settings
 	// ReadOnly refuses every change of what is configured: the file alone says it.
 	ReadOnly bool
 	// Ended, when set, is told that sign-ins have ended.

@@ -50,7 +50,7 @@ func setup(t testing.TB, s *store.Store) *bundle {
 	logger, hasher := slog.New(slog.DiscardHandler), password.NewHasher()
 	log := audit.NewLog(b.now, logger, s)
 	b.Admin = admin.New(admin.Config{
-		Store: s, Audit: log, Logger: logger, Now: b.now, Types: all.Types(hasher), Hasher: hasher, URL: "https://login.test", Brand: "Test",
+		Store: s, Audit: log, Logger: logger, Now: b.now, Types: all.Types(hasher), Hasher: hasher, URL: "https://login.test",
 		Limit: &limit.Limiter{Store: s, Now: b.now, Window: time.Hour},
 		Upstream: upstream.New(upstream.Config{
 			Store: s, Audit: log, Logger: logger, Now: b.now, Types: all.Types(hasher), CallbackURL: func(id string) string { return "https://login.test/callback/" + id },

@@ -60,6 +60,9 @@ func (a *Admin) apply(ctx context.Context, c Caller, d Draft) (*store.Revision, 
 		a.recordRefused(ctx, c, d, err)
 		return nil, err
 	}
+	if err := a.Refresh(ctx); err != nil {
+		a.Logger.WarnContext(ctx, "settings not taken over yet", "error", err)
+	}
 	event := c.event(audit.AdminChanged)
 	event.Reason, event.Detail = revision.Action, fmt.Sprintf("%s %s, revision %d", revision.Kind, revision.ObjectID, revision.Number)
 	a.Audit.Record(ctx, event)

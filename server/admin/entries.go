@@ -85,7 +85,10 @@ func (a *Admin) item(k settings.Kind, e settings.Entry) Item {
 	if name == "" {
 		name = e.ID
 	}
-	return Item{ID: e.ID, Name: name, Version: Version(e.Doc), Origin: e.Origin, Doc: form.Mask(a.fields(k.Name, e.Doc), e.Doc)}
+	if k.Name == settings.General {
+		name = map[string]string{settings.Sessions: "Sessions", settings.Branding: "Name and words"}[e.ID]
+	}
+	return Item{ID: e.ID, Name: name, Version: Version(e.Doc), Origin: a.origin(k, e), Doc: form.Mask(a.fields(k.Name, e.Doc), e.Doc)}
 }
 
 // fields are those of a document, for masking and comparing: also what no form

@@ -12,6 +12,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/factor"
+	"github.com/fairlead-auth/fairlead/server/live"
 	"github.com/fairlead-auth/fairlead/server/settings"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/store/storetest"
@@ -428,5 +429,32 @@ func TestClientSecrets(t *testing.T) {
 	}
 	if err := b.RemoveClientSecret(t.Context(), jane, "web", secret.Hash(second)[:12]); !errs.Is(err, errs.Invalid) {
 		t.Errorf("the last one: %v", err)
+	}
+}
+
+// TestGeneralSettingsHoldAtOnce, and can be taken back.
+func TestGeneralSettingsHoldAtOnce(t *testing.T) {
+	t.Parallel()
+	b, jane := furnished(t, storetest.SQLite(t))
+	b.Live = live.New(live.Values{Contact: "in the file"})
+	r := b.apply(jane, settings.General, form.Doc{"id": "sessions", "idle": "1h", "maxAge": "2m"})
+	if v := b.Live.Get(); v.Idle != time.Hour || v.MaxAge != 2*time.Minute || v.Absolute != live.DefaultAbsolute {
+		t.Errorf("%+v", v)
+	}
+	for _, doc := range []form.Doc{
+		{"id": "sessions", "idle": "1s"}, {"id": "sessions", "idle": "48h", "absolute": "24h"}, {"id": "sessions", "maxAge": "soon"}, {"id": "other"},
+	} {
+		if _, err := b.Apply(t.Context(), jane, b.draft(settings.General, doc)); !errs.Is(err, errs.Invalid) {
+			t.Errorf("%v: %v", doc, err)
+		}
+	}
+	if _, err := b.Apply(t.Context(), jane, b.draft(settings.General, form.Doc{"id": "branding", "brand": "Acme"})); !errs.Is(err, errs.Denied) {
+		t.Errorf("what the file says: %v", err)
+	}
+	if _, err := b.Restore(t.Context(), jane, r.ID, false, ""); err != nil {
+		t.Fatal(err)
+	}
+	if v := b.Live.Get(); v.Idle != live.DefaultIdle {
+		t.Errorf("restored: %+v", v)
 	}
 }

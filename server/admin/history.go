@@ -146,7 +146,8 @@ func (a *Admin) takeBack(tx *store.Configuration, c Caller, r *store.Revision) e
 // trialTick is how often trials are looked at.
 const trialTick = 5 * time.Second
 
-// Run takes changes back whose trial is over, until ctx ends.
+// Run takes changes back whose trial is over, and settings over that another
+// replica changed, until ctx ends.
 func (a *Admin) Run(ctx context.Context) error {
 	ticker := time.NewTicker(trialTick)
 	defer ticker.Stop()
@@ -155,7 +156,7 @@ func (a *Admin) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-			if err := a.EndTrials(ctx); err != nil && ctx.Err() == nil {
+			if err := errors.Join(a.EndTrials(ctx), a.Refresh(ctx)); err != nil && ctx.Err() == nil {
 				a.Logger.WarnContext(ctx, "trials not looked at", "error", err)
 			}
 		}

@@ -86,6 +86,8 @@ func (a *Admin) work(set store.Settings, d Draft) (*plan, error) {
 	index := slices.IndexFunc(docs[k.Name], func(e settings.Entry) bool { return e.ID == d.ID })
 	var problems []form.Problem
 	switch {
+	case k.Name == settings.General && (d.ID == "" || d.Doc == nil):
+		return nil, errs.New(errs.Invalid, "General settings are always there: they can be changed, not made or deleted.")
 	case d.ID == "":
 		p.action, p.id, p.after = store.ActionCreate, d.Doc.Text(k.IDKey), d.Doc.Clone()
 		if k.Name == settings.Connectors && !d.asIs {
@@ -137,6 +139,7 @@ func (a *Admin) carry(k settings.Kind, p *plan) []form.Problem {
 }
 
 func (a *Admin) changeable(k settings.Kind, e settings.Entry, version string) error {
+	e.Origin = a.origin(k, e)
 	if e.Origin.Origin == store.OriginFile {
 		return errs.New(errs.Denied, fmt.Sprintf("The %s %s is managed by the configuration file (%s). Change it there.", k.One, e.ID, e.Origin.OriginRef))
 	}
@@ -218,6 +221,8 @@ func (p *plan) row() any {
 		return pick(p.to.Clients, p.id, func(r *store.Client) string { return r.ID })
 	case settings.Issuers:
 		return pick(p.to.Issuers, p.id, func(r *store.TrustedIssuer) string { return r.ID })
+	case settings.General:
+		return pick(p.to.Documents, p.id, func(r *store.Document) string { return r.ID })
 	case settings.Machines:
 		return pick(p.to.Machines, p.id, func(r *store.MachineRule) string { return r.ID })
 	}
@@ -246,6 +251,8 @@ func remove(c *store.Configuration, kind, id string) error {
 		return store.Remove[store.Client](c, "id", id)
 	case settings.Issuers:
 		return store.Remove[store.TrustedIssuer](c, "id", id)
+	case settings.General:
+		return store.Remove[store.Document](c, "id", id)
 	case settings.Machines:
 		return store.Remove[store.MachineRule](c, "id", id)
 	}

@@ -60,7 +60,7 @@ func (a *Admin) Export(ctx context.Context, c Caller) ([]byte, error) {
 // exported are the documents that the pages own, with references for secrets.
 func (a *Admin) exported(k settings.Kind, entries []settings.Entry) (list []any, secrets []string) {
 	for _, e := range entries {
-		if e.Origin.Origin != store.OriginPage {
+		if e.Origin.Origin != store.OriginPage || len(e.Doc) <= 1 {
 			continue
 		}
 		doc := e.Doc.Clone()

@@ -118,12 +118,12 @@ func (h *Handler) show(c echo.Context) error {
 	}
 	data := Data{
 		Client: p.client.Name, Host: p.flow.Request.Host, Account: account(p.current), May: p.client.May(p.flow.Request.Scopes),
-		Idle: templates.Span(h.Sessions.Policy.Idle), Flow: c.QueryParam("flow"),
+		Idle: templates.Span(h.Sessions.Live.Get().Idle), Flow: c.QueryParam("flow"),
 		OtherAccount: h.Site.Path("/login") + "?choose=yes&flow=" + url.QueryEscape(other),
 		Application:  !p.client.Public, Address: clients.RedirectOrigin(p.flow.Request.RedirectURI),
 	}
 	if slices.Contains(p.flow.Request.Scopes, oauth.ScopeOfflineAccess) {
-		data.Lasting = templates.Span(h.Sessions.Policy.Absolute)
+		data.Lasting = templates.Span(h.Sessions.Live.Get().Absolute)
 	}
 	return web.Render(c, h.Site, web.View[Data]{
 		Page: Page(), Title: "Confirm", Data: data, FormOrigin: clients.RedirectOrigin(p.flow.Request.RedirectURI),

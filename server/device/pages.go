@@ -147,7 +147,7 @@ func (h *Handler) ask(c echo.Context) error {
 		May: w.client.May(w.row.Scopes), Flow: c.QueryParam("flow"), Asked: w.row.Created,
 	}
 	if slices.Contains(w.row.Scopes, oauth.ScopeOfflineAccess) {
-		data.Lasting = templates.Span(h.Sessions.Policy.Absolute)
+		data.Lasting = templates.Span(h.Sessions.Live.Get().Absolute)
 	}
 	return web.Render(c, h.Site, web.View[AskData]{Page: AskPage(), Title: "Did you start this?", Data: data})
 }

@@ -55,12 +55,14 @@ type Choice struct{ Name, URL string }
 type ChooseData struct {
 	For     string
 	Choices []Choice
+	// Notice is the admins' word to everybody.
+	Notice string
 }
 
 // PasswordData is the page with the password form.
 type PasswordData struct {
 	For, Connector, UsernameLabel, Username string
-	Action, Flow, Error, Others             string
+	Action, Flow, Error, Others, Notice     string
 }
 
 // ChoosePage is the choice of connectors.
@@ -116,7 +118,7 @@ func (h *Handler) choose(c echo.Context) error {
 		return err
 	}
 	return web.Render(c, h.Site, web.View[ChooseData]{
-		Page: ChoosePage(), Title: "Sign in", Data: ChooseData{For: name, Choices: choices},
+		Page: ChoosePage(), Title: "Sign in", Data: ChooseData{For: name, Choices: choices, Notice: h.Site.Live().Notice},
 	})
 }
 

@@ -43,7 +43,7 @@ func (h *Handler) form(c echo.Context, f form) error {
 	}
 	data := PasswordData{
 		For: name, Connector: f.row.Name, Username: f.username, Flow: sealed,
-		Action: h.Site.Path("/login/" + f.row.ID), Error: errs.Message(f.problem), UsernameLabel: "User name",
+		Action: h.Site.Path("/login/" + f.row.ID), Error: errs.Message(f.problem), UsernameLabel: "User name", Notice: h.Site.Live().Notice,
 	}
 	if p, ok := f.opened.(connectors.Passworder); ok {
 		data.UsernameLabel = p.UsernameLabel()

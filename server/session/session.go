@@ -10,33 +10,9 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/server/live"
 	"github.com/fairlead-auth/fairlead/server/store"
 )
-
-// Policy is how long things last.
-type Policy struct {
-	// Idle ends a sign-in or device that isn't used. Zero means 12 hours.
-	Idle time.Duration
-	// Absolute ends it in any case. Zero means 7 days.
-	Absolute time.Duration
-}
-
-// The limits when none are set.
-const (
-	DefaultIdle     = 12 * time.Hour
-	DefaultAbsolute = 7 * 24 * time.Hour
-)
-
-// WithDefaults fills in what is zero.
-func (p Policy) WithDefaults() Policy {
-	if p.Idle == 0 {
-		p.Idle = DefaultIdle
-	}
-	if p.Absolute == 0 {
-		p.Absolute = DefaultAbsolute
-	}
-	return p
-}
 
 // touchEvery is how often the last use is written.
 const touchEvery = time.Minute
@@ -46,10 +22,11 @@ const maxUserAgent = 256
 
 // Manager finds, begins and ends sign-ins.
 type Manager struct {
-	Store  *store.Store
-	Audit  *audit.Log
-	Now    func() time.Time
-	Policy Policy
+	Store *store.Store
+	Audit *audit.Log
+	Now   func() time.Time
+	// Live says how long sign-ins last.
+	Live *live.Settings
 	// Secure says that the server is reached over https.
 	Secure bool
 	// Ended, when set, is told that a sign-in has ended.
@@ -102,7 +79,7 @@ func (m *Manager) Current(r *http.Request) (*Current, error) {
 		return nil, nil //nolint:nilnil // see above
 	}
 	if now.Sub(row.LastSeen.Time()) > touchEvery {
-		if err := m.Store.TouchSignIn(ctx, row.ID, now, now.Add(m.Policy.Idle)); err != nil {
+		if err := m.Store.TouchSignIn(ctx, row.ID, now, now.Add(m.Live.Get().Idle)); err != nil {
 			return nil, err
 		}
 	}
@@ -130,12 +107,12 @@ func (m *Manager) Begin(w http.ResponseWriter, r *http.Request, p Proof) (*Curre
 		ID: secret.ID("sid"), CookieHash: secret.Hash(token.Reveal()), UserID: p.User.ID, ConnectorID: p.User.ConnectorID,
 		AMR: p.Methods, UserAgent: shorten(r.UserAgent()), Address: p.Address,
 		Authenticated: store.At(now), LastSeen: store.At(now),
-		IdleExpires: store.At(now.Add(m.Policy.Idle)), Expires: store.At(now.Add(m.Policy.Absolute)),
+		IdleExpires: store.At(now.Add(m.Live.Get().Idle)), Expires: store.At(now.Add(m.Live.Get().Absolute)),
 	}
 	if err := m.begin(r.Context(), old, row); err != nil {
 		return nil, err
 	}
-	m.setCookie(w, token.Reveal(), int(m.Policy.Absolute/time.Second))
+	m.setCookie(w, token.Reveal(), int(m.Live.Get().Absolute/time.Second))
 	return &Current{SignIn: row, User: p.User}, nil
 }
 

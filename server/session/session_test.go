@@ -9,6 +9,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/server/live"
 	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/store/storetest"
@@ -27,7 +28,7 @@ func setup(t *testing.T) *bundle {
 	now := func() time.Time { return b.now }
 	b.Manager = &session.Manager{
 		Store: s, Audit: audit.NewLog(now, slog.New(slog.DiscardHandler), s), Now: now, Secure: true,
-		Policy: session.Policy{Idle: time.Hour}.WithDefaults(),
+		Live: live.New(live.Values{Idle: time.Hour}),
 	}
 	user, _, err := s.SignInUser(t.Context(), store.Person{
 		ConnectorID: "corp", KubeName: "corp:jane", Identity: connectors.Identity{Subject: "1", Username: "jane"},

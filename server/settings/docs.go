@@ -52,6 +52,7 @@ func Documents(set store.Settings) Docs {
 		}
 		add(Machines, r.ID, r.Origin, form.Doc{"id": r.ID, "description": r.Description, "issuer": r.IssuerID, "claims": claims, "groups": texts(r.GroupNames)})
 	}
+	docs[General] = generalDocs(set.Documents)
 	for _, r := range set.LocalUsers {
 		add(LocalUsers, r.Login, r.Origin, form.Doc{"login": r.Login, "name": r.DisplayName, "email": r.Email, "groups": texts(r.GroupNames)})
 	}
@@ -129,6 +130,9 @@ func clientDoc(r store.Client) form.Doc {
 		if slices.Contains(r.Grants, words[word]) {
 			grants = append(grants, word)
 		}
+	}
+	if slices.Equal(r.Grants, store.Strings{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken}) {
+		grants = nil // the default
 	}
 	return form.Doc{
 		"id": r.ID, "name": r.Name, "public": r.Public, "pkceOptional": r.PKCEOptional, "redirectURIs": texts(r.RedirectURIs),

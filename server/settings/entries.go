@@ -21,6 +21,7 @@ type Entries struct {
 	Clients        []Client    `yaml:"clients"`
 	TrustedIssuers []Issuer    `yaml:"trustedIssuers"`
 	Machines       []Machine   `yaml:"machines"`
+	General        []Setting   `yaml:"general"`
 }
 
 // Connector is a way to sign in.

@@ -38,6 +38,7 @@ func Kinds() []Kind {
 		{Rules, "rules", "access rule", "Access rules", "Who may use which clusters. Rules only allow.", "id"},
 		{Clients, "clients", "client", "Clients", "Other applications that let people sign in through Fairlead.", "id"},
 		{Issuers, "trusted-issuers", "trusted issuer", "Trusted issuers", "Platforms whose tokens machines may bring.", "id"},
+		{General, "general", "general setting", "General", "What concerns everybody: how long sessions last, what this installation is called.", "id"},
 		{Machines, "machines", "machine", "Machines", "Which of those tokens stand for one machine.", "id"},
 	}
 }
@@ -70,6 +71,8 @@ func Fields(kind string, types map[string]connectors.Type, doc form.Doc) []form.
 		return machineFields()
 	case LocalUsers:
 		return localUserFields()
+	case General:
+		return generalFields(doc.Text("id"))
 	}
 	return nil
 }

@@ -39,6 +39,7 @@ func (r *Reader) Rows(in *Entries) (store.Settings, error) {
 	set.Clients = r.clientRows(set)
 	set.Issuers = r.issuerRows()
 	set.Machines = r.machineRows()
+	set.Documents = r.generalRows()
 	return set, r.Doc.Err()
 }
 

@@ -57,6 +57,7 @@ func (s *Store) readConfigured(db *gorm.DB) (Settings, error) {
 		func() error { return db.Order("id").Find(&set.Issuers).Error },
 		func() error { return db.Order("position, id").Find(&set.Machines).Error },
 		func() error { return db.Order("login_key").Find(&set.LocalUsers).Error },
+		func() error { return db.Order("id").Find(&set.Documents).Error },
 	} {
 		if err := read(); err != nil {
 			return Settings{}, fmt.Errorf("reading configuration: %w", translate(err))

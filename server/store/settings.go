@@ -123,6 +123,8 @@ type Settings struct {
 	Issuers    []TrustedIssuer
 	Machines   []MachineRule
 	LocalUsers []LocalUser
+	// Documents are what is there once. A file has keys of its own for them.
+	Documents []Document
 }
 
 // ApplyFile makes the entries of origin "file" equal to set, in one

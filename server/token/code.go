@@ -130,7 +130,7 @@ func (h *Handler) newDevice(a authorization, req *request) *store.Device {
 		ID: secret.ID("dev"), UserID: a.user.ID, ClientID: req.client.ID, SignInID: a.signIn,
 		Host: a.host, Address: req.event.Address, Scopes: a.scopes, AMR: a.amr,
 		Authenticated: a.authenticated, Created: store.At(now), LastUsed: store.At(now),
-		IdleExpires: store.At(now.Add(h.Policy.Idle)), Expires: store.At(now.Add(h.Policy.Absolute)),
+		IdleExpires: store.At(now.Add(h.Live.Get().Idle)), Expires: store.At(now.Add(h.Live.Get().Absolute)),
 	}
 }
 

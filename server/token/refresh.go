@@ -128,7 +128,7 @@ func (h *Handler) rotate(ctx context.Context, r rotating, req *request) ([]byte,
 	event := h.Audit.Complete(ctx, issuedEvent(req, minted.ID, oauth.GrantRefreshToken))
 	won, err := h.Store.Rotate(ctx, store.Rotation{
 		Presented: hash, Successor: *row, Access: accessRow, SealedAnswer: sealed,
-		IdleExpires: store.At(h.Now().Add(h.Policy.Idle)), Event: event,
+		IdleExpires: store.At(h.Now().Add(h.Live.Get().Idle)), Event: event,
 	}, h.Now())
 	if err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ func (h *Handler) repeat(ctx context.Context, presented string, row *store.Refre
 	if err != nil {
 		return nil, err
 	}
-	if !successorUsed && h.outage.graced(row.Used.Time(), h.Now(), h.Grace) {
+	if !successorUsed && h.outage.graced(row.Used.Time(), h.Now(), h.Live.Get().Grace) {
 		body, err := secret.OpenUnder(presented, sealContext(row.Hash), row.SealedAnswer)
 		if err != nil {
 			return nil, err

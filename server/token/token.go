@@ -18,9 +18,9 @@ import (
 	"github.com/fairlead-auth/fairlead/server/clientauth"
 	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/issuer"
+	"github.com/fairlead-auth/fairlead/server/live"
 	"github.com/fairlead-auth/fairlead/server/machine"
 	"github.com/fairlead-auth/fairlead/server/oauth"
-	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/upstream"
 )
@@ -38,11 +38,9 @@ type Handler struct {
 	Upstream *upstream.Registry
 	Audit    *audit.Log
 	Now      func() time.Time
-	// Policy is how long devices last.
-	Policy session.Policy
-	// Grace is how long a refresh token that was just used still gives the same
-	// answer.
-	Grace time.Duration
+	// Live says how long devices last, and how long a refresh token that was just
+	// used still gives the same answer.
+	Live *live.Settings
 	// Issued, when set, is told about each answer, for metrics.
 	Issued func(grant, result string)
 

@@ -63,7 +63,8 @@ func (g *Registry) young(user *store.User) (bool, error) {
 	if machine.IsMachine(user) || user.ConnectorID == store.BreakGlass { // nobody to ask: the configuration is the upstream
 		return true, nil
 	}
-	return g.cfg.MaxAge > 0 && g.cfg.Now().Sub(user.Checked.Time()) <= g.cfg.MaxAge, nil
+	age := g.cfg.Live.Get().MaxAge
+	return age > 0 && g.cfg.Now().Sub(user.Checked.Time()) <= age, nil
 }
 
 func (g *Registry) ask(ctx context.Context, user *store.User) (*store.User, error) {
@@ -132,7 +133,7 @@ func (g *Registry) duringOutage(ctx context.Context, user *store.User, cause err
 		Name: audit.UpstreamOutage, UserID: user.ID, UserName: user.KubeName, ConnectorID: user.ConnectorID,
 		Reason: "rights_kept", Detail: cause.Error(),
 	}
-	if age > g.cfg.OutageBudget {
+	if age > g.cfg.Live.Get().OutageBudget {
 		event.Reason = "outage_budget_over"
 		g.cfg.Audit.Record(ctx, event)
 		return nil, errs.Wrap(errs.Unavailable, cause,

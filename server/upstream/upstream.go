@@ -19,6 +19,7 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/live"
 	"github.com/fairlead-auth/fairlead/server/store"
 )
 
@@ -32,12 +33,9 @@ type Config struct {
 	Types map[string]connectors.Type
 	// CallbackURL says where a connector's upstream sends the browser back to.
 	CallbackURL func(connectorID string) string
-	// MaxAge is how old an upstream's word may be at a refresh or exchange. Zero
-	// means 5 minutes; negative means that every one asks.
-	MaxAge time.Duration
-	// OutageBudget is how long existing rights are kept while an upstream can't
-	// be asked. Zero means an hour.
-	OutageBudget time.Duration
+	// Live says how old an upstream's word may be, and how long rights are kept while
+	// it can't be asked. Nil means the defaults.
+	Live *live.Settings
 	// Asked, when set, is told how a connector did, for metrics. A refusal is an
 	// answer: the upstream is up.
 	Asked func(connector, operation string, took time.Duration, up bool)
@@ -46,8 +44,6 @@ type Config struct {
 }
 
 const (
-	defaultMaxAge       = 5 * time.Minute
-	defaultOutageBudget = time.Hour
 	// openTimeout and askTimeout bound a call to an upstream.
 	openTimeout = 10 * time.Second
 	askTimeout  = 15 * time.Second
@@ -75,11 +71,8 @@ type entry struct {
 // New returns a registry. It opens nothing yet: an upstream that is down must
 // not keep the server from starting.
 func New(cfg Config) *Registry {
-	if cfg.MaxAge == 0 {
-		cfg.MaxAge = defaultMaxAge
-	}
-	if cfg.OutageBudget == 0 {
-		cfg.OutageBudget = defaultOutageBudget
+	if cfg.Live == nil {
+		cfg.Live = live.New(live.Values{})
 	}
 	return &Registry{cfg: cfg, opened: map[string]*entry{}, faults: map[string]fault{}}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/logging"
 	"github.com/fairlead-auth/fairlead/internal/version"
+	"github.com/fairlead-auth/fairlead/server/live"
 	"github.com/fairlead-auth/fairlead/static"
 	"github.com/fairlead-auth/fairlead/templates"
 )
@@ -24,7 +25,7 @@ import (
 // Site renders pages.
 type Site struct {
 	url    *url.URL
-	brand  string
+	live   *live.Settings
 	demo   bool
 	set    *templates.Set
 	assets *static.Files
@@ -36,8 +37,8 @@ type Config struct {
 	// URL is the external address, such as https://login.example.com or
 	// https://example.com/login. Nothing is ever taken from a request's host.
 	URL *url.URL
-	// Brand is the name of the installation.
-	Brand string
+	// Live has the name of the installation. Nil means the defaults.
+	Live *live.Settings
 	// Demo marks every page.
 	Demo   bool
 	Logger *slog.Logger
@@ -45,6 +46,9 @@ type Config struct {
 
 // New loads the templates and assets.
 func New(cfg Config) (*Site, error) {
+	if cfg.Live == nil {
+		cfg.Live = live.New(live.Values{})
+	}
 	set, err := templates.Load()
 	if err != nil {
 		return nil, err
@@ -53,7 +57,7 @@ func New(cfg Config) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Site{url: cfg.URL, brand: cfg.Brand, demo: cfg.Demo, set: set, assets: assets, logger: cfg.Logger}, nil
+	return &Site{url: cfg.URL, live: cfg.Live, demo: cfg.Demo, set: set, assets: assets, logger: cfg.Logger}, nil
 }
 
 // Path returns the path of a page of ours: "/x" below the site's own path.
@@ -63,6 +67,9 @@ func (s *Site) Path(path string) string { return strings.TrimSuffix(s.url.Path, 
 func (s *Site) Absolute(path string) string {
 	return s.url.Scheme + "://" + s.url.Host + s.Path(path)
 }
+
+// Live returns what may change while the server runs.
+func (s *Site) Live() live.Values { return s.live.Get() }
 
 // Host is the host of the site, with its port if it has one.
 func (s *Site) Host() string { return s.url.Host }
@@ -109,7 +116,7 @@ func Render[T any](c echo.Context, s *Site, v View[T]) error {
 
 func (s *Site) frame(ctx context.Context, title string, person *templates.Person) templates.Frame {
 	return templates.Frame{
-		Title: title, Brand: s.brand, Path: s.Path, Asset: s.assets.Path,
+		Title: title, Brand: s.live.Get().Brand, Path: s.Path, Asset: s.assets.Path,
 		RequestID: logging.RequestID(ctx), Person: person, Demo: s.demo, Version: version.String(),
 	}
 }

@@ -14,13 +14,14 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/live"
 	"github.com/fairlead-auth/fairlead/server/web"
 )
 
 func setup(t *testing.T, trusted ...netip.Prefix) *echo.Echo {
 	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
-	site, err := web.New(web.Config{URL: &url.URL{Scheme: "https", Host: "login.test", Path: "/base"}, Brand: "Acme <b>", Logger: logger})
+	site, err := web.New(web.Config{URL: &url.URL{Scheme: "https", Host: "login.test", Path: "/base"}, Live: live.New(live.Values{Brand: "Acme <b>"}), Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}

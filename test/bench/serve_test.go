@@ -33,6 +33,7 @@ import (
 	"github.com/fairlead-auth/fairlead/migrations"
 	"github.com/fairlead-auth/fairlead/portal"
 	"github.com/fairlead-auth/fairlead/server"
+	"github.com/fairlead-auth/fairlead/server/live"
 	"github.com/fairlead-auth/fairlead/server/store"
 )
 
@@ -131,7 +132,7 @@ func fairlead(ctx context.Context, issuer string) (http.Handler, error) {
 	log := audit.NewLog(time.Now, logger, s, audit.NewStream(logger))
 	provider, err := server.New(ctx, server.Config{
 		URL: u, Store: s, Keyring: cfg.Keyring, Audit: log, Logger: logger, Now: time.Now, Types: all.Types(password.NewHasher()),
-		Brand: "Bench", RequestsPerSecond: 1_000_000,
+		Live: live.New(live.Values{Brand: "Bench"}), RequestsPerSecond: 1_000_000,
 	})
 	if err != nil {
 		return nil, err

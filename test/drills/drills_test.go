@@ -22,6 +22,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/server"
 	"github.com/fairlead-auth/fairlead/server/keys"
+	"github.com/fairlead-auth/fairlead/server/live"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/store/storetest"
 	"github.com/fairlead-auth/fairlead/test/pki"
@@ -111,7 +112,7 @@ func (r *replicas) add(t *testing.T, s *store.Store, h how, i int) {
 	logger := slog.New(slog.DiscardHandler)
 	provider, err := server.New(t.Context(), server.Config{
 		URL: u, Store: s, Keyring: storetest.Keyring(t), Audit: audit.NewLog(now, logger, s), Logger: logger, Now: now,
-		Types: map[string]connectors.Type{"mock": mock.Type(r.upstream)}, Brand: "Drill", KeyTiming: h.timing, KeyRotation: h.rotate, RequestsPerSecond: 100_000,
+		Types: map[string]connectors.Type{"mock": mock.Type(r.upstream)}, Live: live.New(live.Values{Brand: "Drill"}), KeyTiming: h.timing, KeyRotation: h.rotate, RequestsPerSecond: 100_000,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -251,6 +251,71 @@ func (o *operator) recoverAgain() {
 	o.see("Overview")
 }
 
+// state looks at the page that is shown, in every look: it came from a form, so it
+// can't be loaded again.
+func (o *operator) state(name, axe string) {
+	o.t.Helper()
+	for _, scheme := range []string{"light", "dark"} {
+		for _, width := range []int64{360, 1280} {
+			o.look(width, scheme)
+			if got := o.eval(`String(document.documentElement.scrollWidth)`); got > fmt.Sprint(width) && len(got) >= len(fmt.Sprint(width)) {
+				o.t.Errorf("%s %s %d: %s pixels wide", name, scheme, width, got)
+			}
+			o.do(chromedp.Evaluate(axe, nil))
+			if got := o.eval(`axe.run().then(r => JSON.stringify([...r.violations, ...r.incomplete].map(v => v.id + ": " + v.nodes.map(n => n.target).join(" "))))`); got != "[]" {
+				o.t.Errorf("%s %s %d: axe: %s", name, scheme, width, got)
+			}
+			o.shoot("state-"+name, scheme, width)
+		}
+	}
+}
+
+// auditStates goes through what forms lead to.
+func (o *operator) auditStates(axe string, budget int) {
+	o.t.Helper()
+	o.look(1280, "light")
+	o.open("/clusters/new")
+	o.fill(map[string]string{"id": "Not An Id", "server": "http://plain.example.test", "tokenLife": "9h"})
+	o.press("Save")
+	o.see("This can’t be used yet.")
+	o.state("errors", axe)
+	o.look(1280, "light")
+	o.open("/connectors/ldap")
+	o.press("Check settings")
+	o.see("Checked with the values below")
+	o.state("check", axe)
+	o.look(1280, "light")
+	o.open("/rules/developers")
+	o.fill(map[string]string{"who.groups": "ldap:nobody"})
+	o.press("Preview")
+	o.see("What this would do")
+	o.state("preview", axe)
+	o.look(1280, "light")
+	o.open("/clients/new?preset=grafana")
+	o.press("Save")
+	o.see("It is shown this once")
+	o.state("secret", axe)
+	o.audit("admin-client", o.s.issuer+"/admin/clients/grafana", axe, budget)
+	o.look(1280, "light")
+	o.open("/transfer")
+	o.fill(map[string]string{"text": "clusters:\n- {id: three, server: \"https://three.test\"}\n- {id: four, server: \"http://four.test\"}\n"})
+	o.press("Show what it would do")
+	o.see("left out")
+	o.state("import", axe)
+	o.look(1280, "light")
+	o.open("/tokens")
+	o.fill(map[string]string{"name": "ci"})
+	o.press("Make it")
+	o.see("Choose what it may do.")
+	o.state("token-error", axe)
+	o.look(1280, "light")
+	o.open("/connectors/github/delete")
+	o.fill(map[string]string{"confirm": "wrong"})
+	o.press("Delete")
+	o.see("Type the id to delete it.")
+	o.state("delete", axe)
+}
+
 // auditAll looks at every admin page.
 func (o *operator) auditAll(axe string) {
 	o.t.Helper()
@@ -262,10 +327,11 @@ func (o *operator) auditAll(axe string) {
 		"rules": "/rules", "rule": "/rules/developers", "people": "/people", "local-users": "/local-users", "local-user-new": "/local-users/new",
 		"clients": "/clients", "client-new": "/clients/new?preset=grafana", "issuers": "/trusted-issuers/new", "machines": "/machines/new", "keys": "/keys", "audit-log": "/audit",
 		"history": "/history", "transfer": "/transfer", "tokens": "/tokens", "recovery": "/recovery", "diagnostics": "/diagnostics", "recover": "/recover",
-		"simulator": "/simulator",
+		"simulator": "/simulator", "general": "/general", "sessions": "/general/sessions", "branding": "/general/branding",
 	} {
 		o.audit("admin-"+name, o.s.issuer+"/admin"+path, axe, budget)
 	}
+	o.auditStates(axe, budget)
 	for name, link := range map[string]string{"person": "/people", "revision": "/history", "key": "/keys"} {
 		o.open(link)
 		o.audit("admin-"+name, o.eval(`document.querySelector("main td a").href`), axe, budget)
