@@ -103,7 +103,7 @@ type Server struct {
 	flows    *flow.Sealer
 	codes    *codes.Granter
 	auth     *clientauth.Authenticator
-	limit    *limit.Limiter
+	Limit    *limit.Limiter
 	reply    *reply.Sender
 	notifier *notify.Notifier
 }
@@ -149,9 +149,9 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s.codes = &codes.Granter{
 		Issuer: &issuer.Issuer{URL: site.Absolute(""), Keys: signing, Store: cfg.Store, Now: cfg.Now}, Audit: cfg.Audit,
 	}
-	s.limit = &limit.Limiter{Store: cfg.Store, Now: cfg.Now, Window: cfg.PasswordWindow}
+	s.Limit = &limit.Limiter{Store: cfg.Store, Now: cfg.Now, Window: cfg.PasswordWindow}
 	s.auth = &clientauth.Authenticator{
-		Clients: s.clients, Store: cfg.Store, Limit: s.limit, Now: cfg.Now, Audiences: []string{site.Absolute(""), site.Absolute(token.Path)},
+		Clients: s.clients, Store: cfg.Store, Limit: s.Limit, Now: cfg.Now, Audiences: []string{site.Absolute(""), site.Absolute(token.Path)},
 	}
 	s.reply = &reply.Sender{Site: site, Issuer: site.Absolute("")}
 	s.notifier = notify.New(notify.Notifier{
@@ -159,11 +159,11 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	})
 	s.Sessions.Ended = s.notifier.Wake
 	s.Admin = admin.New(admin.Config{
-		Store: cfg.Store, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now, Types: cfg.Types, Upstream: s.upstream, Keys: signing, Limit: s.limit,
+		Store: cfg.Store, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now, Types: cfg.Types, Upstream: s.upstream, Keys: signing, Limit: s.Limit,
 		Hasher: cfg.Hasher, URL: site.Absolute(""), Live: cfg.Live, ReadOnly: cfg.ReadOnly, Ended: s.notifier.Wake,
 	})
 	s.Login = &login.Handler{
-		Store: cfg.Store, Clients: s.clients, Sessions: s.Sessions, Upstream: s.upstream, Limit: s.limit, Flows: s.flows, Site: s.Site, Audit: cfg.Audit, Now: cfg.Now,
+		Store: cfg.Store, Clients: s.clients, Sessions: s.Sessions, Upstream: s.upstream, Limit: s.Limit, Flows: s.flows, Site: s.Site, Audit: cfg.Audit, Now: cfg.Now,
 		Tests: admin.Tests{Admin: s.Admin},
 	}
 	return s, nil
@@ -233,7 +233,7 @@ func (s *Server) handlers() ([]mounter, error) {
 			Site: s.Site, Audit: c.Audit, Now: c.Now,
 		},
 		&device.Handler{
-			Store: c.Store, Auth: s.auth, Clients: s.clients, Sessions: s.Sessions, Access: s.Access, Limit: s.limit, Flows: s.flows,
+			Store: c.Store, Auth: s.auth, Clients: s.clients, Sessions: s.Sessions, Access: s.Access, Limit: s.Limit, Flows: s.flows,
 			Site: s.Site, Audit: c.Audit, Now: c.Now,
 		},
 		&logout.Handler{Sessions: s.Sessions, Clients: s.clients, Issuer: s.codes.Issuer, Site: s.Site},

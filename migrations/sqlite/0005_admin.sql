@@ -1,6 +1,7 @@
 -- +goose Up
 -- What the admin pages keep.
 ALTER TABLE connectors ADD COLUMN enabled BOOLEAN NOT NULL DEFAULT TRUE;
+ALTER TABLE connectors ADD COLUMN second_factor BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE connectors ADD COLUMN tested TEXT NOT NULL DEFAULT '';
 ALTER TABLE connectors ADD COLUMN note TEXT NOT NULL DEFAULT '';
 ALTER TABLE clusters ADD COLUMN color TEXT NOT NULL DEFAULT '';

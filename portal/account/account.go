@@ -11,8 +11,10 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/portal/page"
 	"github.com/fairlead-auth/fairlead/server/clients"
+	"github.com/fairlead-auth/fairlead/server/limit"
 	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/web"
@@ -27,6 +29,9 @@ type Handler struct {
 	Site    *web.Site
 	Audit   *audit.Log
 	Now     func() time.Time
+	// Keyring seals what is being set up, Limit bounds guesses.
+	Keyring *secret.Keyring
+	Limit   *limit.Limiter
 }
 
 // Browser is a sign-in.
@@ -57,6 +62,17 @@ type Data struct {
 	Devices                      []Device
 	Applications                 []Application
 	Login                        string
+	// Factors are the person's second factors; Enrol is the key of one that is being
+	// added, Picture and Sealed belong to it.
+	Factors                []Factor
+	Enrol, Picture, Sealed string
+	Fault                  string
+}
+
+// Factor is a second factor.
+type Factor struct {
+	ID, Label      string
+	Since, LastUse time.Time
 }
 
 // Page is the account page.
@@ -68,10 +84,18 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.POST("/account/devices/end", h.Guard.For(h.endDevices))
 	g.POST("/account/devices/:id/end", h.Guard.For(h.endDevice))
 	g.POST("/account/sign-ins/:id/end", h.Guard.For(h.endSignIn))
+	g.POST("/account/factors", h.Guard.For(h.addFactor))
+	g.GET("/account/factors/code.png", h.Guard.For(h.factorPicture))
+	g.POST("/account/factors/:id/end", h.Guard.For(h.removeFactor))
 	g.POST("/account/applications/:id/end", h.Guard.For(h.endApplication))
 }
 
 func (h *Handler) show(c echo.Context, current *session.Current) error {
+	return h.page(c, current, Data{}, http.StatusOK)
+}
+
+// page shows the page; given has what a form led to.
+func (h *Handler) page(c echo.Context, current *session.Current, given Data, status int) error {
 	ctx, u := c.Request().Context(), current.User
 	signIns, err := h.Store.SignIns(ctx, u.ID, h.Now())
 	if err != nil {
@@ -83,7 +107,10 @@ func (h *Handler) show(c echo.Context, current *session.Current) error {
 	}
 	data := Data{
 		User: u.KubeName, Name: u.DisplayName, Email: u.Email, Connector: u.ConnectorID, Groups: u.GroupNames,
-		Checked: u.Checked.Time(), Login: "kubectl fairlead login " + h.Site.Absolute(""),
+		Checked: u.Checked.Time(), Login: "kubectl fairlead login " + h.Site.Absolute(""), Enrol: given.Enrol, Fault: given.Fault,
+	}
+	if err := h.factors(c, current, &data); err != nil {
+		return err
 	}
 	for _, s := range signIns {
 		data.Browsers = append(data.Browsers, Browser{
@@ -100,7 +127,7 @@ func (h *Handler) show(c echo.Context, current *session.Current) error {
 	if data.Applications, err = h.applications(ctx, u.ID); err != nil {
 		return err
 	}
-	return web.Render(c, h.Site, web.View[Data]{Page: Page(), Title: "Account", Data: data, Person: page.Person(current)})
+	return web.Render(c, h.Site, web.View[Data]{Page: Page(), Title: "Account", Data: data, Status: status, Person: page.Person(current)})
 }
 
 func deviceName(d store.Device) string {

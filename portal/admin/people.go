@@ -20,6 +20,9 @@ func (h *Handler) mountPeople(add func(method, path string, handle handler)) {
 	add(http.MethodPost, "/people/:id/disable", h.disablePerson)
 	add(http.MethodPost, "/people/:id/enable", h.enablePerson)
 	add(http.MethodPost, "/people/:id/revoke", h.revokePerson)
+	add(http.MethodPost, "/people/:id/factors/:factor/remove", func(c echo.Context, r *request) error {
+		return h.afterPerson(c, r, "removed", h.Admin.RemoveFactor(c.Request().Context(), r.caller, c.Param("id"), c.Param("factor")))
+	})
 }
 
 // PeopleData is the list of people.

@@ -100,6 +100,23 @@ func join(parts ...string) string {
 	return text
 }
 
+// RemoveFactor takes a second factor away from a person, who lost the phone. Their
+// connector may want a new one at the next sign-in.
+func (a *Admin) RemoveFactor(ctx context.Context, c Caller, id, factorID string) error {
+	if err := a.may(ctx, c, WritePeople, "remove a second factor of "+id); err != nil {
+		return err
+	}
+	user, err := a.Store.User(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := a.Store.RemoveFactor(ctx, id, factorID); err != nil {
+		return err
+	}
+	a.about(ctx, c, audit.FactorChanged, user, "second factor removed")
+	return nil
+}
+
 // Revoke ends one sign-in or device of a person, or everything when thing is empty.
 func (a *Admin) Revoke(ctx context.Context, c Caller, id, thing string) error {
 	if err := a.may(ctx, c, WritePeople, "revoke "+id+" "+thing); err != nil {

@@ -36,6 +36,8 @@ type Flow struct {
 	Fresh store.Instant `json:"f,omitempty"`
 	// Upstream is set while the browser is away at an upstream.
 	Upstream *Upstream `json:"u,omitempty"`
+	// Half is set while the second factor is asked for.
+	Half *Half `json:"h,omitempty"`
 	// Expires ends the flow.
 	Expires store.Instant `json:"x"`
 }
@@ -70,6 +72,15 @@ type Upstream struct {
 	Kept        []byte `json:"k,omitempty"`
 	// Test is the id of a test sign-in: nobody is signed in by it.
 	Test string `json:"t,omitempty"`
+}
+
+// Half is a sign-in whose first factor was shown.
+type Half struct {
+	UserID      string   `json:"u"`
+	ConnectorID string   `json:"c"`
+	Methods     []string `json:"m,omitempty"`
+	// Enrol is the secret of the app that is being set up.
+	Enrol string `json:"e,omitempty"`
 }
 
 // Sealer seals and opens flows.

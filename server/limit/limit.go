@@ -95,6 +95,14 @@ func UserCode(userID, address string) []Count {
 	}
 }
 
+// SecondFactor counts a code that somebody typed who has shown the first factor.
+func SecondFactor(userID, address string) []Count {
+	return []Count{
+		{secret.Hash("second factor\x00" + userID), codesPerPerson},
+		{secret.Hash("second factor from\x00" + Network(address)), codesPerNetwork},
+	}
+}
+
 // DeviceRequest counts a request for a device code.
 func DeviceRequest(address string) []Count {
 	return []Count{

@@ -78,6 +78,9 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.GET("/login", h.choose)
 	g.GET("/login/:connector", h.start)
 	g.POST("/login/:connector", h.password)
+	g.GET("/login/second", h.second)
+	g.POST("/login/second", h.checkSecond)
+	g.GET("/login/second/code.png", h.secondPicture)
 	g.GET("/callback/:connector", h.callback)
 	g.POST("/callback/:connector", h.posted)
 	g.POST("/callback/:connector/answer", h.answer)
@@ -263,7 +266,13 @@ type proved struct {
 	methods []string
 }
 
-// finish begins the session and goes on.
+// arrival is somebody who has shown all that was asked for.
+type arrival struct {
+	user    *store.User
+	methods []string
+}
+
+// finish begins the session and goes on, or asks for a second factor first.
 func (h *Handler) finish(c echo.Context, row *store.Connector, p proved, f *flow.Flow) error {
 	ctx := c.Request().Context()
 	user, created, err := h.Store.SignInUser(ctx, p.person, h.Now())
@@ -274,19 +283,29 @@ func (h *Handler) finish(c echo.Context, row *store.Connector, p proved, f *flow
 		h.recordFailure(c, row, p.person.KubeName, err)
 		return err
 	}
-	current, err := h.Sessions.Begin(c.Response(), c.Request(), session.Proof{User: user, Methods: p.methods, Address: c.RealIP()})
+	second, err := h.needsSecond(ctx, row, user)
 	if err != nil {
 		return err
 	}
-	event := audit.Event{
-		UserID: user.ID, UserName: user.KubeName, SignInID: current.SignIn.ID, ConnectorID: row.ID, Address: c.RealIP(),
-	}
 	if created {
-		event.Name = audit.UserCreated
-		h.Audit.Record(ctx, event)
+		h.Audit.Record(ctx, audit.Event{Name: audit.UserCreated, UserID: user.ID, UserName: user.KubeName, ConnectorID: row.ID, Address: c.RealIP()})
 	}
-	event.Name = audit.SignInSucceeded
-	h.Audit.Record(ctx, event)
+	if second {
+		return h.askSecond(c, row, user, p.methods, f)
+	}
+	return h.begin(c, row, arrival{user: user, methods: p.methods}, f)
+}
+
+// begin begins the session and goes on.
+func (h *Handler) begin(c echo.Context, row *store.Connector, a arrival, f *flow.Flow) error {
+	user := a.user
+	current, err := h.Sessions.Begin(c.Response(), c.Request(), session.Proof{User: user, Methods: a.methods, Address: c.RealIP()})
+	if err != nil {
+		return err
+	}
+	h.Audit.Record(c.Request().Context(), audit.Event{
+		Name: audit.SignInSucceeded, UserID: user.ID, UserName: user.KubeName, SignInID: current.SignIn.ID, ConnectorID: row.ID, Address: c.RealIP(),
+	})
 	return h.next(c, f)
 }
 

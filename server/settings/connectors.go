@@ -25,7 +25,7 @@ func (r *Reader) connectorRows() []store.Connector {
 			r.Doc.Add(path+".id", "%q has a meaning of its own: choose another", e.ID)
 		}
 		row := store.Connector{
-			ID: e.ID, Type: e.Type, Name: orElse(e.Name, e.ID), Position: i, Hidden: e.Hidden, Note: e.Note, Enabled: e.Enabled == nil || *e.Enabled,
+			ID: e.ID, Type: e.Type, Name: orElse(e.Name, e.ID), Position: i, Hidden: e.Hidden, Note: e.Note, SecondFactor: e.SecondFactor, Enabled: e.Enabled == nil || *e.Enabled,
 			UserPrefix: e.ID + ":", GroupPrefix: e.ID + ":", Origin: r.Origin(path),
 		}
 		for prefix, given := range map[*string]*string{&row.UserPrefix: e.UserPrefix, &row.GroupPrefix: e.GroupPrefix} {

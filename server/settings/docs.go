@@ -60,7 +60,7 @@ func Documents(set store.Settings) Docs {
 }
 
 func connectorDoc(r store.Connector) form.Doc {
-	doc := form.Doc{"id": r.ID, "type": r.Type, "name": r.Name, "note": r.Note, "hidden": r.Hidden}
+	doc := form.Doc{"id": r.ID, "type": r.Type, "name": r.Name, "note": r.Note, "hidden": r.Hidden, "secondFactor": r.SecondFactor}
 	if !r.Enabled {
 		doc["enabled"] = false
 	}

@@ -34,6 +34,8 @@ type Connector struct {
 	Hidden      bool    `yaml:"hidden"`
 	// Enabled connectors let people sign in; in a file that is the default.
 	Enabled *bool `yaml:"enabled"`
+	// SecondFactor asks everybody who comes through it for a second factor.
+	SecondFactor bool `yaml:"secondFactor"`
 	// Note is for the people who configure it.
 	Note string `yaml:"note"`
 	// Config is what the connector's type declares.

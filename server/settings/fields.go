@@ -87,6 +87,7 @@ func connectorFields(t connectors.Type) []form.Field {
 	fields = append(fields, form.Prefixed("config.", t.Fields)...)
 	return append(
 		fields,
+		form.Field{Key: "secondFactor", Label: "Ask everybody for a second factor", Help: "A code from an authenticator app, besides what the upstream asks for. Who has none sets one up at the next sign-in.", Kind: form.Bool, Section: "Names and notes", Advanced: true},
 		form.Field{Key: "userPrefix", Label: "User name prefix", Help: "Put in front of every user name. The id and a colon when empty.", Kind: form.Text, Section: "Names and notes", Advanced: true},
 		form.Field{Key: "groupPrefix", Label: "Group prefix", Help: "Put in front of every group name. The id and a colon when empty.", Kind: form.Text, Advanced: true},
 		form.Field{Key: "hidden", Label: "Not on the sign-in page", Help: "Reachable by its own link only.", Kind: form.Bool, Advanced: true},

@@ -24,6 +24,8 @@ type Connector struct {
 	Hidden      bool
 	// Enabled connectors let people sign in. Others are drafts.
 	Enabled bool
+	// SecondFactor asks everybody who comes through it for a second factor of ours.
+	SecondFactor bool
 	// Tested is the revision that a test sign-in passed with.
 	Tested string
 	// Note is for the people who configure it.

@@ -1,0 +1,100 @@
+package account
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/factor"
+	"github.com/fairlead-auth/fairlead/server/limit"
+	"github.com/fairlead-auth/fairlead/server/session"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// sealContext binds the secret of an app that is being set up to the person.
+func sealContext(userID string) string { return "account.totp:" + userID }
+
+// factors fills in the person's second factors, and one that is being added.
+func (h *Handler) factors(c echo.Context, current *session.Current, data *Data) error {
+	rows, err := h.Store.Factors(c.Request().Context(), current.User.ID)
+	if err != nil {
+		return err
+	}
+	for _, f := range rows {
+		data.Factors = append(data.Factors, Factor{ID: f.ID, Label: f.Label, Since: f.Created.Time(), LastUse: f.LastUsed.Time()})
+	}
+	if c.QueryParam("factor") != "" && data.Enrol == "" {
+		data.Enrol = factor.NewSecret()
+	}
+	if data.Enrol != "" {
+		data.Sealed = h.Keyring.Seal(sealContext(current.User.ID), []byte(data.Enrol))
+		data.Picture = h.Site.Path("/account/factors/code.png") + "?of=" + data.Sealed
+	}
+	return nil
+}
+
+func (h *Handler) factorPicture(c echo.Context, current *session.Current) error {
+	totp, err := h.Keyring.Open(sealContext(current.User.ID), c.QueryParam("of"))
+	if err != nil {
+		return errs.New(errs.NotFound, "This picture is not there any more.")
+	}
+	png, err := factor.Picture(factor.Address(h.Site.Live().Brand, current.User.KubeName, string(totp)))
+	if err != nil {
+		return err
+	}
+	return c.Blob(http.StatusOK, "image/png", png)
+}
+
+// addFactor adds an authenticator app, once it shows the right code.
+func (h *Handler) addFactor(c echo.Context, current *session.Current) error {
+	ctx := c.Request().Context()
+	totp, err := h.Keyring.Open(sealContext(current.User.ID), c.FormValue("sealed"))
+	if err != nil {
+		return errs.New(errs.Invalid, "The set-up took too long. Start it again.")
+	}
+	attempt := limit.SecondFactor(current.User.ID, c.RealIP())
+	verdict, err := h.Limit.Begin(ctx, attempt)
+	if err != nil {
+		return err
+	}
+	step, ok := factor.CheckCode(string(totp), c.FormValue("code"), h.Now())
+	if !ok || verdict.Wait > 0 {
+		return h.page(c, current, Data{Enrol: string(totp), Fault: "That is not the code that the app shows now."}, http.StatusUnprocessableEntity)
+	}
+	now := store.At(h.Now())
+	err = h.Store.AddFactor(ctx, store.Factor{Owner: current.User.ID, Kind: store.FactorTOTP, Label: "Authenticator app", Data: string(totp), LastStep: step, Created: now, LastUsed: now})
+	if err != nil {
+		return err
+	}
+	h.recordFactor(c, current, "added")
+	return c.Redirect(http.StatusSeeOther, h.Site.Path("/account"))
+}
+
+// removeFactor takes one away; not the last one of somebody whose connector wants one.
+func (h *Handler) removeFactor(c echo.Context, current *session.Current) error {
+	ctx := c.Request().Context()
+	rows, err := h.Store.Factors(ctx, current.User.ID)
+	if err != nil {
+		return err
+	}
+	connector, err := h.Store.Connector(ctx, current.User.ConnectorID)
+	if err != nil && !errs.Is(err, errs.NotFound) {
+		return err
+	}
+	if connector != nil && connector.SecondFactor && len(rows) <= 1 {
+		return h.page(c, current, Data{Fault: "Signing in needs a second factor. Add another one before you remove this."}, http.StatusForbidden)
+	}
+	if err := h.Store.RemoveFactor(ctx, current.User.ID, c.Param("id")); err != nil && !errs.Is(err, errs.NotFound) {
+		return err
+	}
+	h.recordFactor(c, current, "removed")
+	return c.Redirect(http.StatusSeeOther, h.Site.Path("/account"))
+}
+
+func (h *Handler) recordFactor(c echo.Context, current *session.Current, what string) {
+	h.Audit.Record(c.Request().Context(), audit.Event{
+		Name: audit.FactorChanged, UserID: current.User.ID, UserName: current.User.KubeName, SignInID: current.SignIn.ID, Address: c.RealIP(), Reason: what,
+	})
+}

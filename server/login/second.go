@@ -1,0 +1,182 @@
+package login
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/clients"
+	"github.com/fairlead-auth/fairlead/server/factor"
+	"github.com/fairlead-auth/fairlead/server/flow"
+	"github.com/fairlead-auth/fairlead/server/limit"
+	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/templates"
+)
+
+// SecondData is the page that asks for a second factor, or lets one be set up.
+type SecondData struct {
+	User, Flow, Error string
+	// TOTP and Picture are set when the person has none yet and has to set one up.
+	TOTP, Picture string
+	Action        string
+}
+
+// SecondPage asks for a second factor.
+func SecondPage() templates.Page[SecondData] { return templates.Define[SecondData]("login/second") }
+
+// needsSecond reports whether the person has a second factor, or their connector
+// wants one from everybody.
+func (h *Handler) needsSecond(ctx context.Context, row *store.Connector, user *store.User) (bool, error) {
+	if row.SecondFactor {
+		return true, nil
+	}
+	factors, err := h.Store.Factors(ctx, user.ID)
+	return len(factors) > 0, err
+}
+
+// askSecond sends the browser on to the second factor. Who it is about travels in the
+// sealed flow; nobody is signed in yet.
+func (h *Handler) askSecond(c echo.Context, row *store.Connector, user *store.User, methods []string, f *flow.Flow) error {
+	half := *f
+	half.Upstream = nil
+	half.Half = &flow.Half{UserID: user.ID, ConnectorID: row.ID, Methods: methods}
+	factors, err := h.Store.Factors(c.Request().Context(), user.ID)
+	if err != nil {
+		return err
+	}
+	if len(factors) == 0 {
+		half.Half.Enrol = factor.NewSecret()
+	}
+	sealed, err := h.Flows.Seal(c.Response(), c.Request(), &half)
+	if err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, h.Site.Path("/login/second")+"?flow="+url.QueryEscape(sealed))
+}
+
+// half opens a flow of somebody who has shown the first factor.
+func (h *Handler) half(c echo.Context, sealed string) (*flow.Flow, *store.User, error) {
+	f, err := h.Flows.Open(c.Request(), sealed)
+	if err != nil {
+		return nil, nil, err
+	}
+	if f.Half == nil {
+		return nil, nil, flow.ErrLost
+	}
+	user, err := h.Store.User(c.Request().Context(), f.Half.UserID)
+	if err == nil && user.Disabled {
+		err = errs.New(errs.Denied, "The account "+user.KubeName+" is disabled. Ask an admin.")
+	}
+	return f, user, err
+}
+
+func (h *Handler) second(c echo.Context) error { return h.secondPage(c, c.QueryParam("flow"), "") }
+
+func (h *Handler) secondPage(c echo.Context, sealed, fault string) error {
+	f, user, err := h.half(c, sealed)
+	if err != nil {
+		return err
+	}
+	data := SecondData{User: user.Label(), Flow: sealed, Error: fault, TOTP: f.Half.Enrol, Action: h.Site.Path("/login/second")}
+	title := "Second factor"
+	if f.Half.Enrol != "" {
+		data.Picture = h.Site.Path("/login/second/code.png") + "?flow=" + url.QueryEscape(sealed)
+		title = "Set up a second factor"
+	}
+	view := web.View[SecondData]{Page: SecondPage(), Title: title, Data: data}
+	if f.Request != nil {
+		view.FormOrigin = clients.RedirectOrigin(f.Request.RedirectURI)
+	}
+	if fault != "" {
+		view.Status = http.StatusUnauthorized
+	}
+	return web.Render(c, h.Site, view)
+}
+
+func (h *Handler) secondPicture(c echo.Context) error {
+	f, user, err := h.half(c, c.QueryParam("flow"))
+	if err != nil {
+		return err
+	}
+	if f.Half.Enrol == "" {
+		return errs.New(errs.NotFound, "There is nothing to set up.")
+	}
+	png, err := factor.Picture(factor.Address(h.Site.Live().Brand, user.KubeName, f.Half.Enrol))
+	if err != nil {
+		return err
+	}
+	return c.Blob(http.StatusOK, "image/png", png)
+}
+
+// checkSecond takes the code.
+func (h *Handler) checkSecond(c echo.Context) error {
+	ctx, sealed := c.Request().Context(), c.FormValue("flow")
+	f, user, err := h.half(c, sealed)
+	if err != nil {
+		return err
+	}
+	attempt := limit.SecondFactor(user.ID, c.RealIP())
+	verdict, err := h.Limit.Begin(ctx, attempt)
+	if err != nil {
+		return err
+	}
+	if verdict.Wait > 0 {
+		return h.secondPage(c, sealed, "Too many wrong codes. Try again in "+templates.Span(verdict.Wait)+".")
+	}
+	good, err := h.takeCode(ctx, f.Half, c.FormValue("code"), c.RealIP())
+	if err != nil {
+		return err
+	}
+	if !good {
+		h.Audit.Record(ctx, audit.Event{
+			Name: audit.SignInFailed, UserID: user.ID, UserName: user.KubeName, ConnectorID: f.Half.ConnectorID, Address: c.RealIP(), Reason: "second_factor",
+		})
+		return h.secondPage(c, sealed, "That is not the code that the app shows now. Each code works once.")
+	}
+	if err := h.Limit.Forgive(ctx, attempt); err != nil {
+		return err
+	}
+	row, err := h.Store.Connector(ctx, f.Half.ConnectorID)
+	if err != nil {
+		return err
+	}
+	methods := append(f.Half.Methods, "otp", "mfa")
+	f.Half = nil
+	return h.begin(c, row, arrival{user: user, methods: methods}, f)
+}
+
+// takeCode checks a code against what the person has, or is setting up, and uses it
+// up.
+func (h *Handler) takeCode(ctx context.Context, half *flow.Half, code, address string) (bool, error) {
+	now := h.Now()
+	factors, err := h.Store.Factors(ctx, half.UserID)
+	if err != nil {
+		return false, err
+	}
+	// Who has one by now, in another tab, doesn't set up a second one here.
+	if half.Enrol != "" && len(factors) == 0 {
+		step, ok := factor.CheckCode(half.Enrol, code, now)
+		if !ok {
+			return false, nil
+		}
+		h.Audit.Record(ctx, audit.Event{Name: audit.FactorChanged, UserID: half.UserID, ConnectorID: half.ConnectorID, Address: address, Reason: "added"})
+		return true, h.Store.AddFactor(ctx, store.Factor{
+			Owner: half.UserID, Kind: store.FactorTOTP, Label: "Authenticator app", Data: half.Enrol, LastStep: step, Created: store.At(now), LastUsed: store.At(now),
+		})
+	}
+	for _, f := range factors {
+		step, ok := factor.CheckCode(f.Data, code, now)
+		if f.Kind != store.FactorTOTP || !ok {
+			continue
+		}
+		if first, err := h.Store.UseFactor(ctx, f.ID, step, now); err != nil || first {
+			return first, err
+		}
+	}
+	return false, nil
+}

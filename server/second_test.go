@@ -1,0 +1,114 @@
+package server_test
+
+import (
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/server/factor"
+)
+
+// person is somebody at a browser with cookies.
+type person struct {
+	t *testing.T
+	w *world
+	c *http.Client
+}
+
+func (w *world) person(t *testing.T) *person {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &person{t, w, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+// password signs in with name and password and returns where the browser goes.
+func (p *person) password() string {
+	p.t.Helper()
+	page := document(p.t, p.c, "GET", p.w.issuer+"/login/corp", nil)
+	return p.send("/login/corp", url.Values{"flow": {field(page, "flow")}, "username": {"jane"}, "password": {"right"}})
+}
+
+func (p *person) send(path string, form url.Values) string {
+	p.t.Helper()
+	res := post(p.t, p.c, p.w.issuer+path, form)
+	if res.StatusCode != http.StatusSeeOther {
+		return res.Status
+	}
+	return res.Header.Get("Location")
+}
+
+// signedIn reports whether the browser has a session.
+func (p *person) signedIn() bool {
+	p.t.Helper()
+	u, err := url.Parse(p.w.issuer)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, cookie := range p.c.Jar.Cookies(u) {
+		if cookie.Name == "fairlead" {
+			return true
+		}
+	}
+	return false
+}
+
+// TestASecondFactor is set up at the first sign-in through a connector that wants
+// one, asked for at the next, and each code works once.
+func TestASecondFactor(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.settings.Connectors[0].SecondFactor = true
+	apply(t, w.store, w.settings, w.clock.now())
+	first := w.person(t)
+	second := first.password()
+	if !strings.HasPrefix(second, "/login/second?flow=") || first.signedIn() {
+		t.Fatalf("after the password: %s, signed in %v", second, first.signedIn())
+	}
+	page := document(t, first.c, "GET", w.issuer+second, nil)
+	totp, flow := page.Find("#totp").Text(), field(page, "flow")
+	code := func(later time.Duration) string {
+		text, err := factor.Code(totp, w.clock.now().Add(later))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	if got := first.send("/login/second", url.Values{"flow": {flow}, "code": {"000000"}}); got != "401 Unauthorized" || first.signedIn() {
+		t.Errorf("a wrong code: %s", got)
+	}
+	if got := w.person(t).send("/login/second", url.Values{"flow": {flow}, "code": {code(0)}}); got != "400 Bad Request" {
+		t.Errorf("in another browser: %s", got)
+	}
+	if got := first.send("/login/second", url.Values{"flow": {flow}, "code": {code(0)}}); got != "/" || !first.signedIn() {
+		t.Fatalf("the right code: %s", got)
+	}
+	again := w.person(t)
+	page = document(t, again.c, "GET", w.issuer+again.password(), nil)
+	if page.Find("#totp").Length() > 0 {
+		t.Fatal("the second sign-in shows a key")
+	}
+	flow = field(page, "flow")
+	if got := again.send("/login/second", url.Values{"flow": {flow}, "code": {code(0)}}); got != "401 Unauthorized" {
+		t.Errorf("the same code again: %s", got)
+	}
+	if got := again.send("/login/second", url.Values{"flow": {flow}, "code": {code(30 * time.Second)}}); got != "/" {
+		t.Errorf("the next code: %s", got)
+	}
+	events := w.events(t, audit.SignInFailed)
+	if len(events) != 2 || events[0].Reason != "second_factor" {
+		t.Errorf("%d failures recorded: %+v", len(events), events)
+	}
+	for range 12 {
+		again.send("/login/second", url.Values{"flow": {flow}, "code": {"000000"}})
+	}
+	if got := again.send("/login/second", url.Values{"flow": {flow}, "code": {code(60 * time.Second)}}); got != "401 Unauthorized" {
+		t.Errorf("after a dozen guesses: %s", got)
+	}
+}
