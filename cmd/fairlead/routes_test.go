@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -26,6 +27,9 @@ type station struct {
 	*app
 	t   *testing.T
 	out *strings.Builder
+	// asked counts requests: each comes from another network, or there would be too
+	// many from one.
+	asked int
 }
 
 func newStation(t *testing.T) *station {
@@ -67,6 +71,8 @@ func (s *station) person(connector, login string, ends time.Time, groups ...stri
 func (s *station) ask(method, path, cookie, token, site string) *httptest.ResponseRecorder {
 	s.t.Helper()
 	r := httptest.NewRequestWithContext(s.t.Context(), method, path, strings.NewReader(url.Values{"x": {"y"}}.Encode()))
+	s.asked++
+	r.RemoteAddr = fmt.Sprintf("192.0.%d.%d:1", s.asked/250%250, s.asked%250)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if site != "" {
 		r.Header.Set("Sec-Fetch-Site", site)
