@@ -27,6 +27,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/consent"
 	"github.com/fairlead-auth/fairlead/server/device"
 	"github.com/fairlead-auth/fairlead/server/discovery"
+	"github.com/fairlead-auth/fairlead/server/factor"
 	"github.com/fairlead-auth/fairlead/server/flow"
 	"github.com/fairlead-auth/fairlead/server/issuer"
 	"github.com/fairlead-auth/fairlead/server/keys"
@@ -98,6 +99,8 @@ type Server struct {
 	Bearer   *tokeninfo.Bearer
 	Admin    *admin.Admin
 	Login    *login.Handler
+	// Passkeys is nil when this site can have none.
+	Passkeys *factor.Passkeys
 	clients  *clients.Registry
 	upstream *upstream.Registry
 	flows    *flow.Sealer
@@ -162,9 +165,10 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		Store: cfg.Store, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now, Types: cfg.Types, Upstream: s.upstream, Keys: signing, Limit: s.Limit,
 		Hasher: cfg.Hasher, URL: site.Absolute(""), Live: cfg.Live, ReadOnly: cfg.ReadOnly, Ended: s.notifier.Wake,
 	})
+	s.Passkeys = factor.NewPasskeys(cfg.URL, cfg.Live.Get().Brand)
 	s.Login = &login.Handler{
 		Store: cfg.Store, Clients: s.clients, Sessions: s.Sessions, Upstream: s.upstream, Limit: s.Limit, Flows: s.flows, Site: s.Site, Audit: cfg.Audit, Now: cfg.Now,
-		Tests: admin.Tests{Admin: s.Admin},
+		Tests: admin.Tests{Admin: s.Admin}, Passkeys: s.Passkeys,
 	}
 	return s, nil
 }

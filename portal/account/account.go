@@ -14,6 +14,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/portal/page"
 	"github.com/fairlead-auth/fairlead/server/clients"
+	"github.com/fairlead-auth/fairlead/server/factor"
 	"github.com/fairlead-auth/fairlead/server/limit"
 	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/store"
@@ -32,6 +33,8 @@ type Handler struct {
 	// Keyring seals what is being set up, Limit bounds guesses.
 	Keyring *secret.Keyring
 	Limit   *limit.Limiter
+	// Passkeys makes passkeys; nil when this site can have none.
+	Passkeys *factor.Passkeys
 }
 
 // Browser is a sign-in.
@@ -66,7 +69,9 @@ type Data struct {
 	// added, Picture and Sealed belong to it.
 	Factors                []Factor
 	Enrol, Picture, Sealed string
-	Fault                  string
+	// Passkey is what the browser needs to make one, and Kept what has to come back.
+	Passkey, Kept string
+	Fault         string
 }
 
 // Factor is a second factor.
@@ -85,6 +90,7 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.POST("/account/devices/:id/end", h.Guard.For(h.endDevice))
 	g.POST("/account/sign-ins/:id/end", h.Guard.For(h.endSignIn))
 	g.POST("/account/factors", h.Guard.For(h.addFactor))
+	g.POST("/account/passkeys", h.Guard.For(h.addPasskey))
 	g.GET("/account/factors/code.png", h.Guard.For(h.factorPicture))
 	g.POST("/account/factors/:id/end", h.Guard.For(h.removeFactor))
 	g.POST("/account/applications/:id/end", h.Guard.For(h.endApplication))

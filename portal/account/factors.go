@@ -1,6 +1,7 @@
 package account
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -24,6 +25,9 @@ func (h *Handler) factors(c echo.Context, current *session.Current, data *Data) 
 	}
 	for _, f := range rows {
 		data.Factors = append(data.Factors, Factor{ID: f.ID, Label: f.Label, Since: f.Created.Time(), LastUse: f.LastUsed.Time()})
+	}
+	if err := h.offerPasskey(current, rows, data); err != nil {
+		return err
 	}
 	if c.QueryParam("factor") != "" && data.Enrol == "" {
 		data.Enrol = factor.NewSecret()
@@ -97,4 +101,59 @@ func (h *Handler) recordFactor(c echo.Context, current *session.Current, what st
 	h.Audit.Record(c.Request().Context(), audit.Event{
 		Name: audit.FactorChanged, UserID: current.User.ID, UserName: current.User.KubeName, SignInID: current.SignIn.ID, Address: c.RealIP(), Reason: what,
 	})
+}
+
+// passkeyContext binds what a new passkey is checked with to the person.
+func passkeyContext(userID string) string { return "account.passkey:" + userID }
+
+// owner is the person as the owner of passkeys.
+func owner(u *store.User, rows []store.Factor) factor.Owner {
+	o := factor.Owner{ID: u.ID, Name: u.KubeName, Label: u.Label()}
+	for _, f := range rows {
+		if f.Kind == store.FactorPasskey {
+			o.Keys = append(o.Keys, []byte(f.Data))
+		}
+	}
+	return o
+}
+
+// offerPasskey lets the page make a passkey.
+func (h *Handler) offerPasskey(current *session.Current, rows []store.Factor, data *Data) error {
+	if h.Passkeys == nil {
+		return nil
+	}
+	asked, err := h.Passkeys.Make(owner(current.User, rows))
+	if err != nil {
+		return err
+	}
+	data.Passkey = asked.Options
+	data.Kept = h.Keyring.Seal(passkeyContext(current.User.ID), []byte(asked.Kept))
+	return nil
+}
+
+// addPasskey adds a passkey that the browser made.
+func (h *Handler) addPasskey(c echo.Context, current *session.Current) error {
+	ctx := c.Request().Context()
+	kept, err := h.Keyring.Open(passkeyContext(current.User.ID), c.FormValue("kept"))
+	if err != nil || h.Passkeys == nil {
+		return errs.New(errs.Invalid, "The set-up took too long. Start it again.")
+	}
+	rows, err := h.Store.Factors(ctx, current.User.ID)
+	if err != nil {
+		return err
+	}
+	key, err := h.Passkeys.Made(owner(current.User, rows), string(kept), c.FormValue("response"))
+	if errors.Is(err, factor.ErrPasskey) {
+		return h.page(c, current, Data{Fault: "The passkey was not made. Try again."}, http.StatusUnprocessableEntity)
+	}
+	if err != nil {
+		return err
+	}
+	now := store.At(h.Now())
+	label := "Passkey, " + browserName(c.Request().UserAgent())
+	if err := h.Store.AddFactor(ctx, store.Factor{Owner: current.User.ID, Kind: store.FactorPasskey, Label: label, Data: string(key), Created: now, LastUsed: now}); err != nil {
+		return err
+	}
+	h.recordFactor(c, current, "passkey added")
+	return c.Redirect(http.StatusSeeOther, h.Site.Path("/account"))
 }

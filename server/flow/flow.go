@@ -81,6 +81,8 @@ type Half struct {
 	Methods     []string `json:"m,omitempty"`
 	// Enrol is the secret of the app that is being set up.
 	Enrol string `json:"e,omitempty"`
+	// Passkey is what an answer by passkey is checked with.
+	Passkey string `json:"p,omitempty"`
 }
 
 // Sealer seals and opens flows.

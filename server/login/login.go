@@ -16,6 +16,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/server/clients"
+	"github.com/fairlead-auth/fairlead/server/factor"
 	"github.com/fairlead-auth/fairlead/server/flow"
 	"github.com/fairlead-auth/fairlead/server/limit"
 	"github.com/fairlead-auth/fairlead/server/session"
@@ -36,6 +37,8 @@ type Handler struct {
 	Site     *web.Site
 	Audit    *audit.Log
 	Now      func() time.Time
+	// Passkeys checks passkeys; nil when this site can have none.
+	Passkeys *factor.Passkeys
 	// Tests takes the answers to test sign-ins.
 	Tests Tester
 }

@@ -24,6 +24,10 @@ type SecondData struct {
 	// TOTP and Picture are set when the person has none yet and has to set one up.
 	TOTP, Picture string
 	Action        string
+	// Passkey is what the browser needs to ask for one; Code says that a code does as
+	// well.
+	Passkey string
+	Code    bool
 }
 
 // SecondPage asks for a second factor.
@@ -84,6 +88,9 @@ func (h *Handler) secondPage(c echo.Context, sealed, fault string) error {
 	}
 	data := SecondData{User: user.Label(), Flow: sealed, Error: fault, TOTP: f.Half.Enrol, Action: h.Site.Path("/login/second")}
 	title := "Second factor"
+	if err := h.offerPasskey(c, f, user, &data); err != nil {
+		return err
+	}
 	if f.Half.Enrol != "" {
 		data.Picture = h.Site.Path("/login/second/code.png") + "?flow=" + url.QueryEscape(sealed)
 		title = "Set up a second factor"
@@ -128,7 +135,12 @@ func (h *Handler) checkSecond(c echo.Context) error {
 	if verdict.Wait > 0 {
 		return h.secondPage(c, sealed, "Too many wrong codes. Try again in "+templates.Span(verdict.Wait)+".")
 	}
-	good, err := h.takeCode(ctx, f.Half, c.FormValue("code"), c.RealIP())
+	take := h.takeCode
+	given := c.FormValue("code")
+	if answer := c.FormValue("response"); answer != "" {
+		take, given = h.takePasskey, answer
+	}
+	good, err := take(ctx, f.Half, given, c.RealIP())
 	if err != nil {
 		return err
 	}
@@ -136,7 +148,7 @@ func (h *Handler) checkSecond(c echo.Context) error {
 		h.Audit.Record(ctx, audit.Event{
 			Name: audit.SignInFailed, UserID: user.ID, UserName: user.KubeName, ConnectorID: f.Half.ConnectorID, Address: c.RealIP(), Reason: "second_factor",
 		})
-		return h.secondPage(c, sealed, "That is not the code that the app shows now. Each code works once.")
+		return h.secondPage(c, sealed, "That was not right. A code works once, and only while the app shows it.")
 	}
 	if err := h.Limit.Forgive(ctx, attempt); err != nil {
 		return err
@@ -146,6 +158,9 @@ func (h *Handler) checkSecond(c echo.Context) error {
 		return err
 	}
 	methods := append(f.Half.Methods, "otp", "mfa")
+	if c.FormValue("response") != "" {
+		methods = append(f.Half.Methods, "hwk", "mfa")
+	}
 	f.Half = nil
 	return h.begin(c, row, arrival{user: user, methods: methods}, f)
 }

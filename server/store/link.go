@@ -211,6 +211,12 @@ func (s *Store) RemoveFactor(ctx context.Context, owner, id string) error {
 	return err
 }
 
+// NoteFactor notes a use of a factor that counts nothing.
+func (s *Store) NoteFactor(ctx context.Context, id string, now time.Time) error {
+	_, err := s.exec(ctx, "UPDATE factors SET last_used = ? WHERE id = ?", At(now), id)
+	return err
+}
+
 // UseFactor notes a use at a step that must be later than the last one. It reports
 // false when it isn't: the code was used before.
 func (s *Store) UseFactor(ctx context.Context, id string, step int64, now time.Time) (bool, error) {

@@ -11,6 +11,24 @@ for (const form of document.querySelectorAll("form[data-unsaved]")) {
   form.addEventListener("submit", () => { changed = false; });
   addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
 }
+const passkeys = globalThis.PublicKeyCredential;
+for (const form of passkeys?.parseCreationOptionsFromJSON ? document.querySelectorAll("form[data-passkey]") : []) {
+  form.hidden = false;
+  document.querySelector("[data-no-passkey]")?.remove();
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const options = JSON.parse(form.dataset.passkey);
+    try {
+      const answer = form.hasAttribute("data-make")
+        ? await navigator.credentials.create({ publicKey: passkeys.parseCreationOptionsFromJSON(options) })
+        : await navigator.credentials.get({ publicKey: passkeys.parseRequestOptionsFromJSON(options) });
+      form.elements.response.value = JSON.stringify(answer.toJSON());
+      form.submit();
+    } catch {
+      form.querySelector("[role=status]").textContent = "That did not work, or was cancelled. Try again.";
+    }
+  });
+}
 for (const button of document.querySelectorAll("[data-copy]")) {
   const text = button.parentElement.querySelector("code").textContent;
   button.hidden = !navigator.clipboard;

@@ -78,7 +78,7 @@ func mutations() []mutation {
 		m("refresh_of_another_client", "server/token/refresh.go", "if device.ClientID != req.client.ID {", "if device.ClientID != req.client.ID && !"+on("refresh_of_another_client")+" {", "TestRefreshTokenIsBound"),
 		m("refresh_widens", "server/token/refresh.go", "if !slices.Contains(granted, s) {", "if !slices.Contains(granted, s) && !"+on("refresh_widens")+" {", "TestRefreshScope"),
 		m("family_not_revoked", "server/token/refresh.go", "	if _, err := h.Store.RevokeDevice(ctx, req.event.UserID,", "	if "+on("family_not_revoked")+" {\n		return nil, deadDevice(&store.Device{Reason: store.RevokedReplay})\n	}\n	if _, err := h.Store.RevokeDevice(ctx, req.event.UserID,", "TestRefreshReplay"),
-		m("grace_for_ever", "server/token/refresh.go", "h.outage.graced(row.Used.Time(), h.Now(), h.Grace)", "(h.outage.graced(row.Used.Time(), h.Now(), h.Grace) || "+on("grace_for_ever")+")", "TestRefreshGraceEnds"),
+		m("grace_for_ever", "server/token/refresh.go", "h.outage.graced(row.Used.Time(), h.Now(), h.Live.Get().Grace)", "(h.outage.graced(row.Used.Time(), h.Now(), h.Live.Get().Grace) || "+on("grace_for_ever")+")", "TestRefreshGraceEnds"),
 		m("revoked_token_works", "server/store/token.go", "return t.Revoked == 0 && ", "return (t.Revoked == 0 || "+on("revoked_token_works")+") && ", "TestRevocation"),
 		m("anybody_revokes", "server/tokeninfo/revoke.go", "if err != nil || device.ClientID != client.ID {", "if err != nil || device.ClientID != client.ID && !"+on("anybody_revokes")+" {", "TestRevocation"),
 		m("introspection_open", "server/tokeninfo/introspect.go", "if client.Public {", "if client.Public && !"+on("introspection_open")+" {", "TestIntrospection"),

@@ -1,0 +1,81 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/server/factor"
+	"github.com/fairlead-auth/fairlead/server/flow"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// challengeLife is how long a challenge is remembered after it was answered.
+const challengeLife = time.Hour
+
+// keysOf returns a person as the owner of passkeys, with the rows of those.
+func keysOf(user *store.User, factors []store.Factor) (factor.Owner, []store.Factor) {
+	owner := factor.Owner{ID: user.ID, Name: user.KubeName, Label: user.Label()}
+	var rows []store.Factor
+	for _, f := range factors {
+		if f.Kind == store.FactorPasskey {
+			owner.Keys, rows = append(owner.Keys, []byte(f.Data)), append(rows, f)
+		}
+	}
+	return owner, rows
+}
+
+// offerPasskey lets the page ask for a passkey, when the person has one. What the
+// answer is checked with goes into the sealed flow.
+func (h *Handler) offerPasskey(c echo.Context, f *flow.Flow, user *store.User, data *SecondData) error {
+	factors, err := h.Store.Factors(c.Request().Context(), user.ID)
+	if err != nil {
+		return err
+	}
+	owner, rows := keysOf(user, factors)
+	data.Code = len(rows) < len(factors) || f.Half.Enrol != ""
+	if len(rows) == 0 || h.Passkeys == nil {
+		data.Code = true
+		return nil
+	}
+	asked, err := h.Passkeys.Ask(owner)
+	if err != nil {
+		return err
+	}
+	f.Half.Passkey, data.Passkey = asked.Kept, asked.Options
+	data.Flow, err = h.Flows.Seal(c.Response(), c.Request(), f)
+	return err
+}
+
+// takePasskey checks an answer by passkey. Each challenge is good for one answer.
+func (h *Handler) takePasskey(ctx context.Context, half *flow.Half, answer, _ string) (bool, error) {
+	if half.Passkey == "" || h.Passkeys == nil {
+		return false, nil
+	}
+	user, err := h.Store.User(ctx, half.UserID)
+	if err != nil {
+		return false, err
+	}
+	factors, err := h.Store.Factors(ctx, half.UserID)
+	if err != nil {
+		return false, err
+	}
+	owner, rows := keysOf(user, factors)
+	used, err := h.Passkeys.Answered(owner, half.Passkey, answer)
+	if errors.Is(err, factor.ErrPasskey) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	first, err := h.Limit.Once(ctx, "passkey "+used.Challenge, h.Now().Add(challengeLife))
+	if err != nil || !first {
+		return false, err
+	}
+	if used.Count == 0 {
+		return true, h.Store.NoteFactor(ctx, rows[used.Index].ID, h.Now())
+	}
+	return h.Store.UseFactor(ctx, rows[used.Index].ID, used.Count, h.Now())
+}

@@ -1,0 +1,101 @@
+package e2e_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/webauthn"
+	"github.com/chromedp/chromedp"
+
+	"github.com/fairlead-auth/fairlead/test/need"
+)
+
+const (
+	makePasskey = `form[data-passkey][data-make] button`
+	usePasskey  = `form[data-passkey]:not([data-make]) button`
+	// answerTwice answers one question with a passkey, and sends the answer twice.
+	answerTwice = `(async () => {
+		const form = document.querySelector("form[data-passkey]");
+		const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(form.dataset.passkey));
+		form.elements.response.value = JSON.stringify((await navigator.credentials.get({ publicKey })).toJSON());
+		const send = () => fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "manual" });
+		return (await Promise.all([send(), send()])).map(answer => answer.type).sort().join(" ");
+	})()`
+)
+
+// insertKey puts a security key into the browser's computer.
+func (c *chromium) insertKey() webauthn.AuthenticatorID {
+	c.t.Helper()
+	var id webauthn.AuthenticatorID
+	c.do(webauthn.Enable(), chromedp.ActionFunc(func(ctx context.Context) (err error) {
+		id, err = webauthn.AddVirtualAuthenticator(&webauthn.VirtualAuthenticatorOptions{
+			Protocol: webauthn.AuthenticatorProtocolCtap2, Transport: webauthn.AuthenticatorTransportUsb,
+			HasUserVerification: true, IsUserVerified: true, AutomaticPresenceSimulation: true,
+		}).Do(ctx)
+		return err
+	}))
+	return id
+}
+
+func (c *chromium) sees(text string) {
+	c.t.Helper()
+	if page := c.eval("document.body.innerText"); !strings.Contains(page, text) {
+		c.t.Fatalf("no %q in:\n%s", text, page)
+	}
+}
+
+// TestPasskey adds a passkey and signs in with it, on a name: an address can have
+// none.
+func TestPasskey(t *testing.T) {
+	t.Parallel()
+	s := prepare(t, needParts(t))
+	address := strings.TrimPrefix(s.issuer, "https://")
+	s.issuer = strings.Replace(s.issuer, "127.0.0.1", "localhost", 1)
+	s.run(t, address, localUsers(t))
+	c := startChromium(t, s)
+	key := c.insertKey()
+	account := s.issuer + "/account"
+
+	c.signInPlain(account)
+	c.click(makePasskey)
+	c.sees("Passkey, Chrome on Linux")
+	axe := readFile(t, need.Variable(t, "FAIRLEAD_TEST_JS", "axe")+"/node_modules/axe-core/axe.min.js")
+	c.audit("account-passkey", account, axe, 60<<10)
+
+	c.do(network.ClearBrowserCookies())
+	c.signInPlain(account)
+	c.sees("Use a passkey")
+	c.look(360, "light")
+	c.shoot("second-passkey", "light", 360)
+	c.click(usePasskey)
+	c.sees("Second factor")
+	c.sees("Sign out")
+
+	c.do(network.ClearBrowserCookies())
+	c.signInPlain(account)
+	if got := c.eval(answerTwice); got != "basic opaqueredirect" {
+		t.Errorf("an answer that was sent twice: %s", got)
+	}
+
+	// A browser that cannot use passkeys is told so, not shown an empty page.
+	c.do(network.ClearBrowserCookies(), emulation.SetScriptExecutionDisabled(true))
+	c.signInPlain(account)
+	var page string
+	c.do(chromedp.Text("main", &page, chromedp.ByQuery), emulation.SetScriptExecutionDisabled(false))
+	if !strings.Contains(page, "newer browser") || strings.Contains(page, "Use a passkey") {
+		t.Errorf("without scripts: %s", page)
+	}
+
+	// A key of somebody else is none.
+	c.do(network.ClearBrowserCookies(), webauthn.RemoveVirtualAuthenticator(key))
+	c.insertKey()
+	c.signInPlain(account)
+	c.do(chromedp.Click(usePasskey, chromedp.ByQuery))
+	eventually(t, "refusal", 30*time.Second, func() bool {
+		return strings.Contains(c.eval("document.body.innerText"), "That did not work, or was cancelled.")
+	})
+}
