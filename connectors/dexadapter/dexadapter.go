@@ -32,6 +32,9 @@ type Options struct {
 	// Sticky connectors can't ask again later: a person stays as they were at the
 	// sign-in until their session ends.
 	Sticky bool
+	// Admit looks at every identity, at sign-ins and renewals, and may change or deny
+	// it. Nil admits all.
+	Admit func(connectors.Identity) (connectors.Identity, error)
 }
 
 // Open opens a connector of Dex. Dex's Open knows no context and may ask the
@@ -53,16 +56,16 @@ func Open(ctx context.Context, cfg opener, env connectors.Env, o Options) (conne
 		if r.err != nil {
 			return nil, fmt.Errorf("opening connector: %w", r.err)
 		}
-		return wrap(r.conn, probe.Client(env, o.CA), o.Sticky)
+		return wrap(r.conn, probe.Client(env, o.CA), o)
 	}
 }
 
-func wrap(conn dex.Connector, client *http.Client, sticky bool) (connectors.Connector, error) {
+func wrap(conn dex.Connector, client *http.Client, o Options) (connectors.Connector, error) {
 	refresh, refreshes := conn.(dex.RefreshConnector)
-	if !refreshes && !sticky {
+	if !refreshes && !o.Sticky {
 		return nil, errors.New("the connector can't refresh")
 	}
-	again := refresher{refresh: refresh, client: client}
+	again := refresher{refresh: refresh, client: client, admit: o.Admit}
 	switch c := conn.(type) {
 	case dex.CallbackConnector:
 		return &redirecter{callback: c, refresher: again}, nil
@@ -85,6 +88,14 @@ type redirecter struct {
 type refresher struct {
 	refresh dex.RefreshConnector
 	client  *http.Client
+	admit   func(connectors.Identity) (connectors.Identity, error)
+}
+
+func (r *refresher) identity(id dex.Identity) (connectors.Identity, error) {
+	if r.admit == nil {
+		return identity(id), nil
+	}
+	return r.admit(identity(id))
 }
 
 var (
@@ -114,7 +125,7 @@ func (r *redirecter) Callback(ctx context.Context, _ string, kept []byte, req *h
 	if err != nil {
 		return connectors.Identity{}, classify(err)
 	}
-	return identity(id), nil
+	return r.identity(id)
 }
 
 // Refresh implements connectors.Refresher.
@@ -129,7 +140,7 @@ func (r *refresher) Refresh(ctx context.Context, last connectors.Identity) (conn
 	if err != nil {
 		return connectors.Identity{}, classify(err)
 	}
-	return identity(id), nil
+	return r.identity(id)
 }
 
 // outside tells the OAuth library which client to use.
@@ -161,7 +172,7 @@ func (p *poster) Answer(_ context.Context, kept []byte, posted url.Values) (conn
 	if err != nil {
 		return connectors.Identity{}, fmt.Errorf("%w: %w", err, connectors.ErrDenied)
 	}
-	return identity(id), nil
+	return p.identity(id)
 }
 
 // classify finds a clear no. Dex formats most causes into text, so that only

@@ -4,6 +4,9 @@ package google
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 
 	dexoidc "github.com/dexidp/dex/connector/oidc"
 
@@ -14,7 +17,11 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
-const issuer = "https://accounts.google.com"
+const (
+	issuer = "https://accounts.google.com"
+	// domainClaim says the Workspace domain of an account. Private accounts have none.
+	domainClaim = "hd"
+)
 
 // Config is the settings of the connector.
 type Config struct {
@@ -53,10 +60,26 @@ func (c *Config) Validate() []connectors.Problem {
 
 // Open reads Google's discovery document and returns the connector.
 func (c *Config) Open(ctx context.Context, env connectors.Env) (connectors.Connector, error) {
-	return dexadapter.Open(ctx, &dexoidc.Config{
+	cfg := &dexoidc.Config{
 		Issuer: issuer, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RedirectURI: env.CallbackURL,
-		Scopes: []string{"profile", "email"}, HostedDomains: c.HostedDomains, PKCEChallenge: "S256", //nolint:staticcheck // checked against the hd claim; what shall replace it can't do that
-	}, env, dexadapter.Options{})
+		Scopes: []string{"profile", "email"}, PKCEChallenge: "S256",
+	}
+	cfg.ClaimMutations.NewGroupFromClaims = []dexoidc.NewGroupFromClaims{{Prefix: domainClaim, Claims: []string{domainClaim}, Delimiter: ":"}}
+	return dexadapter.Open(ctx, cfg, env, dexadapter.Options{Admit: c.admit})
+}
+
+// admit lets in whose account is of a hosted domain. The claim says that, and not the
+// address: anybody can open an account at Google with an address of another domain.
+func (c *Config) admit(id connectors.Identity) (connectors.Identity, error) {
+	groups := id.Groups
+	id.Groups = nil
+	for _, group := range groups {
+		domain, said := strings.CutPrefix(group, domainClaim+":")
+		if said && slices.ContainsFunc(c.HostedDomains, func(d string) bool { return strings.EqualFold(d, domain) }) {
+			return id, nil
+		}
+	}
+	return connectors.Identity{}, fmt.Errorf("the account is of none of the hosted domains: %w", connectors.ErrDenied)
 }
 
 // Check implements connectors.Checker.

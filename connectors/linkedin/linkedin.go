@@ -22,7 +22,7 @@ type Config struct {
 // Type describes the connector.
 func Type() connectors.Type {
 	return connectors.Type{
-		Name: "linkedin", Label: "LinkedIn", About: "Anybody with a LinkedIn account, without groups.", Can: []string{"refresh"},
+		Name: "linkedin", Label: "LinkedIn", About: "Anybody with a LinkedIn account, without groups. Only for apps that have the scopes r_liteprofile and r_emailaddress: LinkedIn gives them to no new ones.", Can: []string{"refresh"},
 		Steps: []connectors.Step{
 			{Text: "At LinkedIn Developers create an app and open its Auth tab.", Link: "https://www.linkedin.com/developers/apps"},
 			{Text: "Paste this, and copy the Client ID and the Client Secret.", Copy: []connectors.Copy{{Label: "Authorized redirect URL", Value: connectors.CopyCallback}}},

@@ -125,7 +125,9 @@ func (r *Run) TLS(ctx context.Context, host, port string, roots *x509.CertPool) 
 
 func (r *Run) days(ends time.Time) int { return int(ends.Sub(r.Env.Now()).Hours() / 24) }
 
-// Site reaches the host of an address, and checks its certificate.
+// Site reaches the host of an address, and checks its certificate. Behind a proxy
+// (HTTPS_PROXY) it reaches that: the name may mean nothing here, and the request
+// that follows checks the certificate.
 func (r *Run) Site(ctx context.Context, address, ca string) bool {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
@@ -133,12 +135,18 @@ func (r *Run) Site(ctx context.Context, address, ca string) bool {
 			return "", &FaultError{Cause: fmt.Sprintf("%q is no address.", address), Remedy: "Write it with https://."}
 		})
 	}
-	port := u.Port()
-	if port == "" {
-		port = map[bool]string{true: "443", false: "80"}[u.Scheme == "https"]
+	if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u}); err == nil && proxy != nil {
+		return r.Reach(ctx, proxy.Hostname(), port(proxy))
 	}
-	if !r.Reach(ctx, u.Hostname(), port) {
+	if !r.Reach(ctx, u.Hostname(), port(u)) {
 		return false
 	}
-	return u.Scheme != "https" || r.Env.Transport != nil || r.TLS(ctx, u.Hostname(), port, Roots(ca))
+	return u.Scheme != "https" || r.Env.Transport != nil || r.TLS(ctx, u.Hostname(), port(u), Roots(ca))
+}
+
+func port(u *url.URL) string {
+	if u.Port() != "" {
+		return u.Port()
+	}
+	return map[bool]string{true: "443", false: "80"}[u.Scheme == "https"]
 }

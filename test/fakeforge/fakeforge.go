@@ -1,5 +1,5 @@
 // Package fakeforge stands in for upstreams that we can't run: GitLab, Gitea,
-// Microsoft Entra ID with Graph, Bitbucket Cloud, and a plain OAuth 2.0 provider.
+// Microsoft Entra ID with Graph, Bitbucket Cloud, LinkedIn, and a plain OAuth 2.0 provider.
 // It speaks their OAuth code flow and answers the calls that sign-ins make, on
 // their own paths.
 package fakeforge
@@ -37,10 +37,10 @@ func Start(t testing.TB, callback string) *Server {
 	t.Helper()
 	s := &Server{callback: callback, codes: map[string]bool{}, tokens: map[string]bool{}}
 	mux := http.NewServeMux()
-	for _, path := range []string{"/oauth/authorize", "/login/oauth/authorize", "/{tenant}/oauth2/v2.0/authorize", "/site/oauth2/authorize", "/authorize"} {
+	for _, path := range []string{"/oauth/authorize", "/login/oauth/authorize", "/{tenant}/oauth2/v2.0/authorize", "/site/oauth2/authorize", "/authorize", "/oauth/v2/authorization"} {
 		mux.HandleFunc("GET "+path, s.authorize)
 	}
-	for _, path := range []string{"/oauth/token", "/login/oauth/access_token", "/{tenant}/oauth2/v2.0/token", "/site/oauth2/access_token", "/token"} {
+	for _, path := range []string{"/oauth/token", "/login/oauth/access_token", "/{tenant}/oauth2/v2.0/token", "/site/oauth2/access_token", "/token", "/oauth/v2/accessToken"} {
 		mux.HandleFunc("POST "+path, s.token)
 	}
 	for path, answer := range answers() {
@@ -68,6 +68,8 @@ func answers() map[string]any {
 		"GET /2.0/user/emails":                     list(map[string]any{"is_primary": true, "is_confirmed": true, "email": "jane@example.test"}),
 		"GET /2.0/user/workspaces":                 list(map[string]any{"workspace": map[string]any{"slug": "acme"}}),
 		"GET /2.0/user/workspaces/acme/permission": map[string]any{"permission": "member"},
+		"GET /v2/me":                               map[string]any{"id": "42", "localizedFirstName": "Jane", "localizedLastName": "Doe"},
+		"GET /v2/emailAddress":                     map[string]any{"elements": []any{map[string]any{"handle~": map[string]any{"emailAddress": "jane@example.test"}}}},
 		"GET /userinfo":                            map[string]any{"id": "42", "preferred_username": "jane", "user_name": "Jane Doe", "email": "jane@example.test", "email_verified": true, "groups": []string{"acme", "platform"}},
 	}
 }

@@ -29,6 +29,11 @@ const (
 // Server is a running provider with one person, jane.
 type Server struct {
 	*httptest.Server
+	// Issuer is what it calls itself, and where its endpoints are: its own URL unless
+	// it plays somebody else behind a detour.
+	Issuer string
+	// Domain is the hosted domain of jane's account, as Google says it.
+	Domain string
 	key    *ecdsa.PrivateKey
 	signer jose.Signer
 
@@ -56,6 +61,7 @@ func Start(t testing.TB) *Server {
 	mux.HandleFunc("POST /token", s.token)
 	mux.HandleFunc("GET /userinfo", s.userinfo)
 	s.Server = httptest.NewServer(mux)
+	s.Issuer = s.URL
 	t.Cleanup(s.Close)
 	return s
 }
@@ -71,7 +77,7 @@ func (s *Server) Revoke() {
 // the usual ones.
 func (s *Server) Token(t testing.TB, claims map[string]any) string {
 	t.Helper()
-	all := map[string]any{"iss": s.URL, "aud": ClientID, "iat": time.Now().Unix(), "exp": time.Now().Add(5 * time.Minute).Unix()}
+	all := map[string]any{"iss": s.Issuer, "aud": ClientID, "iat": time.Now().Unix(), "exp": time.Now().Add(5 * time.Minute).Unix()}
 	maps.Copy(all, claims)
 	body, err := json.Marshal(all)
 	if err != nil {
@@ -90,8 +96,8 @@ func (s *Server) Token(t testing.TB, claims map[string]any) string {
 
 func (s *Server) discovery(w http.ResponseWriter, _ *http.Request) {
 	write(w, http.StatusOK, map[string]any{
-		"issuer": s.URL, "authorization_endpoint": s.URL + "/auth", "token_endpoint": s.URL + "/token",
-		"jwks_uri": s.URL + "/jwks", "userinfo_endpoint": s.URL + "/userinfo",
+		"issuer": s.Issuer, "authorization_endpoint": s.Issuer + "/auth", "token_endpoint": s.Issuer + "/token",
+		"jwks_uri": s.Issuer + "/jwks", "userinfo_endpoint": s.Issuer + "/userinfo",
 		"id_token_signing_alg_values_supported": []string{"ES256"}, "code_challenge_methods_supported": []string{"S256"},
 		"scopes_supported": []string{"openid", "profile", "email", "offline_access"},
 	})
@@ -171,9 +177,12 @@ func claims() map[string]any {
 func (s *Server) sign(nonce string) (string, error) {
 	all := claims()
 	now := time.Now()
-	all["iss"], all["aud"], all["iat"], all["exp"] = s.URL, ClientID, now.Unix(), now.Add(5*time.Minute).Unix()
+	all["iss"], all["aud"], all["iat"], all["exp"] = s.Issuer, ClientID, now.Unix(), now.Add(5*time.Minute).Unix()
 	if nonce != "" {
 		all["nonce"] = nonce
+	}
+	if s.Domain != "" {
+		all["hd"] = s.Domain
 	}
 	payload, err := json.Marshal(all)
 	if err != nil {
