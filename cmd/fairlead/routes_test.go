@@ -70,7 +70,16 @@ func (s *station) person(connector, login string, ends time.Time, groups ...stri
 // ask sends a request with a cookie or a token.
 func (s *station) ask(method, path, cookie, token, site string) *httptest.ResponseRecorder {
 	s.t.Helper()
-	r := httptest.NewRequestWithContext(s.t.Context(), method, path, strings.NewReader(url.Values{"x": {"y"}}.Encode()))
+	return s.send(httptest.NewRequestWithContext(s.t.Context(), method, path, strings.NewReader(url.Values{"x": {"y"}}.Encode())), cookie, token, site)
+}
+
+// post sends a form of one of our pages.
+func (s *station) post(path, cookie string, values url.Values) *httptest.ResponseRecorder {
+	s.t.Helper()
+	return s.send(httptest.NewRequestWithContext(s.t.Context(), http.MethodPost, path, strings.NewReader(values.Encode())), cookie, "", "same-origin")
+}
+
+func (s *station) send(r *http.Request, cookie, token, site string) *httptest.ResponseRecorder {
 	s.asked++
 	r.RemoteAddr = fmt.Sprintf("192.0.%d.%d:1", s.asked/250%250, s.asked%250)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

@@ -51,11 +51,17 @@ func Type() connectors.Type {
 
 // Validate returns every fault.
 func (c *Config) Validate() []connectors.Problem {
-	return connectors.Faults(
+	faults := connectors.Faults(
 		connectors.Missing("clientID", c.ClientID, "copy it from Google Cloud"),
 		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "copy it from Google Cloud"),
 		connectors.NoneOf("hostedDomains", c.HostedDomains, "without a domain everybody with a Google account could sign in"),
 	)
+	for i, domain := range c.HostedDomains {
+		if !strings.Contains(domain, ".") || strings.ContainsAny(domain, "/:@* ") {
+			faults = append(faults, connectors.Problem{Field: fmt.Sprintf("hostedDomains[%d]", i), Message: fmt.Sprintf("want a domain such as example.com, got %q", domain)})
+		}
+	}
+	return faults
 }
 
 // Open reads Google's discovery document and returns the connector.

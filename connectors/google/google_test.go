@@ -179,6 +179,17 @@ func TestForm(t *testing.T) {
 	connectortest.Form(t, google.Type())
 }
 
+func TestHostedDomains(t *testing.T) {
+	t.Parallel()
+	for domain, good := range map[string]bool{"example.test": true, "https://example.test": false, "@example.test": false, "*.example.test": false, "example": false} {
+		c := config("x")
+		c.HostedDomains = append(c.HostedDomains, domain)
+		if problems := c.Validate(); good != (len(problems) == 0) || !good && problems[0].Field != "hostedDomains[1]" {
+			t.Errorf("%s: %v", domain, problems)
+		}
+	}
+}
+
 func TestCheck(t *testing.T) { //nolint:paralleltest // one stand-in
 	start(t)
 	for _, f := range config(fakeoidc.ClientSecret).Check(t.Context(), connectortest.Env(nil)) {
