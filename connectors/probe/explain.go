@@ -28,7 +28,39 @@ func Explain(err error) (cause, remedy string) {
 	if cause, remedy = explainNet(err); cause != "" {
 		return cause, remedy
 	}
+	if cause, remedy = explainOAuth(err.Error()); cause != "" {
+		return cause, remedy
+	}
 	return short(err), "Look at the log of this server for more."
+}
+
+// explainOAuth looks for the error code of a token endpoint (RFC 6749 section 5.2).
+// Dex's connectors keep only the text.
+func explainOAuth(text string) (cause, remedy string) {
+	_, code, found := strings.Cut(text, `oauth2: "`)
+	code, _, _ = strings.Cut(code, `"`)
+	if _, status, failed := strings.Cut(text, "oauth2: cannot fetch token: "); failed {
+		status, _, _ = strings.Cut(status, "\n")
+		return "The token endpoint answered " + status + ".", tokenRemedy
+	}
+	switch {
+	case !found:
+		return "", ""
+	case refusesClient(code):
+		return "The provider refused the client (" + code + ").", "Copy the client’s ID and secret again. Most providers show a secret once: make a new one when in doubt."
+	case code == "redirect_uri_mismatch":
+		return "The provider does not know the callback address.", "Paste it there exactly, as the first step says."
+	case code == "invalid_grant":
+		return "The provider did not take its own code back (invalid_grant).", "Start again: a code is good once and for some minutes. If it stays so, check this server’s clock and the callback address."
+	}
+	return "The token endpoint answered " + code + ".", tokenRemedy
+}
+
+const tokenRemedy = "Check the address of the token endpoint, and the kind of client."
+
+// refusesClient tells the codes that mean a wrong client ID or secret.
+func refusesClient(code string) bool {
+	return code == "invalid_client" || code == "incorrect_client_credentials" || code == "unauthorized_client"
 }
 
 func explainTLS(err error) (cause, remedy string) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,18 +111,18 @@ func (r *Run) CheckClient(ctx context.Context, client *http.Client, c OAuthClien
 		if err != nil {
 			return "", err
 		}
-		switch answer.Error {
-		case "invalid_grant", "bad_verification_code", "invalid_request", "invalid_code":
+		switch {
+		case slices.Contains([]string{"invalid_grant", "bad_verification_code", "invalid_request", "invalid_code"}, answer.Error):
 			return "accepted", nil
-		case "redirect_uri_mismatch":
+		case answer.Error == "redirect_uri_mismatch":
 			return "", &FaultError{Cause: "The provider does not know the callback address " + c.Callback + ".", Remedy: "Paste it there exactly, as the first step says."}
-		case "invalid_client", "incorrect_client_credentials", "unauthorized_client":
+		case refusesClient(answer.Error):
 			return "", &FaultError{
 				Cause:  fmt.Sprintf("The provider refused the client (%s).", answer.Error),
 				Remedy: "Copy “" + c.IDLabel + "” and “" + c.SecretLabel + "” again. Most providers show a secret once: make a new one when in doubt.",
 			}
 		}
-		return "", &FaultError{Cause: "The token endpoint answered " + strings.TrimSpace(fmt.Sprintf("%d %s %s", status, answer.Error, answer.Description)) + ".", Remedy: "Check the address of the token endpoint, and the kind of client."}
+		return "", &FaultError{Cause: "The token endpoint answered " + strings.TrimSpace(fmt.Sprintf("%d %s %s", status, answer.Error, answer.Description)) + ".", Remedy: tokenRemedy}
 	})
 }
 

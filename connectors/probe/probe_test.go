@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -202,5 +203,25 @@ func TestExplainKnowsDeadlines(t *testing.T) {
 	cause, remedy := probe.Explain(&url.Error{Op: "Get", URL: "x", Err: context.DeadlineExceeded})
 	if !strings.Contains(cause, "in time") || remedy == "" {
 		t.Errorf("%s %s", cause, remedy)
+	}
+}
+
+// TestExplainReadsTexts has what golang.org/x/oauth2 writes, wrapped as Dex's
+// connectors do: as text.
+func TestExplainReadsTexts(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`gitlab: failed to get token: oauth2: "invalid_client"`:                                   "refused the client (invalid_client)",
+		`github: failed to get token: oauth2: "incorrect_client_credentials" "The client_id …"`:   "refused the client (incorrect_client_credentials)",
+		`oidc: failed to get token: oauth2: "redirect_uri_mismatch"`:                              "does not know the callback address",
+		`oidc: failed to get token: oauth2: "invalid_grant" "Code not valid"`:                     "did not take its own code back",
+		`oidc: failed to get token: oauth2: "server_error"`:                                       "answered server_error",
+		"gitea: failed to get token: oauth2: cannot fetch token: 404 Not Found\nResponse: <html>": "answered 404 Not Found.",
+		"something else": "something else",
+	} {
+		cause, remedy := probe.Explain(errors.New(text))
+		if !strings.Contains(cause, want) || remedy == "" || strings.Contains(cause, "<html>") {
+			t.Errorf("%s: %q %q", text, cause, remedy)
+		}
 	}
 }
