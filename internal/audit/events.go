@@ -68,6 +68,7 @@ const (
 	RecoveryUsed      Name = "recovery.used"
 	RecoveryFailed    Name = "recovery.failed"
 	FactorChanged     Name = "factor.changed"
+	FactorRefused     Name = "factor.refused"
 	PasswordSet       Name = "password.set"
 	APITokenCreated   Name = "api_token.created"
 	APITokenRevoked   Name = "api_token.revoked"
@@ -90,7 +91,7 @@ func Names() []Name {
 		UserCreated, UserChanged, UserDisabled, UserEnabled, UserRevoked, MachineRefused, UpstreamRefused, UpstreamOutage,
 		KeyCreated, KeyActivated, KeyRetired, KeyRevoked, SettingsLoaded,
 		AdminRefused, AdminChanged, AdminTrialEnded, AdminRead, ConnectorTested, LinkCreated, LinkRefused, RecoveryUsed, RecoveryFailed,
-		FactorChanged, PasswordSet, APITokenCreated, APITokenRevoked, SettingsNotLoaded,
+		FactorChanged, FactorRefused, PasswordSet, APITokenCreated, APITokenRevoked, SettingsNotLoaded,
 		ProxyRequest, ProxyRefused,
 	}
 }

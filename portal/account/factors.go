@@ -12,6 +12,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/limit"
 	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/templates"
 )
 
 // sealContext binds the secret of an app that is being set up to the person.
@@ -63,16 +64,19 @@ func (h *Handler) addFactor(c echo.Context, current *session.Current) error {
 	if err != nil {
 		return err
 	}
+	if verdict.Wait > 0 {
+		return h.page(c, current, Data{Enrol: string(totp), Fault: "Too many wrong codes. Try again in " + templates.Span(verdict.Wait) + "."}, http.StatusUnprocessableEntity)
+	}
 	step, ok := factor.CheckCode(string(totp), c.FormValue("code"), h.Now())
-	if !ok || verdict.Wait > 0 {
+	if !ok {
 		return h.page(c, current, Data{Enrol: string(totp), Fault: "That is not the code that the app shows now."}, http.StatusUnprocessableEntity)
 	}
 	now := store.At(h.Now())
 	err = h.Store.AddFactor(ctx, store.Factor{Owner: current.User.ID, Kind: store.FactorTOTP, Label: "Authenticator app", Data: string(totp), LastStep: step, Created: now, LastUsed: now})
-	if err != nil {
+	if err := errors.Join(err, h.Limit.Forgive(ctx, attempt)); err != nil {
 		return err
 	}
-	h.recordFactor(c, current, "added")
+	h.recordFactor(c, current, audit.FactorChanged, "added")
 	return c.Redirect(http.StatusSeeOther, h.Site.Path("/account"))
 }
 
@@ -88,41 +92,35 @@ func (h *Handler) removeFactor(c echo.Context, current *session.Current) error {
 		return err
 	}
 	if connector != nil && connector.SecondFactor && len(rows) <= 1 {
+		h.recordFactor(c, current, audit.FactorRefused, "last")
 		return h.page(c, current, Data{Fault: "Signing in needs a second factor. Add another one before you remove this."}, http.StatusForbidden)
 	}
-	if err := h.Store.RemoveFactor(ctx, current.User.ID, c.Param("id")); err != nil && !errs.Is(err, errs.NotFound) {
+	err = h.Store.RemoveFactor(ctx, current.User.ID, c.Param("id"))
+	if err != nil && !errs.Is(err, errs.NotFound) {
 		return err
 	}
-	h.recordFactor(c, current, "removed")
+	if err == nil {
+		h.recordFactor(c, current, audit.FactorChanged, "removed")
+	}
 	return c.Redirect(http.StatusSeeOther, h.Site.Path("/account"))
 }
 
-func (h *Handler) recordFactor(c echo.Context, current *session.Current, what string) {
+func (h *Handler) recordFactor(c echo.Context, current *session.Current, name audit.Name, what string) {
 	h.Audit.Record(c.Request().Context(), audit.Event{
-		Name: audit.FactorChanged, UserID: current.User.ID, UserName: current.User.KubeName, SignInID: current.SignIn.ID, Address: c.RealIP(), Reason: what,
+		Name: name, UserID: current.User.ID, UserName: current.User.KubeName, SignInID: current.SignIn.ID, Address: c.RealIP(), Reason: what,
 	})
 }
 
 // passkeyContext binds what a new passkey is checked with to the person.
 func passkeyContext(userID string) string { return "account.passkey:" + userID }
 
-// owner is the person as the owner of passkeys.
-func owner(u *store.User, rows []store.Factor) factor.Owner {
-	o := factor.Owner{ID: u.ID, Name: u.KubeName, Label: u.Label()}
-	for _, f := range rows {
-		if f.Kind == store.FactorPasskey {
-			o.Keys = append(o.Keys, []byte(f.Data))
-		}
-	}
-	return o
-}
-
 // offerPasskey lets the page make a passkey.
 func (h *Handler) offerPasskey(current *session.Current, rows []store.Factor, data *Data) error {
 	if h.Passkeys == nil {
 		return nil
 	}
-	asked, err := h.Passkeys.Make(owner(current.User, rows))
+	owner, _ := factor.OwnerOf(current.User, rows)
+	asked, err := h.Passkeys.Make(owner)
 	if err != nil {
 		return err
 	}
@@ -142,7 +140,8 @@ func (h *Handler) addPasskey(c echo.Context, current *session.Current) error {
 	if err != nil {
 		return err
 	}
-	key, err := h.Passkeys.Made(owner(current.User, rows), string(kept), c.FormValue("response"))
+	owner, _ := factor.OwnerOf(current.User, rows)
+	key, err := h.Passkeys.Made(owner, string(kept), c.FormValue("response"))
 	if errors.Is(err, factor.ErrPasskey) {
 		return h.page(c, current, Data{Fault: "The passkey was not made. Try again."}, http.StatusUnprocessableEntity)
 	}
@@ -154,6 +153,6 @@ func (h *Handler) addPasskey(c echo.Context, current *session.Current) error {
 	if err := h.Store.AddFactor(ctx, store.Factor{Owner: current.User.ID, Kind: store.FactorPasskey, Label: label, Data: string(key), Created: now, LastUsed: now}); err != nil {
 		return err
 	}
-	h.recordFactor(c, current, "passkey added")
+	h.recordFactor(c, current, audit.FactorChanged, "passkey added")
 	return c.Redirect(http.StatusSeeOther, h.Site.Path("/account"))
 }

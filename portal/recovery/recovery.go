@@ -210,7 +210,7 @@ func (h *Handler) invitation(c echo.Context) error {
 
 func (h *Handler) invite(c echo.Context, data InvitationData, status int) error {
 	if !data.Done {
-		login, err := h.Admin.Invitation(c.Request().Context(), c.Param("token"))
+		login, err := h.Admin.Invitation(c.Request().Context(), c.Param("token"), c.RealIP())
 		if err != nil {
 			return err
 		}

@@ -121,10 +121,15 @@ func (a *Admin) may(ctx context.Context, c Caller, scope Scope, what string) err
 	if err == nil {
 		return nil
 	}
+	a.recordRefusal(ctx, c, reason, what)
+	return err
+}
+
+// recordRefusal records that something was refused, and why.
+func (a *Admin) recordRefusal(ctx context.Context, c Caller, reason, what string) {
 	event := c.event(audit.AdminRefused)
 	event.Reason, event.Detail = reason, what
 	a.Audit.Record(ctx, event)
-	return err
 }
 
 func (a *Admin) refusal(ctx context.Context, c Caller, scope Scope) (string, error) {
@@ -152,9 +157,7 @@ func (a *Admin) mayWrite(ctx context.Context, c Caller, what string) error {
 	if !a.ReadOnly {
 		return nil
 	}
-	event := c.event(audit.AdminRefused)
-	event.Reason, event.Detail = "read_only", what
-	a.Audit.Record(ctx, event)
+	a.recordRefusal(ctx, c, "read_only", what)
 	return errs.New(errs.Denied, "Everything here is managed by the configuration file (ui.readOnly). Change it there.")
 }
 

@@ -70,7 +70,7 @@ func (b *bundle) person(connector, login string, groups ...string) admin.Caller 
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return admin.Caller{User: u, SignIn: &store.SignIn{ID: "sid_" + login, UserID: u.ID, Authenticated: store.At(b.now())}, Address: "192.0.2.1"}
+	return admin.Caller{User: u, SignIn: &store.SignIn{ID: "sid_" + login, UserID: u.ID, ConnectorID: connector, Authenticated: store.At(b.now())}, Address: "192.0.2.1"}
 }
 
 func (b *bundle) apply(c admin.Caller, kind string, doc form.Doc) *store.Revision {

@@ -57,7 +57,9 @@ func (a *Admin) apply(ctx context.Context, c Caller, d Draft) (*store.Revision, 
 		return a.file(tx, revision, trial)
 	})
 	if err != nil {
-		a.recordRefused(ctx, c, d, err)
+		if errs.Is(err, errs.Denied) { // a typing mistake is no decision
+			a.recordRefusal(ctx, c, "guard", fmt.Sprintf("%s %s: %v", d.Kind, d.ID, err))
+		}
 		return nil, err
 	}
 	if err := a.Refresh(ctx); err != nil {
@@ -70,17 +72,6 @@ func (a *Admin) apply(ctx context.Context, c Caller, d Draft) (*store.Revision, 
 }
 
 const maxReason = 500
-
-// recordRefused records a change that the guard refused. A typing mistake is no
-// decision.
-func (a *Admin) recordRefused(ctx context.Context, c Caller, d Draft, err error) {
-	if !errs.Is(err, errs.Denied) {
-		return
-	}
-	event := c.event(audit.AdminRefused)
-	event.Reason, event.Detail = "guard", fmt.Sprintf("%s %s: %v", d.Kind, d.ID, err)
-	a.Audit.Record(ctx, event)
-}
 
 // write writes the row and prepares its revision.
 func (a *Admin) write(tx *store.Configuration, c Caller, p *plan, reason string) (*store.Revision, error) {

@@ -82,13 +82,6 @@ func (a *Admin) Enable(ctx context.Context, c Caller, id string, on bool, reason
 	if err := a.mayWrite(ctx, c, fmt.Sprintf("enable connector %s: %t", id, on)); err != nil {
 		return nil, err
 	}
-	row, err := a.Store.Connector(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	if on && row.Tested != row.Revision && strings.TrimSpace(reason) == "" {
-		return nil, errs.New(errs.Invalid, "Test it first with a real sign-in, or say why it shall be enabled without a test.")
-	}
 	set, err := a.Store.Configured(ctx)
 	if err != nil {
 		return nil, err
@@ -96,6 +89,10 @@ func (a *Admin) Enable(ctx context.Context, c Caller, id string, on bool, reason
 	e, found := find(settings.Documents(set)[settings.Connectors], id)
 	if !found {
 		return nil, notThere(settings.Kinds()[0], id)
+	}
+	row := pick(set.Connectors, id, func(r *store.Connector) string { return r.ID })
+	if on && row.Tested != row.Revision && strings.TrimSpace(reason) == "" {
+		return nil, errs.New(errs.Invalid, "Test it first with a real sign-in, or say why it shall be enabled without a test.")
 	}
 	doc := e.Doc.Clone()
 	doc["enabled"] = on

@@ -69,8 +69,8 @@ func (a *Admin) describe(r *store.Revision) (Change, error) {
 	return change, nil
 }
 
-// Confirm keeps a change on trial. It takes a sign-in made after the change: that
-// is the proof that its author can still get in.
+// Confirm keeps a change on trial. It takes a sign-in made after the change through
+// what was changed: that is the proof that people can still get in with it.
 func (a *Admin) Confirm(ctx context.Context, c Caller, id string) error {
 	if err := a.may(ctx, c, WriteSettings, "confirm "+id); err != nil {
 		return err
@@ -79,8 +79,9 @@ func (a *Admin) Confirm(ctx context.Context, c Caller, id string) error {
 	if err != nil {
 		return err
 	}
-	if c.SignIn == nil || c.SignIn.Authenticated <= r.Time {
-		return errs.New(errs.Denied, "Confirm it from a new sign-in: sign out, or open a private window, and sign in again. That shows that the way in still works.")
+	if c.SignIn == nil || c.SignIn.Authenticated <= r.Time || c.SignIn.ConnectorID != r.ObjectID {
+		a.recordRefusal(ctx, c, "no_new_sign_in", "confirm "+id)
+		return errs.New(errs.Denied, "Confirm it from a new sign-in through "+r.ObjectID+": sign out, or open a private window, and sign in again. That shows that the way in still works.")
 	}
 	return a.settle(ctx, c, r, store.OutcomeConfirmed)
 }

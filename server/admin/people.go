@@ -51,6 +51,9 @@ func (a *Admin) Person(ctx context.Context, c Caller, id string) (*Person, error
 			return nil, err
 		}
 	}
+	for i := range p.Factors {
+		p.Factors[i].Data = "" // the secret is nobody's to see
+	}
 	return p, nil
 }
 
@@ -61,6 +64,7 @@ func (a *Admin) Disable(ctx context.Context, c Caller, id string, off bool) erro
 		return err
 	}
 	if off && c.User != nil && c.User.ID == id {
+		a.recordRefusal(ctx, c, "guard", "disable oneself")
 		return errs.New(errs.Denied, "You can’t disable yourself. Let another admin do it.")
 	}
 	user, err := a.Store.User(ctx, id)

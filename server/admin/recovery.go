@@ -269,9 +269,10 @@ func (a *Admin) Invite(ctx context.Context, c Caller, login string) (string, err
 }
 
 // Invitation returns the login that an invitation is for.
-func (a *Admin) Invitation(ctx context.Context, token string) (string, error) {
+func (a *Admin) Invitation(ctx context.Context, token, address string) (string, error) {
 	l, err := a.Store.Link(ctx, store.LinkInvite, secret.Hash(token), a.Now())
 	if errs.Is(err, errs.NotFound) {
+		a.Audit.Record(ctx, audit.Event{Name: audit.LinkRefused, Address: address, Reason: "not_good", Detail: store.LinkInvite})
 		return "", errs.New(errs.Denied, "This invitation has been used, or is too old. Ask the admin who sent it for another.")
 	}
 	if err != nil {
@@ -282,7 +283,7 @@ func (a *Admin) Invitation(ctx context.Context, token string) (string, error) {
 
 // AcceptInvitation sets the password of a local user.
 func (a *Admin) AcceptInvitation(ctx context.Context, token, password, again, address string) error {
-	login, err := a.Invitation(ctx, token)
+	login, err := a.Invitation(ctx, token, address)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
+
+	"github.com/fairlead-auth/fairlead/server/store"
 )
 
 // passkeyLife is how long a question to a browser may be answered.
@@ -41,10 +43,23 @@ func NewPasskeys(site *url.URL, brand string) *Passkeys {
 	return &Passkeys{w}
 }
 
-// Owner is whose passkeys they are. Keys are as Finish returned them.
+// Owner is whose passkeys they are. Keys are as Made returned them.
 type Owner struct {
 	ID, Name, Label string
 	Keys            [][]byte
+}
+
+// OwnerOf returns a person as the owner of the passkeys among their factors, with the
+// rows of those in the order of Owner.Keys.
+func OwnerOf(user *store.User, factors []store.Factor) (Owner, []store.Factor) {
+	o := Owner{ID: user.ID, Name: user.KubeName, Label: user.Label()}
+	var rows []store.Factor
+	for _, f := range factors {
+		if f.Kind == store.FactorPasskey {
+			o.Keys, rows = append(o.Keys, []byte(f.Data)), append(rows, f)
+		}
+	}
+	return o, rows
 }
 
 type owner struct {

@@ -15,18 +15,6 @@ import (
 // challengeLife is how long a challenge is remembered after it was answered.
 const challengeLife = time.Hour
 
-// keysOf returns a person as the owner of passkeys, with the rows of those.
-func keysOf(user *store.User, factors []store.Factor) (factor.Owner, []store.Factor) {
-	owner := factor.Owner{ID: user.ID, Name: user.KubeName, Label: user.Label()}
-	var rows []store.Factor
-	for _, f := range factors {
-		if f.Kind == store.FactorPasskey {
-			owner.Keys, rows = append(owner.Keys, []byte(f.Data)), append(rows, f)
-		}
-	}
-	return owner, rows
-}
-
 // offerPasskey lets the page ask for a passkey, when the person has one. What the
 // answer is checked with goes into the sealed flow.
 func (h *Handler) offerPasskey(c echo.Context, f *flow.Flow, user *store.User, data *SecondData) error {
@@ -34,7 +22,7 @@ func (h *Handler) offerPasskey(c echo.Context, f *flow.Flow, user *store.User, d
 	if err != nil {
 		return err
 	}
-	owner, rows := keysOf(user, factors)
+	owner, rows := factor.OwnerOf(user, factors)
 	data.Code = len(rows) < len(factors) || f.Half.Enrol != ""
 	if len(rows) == 0 || h.Passkeys == nil {
 		data.Code = true
@@ -50,7 +38,7 @@ func (h *Handler) offerPasskey(c echo.Context, f *flow.Flow, user *store.User, d
 }
 
 // takePasskey checks an answer by passkey. Each challenge is good for one answer.
-func (h *Handler) takePasskey(ctx context.Context, half *flow.Half, answer, _ string) (bool, error) {
+func (h *Handler) takePasskey(ctx context.Context, half *flow.Half, answer string) (bool, error) {
 	if half.Passkey == "" || h.Passkeys == nil {
 		return false, nil
 	}
@@ -62,7 +50,7 @@ func (h *Handler) takePasskey(ctx context.Context, half *flow.Half, answer, _ st
 	if err != nil {
 		return false, err
 	}
-	owner, rows := keysOf(user, factors)
+	owner, rows := factor.OwnerOf(user, factors)
 	used, err := h.Passkeys.Answered(owner, half.Passkey, answer)
 	if errors.Is(err, factor.ErrPasskey) {
 		return false, nil
@@ -74,8 +62,9 @@ func (h *Handler) takePasskey(ctx context.Context, half *flow.Half, answer, _ st
 	if err != nil || !first {
 		return false, err
 	}
-	if used.Count == 0 {
-		return true, h.Store.NoteFactor(ctx, rows[used.Index].ID, h.Now())
+	row := rows[used.Index]
+	if used.Count == 0 && row.LastStep == 0 { // a key that doesn't count
+		return true, h.Store.NoteFactor(ctx, row.ID, h.Now())
 	}
-	return h.Store.UseFactor(ctx, rows[used.Index].ID, used.Count, h.Now())
+	return h.Store.UseFactor(ctx, row.ID, used.Count, h.Now())
 }

@@ -135,12 +135,14 @@ func (h *Handler) checkSecond(c echo.Context) error {
 	if verdict.Wait > 0 {
 		return h.secondPage(c, sealed, "Too many wrong codes. Try again in "+templates.Span(verdict.Wait)+".")
 	}
-	take := h.takeCode
-	given := c.FormValue("code")
+	var good bool
+	method := "otp"
 	if answer := c.FormValue("response"); answer != "" {
-		take, given = h.takePasskey, answer
+		method = "hwk"
+		good, err = h.takePasskey(ctx, f.Half, answer)
+	} else {
+		good, err = h.takeCode(ctx, f.Half, c.FormValue("code"), c.RealIP())
 	}
-	good, err := take(ctx, f.Half, given, c.RealIP())
 	if err != nil {
 		return err
 	}
@@ -157,10 +159,7 @@ func (h *Handler) checkSecond(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	methods := append(f.Half.Methods, "otp", "mfa")
-	if c.FormValue("response") != "" {
-		methods = append(f.Half.Methods, "hwk", "mfa")
-	}
+	methods := append(f.Half.Methods, method, "mfa")
 	f.Half = nil
 	return h.begin(c, row, arrival{user: user, methods: methods}, f)
 }
