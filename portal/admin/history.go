@@ -86,7 +86,7 @@ func (h *Handler) revision(c echo.Context, r *request, fault error) error {
 		return err
 	}
 	data := RevisionData{
-		ChangeRow: h.changeRow(change), Trial: change.Outcome == store.OutcomeTrial, Fresh: r.current.SignIn.Authenticated > change.Time,
+		ChangeRow: h.changeRow(change), Trial: change.Outcome == store.OutcomeTrial, Fresh: r.caller.Proves(&change.Revision),
 		Error: errs.Message(fault), Done: doneWords(c), ReadOnly: h.Admin.ReadOnly,
 	}
 	data.CanUndo = !data.Trial && change.Outcome != store.OutcomeRolledBack

@@ -280,6 +280,28 @@ func TestASetupLinkWorksOnce(t *testing.T) {
 	})
 }
 
+func TestASetupLinkEndsWithAnotherWayIn(t *testing.T) {
+	t.Parallel()
+	b := setup(t, storetest.SQLite(t))
+	link, err := b.SetupLink(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.OpenLink(t.Context(), link, ""); err != nil {
+		t.Fatal(err)
+	}
+	other, err := b.RecoveryLink(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.CreateAccount(t.Context(), other, "192.0.2.1", b.newAccount("root")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.CreateAccount(t.Context(), link, "192.0.2.1", b.newAccount("thief")); !errs.Is(err, errs.Denied) {
+		t.Errorf("the setup link still works: %v", err)
+	}
+}
+
 func TestRecovery(t *testing.T) {
 	t.Parallel()
 	b := setup(t, storetest.SQLite(t))

@@ -79,11 +79,17 @@ func (a *Admin) Confirm(ctx context.Context, c Caller, id string) error {
 	if err != nil {
 		return err
 	}
-	if c.SignIn == nil || c.SignIn.Authenticated <= r.Time || c.SignIn.ConnectorID != r.ObjectID {
+	if !c.Proves(r) {
 		a.recordRefusal(ctx, c, "no_new_sign_in", "confirm "+id)
 		return errs.New(errs.Denied, "Confirm it from a new sign-in through "+r.ObjectID+": sign out, or open a private window, and sign in again. That shows that the way in still works.")
 	}
 	return a.settle(ctx, c, r, store.OutcomeConfirmed)
+}
+
+// Proves reports whether the caller signed in through what a revision on trial
+// changed, after it did: connectors alone are ever on trial.
+func (c Caller) Proves(r *store.Revision) bool {
+	return c.SignIn != nil && c.SignIn.Authenticated > r.Time && c.SignIn.ConnectorID == r.ObjectID
 }
 
 // RollBack takes a change on trial back at once.

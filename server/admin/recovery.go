@@ -84,14 +84,25 @@ func (a *Admin) RecoveryLink(ctx context.Context) (string, error) {
 // setup link ends when there is another way in.
 func (a *Admin) OpenLink(ctx context.Context, token, address string) (string, error) {
 	for _, purpose := range []string{store.LinkSetup, store.LinkRecovery} {
-		_, err := a.Store.Link(ctx, purpose, secret.Hash(token), a.Now())
-		if errs.Is(err, errs.NotFound) {
-			continue
+		if good, err := a.isGood(ctx, purpose, token); err != nil || good {
+			return purpose, err
 		}
-		return purpose, err
 	}
 	a.Audit.Record(ctx, audit.Event{Name: audit.LinkRefused, Address: address, Reason: "not_good"})
 	return "", errs.New(errs.Denied, "This link has been used, or is too old. Make another on the server: fairlead admin setup-link, or fairlead admin recovery-link.")
+}
+
+func (a *Admin) isGood(ctx context.Context, purpose, token string) (bool, error) {
+	_, err := a.Store.Link(ctx, purpose, secret.Hash(token), a.Now())
+	switch {
+	case errs.Is(err, errs.NotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	case purpose == store.LinkSetup: // it stands in the log of the first start
+		return a.NeedsSetup(ctx)
+	}
+	return true, nil
 }
 
 // NewAccount is what a person chooses for a recovery account.
