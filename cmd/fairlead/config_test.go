@@ -130,7 +130,7 @@ clients:
 `)
 	want := `fairlead.yaml:4: connectors[0].id: want lower-case letters, digits and dashes, at most 63, got "Corp"
 fairlead.yaml:4: connectors[0].config.bindPassword: a secret must not be in this file: name it with env:NAME or file:PATH
-fairlead.yaml:5: connectors[1].type: want one of bitbucket, gitea, github, gitlab, google, ldap, linkedin, local, microsoft, oauth, oidc, saml, got "githubb"
+fairlead.yaml:5: connectors[1].type: want one of authproxy, bitbucket, crowd, gitea, github, gitlab, google, keystone, ldap, linkedin, local, microsoft, oauth, oidc, openshift, saml, got "githubb"
 fairlead.yaml:6: connectors[2].config.clientId: is not a known key; did you mean "clientID"?
 fairlead.yaml:7: connectors[3]: the prefix "system:" makes names that clusters must not see
 fairlead.yaml:8: localUsers: nobody could sign in with them: add a connector of type local

@@ -117,6 +117,8 @@ func isSecret(page *goquery.Document, name string) bool {
 // textFor is what somebody would type.
 func textFor(c *goquery.Selection, name string) string {
 	switch {
+	case strings.HasSuffix(name, "serviceaccount"):
+		return sampleAccount("sample")
 	case c.Is("[inputmode=numeric]"):
 		return "7"
 	case c.Is(".mono"):
@@ -128,5 +130,5 @@ func textFor(c *goquery.Selection, name string) string {
 	case strings.HasSuffix(name, "filter"):
 		return "(objectClass=person)"
 	}
-	return "sample"
+	return "sample-of-some-length-please"
 }

@@ -242,7 +242,7 @@ func operations(t *testing.T, s *station) map[string]map[string]operation {
 	return doc.Paths
 }
 
-const pageCanary = "canary-of-the-pages"
+const pageCanary = "canary-of-the-pages-of-this-test"
 
 // TestCanariesNeverLeave puts secrets into everything that has one, by the pages, and
 // looks for them in every page, answer, log, event, diff and export.
@@ -266,7 +266,9 @@ func TestCanariesNeverLeave(t *testing.T) {
 		again := item.Doc.Clone()
 		again["note"] = "changed"
 		for _, f := range kind.Fields {
-			if f.Kind == form.Secret {
+			if f.Key == "serviceAccount" {
+				again.Set("config."+f.Key, sampleAccount(pageCanary+"-2"))
+			} else if f.Kind == form.Secret {
 				again.Set("config."+f.Key, pageCanary+"-2")
 			}
 		}
@@ -317,8 +319,12 @@ func TestCanariesNeverLeave(t *testing.T) {
 // sample is a value that a field takes.
 func sample(f form.Field) any {
 	switch {
+	case f.Key == "serviceAccount":
+		return sampleAccount(pageCanary)
 	case f.Kind == form.Secret:
 		return pageCanary
+	case f.Key == "adminEmail":
+		return "admin@example.test"
 	case !f.Required && f.Key != "bindDN":
 		return nil
 	case f.Kind == form.List:
@@ -327,10 +333,15 @@ func sample(f form.Field) any {
 		return []any{map[string]any{"name": "acme"}}
 	case f.Kind == form.PEM:
 		return samplePEM()
-	case strings.Contains(strings.ToLower(f.Key), "url") || f.Key == "issuer":
+	case strings.Contains(strings.ToLower(f.Key), "url") || f.Key == "issuer" || f.Key == "host":
 		return "https://idp.example.test"
 	}
 	return "dc=example,dc=test"
+}
+
+// sampleAccount is a service account's key file with a text for the key.
+func sampleAccount(key string) string {
+	return `{"type":"service_account","client_email":"x@project.example","private_key":"` + key + `"}`
 }
 
 func readAll(t *testing.T, file string) string {

@@ -1,27 +1,41 @@
 package main
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/settings"
+	"github.com/fairlead-auth/fairlead/test/detour"
+	"github.com/fairlead-auth/fairlead/test/fakecrowd"
 	"github.com/fairlead-auth/fairlead/test/fakeforge"
+	"github.com/fairlead-auth/fairlead/test/fakekeystone"
+	"github.com/fairlead-auth/fairlead/test/fakeoidc"
+	"github.com/fairlead-auth/fairlead/test/fakesaml"
 	"github.com/fairlead-auth/fairlead/test/rp"
 )
+
+// proxy leads to the stand-ins of upstreams whose address is fixed.
+var proxy detour.Proxy
+
+func TestMain(m *testing.M) { os.Exit(detour.Run(m, &proxy)) }
 
 // desk is an admin's browser: what goes to Fairlead stays in this process.
 type desk struct {
 	s      *station
 	cookie string
+	// front is what a reverse proxy before Fairlead adds to a request.
+	front http.Header
 }
 
 // RoundTrip implements http.RoundTripper.
-func (d desk) RoundTrip(r *http.Request) (*http.Response, error) {
+func (d *desk) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Host != d.s.cfg.url.Host {
 		return http.DefaultTransport.RoundTrip(r)
 	}
@@ -31,6 +45,7 @@ func (d desk) RoundTrip(r *http.Request) (*http.Response, error) {
 	if inside.Body == nil {
 		inside.Body = http.NoBody
 	}
+	maps.Copy(inside.Header, d.front)
 	w := httptest.NewRecorder()
 	d.s.router.ServeHTTP(w, inside)
 	resp := w.Result()
@@ -38,67 +53,159 @@ func (d desk) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// trial is a connector that is typed into its page and tested there.
+type trial struct {
+	// fields are its settings, secrets included.
+	fields map[string]string
+	// site is the host of the upstream that the browser is sent to.
+	site string
+	// want is what the page says of jane.
+	want []string
+	// wrong are settings that don't work, and fault what the page says of them.
+	wrong map[string]string
+	fault string
+}
+
+const frontSecret = "0123456789abcdef0123456789abcdef"
+
+func redirectTrials(t *testing.T, callback string) map[string]trial {
+	t.Helper()
+	trials := map[string]trial{}
+	add := func(kind, site string, fields map[string]string, want ...string) {
+		fields["clientID"], fields["clientSecret"] = fakeforge.ClientID, fakeforge.ClientSecret
+		trials[kind] = trial{
+			fields: fields, site: site, want: append(want, "jane@example.test"), wrong: map[string]string{"clientSecret": "wrong"}, fault: "refused the client",
+		}
+	}
+	forge := func(hosts ...string) (address, host string) {
+		s := fakeforge.Start(t, callback)
+		proxy.Lead(s.Config.Handler, hosts...)
+		return s.URL, strings.TrimPrefix(s.URL, "http://")
+	}
+	address, host := forge()
+	add("gitlab", host, map[string]string{"baseURL": address}, "Jane Doe", "up:acme/platform")
+	add("gitea", host, map[string]string{"baseURL": address}, "Jane Doe", "up:acme:platform")
+	add("microsoft", host, map[string]string{"apiURL": address, "graphURL": address, "tenant": "contoso"}, "Jane Doe", "up:platform")
+	add("oauth", host, map[string]string{"authorizationURL": address + "/authorize", "tokenURL": address + "/token", "userInfoURL": address + "/userinfo"}, "Jane Doe", "up:platform")
+	forge("bitbucket.org", "api.bitbucket.org")
+	add("bitbucket", "bitbucket.org", map[string]string{"teams": "acme"}, "up:acme")
+	forge("www.linkedin.com", "api.linkedin.com")
+	add("linkedin", "www.linkedin.com", map[string]string{}, "Jane Doe")
+	openshift := trial{
+		fields: map[string]string{"issuer": address, "clientID": fakeforge.ClientID, "clientSecret": fakeforge.ClientSecret}, site: host,
+		want: []string{"jane", "up:platform"}, wrong: map[string]string{"clientSecret": "wrong"}, fault: "refused the client",
+	}
+	trials["openshift"] = openshift
+
+	google := fakeoidc.Start(t)
+	google.Issuer, google.Domain = "https://accounts.google.com", "example.test"
+	proxy.Lead(google.Config.Handler, "accounts.google.com")
+	add("google", "accounts.google.com", map[string]string{"hostedDomains": "example.test"}, "Jane Doe")
+	trials["google"].fields["clientSecret"] = fakeoidc.ClientSecret
+	return trials
+}
+
+func otherTrials(t *testing.T) map[string]trial {
+	t.Helper()
+	crowd, keystone := fakecrowd.Start(t), fakekeystone.Start(t)
+	idp, other := fakesaml.New(t, time.Now().AddDate(1, 0, 0)), fakesaml.New(t, time.Now().AddDate(1, 0, 0))
+	sso := httptest.NewServer(idp.Handler(t))
+	t.Cleanup(sso.Close)
+	return map[string]trial{
+		"crowd": {
+			fields: map[string]string{"baseURL": crowd.URL + "/crowd", "application": fakecrowd.Application, "password": fakecrowd.Password},
+			want:   []string{"Jane Doe", "jane@example.test", "up:platform"}, wrong: map[string]string{"password": "wrong"}, fault: "refused the application",
+		},
+		"keystone": {
+			fields: map[string]string{"host": keystone.URL, "domain": "default", "username": fakekeystone.Service, "password": fakekeystone.ServicesWord},
+			want:   []string{"jane@example.test", "up:platform"}, wrong: map[string]string{"password": "wrong"}, fault: "refused the service user",
+		},
+		"saml": {
+			fields: map[string]string{"ssoURL": sso.URL + "/sso", "ssoIssuer": fakesaml.Issuer, "certificates": idp.Certificate(), "usernameAttr": "name", "emailAttr": "email", "groupsAttr": "groups"},
+			site:   strings.TrimPrefix(sso.URL, "http://"), want: []string{"jane@example.test", "up:platform"},
+			wrong: map[string]string{"certificates": other.Certificate()}, fault: "signature",
+		},
+		"authproxy": {
+			fields: map[string]string{"proxySecret": frontSecret}, want: []string{"jane", "up:platform"},
+			wrong: map[string]string{"proxySecret": "another-secret-of-32-characters!"}, fault: "did not come from the proxy",
+		},
+	}
+}
+
 // TestASignInIsTestedBeforeItIsSaved types a connector into its page and goes to the
-// upstream and back with it: the page shows who came, and nothing is kept.
+// upstream and back with it: the page shows who came, and nothing is kept. LDAP, GitHub
+// and OpenID Connect do so in test/e2e.
 func TestASignInIsTestedBeforeItIsSaved(t *testing.T) {
 	t.Parallel()
-	for kind, fields := range map[string][]string{
-		"gitlab": {"baseURL"}, "gitea": {"baseURL"}, "microsoft": {"apiURL", "graphURL"}, "oauth": {"authorizationURL", "tokenURL", "userInfoURL"},
-	} {
+	trials := redirectTrials(t, "http://127.0.0.1:1/callback/up")
+	maps.Copy(trials, otherTrials(t))
+	for kind, one := range trials {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			s := newStation(t)
 			root, cookie := s.person("break-glass", "root", time.Now().Add(time.Hour))
-			forge := fakeforge.Start(t, s.cfg.url.String()+"/callback/up")
-			browser := rp.NewBrowser(t, s.cfg.url.String(), desk{s, cookie})
-			browser.Elsewhere = strings.TrimPrefix(forge.URL, "http://")
-
-			form := browser.Get(s.cfg.url.String() + "/admin/connectors/new?type=" + kind)
-			values := controls(form.Doc)
-			for _, name := range fields {
-				path := map[string]string{"authorizationURL": "/authorize", "tokenURL": "/token", "userInfoURL": "/userinfo"}[name]
-				values.Set("config."+name, forge.URL+path)
-			}
-			for name, value := range map[string]string{"id": "up", "name": "Up", "config.clientID": fakeforge.ClientID, "config.clientSecret": fakeforge.ClientSecret, "do": "test"} {
+			browser := rp.NewBrowser(t, s.cfg.url.String(), &desk{s: s, cookie: cookie, front: http.Header{
+				"X-Fairlead-Proxy-Secret": {frontSecret}, "X-Remote-User": {"jane"}, "X-Remote-Group": {"acme,platform"},
+			}})
+			browser.Elsewhere = one.site
+			address := s.cfg.url.String() + "/admin/connectors/new?type=" + kind
+			values := controls(browser.Get(address).Doc)
+			for name, value := range map[string]string{"id": "up", "name": "Up", "do": "test"} {
 				values.Set(name, value)
 			}
-			if kind == "microsoft" {
-				values.Set("config.tenant", "contoso")
-			}
-			said := goThere(t, browser, browser.Post(s.cfg.url.String()+"/admin/connectors/new", values))
-			for _, want := range []string{"The sign-in worked", "Jane Doe", "jane@example.test", "up:"} {
+			said := try(t, browser, address, values, one.fields)
+			for _, want := range append(one.want, "The sign-in worked") {
 				if !strings.Contains(said, want) {
 					t.Errorf("no %q in:\n%s", want, said)
 				}
 			}
-			values.Set("config.clientSecret", "wrong")
-			if said := goThere(t, browser, browser.Post(s.cfg.url.String()+"/admin/connectors/new", values)); !strings.Contains(said, "The sign-in failed") || !strings.Contains(said, "refused the client") {
-				t.Errorf("with a wrong secret:\n%s", said)
+			if said := try(t, browser, address, values, one.wrong); !strings.Contains(said, "The sign-in failed") || !strings.Contains(said, one.fault) {
+				t.Errorf("with %s:\n%s", one.wrong, said)
 			}
 			if _, err := s.provider.Admin.Entry(t.Context(), admin.Caller{User: root}, settings.Connectors, "up"); err == nil {
 				t.Error("the connector was saved")
 			}
-			if events := s.out.String(); strings.Contains(events, `"event":"sign_in.succeeded"`) || strings.Contains(events, fakeforge.ClientSecret) {
+			if events := s.out.String(); strings.Contains(events, `"event":"sign_in.succeeded"`) || strings.Contains(events, fakeforge.ClientSecret) || strings.Contains(events, frontSecret) {
 				t.Errorf("somebody was signed in, or a secret is in the log:\n%s", events)
 			}
 		})
 	}
 }
 
-// goThere follows the link of a test, and returns what is said in the end.
-func goThere(t *testing.T, browser *rp.Browser, page *rp.Page) string {
+// try presses the button for a test with some settings and goes where it leads: to a
+// form for a password, or to the upstream and back. It returns what is said in the end.
+func try(t *testing.T, browser *rp.Browser, address string, values url.Values, fields map[string]string) string {
+	t.Helper()
+	for name, value := range fields {
+		values.Set("config."+name, value)
+	}
+	page := browser.Post(address, values)
+	if page.Left != nil {
+		t.Fatal(page)
+	}
+	if page.Doc.Find("main input[type=password]").Length() > 0 && page.Doc.Find("form.entry").Length() == 0 {
+		return end(t, browser.Submit(page, map[string]string{"username": "jane", "password": fakecrowd.JanesWord}))
+	}
+	link, found := page.Doc.Find(`a.button[href$="/go"]`).Attr("href")
+	onward, err := url.Parse(link)
+	if !found || err != nil {
+		t.Fatalf("%s: %v\n%s", page, err, page.Doc.Find("main").Text())
+	}
+	page = browser.Get(page.URL.ResolveReference(onward).String())
+	// SAML goes on by forms: ours to the upstream, its to us from its own site, and the
+	// same once more from here.
+	for _, from := range []string{"same-origin", "cross-site", "same-origin"} {
+		if page.Left == nil && page.Doc.Find(`input[name="SAMLRequest"], input[name="SAMLResponse"]`).Length() > 0 {
+			page = browser.From(from).Submit(page, nil)
+		}
+	}
+	return end(t, page)
+}
+
+func end(t *testing.T, page *rp.Page) string {
 	t.Helper()
 	if page.Left != nil {
 		t.Fatal(page)
 	}
-	link, found := page.Doc.Find(`a.button[href$="/go"]`).Attr("href")
-	address, err := url.Parse(link)
-	if !found || err != nil {
-		t.Fatalf("%s: %v\n%s", page, err, page.Doc.Find("main").Text())
-	}
-	end := browser.Get(page.URL.ResolveReference(address).String())
-	if end.Left != nil {
-		t.Fatal(end)
-	}
-	return end.Doc.Find("main").Text()
+	return page.Doc.Find("main").Text()
 }

@@ -3,17 +3,21 @@ package all
 
 import (
 	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/authproxy"
 	"github.com/fairlead-auth/fairlead/connectors/bitbucket"
+	"github.com/fairlead-auth/fairlead/connectors/crowd"
 	"github.com/fairlead-auth/fairlead/connectors/gitea"
 	"github.com/fairlead-auth/fairlead/connectors/github"
 	"github.com/fairlead-auth/fairlead/connectors/gitlab"
 	"github.com/fairlead-auth/fairlead/connectors/google"
+	"github.com/fairlead-auth/fairlead/connectors/keystone"
 	"github.com/fairlead-auth/fairlead/connectors/ldap"
 	"github.com/fairlead-auth/fairlead/connectors/linkedin"
 	"github.com/fairlead-auth/fairlead/connectors/local"
 	"github.com/fairlead-auth/fairlead/connectors/microsoft"
 	"github.com/fairlead-auth/fairlead/connectors/oauth"
 	"github.com/fairlead-auth/fairlead/connectors/oidc"
+	"github.com/fairlead-auth/fairlead/connectors/openshift"
 	"github.com/fairlead-auth/fairlead/connectors/saml"
 	"github.com/fairlead-auth/fairlead/internal/password"
 )
@@ -34,6 +38,10 @@ func Types(hasher *password.Hasher) map[string]connectors.Type {
 		bitbucket.Type(),
 		oauth.Type(),
 		linkedin.Type(),
+		openshift.Type(),
+		crowd.Type(),
+		keystone.Type(),
+		authproxy.Type(),
 	} {
 		types[t.Name] = t
 	}

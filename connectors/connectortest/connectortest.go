@@ -85,26 +85,6 @@ func Run(t *testing.T, fresh func(t *testing.T) *Harness) {
 	})
 }
 
-// RunSticky checks the contract of a connector that can't ask again: a person stays
-// as they were at the sign-in.
-func RunSticky(t *testing.T, fresh func(t *testing.T) *Harness) {
-	t.Helper()
-	h := fresh(t)
-	id := signIn(t, h)
-	h.Leave()
-	again, err := refresher(t, h).Refresh(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again.Data = nil
-	if diff := cmp.Diff(h.Want, again); diff != "" {
-		t.Errorf("identity (-want +got):\n%s", diff)
-	}
-	if _, err := h.SignIn(t.Context()); err == nil {
-		t.Error("who has left signs in again")
-	}
-}
-
 // Passwords checks what holds for every connector that takes passwords.
 func Passwords(t *testing.T, p connectors.Passworder, username, password string) {
 	t.Helper()

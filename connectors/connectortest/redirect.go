@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,7 +64,7 @@ func Form(t *testing.T, kind connectors.Type) {
 			t.Errorf("link %q", step.Link)
 		}
 	}
-	if !callback && kind.Name != "ldap" {
+	if passwords := []string{"ldap", "crowd", "keystone"}; !callback && !slices.Contains(passwords, kind.Name) {
 		t.Errorf("%s does not say the callback address", kind.Name)
 	}
 	problems := kind.Config().Validate()
@@ -77,17 +78,38 @@ func Form(t *testing.T, kind connectors.Type) {
 	}
 }
 
-// Refuses checks that a wrong client secret is found by a check, in words.
-func Refuses(t *testing.T, cfg connectors.Config, transport http.RoundTripper) {
+// Accepts checks that good settings pass every step of a check.
+func Accepts(t *testing.T, cfg connectors.Config, transport http.RoundTripper) {
 	t.Helper()
 	checker, ok := cfg.(connectors.Checker)
 	if !ok {
 		t.Fatal("there is no check")
 	}
 	for _, f := range checker.Check(t.Context(), Env(transport)) {
-		if f.State == connectors.Failed && strings.Contains(f.Detail, "refused the client") && f.Remedy != "" {
+		if f.State == connectors.Failed {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+// Refuses checks that a wrong client secret is found by a check, in words.
+func Refuses(t *testing.T, cfg connectors.Config, transport http.RoundTripper) {
+	t.Helper()
+	Finds(t, cfg, transport, "refused the client")
+}
+
+// Finds checks that a check finds a fault, names it and says what to do.
+func Finds(t *testing.T, cfg connectors.Config, transport http.RoundTripper, fault string) {
+	t.Helper()
+	checker, ok := cfg.(connectors.Checker)
+	if !ok {
+		t.Fatal("there is no check")
+	}
+	findings := checker.Check(t.Context(), Env(transport))
+	for _, f := range findings {
+		if f.State == connectors.Failed && strings.Contains(f.Detail, fault) && f.Remedy != "" {
 			return
 		}
 	}
-	t.Errorf("a wrong secret passed: %+v", checker.Check(t.Context(), Env(transport)))
+	t.Errorf("%q was not found: %+v", fault, findings)
 }

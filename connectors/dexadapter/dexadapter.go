@@ -34,7 +34,7 @@ type Options struct {
 	Sticky bool
 	// Admit looks at every identity, at sign-ins and renewals, and may change or deny
 	// it. Nil admits all.
-	Admit func(connectors.Identity) (connectors.Identity, error)
+	Admit func(context.Context, connectors.Identity) (connectors.Identity, error)
 }
 
 // Open opens a connector of Dex. Dex's Open knows no context and may ask the
@@ -88,14 +88,14 @@ type redirecter struct {
 type refresher struct {
 	refresh dex.RefreshConnector
 	client  *http.Client
-	admit   func(connectors.Identity) (connectors.Identity, error)
+	admit   func(context.Context, connectors.Identity) (connectors.Identity, error)
 }
 
-func (r *refresher) identity(id dex.Identity) (connectors.Identity, error) {
+func (r *refresher) identity(ctx context.Context, id dex.Identity) (connectors.Identity, error) {
 	if r.admit == nil {
 		return identity(id), nil
 	}
-	return r.admit(identity(id))
+	return r.admit(ctx, identity(id))
 }
 
 var (
@@ -125,7 +125,7 @@ func (r *redirecter) Callback(ctx context.Context, _ string, kept []byte, req *h
 	if err != nil {
 		return connectors.Identity{}, classify(err)
 	}
-	return r.identity(id)
+	return r.identity(ctx, id)
 }
 
 // Refresh implements connectors.Refresher.
@@ -140,7 +140,7 @@ func (r *refresher) Refresh(ctx context.Context, last connectors.Identity) (conn
 	if err != nil {
 		return connectors.Identity{}, classify(err)
 	}
-	return r.identity(id)
+	return r.identity(ctx, id)
 }
 
 // outside tells the OAuth library which client to use.
@@ -167,12 +167,12 @@ func (p *poster) AuthForm(context.Context) (connectors.PostForm, error) {
 
 // Answer implements connectors.Poster. Every fault of an answer is a refusal:
 // nobody but the upstream can make one that is right.
-func (p *poster) Answer(_ context.Context, kept []byte, posted url.Values) (connectors.Identity, error) {
+func (p *poster) Answer(ctx context.Context, kept []byte, posted url.Values) (connectors.Identity, error) {
 	id, err := p.saml.HandlePOST(scopes(), posted.Get("SAMLResponse"), string(kept))
 	if err != nil {
 		return connectors.Identity{}, fmt.Errorf("%w: %w", err, connectors.ErrDenied)
 	}
-	return p.identity(id)
+	return p.identity(ctx, id)
 }
 
 // classify finds a clear no. Dex formats most causes into text, so that only

@@ -29,22 +29,33 @@ type Config struct {
 	ClientSecret secret.Value `json:"clientSecret" yaml:"clientSecret"`
 	// HostedDomains are the Workspace domains whose people may sign in.
 	HostedDomains []string `json:"hostedDomains" yaml:"hostedDomains"`
+	// ServiceAccount is the JSON key of a service account that reads groups in the name
+	// of AdminEmail. Without one people have no groups.
+	ServiceAccount secret.Value `json:"serviceAccount" yaml:"serviceAccount"`
+	AdminEmail     string       `json:"adminEmail" yaml:"adminEmail"`
+	// Groups are the addresses of those whose members may sign in. None means everybody
+	// of the domains.
+	Groups []string `json:"groups" yaml:"groups"`
 }
 
 // Type describes the connector.
 func Type() connectors.Type {
 	return connectors.Type{
-		Name: "google", Label: "Google", About: "People of Google Workspace domains, without groups: use rules for domains or people.", Can: []string{"refresh"},
+		Name: "google", Label: "Google", About: "People of Google Workspace domains; their groups too, with a service account.", Can: []string{"groups", "refresh"},
 		Steps: []connectors.Step{
 			{Text: "In Google Cloud open APIs & Services, Credentials, Create credentials, OAuth client ID (in the newer console: Clients, Create client), of the type Web application.", Link: "https://console.cloud.google.com/apis/credentials"},
 			{Text: "Paste this.", Copy: []connectors.Copy{{Label: "Authorized redirect URIs", Value: connectors.CopyCallback}}},
 			{Text: "Copy the Client ID and the Client secret."},
+			{Text: "For groups: in a project with the Admin SDK API make a service account and a JSON key, and in the Admin console under domain-wide delegation allow its client ID the scope " + directoryScope + ".", Link: "https://admin.google.com/ac/owl/domainwidedelegation"},
 		},
 		Config: func() connectors.Config { return &Config{} },
 		Fields: []connectors.Field{
 			{Key: "clientID", Label: "Client ID", Kind: form.Text, Required: true, Section: "OAuth client", Placeholder: "….apps.googleusercontent.com"},
 			{Key: "clientSecret", Label: "Client secret", Kind: form.Secret, Required: true},
 			{Key: "hostedDomains", Label: "Hosted domains", Help: "Whose people may sign in, one a line.", Kind: form.List, Required: true, Section: "Who may sign in", Placeholder: "example.com"},
+			{Key: "groups", Label: "Allowed groups", Help: "Addresses of groups whose members may sign in, one a line. Leave empty for everybody of the domains.", Kind: form.List, Placeholder: "platform@example.com"},
+			{Key: "serviceAccount", Label: "Service account key", Help: "The JSON file, whole. Leave empty for no groups.", Kind: form.Secret, Section: "Groups"},
+			{Key: "adminEmail", Label: "Admin’s address", Help: "The service account reads groups in this admin’s name.", Kind: form.Text, Placeholder: "admin@example.com"},
 		},
 	}
 }
@@ -61,6 +72,20 @@ func (c *Config) Validate() []connectors.Problem {
 			faults = append(faults, connectors.Problem{Field: fmt.Sprintf("hostedDomains[%d]", i), Message: fmt.Sprintf("want a domain such as example.com, got %q", domain)})
 		}
 	}
+	return append(faults, c.validateGroups()...)
+}
+
+func (c *Config) validateGroups() []connectors.Problem {
+	if c.ServiceAccount.Empty() {
+		if len(c.Groups) > 0 {
+			return []connectors.Problem{{Field: "groups", Message: "need a service account: without one nobody’s groups are known"}}
+		}
+		return nil
+	}
+	faults := connectors.Faults(connectors.Missing("adminEmail", c.AdminEmail, "the service account reads groups in an admin’s name"))
+	if _, err := c.account(); err != nil {
+		faults = append(faults, connectors.Problem{Field: "serviceAccount", Message: err.Error()})
+	}
 	return faults
 }
 
@@ -71,7 +96,31 @@ func (c *Config) Open(ctx context.Context, env connectors.Env) (connectors.Conne
 		Scopes: []string{"profile", "email"}, PKCEChallenge: "S256",
 	}
 	cfg.ClaimMutations.NewGroupFromClaims = []dexoidc.NewGroupFromClaims{{Prefix: domainClaim, Claims: []string{domainClaim}, Delimiter: ":"}}
-	return dexadapter.Open(ctx, cfg, env, dexadapter.Options{Admit: c.admit})
+	d, err := c.directory(env) //nolint:contextcheck // it outlives this call
+	if err != nil {
+		return nil, err
+	}
+	return dexadapter.Open(ctx, cfg, env, dexadapter.Options{Admit: func(ctx context.Context, id connectors.Identity) (connectors.Identity, error) {
+		id, err := c.admit(id)
+		if err != nil || d == nil {
+			return id, err
+		}
+		return c.addGroups(ctx, d, id)
+	}})
+}
+
+// addGroups reads the groups of somebody who was admitted.
+func (c *Config) addGroups(ctx context.Context, d *directory, id connectors.Identity) (connectors.Identity, error) {
+	groups, err := d.groups(ctx, id.Subject)
+	if err != nil {
+		return connectors.Identity{}, err
+	}
+	allowed := func(name string) bool { return slices.Contains(c.Groups, name) }
+	if len(c.Groups) > 0 && !slices.ContainsFunc(groups, allowed) {
+		return connectors.Identity{}, fmt.Errorf("the account is in none of the allowed groups: %w", connectors.ErrDenied)
+	}
+	id.Groups = groups
+	return id, nil
 }
 
 // admit lets in whose account is of a hosted domain. The claim says that, and not the
@@ -90,5 +139,18 @@ func (c *Config) admit(id connectors.Identity) (connectors.Identity, error) {
 
 // Check implements connectors.Checker.
 func (c *Config) Check(ctx context.Context, env connectors.Env) []connectors.Finding {
-	return probe.OpenID(ctx, env, issuer, "", probe.OAuthClient{ID: c.ClientID, Secret: c.ClientSecret.Reveal(), IDLabel: "Client ID", SecretLabel: "Client secret"})
+	findings := probe.OpenID(ctx, env, issuer, "", probe.OAuthClient{ID: c.ClientID, Secret: c.ClientSecret.Reveal(), IDLabel: "Client ID", SecretLabel: "Client secret"})
+	d, err := c.directory(env) //nolint:contextcheck // it outlives this call
+	if d == nil && err == nil {
+		return findings
+	}
+	run := &probe.Run{Env: env}
+	run.Step(ctx, "Read the admin’s groups", func(ctx context.Context) (string, error) {
+		if err != nil {
+			return "", err
+		}
+		groups, err := d.groups(ctx, c.AdminEmail)
+		return fmt.Sprintf("%d groups", len(groups)), err
+	})
+	return append(findings, run.Findings()...)
 }

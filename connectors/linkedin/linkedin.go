@@ -1,14 +1,12 @@
-// Package linkedin signs people in with LinkedIn, through Dex's connector.
+// Package linkedin signs people in with LinkedIn. It is not Dex's connector: that
+// needs scopes which LinkedIn gives to no new app.
 package linkedin
 
 import (
 	"context"
 
-	dexlinkedin "github.com/dexidp/dex/connector/linkedin"
-
 	"github.com/fairlead-auth/fairlead/connectors"
-	"github.com/fairlead-auth/fairlead/connectors/dexadapter"
-	"github.com/fairlead-auth/fairlead/connectors/probe"
+	"github.com/fairlead-auth/fairlead/connectors/oauth"
 	"github.com/fairlead-auth/fairlead/internal/form"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
@@ -22,10 +20,10 @@ type Config struct {
 // Type describes the connector.
 func Type() connectors.Type {
 	return connectors.Type{
-		Name: "linkedin", Label: "LinkedIn", About: "Anybody with a LinkedIn account, without groups. Only for apps that have the scopes r_liteprofile and r_emailaddress: LinkedIn gives them to no new ones.", Can: []string{"refresh"},
+		Name: "linkedin", Label: "LinkedIn", About: "Anybody with a LinkedIn account and a verified address, without groups: use rules for people.", Can: []string{"refresh"},
 		Steps: []connectors.Step{
-			{Text: "At LinkedIn Developers create an app and open its Auth tab.", Link: "https://www.linkedin.com/developers/apps"},
-			{Text: "Paste this, and copy the Client ID and the Client Secret.", Copy: []connectors.Copy{{Label: "Authorized redirect URL", Value: connectors.CopyCallback}}},
+			{Text: "At LinkedIn Developers create an app, and on its Products tab request Sign In with LinkedIn using OpenID Connect.", Link: "https://www.linkedin.com/developers/apps"},
+			{Text: "On the Auth tab paste this, and copy the Client ID and the Client Secret.", Copy: []connectors.Copy{{Label: "Authorized redirect URL", Value: connectors.CopyCallback}}},
 		},
 		Config: func() connectors.Config { return &Config{} },
 		Fields: []connectors.Field{
@@ -43,15 +41,22 @@ func (c *Config) Validate() []connectors.Problem {
 	)
 }
 
+// provider is LinkedIn. It names no refresh tokens: people are asked about for as long
+// as its token lives, which is 60 days. It refuses a code challenge.
+func (c *Config) provider() *oauth.Config {
+	return &oauth.Config{
+		AuthorizationURL: "https://www.linkedin.com/oauth/v2/authorization", TokenURL: "https://www.linkedin.com/oauth/v2/accessToken",
+		UserInfoURL: "https://api.linkedin.com/v2/userinfo", Scopes: []string{"openid", "profile", "email"}, WithoutPKCE: true,
+		ClientID: c.ClientID, ClientSecret: c.ClientSecret, IDKey: "sub", NameKey: "name",
+	}
+}
+
 // Open returns the connector.
 func (c *Config) Open(ctx context.Context, env connectors.Env) (connectors.Connector, error) {
-	cfg := &dexlinkedin.Config{ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RedirectURI: env.CallbackURL}
-	return dexadapter.Open(ctx, cfg, env, dexadapter.Options{})
+	return c.provider().Open(ctx, env)
 }
 
 // Check implements connectors.Checker.
 func (c *Config) Check(ctx context.Context, env connectors.Env) []connectors.Finding {
-	return probe.OAuth(ctx, env, "https://www.linkedin.com", "", probe.OAuthClient{
-		TokenURL: "https://www.linkedin.com/oauth/v2/accessToken", ID: c.ClientID, Secret: c.ClientSecret.Reveal(), IDLabel: "Client ID", SecretLabel: "Client Secret",
-	})
+	return c.provider().Check(ctx, env)
 }

@@ -1,14 +1,15 @@
 // Package oauth signs people in with any OAuth 2.0 provider that has an address
-// for reading who signed in, through Dex's connector.
+// for reading who signed in. It is not Dex's connector, which neither asks again
+// later nor protects the code (RFC 7636), and reads long numbers wrong.
 package oauth
 
 import (
+	"cmp"
 	"context"
 
-	dexoauth "github.com/dexidp/dex/connector/oauth"
+	"golang.org/x/oauth2"
 
 	"github.com/fairlead-auth/fairlead/connectors"
-	"github.com/fairlead-auth/fairlead/connectors/dexadapter"
 	"github.com/fairlead-auth/fairlead/connectors/probe"
 	"github.com/fairlead-auth/fairlead/internal/form"
 	"github.com/fairlead-auth/fairlead/internal/secret"
@@ -22,8 +23,10 @@ type Config struct {
 	ClientID         string       `json:"clientID" yaml:"clientID"`
 	ClientSecret     secret.Value `json:"clientSecret" yaml:"clientSecret"`
 	Scopes           []string     `json:"scopes" yaml:"scopes"`
-	// The keys of the answer. They default to "id", "preferred_username",
-	// "user_name", "email", "email_verified" and "groups".
+	// WithoutPKCE is for providers that refuse a code challenge.
+	WithoutPKCE bool `json:"withoutPKCE" yaml:"withoutPKCE"`
+	// The keys of the answer; a dot leads into an object. They default to "id",
+	// "preferred_username", "user_name", "email", "email_verified" and "groups".
 	IDKey            string `json:"idKey" yaml:"idKey"`
 	UsernameKey      string `json:"usernameKey" yaml:"usernameKey"`
 	NameKey          string `json:"nameKey" yaml:"nameKey"`
@@ -37,11 +40,11 @@ type Config struct {
 // Type describes the connector.
 func Type() connectors.Type {
 	return connectors.Type{
-		Name: "oauth", Label: "OAuth 2.0", About: "A provider that speaks OAuth 2.0 and not OpenID Connect. Nobody is asked again after the sign-in.", Can: []string{"groups"},
+		Name: "oauth", Label: "OAuth 2.0", About: "A provider that speaks OAuth 2.0 and not OpenID Connect.", Can: []string{"groups", "refresh"},
 		Steps: []connectors.Step{
 			{Text: "At the provider register an application with the authorization code flow."},
 			{Text: "Paste this.", Copy: []connectors.Copy{{Label: "Redirect URI", Value: connectors.CopyCallback}}},
-			{Text: "People stay as they were at the sign-in until their session ends: choose OpenID Connect when the provider speaks it."},
+			{Text: "Let it give refresh tokens, if it can (often a scope such as offline_access): without one it can’t be asked again when its token has ended, and people then stay as they were until their session ends."},
 		},
 		Config: func() connectors.Config { return &Config{} },
 		Fields: append(fields(), keyFields()...),
@@ -56,12 +59,13 @@ func fields() []connectors.Field {
 		{Key: "clientID", Label: "Client ID", Kind: form.Text, Required: true, Section: "Application"},
 		{Key: "clientSecret", Label: "Client secret", Kind: form.Secret, Required: true},
 		{Key: "scopes", Label: "Scopes", Help: "One a line.", Kind: form.List},
+		{Key: "withoutPKCE", Label: "Leave PKCE out", Help: "Only for a provider that refuses it.", Kind: form.Bool, Advanced: true},
 	}
 }
 
 func keyFields() []connectors.Field {
 	return []connectors.Field{
-		{Key: "idKey", Label: "Key of the ID", Help: "One that never changes. id when empty.", Kind: form.Text, Section: "What the answer calls things", Placeholder: "id"},
+		{Key: "idKey", Label: "Key of the ID", Help: "One that never changes; user.id for an id inside of user.", Kind: form.Text, Section: "What the answer calls things", Placeholder: "id"},
 		{Key: "usernameKey", Label: "Key of the user name", Kind: form.Text, Placeholder: "preferred_username"},
 		{Key: "nameKey", Label: "Key of the display name", Kind: form.Text, Advanced: true, Placeholder: "user_name"},
 		{Key: "emailKey", Label: "Key of the mail address", Kind: form.Text, Advanced: true, Placeholder: "email"},
@@ -87,17 +91,17 @@ func (c *Config) Validate() []connectors.Problem {
 }
 
 // Open returns the connector.
-func (c *Config) Open(ctx context.Context, env connectors.Env) (connectors.Connector, error) {
-	cfg := &dexoauth.Config{
-		ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RedirectURI: env.CallbackURL, Scopes: c.Scopes,
-		AuthorizationURL: c.AuthorizationURL, TokenURL: c.TokenURL, UserInfoURL: c.UserInfoURL, UserIDKey: c.IDKey,
-	}
-	m := &cfg.ClaimMapping
-	m.UserNameKey, m.PreferredUsernameKey, m.EmailKey, m.EmailVerifiedKey, m.GroupsKey = c.NameKey, c.UsernameKey, c.EmailKey, c.EmailVerifiedKey, c.GroupsKey
-	if c.CA != "" {
-		cfg.RootCAs = []string{c.CA}
-	}
-	return dexadapter.Open(ctx, cfg, env, dexadapter.Options{CA: c.CA, Sticky: true})
+func (c *Config) Open(_ context.Context, env connectors.Env) (connectors.Connector, error) {
+	return &connector{
+		cfg: oauth2.Config{
+			ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RedirectURL: env.CallbackURL, Scopes: c.Scopes,
+			Endpoint: oauth2.Endpoint{AuthURL: c.AuthorizationURL, TokenURL: c.TokenURL},
+		},
+		userInfoURL: c.UserInfoURL, withoutPKCE: c.WithoutPKCE, client: probe.Client(env, c.CA), keys: keys{
+			id: cmp.Or(c.IDKey, "id"), username: cmp.Or(c.UsernameKey, "preferred_username"), name: cmp.Or(c.NameKey, "user_name"),
+			email: cmp.Or(c.EmailKey, "email"), verified: cmp.Or(c.EmailVerifiedKey, "email_verified"), groups: cmp.Or(c.GroupsKey, "groups"),
+		},
+	}, nil
 }
 
 // Check implements connectors.Checker.

@@ -1,9 +1,12 @@
 package oauth_test
 
 import (
-	"context"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/connectors/connectortest"
@@ -12,48 +15,86 @@ import (
 	"github.com/fairlead-auth/fairlead/test/fakeforge"
 )
 
-func config(s *fakeforge.Server, clientSecret string) *oauth.Config {
-	return &oauth.Config{AuthorizationURL: s.URL + "/authorize", TokenURL: s.URL + "/token", UserInfoURL: s.URL + "/userinfo", ClientID: fakeforge.ClientID, ClientSecret: secret.NewValue(clientSecret)}
-}
-
-func transport(_ *fakeforge.Server) http.RoundTripper { return nil }
-
-func TestContract(t *testing.T) {
+func TestConnector(t *testing.T) {
 	t.Parallel()
-	connectortest.RunSticky(t, func(t *testing.T) *connectortest.Harness {
-		t.Helper()
-		s := fakeforge.Start(t, connectortest.Callback)
-		c, err := config(s, fakeforge.ClientSecret).Open(t.Context(), connectortest.Env(transport(s)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		redirecter, ok := c.(connectors.Redirecter)
-		if !ok {
-			t.Fatal("it does not redirect")
-		}
-		return &connectortest.Harness{
-			Connector: c,
-			SignIn: func(ctx context.Context) (connectors.Identity, error) {
-				return connectortest.Redirect(ctx, redirecter, transport(s))
-			},
-			Want:  connectors.Identity{Subject: "42", Username: "jane", Name: "Jane Doe", Email: "jane@example.test", EmailVerified: true, Groups: []string{"acme", "platform"}},
-			Leave: s.Leave, Break: s.Close,
-		}
+	connectortest.Forge(t, connectortest.ForgeCase{
+		Type: oauth.Type(),
+		Config: func(s *fakeforge.Server, clientSecret string) connectors.Config {
+			return &oauth.Config{
+				AuthorizationURL: s.URL + "/authorize", TokenURL: s.URL + "/token", UserInfoURL: s.URL + "/userinfo", ClientID: fakeforge.ClientID, ClientSecret: secret.NewValue(clientSecret),
+			}
+		},
+		Want: connectors.Identity{Subject: "42", Username: "jane", Name: "Jane Doe", Email: "jane@example.test", EmailVerified: true, Groups: []string{"acme", "platform"}},
 	})
 }
 
-func TestForm(t *testing.T) {
-	t.Parallel()
-	connectortest.Form(t, oauth.Type())
+// provider answers about people as it is told to, and gives tokens that end at once.
+type provider struct {
+	answer  string
+	refresh string
+	asked   int
 }
 
-func TestCheck(t *testing.T) {
+func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	if r.URL.Path == "/token" {
+		_, _ = io.WriteString(w, `{"access_token":"a","token_type":"Bearer","expires_in":1,"refresh_token":"`+p.refresh+`"}`)
+		return
+	}
+	p.asked++
+	_, _ = io.WriteString(w, p.answer)
+}
+
+func signIn(t *testing.T, p *provider, change func(c *oauth.Config)) (connectors.Refresher, connectors.Identity, error) {
+	t.Helper()
+	s := httptest.NewServer(p)
+	t.Cleanup(s.Close)
+	cfg := &oauth.Config{AuthorizationURL: s.URL + "/authorize", TokenURL: s.URL + "/token", UserInfoURL: s.URL + "/userinfo", ClientID: "x", ClientSecret: secret.NewValue("y")}
+	if change != nil {
+		change(cfg)
+	}
+	opened, err := cfg.Open(t.Context(), connectortest.Env(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := opened.(connectors.Redirecter).Callback(t.Context(), connectortest.Callback, []byte("verifier"), httptest.NewRequest(http.MethodGet, "/?code=c", http.NoBody))
+	return opened.(connectors.Refresher), id, err
+}
+
+// TestNobodyCanBeAskedForEver: without a refresh token people stay as they were once
+// the token has ended; with one they are asked about.
+func TestNobodyCanBeAskedForEver(t *testing.T) {
 	t.Parallel()
-	s := fakeforge.Start(t, connectortest.Callback)
-	for _, f := range config(s, fakeforge.ClientSecret).Check(t.Context(), connectortest.Env(transport(s))) {
-		if f.State == connectors.Failed {
-			t.Errorf("%+v", f)
+	for refresh, asked := range map[string]int{"": 1, "r": 2} {
+		p := &provider{answer: `{"id":"42","preferred_username":"jane"}`, refresh: refresh}
+		c, jane, err := signIn(t, p, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := c.Refresh(t.Context(), jane)
+		if err != nil || again.Subject != "42" || p.asked != asked {
+			t.Errorf("refresh token %q: %+v, %v, asked %d times", refresh, again, err, p.asked)
 		}
 	}
-	connectortest.Refuses(t, config(s, "wrong"), transport(s))
+}
+
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	nested := func(c *oauth.Config) { c.IDKey, c.UsernameKey, c.GroupsKey = "user.id", "user.login", "user.teams" }
+	for answer, want := range map[string]connectors.Identity{
+		`{"user":{"id":12345678901234567890,"login":"jane","teams":[{"name":"b"},"a","b",7]}}`: {Subject: "12345678901234567890", Username: "jane", Groups: []string{"a", "b"}},
+		`{"user.id":"flat","user":{"login":"jane"}}`:                                           {Subject: "flat", Username: "jane"},
+		`{"user":{"id":"1"},"email":"jane@example.test","email_verified":true}`:                {Subject: "1", Username: "jane@example.test", Email: "jane@example.test", EmailVerified: true},
+	} {
+		_, got, err := signIn(t, &provider{answer: answer}, nested)
+		got.Data = nil
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", answer, err, diff)
+		}
+	}
+	for _, answer := range []string{"", "[]", "<html>", `{"user":{"login":"jane"}}`, `{"user":{"id":{"x":1},"login":"jane"}}`, `{"user":{"id":"1"},"email":"root@example.test"}`, `{"user":{"id":"1"},"email":"root@example.test","email_verified":"no"}`} {
+		if _, id, err := signIn(t, &provider{answer: answer}, nested); err == nil {
+			t.Errorf("%s signs %+v in", answer, id)
+		}
+	}
 }

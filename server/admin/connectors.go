@@ -236,7 +236,7 @@ func (a *Admin) Lookup(ctx context.Context, c Caller, t Trying, username string)
 		a.recordTest(ctx, c, row.ID, "look_up", err.Error())
 		result := a.failed(row, err, began)
 		if errors.Is(err, connectors.ErrBadCredentials) {
-			result.Fault, result.Remedy = "Nobody matches this name.", "The name is what the user name attribute holds. Check the base DN and the user filter."
+			result.Fault, result.Remedy = "Nobody matches this name.", "Check the spelling, and that the settings above let people like this one be found: for a directory the base DN, the user filter and the user name attribute."
 		}
 		return result, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,8 +20,11 @@ import (
 	"github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/store/storetest"
+	"github.com/fairlead-auth/fairlead/test/detour"
+	"github.com/fairlead-auth/fairlead/test/fakecrowd"
 	"github.com/fairlead-auth/fairlead/test/fakeforge"
 	"github.com/fairlead-auth/fairlead/test/fakegithub"
+	"github.com/fairlead-auth/fairlead/test/fakekeystone"
 	"github.com/fairlead-auth/fairlead/test/fakeoidc"
 	"github.com/fairlead-auth/fairlead/test/fakesaml"
 	"github.com/fairlead-auth/fairlead/test/slapd"
@@ -38,6 +42,11 @@ type broken struct {
 	login, password string
 }
 
+// proxy leads to the stand-ins of upstreams whose address is fixed.
+var proxy detour.Proxy
+
+func TestMain(m *testing.M) { os.Exit(detour.Run(m, &proxy)) }
+
 // upstreams are what the faults are made with.
 type upstreams struct {
 	directory *slapd.Directory
@@ -45,6 +54,8 @@ type upstreams struct {
 	oidc      *fakeoidc.Server
 	forge     *fakeforge.Server
 	saml, old *fakesaml.Provider
+	crowd     *fakecrowd.Server
+	keystone  *fakekeystone.Server
 	silent    string
 }
 
@@ -53,8 +64,13 @@ func startUpstreams(t *testing.T) *upstreams {
 	const callback = "https://login.test/callback/corp"
 	u := &upstreams{
 		directory: slapd.Start(t), github: fakegithub.Start(t, callback), oidc: fakeoidc.Start(t), forge: fakeforge.Start(t, callback),
+		crowd: fakecrowd.Start(t), keystone: fakekeystone.Start(t),
 		saml: fakesaml.New(t, time.Now().AddDate(1, 0, 0)), old: fakesaml.New(t, time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)),
 	}
+	google := fakeoidc.Start(t)
+	google.Issuer = "https://accounts.google.com"
+	proxy.Lead(google.Config.Handler, "accounts.google.com")
+	proxy.Lead(u.forge.Config.Handler, "bitbucket.org", "www.linkedin.com")
 	u.github.Set(fakegithub.Account{ID: 1, Login: "jane", Orgs: []string{"acme"}})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -108,7 +124,7 @@ func (u *upstreams) faults() []broken {
 		ldap("plain LDAP over the network", map[string]any{"security": "none", "hosts": []any{"ldap.example.com"}}),
 		unknown, wrongPassword,
 	}
-	return append(append(list, u.oauthFaults()...), u.samlFaults()...)
+	return slices.Concat(list, u.oauthFaults(), u.samlFaults(), u.passwordFaults())
 }
 
 func (u *upstreams) oauthFaults() []broken {
@@ -146,7 +162,27 @@ func (u *upstreams) oauthFaults() []broken {
 		add("OAuth 2.0", "oauth", "wrong client secret", oauth, secret),
 		add("OAuth 2.0", "oauth", "wrong token URL", oauth, map[string]any{"tokenURL": u.forge.URL + "/nowhere"}),
 		add("Bitbucket", "bitbucket", "no workspace", forge(nil), nil),
+		add("Bitbucket", "bitbucket", "wrong secret", forge(map[string]any{"teams": []any{"acme"}}), secret),
 		add("Google", "google", "no hosted domain", forge(nil), nil),
+		add("Google", "google", "wrong client secret", forge(map[string]any{"hostedDomains": []any{"example.com"}}), secret),
+		add("LinkedIn", "linkedin", "wrong client secret", forge(nil), secret),
+		add("OpenShift", "openshift", "wrong secret", forge(map[string]any{"issuer": u.forge.URL}), secret),
+		add("OpenShift", "openshift", "an API server that is not OpenShift’s", forge(map[string]any{"issuer": u.oidc.URL}), nil),
+	}
+}
+
+func (u *upstreams) passwordFaults() []broken {
+	crowd := map[string]any{"baseURL": u.crowd.URL + "/crowd", "application": fakecrowd.Application, "password": fakecrowd.Password}
+	keystone := map[string]any{"host": u.keystone.URL, "domain": "default", "username": fakekeystone.Service, "password": fakekeystone.ServicesWord}
+	unknown := broken{kind: "Crowd", what: "look up somebody who is not there", doc: with(crowd, "crowd", nil), lookup: "nobody"}
+	return []broken{
+		{kind: "Crowd", what: "wrong application password", doc: with(crowd, "crowd", map[string]any{"password": "wrong"})},
+		{kind: "Crowd", what: "URL without the context path", doc: with(crowd, "crowd", map[string]any{"baseURL": u.crowd.URL})},
+		unknown,
+		{kind: "Keystone", what: "wrong password of the service user", doc: with(keystone, "keystone", map[string]any{"password": "wrong"})},
+		{kind: "Keystone", what: "wrong domain", doc: with(keystone, "keystone", map[string]any{"domain": "Customers"})},
+		{kind: "Keystone", what: "URL with /v3", doc: with(keystone, "keystone", map[string]any{"host": u.keystone.URL + "/v3"})},
+		{kind: "Reverse proxy", what: "a secret that can be guessed", doc: with(nil, "authproxy", map[string]any{"proxySecret": "secret"})},
 	}
 }
 

@@ -114,7 +114,9 @@ func dexMappings() map[string]dexMapping {
 		"oauth": {"oauth", client(map[string]string{
 			"tokenURL": "tokenURL", "authorizationURL": "authorizationURL", "userInfoURL": "userInfoURL", "scopes": "scopes", "userIDKey": "idKey", "claimMapping": "",
 		}), (*conversion).fixOAuth},
-		"google": {"google", client(map[string]string{"hostedDomains": "hostedDomains", "promptType": ""}), nil},
+		"google": {"google", client(map[string]string{
+			"hostedDomains": "hostedDomains", "promptType": "", "groups": "groups", "serviceAccountFilePath": "", "adminEmail": "", "domainToAdminEmail": "",
+		}), (*conversion).fixGoogle},
 		"microsoft": {"microsoft", client(map[string]string{
 			"tenant": "tenant", "groups": "groups", "groupNameFormat": "groupNameFormat", "onlySecurityGroups": "onlySecurityGroups", "batchGroupLookups": "batchGroupLookups",
 			"emailToLowercase": "emailToLowercase", "preferredUsernameField": "preferredUsernameField", "domainHint": "domainHint", "promptType": "promptType",
@@ -122,7 +124,16 @@ func dexMappings() map[string]dexMapping {
 		}), nil},
 		"gitea":           {"gitea", client(map[string]string{"baseURL": "baseURL", "orgs": "orgs", "loadAllGroups": "", "useLoginAsID": ""}), (*conversion).fixLogin},
 		"bitbucket-cloud": {"bitbucket", client(map[string]string{"teams": "teams", "getWorkspacePermissions": "permissions", "includeTeamGroups": ""}), nil},
-		"linkedin":        {"linkedin", client(nil), nil},
+		"linkedin":        {"linkedin", client(nil), (*conversion).fixLinkedIn},
+		"openshift":       {"openshift", client(map[string]string{"issuer": "issuer", "groups": "groups", "rootCA": ""}), (*conversion).fixOpenShift},
+		"atlassian-crowd": {"crowd", map[string]string{
+			"baseURL": "baseURL", "clientID": "application", "clientSecret": "password", "groups": "groups", "usernamePrompt": "usernamePrompt", "preferredUsernameField": "",
+		}, nil},
+		"keystone": {"keystone", map[string]string{"keystoneHost": "host", "domain": "domain", "keystoneUsername": "username", "keystonePassword": "password"}, (*conversion).fixKeystone},
+		"authproxy": {"authproxy", map[string]string{
+			"userHeader": "userHeader", "userIDHeader": "idHeader", "userNameHeader": "nameHeader", "emailHeader": "emailHeader", "groupHeader": "groupHeader",
+			"groupHeaderSeparator": "groupSeparator", "staticGroups": "groups",
+		}, (*conversion).fixAuthProxy},
 		"saml": {"saml", map[string]string{
 			"ssoURL": "ssoURL", "ssoIssuer": "ssoIssuer", "entityIssuer": "entityIssuer", "usernameAttr": "usernameAttr", "emailAttr": "emailAttr", "groupsAttr": "groupsAttr",
 			"groupsDelim": "groupsDelim", "allowedGroups": "allowedGroups", "redirectURI": "", "caData": "", "ca": "", "nameIDPolicyFormat": "", "filterGroups": "",

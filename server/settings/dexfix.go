@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/fairlead-auth/fairlead/internal/form"
+	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
 func (c *conversion) fixLDAP() {
@@ -131,6 +132,36 @@ func (c *conversion) fixSAML() {
 	if format = format[strings.LastIndexByte(format, ':')+1:]; format != "" && format != "persistent" {
 		to.Set("nameIDFormat", format)
 	}
+}
+
+// fixGoogle: the service account's key is in a file on Dex's host.
+func (c *conversion) fixGoogle() {
+	file := c.from.Text("serviceAccountFilePath")
+	if file == "" {
+		return
+	}
+	c.to.Set("groups", nil) // until the key is there nobody's groups are known
+	c.note("connector %s: for groups paste the content of %s into Service account key, write the admin’s address, and then the allowed groups", c.id, file)
+}
+
+func (c *conversion) fixLinkedIn() {
+	c.note("connector %s: add the product Sign In with LinkedIn using OpenID Connect to the app: other scopes are asked for here", c.id)
+}
+
+// fixOpenShift: the authority may be a file, which stays where it is.
+func (c *conversion) fixOpenShift() {
+	c.setPEM("rootCA", "ca")
+}
+
+func (c *conversion) fixKeystone() {
+	c.note("connector %s: the service user %s needs a role that lets it read users, on the domain or on a project (field project)", c.id, c.from.Text("keystoneUsername"))
+}
+
+// fixAuthProxy makes up the secret that Dex did not ask for: without one whoever
+// reaches the server could be anybody.
+func (c *conversion) fixAuthProxy() {
+	c.to.Set("proxySecret", secret.Token().Reveal())
+	c.note("connector %s: the proxy has to send a secret in X-Fairlead-Proxy-Secret; set one in the connector’s form and in the proxy", c.id)
 }
 
 // setPEM takes a certificate that Dex has in base64.

@@ -135,7 +135,7 @@ func TestDexImport(t *testing.T) {
 		t.Fatal(err)
 	}
 	var root map[string]any
-	if err := yaml.Unmarshal([]byte(strings.Replace(string(text), "@PEM@", base64.StdEncoding.EncodeToString(ca.PEM), 1)), &root); err != nil {
+	if err := yaml.Unmarshal([]byte(strings.ReplaceAll(string(text), "@PEM@", base64.StdEncoding.EncodeToString(ca.PEM))), &root); err != nil {
 		t.Fatal(err)
 	}
 	docs, notes := settings.FromDex(root)
@@ -147,14 +147,14 @@ func TestDexImport(t *testing.T) {
 	for _, c := range set.Connectors {
 		types[c.Type] = true
 	}
-	for _, want := range []string{"ldap", "github", "gitlab", "oidc", "oauth", "google", "microsoft", "gitea", "bitbucket", "linkedin", "saml", "local"} {
+	for _, want := range []string{"ldap", "github", "gitlab", "oidc", "oauth", "google", "microsoft", "gitea", "bitbucket", "linkedin", "saml", "openshift", "crowd", "keystone", "authproxy", "local"} {
 		if !types[want] {
 			t.Errorf("no %s", want)
 		}
 	}
 	report := strings.Join(notes, "\n")
 	for _, want := range []string{
-		`no connector of the type "keystone"`, "serviceAccountFilePath was not understood", "trustedPeers has no equal", "storage: left out", "new callback address",
+		`no connector of the type "mockCallback"`, "send a secret in X-Fairlead-Proxy-Secret", "insecureCA was not understood", "needs a role that lets it read users", "paste the content of /x.json into Service account key", "trustedPeers has no equal", "storage: left out", "new callback address",
 	} {
 		if !strings.Contains(report, want) {
 			t.Errorf("the report has no %q:\n%s", want, report)

@@ -1,11 +1,14 @@
 // Package fakeforge stands in for upstreams that we can't run: GitLab, Gitea,
-// Microsoft Entra ID with Graph, Bitbucket Cloud, LinkedIn, and a plain OAuth 2.0 provider.
+// Microsoft Entra ID with Graph, Bitbucket Cloud, LinkedIn, OpenShift, and a plain
+// OAuth 2.0 provider.
 // It speaks their OAuth code flow and answers the calls that sign-ins make, on
 // their own paths.
 package fakeforge
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -27,7 +30,7 @@ type Server struct {
 	callback string
 
 	mu     sync.Mutex
-	codes  map[string]bool
+	codes  map[string]string // to the code challenge, or ""
 	tokens map[string]bool
 	gone   bool
 }
@@ -35,7 +38,7 @@ type Server struct {
 // Start runs an upstream until the test ends. Callback is the registered URL.
 func Start(t testing.TB, callback string) *Server {
 	t.Helper()
-	s := &Server{callback: callback, codes: map[string]bool{}, tokens: map[string]bool{}}
+	s := &Server{callback: callback, codes: map[string]string{}, tokens: map[string]bool{}}
 	mux := http.NewServeMux()
 	for _, path := range []string{"/oauth/authorize", "/login/oauth/authorize", "/{tenant}/oauth2/v2.0/authorize", "/site/oauth2/authorize", "/authorize", "/oauth/v2/authorization"} {
 		mux.HandleFunc("GET "+path, s.authorize)
@@ -46,6 +49,9 @@ func Start(t testing.TB, callback string) *Server {
 	for path, answer := range answers() {
 		mux.HandleFunc(path, s.api(answer))
 	}
+	mux.HandleFunc("GET /.well-known/oauth-authorization-server", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, map[string]string{"issuer": s.URL, "authorization_endpoint": s.URL + "/oauth/authorize", "token_endpoint": s.URL + "/oauth/token"})
+	})
 	s.Server = httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return s
@@ -68,8 +74,8 @@ func answers() map[string]any {
 		"GET /2.0/user/emails":                     list(map[string]any{"is_primary": true, "is_confirmed": true, "email": "jane@example.test"}),
 		"GET /2.0/user/workspaces":                 list(map[string]any{"workspace": map[string]any{"slug": "acme"}}),
 		"GET /2.0/user/workspaces/acme/permission": map[string]any{"permission": "member"},
-		"GET /v2/me":                               map[string]any{"id": "42", "localizedFirstName": "Jane", "localizedLastName": "Doe"},
-		"GET /v2/emailAddress":                     map[string]any{"elements": []any{map[string]any{"handle~": map[string]any{"emailAddress": "jane@example.test"}}}},
+		"GET /v2/userinfo":                         map[string]any{"sub": "42", "name": "Jane Doe", "given_name": "Jane", "family_name": "Doe", "email": "jane@example.test", "email_verified": true},
+		"GET /apis/user.openshift.io/v1/users/~":   map[string]any{"kind": "User", "metadata": map[string]any{"name": "jane", "uid": "42"}, "fullName": "Jane Doe", "identities": []string{"ldap:jane"}, "groups": []string{"acme", "platform"}},
 		"GET /userinfo":                            map[string]any{"id": "42", "preferred_username": "jane", "user_name": "Jane Doe", "email": "jane@example.test", "email_verified": true, "groups": []string{"acme", "platform"}},
 	}
 }
@@ -98,12 +104,16 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "The redirect URI is not registered for this application.", http.StatusBadRequest)
 		return
 	}
+	if q.Has("code_challenge") && (q.Get("code_challenge_method") != "S256" || strings.HasPrefix(r.URL.Path, "/oauth/v2/")) { // LinkedIn refuses any
+		http.Error(w, "There is a code challenge that is not known here.", http.StatusBadRequest)
+		return
+	}
 	if s.gone {
 		http.Redirect(w, r, s.callback+"?"+url.Values{"error": {"access_denied"}, "state": {q.Get("state")}}.Encode(), http.StatusFound)
 		return
 	}
 	code := rand.Text()
-	s.codes[code] = true
+	s.codes[code] = q.Get("code_challenge")
 	http.Redirect(w, r, s.callback+"?"+url.Values{"code": {code}, "state": {q.Get("state")}}.Encode(), http.StatusFound)
 }
 
@@ -119,8 +129,9 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	code := r.PostFormValue("code")
-	good := r.PostFormValue("grant_type") == "refresh_token" && !s.gone || s.codes[code]
+	challenge, known := s.codes[code]
 	delete(s.codes, code)
+	good := r.PostFormValue("grant_type") == "refresh_token" && !s.gone || known && meets(challenge, r.PostFormValue("code_verifier"))
 	if !good {
 		answer(w, http.StatusBadRequest, map[string]string{"error": "invalid_grant"})
 		return
@@ -128,6 +139,12 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	token := rand.Text()
 	s.tokens[token] = true
 	answer(w, http.StatusOK, map[string]any{"access_token": token, "token_type": "bearer", "refresh_token": rand.Text(), "expires_in": 7200})
+}
+
+// meets reports whether a verifier fits its challenge (RFC 7636 section 4.6).
+func meets(challenge, verifier string) bool {
+	sum := sha256.Sum256([]byte(verifier))
+	return challenge == "" && verifier == "" || challenge == base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 func (s *Server) api(body any) http.HandlerFunc {

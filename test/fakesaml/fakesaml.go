@@ -9,7 +9,11 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
+	"encoding/xml"
+	"errors"
+	"html/template"
 	"math/big"
+	"net/http"
 	"testing"
 	"time"
 
@@ -155,4 +159,31 @@ func Encode(t testing.TB, response *etree.Element) string {
 		t.Fatal(err)
 	}
 	return base64.StdEncoding.EncodeToString(raw)
+}
+
+// Handler is the provider's sign-on page: it reads the request that a browser posts and
+// answers that jane is jane, with a form for the browser to post on.
+func (p *Provider) Handler(t testing.TB) http.Handler {
+	t.Helper()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		raw, err := base64.StdEncoding.DecodeString(r.PostFormValue("SAMLRequest"))
+		var asked struct {
+			ID  string `xml:"ID,attr"`
+			ACS string `xml:"AssertionConsumerServiceURL,attr"`
+		}
+		if err = errors.Join(err, xml.Unmarshal(raw, &asked)); err != nil || asked.ID == "" || asked.ACS == "" {
+			http.Error(w, "this is no request", http.StatusBadRequest)
+			return
+		}
+		said := Jane(asked.ID, asked.ACS, time.Now())
+		answer := Encode(t, said.Response(p.Sign(t, said.Assertion("_a"))))
+		err = page().Execute(w, map[string]string{"ACS": asked.ACS, "Answer": answer, "Relay": r.PostFormValue("RelayState")})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func page() *template.Template {
+	return template.Must(template.New("").Parse(`<main><form method="post" action="{{.ACS}}"><input name="SAMLResponse" value="{{.Answer}}"><input name="RelayState" value="{{.Relay}}"></form></main>`))
 }

@@ -1,0 +1,197 @@
+package crowd
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/probe"
+	"github.com/fairlead-auth/fairlead/connectors/rest"
+)
+
+// connector asks Crowd's user management interface
+// (rest/usermanagement/1, "Crowd REST resources").
+type connector struct {
+	cfg    Config
+	client *http.Client
+}
+
+var (
+	_ connectors.Passworder = (*connector)(nil)
+	_ connectors.Refresher  = (*connector)(nil)
+	_ connectors.Lookuper   = (*connector)(nil)
+)
+
+// user is a person in Crowd. Key never changes, and is never given to somebody else.
+type user struct {
+	Key         string `json:"key"`
+	Name        string `json:"name"`
+	DisplayName string `json:"display-name"`
+	Email       string `json:"email"`
+	Active      bool   `json:"active"`
+}
+
+// UsernameLabel implements connectors.Passworder.
+func (c *connector) UsernameLabel() string { return cmp.Or(c.cfg.UsernamePrompt, "User name") }
+
+// Login implements connectors.Passworder.
+func (c *connector) Login(ctx context.Context, username, password string) (connectors.Identity, error) {
+	if username == "" || password == "" {
+		return connectors.Identity{}, connectors.ErrBadCredentials
+	}
+	answer, err := c.call(ctx, http.MethodPost, "/authentication", url.Values{"username": {username}}, map[string]string{"value": password})
+	if err != nil {
+		return connectors.Identity{}, err
+	}
+	// Crowd looks at the account before the password: whoever guesses must not learn
+	// from that which accounts there are.
+	if err := refusal(answer); err != nil {
+		if errors.Is(err, connectors.ErrDenied) {
+			err = fmt.Errorf("%s: %w", err.Error(), connectors.ErrBadCredentials)
+		}
+		return connectors.Identity{}, err
+	}
+	return c.person(ctx, answer)
+}
+
+// Refresh implements connectors.Refresher. Crowd finds people by their name, which may
+// have changed; the key tells whether it is the same person.
+func (c *connector) Refresh(ctx context.Context, last connectors.Identity) (connectors.Identity, error) {
+	query := url.Values{"key": {last.Subject}}
+	answer, err := c.call(ctx, http.MethodGet, "/user", query, nil)
+	if err != nil {
+		return connectors.Identity{}, err
+	}
+	if err := refusal(answer); err != nil {
+		return connectors.Identity{}, err
+	}
+	return c.person(ctx, answer)
+}
+
+// Lookup implements connectors.Lookuper.
+func (c *connector) Lookup(ctx context.Context, username string) (connectors.Lookup, error) {
+	answer, err := c.call(ctx, http.MethodGet, "/user", url.Values{"username": {username}}, nil)
+	if err != nil {
+		return connectors.Lookup{}, err
+	}
+	if answer.Status == http.StatusNotFound {
+		return connectors.Lookup{}, connectors.ErrBadCredentials
+	}
+	if err := refusal(answer); err != nil {
+		return connectors.Lookup{}, err
+	}
+	id, err := c.person(ctx, answer)
+	return connectors.Lookup{Identity: id, Attributes: map[string][]string{
+		"key": {id.Subject}, "name": {id.Username}, "display-name": {id.Name}, "email": {id.Email}, "groups": id.Groups,
+	}}, err
+}
+
+// person makes an identity of what Crowd says about somebody.
+func (c *connector) person(ctx context.Context, answer *rest.Answer) (connectors.Identity, error) {
+	var u user
+	if err := answer.Into(&u); err != nil {
+		return connectors.Identity{}, err
+	}
+	if u.Key == "" || u.Name == "" {
+		return connectors.Identity{}, errors.New("the answer has no key or no name of the person: Crowd 2.12 or newer is needed")
+	}
+	if !u.Active {
+		return connectors.Identity{}, fmt.Errorf("the account is not active in Crowd: %w", connectors.ErrDenied)
+	}
+	groups, err := c.groups(ctx, u.Name)
+	if err != nil {
+		return connectors.Identity{}, err
+	}
+	return connectors.Identity{
+		Subject: u.Key, Username: u.Name, Name: cmp.Or(u.DisplayName, u.Name), Email: u.Email, EmailVerified: u.Email != "", Groups: groups,
+	}, nil
+}
+
+// groups returns the groups of a person, nested ones too.
+func (c *connector) groups(ctx context.Context, name string) ([]string, error) {
+	answer, err := c.call(ctx, http.MethodGet, "/user/group/nested", url.Values{"username": {name}, "max-results": {fmt.Sprint(connectors.MaxGroups + 1)}}, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := refusal(answer); err != nil {
+		return nil, err
+	}
+	var list struct {
+		Groups []struct {
+			Name string `json:"name"`
+		} `json:"groups"`
+	}
+	if err := answer.Into(&list); err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, g := range list.Groups {
+		if len(c.cfg.Groups) == 0 || slices.Contains(c.cfg.Groups, g.Name) {
+			names = append(names, g.Name)
+		}
+	}
+	if len(c.cfg.Groups) > 0 && len(names) == 0 {
+		return nil, fmt.Errorf("the person is in none of the groups that may sign in: %w", connectors.ErrDenied)
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// call asks as the application. A refusal of the application is no answer about a
+// person.
+func (c *connector) call(ctx context.Context, method, path string, query url.Values, body any) (*rest.Answer, error) {
+	credentials := base64.StdEncoding.EncodeToString([]byte(c.cfg.Application + ":" + c.cfg.Password.Reveal()))
+	answer, err := rest.Ask(ctx, c.client, rest.Request{
+		Method: method, URL: strings.TrimSuffix(c.cfg.BaseURL, "/") + "/rest/usermanagement/1" + path + "?" + query.Encode(),
+		Header: http.Header{"Authorization": {"Basic " + credentials}}, Body: body,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("asking Crowd: %w", err)
+	}
+	switch answer.Status {
+	case http.StatusUnauthorized:
+		return nil, &probe.FaultError{Cause: "Crowd refused the application (401).", Remedy: "Check the application’s name and password: they are not those of a person."}
+	case http.StatusForbidden:
+		return nil, &probe.FaultError{Cause: "Crowd does not take requests from this server (403).", Remedy: "Add this server’s address to the application’s remote addresses in Crowd."}
+	}
+	return answer, nil
+}
+
+// refusal reads the reason that Crowd gives, when it does refuse.
+func refusal(answer *rest.Answer) error {
+	if answer.Status == http.StatusOK {
+		return nil
+	}
+	var said struct {
+		Reason string `json:"reason"`
+	}
+	if err := answer.Into(&said); err != nil {
+		return &probe.FaultError{Cause: fmt.Sprintf("Crowd answered %d, and not as its REST interface would.", answer.Status), Remedy: "Check the Crowd URL and its context path, such as /crowd."}
+	}
+	switch said.Reason {
+	case "INVALID_USER_AUTHENTICATION":
+		return connectors.ErrBadCredentials
+	case "USER_NOT_FOUND", "INACTIVE_ACCOUNT", "EXPIRED_CREDENTIAL":
+		return fmt.Errorf("the directory says %s: %w", said.Reason, connectors.ErrDenied)
+	}
+	return fmt.Errorf("the answer of Crowd was %d %s", answer.Status, said.Reason)
+}
+
+// tryApplication signs nobody in: it asks for a person who can't be there.
+func (c *connector) tryApplication(ctx context.Context) error {
+	answer, err := c.call(ctx, http.MethodGet, "/user", url.Values{"username": {"fairlead-checks-its-settings"}}, nil)
+	if err != nil {
+		return err
+	}
+	if err := refusal(answer); !errors.Is(err, connectors.ErrDenied) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package crowd_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/connectortest"
+	"github.com/fairlead-auth/fairlead/connectors/crowd"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/test/fakecrowd"
+)
+
+func config(s *fakecrowd.Server) *crowd.Config {
+	return &crowd.Config{BaseURL: s.URL + "/crowd", Application: fakecrowd.Application, Password: secret.NewValue(fakecrowd.Password)}
+}
+
+func open(t *testing.T, c *crowd.Config) connectors.Passworder {
+	t.Helper()
+	opened, err := c.Open(t.Context(), connectortest.Env(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return opened.(connectors.Passworder)
+}
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	connectortest.Run(t, func(t *testing.T) *connectortest.Harness {
+		t.Helper()
+		s := fakecrowd.Start(t)
+		c := open(t, config(s))
+		return &connectortest.Harness{
+			Connector: c,
+			SignIn: func(ctx context.Context) (connectors.Identity, error) {
+				return c.Login(ctx, "JANE", fakecrowd.JanesWord) // the name is as Crowd writes it
+			},
+			Want:  connectors.Identity{Subject: "32769:42", Username: "jane", Name: "Jane Doe", Email: "jane@example.test", EmailVerified: true, Groups: []string{"acme", "platform"}},
+			Leave: s.Leave, Break: s.Close,
+		}
+	})
+}
+
+func TestPasswords(t *testing.T) {
+	t.Parallel()
+	connectortest.Passwords(t, open(t, config(fakecrowd.Start(t))), fakecrowd.Jane, fakecrowd.JanesWord)
+}
+
+func TestForm(t *testing.T) {
+	t.Parallel()
+	connectortest.Form(t, crowd.Type())
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	s := fakecrowd.Start(t)
+	connectortest.Accepts(t, config(s), nil)
+	for what, change := range map[string]func(c *crowd.Config){
+		"refused the application": func(c *crowd.Config) { c.Password = secret.NewValue("wrong") },
+		"not as its REST":         func(c *crowd.Config) { c.BaseURL = s.URL },
+		"connection was refused":  func(c *crowd.Config) { c.BaseURL = "http://127.0.0.1:1/crowd" },
+	} {
+		c := config(s)
+		change(c)
+		connectortest.Finds(t, c, nil, what)
+	}
+}
+
+// TestASwitchedOffAccountIsDenied at the next renewal, and looks like a wrong password
+// to whoever signs in.
+func TestASwitchedOffAccountIsDenied(t *testing.T) {
+	t.Parallel()
+	s := fakecrowd.Start(t)
+	c := open(t, config(s))
+	id, err := c.Login(t.Context(), fakecrowd.Jane, fakecrowd.JanesWord)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Deactivate()
+	if _, err := c.(connectors.Refresher).Refresh(t.Context(), id); !errors.Is(err, connectors.ErrDenied) {
+		t.Errorf("Refresh = %v", err)
+	}
+	if _, err := c.Login(t.Context(), fakecrowd.Jane, fakecrowd.JanesWord); !errors.Is(err, connectors.ErrBadCredentials) {
+		t.Errorf("Login = %v", err)
+	}
+}
+
+func TestGroupsAreAFilter(t *testing.T) {
+	t.Parallel()
+	s := fakecrowd.Start(t)
+	cfg := config(s)
+	cfg.Groups = []string{"platform"}
+	id, err := open(t, cfg).Login(t.Context(), fakecrowd.Jane, fakecrowd.JanesWord)
+	if err != nil || len(id.Groups) != 1 || id.Groups[0] != "platform" {
+		t.Errorf("%v, %v", id.Groups, err)
+	}
+	cfg.Groups = []string{"others"}
+	if _, err := open(t, cfg).Login(t.Context(), fakecrowd.Jane, fakecrowd.JanesWord); !errors.Is(err, connectors.ErrDenied) {
+		t.Errorf("Login = %v", err)
+	}
+}
+
+func TestLookup(t *testing.T) {
+	t.Parallel()
+	c := open(t, config(fakecrowd.Start(t))).(connectors.Lookuper)
+	found, err := c.Lookup(t.Context(), fakecrowd.Jane)
+	if err != nil || found.Identity.Subject != "32769:42" {
+		t.Errorf("%+v, %v", found, err)
+	}
+	if _, err := c.Lookup(t.Context(), "nobody"); !errors.Is(err, connectors.ErrBadCredentials) {
+		t.Errorf("Lookup = %v", err)
+	}
+}

@@ -1,0 +1,22 @@
+package openshift_test
+
+import (
+	"testing"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/connectortest"
+	"github.com/fairlead-auth/fairlead/connectors/openshift"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/test/fakeforge"
+)
+
+func TestConnector(t *testing.T) {
+	t.Parallel()
+	connectortest.Forge(t, connectortest.ForgeCase{
+		Type: openshift.Type(),
+		Config: func(s *fakeforge.Server, clientSecret string) connectors.Config {
+			return &openshift.Config{Issuer: s.URL, ClientID: fakeforge.ClientID, ClientSecret: secret.NewValue(clientSecret)}
+		},
+		Want: connectors.Identity{Subject: "42", Username: "jane", Name: "jane", Groups: []string{"acme", "platform"}},
+	})
+}
