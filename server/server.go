@@ -161,11 +161,11 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		Store: cfg.Store, Clients: s.clients, Issuer: s.codes.Issuer, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now,
 	})
 	s.Sessions.Ended = s.notifier.Wake
+	s.Passkeys = factor.NewPasskeys(cfg.URL, cfg.Live.Get().Brand)
 	s.Admin = admin.New(admin.Config{
 		Store: cfg.Store, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now, Types: cfg.Types, Upstream: s.upstream, Keys: signing, Limit: s.Limit,
-		Hasher: cfg.Hasher, URL: site.Absolute(""), Live: cfg.Live, ReadOnly: cfg.ReadOnly, Ended: s.notifier.Wake,
+		Hasher: cfg.Hasher, URL: site.Absolute(""), Live: cfg.Live, ReadOnly: cfg.ReadOnly, Ended: s.notifier.Wake, Passkeys: s.Passkeys,
 	})
-	s.Passkeys = factor.NewPasskeys(cfg.URL, cfg.Live.Get().Brand)
 	s.Login = &login.Handler{
 		Store: cfg.Store, Clients: s.clients, Sessions: s.Sessions, Upstream: s.upstream, Limit: s.Limit, Flows: s.flows, Site: s.Site, Audit: cfg.Audit, Now: cfg.Now,
 		Tests: admin.Tests{Admin: s.Admin}, Passkeys: s.Passkeys,

@@ -60,6 +60,9 @@ type SetupData struct {
 	AgainFault  string
 	CodeFault   string
 	AnyProblems bool
+	// Passkey is what the browser needs to make one, Kept what comes back with it.
+	Passkey, Kept string
+	PasskeyFault  string
 }
 
 // SetupPage is where the recovery account is made.
@@ -116,7 +119,11 @@ func (h *Handler) form(c echo.Context, data SetupData, status int) error {
 	}
 	data.Sealed = h.Keyring.Seal(h.context(c), []byte(data.TOTP))
 	data.Picture = h.Site.Path("/admin/setup/code.png") + "?of=" + data.Sealed
+	if err := h.offerPasskey(c, &data); err != nil {
+		return err
+	}
 	data.LoginFault, data.PassFault, data.AgainFault, data.CodeFault = data.Faults["login"], data.Faults["password"], data.Faults["again"], data.Faults["code"]
+	data.PasskeyFault = data.Faults["passkey"]
 	data.AnyProblems = len(data.Faults) > 0
 	title := "Recovery account"
 	if data.First {
@@ -140,13 +147,33 @@ func (h *Handler) picture(c echo.Context) error {
 	return c.Blob(http.StatusOK, "image/png", png)
 }
 
-func (h *Handler) create(c echo.Context) error {
+// offerPasskey lets the page make a passkey.
+func (h *Handler) offerPasskey(c echo.Context, data *SetupData) error {
+	asked, err := h.Admin.OfferPasskey()
+	if err != nil || asked.Options == "" {
+		return err
+	}
+	data.Passkey, data.Kept = asked.Options, h.Keyring.Seal(h.context(c), []byte(asked.Kept))
+	return nil
+}
+
+// choice reads what was typed, or made.
+func (h *Handler) choice(c echo.Context) (ops.NewAccount, error) {
+	choice := ops.NewAccount{Login: strings.TrimSpace(c.FormValue("login"))}
+	if answer := c.FormValue("response"); answer != "" {
+		kept, err := h.Keyring.Open(h.context(c), c.FormValue("kept"))
+		choice.Passkey = ops.PasskeyAnswer{Kept: string(kept), Answer: answer}
+		return choice, err
+	}
 	totp, err := h.Keyring.Open(h.context(c), c.FormValue("sealed"))
+	choice.Password, choice.Again, choice.TOTP, choice.Code = c.FormValue("password"), c.FormValue("again"), string(totp), c.FormValue("code")
+	return choice, err
+}
+
+func (h *Handler) create(c echo.Context) error {
+	choice, err := h.choice(c)
 	if err != nil {
 		return h.form(c, SetupData{}, http.StatusBadRequest)
-	}
-	choice := ops.NewAccount{
-		Login: strings.TrimSpace(c.FormValue("login")), Password: c.FormValue("password"), Again: c.FormValue("again"), TOTP: string(totp), Code: c.FormValue("code"),
 	}
 	user, err := h.Admin.CreateAccount(c.Request().Context(), h.token(c), c.RealIP(), choice)
 	if faults, ok := errors.AsType[ops.AccountError](err); ok {
@@ -156,19 +183,35 @@ func (h *Handler) create(c echo.Context) error {
 		return err
 	}
 	h.setCookie(c, "", -time.Second)
-	return h.begin(c, user, "/admin?welcome=yes")
+	return h.begin(c, user, methods(choice.Passkey), "/admin?welcome=yes")
 }
 
-func (h *Handler) begin(c echo.Context, user *store.User, next string) error {
-	_, err := h.Sessions.Begin(c.Response(), c.Request(), session.Proof{User: user, Methods: []string{"pwd", "otp", "mfa"}, Address: c.RealIP()})
+// methods are the RFC 8176 values of how somebody showed who they are.
+func methods(p ops.PasskeyAnswer) []string {
+	if p.Answer != "" {
+		return []string{"hwk", "user", "mfa"}
+	}
+	return []string{"pwd", "otp", "mfa"}
+}
+
+func (h *Handler) begin(c echo.Context, user *store.User, methods []string, next string) error {
+	_, err := h.Sessions.Begin(c.Response(), c.Request(), session.Proof{User: user, Methods: methods, Address: c.RealIP()})
 	if err != nil {
 		return err
 	}
 	return c.Redirect(http.StatusSeeOther, h.Site.Path(next))
 }
 
+// keptContext is for what a question about a passkey wants to be kept. The question is
+// good once, for ten minutes, so it needs no browser to be bound to.
+const keptContext = "recover.passkey"
+
 // RecoverData is the recovery sign-in.
-type RecoverData struct{ Login, Error string }
+type RecoverData struct {
+	Login, Error string
+	// Passkey is what the browser needs to ask for one, Kept what comes back with it.
+	Passkey, Kept string
+}
 
 // RecoverPage is the recovery sign-in.
 func RecoverPage() templates.Page[RecoverData] { return templates.Define[RecoverData]("admin/recover") }
@@ -176,19 +219,33 @@ func RecoverPage() templates.Page[RecoverData] { return templates.Define[Recover
 func (h *Handler) ask(c echo.Context) error { return h.askAgain(c, RecoverData{}, http.StatusOK) }
 
 func (h *Handler) askAgain(c echo.Context, data RecoverData, status int) error {
+	asked, err := h.Admin.AskPasskey()
+	if err != nil {
+		return err
+	}
+	if asked.Options != "" {
+		data.Passkey, data.Kept = asked.Options, h.Keyring.Seal(keptContext, []byte(asked.Kept))
+	}
 	return web.Render(c, h.Site, web.View[RecoverData]{Page: RecoverPage(), Title: "Recovery sign-in", Data: data, Status: status})
 }
 
 func (h *Handler) signIn(c echo.Context) error {
-	login := strings.TrimSpace(c.FormValue("login"))
-	user, err := h.Admin.Recover(c.Request().Context(), login, c.FormValue("password"), c.FormValue("code"), c.RealIP())
+	proof := ops.RecoveryProof{Login: strings.TrimSpace(c.FormValue("login")), Password: c.FormValue("password"), Code: c.FormValue("code")}
+	if answer := c.FormValue("response"); answer != "" {
+		kept, err := h.Keyring.Open(keptContext, c.FormValue("kept"))
+		if err != nil {
+			return h.askAgain(c, RecoverData{Error: "That took too long. Try again."}, http.StatusBadRequest)
+		}
+		proof.Passkey = ops.PasskeyAnswer{Kept: string(kept), Answer: answer}
+	}
+	user, err := h.Admin.Recover(c.Request().Context(), proof, c.RealIP())
 	if errs.Is(err, errs.Unauthenticated) {
-		return h.askAgain(c, RecoverData{Login: login, Error: errs.Message(err)}, http.StatusUnauthorized)
+		return h.askAgain(c, RecoverData{Login: proof.Login, Error: errs.Message(err)}, http.StatusUnauthorized)
 	}
 	if err != nil {
 		return err
 	}
-	return h.begin(c, user, "/admin")
+	return h.begin(c, user, methods(proof.Passkey), "/admin")
 }
 
 // InvitationData is where a local user sets a password.

@@ -15,6 +15,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/password"
 	"github.com/fairlead-auth/fairlead/server/access"
+	"github.com/fairlead-auth/fairlead/server/factor"
 	"github.com/fairlead-auth/fairlead/server/keys"
 	"github.com/fairlead-auth/fairlead/server/limit"
 	"github.com/fairlead-auth/fairlead/server/live"
@@ -33,6 +34,8 @@ type Config struct {
 	Keys     *keys.Manager
 	Limit    *limit.Limiter
 	Hasher   *password.Hasher
+	// Passkeys is nil when this site can have none.
+	Passkeys *factor.Passkeys
 	// URL is this server's address.
 	URL string
 	// Live is told what changes at once.

@@ -319,7 +319,7 @@ func TestRecovery(t *testing.T) {
 		t.Fatal(err)
 	}
 	sign := func(password, code string) error {
-		_, err := b.Recover(t.Context(), "ROOT", password, code, "192.0.2.1")
+		_, err := b.Recover(t.Context(), admin.RecoveryProof{Login: "ROOT", Password: password, Code: code}, "192.0.2.1")
 		return err
 	}
 	if err := sign(choice.Password, choice.Code); !errs.Is(err, errs.Unauthenticated) {

@@ -110,13 +110,22 @@ type NewAccount struct {
 	Login, Password, Again string
 	// TOTP is the secret of the authenticator app, Code what it shows.
 	TOTP, Code string
+	// Passkey, when set, is instead of a password and a code.
+	Passkey PasskeyAnswer
 }
+
+// PasskeyAnswer is what a browser answered to a question about a passkey, with what the
+// question wants to be kept.
+type PasskeyAnswer struct{ Kept, Answer string }
 
 // faults lists what is wrong with the choice, by field.
 func (n NewAccount) faults(now time.Time) map[string]string {
 	faults := map[string]string{}
 	if err := names.Check(n.Login); err != nil || len(n.Login) > 64 {
 		faults["login"] = "Choose a name of letters and digits, at most 64."
+	}
+	if n.Passkey.Answer != "" {
+		return faults
 	}
 	if fault := passwordFault(n.Password, n.Login, MinPassword); fault != "" {
 		faults["password"] = fault
@@ -172,24 +181,35 @@ func (a *Admin) CreateAccount(ctx context.Context, token, address string, n NewA
 	if faults := n.faults(now); len(faults) > 0 {
 		return nil, AccountError(faults)
 	}
-	hash, err := a.Hasher.Hash(ctx, n.Password)
+	account := store.RecoveryAccount{Login: n.Login, Created: store.At(now), Verified: store.At(now)}
+	var credential store.Factor
+	if n.Passkey.Answer != "" {
+		credential, err = a.newPasskey(n.Passkey)
+	} else {
+		account.PasswordHash, credential, err = a.newPassword(ctx, n)
+	}
 	if err != nil {
 		return nil, err
 	}
-	step, _ := factor.CheckCode(n.TOTP, n.Code, now)
-	account, err := a.Store.CreateRecoveryAccount(ctx, purpose, secret.Hash(token), store.RecoveryAccount{
-		Login: n.Login, PasswordHash: hash, Created: store.At(now), Verified: store.At(now),
-	}, store.Factor{Kind: store.FactorTOTP, Label: "Authenticator app", Data: n.TOTP, LastStep: step, Created: store.At(now)})
+	made, err := a.Store.CreateRecoveryAccount(ctx, purpose, secret.Hash(token), account, credential)
 	if err != nil {
 		return nil, err
 	}
-	user, err := a.recoveryUser(ctx, account)
+	user, err := a.recoveryUser(ctx, made)
 	if err != nil {
 		return nil, err
 	}
 	a.Audit.Record(ctx, audit.Event{Name: audit.RecoveryUsed, UserID: user.ID, UserName: user.KubeName, Address: address, Reason: purpose, ConnectorID: store.BreakGlass})
 	a.Logger.WarnContext(ctx, "recovery account made", "user", user.KubeName, "address", address)
 	return user, nil
+}
+
+// newPassword makes what is kept of a password and an authenticator app.
+func (a *Admin) newPassword(ctx context.Context, n NewAccount) (hash string, app store.Factor, err error) {
+	now := a.Now()
+	step, _ := factor.CheckCode(n.TOTP, n.Code, now)
+	hash, err = a.Hasher.Hash(ctx, n.Password)
+	return hash, store.Factor{Kind: store.FactorTOTP, Label: "Authenticator app", Data: n.TOTP, LastStep: step, Created: store.At(now)}, err
 }
 
 // recoveryUser is the person behind a recovery account.
@@ -206,8 +226,12 @@ func (a *Admin) recoveryUser(ctx context.Context, account *store.RecoveryAccount
 var errRecovery = errs.New(errs.Unauthenticated, "Name, password or code is wrong.")
 
 // Recover signs in with a recovery account. Every use and every try is recorded.
-func (a *Admin) Recover(ctx context.Context, login, password, code, address string) (*store.User, error) {
-	user, err := a.recover(ctx, login, password, code, address)
+func (a *Admin) Recover(ctx context.Context, proof RecoveryProof, address string) (*store.User, error) {
+	prove := a.recover
+	if proof.Passkey.Answer != "" {
+		prove = a.recoverWithPasskey
+	}
+	user, err := prove(ctx, proof, address)
 	if err == nil {
 		a.Audit.Record(ctx, audit.Event{Name: audit.RecoveryUsed, UserID: user.ID, UserName: user.KubeName, Address: address, Reason: "signed_in", ConnectorID: store.BreakGlass})
 		a.Logger.WarnContext(ctx, "recovery account used", "user", user.KubeName, "address", address)
@@ -217,8 +241,15 @@ func (a *Admin) Recover(ctx context.Context, login, password, code, address stri
 	return nil, err
 }
 
-func (a *Admin) recover(ctx context.Context, login, password, code, address string) (*store.User, error) {
-	attempt := limit.Password(store.BreakGlass, login, address)
+// RecoveryProof is what somebody shows to recover: a name, a password and a code, or a
+// passkey.
+type RecoveryProof struct {
+	Login, Password, Code string
+	Passkey               PasskeyAnswer
+}
+
+func (a *Admin) recover(ctx context.Context, proof RecoveryProof, address string) (*store.User, error) {
+	attempt := limit.Password(store.BreakGlass, proof.Login, address)
 	verdict, err := a.Limit.Begin(ctx, attempt)
 	if err != nil {
 		return nil, err
@@ -226,18 +257,18 @@ func (a *Admin) recover(ctx context.Context, login, password, code, address stri
 	if verdict.Wait > 0 {
 		return nil, errs.New(errs.Unauthenticated, fmt.Sprintf("Too many tries. Try again in %d minutes.", int(verdict.Wait.Minutes())+1))
 	}
-	account, err := a.Store.RecoveryAccount(ctx, login)
+	account, err := a.Store.RecoveryAccount(ctx, proof.Login)
 	if errs.Is(err, errs.NotFound) {
 		account, err = &store.RecoveryAccount{}, nil // an empty hash takes as long as a wrong password
 	}
 	if err != nil {
 		return nil, err
 	}
-	result, err := a.Hasher.Check(ctx, account.PasswordHash, password)
+	result, err := a.Hasher.Check(ctx, account.PasswordHash, proof.Password)
 	if err != nil || !result.Match {
 		return nil, errRecovery
 	}
-	if err := a.useCode(ctx, account.ID, code); err != nil {
+	if err := a.useCode(ctx, account.ID, proof.Code); err != nil {
 		return nil, err
 	}
 	if err := errors.Join(a.Limit.Forgive(ctx, attempt), a.Store.VerifyRecoveryAccount(ctx, account.ID, a.Now())); err != nil {
@@ -266,56 +297,6 @@ func (a *Admin) useCode(ctx context.Context, owner, code string) error {
 		}
 	}
 	return errRecovery
-}
-
-// Invite makes a link with which a local user sets their password.
-func (a *Admin) Invite(ctx context.Context, c Caller, login string) (string, error) {
-	if err := a.may(ctx, c, WritePeople, "invite "+login); err != nil {
-		return "", err
-	}
-	if _, err := a.Store.AccountByLogin(ctx, login); err != nil {
-		return "", err
-	}
-	return a.link(ctx, c, store.LinkInvite, login, inviteLife)
-}
-
-// Invitation returns the login that an invitation is for.
-func (a *Admin) Invitation(ctx context.Context, token, address string) (string, error) {
-	l, err := a.Store.Link(ctx, store.LinkInvite, secret.Hash(token), a.Now())
-	if errs.Is(err, errs.NotFound) {
-		a.Audit.Record(ctx, audit.Event{Name: audit.LinkRefused, Address: address, Reason: "not_good", Detail: store.LinkInvite})
-		return "", errs.New(errs.Denied, "This invitation has been used, or is too old. Ask the admin who sent it for another.")
-	}
-	if err != nil {
-		return "", err
-	}
-	return l.Subject, nil
-}
-
-// AcceptInvitation sets the password of a local user.
-func (a *Admin) AcceptInvitation(ctx context.Context, token, password, again, address string) error {
-	login, err := a.Invitation(ctx, token, address)
-	if err != nil {
-		return err
-	}
-	faults := AccountError{}
-	if fault := passwordFault(password, login, MinLocalPassword); fault != "" {
-		faults["password"] = fault
-	} else if password != again {
-		faults["again"] = "The two passwords differ."
-	}
-	if len(faults) > 0 {
-		return faults
-	}
-	hash, err := a.Hasher.Hash(ctx, password)
-	if err != nil {
-		return err
-	}
-	if err := a.Store.AcceptInvitation(ctx, secret.Hash(token), login, hash, a.Now()); err != nil {
-		return err
-	}
-	a.Audit.Record(ctx, audit.Event{Name: audit.PasswordSet, UserName: login, Address: address})
-	return nil
 }
 
 // RecoveryAccounts lists the recovery accounts, without what they sign in with.

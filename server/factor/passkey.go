@@ -178,15 +178,7 @@ func (p *Passkeys) Answered(o Owner, kept, answer string) (Used, error) {
 	if err != nil {
 		return Used{}, fmt.Errorf("%w: %w", ErrPasskey, err)
 	}
-	if credential.Authenticator.CloneWarning {
-		return Used{}, fmt.Errorf("%w: its counter went back", ErrPasskey)
-	}
-	for i, c := range full.credentials {
-		if string(c.ID) == string(credential.ID) {
-			return Used{Index: i, Challenge: session.Challenge, Count: int64(credential.Authenticator.SignCount)}, nil
-		}
-	}
-	return Used{}, ErrPasskey
+	return used(full, session, credential)
 }
 
 func resume(o Owner, kept string) (owner, webauthn.SessionData, error) {

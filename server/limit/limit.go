@@ -116,6 +116,12 @@ func ClientSecret(address string) []Count {
 	return []Count{{secret.Hash("client secret from\x00" + Network(address)), secretsPerNetwork}}
 }
 
+// Passkey counts a passkey that was not right, of somebody whose name is not known. It
+// can't be guessed; this bounds the noise.
+func Passkey(address string) []Count {
+	return []Count{{secret.Hash("passkey from\x00" + Network(address)), secretsPerNetwork}}
+}
+
 // Begin counts a try. It counts before anything is checked, so that tries at the
 // same moment can't all slip through.
 func (l *Limiter) Begin(ctx context.Context, counts []Count) (Verdict, error) {

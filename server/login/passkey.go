@@ -3,7 +3,6 @@ package login
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -11,9 +10,6 @@ import (
 	"github.com/fairlead-auth/fairlead/server/flow"
 	"github.com/fairlead-auth/fairlead/server/store"
 )
-
-// challengeLife is how long a challenge is remembered after it was answered.
-const challengeLife = time.Hour
 
 // offerPasskey lets the page ask for a passkey, when the person has one. What the
 // answer is checked with goes into the sealed flow.
@@ -58,13 +54,5 @@ func (h *Handler) takePasskey(ctx context.Context, half *flow.Half, answer strin
 	if err != nil {
 		return false, err
 	}
-	first, err := h.Limit.Once(ctx, "passkey "+used.Challenge, h.Now().Add(challengeLife))
-	if err != nil || !first {
-		return false, err
-	}
-	row := rows[used.Index]
-	if used.Count == 0 && row.LastStep == 0 { // a key that doesn't count
-		return true, h.Store.NoteFactor(ctx, row.ID, h.Now())
-	}
-	return h.Store.UseFactor(ctx, row.ID, used.Count, h.Now())
+	return used.Spend(ctx, h.Limit, rows[used.Index])
 }

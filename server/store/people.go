@@ -70,12 +70,13 @@ func endEverything(tx *gorm.DB, userID, reason string, now time.Time) error {
 	return tx.Exec("UPDATE access_tokens SET revoked = ? WHERE user_id = ? AND revoked = 0", At(now), userID).Error
 }
 
-// EachUser calls fn with every user, by id. It reads some at a time.
+// EachUser calls fn with every user, by id: with what access rules look at and no
+// more. It reads some at a time.
 func (s *Store) EachUser(ctx context.Context, fn func(u *User)) error {
 	const batch = 2000
 	for last := ""; ; {
 		var rows []User
-		err := s.db.WithContext(ctx).Omit("upstream_data").Where("id > ?", last).Order("id").Limit(batch).Find(&rows).Error
+		err := s.db.WithContext(ctx).Select("id", "connector_id", "kube_name", "name_key", "email", "email_verified", "group_names", "disabled").Where("id > ?", last).Order("id").Limit(batch).Find(&rows).Error
 		if err != nil {
 			return fmt.Errorf("reading users: %w", translate(err))
 		}

@@ -34,7 +34,7 @@ func (c *chromium) insertKey() webauthn.AuthenticatorID {
 	c.do(webauthn.Enable(), chromedp.ActionFunc(func(ctx context.Context) (err error) {
 		id, err = webauthn.AddVirtualAuthenticator(&webauthn.VirtualAuthenticatorOptions{
 			Protocol: webauthn.AuthenticatorProtocolCtap2, Transport: webauthn.AuthenticatorTransportUsb,
-			HasUserVerification: true, IsUserVerified: true, AutomaticPresenceSimulation: true,
+			HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, AutomaticPresenceSimulation: true,
 		}).Do(ctx)
 		return err
 	}))
@@ -98,4 +98,45 @@ func TestPasskey(t *testing.T) {
 	eventually(t, "refusal", 30*time.Second, func() bool {
 		return strings.Contains(c.eval("document.body.innerText"), "That did not work, or was cancelled.")
 	})
+}
+
+// TestRecoveryPasskey sets a server up with a passkey alone, and comes in with it when
+// nothing else works.
+func TestRecoveryPasskey(t *testing.T) {
+	t.Parallel()
+	s := prepare(t, needParts(t))
+	address := strings.TrimPrefix(s.issuer, "https://")
+	s.issuer = strings.Replace(s.issuer, "127.0.0.1", "localhost", 1)
+	s.run(t, address, "")
+	c := startChromium(t, s)
+	c.insertKey()
+	link := setupLink.FindString(s.server.String())
+	c.do(chromedp.Navigate(link), chromedp.WaitReady("main"))
+	for _, scheme := range []string{"light", "dark"} {
+		for _, width := range []int64{360, 1280} {
+			c.look(width, scheme)
+			c.shoot("setup-passkey", scheme, width)
+		}
+	}
+	c.do(chromedp.SendKeys("#passkey-login", "root", chromedp.ByQuery))
+	c.click(makePasskey)
+	c.sees("You are in.")
+
+	axe := readFile(t, need.Variable(t, "FAIRLEAD_TEST_JS", "axe")+"/node_modules/axe-core/axe.min.js")
+	recovery := s.issuer + "/admin/recover"
+	c.do(network.ClearBrowserCookies())
+	c.audit("recover-passkey", recovery, axe, 60<<10)
+	c.do(chromedp.Navigate(recovery), chromedp.WaitReady("main"))
+	c.click(usePasskey)
+	c.sees("Overview")
+
+	c.do(network.ClearBrowserCookies(), chromedp.Navigate(recovery), chromedp.WaitReady("main"))
+	if got := c.eval(answerTwice); got != "basic opaqueredirect" {
+		t.Errorf("an answer that was sent twice: %s", got)
+	}
+	// A key of an account of another kind opens nothing, and neither does no password.
+	c.do(network.ClearBrowserCookies(), chromedp.Navigate(recovery), chromedp.WaitReady("main"))
+	c.do(chromedp.SendKeys("#login", "root", chromedp.ByQuery), chromedp.SendKeys("#password", "x", chromedp.ByQuery), chromedp.SendKeys("#code", "000000", chromedp.ByQuery))
+	c.click(`form:not([data-passkey]) button`)
+	c.sees("Name, password or code is wrong.")
 }

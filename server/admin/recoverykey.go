@@ -1,0 +1,104 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/factor"
+	"github.com/fairlead-auth/fairlead/server/limit"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// OfferPasskey asks for a passkey for a new recovery account. There is no question
+// when this site can have none: its address has no name.
+func (a *Admin) OfferPasskey() (factor.Asked, error) {
+	if a.Passkeys == nil {
+		return factor.Asked{}, nil
+	}
+	return a.Passkeys.MakeAlone("Recovery")
+}
+
+// AskPasskey asks for the passkey of a recovery account, if there can be one.
+func (a *Admin) AskPasskey() (factor.Asked, error) {
+	if a.Passkeys == nil {
+		return factor.Asked{}, nil
+	}
+	return a.Passkeys.AskAlone()
+}
+
+// newPasskey makes what is kept of a passkey.
+func (a *Admin) newPasskey(p PasskeyAnswer) (store.Factor, error) {
+	refused := AccountError{"passkey": "The passkey was not made. Try again, or choose a password."}
+	if a.Passkeys == nil {
+		return store.Factor{}, refused
+	}
+	key, err := a.Passkeys.MadeAlone(p.Kept, p.Answer)
+	if errors.Is(err, factor.ErrPasskey) {
+		return store.Factor{}, refused
+	}
+	return store.Factor{Kind: store.FactorPasskey, Label: "Passkey", Data: string(key), Created: store.At(a.Now())}, err
+}
+
+// errRecoveryKey does not tell whether there is such an account.
+var errRecoveryKey = errs.New(errs.Unauthenticated, "This passkey is not that of a recovery account, or was not right.")
+
+func (a *Admin) recoverWithPasskey(ctx context.Context, proof RecoveryProof, address string) (*store.User, error) {
+	attempt := limit.Passkey(address)
+	verdict, err := a.Limit.Begin(ctx, attempt)
+	if err != nil {
+		return nil, err
+	}
+	if verdict.Wait > 0 {
+		return nil, errs.New(errs.Unauthenticated, fmt.Sprintf("Too many tries. Try again in %d minutes.", int(verdict.Wait.Minutes())+1))
+	}
+	account, err := a.usePasskey(ctx, proof.Passkey)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(a.Limit.Forgive(ctx, attempt), a.Store.VerifyRecoveryAccount(ctx, account.ID, a.Now())); err != nil {
+		return nil, err
+	}
+	return a.recoveryUser(ctx, account)
+}
+
+// usePasskey finds whose passkey answered, and uses the answer up.
+func (a *Admin) usePasskey(ctx context.Context, p PasskeyAnswer) (*store.RecoveryAccount, error) {
+	if a.Passkeys == nil {
+		return nil, errRecoveryKey
+	}
+	accounts, err := a.Store.RecoveryAccounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var owners []*store.RecoveryAccount
+	var rows []store.Factor
+	var keys [][]byte
+	for i := range accounts {
+		factors, err := a.Store.Factors(ctx, accounts[i].ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range factors {
+			if f.Kind == store.FactorPasskey {
+				owners, rows, keys = append(owners, &accounts[i]), append(rows, f), append(keys, []byte(f.Data))
+			}
+		}
+	}
+	used, err := a.Passkeys.AnsweredAlone(keys, p.Kept, p.Answer)
+	if errors.Is(err, factor.ErrPasskey) {
+		return nil, errRecoveryKey
+	}
+	if err != nil {
+		return nil, err
+	}
+	first, err := used.Spend(ctx, a.Limit, rows[used.Index])
+	if err != nil {
+		return nil, err
+	}
+	if !first {
+		return nil, errRecoveryKey
+	}
+	return owners[used.Index], nil
+}
