@@ -112,6 +112,9 @@ type Field = form.Field
 type Type struct {
 	// Name is the word in the file, such as "ldap".
 	Name string
+	// Icon is one of the glyphs of package templates: no mark of a provider, which stays
+	// with its owner.
+	Icon string
 	// Label is the name to show; About says in a sentence what it is for, and Can
 	// what it knows of a person: "groups", "refresh".
 	Label, About string

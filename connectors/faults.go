@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Faults collects the problems that are there.
@@ -54,6 +55,14 @@ func Certificate(field, value string) *Problem {
 		return nil
 	}
 	return &Problem{Field: field, Message: "holds no certificate in PEM form"}
+}
+
+// Date is a problem when value is neither empty nor a day.
+func Date(field, value string) *Problem {
+	if _, err := time.Parse(time.DateOnly, value); value == "" || err == nil {
+		return nil
+	}
+	return &Problem{Field: field, Message: fmt.Sprintf("want a date such as 2027-05-31, got %q", value)}
 }
 
 // OneOf is a problem when value is none of the choices.

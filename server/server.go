@@ -199,6 +199,7 @@ func (s *Server) Echo(more ...mounter) (*echo.Echo, error) {
 	}
 	g := e.Group(s.Site.Path(""))
 	g.GET("/static/*", echo.WrapHandler(s.Site.Assets()))
+	g.GET(web.BrandPath+"*", echo.WrapHandler(s.Site.Brand()))
 	for _, h := range append(handlers, more...) {
 		h.Mount(g)
 	}

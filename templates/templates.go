@@ -25,6 +25,8 @@ type Frame struct {
 	Title string
 	// Brand is the name of the installation.
 	Brand string
+	// Logo and Style are the addresses of the installation's own; empty for Fairlead's.
+	Logo, Style string
 	// Path makes a link to a page of ours from a path such as "/clusters".
 	Path func(string) string
 	// Asset makes the address of a file of package static.
@@ -129,8 +131,10 @@ func Render[T any](w io.Writer, s *Set, p Page[T], view View[T]) error {
 func funcs() template.FuncMap {
 	return template.FuncMap{
 		"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"day":     func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 		"human":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
 		"span":    Span,
+		"icon":    icon,
 		"millis":  func(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) },
 	}
 }

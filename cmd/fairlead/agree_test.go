@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,10 @@ func TestPagesTokensAndSimulatorAgree(t *testing.T) {
 			}
 			if granted := s.authorize(cookie, a.Cluster.Audience); granted != a.Allowed {
 				t.Errorf("world %d: %s gets a token %v, the simulator says %v: %s", n, a.Cluster.ID, granted, a.Allowed, a.Why)
+			}
+			claims, err := s.provider.Admin.PreviewClaims(t.Context(), admin.Caller{Shell: "test"}, admin.ClaimsQuestion{User: user.KubeName, Cluster: a.Cluster.ID})
+			if err != nil || (claims.Refused == "") != a.Allowed || claims.Claims.PreferredUsername != user.KubeName || !slices.Equal(claims.Claims.Groups, user.GroupNames) {
+				t.Errorf("world %d: %s: the claims are %+v, the simulator says %v; %v", n, a.Cluster.ID, claims, a.Allowed, err)
 			}
 		}
 	}

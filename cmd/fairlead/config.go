@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/internal/brand"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/internal/strictyaml"
 	"github.com/fairlead-auth/fairlead/server/live"
@@ -30,6 +31,10 @@ type fileConfig struct {
 	Logging        loggingConfig        `yaml:"logging"`
 	Brand          string               `yaml:"brand"`
 	Contact        string               `yaml:"contact"`
+	Notice         string               `yaml:"notice"`
+	Logo           reference            `yaml:"logo"`
+	Color          string               `yaml:"color"`
+	ColorDark      string               `yaml:"colorDark"`
 	Demo           bool                 `yaml:"demo"`
 	Sessions       sessionsConfig       `yaml:"sessions"`
 	Upstream       upstreamConfig       `yaml:"upstream"`
@@ -154,6 +159,7 @@ func (c *config) live() *live.Settings {
 	return live.New(live.Values{
 		Idle: time.Duration(c.Sessions.Idle), Absolute: time.Duration(c.Sessions.Absolute), Grace: time.Duration(c.Sessions.RefreshGrace),
 		MaxAge: time.Duration(c.Upstream.MaxAge), OutageBudget: time.Duration(c.Upstream.OutageBudget), Brand: c.Brand, Contact: c.Contact,
+		Notice: c.Notice, Logo: c.Logo.Reveal(), Color: c.Color, ColorDark: c.ColorDark,
 	})
 }
 
@@ -188,8 +194,16 @@ func (c *config) check() {
 		c.resolve(fmt.Sprintf("dataKeys[%d]", i), &c.DataKeys[i])
 	}
 	c.checkIssuerCA()
+	c.checkBrand()
 	if c.Limits.RequestsPerSecond < 0 {
 		c.doc.Add("limits.requestsPerSecond", "want a number of requests, got %d", c.Limits.RequestsPerSecond)
+	}
+}
+
+func (c *config) checkBrand() {
+	c.resolve("logo", &c.Logo)
+	for _, fault := range brand.Faults(c.Logo.Reveal(), c.Color, c.ColorDark) {
+		c.doc.Add(fault.Key, "%v", fault.Err)
 	}
 }
 

@@ -65,6 +65,76 @@ func TestEveryTypeIsConfiguredInThePage(t *testing.T) {
 	if forms < len(s.reloader.types) {
 		t.Errorf("only %d forms", forms)
 	}
+	if icons := read(t, s.ask(http.MethodGet, "/admin/connectors/new", cookie, "", "same-origin")).Find("svg.icon").Length(); icons != len(s.reloader.types) {
+		t.Errorf("%d types have an icon that there is", icons)
+	}
+}
+
+// typed is what somebody types into a form, and where it is shown when it is saved.
+type typed struct {
+	path, saved string
+	typed       url.Values
+}
+
+func typedForms() []typed {
+	return []typed{
+		{"/admin/connectors/new?type=local", "/admin/connectors/local", url.Values{"id": {"local"}, "name": {"Ours"}}},
+		{"/admin/general/sessions", "", url.Values{"idle": {"1h"}, "absolute": {"24h"}, "maxAge": {"2m"}, "outageBudget": {"30m"}, "refreshGrace": {"10s"}}},
+		{"/admin/general/branding", "", url.Values{
+			"brand": {"Acme"}, "notice": {"Only for us."}, "contact": {"ops@example.test"}, "logo": {`<svg xmlns="http://www.w3.org/2000/svg"/>`}, "color": {"#7a1fa2"}, "colorDark": {"#e0a8f5"},
+		}},
+		{"/admin/clusters/new", "/admin/clusters/one", url.Values{
+			"id": {"one"}, "name": {"One"}, "description": {"The first"}, "environment": {"prod"}, "color": {"red"}, "labels": {"env=prod"}, "server": {"https://k8s.example.test"}, "ca": {samplePEM()},
+			"audience": {"k8s-first"}, "algorithm": {"ES256"}, "tokenLife": {"15m"}, "notes": {"Be careful."}, "statusURL": {"https://status.example.test"},
+		}},
+		{"/admin/rules/new", "/admin/rules/some", url.Values{
+			"id": {"some"}, "description": {"Some may"}, "who.groups": {"ldap:a\nldap:b"}, "who.users": {"ldap:jane"}, "who.domains": {"example.test"}, "clusters.ids": {"one"}, "clusters.labels": {"env=prod"}, "previewed": {"yes"},
+		}},
+		{"/admin/clients/new", "/admin/clients/web", url.Values{
+			"id": {"web"}, "name": {"Web"}, "redirectURIs": {"https://web.example.test/cb"}, "postLogoutRedirectURIs": {"https://web.example.test/"}, "backchannelLogoutURI": {"https://web.example.test/out"},
+			"grants": {"authorization_code"}, "firstParty": {"true"}, "algorithm": {"ES256"},
+		}},
+		{"/admin/trusted-issuers/new", "/admin/trusted-issuers/ci", url.Values{"id": {"ci"}, "url": {"https://ci.example.test"}, "audience": {"fairlead"}}},
+		{"/admin/machines/new", "/admin/machines/deploy", url.Values{"id": {"deploy"}, "description": {"Deploys"}, "issuer": {"ci"}, "claims": {"repository=acme/app"}, "groups": {"deployers"}}},
+		{"/admin/local-users/new", "/admin/local-users/bob", url.Values{"login": {"bob"}, "name": {"Bob"}, "email": {"bob@example.test"}, "groups": {"ops"}}},
+	}
+}
+
+// TestEveryFormKeepsWhatWasTyped fills every field of the other forms, saves them and
+// opens them again.
+func TestEveryFormKeepsWhatWasTyped(t *testing.T) {
+	t.Parallel()
+	s := newStation(t)
+	_, cookie := s.person("break-glass", "root", time.Now().Add(time.Hour))
+	for _, f := range typedForms() {
+		values := controls(read(t, s.ask(http.MethodGet, f.path, cookie, "", "same-origin")))
+		for name := range f.typed {
+			if _, there := values[name]; !there && name != "firstParty" && name != "previewed" {
+				t.Errorf("%s has no field %s", f.path, name)
+			}
+			values.Set(name, f.typed.Get(name))
+		}
+		values.Set("do", "save")
+		w := s.post(f.path, cookie, values)
+		if strings.HasPrefix(f.path, "/admin/rules") { // which shows what it would do first
+			again := controls(read(t, w))
+			again.Set("do", "save")
+			w = s.post(f.path, cookie, again)
+		}
+		if w.Code != http.StatusSeeOther && w.Code != http.StatusOK {
+			t.Errorf("%s: %d %s", f.path, w.Code, read(t, w).Find("#problems").Text())
+			continue
+		}
+		if f.saved == "" {
+			f.saved = f.path
+		}
+		shown := controls(read(t, s.ask(http.MethodGet, f.saved, cookie, "", "same-origin")))
+		for name := range f.typed {
+			if want, got := strings.TrimSpace(f.typed.Get(name)), strings.TrimSpace(shown.Get(name)); name != "previewed" && want != got {
+				t.Errorf("%s: %s was typed as %q, and is shown as %q", f.path, name, want, got)
+			}
+		}
+	}
 }
 
 func read(t *testing.T, w *httptest.ResponseRecorder) *goquery.Document {
@@ -119,6 +189,8 @@ func textFor(c *goquery.Selection, name string) string {
 	switch {
 	case strings.HasSuffix(name, "serviceaccount"):
 		return sampleAccount("sample")
+	case c.Is("[type=date]"):
+		return "2099-05-31"
 	case c.Is("[inputmode=numeric]"):
 		return "7"
 	case c.Is(".mono"):

@@ -52,7 +52,7 @@ func Type() connectors.Type {
 	user.Section = "Headers"
 	groups := connectors.Field{Key: "groups", Label: "Groups for all", Help: "Everybody who comes this way is in these, one a line.", Kind: form.List, Advanced: true}
 	return connectors.Type{
-		Name: "authproxy", Label: "Reverse proxy", About: "A proxy in front of this server signs people in and says who they are: Kerberos, client certificates, another single sign-on. Nobody is asked again after the sign-in.", Can: []string{"groups"},
+		Name: "authproxy", Icon: "gate", Label: "Reverse proxy", About: "A proxy in front of this server signs people in and says who they are: Kerberos, client certificates, another single sign-on. Nobody is asked again after the sign-in.", Can: []string{"groups"},
 		Steps: []connectors.Step{
 			{Text: "In the proxy ask for a sign-in at this path, and at no other.", Copy: []connectors.Copy{{Label: "Path that the proxy protects", Value: connectors.CopyCallback}}},
 			{Text: "There let it remove the headers below from what comes in, set them itself, and set X-Fairlead-Proxy-Secret to a long random text (openssl rand -hex 32)."},

@@ -27,7 +27,7 @@ type Config struct {
 // Type describes the connector.
 func Type() connectors.Type {
 	return connectors.Type{
-		Name: "bitbucket", Label: "Bitbucket Cloud", About: "Workspaces of bitbucket.org.", Can: []string{"groups", "refresh"},
+		Name: "bitbucket", Icon: "code", Label: "Bitbucket Cloud", About: "Workspaces of bitbucket.org.", Can: []string{"groups", "refresh"},
 		Steps: []connectors.Step{
 			{Text: "In Bitbucket open the settings of a workspace, OAuth consumers, and press Add consumer.", Link: "https://bitbucket.org/account/settings/"},
 			{Text: "Paste this, tick This is a private consumer, and tick Account: Read and Email.", Copy: []connectors.Copy{{Label: "Callback URL", Value: connectors.CopyCallback}}},

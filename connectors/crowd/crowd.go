@@ -31,7 +31,7 @@ type Config struct {
 // Type describes the connector.
 func Type() connectors.Type {
 	return connectors.Type{
-		Name: "crowd", Label: "Atlassian Crowd", About: "Names, passwords and groups of Crowd, or of Jira’s user server.", Can: []string{"groups", "refresh", "look up"},
+		Name: "crowd", Icon: "people", Label: "Atlassian Crowd", About: "Names, passwords and groups of Crowd, or of Jira’s user server.", Can: []string{"groups", "refresh", "look up"},
 		Steps: []connectors.Step{
 			{Text: "In Crowd open Applications, Add application, of the type Generic application, and give it a long password."},
 			{Text: "Under Remote addresses add the address that this server’s requests come from. Its home page, if Crowd asks:", Copy: []connectors.Copy{{Label: "URL", Value: connectors.CopyHome}}},

@@ -37,7 +37,7 @@ type Org struct {
 // Type describes the connector.
 func Type() connectors.Type {
 	return connectors.Type{
-		Name: "gitea", Label: "Gitea or Forgejo", About: "Organizations and teams of a Gitea or Forgejo.", Can: []string{"groups", "refresh"},
+		Name: "gitea", Icon: "code", Label: "Gitea or Forgejo", About: "Organizations and teams of a Gitea or Forgejo.", Can: []string{"groups", "refresh"},
 		Steps: []connectors.Step{
 			{Text: "In Gitea open Settings, Applications, Manage OAuth2 Applications. For everybody: Site administration, Integrations, Applications."},
 			{Text: "Paste this, leave Confidential client ticked, and create the application.", Copy: []connectors.Copy{{Label: "Redirect URIs", Value: connectors.CopyCallback}}},

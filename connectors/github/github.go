@@ -49,7 +49,7 @@ type Org struct {
 // Type describes the connector.
 func Type() connectors.Type {
 	return connectors.Type{
-		Name: "github", Label: "GitHub",
+		Name: "github", Icon: "code", Label: "GitHub",
 		Config: func() connectors.Config { return &Config{} },
 		About:  "Organizations and teams of github.com or GitHub Enterprise Server.", Can: []string{"groups", "refresh"},
 		Steps: []connectors.Step{

@@ -34,7 +34,7 @@ type Config struct {
 // Type describes the connector.
 func Type() connectors.Type {
 	return connectors.Type{
-		Name: "gitlab", Label: "GitLab", About: "Groups of gitlab.com or your own GitLab.", Can: []string{"groups", "refresh"},
+		Name: "gitlab", Icon: "code", Label: "GitLab", About: "Groups of gitlab.com or your own GitLab.", Can: []string{"groups", "refresh"},
 		Steps: []connectors.Step{
 			{Text: "In GitLab open the settings of a group, of yourself, or the Admin area, then Applications, and press Add new application.", Link: "https://gitlab.com/-/user_settings/applications"},
 			{Text: "Paste this, leave Confidential ticked, and tick the scopes read_user and openid; for inherited groups also read_api.", Copy: []connectors.Copy{{Label: "Redirect URI", Value: connectors.CopyCallback}}},

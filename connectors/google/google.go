@@ -41,7 +41,7 @@ type Config struct {
 // Type describes the connector.
 func Type() connectors.Type {
 	return connectors.Type{
-		Name: "google", Label: "Google", About: "People of Google Workspace domains; their groups too, with a service account.", Can: []string{"groups", "refresh"},
+		Name: "google", Icon: "office", Label: "Google", About: "People of Google Workspace domains; their groups too, with a service account.", Can: []string{"groups", "refresh"},
 		Steps: []connectors.Step{
 			{Text: "In Google Cloud open APIs & Services, Credentials, Create credentials, OAuth client ID (in the newer console: Clients, Create client), of the type Web application.", Link: "https://console.cloud.google.com/apis/credentials"},
 			{Text: "Paste this.", Copy: []connectors.Copy{{Label: "Authorized redirect URIs", Value: connectors.CopyCallback}}},

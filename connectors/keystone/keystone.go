@@ -35,7 +35,7 @@ type Config struct {
 // Type describes the connector.
 func Type() connectors.Type {
 	return connectors.Type{
-		Name: "keystone", Label: "OpenStack Keystone", About: "Names, passwords and groups of an OpenStack domain.", Can: []string{"groups", "refresh"},
+		Name: "keystone", Icon: "cloud", Label: "OpenStack Keystone", About: "Names, passwords and groups of an OpenStack domain.", Can: []string{"groups", "refresh"},
 		Steps: []connectors.Step{
 			{Text: "In the people’s domain make a service user and give it the role reader on the domain: openstack role add --user fairlead --domain DOMAIN reader."},
 			{Text: "Where the policy lets only admins read users, give it that role instead, on the domain or on a project."},

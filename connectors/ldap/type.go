@@ -8,7 +8,7 @@ import (
 // Type describes the connector.
 func Type() connectors.Type {
 	return connectors.Type{
-		Name: "ldap", Label: "LDAP or Active Directory",
+		Name: "ldap", Icon: "directory", Label: "LDAP or Active Directory",
 		About: "Active Directory, OpenLDAP, FreeIPA, 389 DS or LLDAP. People type their password here.", Can: []string{"groups", "refresh", "look up"},
 		Steps: []connectors.Step{
 			{Text: "Make an account in the directory that may read people and groups, and nothing else."},

@@ -20,7 +20,7 @@ type Config struct {
 // Type describes the connector.
 func Type() connectors.Type {
 	return connectors.Type{
-		Name: "linkedin", Label: "LinkedIn", About: "Anybody with a LinkedIn account and a verified address, without groups: use rules for people.", Can: []string{"refresh"},
+		Name: "linkedin", Icon: "people", Label: "LinkedIn", About: "Anybody with a LinkedIn account and a verified address, without groups: use rules for people.", Can: []string{"refresh"},
 		Steps: []connectors.Step{
 			{Text: "At LinkedIn Developers create an app, and on its Products tab request Sign In with LinkedIn using OpenID Connect.", Link: "https://www.linkedin.com/developers/apps"},
 			{Text: "On the Auth tab paste this, and copy the Client ID and the Client Secret.", Copy: []connectors.Copy{{Label: "Authorized redirect URL", Value: connectors.CopyCallback}}},

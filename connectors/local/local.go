@@ -34,7 +34,7 @@ type Accounts interface {
 // Type describes the connector.
 func Type(hasher *password.Hasher) connectors.Type {
 	return connectors.Type{
-		Name: "local", Label: "Local users", About: "Accounts that are kept here. For the few who are nowhere else.", Can: []string{"groups", "refresh"},
+		Name: "local", Icon: "people", Label: "Local users", About: "Accounts that are kept here. For the few who are nowhere else.", Can: []string{"groups", "refresh"},
 		Config: func() connectors.Config { return &Config{hasher: hasher} },
 	}
 }

@@ -21,6 +21,8 @@ type Config struct {
 	Tenant       string       `json:"tenant" yaml:"tenant"`
 	ClientID     string       `json:"clientID" yaml:"clientID"`
 	ClientSecret secret.Value `json:"clientSecret" yaml:"clientSecret"`
+	// SecretEnds is the day on which the client secret expires, for a reminder.
+	SecretEnds string `json:"secretEnds" yaml:"secretEnds"`
 	// Groups are who may sign in. Empty means everybody in the tenant.
 	Groups []string `json:"groups" yaml:"groups"`
 	// GroupNameFormat is "name" (the default) or "id".
@@ -41,7 +43,7 @@ type Config struct {
 // Type describes the connector.
 func Type() connectors.Type {
 	return connectors.Type{
-		Name: "microsoft", Label: "Microsoft Entra ID", About: "Accounts and groups of an Entra tenant (Azure AD).", Can: []string{"groups", "refresh"},
+		Name: "microsoft", Icon: "office", Label: "Microsoft Entra ID", About: "Accounts and groups of an Entra tenant (Azure AD).", Can: []string{"groups", "refresh"},
 		Steps: []connectors.Step{
 			{Text: "In the Entra admin center open App registrations and press New registration.", Link: "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationsListBlade"},
 			{Text: "Choose the platform type Web and paste this.", Copy: []connectors.Copy{{Label: "Redirect URI", Value: connectors.CopyCallback}}},
@@ -58,6 +60,7 @@ func mainFields() []connectors.Field {
 		{Key: "tenant", Label: "Directory (tenant) ID", Help: "“common” and “organizations” would let any company in.", Kind: form.Text, Required: true, Section: "App registration", Destination: true},
 		{Key: "clientID", Label: "Application (client) ID", Kind: form.Text, Required: true},
 		{Key: "clientSecret", Label: "Client secret value", Help: "The Value, not the Secret ID.", Kind: form.Secret, Required: true},
+		{Key: "secretEnds", Label: "Client secret expires", Help: "As Entra shows it. The overview warns 30 days before.", Kind: form.Date},
 		{Key: "groups", Label: "Allowed groups", Help: "One a line. Leave empty for everybody in the tenant.", Kind: form.List, Section: "Who may sign in"},
 		{Key: "groupNameFormat", Label: "Groups as", Kind: form.Select, Section: "Groups", Options: []form.Option{{Value: "", Label: "Display name"}, {Value: "id", Label: "Object ID"}}},
 		{Key: "onlySecurityGroups", Label: "Security groups only", Kind: form.Bool},
@@ -84,6 +87,7 @@ func (c *Config) Validate() []connectors.Problem {
 		connectors.Missing("tenant", c.Tenant, "copy the Directory (tenant) ID from the overview of the app registration"),
 		connectors.Missing("clientID", c.ClientID, "copy the Application (client) ID from the overview of the app registration"),
 		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "copy the secret’s Value from Certificates & secrets"),
+		connectors.Date("secretEnds", c.SecretEnds),
 		connectors.OneOf("groupNameFormat", c.GroupNameFormat, "", "name", "id"),
 		connectors.OneOf("preferredUsernameField", c.PreferredUsernameField, "", "name", "email", "mailNickname", "onPremisesSamAccountName"),
 		connectors.Address("apiURL", c.APIURL, "https://login.microsoftonline.us"),

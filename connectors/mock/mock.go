@@ -72,7 +72,7 @@ func (u *Upstream) find(match func(Person) bool, missing error) (connectors.Iden
 
 // Type describes the connector.
 func Type(u *Upstream) connectors.Type {
-	return connectors.Type{Name: "mock", Label: "Mock", Config: func() connectors.Config { return &Config{upstream: u} }}
+	return connectors.Type{Name: "mock", Icon: "people", Label: "Mock", Config: func() connectors.Config { return &Config{upstream: u} }}
 }
 
 // Config is empty.

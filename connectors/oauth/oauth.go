@@ -40,7 +40,7 @@ type Config struct {
 // Type describes the connector.
 func Type() connectors.Type {
 	return connectors.Type{
-		Name: "oauth", Label: "OAuth 2.0", About: "A provider that speaks OAuth 2.0 and not OpenID Connect.", Can: []string{"groups", "refresh"},
+		Name: "oauth", Icon: "key", Label: "OAuth 2.0", About: "A provider that speaks OAuth 2.0 and not OpenID Connect.", Can: []string{"groups", "refresh"},
 		Steps: []connectors.Step{
 			{Text: "At the provider register an application with the authorization code flow."},
 			{Text: "Paste this.", Copy: []connectors.Copy{{Label: "Redirect URI", Value: connectors.CopyCallback}}},

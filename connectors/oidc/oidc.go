@@ -21,6 +21,8 @@ type Config struct {
 	Issuer       string       `json:"issuer" yaml:"issuer"`
 	ClientID     string       `json:"clientID" yaml:"clientID"`
 	ClientSecret secret.Value `json:"clientSecret" yaml:"clientSecret"`
+	// SecretEnds is the day on which the client secret expires, for a reminder.
+	SecretEnds string `json:"secretEnds" yaml:"secretEnds"`
 	// Scopes besides openid. Default "profile", "email", "offline_access".
 	Scopes []string `json:"scopes" yaml:"scopes"`
 	// CA is the PEM of the authorities that signed the provider's certificate.
@@ -59,6 +61,9 @@ func (c *Config) Validate() []connectors.Problem {
 	}
 	if c.ClientSecret.Empty() {
 		add("clientSecret", "is missing: copy it from the provider")
+	}
+	if fault := connectors.Date("secretEnds", c.SecretEnds); fault != nil {
+		add(fault.Field, fault.Message)
 	}
 	if c.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CA)) {
 		add("ca", "holds no certificate in PEM form")

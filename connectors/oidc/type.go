@@ -11,7 +11,7 @@ import (
 // Type describes the connector.
 func Type() connectors.Type {
 	return connectors.Type{
-		Name: "oidc", Label: "OpenID Connect",
+		Name: "oidc", Icon: "key", Label: "OpenID Connect",
 		About: "Any provider that speaks OpenID Connect: Keycloak, Okta, Auth0, Authentik, ZITADEL and others.", Can: []string{"groups", "refresh"},
 		Steps: []connectors.Step{
 			{Text: "At the provider make a client (an application) of the type web, confidential, with the authorization code flow."},
@@ -24,6 +24,7 @@ func Type() connectors.Type {
 			{Key: "issuer", Label: "Issuer URL", Help: "Exactly as it is in the provider’s tokens.", Kind: form.Text, Required: true, Section: "Provider", Placeholder: "https://idp.example.com", Destination: true},
 			{Key: "clientID", Label: "Client ID", Kind: form.Text, Required: true, Section: "Client"},
 			{Key: "clientSecret", Label: "Client secret", Kind: form.Secret, Required: true},
+			{Key: "secretEnds", Label: "Client secret expires", Help: "When it does: the overview warns 30 days before.", Kind: form.Date, Advanced: true},
 			{Key: "allowedGroups", Label: "Allowed groups", Help: "Who may sign in, one group a line. Leave empty for everybody at the provider.", Kind: form.List, Section: "Who may sign in"},
 			{Key: "usernameClaim", Label: "User name claim", Help: "preferred_username when empty.", Kind: form.Text, Section: "Claims", Advanced: true, Placeholder: "preferred_username"},
 			{Key: "idClaim", Label: "User ID claim", Help: "One that never changes. sub when empty.", Kind: form.Text, Advanced: true, Placeholder: "sub"},

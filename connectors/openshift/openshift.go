@@ -32,7 +32,7 @@ type Config struct {
 // Type describes the connector.
 func Type() connectors.Type {
 	return connectors.Type{
-		Name: "openshift", Label: "OpenShift", About: "Accounts and groups of an OpenShift cluster.", Can: []string{"groups", "refresh"},
+		Name: "openshift", Icon: "cloud", Label: "OpenShift", About: "Accounts and groups of an OpenShift cluster.", Can: []string{"groups", "refresh"},
 		Steps: []connectors.Step{
 			{Text: "In that cluster make an OAuthClient (oauth.openshift.io/v1): its name is the client ID, and its secret is a long random text.", Link: "https://docs.redhat.com/en/documentation/openshift_container_platform/latest/html/authentication_and_authorization/configuring-oauth-clients"},
 			{Text: "Add this to its redirectURIs, and set grantMethod to prompt or auto.", Copy: []connectors.Copy{{Label: "redirectURIs", Value: connectors.CopyCallback}}},

@@ -40,7 +40,7 @@ type Config struct {
 // Type describes the connector.
 func Type() connectors.Type {
 	return connectors.Type{
-		Name: "saml", Label: "SAML 2.0", About: "An identity provider that speaks SAML. Groups are as old as the sign-in: choose OpenID Connect when there is a choice.", Can: []string{"groups"},
+		Name: "saml", Icon: "shield", Label: "SAML 2.0", About: "An identity provider that speaks SAML. Groups are as old as the sign-in: choose OpenID Connect when there is a choice.", Can: []string{"groups"},
 		Steps: []connectors.Step{
 			{Text: "At the identity provider make a SAML application and paste these values. The first is also called Assertion Consumer Service URL, Reply URL (Entra) or Single sign-on URL (Okta); the second Identifier (Entra) or Audience URI (Okta).", Copy: []connectors.Copy{
 				{Label: "ACS URL", Value: connectors.CopyCallback}, {Label: "SP entity ID", Value: connectors.CopyCallback},

@@ -92,7 +92,7 @@ func (d Drawing) input(f Field, name string, value any) Input {
 		in.Value = text(value)
 	case Rows:
 		in.Lines = d.rows(f, name, asList(value))
-	case Text, Long, Number, PEM:
+	case Text, Long, Number, PEM, Date:
 		in.Value = text(value)
 	}
 	return in
@@ -218,7 +218,7 @@ func show(f Field, v any) string {
 			lines = append(lines, strings.Join(parts, ": "))
 		}
 		return strings.Join(lines, "\n")
-	case Text, Long, Secret, Number, PEM, Select:
+	case Text, Long, Secret, Number, PEM, Date, Select:
 	}
 	return text(v)
 }

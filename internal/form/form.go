@@ -25,6 +25,8 @@ const (
 	Number Kind = "number"
 	// PEM is a certificate, or several.
 	PEM Kind = "pem"
+	// Date is a day such as 2027-05-31, on which something ends.
+	Date Kind = "date"
 	// Select is one of Options.
 	Select Kind = "select"
 	// Pairs maps a key to a text, "key=value" on each line.

@@ -42,7 +42,7 @@ func (p *parser) value(f Field, name string) any {
 		return p.pairs(f, given, name)
 	case Number:
 		return p.number(given, name)
-	case Text, Long, Secret, PEM, Select:
+	case Text, Long, Secret, PEM, Date, Select:
 	}
 	if given == "" {
 		return nil

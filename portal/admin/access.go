@@ -16,6 +16,7 @@ import (
 
 func (h *Handler) mountAccess(add func(method, path string, handle handler)) {
 	add(http.MethodGet, "/simulator", h.simulator)
+	add(http.MethodGet, "/claims", h.claims)
 }
 
 // SimulatorData is the simulator.

@@ -99,7 +99,7 @@ func (h *Handler) showSecret(c echo.Context, r *request, id, token string) error
 }
 
 func (h *Handler) addSecret(c echo.Context, r *request) error {
-	token, err := h.Admin.AddClientSecret(c.Request().Context(), r.caller, c.Param("id"))
+	token, err := h.Admin.AddClientSecret(c.Request().Context(), r.caller, c.Param("id"), ops.SecretLabel{Label: c.FormValue("label"), Ends: c.FormValue("ends")})
 	if err != nil {
 		return h.clientAgain(c, r, err)
 	}

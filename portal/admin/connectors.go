@@ -72,9 +72,9 @@ type TypesData struct{ Types []TypeCard }
 
 // TypeCard is a type with what it is good for.
 type TypeCard struct {
-	Name, Label, About, Path string
-	Can                      []string
-	Presets                  []templates.Link
+	Name, Icon, Label, About, Path string
+	Can                            []string
+	Presets                        []templates.Link
 }
 
 // TypesPage is the choice of a type.
@@ -88,7 +88,7 @@ func (h *Handler) chooseType(c echo.Context, r *request, chosen form.Doc) error 
 	var data TypesData
 	for _, name := range slices.Sorted(maps.Keys(h.Types)) {
 		t := h.Types[name]
-		card := TypeCard{Name: name, Label: t.Label, About: t.About, Can: t.Can, Path: h.Site.Path("/admin/connectors/new?type=" + name)}
+		card := TypeCard{Name: name, Icon: t.Icon, Label: t.Label, About: t.About, Can: t.Can, Path: h.Site.Path("/admin/connectors/new?type=" + name)}
 		for _, p := range t.Presets {
 			card.Presets = append(card.Presets, templates.Link{Label: p.Label, Path: card.Path + "&preset=" + p.Name})
 		}

@@ -104,6 +104,7 @@ func (h *Handler) newEntry(c echo.Context, r *request, k settings.Kind) error {
 		doc = item.Doc.Clone()
 		doc.Set(k.IDKey, nil)
 		doc.Set("secretHashes", nil)
+		doc.Set("secretNotes", nil)
 		doc.Set("enabled", nil)
 		for _, f := range settings.Fields(k.Name, h.Types, doc) {
 			if f.Kind == form.Secret {
@@ -164,13 +165,16 @@ func (h *Handler) extras(c echo.Context, r *request, e *editing, data *FormData)
 		}
 		err = h.connectorForm(c, r, e, data.Connector)
 	case settings.Clients:
-		data.Client, err = h.clientForm(c, r, e)
+		if data.Client, err = h.clientForm(c, r, e); e.id != "" {
+			link("What it is told about people", "/claims?client="+url.QueryEscape(e.id))
+		}
 	case settings.General:
 		data.Name = map[string]string{settings.Sessions: "Sessions", settings.Branding: "Name and words"}[e.id]
 	case settings.Clusters:
 		if e.id != "" {
 			link("Connect this cluster", "/clusters/"+e.id+"/connect")
 			link("Who may use it", "/simulator?cluster="+url.QueryEscape(e.id))
+			link("What it is told about people", "/claims?cluster="+url.QueryEscape(e.id))
 		}
 	}
 	if e.id != "" {
@@ -213,7 +217,7 @@ func (h *Handler) sent(c echo.Context, k settings.Kind, id string) (*editing, ur
 	if err != nil {
 		return nil, nil, errs.Wrap(errs.Invalid, err, "The form was not understood.")
 	}
-	shape := form.Doc{"type": values.Get("type")}
+	shape := form.Doc{"type": values.Get("type"), "id": id} // which fields there are depends on these
 	doc, problems := form.Parse(settings.Fields(k.Name, h.Types, shape), values)
 	if k.Name == settings.Connectors {
 		doc["type"] = values.Get("type")

@@ -30,8 +30,8 @@ const (
 
 // ConnectorInfo is a connector in the list.
 type ConnectorInfo struct {
-	ID, Name, Type, Label string
-	State                 ConnectorState
+	ID, Name, Type, Label, Icon string
+	State                       ConnectorState
 	// Fault says why it is failing, since when.
 	Fault      string
 	Since      time.Time
@@ -56,7 +56,7 @@ func (a *Admin) Connectors(ctx context.Context, c Caller) ([]ConnectorInfo, erro
 	list := make([]ConnectorInfo, len(rows))
 	for i, r := range rows {
 		info := ConnectorInfo{
-			ID: r.ID, Name: r.Name, Type: r.Type, Label: a.Types[r.Type].Label, Hidden: r.Hidden, Origin: r.Origin, LastSignIn: last[r.ID].Time(), State: state(&r),
+			ID: r.ID, Name: r.Name, Type: r.Type, Label: a.Types[r.Type].Label, Icon: a.Types[r.Type].Icon, Hidden: r.Hidden, Origin: r.Origin, LastSignIn: last[r.ID].Time(), State: state(&r),
 		}
 		if since, fault := a.Upstream.Fault(r.ID); info.State == StateEnabled && fault != nil {
 			info.State, info.Fault, info.Since = StateFailing, fault.Error(), since

@@ -101,7 +101,9 @@ func (a *Admin) fields(kind string, doc form.Doc) []form.Field {
 	case settings.LocalUsers:
 		fields = append(fields, form.Field{Key: "passwordHash", Label: "Password", Kind: form.Secret})
 	case settings.Clients:
-		fields = append(fields, form.Field{Key: "secretHashes", Label: "Secrets", Kind: form.Secret})
+		fields = append(fields, form.Field{Key: "secretHashes", Label: "Secrets", Kind: form.Secret}, form.Field{
+			Key: "secretNotes", Label: "Labels of secrets", Kind: form.Rows, Fields: []form.Field{{Key: "label", Kind: form.Text}, {Key: "ends", Kind: form.Text}},
+		})
 	}
 	return fields
 }

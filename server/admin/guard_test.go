@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/form"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/admin"
+	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/factor"
 	"github.com/fairlead-auth/fairlead/server/live"
 	"github.com/fairlead-auth/fairlead/server/settings"
@@ -435,14 +437,21 @@ func TestClientSecrets(t *testing.T) {
 	if err != nil || first == "" {
 		t.Fatal(err)
 	}
-	second, err := b.AddClientSecret(t.Context(), jane, "web")
+	for _, day := range []string{"soon", "2001-01-01"} {
+		if _, err := b.AddClientSecret(t.Context(), jane, "web", admin.SecretLabel{Ends: day}); !errs.Is(err, errs.Invalid) {
+			t.Errorf("a secret that ends %s: %v", day, err)
+		}
+	}
+	last := b.now().AddDate(0, 0, 10).Format(time.DateOnly)
+	second, err := b.AddClientSecret(t.Context(), jane, "web", admin.SecretLabel{Label: "staging", Ends: last})
 	if err != nil {
 		t.Fatal(err)
 	}
 	secrets, err := b.ClientSecrets(t.Context(), jane, "web")
-	if err != nil || len(secrets) != 2 {
+	if err != nil || len(secrets) != 2 || secrets[1].Label != "staging" || secrets[1].Ended {
 		t.Fatalf("%+v %v", secrets, err)
 	}
+	b.secretEnds(jane, "staging", second)
 	// An edit of the form, which shows no secrets, keeps them.
 	b.apply(jane, settings.Clients, form.Doc{"id": "web", "name": "Web", "redirectURIs": []any{"https://web.test/cb"}})
 	if err := b.RemoveClientSecret(t.Context(), jane, "web", secret.Hash(first)[:12]); err != nil {
@@ -454,6 +463,44 @@ func TestClientSecrets(t *testing.T) {
 	}
 	if err := b.RemoveClientSecret(t.Context(), jane, "web", secret.Hash(second)[:12]); !errs.Is(err, errs.Invalid) {
 		t.Errorf("the last one: %v", err)
+	}
+}
+
+// secretEnds checks that a secret of the client web is good to its last day, that the
+// overview warns of it, and that it is good no more after that.
+func (b *bundle) secretEnds(c admin.Caller, label, text string) {
+	b.t.Helper()
+	client, err := clients.NewRegistry(b.store).Find(b.t.Context(), "web")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for days, want := range map[int]bool{0: true, 10: true, 11: false} {
+		if _, ok := client.MatchSecret(text, b.now().UTC().Truncate(24*time.Hour).AddDate(0, 0, days)); ok != want {
+			b.t.Errorf("after %d days it is good: %v", days, ok)
+		}
+	}
+	o, err := b.Overview(b.t.Context(), c)
+	if err != nil || !slices.ContainsFunc(o.Notices, func(n admin.Notice) bool {
+		return strings.Contains(n.Text, "Secret "+label+" of the client web ends in")
+	}) {
+		b.t.Errorf("the overview does not warn: %+v %v", o, err)
+	}
+}
+
+// TestABrandThatNobodyCanReadIsRefused, and one that could run something.
+func TestABrandThatNobodyCanReadIsRefused(t *testing.T) {
+	t.Parallel()
+	b, jane := furnished(t, storetest.SQLite(t))
+	b.Live = live.New(live.Values{})
+	b.apply(jane, settings.General, form.Doc{"id": "branding", "color": "#7a1fa2", "logo": `<svg xmlns="http://www.w3.org/2000/svg"/>`})
+	for _, doc := range []form.Doc{{"color": "#ffff00"}, {"colorDark": "#000000"}, {"color": "red"}, {"logo": `<svg xmlns="http://www.w3.org/2000/svg"><script/></svg>`}} {
+		doc["id"] = "branding"
+		if _, err := b.Apply(t.Context(), jane, b.draft(settings.General, doc)); !errs.Is(err, errs.Invalid) {
+			t.Errorf("%v: %v", doc, err)
+		}
+	}
+	if v := b.Live.Get(); v.Color != "#7a1fa2" || v.Logo == "" {
+		t.Errorf("%+v", v)
 	}
 }
 

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/pem"
@@ -178,32 +179,48 @@ func (a *Admin) dangers(set store.Settings) []Notice {
 	return list
 }
 
-// remindDays is from how many days on the end of a certificate is shown.
+// remindDays is from how many days on an end is shown.
 const remindDays = 30
 
-// Expiry is the end of a certificate in the configuration.
+// Expiry is the end of a certificate or a secret in the configuration.
 type Expiry struct {
 	Kind, ID, Label string
 	Ends            time.Time
 }
 
-// Expiries lists the certificates of what is configured.
+// Expiries lists the certificates and secrets of what is configured that end.
 func (a *Admin) Expiries(set store.Settings) []Expiry {
 	var list []Expiry
 	docs := settings.Documents(set)
 	for _, k := range settings.Kinds() {
 		for _, e := range docs[k.Name] {
 			for _, f := range settings.Fields(k.Name, a.Types, e.Doc) {
-				if f.Kind != form.PEM {
-					continue
-				}
-				if ends := firstEnd(e.Doc.Text(f.Key)); !ends.IsZero() {
+				if ends := endOf(f, e.Doc.Text(f.Key)); !ends.IsZero() {
 					list = append(list, Expiry{k.Name, e.ID, f.Label, ends})
 				}
 			}
 		}
 	}
+	for i := range set.Clients {
+		for _, n := range set.Clients[i].SecretNotes {
+			if ends := n.EndsAt(); !ends.IsZero() {
+				list = append(list, Expiry{settings.Clients, set.Clients[i].ID, strings.TrimSpace("Secret " + cmp.Or(n.Label, n.Hash)), ends})
+			}
+		}
+	}
 	return list
+}
+
+// endOf is when what a field holds ends, if it does.
+func endOf(f form.Field, value string) time.Time {
+	if f.Kind == form.PEM {
+		return firstEnd(value)
+	}
+	day, err := time.Parse(time.DateOnly, value)
+	if f.Kind != form.Date || err != nil {
+		return time.Time{}
+	}
+	return day.AddDate(0, 0, 1)
 }
 
 // firstEnd is when the last of some certificates ends: two of them are there while

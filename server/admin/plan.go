@@ -134,6 +134,7 @@ func (a *Admin) carry(k settings.Kind, p *plan) []form.Problem {
 	}
 	if k.Name == settings.Clients && p.after["secretHashes"] == nil {
 		p.after.Set("secretHashes", p.before.Get("secretHashes"))
+		p.after.Set("secretNotes", p.before.Get("secretNotes"))
 	}
 	return form.Merge(settings.Fields(k.Name, a.Types, p.after), p.after, p.before)
 }

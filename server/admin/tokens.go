@@ -10,7 +10,6 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/secret"
-	"github.com/fairlead-auth/fairlead/server/settings"
 	"github.com/fairlead-auth/fairlead/server/store"
 )
 
@@ -95,92 +94,6 @@ func (a *Admin) Authenticate(ctx context.Context, token, address string) (Caller
 		return Caller{}, err
 	}
 	return Caller{User: user, Token: row, Address: address}, nil
-}
-
-// AddClientSecret makes another secret for a client, and returns it this once. The
-// old ones stay good until they are removed.
-func (a *Admin) AddClientSecret(ctx context.Context, c Caller, id string) (string, error) {
-	token := secret.Token().Reveal()
-	return token, a.changeSecrets(ctx, c, id, "adds a secret", func(hashes []any) []any { return append(hashes, secret.Hash(token)) })
-}
-
-// CreateClient makes a client and, when it needs one and brings no keys, its first
-// secret, which is returned this once.
-func (a *Admin) CreateClient(ctx context.Context, c Caller, d Draft) (*store.Revision, string, error) {
-	token := ""
-	d.Doc = d.Doc.Clone()
-	if d.Doc.Get("public") != true && d.Doc.Text("keys") == "" {
-		token = secret.Token().Reveal()
-		d.Doc["secretHashes"] = []any{secret.Hash(token)}
-	}
-	r, err := a.Apply(ctx, c, d)
-	return r, token, err
-}
-
-// RemoveClientSecret removes a secret by the beginning of its hash.
-func (a *Admin) RemoveClientSecret(ctx context.Context, c Caller, id, hash string) error {
-	removed := false
-	err := a.changeSecrets(ctx, c, id, "removes a secret", func(hashes []any) []any {
-		return slices.DeleteFunc(hashes, func(h any) bool {
-			text, _ := h.(string)
-			gone := hash != "" && strings.HasPrefix(text, hash)
-			removed = removed || gone
-			return gone
-		})
-	})
-	if err == nil && !removed {
-		return errs.New(errs.NotFound, "This secret has been removed already.")
-	}
-	return err
-}
-
-func (a *Admin) changeSecrets(ctx context.Context, c Caller, id, reason string, change func([]any) []any) error {
-	if err := a.mayWrite(ctx, c, "change secrets of client "+id); err != nil {
-		return err
-	}
-	set, err := a.Store.Configured(ctx)
-	if err != nil {
-		return err
-	}
-	e, found := find(settings.Documents(set)[settings.Clients], id)
-	if !found {
-		return errs.New(errs.NotFound, "There is no client "+id+" any more.")
-	}
-	doc := e.Doc.Clone()
-	hashes, _ := doc["secretHashes"].([]any)
-	doc["secretHashes"] = change(slices.Clone(hashes))
-	_, err = a.apply(ctx, c, Draft{Kind: settings.Clients, ID: id, Doc: doc, Version: Version(e.Doc), Reason: reason})
-	return err
-}
-
-// ClientSecret is a secret of a client, without itself.
-type ClientSecret struct {
-	// Hash is the beginning of its hash, enough to tell it apart.
-	Hash     string
-	LastUsed time.Time
-}
-
-// hashShown is how much of a hash is shown.
-const hashShown = 12
-
-// ClientSecrets lists a client's secrets.
-func (a *Admin) ClientSecrets(ctx context.Context, c Caller, id string) ([]ClientSecret, error) {
-	if err := a.may(ctx, c, ReadSettings, "list secrets of client "+id); err != nil {
-		return nil, err
-	}
-	client, err := a.Store.Client(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	var list []ClientSecret
-	for _, hash := range client.SecretHashes {
-		used, err := a.Store.LastUse(ctx, store.SecretUse(id, hash))
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, ClientSecret{Hash: hash[:min(hashShown, len(hash))], LastUsed: used})
-	}
-	return list, nil
 }
 
 // RefuseStranger records that somebody without a good token asked for something,

@@ -137,12 +137,12 @@ func connectorRoutes() []route {
 			list, err := h.Admin.ClientSecrets(r.Request().Context(), r.caller, r.Param("id"))
 			out := ClientSecrets{Items: []ClientSecret{}}
 			for _, s := range list {
-				out.Items = append(out.Items, ClientSecret{s.Hash, s.LastUsed})
+				out.Items = append(out.Items, ClientSecret{Hash: s.Hash, Label: s.Label, Made: s.Made, LastUsed: s.LastUsed, Ends: s.Ends})
 			}
 			return out, err
 		}},
-		{http.MethodPost, "/clients/:id/secrets", "Add a secret to a client; it is shown this once", admin.WriteSettings, nil, Secret{}, nil, func(h *Handler, r *call) (any, error) {
-			text, err := h.Admin.AddClientSecret(r.Request().Context(), r.caller, r.Param("id"))
+		{http.MethodPost, "/clients/:id/secrets", "Add a secret to a client; it is shown this once", admin.WriteSettings, SecretLabel{}, Secret{}, nil, func(h *Handler, r *call) (any, error) {
+			text, err := h.Admin.AddClientSecret(r.Request().Context(), r.caller, r.Param("id"), admin.SecretLabel(body[SecretLabel](r)))
 			return Secret{text}, err
 		}},
 		{http.MethodDelete, "/clients/:id/secrets/:hash", "Remove a secret of a client", admin.WriteSettings, nil, nil, nil, func(h *Handler, r *call) (any, error) {
@@ -168,6 +168,13 @@ func peopleRoutes() []route {
 		{http.MethodPost, "/people/:id/enable", "Let a person in again", admin.WritePeople, nil, nil, nil, disable(false)},
 		{http.MethodPost, "/people/:id/revoke", "End one session of a person, or all", admin.WritePeople, Revoke{}, nil, nil, func(h *Handler, r *call) (any, error) {
 			return nil, h.Admin.Revoke(r.Request().Context(), r.caller, r.Param("id"), body[Revoke](r).Session)
+		}},
+		{http.MethodPost, "/claims", "Say what an ID token would say about somebody, for a cluster or a client", admin.ReadPeople, ClaimsQuestion{}, Claims{}, nil, func(h *Handler, r *call) (any, error) {
+			p, err := h.Admin.PreviewClaims(r.Request().Context(), r.caller, admin.ClaimsQuestion(body[ClaimsQuestion](r)))
+			if err != nil {
+				return nil, err
+			}
+			return Claims{Refused: p.Refused, Claims: p.Claims, Bytes: p.Bytes}, nil
 		}},
 		{http.MethodPost, "/simulate", "Say who may use what, and what is missing", admin.ReadPeople, Question{}, Answers{}, nil, simulate},
 	}

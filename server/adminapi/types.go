@@ -6,6 +6,7 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/internal/form"
 	"github.com/fairlead-auth/fairlead/server/admin"
+	"github.com/fairlead-auth/fairlead/server/issuer"
 	"github.com/fairlead-auth/fairlead/server/store"
 )
 
@@ -116,10 +117,34 @@ type Secret struct {
 	Secret string `json:"secret"`
 }
 
+// ClaimsQuestion is about whom, by user name, and for which cluster or client, by id.
+type ClaimsQuestion struct {
+	User    string `json:"user"`
+	Cluster string `json:"cluster,omitempty"`
+	Client  string `json:"client,omitempty"`
+}
+
+// Claims are what an ID token would say. Refused says why there would be none.
+type Claims struct {
+	Refused string        `json:"refused,omitempty"`
+	Claims  issuer.Claims `json:"claims"`
+	Bytes   int           `json:"bytes"`
+}
+
 // ClientSecret is a secret of a client, without itself.
 type ClientSecret struct {
 	Hash     string    `json:"hash"`
+	Label    string    `json:"label,omitempty"`
+	Made     time.Time `json:"made,omitzero"`
 	LastUsed time.Time `json:"lastUsed,omitzero"`
+	Ends     time.Time `json:"ends,omitzero"`
+}
+
+// SecretLabel says what a new secret is for, and on which day it ends, such as
+// 2027-05-31; both may be left out.
+type SecretLabel struct {
+	Label string `json:"label,omitempty"`
+	Ends  string `json:"ends,omitempty"`
 }
 
 // ClientSecrets are those of a client.

@@ -89,7 +89,7 @@ func (a *Authenticator) fits(ctx context.Context, client *clients.Client, given 
 	if given.assertion != "" {
 		return a.checkAssertion(ctx, client, given.assertion)
 	}
-	hash, ok := client.MatchSecret(given.secret)
+	hash, ok := client.MatchSecret(given.secret, a.Now())
 	if !ok {
 		return false, nil
 	}

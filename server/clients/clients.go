@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -49,6 +50,7 @@ type Client struct {
 	Keys jose.JSONWebKeySet
 
 	secretHashes []string
+	secretNotes  store.SecretNotes
 }
 
 // Registry finds clients.
@@ -99,7 +101,7 @@ func configured(row *store.Client) (*Client, error) {
 	c := &Client{
 		ID: row.ID, Name: row.Name, Public: row.Public, PKCERequired: row.Public || !row.PKCEOptional,
 		RedirectURIs: row.RedirectURIs, PostLogoutURIs: row.PostLogoutURIs, Grants: row.Grants, Algorithm: row.Algorithm,
-		FirstParty: row.FirstParty, LogoutURI: row.LogoutURI, Groups: row.GroupNames, secretHashes: row.SecretHashes,
+		FirstParty: row.FirstParty, LogoutURI: row.LogoutURI, Groups: row.GroupNames, secretHashes: row.SecretHashes, secretNotes: row.SecretNotes,
 	}
 	if row.KeySet == "" {
 		return c, nil
@@ -115,14 +117,15 @@ func (c *Client) MayUse(grant string) bool { return slices.Contains(c.Grants, gr
 
 // MatchSecret compares a secret with each of the client's, in constant time, and
 // returns the hash of the one that fits. Client secrets are random, so that a
-// plain hash of them is enough.
-func (c *Client) MatchSecret(given string) (hash string, ok bool) {
+// plain hash of them is enough. One that has ended fits no more.
+func (c *Client) MatchSecret(given string, now time.Time) (hash string, ok bool) {
 	hash = secret.Hash(given)
 	match := 0
 	for _, stored := range c.secretHashes {
 		match |= subtle.ConstantTimeCompare([]byte(hash), []byte(stored))
 	}
-	return hash, match == 1 && !c.Public
+	ends := c.secretNotes.Of(hash).EndsAt()
+	return hash, match == 1 && !c.Public && (ends.IsZero() || now.Before(ends))
 }
 
 // May says in words what the client may do for a person with these scopes.

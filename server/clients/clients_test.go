@@ -152,7 +152,7 @@ func TestFind(t *testing.T) {
 		t.Errorf("cluster %+v", c)
 	}
 	fits := func(c *clients.Client, given string) bool {
-		_, ok := c.MatchSecret(given)
+		_, ok := c.MatchSecret(given, time.Now())
 		return ok
 	}
 	if c := find("grafana"); c.PKCERequired || !fits(c, "one") || !fits(c, "two") || fits(c, "three") || fits(c, "") {

@@ -97,33 +97,41 @@ type Minted struct {
 // audience and all that the cluster needs to know; one for another client has
 // what its scopes ask for.
 func (i *Issuer) MintID(t IDToken) (Minted, error) {
+	claims := i.Claims(t)
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return Minted{}, fmt.Errorf("encoding claims: %w", err)
+	}
+	if t.Cluster != nil {
+		t.Algorithm = t.Cluster.Algorithm
+	}
+	token, err := i.Keys.Sign(algorithm(t.Algorithm), payload)
+	if err != nil {
+		return Minted{}, err
+	}
+	return Minted{Token: token, ID: claims.ID, Expires: time.Unix(claims.Expiry, 0).UTC()}, nil
+}
+
+// Claims returns what MintID would sign now.
+func (i *Issuer) Claims(t IDToken) Claims {
 	now, life := i.Now().UTC(), IDTokenLife
 	if t.Cluster != nil {
 		life = t.Cluster.TokenLife()
-		t.Scopes, t.Algorithm = oauth.Scopes(), t.Cluster.Algorithm
+		t.Scopes = oauth.Scopes()
 	}
-	expires := now.Add(life)
 	claims := PersonClaims(t.User, t.Scopes)
 	if t.Cluster != nil {
 		claims.PreferredUsername = t.User.KubeName
 	}
 	claims.Issuer, claims.Audience, claims.ID = i.URL, t.Audience, secret.ID("jti")
-	claims.IssuedAt, claims.Expiry = now.Unix(), expires.Unix()
+	claims.IssuedAt, claims.Expiry = now.Unix(), now.Add(life).Unix()
 	claims.AuthTime = t.Authenticated.Time().Unix()
 	claims.Nonce, claims.AMR = t.Nonce, t.AMR
 	claims.SessionID, claims.DeviceID = t.SignInID, t.DeviceID
 	if t.Requester != t.Audience {
 		claims.AuthorizedParty = t.Requester
 	}
-	payload, err := json.Marshal(claims)
-	if err != nil {
-		return Minted{}, fmt.Errorf("encoding claims: %w", err)
-	}
-	token, err := i.Keys.Sign(algorithm(t.Algorithm), payload)
-	if err != nil {
-		return Minted{}, err
-	}
-	return Minted{Token: token, ID: claims.ID, Expires: expires}, nil
+	return claims
 }
 
 func algorithm(name string) jose.SignatureAlgorithm {

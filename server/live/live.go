@@ -19,6 +19,9 @@ type Values struct {
 	// Brand is the name of the installation, Contact whom to ask, and Notice what is
 	// shown on the sign-in page.
 	Brand, Contact, Notice string
+	// Logo is an SVG document, Color and ColorDark are such as #0b6478; all were checked
+	// by internal/brand. Empty ones are Fairlead's own.
+	Logo, Color, ColorDark string
 }
 
 // The values when none are set.
@@ -55,7 +58,7 @@ func (v Values) Over(below Values) Values {
 			*value = fallback
 		}
 	}
-	for value, fallback := range map[*string]string{&v.Brand: below.Brand, &v.Contact: below.Contact, &v.Notice: below.Notice} {
+	for value, fallback := range map[*string]string{&v.Brand: below.Brand, &v.Contact: below.Contact, &v.Notice: below.Notice, &v.Logo: below.Logo, &v.Color: below.Color, &v.ColorDark: below.ColorDark} {
 		if *value == "" {
 			*value = fallback
 		}
@@ -90,5 +93,5 @@ func (s *Settings) Set(pages Values) {
 // installation's name and words.
 func (s *Settings) InFile() (sessions, branding bool) {
 	f := s.file
-	return f.Idle+f.Absolute+f.Grace+f.MaxAge+f.OutageBudget != 0, f.Brand+f.Contact+f.Notice != ""
+	return f.Idle+f.Absolute+f.Grace+f.MaxAge+f.OutageBudget != 0, f.Brand+f.Contact+f.Notice+f.Logo+f.Color+f.ColorDark != ""
 }

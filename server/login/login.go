@@ -52,7 +52,7 @@ type Tester interface {
 }
 
 // Choice is a connector on the page.
-type Choice struct{ Name, URL string }
+type Choice struct{ Name, Icon, URL string }
 
 // ChooseData is the page with the choice of connectors.
 type ChooseData struct {
@@ -140,7 +140,7 @@ func (h *Handler) choices(rows []store.Connector, f *flow.Flow, sealed string) (
 			asked = address
 		}
 		if !row.Hidden {
-			choices = append(choices, Choice{Name: row.Name, URL: address})
+			choices = append(choices, Choice{Name: row.Name, Icon: h.Upstream.Icon(row.Type), URL: address})
 		}
 	}
 	return choices, asked

@@ -6,6 +6,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -32,6 +35,7 @@ func (r *Reader) clientRows(set store.Settings) []store.Client {
 		row.Grants = r.grants(path, e.Grants)
 		row.KeySet = r.keySet(path+".keys", e.Keys)
 		row.SecretHashes = append(row.SecretHashes, e.SecretHashes...)
+		row.SecretNotes = r.secretNotes(path, e.SecretNotes)
 		for j := range e.Secrets {
 			at := fmt.Sprintf("%s.secrets[%d]", path, j)
 			r.refuseInClear(at, e.Secrets[j].Reveal())
@@ -41,6 +45,29 @@ func (r *Reader) clientRows(set store.Settings) []store.Client {
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// maxLabel is how long the label of a secret may be, in characters.
+const maxLabel = 60
+
+func (r *Reader) secretNotes(path string, given []SecretNote) store.SecretNotes {
+	var notes store.SecretNotes
+	for i, n := range given {
+		at := fmt.Sprintf("%s.secretNotes[%d]", path, i)
+		if n.Hash == "" {
+			r.Doc.Add(at+".hash", "is missing: the beginning of the secret’s hash")
+		}
+		if utf8.RuneCountInString(n.Label) > maxLabel || strings.ContainsFunc(n.Label, unicode.IsControl) {
+			r.Doc.Add(at+".label", "want at most %d characters in one line", maxLabel)
+		}
+		for key, date := range map[string]string{"made": n.Made, "ends": n.Ends} {
+			if _, err := time.Parse(time.DateOnly, date); date != "" && err != nil {
+				r.Doc.Add(at+"."+key, "want a date such as 2027-05-31, got %q", date)
+			}
+		}
+		notes = append(notes, store.SecretNote(n))
+	}
+	return notes
 }
 
 func (r *Reader) checkClient(path string, row *store.Client) {

@@ -136,9 +136,17 @@ func clientDoc(r store.Client) form.Doc {
 	}
 	return form.Doc{
 		"id": r.ID, "name": r.Name, "public": r.Public, "pkceOptional": r.PKCEOptional, "redirectURIs": texts(r.RedirectURIs),
-		"postLogoutRedirectURIs": texts(r.PostLogoutURIs), "grants": grants, "secretHashes": texts(r.SecretHashes), "algorithm": r.Algorithm,
+		"postLogoutRedirectURIs": texts(r.PostLogoutURIs), "grants": grants, "secretHashes": texts(r.SecretHashes), "secretNotes": secretNotes(r.SecretNotes), "algorithm": r.Algorithm,
 		"firstParty": r.FirstParty, "keys": r.KeySet, "backchannelLogoutURI": r.LogoutURI, "groups": texts(r.GroupNames),
 	}
+}
+
+func secretNotes(list store.SecretNotes) []any {
+	var out []any
+	for _, n := range list {
+		out = append(out, map[string]any(form.Doc{"hash": n.Hash, "label": n.Label, "made": n.Made, "ends": n.Ends}.Compact()))
+	}
+	return out
 }
 
 func texts(list []string) []any {

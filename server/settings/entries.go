@@ -115,11 +115,22 @@ type Client struct {
 	// SecretHashes are what fairlead made of secrets: good to compare with, of no
 	// use to whoever reads them.
 	SecretHashes []string `yaml:"secretHashes"`
-	Algorithm    string   `yaml:"algorithm"`
-	FirstParty   bool     `yaml:"firstParty"`
-	Keys         string   `yaml:"keys"`
-	LogoutURI    string   `yaml:"backchannelLogoutURI"`
-	Groups       []string `yaml:"groups"`
+	// SecretNotes say what a secret is for and when it ends, by the beginning of its
+	// hash.
+	SecretNotes []SecretNote `yaml:"secretNotes"`
+	Algorithm   string       `yaml:"algorithm"`
+	FirstParty  bool         `yaml:"firstParty"`
+	Keys        string       `yaml:"keys"`
+	LogoutURI   string       `yaml:"backchannelLogoutURI"`
+	Groups      []string     `yaml:"groups"`
+}
+
+// SecretNote is what is said about a secret. Made and Ends are dates.
+type SecretNote struct {
+	Hash  string `yaml:"hash"`
+	Label string `yaml:"label"`
+	Made  string `yaml:"made"`
+	Ends  string `yaml:"ends"`
 }
 
 // Issuer is a platform whose tokens machines may exchange.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/fairlead-auth/fairlead/internal/brand"
 	"github.com/fairlead-auth/fairlead/internal/form"
 	"github.com/fairlead-auth/fairlead/internal/strictyaml"
 	"github.com/fairlead-auth/fairlead/server/live"
@@ -31,6 +32,9 @@ type Setting struct {
 	Brand        string              `yaml:"brand"`
 	Contact      string              `yaml:"contact"`
 	Notice       string              `yaml:"notice"`
+	Logo         string              `yaml:"logo"`
+	Color        string              `yaml:"color"`
+	ColorDark    string              `yaml:"colorDark"`
 }
 
 // limits of the lengths of time.
@@ -52,7 +56,7 @@ func (r *Reader) generalRows() []store.Document {
 			r.Doc.Add(path+".id", "want %s or %s, got %q", Sessions, Branding, e.ID)
 		}
 		r.checkSetting(path, &e)
-		doc := form.Doc{"idle": span(e.Idle), "absolute": span(e.Absolute), "refreshGrace": span(e.RefreshGrace), "maxAge": span(e.MaxAge), "outageBudget": span(e.OutageBudget), "brand": e.Brand, "contact": e.Contact, "notice": e.Notice}
+		doc := form.Doc{"idle": span(e.Idle), "absolute": span(e.Absolute), "refreshGrace": span(e.RefreshGrace), "maxAge": span(e.MaxAge), "outageBudget": span(e.OutageBudget), "brand": e.Brand, "contact": e.Contact, "notice": e.Notice, "logo": e.Logo, "color": e.Color, "colorDark": e.ColorDark}
 		body, err := json.Marshal(doc.Compact())
 		if err != nil {
 			r.Doc.Add(path, "%v", err)
@@ -92,6 +96,9 @@ func (r *Reader) checkSetting(path string, e *Setting) {
 	if len(e.Brand) > maxBrand {
 		r.Doc.Add(path+".brand", "want at most %d characters", maxBrand)
 	}
+	for _, fault := range brand.Faults(e.Logo, e.Color, e.ColorDark) {
+		r.Doc.Add(path+"."+fault.Key, "%v", fault.Err)
+	}
 	if len(e.Notice) > maxWords || len(e.Contact) > maxWords {
 		r.Doc.Add(path+".notice", "want at most %d characters", maxWords)
 	}
@@ -126,6 +133,7 @@ func Live(rows []store.Document) live.Values {
 		v = live.Values{
 			Idle: read("idle"), Absolute: read("absolute"), Grace: read("refreshGrace"), MaxAge: read("maxAge"), OutageBudget: read("outageBudget"),
 			Brand: e.Doc.Text("brand"), Contact: e.Doc.Text("contact"), Notice: e.Doc.Text("notice"),
+			Logo: e.Doc.Text("logo"), Color: e.Doc.Text("color"), ColorDark: e.Doc.Text("colorDark"),
 		}.Over(v)
 	}
 	return v
@@ -137,6 +145,9 @@ func generalFields(id string) []form.Field {
 			{Key: "brand", Label: "Name", Help: "In the head of every page, and in authenticator apps. Fairlead when empty.", Kind: form.Text, Section: "Words", Placeholder: "Acme Kubernetes"},
 			{Key: "notice", Label: "Notice on the sign-in page", Help: "Such as who may use this, or what is down today.", Kind: form.Long},
 			{Key: "contact", Label: "Whom to ask for access", Help: "A sentence or an address, for people who have no cluster yet.", Kind: form.Text, Placeholder: "platform@example.com"},
+			{Key: "logo", Label: "Logo", Help: "The text of an SVG file, from <svg to </svg>; about as wide as high. It is shown 28 pixels high in the head of every page.", Kind: form.Long, Section: "Look", Placeholder: `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">…</svg>`},
+			{Key: "color", Label: "Colour", Help: "Of links and buttons, such as #0b6478. One that can’t be read well is refused.", Kind: form.Text, Placeholder: "#0b6478"},
+			{Key: "colorDark", Label: "Colour in dark mode", Help: "A lighter one.", Kind: form.Text, Placeholder: "#5cc8de"},
 		}
 	}
 	return []form.Field{

@@ -103,6 +103,7 @@ type Client struct {
 	PostLogoutURIs Strings `gorm:"column:post_logout_uris"`
 	Grants         Strings
 	SecretHashes   Strings
+	SecretNotes    SecretNotes
 	Algorithm      string
 	// FirstParty clients belong to the people who run this server: nobody is
 	// asked whether they may know who signed in.

@@ -4,6 +4,7 @@ import (
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -43,6 +44,49 @@ func (s Strings) Value() (driver.Value, error) {
 
 // Scan implements sql.Scanner.
 func (s *Strings) Scan(src any) error { return fromJSON(src, s) }
+
+// SecretNote is what is said about a secret. Hash is the beginning of its hash, Made and
+// Ends are dates such as 2027-05-31; it is good to the end of that day, in UTC, and
+// without an end it stays good.
+type SecretNote struct {
+	Hash  string `json:"hash"`
+	Label string `json:"label,omitempty"`
+	Made  string `json:"made,omitempty"`
+	Ends  string `json:"ends,omitempty"`
+}
+
+// EndsAt is when the secret is good no more; zero when it stays good.
+func (n SecretNote) EndsAt() time.Time {
+	day, err := time.Parse(time.DateOnly, n.Ends)
+	if err != nil {
+		return time.Time{}
+	}
+	return day.AddDate(0, 0, 1)
+}
+
+// SecretNotes are kept as JSON.
+type SecretNotes []SecretNote
+
+// Of returns what is said about the secret with this hash.
+func (s SecretNotes) Of(hash string) SecretNote {
+	for _, n := range s {
+		if n.Hash != "" && strings.HasPrefix(hash, n.Hash) {
+			return n
+		}
+	}
+	return SecretNote{}
+}
+
+// Value implements driver.Valuer.
+func (s SecretNotes) Value() (driver.Value, error) {
+	if s == nil {
+		return "[]", nil
+	}
+	return toJSON(s)
+}
+
+// Scan implements sql.Scanner.
+func (s *SecretNotes) Scan(src any) error { return fromJSON(src, s) }
 
 // Labels are key and value pairs, kept as JSON.
 type Labels map[string]string

@@ -97,5 +97,8 @@ func (g *Registry) Lookup(ctx context.Context, row *store.Connector, username st
 	return lookuper.Lookup(ctx, username)
 }
 
+// Icon is the glyph of a type of connector.
+func (g *Registry) Icon(typeName string) string { return g.cfg.Types[typeName].Icon }
+
 // CallbackURL is where the upstream of a connector sends the browser back to.
 func (g *Registry) CallbackURL(id string) string { return g.cfg.CallbackURL(id) }

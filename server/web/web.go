@@ -118,6 +118,7 @@ func (s *Site) frame(ctx context.Context, title string, person *templates.Person
 	return templates.Frame{
 		Title: title, Brand: s.live.Get().Brand, Path: s.Path, Asset: s.assets.Path,
 		RequestID: logging.RequestID(ctx), Person: person, Demo: s.demo, Version: version.String(),
+		Logo: s.brandAddress(logoFile), Style: s.brandAddress(styleFile),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,39 @@ func TestErrorsBecomePages(t *testing.T) {
 		}
 		if strings.Contains(body, "hunter2") || strings.Contains(body, "<script>for") || strings.Contains(body, "Acme <b>") {
 			t.Errorf("%s: leaks or does not escape:\n%s", path, body)
+		}
+	}
+}
+
+// TestBrand: an installation's own logo and colours are on every page, may be kept as
+// long as they stay the same, and can do nothing.
+func TestBrand(t *testing.T) {
+	t.Parallel()
+	const logo = `<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>`
+	look := live.New(live.Values{Brand: "Acme", Logo: logo, Color: "#7a1fa2"})
+	site, err := web.New(web.Config{URL: &url.URL{Scheme: "https", Host: "login.test", Path: "/base"}, Live: look, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := web.NewEcho(web.Server{Site: site, Logger: slog.New(slog.DiscardHandler), Now: time.Now})
+	e.GET("/base/brand/*", echo.WrapHandler(site.Brand()))
+	page := do(e, httptest.NewRequest(http.MethodGet, "/nowhere", nil)).Body.String()
+	addresses := regexp.MustCompile(`/base/brand/[0-9a-f]+/(logo\.svg|style\.css)`).FindAllString(page, -1)
+	if len(addresses) != 2 {
+		t.Fatalf("the page has %q:\n%s", addresses, page)
+	}
+	for i, want := range []string{"--accent: light-dark(#7a1fa2, #5cc8de)", logo} {
+		w := do(e, httptest.NewRequest(http.MethodGet, addresses[i], nil))
+		if !strings.Contains(w.Body.String(), want) || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") || !strings.Contains(w.Header().Get("Content-Security-Policy"), "sandbox") {
+			t.Errorf("%s: %v %s", addresses[i], w.Header(), w.Body)
+		}
+	}
+	if w := do(e, httptest.NewRequest(http.MethodGet, "/base/brand/000000000000/logo.svg", nil)); w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("by another hash: %v", w.Header())
+	}
+	for _, path := range []string{"/base/brand/x/other.svg", "/base/brand/"} {
+		if w := do(e, httptest.NewRequest(http.MethodGet, path, nil)); w.Code != http.StatusNotFound {
+			t.Errorf("%s: %d", path, w.Code)
 		}
 	}
 }

@@ -303,6 +303,15 @@ func (o *operator) auditStates(axe string, budget int) {
 	o.see("left out")
 	o.state("import", axe)
 	o.look(1280, "light")
+	o.open("/general/branding")
+	o.fill(map[string]string{"brand": "Acme Kubernetes", "color": "#ffee00"})
+	o.press("Save")
+	o.see("can’t be read well on a light page")
+	o.fill(map[string]string{"color": "#7a1fa2", "colorDark": "#e0a8f5", "logo": "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'>\n<rect width='32' height='32' rx='8' fill='#7a1fa2'/></svg>"})
+	o.press("Save")
+	o.see("Saved.")
+	o.state("branded", axe)
+	o.look(1280, "light")
 	o.open("/tokens")
 	o.fill(map[string]string{"name": "ci"})
 	o.press("Make it")
@@ -320,6 +329,7 @@ func (o *operator) auditStates(axe string, budget int) {
 func (o *operator) auditAll(axe string) {
 	o.t.Helper()
 	const budget = 120 << 10
+	o.audit("admin-claims", o.s.issuer+"/admin/claims?user=ldap:jane&cluster=one", axe, budget)
 	o.audit("admin-simulator-answer", o.s.issuer+"/admin/simulator?groups=ldap:nobody", axe, budget)
 	for name, path := range map[string]string{
 		"overview": "", "connectors": "/connectors", "types": "/connectors/new", "connector": "/connectors/ldap", "connector-new": "/connectors/new?type=microsoft",

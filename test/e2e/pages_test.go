@@ -94,8 +94,11 @@ func (c *chromium) listen(event any) {
 	defer c.mu.Unlock()
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
+		if strings.HasPrefix(e.Request.URL, "data:") { // a part of the browser's own controls
+			return
+		}
 		c.requests++
-		if u, err := url.Parse(e.Request.URL); err == nil && u.Host != c.host && !strings.HasPrefix(u.Host, "127.0.0.1") && u.Scheme != "data" {
+		if u, err := url.Parse(e.Request.URL); err == nil && u.Host != c.host && !strings.HasPrefix(u.Host, "127.0.0.1") {
 			c.foreign = append(c.foreign, e.Request.URL)
 		}
 	case *network.EventLoadingFinished:

@@ -1,0 +1,185 @@
+// Package brand checks and makes what an installation looks like: a logo, and a colour
+// for each mode that people can read.
+package brand
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// MaxLogo bounds a logo, in bytes.
+const MaxLogo = 32 << 10
+
+// CheckLogo returns what is wrong with an SVG document. Pages show it as an image, where
+// nothing in it runs or loads anything; what could is refused all the same.
+func CheckLogo(svg string) error {
+	if len(svg) > MaxLogo {
+		return fmt.Errorf("has %d bytes, at most %d are taken: let a tool such as svgo make it smaller", len(svg), MaxLogo)
+	}
+	decoder := xml.NewDecoder(strings.NewReader(svg))
+	elements := 0
+	for {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) && elements > 0 {
+			return nil
+		}
+		if err != nil {
+			return errors.New("is no SVG: paste the text of the file, from <svg to </svg>")
+		}
+		if err := checkToken(token, elements == 0); err != nil {
+			return err
+		}
+		if _, start := token.(xml.StartElement); start {
+			elements++
+		}
+	}
+}
+
+func checkToken(token xml.Token, first bool) error {
+	switch t := token.(type) {
+	case xml.Directive:
+		return errors.New("has a document type: remove the line <!DOCTYPE …>, which it does not need")
+	case xml.StartElement:
+		return checkElement(t, first)
+	}
+	return nil
+}
+
+func checkElement(e xml.StartElement, root bool) error {
+	if root && e.Name != (xml.Name{Space: "http://www.w3.org/2000/svg", Local: "svg"}) {
+		return errors.New(`is no SVG: want <svg xmlns="http://www.w3.org/2000/svg" …> first`)
+	}
+	if slices.Contains([]string{"script", "foreignobject", "iframe", "object", "embed", "image", "a"}, strings.ToLower(e.Name.Local)) {
+		return fmt.Errorf("has an element <%s>: a logo is shapes only", e.Name.Local)
+	}
+	for _, attr := range e.Attr {
+		name := strings.ToLower(attr.Name.Local)
+		if strings.HasPrefix(name, "on") || name == "href" && !strings.HasPrefix(attr.Value, "#") {
+			return fmt.Errorf("has an attribute %s that runs or loads something: a logo is shapes only", attr.Name.Local)
+		}
+	}
+	return nil
+}
+
+// rgb is a colour with its parts from 0 to 1.
+type rgb [3]float64
+
+func parse(text string) (rgb, error) {
+	var c rgb
+	hex, found := strings.CutPrefix(text, "#")
+	n, err := strconv.ParseUint(hex, 16, 32)
+	if !found || len(hex) != 6 || err != nil {
+		return c, fmt.Errorf("want a colour such as #0b6478, got %q", text)
+	}
+	for i := range c {
+		c[i] = float64(n>>(16-8*i)&0xff) / 0xff
+	}
+	return c, nil
+}
+
+// luminance is that of WCAG 2.2 ("relative luminance").
+func (c rgb) luminance() float64 {
+	linear := func(v float64) float64 {
+		if v <= 0.04045 {
+			return v / 12.92
+		}
+		return math.Pow((v+0.055)/1.055, 2.4)
+	}
+	return 0.2126*linear(c[0]) + 0.7152*linear(c[1]) + 0.0722*linear(c[2])
+}
+
+// contrast is the contrast ratio of WCAG 2.2, from 1 to 21.
+func contrast(a, b rgb) float64 {
+	x, y := a.luminance()+0.05, b.luminance()+0.05
+	return max(x, y) / min(x, y)
+}
+
+// least is what WCAG 2.2 wants for text (1.4.3).
+const least = 4.5
+
+// Mode is light or dark, with the colours of static/files/app.css that a brand's colour
+// stands on.
+type Mode struct {
+	grounds     []string
+	other, word string
+}
+
+// Light and Dark are the two looks of a page.
+func Light() Mode { return Mode{[]string{"#f4f6f8", "#ffffff", "#eef1f4"}, "darker", "light"} }
+
+// Dark is the look for dark rooms.
+func Dark() Mode { return Mode{[]string{"#10161c", "#19222b", "#10171e"}, "lighter", "dark"} }
+
+// CheckColor returns what is wrong with a colour: links have to be read on every ground.
+func CheckColor(text string, m Mode) error {
+	c, err := parse(text)
+	if err != nil {
+		return err
+	}
+	for _, ground := range m.grounds {
+		g, err := parse(ground)
+		if err != nil {
+			return err
+		}
+		if ratio := contrast(c, g); ratio < least {
+			return fmt.Errorf("can’t be read well on a %s page: its contrast is %.1f to 1, and %.1f is needed. Take a %s one", m.word, ratio, least, m.other)
+		}
+	}
+	return nil
+}
+
+// The colours that are there when none are set.
+const (
+	defaultLight = "#0b6478"
+	defaultDark  = "#5cc8de"
+)
+
+// Style is the style sheet for two colours that were checked; either may be empty.
+func Style(light, dark string) string {
+	if light == "" {
+		light = defaultLight
+	}
+	if dark == "" {
+		dark = defaultDark
+	}
+	return fmt.Sprintf(":root { --accent: light-dark(%s, %s); --on-accent: light-dark(%s, %s); }\n", light, dark, on(light), on(dark))
+}
+
+// on is the colour of text on a button.
+func on(text string) string {
+	c, err := parse(text)
+	if err != nil || contrast(c, rgb{1, 1, 1}) >= least {
+		return "#ffffff"
+	}
+	return "#06222a"
+}
+
+// Fault is what is wrong with one of the settings of a brand: "logo", "color" or
+// "colorDark".
+type Fault struct {
+	Key string
+	Err error
+}
+
+// Faults checks a brand. Empty settings are right.
+func Faults(logo, color, colorDark string) []Fault {
+	var list []Fault
+	add := func(key, value string, check func(string) error) {
+		if value == "" {
+			return
+		}
+		if err := check(value); err != nil {
+			list = append(list, Fault{key, err})
+		}
+	}
+	add("logo", logo, CheckLogo)
+	add("color", color, func(text string) error { return CheckColor(text, Light()) })
+	add("colorDark", colorDark, func(text string) error { return CheckColor(text, Dark()) })
+	return list
+}

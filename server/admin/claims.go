@@ -1,0 +1,96 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/access"
+	"github.com/fairlead-auth/fairlead/server/clients"
+	"github.com/fairlead-auth/fairlead/server/issuer"
+	"github.com/fairlead-auth/fairlead/server/oauth"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// ClaimsPreview is what an ID token would say about somebody.
+type ClaimsPreview struct {
+	// Refused says why there would be no token at all.
+	Refused string
+	Claims  issuer.Claims
+	// Bytes is about how long the token would be; many servers take 8 KiB of headers.
+	Bytes int
+}
+
+// ClaimsQuestion is about whom, by user name, and for which cluster or client, by id.
+type ClaimsQuestion struct{ User, Cluster, Client string }
+
+// signed is about how much a header and a signature add to the claims of a token.
+const signed = 450
+
+// PreviewClaims says what a client or a cluster would be told about somebody who has
+// signed in. Nothing is signed.
+func (a *Admin) PreviewClaims(ctx context.Context, c Caller, q ClaimsQuestion) (*ClaimsPreview, error) {
+	if err := a.may(ctx, c, ReadPeople, "preview claims for "+q.Cluster+q.Client); err != nil {
+		return nil, err
+	}
+	user, err := a.Store.UserByName(ctx, q.User)
+	if errs.Is(err, errs.NotFound) {
+		return nil, errs.New(errs.NotFound, "Nobody called "+q.User+" has signed in yet.")
+	}
+	if err != nil {
+		return nil, err
+	}
+	preview := &ClaimsPreview{}
+	cluster, client, err := a.audience(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	if cluster != nil {
+		rules, err := a.Store.Rules(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if why := access.Explain(rules, user, cluster); !why.Allowed {
+			preview.Refused = "There would be no token: " + why.Why
+		}
+	}
+	if user.Disabled {
+		preview.Refused = "There would be no token: the account is disabled."
+	}
+	minter := &issuer.Issuer{URL: a.URL, Now: a.Now}
+	preview.Claims = minter.Claims(issuer.IDToken{
+		Subject:  issuer.Subject{User: user, SignInID: "sid_…", AMR: []string{"pwd"}, Authenticated: store.At(a.Now())},
+		Audience: client.ID, Requester: client.ID, Cluster: cluster, Scopes: oauth.Scopes(), Algorithm: client.Algorithm,
+	})
+	body, err := json.Marshal(preview.Claims)
+	if err != nil {
+		return nil, fmt.Errorf("encoding claims: %w", err)
+	}
+	preview.Bytes = (len(body)*4+2)/3 + signed
+	return preview, nil
+}
+
+// audience finds what a token would be for. A cluster is a client too, named like its
+// audience.
+func (a *Admin) audience(ctx context.Context, q ClaimsQuestion) (*store.Cluster, *clients.Client, error) {
+	id := q.Client
+	if q.Cluster != "" {
+		cluster, err := a.Store.Cluster(ctx, q.Cluster)
+		if errs.Is(err, errs.NotFound) {
+			return nil, nil, errs.New(errs.NotFound, "There is no cluster "+q.Cluster+".")
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		id = cluster.Audience
+	}
+	client, err := clients.NewRegistry(a.Store).Find(ctx, id)
+	if errs.Is(err, errs.NotFound) {
+		return nil, nil, errs.New(errs.NotFound, "There is no client "+id+".")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return client.Cluster, client, nil
+}

@@ -1,0 +1,133 @@
+package admin
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/form"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/server/settings"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// hashShown is how much of a hash is shown: enough to tell it apart.
+const hashShown = 12
+
+// SecretLabel says what a secret is for, and on which day it ends, such as
+// 2027-05-31. Both may be empty.
+type SecretLabel struct{ Label, Ends string }
+
+// AddClientSecret makes another secret for a client, and returns it this once. The
+// old ones stay good until they are removed.
+func (a *Admin) AddClientSecret(ctx context.Context, c Caller, id string, label SecretLabel) (string, error) {
+	if day, err := time.Parse(time.DateOnly, label.Ends); label.Ends != "" && (err != nil || day.Before(a.Now().UTC().Truncate(24*time.Hour))) {
+		return "", errs.New(errs.Invalid, "The day on which the secret ends has to be one to come, such as "+a.Now().AddDate(1, 0, 0).Format(time.DateOnly)+".")
+	}
+	token := secret.Token().Reveal()
+	return token, a.changeSecrets(ctx, c, id, "adds a secret", func(doc form.Doc) {
+		a.addSecret(doc, token, label)
+	})
+}
+
+func (a *Admin) addSecret(doc form.Doc, token string, label SecretLabel) {
+	hash := secret.Hash(token)
+	hashes, _ := doc["secretHashes"].([]any)
+	notes, _ := doc["secretNotes"].([]any)
+	note := form.Doc{"hash": hash[:hashShown], "label": strings.TrimSpace(label.Label), "made": a.Now().UTC().Format(time.DateOnly), "ends": label.Ends}
+	doc["secretHashes"], doc["secretNotes"] = append(slices.Clone(hashes), hash), append(slices.Clone(notes), map[string]any(note.Compact()))
+}
+
+// CreateClient makes a client and, when it needs one and brings no keys, its first
+// secret, which is returned this once.
+func (a *Admin) CreateClient(ctx context.Context, c Caller, d Draft) (*store.Revision, string, error) {
+	token := ""
+	d.Doc = d.Doc.Clone()
+	if d.Doc.Get("public") != true && d.Doc.Text("keys") == "" {
+		token = secret.Token().Reveal()
+		delete(d.Doc, "secretHashes")
+		delete(d.Doc, "secretNotes")
+		a.addSecret(d.Doc, token, SecretLabel{})
+	}
+	r, err := a.Apply(ctx, c, d)
+	return r, token, err
+}
+
+// RemoveClientSecret removes a secret by the beginning of its hash.
+func (a *Admin) RemoveClientSecret(ctx context.Context, c Caller, id, hash string) error {
+	removed := false
+	err := a.changeSecrets(ctx, c, id, "removes a secret", func(doc form.Doc) {
+		hashes, _ := doc["secretHashes"].([]any)
+		doc["secretHashes"] = slices.DeleteFunc(slices.Clone(hashes), func(h any) bool {
+			text, _ := h.(string)
+			gone := hash != "" && strings.HasPrefix(text, hash)
+			removed = removed || gone
+			return gone
+		})
+		notes, _ := doc["secretNotes"].([]any)
+		doc["secretNotes"] = slices.DeleteFunc(slices.Clone(notes), func(n any) bool {
+			note, _ := n.(map[string]any)
+			return hash != "" && strings.HasPrefix(form.Doc(note).Text("hash"), hash[:min(hashShown, len(hash))])
+		})
+	})
+	if err == nil && !removed {
+		return errs.New(errs.NotFound, "This secret has been removed already.")
+	}
+	return err
+}
+
+func (a *Admin) changeSecrets(ctx context.Context, c Caller, id, reason string, change func(form.Doc)) error {
+	if err := a.mayWrite(ctx, c, "change secrets of client "+id); err != nil {
+		return err
+	}
+	set, err := a.Store.Configured(ctx)
+	if err != nil {
+		return err
+	}
+	e, found := find(settings.Documents(set)[settings.Clients], id)
+	if !found {
+		return errs.New(errs.NotFound, "There is no client "+id+" any more.")
+	}
+	doc := e.Doc.Clone()
+	change(doc)
+	_, err = a.apply(ctx, c, Draft{Kind: settings.Clients, ID: id, Doc: doc, Version: Version(e.Doc), Reason: reason})
+	return err
+}
+
+// ClientSecret is a secret of a client, without itself.
+type ClientSecret struct {
+	// Hash is the beginning of its hash, enough to tell it apart.
+	Hash, Label    string
+	Made, LastUsed time.Time
+	// Ends is when it is good no more; zero when it stays good. Ended says that it is so
+	// far.
+	Ends  time.Time
+	Ended bool
+}
+
+// ClientSecrets lists a client's secrets.
+func (a *Admin) ClientSecrets(ctx context.Context, c Caller, id string) ([]ClientSecret, error) {
+	if err := a.may(ctx, c, ReadSettings, "list secrets of client "+id); err != nil {
+		return nil, err
+	}
+	client, err := a.Store.Client(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	var list []ClientSecret
+	for _, hash := range client.SecretHashes {
+		used, err := a.Store.LastUse(ctx, store.SecretUse(id, hash))
+		if err != nil {
+			return nil, err
+		}
+		note := client.SecretNotes.Of(hash)
+		made, _ := time.Parse(time.DateOnly, note.Made) // zero when nobody knows
+		ends := note.EndsAt()
+		list = append(list, ClientSecret{
+			Hash: hash[:min(hashShown, len(hash))], Label: note.Label, Made: made, LastUsed: used, Ends: ends, Ended: !ends.IsZero() && !a.Now().Before(ends),
+		})
+	}
+	return list, nil
+}
