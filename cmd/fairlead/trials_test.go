@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fairlead-auth/fairlead/internal/form"
+	"github.com/fairlead-auth/fairlead/internal/password"
 	"github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/settings"
 	"github.com/fairlead-auth/fairlead/test/detour"
@@ -169,6 +171,33 @@ func TestASignInIsTestedBeforeItIsSaved(t *testing.T) {
 				t.Errorf("somebody was signed in, or a secret is in the log:\n%s", events)
 			}
 		})
+	}
+}
+
+// TestALocalSignInIsTested: local users are there only with a connector, so it is saved
+// before it is tested.
+func TestALocalSignInIsTested(t *testing.T) {
+	t.Parallel()
+	s := newStation(t)
+	root, cookie := s.person("break-glass", "root", time.Now().Add(time.Hour))
+	hash, err := password.NewHasher().Hash(t.Context(), fakecrowd.JanesWord)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []admin.Draft{
+		{Kind: settings.Connectors, Doc: form.Doc{"id": "local", "type": "local", "name": "Ours"}},
+		{Kind: settings.LocalUsers, Doc: form.Doc{"login": "jane", "name": "Jane Doe", "groups": []any{"platform"}, "passwordHash": hash}},
+	} {
+		if _, err := s.provider.Admin.Apply(t.Context(), admin.Caller{User: root}, d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	browser := rp.NewBrowser(t, s.cfg.url.String(), &desk{s: s, cookie: cookie})
+	address := s.cfg.url.String() + "/admin/connectors/local"
+	values := controls(browser.Get(address).Doc)
+	values.Set("do", "test")
+	if said := try(t, browser, address, values, nil); !strings.Contains(said, "The sign-in worked") || !strings.Contains(said, "local:platform") {
+		t.Error(said)
 	}
 }
 

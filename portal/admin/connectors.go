@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -94,6 +95,7 @@ func (h *Handler) chooseType(c echo.Context, r *request, chosen form.Doc) error 
 		}
 		data.Types = append(data.Types, card)
 	}
+	slices.SortFunc(data.Types, func(a, b TypeCard) int { return strings.Compare(a.Label, b.Label) })
 	return show(h, c, r, web.View[TypesData]{Page: TypesPage(), Title: "Choose how people sign in", Data: data})
 }
 

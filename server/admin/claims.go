@@ -60,7 +60,7 @@ func (a *Admin) PreviewClaims(ctx context.Context, c Caller, q ClaimsQuestion) (
 	}
 	minter := &issuer.Issuer{URL: a.URL, Now: a.Now}
 	preview.Claims = minter.Claims(issuer.IDToken{
-		Subject:  issuer.Subject{User: user, SignInID: "sid_…", AMR: []string{"pwd"}, Authenticated: store.At(a.Now())},
+		Subject:  issuer.Subject{User: user, SignInID: "sid_…", Authenticated: store.At(a.Now())},
 		Audience: client.ID, Requester: client.ID, Cluster: cluster, Scopes: oauth.Scopes(), Algorithm: client.Algorithm,
 	})
 	body, err := json.Marshal(preview.Claims)
