@@ -4,6 +4,9 @@
 package proxy
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -14,6 +17,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/logging"
 	"github.com/fairlead-auth/fairlead/proxy/authn"
+	"github.com/fairlead-auth/fairlead/proxy/cutoff"
 	"github.com/fairlead-auth/fairlead/proxy/forward"
 	"github.com/fairlead-auth/fairlead/proxy/impersonate"
 	"github.com/fairlead-auth/fairlead/proxy/status"
@@ -25,9 +29,17 @@ type Config struct {
 	Cluster   string
 	Verifier  *authn.Verifier
 	Forwarder *forward.Forwarder
-	Audit     *audit.Log
-	Logger    *slog.Logger
-	Now       func() time.Time
+	// Cutoff ends what is open when access is taken away.
+	Cutoff *cutoff.Registry
+	// Fresh refuses everything while the sign-in server has not been heard of for too
+	// long, where that was chosen. Nil never does.
+	Fresh func() *status.Error
+	// AfterExpiry is how long a stream may go on after its token has expired. Negative
+	// means as long as it likes.
+	AfterExpiry func() time.Duration
+	Audit       *audit.Log
+	Logger      *slog.Logger
+	Now         func() time.Time
 	// Metrics registers the proxy's metrics; nil means none.
 	Metrics prometheus.Registerer
 	// ClientAddress says where a request comes from.
@@ -44,6 +56,12 @@ type Proxy struct {
 
 // New returns the handler.
 func New(cfg Config) *Proxy {
+	if cfg.Cutoff == nil {
+		cfg.Cutoff = &cutoff.Registry{}
+	}
+	if cfg.AfterExpiry == nil {
+		cfg.AfterExpiry = func() time.Duration { return -1 }
+	}
 	p := &Proxy{
 		cfg: cfg,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -77,21 +95,64 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, nil, refusal)
 		return
 	}
+	kind := forward.Classify(r)
+	life, done, refusal := p.admit(r, identity, kind)
+	if refusal != nil {
+		p.refuse(w, r, identity, refusal)
+		return
+	}
+	defer done()
+	r = r.WithContext(life) //nolint:contextcheck // admit made it of the request's own
 	out, refusal := impersonate.Headers(r.Header, identity)
 	if refusal != nil {
 		p.refuse(w, r, identity, refusal)
 		return
 	}
-	kind := forward.Classify(r)
 	defer p.record(r, identity, kind, began)()
 	result, refusal := p.cfg.Forwarder.Forward(&counting{ResponseWriter: w, proxy: p, kind: kind, method: method(r)}, r, out, kind)
 	if refusal != nil {
 		p.refuse(w, r, identity, refusal)
 		return
 	}
+	p.recordEnd(r, identity, result)
 	if result.Code == http.StatusSwitchingProtocols {
 		p.requests.WithLabelValues(string(kind), method(r), strconv.Itoa(result.Code)).Inc()
 	}
+}
+
+// admit refuses who has lost their access since the token was issued, and registers
+// what may be open for long. The returned context is how long it may.
+func (p *Proxy) admit(r *http.Request, id *authn.Identity, kind forward.Kind) (life context.Context, done func(), refusal *status.Error) {
+	if p.cfg.Fresh != nil {
+		if refusal := p.cfg.Fresh(); refusal != nil {
+			return nil, nil, refusal
+		}
+	}
+	if kind == forward.Short {
+		return r.Context(), func() {}, p.cfg.Cutoff.Check(id)
+	}
+	ctx := r.Context()
+	if kind == forward.Upgrade { // the handler's own context ends when the connection is taken over
+		ctx = context.WithoutCancel(ctx)
+	}
+	var lasts time.Time
+	if after := p.cfg.AfterExpiry(); after >= 0 {
+		lasts = id.Expires.Add(after)
+	}
+	return p.cfg.Cutoff.Begin(ctx, id, lasts)
+}
+
+// recordEnd records a stream that was ended because access was taken away.
+func (p *Proxy) recordEnd(r *http.Request, id *authn.Identity, result forward.Result) {
+	why, ok := errors.AsType[*status.Error](context.Cause(r.Context()))
+	if !ok {
+		return
+	}
+	p.refusals.WithLabelValues(why.Word).Inc()
+	p.cfg.Audit.Record(r.Context(), audit.Event{
+		Name: audit.ProxyStreamEnded, ClusterID: p.cfg.Cluster, UserName: id.User, UserID: id.UID, TokenID: id.TokenID, Address: p.cfg.ClientAddress(r),
+		Reason: why.Word, Detail: fmt.Sprintf("%s %s: ended after %d bytes", method(r), r.URL.EscapedPath(), result.Bytes),
+	})
 }
 
 // counting counts the status that is written. Flush and Hijack reach the
@@ -129,7 +190,7 @@ func (p *Proxy) record(r *http.Request, id *authn.Identity, kind forward.Kind, b
 		Name: audit.ProxyRequest, ClusterID: p.cfg.Cluster, UserName: id.User, UserID: id.UID, TokenID: id.TokenID,
 		Address: p.cfg.ClientAddress(r), Reason: string(kind), Detail: method(r) + " " + r.URL.EscapedPath(),
 	})
-	return func() {
+	return func() { //nolint:contextcheck // it logs with the request's own
 		took := p.cfg.Now().Sub(began)
 		if kind == forward.Short {
 			p.duration.WithLabelValues(method(r)).Observe(took.Seconds())

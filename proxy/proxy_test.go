@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,7 +31,9 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/proxy"
 	"github.com/fairlead-auth/fairlead/proxy/authn"
+	"github.com/fairlead-auth/fairlead/proxy/cutoff"
 	"github.com/fairlead-auth/fairlead/proxy/forward"
+	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
 // seen is a request as it arrived at the API server.
@@ -45,6 +48,8 @@ type world struct {
 	upstream *httptest.Server
 	front    *httptest.Server
 	token    string
+	cutoff   cutoff.Registry
+	stale    atomic.Bool
 
 	mu     sync.Mutex
 	events []audit.Event
@@ -106,6 +111,13 @@ func setup(t *testing.T) *world {
 		Audit:         audit.NewLog(time.Now, logger, w),
 		Verifier:      &authn.Verifier{Issuer: issuer.URL, Audience: "k8s-a", Now: time.Now, Keys: authn.NewKeySet(issuer.URL, http.DefaultClient, time.Now, logger)},
 		ClientAddress: func(*http.Request) string { return "192.0.2.1" },
+		Cutoff:        &w.cutoff,
+		Fresh: func() *status.Error {
+			if w.stale.Load() {
+				return status.Unavailable("stale", "The proxy has not heard of the sign-in server.", nil)
+			}
+			return nil
+		},
 	}))
 	w.front.EnableHTTP2 = true
 	w.front.StartTLS()
@@ -144,6 +156,11 @@ func upstream(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "half")
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
+	case "/api/v1/watch-json":
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"type":"ADDED","object":{}}`+"\n"+r.URL.Query().Get("part"))
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
 	case "/api/v1/watch-me":
 		for i := 0; ; i++ {
 			if _, err := fmt.Fprintf(w, "event %d\n", i); err != nil || r.Context().Err() != nil {

@@ -79,6 +79,9 @@ const (
 const (
 	ProxyRequest Name = "proxy.request"
 	ProxyRefused Name = "proxy.refused"
+	// ProxyStreamEnded: a shell, a watch or the like was ended because its person may not
+	// have it any more.
+	ProxyStreamEnded Name = "proxy.stream_ended"
 )
 
 // Names returns every event name, in the order of the list above.
@@ -92,6 +95,6 @@ func Names() []Name {
 		KeyCreated, KeyActivated, KeyRetired, KeyRevoked, SettingsLoaded,
 		AdminRefused, AdminChanged, AdminTrialEnded, AdminRead, ConnectorTested, LinkCreated, LinkRefused, RecoveryUsed, RecoveryFailed,
 		FactorChanged, FactorRefused, PasswordSet, APITokenCreated, APITokenRevoked, SettingsNotLoaded,
-		ProxyRequest, ProxyRefused,
+		ProxyRequest, ProxyRefused, ProxyStreamEnded,
 	}
 }

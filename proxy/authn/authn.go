@@ -47,7 +47,9 @@ type Identity struct {
 	Groups  []string
 	Extra   []Extra
 	TokenID string
-	Expires time.Time
+	// SignIn and Device are what the token hangs on; either may be empty.
+	SignIn, Device  string
+	Issued, Expires time.Time
 }
 
 // Extra is an extra value.
@@ -121,6 +123,7 @@ type claims struct {
 	Audience  json.RawMessage `json:"aud"`
 	Expiry    json.Number     `json:"exp"`
 	NotBefore json.Number     `json:"nbf"`
+	IssuedAt  json.Number     `json:"iat"`
 	ID        string          `json:"jti"`
 	Username  string          `json:"preferred_username"`
 	Groups    []string        `json:"groups"`
@@ -227,7 +230,8 @@ func identify(c *claims, expires time.Time) (*Identity, *status.Error) {
 			return nil, status.Forbidden("reserved_name", "A group name in the token "+err.Error()+".")
 		}
 	}
-	id := &Identity{User: c.Username, UID: c.Subject, Groups: c.Groups, TokenID: c.ID, Expires: expires}
+	id := &Identity{User: c.Username, UID: c.Subject, Groups: c.Groups, TokenID: c.ID, SignIn: c.SignIn, Device: c.Device, Expires: expires}
+	id.Issued, _ = instant(c.IssuedAt) // without one it counts as older than any revocation
 	for _, e := range []Extra{{ExtraSignIn, c.SignIn}, {ExtraDevice, c.Device}} {
 		if e.Value != "" && names.Check(e.Value) == nil {
 			id.Extra = append(id.Extra, e)

@@ -114,7 +114,7 @@ func TestGoodTokens(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	want := &authn.Identity{
-		User: "corp:jane", UID: "usr_1", Groups: []string{"corp:dev"}, TokenID: "jti_1", Expires: b.now.Add(10 * time.Minute).Local(),
+		User: "corp:jane", UID: "usr_1", Groups: []string{"corp:dev"}, TokenID: "jti_1", SignIn: "sid_1", Device: "dev_1", Issued: b.now.Local(), Expires: b.now.Add(10 * time.Minute).Local(),
 		Extra: []authn.Extra{{"fairlead.dev/sid", "sid_1"}, {"fairlead.dev/device", "dev_1"}, {"authentication.kubernetes.io/credential-id", "JTI=jti_1"}},
 	}
 	list := b.claims()

@@ -74,7 +74,8 @@ type Result struct {
 }
 
 // Forward sends r with the given headers and writes the answer. A refusal means
-// that nothing was written yet.
+// that nothing was written yet. The request lasts as long as its context: when that ends
+// with a *status.Error as its cause, a stream ends with its words.
 func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, out http.Header, kind Kind) (Result, *status.Error) {
 	if kind == Upgrade {
 		return f.upgrade(w, r, out)
@@ -88,7 +89,7 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, out http.Hea
 		return Result{}, refusal
 	}
 	defer func() { _ = resp.Body.Close() }()
-	return f.answer(w, resp), nil
+	return f.answer(r.Context(), w, resp), nil
 }
 
 // request builds the outbound request. Path and query are sent as they came:
@@ -126,7 +127,7 @@ func (f *Forwarder) send(transport http.RoundTripper, req *http.Request) (*http.
 
 // answer copies the answer. When its length isn't known it is a stream, and
 // each piece goes out at once.
-func (f *Forwarder) answer(w http.ResponseWriter, resp *http.Response) Result {
+func (f *Forwarder) answer(ctx context.Context, w http.ResponseWriter, resp *http.Response) Result {
 	copyHeader(w.Header(), resp.Header)
 	trailers := trailerNames(resp)
 	if len(trailers) > 0 {
@@ -145,7 +146,13 @@ func (f *Forwarder) answer(w http.ResponseWriter, resp *http.Response) Result {
 		return result // the pool holds nothing else
 	}
 	defer f.buffers.Put(buffer)
-	result.Bytes, result.Err = pump(w, resp.Body, *buffer, flush)
+	tail := &tail{Writer: w}
+	result.Bytes, result.Err = pump(tail, resp.Body, *buffer, flush)
+	if why := ending(ctx); result.Err != nil && why != nil && resp.ContentLength < 0 {
+		farewell(tail, resp.Header.Get("Content-Type"), why)
+		_ = flush()
+		return result
+	}
 	if result.Err != nil {
 		// The client must not take a cut answer for a whole one.
 		panic(http.ErrAbortHandler)
@@ -220,9 +227,7 @@ func (f *Forwarder) upgrade(w http.ResponseWriter, r *http.Request, out http.Hea
 		return Result{}, refusal
 	}
 	impersonate.Upgrade(out, name)
-	// The tunnel ends with the proxy, not with the handler's context: that ends
-	// when the connection is taken over.
-	ctx, done := f.upgrades.begin(context.WithoutCancel(r.Context()))
+	ctx, done := f.upgrades.begin(r.Context())
 	defer done()
 	resp, refusal := f.send(f.short, f.request(ctx, r, out))
 	if refusal != nil {
@@ -231,7 +236,7 @@ func (f *Forwarder) upgrade(w http.ResponseWriter, r *http.Request, out http.Hea
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		// An answer, not a tunnel (the class of CVE-2018-1002105).
-		return f.answer(w, resp), nil
+		return f.answer(ctx, w, resp), nil
 	}
 	upstream, ok := resp.Body.(io.ReadWriteCloser)
 	if !ok || !strings.EqualFold(resp.Header.Get("Upgrade"), name) {

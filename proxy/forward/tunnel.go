@@ -26,12 +26,14 @@ func (f *Forwarder) tunnel(ctx context.Context, w http.ResponseWriter, resp *htt
 	if result.Err = writeSwitch(conn, resp); result.Err != nil {
 		return result, nil
 	}
+	client := &down{Conn: conn, websocket: resp.Header.Get("Upgrade") == "websocket"}
 	stop := context.AfterFunc(ctx, func() {
+		client.farewell(ending(ctx))
 		_ = conn.Close()
 		_ = upstream.Close()
 	})
 	defer stop()
-	result.Bytes, result.Err = f.both(conn, buffered, upstream)
+	result.Bytes, result.Err = f.both(client, buffered, upstream)
 	return result, nil
 }
 

@@ -50,16 +50,23 @@ func Unavailable(word, message string, cause error) *Error {
 	return &Error{Code: http.StatusServiceUnavailable, Reason: metav1.StatusReasonServiceUnavailable, Message: message, Word: word, cause: cause}
 }
 
+// Object returns e as Kubernetes has it.
+func (e *Error) Object() *metav1.Status {
+	return &metav1.Status{
+		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
+		Status:   metav1.StatusFailure, Message: "fairlead-proxy: " + e.Message, Reason: e.Reason, Code: int32(e.Code), //nolint:gosec // an HTTP status
+	}
+}
+
 // Write answers with e and the id of the request.
 func Write(w http.ResponseWriter, e *Error, requestID string) {
 	message := "fairlead-proxy: " + e.Message
 	if requestID != "" {
 		message += " (request " + requestID + ")"
 	}
-	body, err := json.Marshal(metav1.Status{
-		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
-		Status:   metav1.StatusFailure, Message: message, Reason: e.Reason, Code: int32(e.Code), //nolint:gosec // an HTTP status
-	})
+	object := e.Object()
+	object.Message = message
+	body, err := json.Marshal(object)
 	if err != nil {
 		http.Error(w, message, e.Code)
 		return

@@ -1,0 +1,201 @@
+// Package cutoff ends what a person has open at this cluster when the sign-in server
+// takes their access away, and refuses their older tokens from then on. It knows
+// nothing of how it hears of that.
+package cutoff
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/proxy/authn"
+	"github.com/fairlead-auth/fairlead/proxy/status"
+)
+
+// Kind says what a revocation ends.
+type Kind string
+
+// The kinds of revocation, as the server's feed names them. A sign-in ends what hangs
+// on no device: kubectl's tokens hang on one, and outlive the browser's session.
+const (
+	User   Kind = "user"
+	Device Kind = "device"
+	SignIn Kind = "sign_in"
+)
+
+// Revocation ends everything whose token was issued up to At.
+type Revocation struct {
+	Kind  Kind      `json:"kind"`
+	Value string    `json:"value"`
+	At    time.Time `json:"at"`
+	// Until is when every token of that time has expired by itself.
+	Until  time.Time `json:"until"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+type subject struct {
+	kind  Kind
+	value string
+}
+
+// Registry holds what is open and what is revoked. It is safe for use by several
+// goroutines. The zero value is ready.
+type Registry struct {
+	mu      sync.Mutex
+	revoked map[subject]Revocation
+	open    map[*stream]struct{}
+}
+
+type stream struct {
+	id  *authn.Identity
+	end context.CancelCauseFunc
+}
+
+// Check refuses an identity whose token was issued before its access was taken away.
+func (g *Registry) Check(id *authn.Identity) *status.Error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.check(id)
+}
+
+func (g *Registry) check(id *authn.Identity) *status.Error {
+	for _, s := range subjects(id) {
+		// A token of the same second may be an older one: whole seconds is all it says.
+		if r, there := g.revoked[s]; there && !id.Issued.After(r.At) {
+			return Refusal(r)
+		}
+	}
+	return nil
+}
+
+// subjects are what can be revoked of an identity.
+func subjects(id *authn.Identity) []subject {
+	list := []subject{{User, id.UID}}
+	if id.Device != "" {
+		return append(list, subject{Device, id.Device})
+	}
+	return append(list, subject{SignIn, id.SignIn})
+}
+
+// Refusal says what was taken away, and what to do.
+func Refusal(r Revocation) *status.Error {
+	switch r.Kind {
+	case Device:
+		return status.Unauthorized("revoked_device", "This device was signed out. Sign in again: kubectl fairlead login")
+	case SignIn:
+		return status.Unauthorized("revoked_sign_in", "You signed out. Sign in again: kubectl fairlead login")
+	case User:
+	}
+	if r.Reason == ReasonNoAccess {
+		return status.Forbidden("no_access", "You may not use this cluster any more. The page “My access” of the sign-in server says why.")
+	}
+	return status.Unauthorized("revoked_user", "Your sign-ins were ended. Sign in again: kubectl fairlead login")
+}
+
+// ReasonNoAccess is the reason of a revocation for this cluster alone: no rule lets the
+// person use it any more.
+const ReasonNoAccess = "no_access"
+
+// Begin registers a stream of an identity. The context that it returns ends, with a
+// *status.Error as its cause, when the access is taken away or, when lasts is not zero,
+// at that time. The caller calls done when the stream is over.
+func (g *Registry) Begin(ctx context.Context, id *authn.Identity, lasts time.Time) (life context.Context, done func(), refusal *status.Error) {
+	life, end := context.WithCancelCause(ctx)
+	s := &stream{id: id, end: end}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	// With the lock held: a revocation comes either before, and is seen here, or after,
+	// and finds the stream.
+	if refusal := g.check(id); refusal != nil {
+		end(refusal)
+		return nil, nil, refusal
+	}
+	if g.open == nil {
+		g.open = map[*stream]struct{}{}
+	}
+	g.open[s] = struct{}{}
+	stop := func() bool { return true }
+	if !lasts.IsZero() {
+		timer := time.AfterFunc(time.Until(lasts), func() { //nolint:forbidigo // when a token ends is real time
+			end(status.Unauthorized("stream_expired", "The token that this began with has expired. Run the command again."))
+		})
+		stop = timer.Stop
+	}
+	return life, func() {
+		stop()
+		end(nil)
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.open, s)
+	}, nil
+}
+
+// Revoke takes access away and ends what is open. It returns how many streams that were.
+func (g *Registry) Revoke(list ...Revocation) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.revoked == nil {
+		g.revoked = map[subject]Revocation{}
+	}
+	for _, r := range list {
+		key := subject{r.Kind, r.Value}
+		if old, there := g.revoked[key]; r.Value != "" && (!there || old.At.Before(r.At)) {
+			g.revoked[key] = r
+		}
+	}
+	ended := 0
+	for s := range g.open {
+		if refusal := g.check(s.id); refusal != nil {
+			s.end(refusal)
+			delete(g.open, s)
+			ended++
+		}
+	}
+	return ended
+}
+
+// EndAll ends every stream for a reason.
+func (g *Registry) EndAll(why *status.Error) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	ended := len(g.open)
+	for s := range g.open {
+		s.end(why)
+	}
+	clear(g.open)
+	return ended
+}
+
+// Forget drops revocations whose tokens have all expired.
+func (g *Registry) Forget(now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	maps.DeleteFunc(g.revoked, func(_ subject, r Revocation) bool { return now.After(r.Until) })
+}
+
+// Revocations returns what is revoked.
+func (g *Registry) Revocations() []Revocation {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.SortedFunc(maps.Values(g.revoked), func(a, b Revocation) int { return a.At.Compare(b.At) })
+}
+
+// People returns who has something open, by user id.
+func (g *Registry) People() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	people := map[string]bool{}
+	for s := range g.open {
+		people[s.id.UID] = true
+	}
+	return slices.Sorted(maps.Keys(people))
+}
+
+// Open returns how many streams are open.
+func (g *Registry) Open() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.open)
+}

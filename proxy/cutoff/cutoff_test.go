@@ -1,0 +1,123 @@
+package cutoff_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/proxy/authn"
+	"github.com/fairlead-auth/fairlead/proxy/cutoff"
+	"github.com/fairlead-auth/fairlead/proxy/status"
+)
+
+func issued() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
+
+func person(uid, device, signIn string) *authn.Identity {
+	return &authn.Identity{User: uid, UID: uid, Device: device, SignIn: signIn, Issued: issued()}
+}
+
+func revoke(kind cutoff.Kind, value string, after time.Duration) cutoff.Revocation {
+	return cutoff.Revocation{Kind: kind, Value: value, At: issued().Add(after), Until: issued().Add(time.Hour)}
+}
+
+func TestWhatARevocationEnds(t *testing.T) {
+	t.Parallel()
+	jane, browser := person("u1", "d1", "s1"), person("u1", "", "s1")
+	for name, c := range map[string]struct {
+		r    cutoff.Revocation
+		id   *authn.Identity
+		ends bool
+	}{
+		"the person":                       {revoke(cutoff.User, "u1", time.Minute), jane, true},
+		"somebody else":                    {revoke(cutoff.User, "u2", time.Minute), jane, false},
+		"the device":                       {revoke(cutoff.Device, "d1", time.Minute), jane, true},
+		"another device":                   {revoke(cutoff.Device, "d2", time.Minute), jane, false},
+		"the sign-in of what has a device": {revoke(cutoff.SignIn, "s1", time.Minute), jane, false},
+		"the sign-in of what has none":     {revoke(cutoff.SignIn, "s1", time.Minute), browser, true},
+		"before the token was issued":      {revoke(cutoff.User, "u1", -time.Minute), jane, false},
+		"in the same second":               {revoke(cutoff.User, "u1", 0), jane, true},
+		"nothing":                          {revoke(cutoff.Device, "", time.Minute), browser, false},
+	} {
+		var g cutoff.Registry
+		life, done, refusal := g.Begin(t.Context(), c.id, time.Time{})
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		n := g.Revoke(c.r)
+		if ended := life.Err() != nil; ended != c.ends || (n == 1) != c.ends || (g.Check(c.id) != nil) != c.ends {
+			t.Errorf("%s: ended %v, %d streams, then %v", name, ended, n, g.Check(c.id))
+		}
+		if cause, ok := errors.AsType[*status.Error](context.Cause(life)); c.ends && (!ok || cause.Message == "") {
+			t.Errorf("%s: no words: %v", name, context.Cause(life))
+		}
+		done()
+		if g.Open() != 0 {
+			t.Errorf("%s: %d are open", name, g.Open())
+		}
+	}
+}
+
+// TestNoStreamSlipsThrough begins streams while the access is taken away: each is
+// either refused or ended.
+func TestNoStreamSlipsThrough(t *testing.T) {
+	t.Parallel()
+	var g cutoff.Registry
+	var wg sync.WaitGroup
+	for i := range 200 {
+		wg.Go(func() {
+			if i == 100 {
+				g.Revoke(revoke(cutoff.User, "u1", time.Minute))
+				return
+			}
+			life, done, refusal := g.Begin(context.WithoutCancel(t.Context()), person("u1", fmt.Sprint("d", i), ""), time.Time{})
+			if refusal != nil {
+				return
+			}
+			defer done()
+			select {
+			case <-life.Done():
+			case <-time.After(10 * time.Second):
+				t.Error("a stream was left open")
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestAStreamEndsWithItsToken(t *testing.T) {
+	t.Parallel()
+	var g cutoff.Registry
+	life, done, refusal := g.Begin(t.Context(), person("u1", "d1", ""), time.Now().Add(10*time.Millisecond))
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	defer done()
+	<-life.Done()
+	if cause, ok := errors.AsType[*status.Error](context.Cause(life)); !ok || cause.Word != "stream_expired" {
+		t.Errorf("it ended with %v", context.Cause(life))
+	}
+}
+
+func TestOldRevocationsAreForgotten(t *testing.T) {
+	t.Parallel()
+	var g cutoff.Registry
+	g.Revoke(revoke(cutoff.User, "u1", time.Minute), revoke(cutoff.User, "u1", time.Second), revoke(cutoff.User, "u2", time.Minute))
+	if list := g.Revocations(); len(list) != 2 || !list[0].At.Equal(issued().Add(time.Minute)) {
+		t.Errorf("%+v", list)
+	}
+	g.Forget(issued().Add(2 * time.Hour))
+	if list := g.Revocations(); len(list) != 0 {
+		t.Errorf("%+v", list)
+	}
+	_, done, _ := g.Begin(t.Context(), person("u1", "d1", ""), time.Time{})
+	defer done()
+	if people := g.People(); len(people) != 1 || people[0] != "u1" {
+		t.Errorf("%v", people)
+	}
+	if g.EndAll(status.Unavailable("stale", "x", nil)) != 1 || g.Open() != 0 {
+		t.Error("not all were ended")
+	}
+}
