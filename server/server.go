@@ -37,6 +37,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/logout"
 	"github.com/fairlead-auth/fairlead/server/machine"
 	"github.com/fairlead-auth/fairlead/server/notify"
+	"github.com/fairlead-auth/fairlead/server/proxies"
 	"github.com/fairlead-auth/fairlead/server/reply"
 	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/store"
@@ -241,6 +242,7 @@ func (s *Server) handlers() ([]mounter, error) {
 			Store: c.Store, Auth: s.auth, Clients: s.clients, Sessions: s.Sessions, Access: s.Access, Limit: s.Limit, Flows: s.flows,
 			Site: s.Site, Audit: c.Audit, Now: c.Now,
 		},
+		&proxies.Handler{Store: c.Store, Audit: c.Audit, Limit: s.Limit, Now: c.Now, Issuer: s.Site.Absolute("")},
 		&logout.Handler{Sessions: s.Sessions, Clients: s.clients, Issuer: s.codes.Issuer, Site: s.Site},
 		&tokeninfo.Handler{Store: c.Store, Auth: s.auth, Bearer: s.Bearer, Audit: c.Audit, Now: c.Now, Issuer: s.Site.Absolute("")},
 	}, nil

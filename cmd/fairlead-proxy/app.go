@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +25,8 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/version"
 	"github.com/fairlead-auth/fairlead/proxy"
 	"github.com/fairlead-auth/fairlead/proxy/authn"
+	"github.com/fairlead-auth/fairlead/proxy/cutoff"
+	"github.com/fairlead-auth/fairlead/proxy/feed"
 	"github.com/fairlead-auth/fairlead/proxy/forward"
 )
 
@@ -32,12 +36,17 @@ type app struct {
 	logger    *slog.Logger
 	keys      *authn.KeySet
 	forwarder *forward.Forwarder
+	verifier  *authn.Verifier
+	cutoff    *cutoff.Registry
+	feed      *feed.Feed // nil when the file says all
 	handler   http.Handler
 	registry  *prometheus.Registry
 	cert      *serve.Certificate
 }
 
-func newApp(cfg *config, logs io.Writer) (*app, error) {
+// newApp makes the program. Enrol is a one-time code, used when the proxy has no identity
+// yet.
+func newApp(ctx context.Context, cfg *config, enrol string, logs io.Writer) (*app, error) {
 	logger, err := logging.New(logs, cfg.Logging.Format, cfg.Logging.Level)
 	if err != nil {
 		return nil, err
@@ -54,25 +63,70 @@ func newApp(cfg *config, logs io.Writer) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	issuer := &http.Client{Transport: &http.Transport{
-		Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: cfg.issuerCAs},
+	a := &app{cfg: cfg, logger: logger, forwarder: forwarder, registry: prometheus.NewRegistry(), cert: cert}
+	client := &http.Client{Transport: &http.Transport{
+		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: cfg.issuerCAs},
 	}}
-	a := &app{
-		cfg: cfg, logger: logger, forwarder: forwarder, registry: prometheus.NewRegistry(), cert: cert,
-		keys: authn.NewKeySet(cfg.Issuer.URL, issuer, time.Now, logger),
+	if err := a.listen(ctx, client, enrol); err != nil {
+		return nil, err
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "fairlead_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": version.String()},
 	})
 	info.Set(1)
 	a.registry.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	a.handler = proxy.New(proxy.Config{
-		Cluster: cfg.Cluster, Forwarder: forwarder, Logger: logger, Now: time.Now, Metrics: a.registry,
-		Verifier:      &authn.Verifier{Issuer: cfg.Issuer.URL, Audience: cfg.Audience, Keys: a.keys, Now: time.Now},
-		Audit:         audit.NewLog(time.Now, logger, audit.NewStream(logger)),
-		ClientAddress: remoteAddress,
-	})
+	what := proxy.Config{
+		Cluster: cfg.Cluster, Forwarder: forwarder, Logger: logger, Now: time.Now, Metrics: a.registry, Cutoff: a.cutoff, Verifier: a.verifier,
+		Audit: audit.NewLog(time.Now, logger, audit.NewStream(logger)), ClientAddress: remoteAddress,
+	}
+	if a.feed != nil {
+		what.Fresh, what.AfterExpiry = a.feed.Fresh, a.feed.AfterExpiry
+		a.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "fairlead_proxy_feed_heard_timestamp_seconds", Help: "When the sign-in server was heard of last.",
+		}, func() float64 { return float64(a.feed.Heard().Unix()) }))
+	}
+	a.handler = proxy.New(what)
 	return a, nil
+}
+
+// listen learns whose tokens to take: from the file, or from the server that the proxy
+// has enrolled at, or enrols at now with a code.
+func (a *app) listen(ctx context.Context, client *http.Client, code string) error {
+	a.cutoff = &cutoff.Registry{}
+	if a.cfg.Server.URL == "" {
+		a.take(client, a.cfg.Issuer.URL, a.cfg.Audience)
+		return nil
+	}
+	dir := feed.Dir(a.cfg.State)
+	id, err := dir.Identity()
+	if errors.Is(err, feed.ErrNotEnrolled) && code != "" {
+		host, errHost := os.Hostname()
+		if errHost != nil {
+			host = "proxy"
+		}
+		if id, err = feed.Enrol(ctx, client, dir, feed.Application{Server: a.cfg.Server.URL, Code: code, Name: host}); err == nil {
+			a.logger.InfoContext(ctx, "enrolled", "server", id.Server, "id", id.ID)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	a.take(client, id.Server, "")
+	a.feed, err = feed.Open(ctx, feed.Config{
+		Identity: id, Dir: dir, HTTP: client, Cutoff: a.cutoff, Known: a.verifier.Known, Keys: a.keys.Export, Seed: a.keys.Seed, Now: time.Now, Logger: a.logger,
+	})
+	if err != nil {
+		return err
+	}
+	s := a.feed.Settings()
+	a.cfg.Cluster, a.verifier.Audience = s.Cluster, s.Audience
+	return nil
+}
+
+// take makes what checks tokens of an issuer.
+func (a *app) take(client *http.Client, issuer, audience string) {
+	a.keys = authn.NewKeySet(issuer, client, time.Now, a.logger)
+	a.verifier = &authn.Verifier{Issuer: issuer, Audience: audience, Keys: a.keys, Now: time.Now}
 }
 
 // credentials are those of a kubeconfig or, without one, of the pod.
@@ -105,6 +159,9 @@ func (a *app) run(ctx context.Context, ln net.Listener) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.keys.Run(ctx) })
 	group.Go(func() error { return a.runHealth(ctx) })
+	if a.feed != nil {
+		group.Go(func() error { return a.feed.Run(ctx) })
+	}
 	group.Go(func() error {
 		err := (&serve.Server{
 			Name: "proxy", Listener: ln, Handler: a.handler, Certificate: a.cert.Get, Drain: time.Duration(a.cfg.Drain), Logger: a.logger,

@@ -16,6 +16,8 @@ import (
 type config struct {
 	Listen   string              `yaml:"listen"`
 	TLS      tlsConfig           `yaml:"tls"`
+	Server   serverConfig        `yaml:"server"`
+	State    string              `yaml:"state"`
 	Cluster  string              `yaml:"cluster"`
 	Issuer   issuerConfig        `yaml:"issuer"`
 	Audience string              `yaml:"audience"`
@@ -30,6 +32,13 @@ type config struct {
 type tlsConfig struct {
 	Certificate string `yaml:"certificate"`
 	Key         string `yaml:"key"`
+}
+
+// serverConfig is the sign-in server that the proxy enrols at. It says the rest: issuer,
+// audience, cluster.
+type serverConfig struct {
+	URL string `yaml:"url"`
+	CA  string `yaml:"ca"`
 }
 
 type issuerConfig struct {
@@ -72,40 +81,53 @@ func loadConfig(file string) (*config, error) {
 }
 
 func (c *config) check(doc *strictyaml.Document) {
-	if c.Audience == "" {
-		doc.Add("audience", "is missing: the cluster's audience, such as k8s-prod")
-	}
 	if c.TLS.Certificate == "" || c.TLS.Key == "" {
 		doc.Add("tls", "certificate and key are needed: kubectl sends no token without TLS")
 	}
-	c.checkIssuer(doc)
-	c.loadCA(doc)
+	if c.Server.URL == "" {
+		if c.Audience == "" {
+			doc.Add("audience", "is missing: the cluster's audience, such as k8s-prod; or set server.url and enrol")
+		}
+		c.checkAddress(doc, "issuer.url", c.Issuer.URL)
+		c.loadCA(doc, "issuer.ca", c.Issuer.CA)
+		return
+	}
+	if c.State == "" {
+		doc.Add("state", "is missing: a directory that lasts, for the proxy's identity and what it knows")
+	}
+	for key, value := range map[string]string{"issuer.url": c.Issuer.URL, "issuer.ca": c.Issuer.CA, "audience": c.Audience, "cluster": c.Cluster} {
+		if value != "" {
+			doc.Add(key, "comes from the server that the proxy enrols at: remove it, or server")
+		}
+	}
+	c.checkAddress(doc, "server.url", c.Server.URL)
+	c.loadCA(doc, "server.ca", c.Server.CA)
 }
 
-func (c *config) checkIssuer(doc *strictyaml.Document) {
-	u, err := url.Parse(c.Issuer.URL)
+func (c *config) checkAddress(doc *strictyaml.Document, path, address string) {
+	u, err := url.Parse(address)
 	switch {
-	case c.Issuer.URL == "":
-		doc.Add("issuer.url", "is missing: the address of the Fairlead server")
+	case address == "":
+		doc.Add(path, "is missing: the address of the Fairlead server")
 	case err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
-		doc.Add("issuer.url", "want an address such as https://login.example.com, got %q", c.Issuer.URL)
+		doc.Add(path, "want an address such as https://login.example.com, got %q", address)
 	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
-		doc.Add("issuer.url", "want https: over http somebody on the way could replace the keys")
+		doc.Add(path, "want https: over http somebody on the way could replace the keys")
 	}
 }
 
-func (c *config) loadCA(doc *strictyaml.Document) {
-	if c.Issuer.CA == "" {
+func (c *config) loadCA(doc *strictyaml.Document, path, file string) {
+	if file == "" {
 		return // the system's authorities
 	}
-	text, err := os.ReadFile(c.Issuer.CA)
+	text, err := os.ReadFile(file) //nolint:gosec // the operator names the file
 	if err != nil {
-		doc.Add("issuer.ca", "can't be read: %v", err)
+		doc.Add(path, "can't be read: %v", err)
 		return
 	}
 	c.issuerCAs = x509.NewCertPool()
 	if !c.issuerCAs.AppendCertsFromPEM(text) {
-		doc.Add("issuer.ca", "holds no certificate in PEM form")
+		doc.Add(path, "holds no certificate in PEM form")
 	}
 }
 

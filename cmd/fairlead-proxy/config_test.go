@@ -35,8 +35,8 @@ func TestExampleIsGood(t *testing.T) {
 func TestEveryFaultIsListed(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ text, want string }{
-		{"cluster: x\n", `fairlead-proxy.yaml:1: audience: is missing: the cluster's audience, such as k8s-prod
-fairlead-proxy.yaml:1: tls: certificate and key are needed: kubectl sends no token without TLS
+		{"cluster: x\n", `fairlead-proxy.yaml:1: tls: certificate and key are needed: kubectl sends no token without TLS
+fairlead-proxy.yaml:1: audience: is missing: the cluster's audience, such as k8s-prod; or set server.url and enrol
 fairlead-proxy.yaml:1: issuer.url: is missing: the address of the Fairlead server`},
 		{"audience: a\ntls: {certificate: a, key: b}\nissuer: {url: \"http://login.example.com\", ca: /nowhere}\n", `fairlead-proxy.yaml:3: issuer.url: want https: over http somebody on the way could replace the keys
 fairlead-proxy.yaml:3: issuer.ca: can't be read: open /nowhere: no such file or directory`},

@@ -40,14 +40,15 @@ func newCommand() *cobra.Command {
 	}
 	var file string
 	root.PersistentFlags().StringVarP(&file, "config", "c", "fairlead-proxy.yaml", "configuration file")
-	root.AddCommand(&cobra.Command{
+	var code string
+	serve := &cobra.Command{
 		Use: "serve", Short: "Run the proxy", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(file)
 			if err != nil {
 				return err
 			}
-			a, err := newApp(cfg, cmd.ErrOrStderr())
+			a, err := newApp(cmd.Context(), cfg, code, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -57,7 +58,9 @@ func newCommand() *cobra.Command {
 			}
 			return a.run(cmd.Context(), ln)
 		},
-	}, &cobra.Command{
+	}
+	serve.Flags().StringVar(&code, "enrol", os.Getenv("FAIRLEAD_ENROL_CODE"), "one-time code from the page of the cluster, for the first start (or FAIRLEAD_ENROL_CODE)")
+	root.AddCommand(serve, &cobra.Command{
 		Use: "validate", Short: "List every fault of the configuration file", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := loadConfig(file); err != nil {

@@ -36,6 +36,7 @@ func adminCommand(file *string) *cobra.Command {
 	parent.AddCommand(
 		linkCommand(file, "setup-link", "Print a link to set this server up with; good for an hour, works once", "/admin/setup", (*admin.Admin).SetupLink),
 		linkCommand(file, "recovery-link", "Print a link to a new recovery account; good for ten minutes, works once", "/admin/setup", (*admin.Admin).RecoveryLink),
+		proxyCodeCommand(file),
 		getCommand(file), applyCommand(file), deleteCommand(file), exportCommand(file), importCommand(file), simulateCommand(file), historyCommand(file),
 	)
 	return parent

@@ -79,6 +79,11 @@ const (
 const (
 	ProxyRequest Name = "proxy.request"
 	ProxyRefused Name = "proxy.refused"
+	// ProxyEnrolled: a proxy got an identity with a one-time code. ProxyNotEnrolled: a code,
+	// or a proxy that asked, was refused. ProxyRemoved: an admin took the identity away.
+	ProxyEnrolled    Name = "proxy.enrolled"
+	ProxyNotEnrolled Name = "proxy.not_enrolled"
+	ProxyRemoved     Name = "proxy.removed"
 	// ProxyStreamEnded: a shell, a watch or the like was ended because its person may not
 	// have it any more.
 	ProxyStreamEnded Name = "proxy.stream_ended"
@@ -95,6 +100,6 @@ func Names() []Name {
 		KeyCreated, KeyActivated, KeyRetired, KeyRevoked, SettingsLoaded,
 		AdminRefused, AdminChanged, AdminTrialEnded, AdminRead, ConnectorTested, LinkCreated, LinkRefused, RecoveryUsed, RecoveryFailed,
 		FactorChanged, FactorRefused, PasswordSet, APITokenCreated, APITokenRevoked, SettingsNotLoaded,
-		ProxyRequest, ProxyRefused, ProxyStreamEnded,
+		ProxyRequest, ProxyRefused, ProxyStreamEnded, ProxyEnrolled, ProxyNotEnrolled, ProxyRemoved,
 	}
 }

@@ -2,12 +2,15 @@ package admin
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/portal/authconfig"
+	ops "github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/settings"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/web"
@@ -15,8 +18,10 @@ import (
 )
 
 func (h *Handler) mountClusters(add func(method, path string, handle handler)) {
-	add(http.MethodGet, "/clusters/:id/connect", func(c echo.Context, r *request) error { return h.connect(c, r, false) })
-	add(http.MethodPost, "/clusters/:id/connect", func(c echo.Context, r *request) error { return h.connect(c, r, true) })
+	add(http.MethodGet, "/clusters/:id/connect", func(c echo.Context, r *request) error { return h.connect(c, r, false, "") })
+	add(http.MethodPost, "/clusters/:id/connect", func(c echo.Context, r *request) error { return h.connect(c, r, true, "") })
+	add(http.MethodPost, "/clusters/:id/proxies", h.makeCode)
+	add(http.MethodPost, "/clusters/:id/proxies/:proxy/remove", h.removeProxy)
 	add(http.MethodPost, "/clients/:id/secrets", h.addSecret)
 	add(http.MethodPost, "/clients/:id/secrets/remove", h.removeSecret)
 	add(http.MethodPost, "/local-users/:id/invite", h.invite)
@@ -41,6 +46,13 @@ type ConnectData struct {
 	Mode           string
 	Blocks         []Block
 	Health         *Health
+	// Proxies are those that have enrolled; Code enrols another and is shown this once.
+	Proxies  []ops.ProxyInfo
+	CutOff   string
+	Code     string
+	Enrol    string
+	ReadOnly bool
+	Done     string
 }
 
 // Block is a text to copy, with what to do with it.
@@ -49,7 +61,7 @@ type Block struct{ Title, Help, Label, Text string }
 // ConnectPage is how a cluster is connected.
 func ConnectPage() templates.Page[ConnectData] { return templates.Define[ConnectData]("admin/connect") }
 
-func (h *Handler) connect(c echo.Context, r *request, look bool) error {
+func (h *Handler) connect(c echo.Context, r *request, look bool, code string) error {
 	ctx, id := c.Request().Context(), c.Param("id")
 	item, err := h.Admin.Entry(ctx, r.caller, settings.Clusters, id)
 	if err != nil {
@@ -68,7 +80,27 @@ func (h *Handler) connect(c echo.Context, r *request, look bool) error {
 		health.Days = int(health.Ends.Sub(h.Now()).Hours() / 24)
 		data.Health = &health
 	}
+	if data.Proxies, err = h.Admin.Proxies(ctx, r.caller, id); err != nil {
+		return err
+	}
+	data.CutOff, data.Code, data.Done, data.Enrol = ops.CutOff(cluster, data.Proxies), code, doneWords(c), h.Site.Path("/admin/clusters/"+url.PathEscape(id)+"/proxies")
 	return show(h, c, r, web.View[ConnectData]{Page: ConnectPage(), Title: "Connect " + id, Data: data})
+}
+
+// makeCode makes an enrolment code and shows it this once, in the command that needs it.
+func (h *Handler) makeCode(c echo.Context, r *request) error {
+	code, err := h.Admin.EnrolmentCode(c.Request().Context(), r.caller, c.Param("id"))
+	if err != nil {
+		return err
+	}
+	return h.connect(c, r, false, code)
+}
+
+func (h *Handler) removeProxy(c echo.Context, r *request) error {
+	if err := h.Admin.RemoveProxy(c.Request().Context(), r.caller, c.Param("proxy")); err != nil && !errs.Is(err, errs.NotFound) {
+		return err
+	}
+	return h.done(c, "/clusters/"+url.PathEscape(c.Param("id"))+"/connect", "removed")
 }
 
 func (h *Handler) blocks(cluster *store.Cluster) ([]Block, error) {
@@ -79,8 +111,7 @@ func (h *Handler) blocks(cluster *store.Cluster) ([]Block, error) {
 	}
 	if cluster.Mode == store.ModeProxy {
 		return []Block{
-			{"Run the proxy beside the API server", "Save this as proxy.yaml. The proxy’s service account needs the right to impersonate: deploy/kubernetes has the manifest.", "Configuration of fairlead-proxy", h.proxyConfig(cluster)},
-			{"Start it", "In the cluster, or anywhere near it.", "Command that starts fairlead-proxy", "fairlead-proxy serve --config proxy.yaml"},
+			{"Run the proxy beside the API server", "Save this as proxy.yaml. The proxy’s service account needs the right to impersonate: deploy/kubernetes has the manifest.", "Configuration of fairlead-proxy", h.proxyConfig()},
 			{"Or, on Amazon EKS: let EKS trust Fairlead", "EKS takes one OpenID Connect provider for each cluster. Then no proxy is needed: set “How it checks tokens” to the API server.", "eksctl configuration for EKS", eks(cfg)},
 		}, nil
 	}
@@ -93,9 +124,9 @@ func (h *Handler) blocks(cluster *store.Cluster) ([]Block, error) {
 }
 
 // proxyConfig is the configuration of a proxy for a cluster.
-func (h *Handler) proxyConfig(cluster *store.Cluster) string {
+func (h *Handler) proxyConfig() string {
 	text := "listen: 0.0.0.0:8443\ntls:\n  certificate: /etc/fairlead-proxy/tls.crt\n  key: /etc/fairlead-proxy/tls.key\n" +
-		"cluster: " + cluster.ID + "\naudience: " + cluster.Audience + "\nissuer:\n  url: " + h.Site.Absolute("") + "\n"
+		"state: /var/lib/fairlead-proxy\nserver:\n  url: " + h.Site.Absolute("") + "\n"
 	if h.IssuerCA != "" {
 		text += "  ca: /etc/fairlead-proxy/issuer-ca.pem\n"
 	}

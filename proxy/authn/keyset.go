@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -156,12 +158,7 @@ func (s *KeySet) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	keys := map[string]jose.JSONWebKey{}
-	for _, k := range set.Keys {
-		if k.KeyID != "" && k.Valid() && k.IsPublic() && (k.Use == "" || k.Use == "sig") {
-			keys[k.KeyID] = k
-		}
-	}
+	keys := usable(set)
 	if len(keys) == 0 {
 		return errors.New("the issuer publishes no usable key")
 	}
@@ -169,6 +166,47 @@ func (s *KeySet) fetch(ctx context.Context) error {
 	defer s.mu.Unlock()
 	s.keys, s.etag, s.jwksURI = keys, etag, uri
 	s.generation++
+	return nil
+}
+
+func usable(set jose.JSONWebKeySet) map[string]jose.JSONWebKey {
+	keys := map[string]jose.JSONWebKey{}
+	for _, k := range set.Keys {
+		if k.KeyID != "" && k.Valid() && k.IsPublic() && (k.Use == "" || k.Use == "sig") {
+			keys[k.KeyID] = k
+		}
+	}
+	return keys
+}
+
+// Export returns the keys as a JSON Web Key Set, to be kept for a start while the issuer
+// is away.
+func (s *KeySet) Export() json.RawMessage {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var set jose.JSONWebKeySet
+	for _, id := range slices.Sorted(maps.Keys(s.keys)) {
+		set.Keys = append(set.Keys, s.keys[id])
+	}
+	text, err := json.Marshal(set)
+	if err != nil {
+		return nil // public keys that were read from JSON
+	}
+	return text
+}
+
+// Seed takes keys that were kept. What the issuer says replaces them.
+func (s *KeySet) Seed(text json.RawMessage) error {
+	var set jose.JSONWebKeySet
+	if err := json.Unmarshal(text, &set); err != nil {
+		return fmt.Errorf("reading kept keys: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.keys) == 0 {
+		s.keys = usable(set)
+		s.generation++
+	}
 	return nil
 }
 

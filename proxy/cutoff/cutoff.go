@@ -156,6 +156,16 @@ func (g *Registry) Revoke(list ...Revocation) int {
 	return ended
 }
 
+// Lift takes back that a person may not use this cluster: they may again.
+func (g *Registry) Lift(userID string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	key := subject{User, userID}
+	if g.revoked[key].Reason == ReasonNoAccess {
+		delete(g.revoked, key)
+	}
+}
+
 // EndAll ends every stream for a reason.
 func (g *Registry) EndAll(why *status.Error) int {
 	g.mu.Lock()

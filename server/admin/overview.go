@@ -127,6 +127,11 @@ func (a *Admin) notices(ctx context.Context, o *Overview, infos []ConnectorInfo,
 	}
 	o.Notices = append(o.Notices, a.dangers(set)...)
 	o.Notices = append(o.Notices, a.certificates(set)...)
+	proxies, err := a.proxyNotices(ctx)
+	if err != nil {
+		return err
+	}
+	o.Notices = append(o.Notices, proxies...)
 	return a.eventNotices(ctx, o)
 }
 

@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,7 +18,7 @@ func routes() []route {
 	for _, k := range settings.Kinds() {
 		list = append(list, entryRoutes(k)...)
 	}
-	list = append(list, connectorRoutes()...)
+	list = slices.Concat(list, connectorRoutes(), clientAndProxyRoutes())
 	list = append(list, peopleRoutes()...)
 	return append(list, otherRoutes()...)
 }
@@ -133,6 +134,11 @@ func connectorRoutes() []route {
 			}
 			return out, nil
 		}},
+	}
+}
+
+func clientAndProxyRoutes() []route {
+	return []route{
 		{http.MethodGet, "/clients/:id/secrets", "List a client’s secrets, by the beginning of their hashes", admin.ReadSettings, nil, ClientSecrets{}, nil, func(h *Handler, r *call) (any, error) {
 			list, err := h.Admin.ClientSecrets(r.Request().Context(), r.caller, r.Param("id"))
 			out := ClientSecrets{Items: []ClientSecret{}}
@@ -148,11 +154,28 @@ func connectorRoutes() []route {
 		{http.MethodDelete, "/clients/:id/secrets/:hash", "Remove a secret of a client", admin.WriteSettings, nil, nil, nil, func(h *Handler, r *call) (any, error) {
 			return nil, h.Admin.RemoveClientSecret(r.Request().Context(), r.caller, r.Param("id"), r.Param("hash"))
 		}},
+		{http.MethodGet, "/clusters/:id/proxies", "List the proxies that have enrolled for a cluster", admin.ReadSettings, nil, Proxies{}, nil, listProxies},
+		{http.MethodPost, "/clusters/:id/enrolment-code", "Make a one-time code with which a proxy enrols; earlier ones end", admin.WriteSettings, nil, Secret{}, nil, func(h *Handler, r *call) (any, error) {
+			code, err := h.Admin.EnrolmentCode(r.Request().Context(), r.caller, r.Param("id"))
+			return Secret{code}, err
+		}},
+		{http.MethodDelete, "/proxies/:id", "Remove a proxy: it hears nothing any more", admin.WriteSettings, nil, nil, nil, func(h *Handler, r *call) (any, error) {
+			return nil, h.Admin.RemoveProxy(r.Request().Context(), r.caller, r.Param("id"))
+		}},
 		{http.MethodPost, "/local-users/:id/invitation", "Make the address where a local user sets a password", admin.WritePeople, nil, Secret{}, nil, func(h *Handler, r *call) (any, error) {
 			token, err := h.Admin.Invite(r.Request().Context(), r.caller, r.Param("id"))
 			return Secret{h.URL + "/invitation/" + token}, err
 		}},
 	}
+}
+
+func listProxies(h *Handler, r *call) (any, error) {
+	list, err := h.Admin.Proxies(r.Request().Context(), r.caller, r.Param("id"))
+	out := Proxies{Items: []Proxy{}}
+	for _, p := range list {
+		out.Items = append(out.Items, Proxy{ID: p.ID, Cluster: p.ClusterID, Name: p.Name, Version: p.Version, Address: p.Address, Created: p.Created.Time(), LastSeen: p.LastSeen.Time(), Away: p.Away})
+	}
+	return out, err
 }
 
 func peopleRoutes() []route {

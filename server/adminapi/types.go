@@ -117,6 +117,23 @@ type Secret struct {
 	Secret string `json:"secret"`
 }
 
+// Proxy is a proxy that has enrolled. Away says that it was not heard of for a minute.
+type Proxy struct {
+	ID       string    `json:"id"`
+	Cluster  string    `json:"cluster"`
+	Name     string    `json:"name"`
+	Version  string    `json:"version"`
+	Address  string    `json:"address"`
+	Created  time.Time `json:"created"`
+	LastSeen time.Time `json:"lastSeen"`
+	Away     bool      `json:"away"`
+}
+
+// Proxies are those of a cluster.
+type Proxies struct {
+	Items []Proxy `json:"items"`
+}
+
 // ClaimsQuestion is about whom, by user name, and for which cluster or client, by id.
 type ClaimsQuestion struct {
 	User    string `json:"user"`

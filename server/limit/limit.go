@@ -122,6 +122,11 @@ func Passkey(address string) []Count {
 	return []Count{{secret.Hash("passkey from\x00" + Network(address)), secretsPerNetwork}}
 }
 
+// Enrolment counts an enrolment code that was not good.
+func Enrolment(address string) []Count {
+	return []Count{{secret.Hash("enrolment from\x00" + Network(address)), secretsPerNetwork}}
+}
+
 // Begin counts a try. It counts before anything is checked, so that tries at the
 // same moment can't all slip through.
 func (l *Limiter) Begin(ctx context.Context, counts []Count) (Verdict, error) {

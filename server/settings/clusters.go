@@ -16,6 +16,8 @@ const (
 	minTokenLife     = 5 * time.Minute
 	maxTokenLife     = time.Hour
 	defaultTokenLife = 10 * time.Minute
+	minStale         = 30 * time.Second
+	maxStale         = 24 * time.Hour
 )
 
 // Colors are what an environment may be marked with, beside its word. The first
@@ -34,7 +36,8 @@ func (r *Reader) clusterRows() []store.Cluster {
 			ID: e.ID, Name: orElse(e.Name, e.ID), Description: e.Description, Environment: e.Environment, Color: e.Color, Notes: e.Notes, Server: e.Server,
 			CA: e.CA, Audience: orElse(e.Audience, "k8s-"+e.ID), Mode: store.AccessMode(orElse(e.Mode, string(store.ModeProxy))),
 			Algorithm: orElse(e.Algorithm, "RS256"), TokenSeconds: int(time.Duration(e.TokenLife).Seconds()), Namespace: e.Namespace,
-			Labels: e.Labels, StatusURL: e.StatusURL, Origin: r.Origin(path),
+			Labels: e.Labels, StatusURL: e.StatusURL, FailClosed: e.FailClosed, Origin: r.Origin(path),
+			StaleSeconds: int(time.Duration(e.StaleAfter).Seconds()), StreamSeconds: int(time.Duration(e.StreamGrace).Seconds()),
 		}
 		if e.TokenLife == 0 {
 			row.TokenSeconds = int(defaultTokenLife.Seconds())
@@ -67,7 +70,17 @@ func (r *Reader) checkCluster(path string, row *store.Cluster) {
 	if life := row.TokenLife(); life < minTokenLife || life > maxTokenLife {
 		r.Doc.Add(path+".tokenLife", "want %v to %v", minTokenLife, maxTokenLife)
 	}
+	r.checkProxy(path, row)
 	if row.Namespace != "" && !slug.MatchString(row.Namespace) {
 		r.Doc.Add(path+".namespace", "is not a name of a namespace: %q", row.Namespace)
+	}
+}
+
+// checkProxy checks what the cluster's proxy is told.
+func (r *Reader) checkProxy(path string, row *store.Cluster) {
+	for key, seconds := range map[string]int{"staleAfter": row.StaleSeconds, "streamGrace": row.StreamSeconds} {
+		if d := time.Duration(seconds) * time.Second; seconds != 0 && (d < minStale || d > maxStale) {
+			r.Doc.Add(path+"."+key, "want %s to %s, or nothing", duration(minStale), duration(maxStale))
+		}
 	}
 }

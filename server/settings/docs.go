@@ -91,6 +91,12 @@ func clusterDoc(r store.Cluster) form.Doc {
 	if r.TokenLife() != defaultTokenLife {
 		doc["tokenLife"] = duration(r.TokenLife())
 	}
+	doc["failClosed"] = r.FailClosed
+	for key, seconds := range map[string]int{"staleAfter": r.StaleSeconds, "streamGrace": r.StreamSeconds} {
+		if seconds != 0 {
+			doc[key] = duration(time.Duration(seconds) * time.Second)
+		}
+	}
 	return doc
 }
 

@@ -68,6 +68,9 @@ type Cluster struct {
 	Labels      map[string]string   `yaml:"labels"`
 	Notes       string              `yaml:"notes"`
 	StatusURL   string              `yaml:"statusURL"`
+	StaleAfter  strictyaml.Duration `yaml:"staleAfter"`
+	FailClosed  bool                `yaml:"failClosed"`
+	StreamGrace strictyaml.Duration `yaml:"streamGrace"`
 }
 
 // Rule says who may use which clusters, or administer Fairlead.

@@ -122,6 +122,9 @@ func clusterFields() []form.Field {
 		{Key: "tokenLife", Label: "Life of a token", Help: "5m to 1h. 10m when empty: someone who lost access keeps it at most this long.", Kind: form.Text, Advanced: true, Placeholder: "10m"},
 		{Key: "notes", Label: "Notes for the people who use it", Kind: form.Long, Advanced: true},
 		{Key: "statusURL", Label: "Status address", Help: "Asked for {\"ready\": …} when the page is shown.", Kind: form.Text, Advanced: true},
+		{Key: "failClosed", Label: "The proxy refuses when it hears nothing", Help: "When it has not heard of this server for the time below it refuses everything. Else tokens stay good for as long as they live, and nobody’s access can be taken away faster than that.", Kind: form.Bool, Section: "Proxy", Advanced: true},
+		{Key: "staleAfter", Label: "It counts as hearing nothing after", Help: "30s to 24h. 2m when empty.", Kind: form.Text, Advanced: true, Placeholder: "2m"},
+		{Key: "streamGrace", Label: "Shells and watches end after their token by", Help: "30s to 24h. When empty they go on until somebody’s access is taken away: kubectl can’t give a running shell a new token.", Kind: form.Text, Advanced: true, Placeholder: "8h"},
 	}
 }
 

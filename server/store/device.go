@@ -92,7 +92,10 @@ func revokeDevice(tx *gorm.DB, id, reason string, now time.Time) (bool, error) {
 	if res.Error != nil || res.RowsAffected == 0 {
 		return false, res.Error
 	}
-	return true, tx.Exec("UPDATE access_tokens SET revoked = ? WHERE device_id = ? AND revoked = 0", At(now), id).Error
+	if err := tx.Exec("UPDATE access_tokens SET revoked = ? WHERE device_id = ? AND revoked = 0", At(now), id).Error; err != nil {
+		return false, err
+	}
+	return true, addRevocations(tx, now, RevokedDevice, reason, id)
 }
 
 // RevokeDevices ends the devices that a person has with a client, or with every
@@ -114,7 +117,11 @@ func (s *Store) RevokeDevices(ctx context.Context, userID, clientID, reason stri
 		if clientID == "" {
 			hanging = " AND device_id <> ''"
 		}
-		return tx.Exec("UPDATE access_tokens SET revoked = ? WHERE revoked = 0 AND "+mine+hanging, append([]any{At(now)}, args...)...).Error
+		err = tx.Exec("UPDATE access_tokens SET revoked = ? WHERE revoked = 0 AND "+mine+hanging, append([]any{At(now)}, args...)...).Error
+		if err != nil {
+			return err
+		}
+		return addRevocations(tx, now, RevokedDevice, reason, ended...)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("revoking devices: %w", err)

@@ -67,7 +67,10 @@ func endEverything(tx *gorm.DB, userID, reason string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return tx.Exec("UPDATE access_tokens SET revoked = ? WHERE user_id = ? AND revoked = 0", At(now), userID).Error
+	if err := tx.Exec("UPDATE access_tokens SET revoked = ? WHERE user_id = ? AND revoked = 0", At(now), userID).Error; err != nil {
+		return err
+	}
+	return addRevocations(tx, now, RevokedUser, reason, userID)
 }
 
 // EachUser calls fn with every user, by id: with what access rules look at and no

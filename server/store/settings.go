@@ -66,7 +66,26 @@ type Cluster struct {
 	// StatusURL, when set, is asked for whether the cluster is ready; the demo
 	// uses it while its cluster is being built.
 	StatusURL string
-	Origin    `gorm:"embedded"`
+	// StaleSeconds is how long the cluster's proxy may hear nothing of this server; zero
+	// means DefaultStale. FailClosed refuses everything then; else tokens stay good for as
+	// long as they live.
+	StaleSeconds int
+	FailClosed   bool
+	// StreamSeconds is how long a shell or a watch may go on after its token has expired;
+	// zero means as long as it likes.
+	StreamSeconds int
+	Origin        `gorm:"embedded"`
+}
+
+// DefaultStale is how long a proxy may hear nothing before it counts as stale.
+const DefaultStale = 2 * time.Minute
+
+// Stale is how long the cluster's proxy may hear nothing.
+func (c *Cluster) Stale() time.Duration {
+	if c.StaleSeconds == 0 {
+		return DefaultStale
+	}
+	return time.Duration(c.StaleSeconds) * time.Second
 }
 
 // TokenLife is how long a token for this cluster lives.
@@ -139,6 +158,9 @@ func (s *Store) ApplyFile(ctx context.Context, set Settings, now time.Time) erro
 		s.seal(&set.Connectors[i])
 	}
 	err := s.tx(ctx, func(tx *gorm.DB) error {
+		if err := tx.Exec("UPDATE config_state SET version = version + 1 WHERE id = 1").Error; err != nil {
+			return err
+		}
 		if err := refuseShadows(tx, set); err != nil {
 			return err
 		}

@@ -88,7 +88,7 @@ func (s *Store) ReplaceSignIn(ctx context.Context, old string, row *SignIn, now 
 		if err := tx.Exec("UPDATE sign_in_clients SET sign_in_id = ? WHERE sign_in_id = ?", row.ID, old).Error; err != nil {
 			return err
 		}
-		_, err := endSignIns(tx, now, "id = ?", old)
+		_, err := endSignIns(tx, now, "id = ?", old) // the person is still there
 		return err
 	})
 	if err != nil {
@@ -102,9 +102,11 @@ func (s *Store) ReplaceSignIn(ctx context.Context, old string, row *SignIn, now 
 // theirs, does nothing and reports false.
 func (s *Store) EndSignIn(ctx context.Context, userID, id string, now time.Time) (ended bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) error {
-		n, err := endSignIns(tx, now, "id = ? AND user_id = ?", id, userID)
-		ended = n == 1
-		return err
+		ids, err := endSignIns(tx, now, "id = ? AND user_id = ?", id, userID)
+		if ended = len(ids) == 1; err != nil {
+			return err
+		}
+		return addRevocations(tx, now, RevokedSignIn, "", ids...)
 	})
 	if err != nil {
 		return false, fmt.Errorf("ending sign-in: %w", err)
@@ -112,17 +114,17 @@ func (s *Store) EndSignIn(ctx context.Context, userID, id string, now time.Time)
 	return ended, nil
 }
 
-// endSignIns ends the live sessions that a condition selects and returns how
-// many. The update comes first: it decides who, of several, ends them.
-func endSignIns(tx *gorm.DB, now time.Time, where string, args ...any) (int, error) {
+// endSignIns ends the live sessions that a condition selects and returns their
+// ids. The update comes first: it decides who, of several, ends them.
+func endSignIns(tx *gorm.DB, now time.Time, where string, args ...any) ([]string, error) {
 	var ids []string
 	err := tx.Raw("UPDATE sign_ins SET ended = ? WHERE ended = 0 AND "+where+" RETURNING id", append([]any{At(now)}, args...)...).Scan(&ids).Error
 	if err != nil || len(ids) == 0 {
-		return 0, err
+		return nil, err
 	}
 	if err := addNotices(tx, ids, now); err != nil {
-		return 0, err
+		return nil, err
 	}
 	err = tx.Exec("UPDATE access_tokens SET revoked = ? WHERE device_id = '' AND revoked = 0 AND sign_in_id IN ?", At(now), ids).Error
-	return len(ids), err
+	return ids, err
 }

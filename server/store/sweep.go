@@ -25,6 +25,7 @@ func (s *Store) Sweep(ctx context.Context, before time.Time) (more bool, err err
 		{"links", "hash"},
 		{"api_tokens", "id"},
 		{"connector_tests", "id"},
+		{"revocations", "seq"},
 	} {
 		res := s.db.WithContext(ctx).Exec(fmt.Sprintf(
 			"DELETE FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM %[1]s WHERE expires <= ? LIMIT %[3]d)",

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -89,7 +90,7 @@ func (s *Store) upsert(tx *gorm.DB, p Person, now time.Time) (*User, bool, error
 	if found.Error != nil {
 		return nil, false, found.Error
 	}
-	created := found.RowsAffected == 0
+	created, before := found.RowsAffected == 0, u.GroupNames
 	if created {
 		u = User{ID: secret.ID("usr"), ConnectorID: p.ConnectorID, Subject: p.Identity.Subject, Created: At(now)}
 	}
@@ -98,7 +99,10 @@ func (s *Store) upsert(tx *gorm.DB, p Person, now time.Time) (*User, bool, error
 	if created {
 		return &u, true, tx.Create(&u).Error
 	}
-	return &u, false, update(tx, &u, "last_sign_in").Error
+	if err := update(tx, &u, "last_sign_in").Error; err != nil || slices.Equal(before, u.GroupNames) {
+		return &u, false, err
+	}
+	return &u, false, addRevocations(tx, now, RevokedRights, "groups_changed", u.ID)
 }
 
 // update writes what the upstream said, and nothing that an admin may be

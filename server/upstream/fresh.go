@@ -89,13 +89,12 @@ func (g *Registry) ask(ctx context.Context, user *store.User) (*store.User, erro
 	}
 	fresh, err := g.cfg.Store.RefreshUser(ctx, user, person, g.cfg.Now())
 	if errs.Is(err, errs.Conflict) {
-		return nil, g.refuse(ctx, user, "name_taken", errs.Wrap(errs.Denied, err, "The name "+person.KubeName+" belongs to another account. Ask an admin."))
+		return nil, g.refuse(ctx, user, reasonTaken, errs.Wrap(errs.Denied, err, "The name "+person.KubeName+" belongs to another account. Ask an admin."))
 	}
 	if err != nil {
 		return nil, err
 	}
-	g.recordChange(ctx, user, fresh)
-	return fresh, nil
+	return fresh, g.recordChange(ctx, user, fresh)
 }
 
 func (g *Registry) reread(ctx context.Context, row *store.Connector, user *store.User) (store.Person, error) {
@@ -121,8 +120,18 @@ func (g *Registry) refuse(ctx context.Context, user *store.User, reason string, 
 		Name: audit.UpstreamRefused, UserID: user.ID, UserName: user.KubeName, ConnectorID: user.ConnectorID,
 		Reason: reason, Detail: err.Error(),
 	})
+	if reason == reasonTaken { // it is somebody else's name that is refused
+		return err
+	}
+	// What is open at clusters ends as well.
+	if fault := g.cfg.Store.Revoke(ctx, store.RevokedUser, user.ID, reason, g.cfg.Now()); fault != nil {
+		return errors.Join(err, fault)
+	}
 	return err
 }
+
+// reasonTaken is the reason of a refusal that takes nothing away.
+const reasonTaken = "name_taken"
 
 func (g *Registry) duringOutage(ctx context.Context, user *store.User, cause error) (*store.User, error) {
 	if errors.Is(cause, context.Canceled) {
@@ -143,11 +152,12 @@ func (g *Registry) duringOutage(ctx context.Context, user *store.User, cause err
 	return user, nil
 }
 
-func (g *Registry) recordChange(ctx context.Context, before, after *store.User) {
+func (g *Registry) recordChange(ctx context.Context, before, after *store.User) error {
 	if slices.Equal(before.GroupNames, after.GroupNames) && before.KubeName == after.KubeName {
-		return
+		return nil
 	}
 	g.cfg.Audit.Record(ctx, audit.Event{
 		Name: audit.UserChanged, UserID: after.ID, UserName: after.KubeName, ConnectorID: after.ConnectorID, Reason: "upstream_changed",
 	})
+	return g.cfg.Store.Revoke(ctx, store.RevokedRights, after.ID, "groups_changed", g.cfg.Now())
 }

@@ -1,0 +1,339 @@
+// Package feed is the proxy's line to the sign-in server: it enrols, hears of access
+// that was taken away, and keeps what it knows for when the server is away. What ends
+// is up to proxy/cutoff.
+package feed
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/proxyfeed"
+	"github.com/fairlead-auth/fairlead/internal/version"
+	"github.com/fairlead-auth/fairlead/proxy/cutoff"
+	"github.com/fairlead-auth/fairlead/proxy/status"
+)
+
+const (
+	// askTimeout is longer than the server keeps anybody waiting.
+	askTimeout = proxyfeed.MaxWait + 10*time.Second
+	// retryAfter is how soon a server that did not answer is asked again.
+	retryAfter = time.Second
+	// keepEvery is how old what is on disk may be while nothing happens.
+	keepEvery = 30 * time.Second
+	// lookEvery is how often it is looked whether the server was heard of lately.
+	lookEvery = time.Second
+	// noAccessLife is longer than any token lives.
+	noAccessLife = 70 * time.Minute
+	maxAnswer    = 16 << 20
+)
+
+// Config is what a Feed needs.
+type Config struct {
+	Identity Identity
+	Dir      Dir
+	HTTP     *http.Client
+	Cutoff   *cutoff.Registry
+	// Known returns who has shown a good token lately, by user id.
+	Known func() []string
+	// Keys returns the issuer's keys, to be kept; Seed takes them when the server is away.
+	Keys   func() json.RawMessage
+	Seed   func(keys json.RawMessage) error
+	Now    func() time.Time
+	Logger *slog.Logger
+}
+
+// Feed hears of news. It is safe for use by several goroutines.
+type Feed struct {
+	cfg Config
+
+	mu       sync.Mutex
+	settings proxyfeed.Settings
+	seq      int64
+	version  int64
+	heard    time.Time
+	kept     time.Time
+}
+
+// Application is what a proxy says to enrol: where, with which one-time code, and what
+// admins should see it called.
+type Application struct{ Server, Code, Name string }
+
+// Enrol makes a key pair and an identity, and keeps both.
+func Enrol(ctx context.Context, client *http.Client, dir Dir, a Application) (Identity, error) {
+	key, err := newKey()
+	if err != nil {
+		return Identity{}, err
+	}
+	server := strings.TrimSuffix(a.Server, "/")
+	in := proxyfeed.Enrolment{Code: a.Code, Key: jose.JSONWebKey{Key: key.Public()}, Name: a.Name, Version: agent()}
+	var out proxyfeed.Enrolled
+	if err := ask(ctx, client, request{method: http.MethodPost, address: server + proxyfeed.EnrolPath, body: in}, &out); err != nil {
+		return Identity{}, fmt.Errorf("enrolling: %w", err)
+	}
+	id := Identity{Server: server, ID: out.ID, Key: key}
+	return id, dir.keepIdentity(id)
+}
+
+func agent() string { return "fairlead-proxy/" + version.String() }
+
+// Open returns a feed that knows what the proxy knew last; or, when that is nothing,
+// what the server says now.
+func Open(ctx context.Context, cfg Config) (*Feed, error) {
+	f := &Feed{cfg: cfg}
+	snapshot, err := cfg.Dir.Snapshot(cfg.Identity)
+	if err != nil {
+		cfg.Logger.ErrorContext(ctx, "the snapshot is refused, the server is asked instead", "error", err)
+	}
+	if err == nil && snapshot != nil {
+		return f, f.resume(snapshot)
+	}
+	news, err := f.ask(ctx, 0)
+	if err != nil {
+		return nil, fmt.Errorf("asking the sign-in server for the first time: %w", err)
+	}
+	return f, f.take(ctx, news)
+}
+
+// resume goes on from a snapshot. What was heard is as old as that.
+func (f *Feed) resume(s *Snapshot) error {
+	f.settings, f.seq, f.version, f.heard = s.Settings, s.Seq, s.Version, s.AsOf
+	f.cfg.Cutoff.Revoke(revocations(s.Revocations)...)
+	return f.cfg.Seed(s.Keys)
+}
+
+// Settings is what the server decided last.
+func (f *Feed) Settings() proxyfeed.Settings {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.settings
+}
+
+// AfterExpiry is how long a stream may go on after its token; negative for ever.
+func (f *Feed) AfterExpiry() time.Duration {
+	if s := f.Settings(); s.StreamSeconds > 0 {
+		return time.Duration(s.StreamSeconds) * time.Second
+	}
+	return -1
+}
+
+// Heard is when the server was heard of last.
+func (f *Feed) Heard() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.heard
+}
+
+// Stale reports whether the server has not been heard of for longer than it may be.
+func (f *Feed) Stale() bool {
+	return f.cfg.Now().Sub(f.Heard()) > time.Duration(f.Settings().StaleSeconds)*time.Second
+}
+
+// Fresh refuses while the feed is stale, where that was chosen.
+func (f *Feed) Fresh() *status.Error {
+	if !f.Settings().FailClosed || !f.Stale() {
+		return nil
+	}
+	return status.Unavailable("stale", "This cluster's proxy has not heard of the sign-in server since "+f.Heard().UTC().Format("15:04 UTC")+
+		" and refuses everything until it does. Try again; if it stays, tell the people who run the cluster.", nil)
+}
+
+// Run hears of news until ctx ends.
+func (f *Feed) Run(ctx context.Context) error {
+	go f.watch(ctx)
+	for ctx.Err() == nil {
+		news, err := f.ask(ctx, proxyfeed.MaxWait)
+		if err == nil {
+			err = f.take(ctx, news)
+		}
+		if err != nil && ctx.Err() == nil {
+			f.cfg.Logger.WarnContext(ctx, "the sign-in server was not heard of", "error", err, "heard", f.Heard())
+			pause(ctx, retryAfter)
+		}
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// watch ends what is open when the server has not been heard of for too long, where
+// that was chosen.
+func (f *Feed) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		pause(ctx, lookEvery)
+		if why := f.Fresh(); why != nil {
+			if n := f.cfg.Cutoff.EndAll(why); n > 0 {
+				f.cfg.Logger.WarnContext(ctx, "streams ended: the sign-in server was not heard of for too long", "streams", n)
+			}
+		}
+	}
+}
+
+func (f *Feed) ask(ctx context.Context, wait time.Duration) (*proxyfeed.News, error) {
+	f.mu.Lock()
+	query := url.Values{"after": {strconv.FormatInt(f.seq, 10)}, "version": {strconv.FormatInt(f.version, 10)}, "wait": {strconv.Itoa(int(wait.Seconds()))}}
+	f.mu.Unlock()
+	var news proxyfeed.News
+	return &news, f.call(ctx, http.MethodGet, proxyfeed.FeedPath+"?"+query.Encode(), nil, &news)
+}
+
+func (f *Feed) call(ctx context.Context, method, path string, in, out any) error {
+	pass, err := proxyfeed.Pass(f.cfg.Identity.Key, f.cfg.Identity.ID, f.cfg.Identity.Server, f.cfg.Now())
+	if err != nil {
+		return err
+	}
+	return ask(ctx, f.cfg.HTTP, request{method, f.cfg.Identity.Server + path, pass, in}, out)
+}
+
+// take does what news asks for. What it could not do it is told again.
+func (f *Feed) take(ctx context.Context, news *proxyfeed.News) error {
+	ended := f.cfg.Cutoff.Revoke(revocations(news.Revocations)...)
+	if ended > 0 {
+		f.cfg.Logger.InfoContext(ctx, "streams ended: access was taken away", "streams", ended)
+	}
+	f.cfg.Cutoff.Forget(f.cfg.Now())
+	if err := f.recheck(ctx, news); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	changed := f.seq != news.Seq || f.version != news.Version || f.settings != news.Settings
+	f.settings, f.seq, f.version, f.heard = news.Settings, news.Seq, news.Version, f.cfg.Now()
+	due := changed || f.heard.Sub(f.kept) > keepEvery
+	f.mu.Unlock()
+	if !due {
+		return nil
+	}
+	return f.keep()
+}
+
+func (f *Feed) keep() error {
+	f.mu.Lock()
+	s := Snapshot{AsOf: f.heard, Seq: f.seq, Version: f.version, Settings: f.settings}
+	f.kept = f.heard
+	f.mu.Unlock()
+	for _, r := range f.cfg.Cutoff.Revocations() {
+		s.Revocations = append(s.Revocations, proxyfeed.Revocation{Kind: string(r.Kind), Value: r.Value, Reason: r.Reason, At: r.At, Until: r.Until})
+	}
+	s.Keys = f.cfg.Keys()
+	return f.cfg.Dir.Keep(f.cfg.Identity, s)
+}
+
+func revocations(list []proxyfeed.Revocation) []cutoff.Revocation {
+	var out []cutoff.Revocation
+	for _, r := range list {
+		if r.Kind != proxyfeed.Rights {
+			out = append(out, cutoff.Revocation{Kind: cutoff.Kind(r.Kind), Value: r.Value, Reason: r.Reason, At: r.At, Until: r.Until})
+		}
+	}
+	return out
+}
+
+// recheck asks what is left after a change of rules, or of somebody's groups.
+func (f *Feed) recheck(ctx context.Context, news *proxyfeed.News) error {
+	f.mu.Lock()
+	all := f.version != news.Version
+	f.mu.Unlock()
+	var people []string
+	for _, r := range news.Revocations {
+		if r.Kind == proxyfeed.Rights {
+			people = append(people, r.Value)
+		}
+	}
+	if all {
+		people = slices.Concat(people, f.cfg.Known(), f.cfg.Cutoff.People())
+		for _, r := range f.cfg.Cutoff.Revocations() {
+			if r.Reason == cutoff.ReasonNoAccess { // who may use it again is let in again
+				people = append(people, r.Value)
+			}
+		}
+	}
+	slices.Sort(people)
+	for some := range slices.Chunk(slices.Compact(people), proxyfeed.MaxCheck) {
+		var answer proxyfeed.Answer
+		if err := f.call(ctx, http.MethodPost, proxyfeed.CheckPath, proxyfeed.Question{People: some}, &answer); err != nil {
+			return err
+		}
+		f.apply(ctx, some, answer)
+	}
+	return nil
+}
+
+func (f *Feed) apply(ctx context.Context, asked []string, answer proxyfeed.Answer) {
+	var denied []cutoff.Revocation
+	for _, id := range asked {
+		if slices.Contains(answer.Denied, id) {
+			denied = append(denied, cutoff.Revocation{Kind: cutoff.User, Value: id, Reason: cutoff.ReasonNoAccess, At: answer.Now, Until: answer.Now.Add(noAccessLife)})
+		} else {
+			f.cfg.Cutoff.Lift(id)
+		}
+	}
+	if ended := f.cfg.Cutoff.Revoke(denied...); ended > 0 {
+		f.cfg.Logger.InfoContext(ctx, "streams ended: rights have changed", "streams", ended, "people", len(denied))
+	}
+}
+
+// request is what is asked. Body, when there is one, is sent as JSON.
+type request struct {
+	method, address, pass string
+	body                  any
+}
+
+// ask sends a request to the server. Its words are the error when it refuses.
+func ask(ctx context.Context, client *http.Client, r request, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	var body bytes.Buffer
+	if r.body != nil {
+		if err := json.NewEncoder(&body).Encode(r.body); err != nil {
+			return fmt.Errorf("encoding request: %w", err)
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, r.address, &body)
+	if err != nil {
+		return fmt.Errorf("making request: %w", err)
+	}
+	req.Header.Set("User-Agent", agent())
+	req.Header.Set("Content-Type", "application/json")
+	if r.pass != "" {
+		req.Header.Set("Authorization", "Bearer "+r.pass)
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err = errors.Join(err, res.Body.Close()); err != nil {
+		return fmt.Errorf("reading answer: %w", err)
+	}
+	if res.StatusCode != http.StatusOK {
+		var refusal struct{ Message string }
+		if json.Unmarshal(text, &refusal) != nil || refusal.Message == "" {
+			refusal.Message = "the server answered " + res.Status
+		}
+		return errors.New(refusal.Message)
+	}
+	if err := json.Unmarshal(text, out); err != nil {
+		return fmt.Errorf("reading answer: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,262 @@
+package server_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/proxy/authn"
+	"github.com/fairlead-auth/fairlead/proxy/cutoff"
+	"github.com/fairlead-auth/fairlead/proxy/feed"
+	"github.com/fairlead-auth/fairlead/proxy/status"
+	"github.com/fairlead-auth/fairlead/server/admin"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// outpost is a proxy's line to the server, without the proxy.
+type outpost struct {
+	*feed.Feed
+	cutoff *cutoff.Registry
+	dir    feed.Dir
+	cfg    feed.Config
+	stop   func()
+}
+
+func (w *world) enrol(t *testing.T, cluster string) *outpost {
+	t.Helper()
+	code, err := w.provider.Admin.EnrolmentCode(t.Context(), admin.Caller{Shell: "test"}, cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := feed.Dir(filepath.Join(t.TempDir(), "state"))
+	id, err := feed.Enrol(t.Context(), http.DefaultClient, dir, feed.Application{Server: w.issuer + "/", Code: code, Name: "first\nproxy"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := feed.Enrol(t.Context(), http.DefaultClient, feed.Dir(t.TempDir()), feed.Application{Server: w.issuer, Code: code, Name: "second"}); err == nil || !strings.Contains(err.Error(), "has been used") {
+		t.Errorf("the code, again: %v", err)
+	}
+	return w.resume(t, dir, id)
+}
+
+// resume opens the line with what is kept.
+func (w *world) resume(t *testing.T, dir feed.Dir, id feed.Identity) *outpost {
+	t.Helper()
+	o := &outpost{cutoff: &cutoff.Registry{}, dir: dir}
+	keys := json.RawMessage(`{"keys":[]}`)
+	o.cfg = feed.Config{
+		Identity: id, Dir: dir, HTTP: &http.Client{Transport: &http.Transport{}}, Cutoff: o.cutoff, Known: func() []string { return nil },
+		Keys: func() json.RawMessage { return keys }, Seed: func(json.RawMessage) error { return nil }, Now: w.clock.now, Logger: slog.New(slog.DiscardHandler),
+	}
+	var err error
+	if o.Feed, err = feed.Open(t.Context(), o.cfg); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = o.Run(ctx)
+	}()
+	o.stop = func() { cancel(); <-done }
+	t.Cleanup(o.stop)
+	return o
+}
+
+// shell opens something as a person with a device.
+func (o *outpost) shell(t *testing.T, userID, device string, issued time.Time) context.Context {
+	t.Helper()
+	life, done, refusal := o.cutoff.Begin(context.WithoutCancel(t.Context()), &authn.Identity{UID: userID, Device: device, Issued: issued}, time.Time{})
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	t.Cleanup(done)
+	return life
+}
+
+// ended waits until a shell was ended and returns the reason.
+func ended(life context.Context, t *testing.T, what string) string {
+	t.Helper()
+	select {
+	case <-life.Done():
+	case <-time.After(5 * time.Second):
+		t.Fatalf("%s: the shell is still open", what)
+	}
+	why, ok := errors.AsType[*status.Error](context.Cause(life))
+	if !ok {
+		t.Fatalf("%s: %v", what, context.Cause(life))
+	}
+	return why.Word
+}
+
+func TestProxiesHearOfEverythingThatIsTakenAway(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.signIn(t)
+	jane, err := w.store.UserByName(t.Context(), "corp:jane")
+	if err != nil {
+		t.Fatal(err)
+	}
+	devices, err := w.store.Devices(t.Context(), jane.ID, w.clock.now())
+	if err != nil || len(devices) == 0 {
+		t.Fatal(devices, err)
+	}
+	o := w.enrol(t, "a")
+	if s := o.Settings(); s.Cluster != "a" || s.Audience != "k8s-a" || s.Issuer != w.issuer || s.StaleSeconds != 120 || s.FailClosed {
+		t.Errorf("%+v", s)
+	}
+	operator := admin.Caller{Shell: "test"}
+	issued := w.clock.now().Add(-time.Second)
+
+	other := o.shell(t, "usr_other", "dev_other", issued)
+	one := o.shell(t, jane.ID, devices[0].ID, issued)
+	if _, err := w.store.RevokeDevice(t.Context(), jane.ID, devices[0].ID, store.RevokedByPerson, w.clock.now()); err != nil {
+		t.Fatal(err)
+	}
+	if got := ended(one, t, "her device"); got != "revoked_device" {
+		t.Errorf("her device: %s", got)
+	}
+	if other.Err() != nil {
+		t.Error("somebody else's shell has ended with it")
+	}
+
+	two := o.shell(t, jane.ID, "dev_2", issued)
+	rules, err := w.store.Rules(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := w.settings
+	settings.Rules = nil
+	if err := w.store.ApplyFile(t.Context(), settings, w.clock.now()); err != nil {
+		t.Fatal(err)
+	}
+	if got := ended(two, t, "the rules"); got != "no_access" {
+		t.Errorf("the rules: %s", got)
+	}
+	if err := w.store.ApplyFile(t.Context(), w.settings, w.clock.now()); err != nil || len(rules) == 0 {
+		t.Fatal(err)
+	}
+	eventuallyTrue(t, "she is let in again", func() bool {
+		return o.cutoff.Check(&authn.Identity{UID: jane.ID, Device: "dev_2", Issued: issued}) == nil
+	})
+
+	three := o.shell(t, jane.ID, "dev_3", issued)
+	if err := w.provider.Admin.Disable(t.Context(), operator, jane.ID, true); err != nil {
+		t.Fatal(err)
+	}
+	if got := ended(three, t, "the person"); got != "revoked_user" && got != "no_access" {
+		t.Errorf("the person: %s", got)
+	}
+	// What can't be confirmed does not stay open: nobody with that id is known.
+	if got := ended(other, t, "somebody whom the server does not know"); got != "no_access" {
+		t.Errorf("somebody whom the server does not know: %s", got)
+	}
+	if list, err := w.provider.Admin.Proxies(t.Context(), operator, "a"); err != nil || len(list) != 1 || list[0].Name != "firstproxy" || list[0].Away || !strings.HasPrefix(list[0].Version, "fairlead-proxy/") {
+		t.Errorf("%+v %v", list, err)
+	}
+	for name, n := range map[audit.Name]int{audit.ProxyEnrolled: 1, audit.ProxyNotEnrolled: 1} {
+		if got := len(w.events(t, name)); got != n {
+			t.Errorf("%d × %s, want %d", got, name, n)
+		}
+	}
+}
+
+func eventuallyTrue(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for range 250 {
+		if is() {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Errorf("not so: %s", what)
+}
+
+// TestAProxyStartsWhileTheServerIsAway: with what it knew last, unless somebody changed
+// that; and refuses when it was told to.
+func TestAProxyStartsWhileTheServerIsAway(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	settings := w.settings
+	settings.Clusters = append([]store.Cluster(nil), settings.Clusters...)
+	for i := range settings.Clusters {
+		settings.Clusters[i].FailClosed = true
+	}
+	if err := w.store.ApplyFile(t.Context(), settings, w.clock.now()); err != nil {
+		t.Fatal(err)
+	}
+	o := w.enrol(t, "a")
+	if err := w.store.Revoke(t.Context(), store.RevokedUser, "usr_1", "test", w.clock.now()); err != nil {
+		t.Fatal(err)
+	}
+	gone := &authn.Identity{UID: "usr_1", Issued: w.clock.now().Add(-time.Minute)}
+	eventuallyTrue(t, "the news has arrived", func() bool { return o.cutoff.Check(gone) != nil })
+	o.stop()
+
+	id, err := o.dir.Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := id
+	away.Server = "http://127.0.0.1:1"
+	again := w.resume(t, o.dir, away)
+	if s := again.Settings(); s.Audience != "k8s-a" || again.cutoff.Check(gone) == nil || again.Fresh() != nil {
+		t.Errorf("%+v, %v, %v", s, again.cutoff.Check(gone), again.Fresh())
+	}
+	life := again.shell(t, "usr_2", "dev_2", w.clock.now())
+	w.clock.add(3 * time.Minute)
+	if again.Fresh() == nil || ended(life, t, "fail closed") != "stale" {
+		t.Error("it goes on")
+	}
+	again.stop()
+
+	file := filepath.Join(string(o.dir), "snapshot.jws")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.Split(string(text), ".")
+	parts[1] = parts[1][:len(parts[1])-8] + "AAAAAAAA"
+	if err := os.WriteFile(file, []byte(strings.Join(parts, ".")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.dir.Snapshot(id); err == nil {
+		t.Error("a snapshot that was changed is taken")
+	}
+	cfg := o.cfg
+	cfg.Identity = away
+	if _, err := feed.Open(t.Context(), cfg); err == nil {
+		t.Error("it starts with a snapshot that was changed")
+	}
+}
+
+func TestARemovedProxyHearsNothing(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	o := w.enrol(t, "a")
+	o.stop()
+	list, err := w.provider.Admin.Proxies(t.Context(), admin.Caller{Shell: "test"}, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.provider.Admin.RemoveProxy(t.Context(), admin.Caller{Shell: "test"}, list[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	cfg := o.cfg
+	cfg.Dir = feed.Dir(t.TempDir())
+	if _, err := feed.Open(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "does not know this proxy") {
+		t.Errorf("%v", err)
+	}
+	cfg.Identity.ID = "prx_unknown"
+	if _, err := feed.Open(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "does not know this proxy") {
+		t.Errorf("%v", err)
+	}
+}

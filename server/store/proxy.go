@@ -1,0 +1,98 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+)
+
+// Proxy is a proxy that has enrolled for a cluster. Several replicas may share one.
+type Proxy struct {
+	ID        string
+	ClusterID string
+	Name      string
+	// PublicKey is a JSON Web Key.
+	PublicKey string
+	Version   string
+	Address   string
+	Created   Instant
+	LastSeen  Instant
+}
+
+// LinkEnrol is the purpose of an enrolment code. Its subject is the cluster.
+const LinkEnrol = "enrol"
+
+// EnrolProxy spends a code and stores the proxy, for the code's cluster. The error's
+// kind is Denied when the code is not good.
+func (s *Store) EnrolProxy(ctx context.Context, hash string, p Proxy, now time.Time) (*Proxy, error) {
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		err := tx.Raw("UPDATE links SET used = ? WHERE hash = ? AND purpose = ? AND used = 0 AND expires > ? RETURNING subject", At(now), hash, LinkEnrol, At(now)).Scan(&p.ClusterID).Error
+		if err != nil {
+			return err
+		}
+		if p.ClusterID == "" {
+			return errs.New(errs.Denied, "The enrolment code has been used, or is too old. Make another on the page of the cluster.")
+		}
+		p.ID, p.Created, p.LastSeen = secret.ID("prx"), At(now), At(now)
+		return tx.Create(&p).Error
+	})
+	if err != nil {
+		return nil, fmt.Errorf("enrolling proxy: %w", err)
+	}
+	return &p, nil
+}
+
+// Proxy returns a proxy. The error's kind is NotFound when there is none.
+func (s *Store) Proxy(ctx context.Context, id string) (*Proxy, error) {
+	var row Proxy
+	if err := s.db.WithContext(ctx).Where("id = ?", id).Take(&row).Error; err != nil {
+		return nil, fmt.Errorf("reading proxy: %w", translate(err))
+	}
+	return &row, nil
+}
+
+// Proxies lists those of a cluster, or of all clusters when none is named.
+func (s *Store) Proxies(ctx context.Context, clusterID string) ([]Proxy, error) {
+	var rows []Proxy
+	q := s.db.WithContext(ctx).Order("cluster_id, created, id")
+	if clusterID != "" {
+		q = q.Where("cluster_id = ?", clusterID)
+	}
+	if err := q.Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("listing proxies: %w", translate(err))
+	}
+	return rows, nil
+}
+
+// SeeProxy notes that a proxy was heard of.
+func (s *Store) SeeProxy(ctx context.Context, id, version, address string, now time.Time) error {
+	_, err := s.exec(ctx, "UPDATE proxies SET last_seen = ?, version = ?, address = ? WHERE id = ?", At(now), version, address, id)
+	if err != nil {
+		return fmt.Errorf("noting proxy: %w", err)
+	}
+	return nil
+}
+
+// RemoveProxy forgets a proxy: its key opens nothing any more. It reports whether it
+// was there.
+func (s *Store) RemoveProxy(ctx context.Context, id string) (bool, error) {
+	n, err := s.exec(ctx, "DELETE FROM proxies WHERE id = ?", id)
+	if err != nil {
+		return false, fmt.Errorf("removing proxy: %w", err)
+	}
+	return n > 0, nil
+}
+
+// UsersByID returns the users with these ids, in no order. Ids of nobody are left out.
+func (s *Store) UsersByID(ctx context.Context, ids []string) ([]User, error) {
+	var rows []User
+	if err := s.db.WithContext(ctx).Omit("upstream_data").Where("id IN ?", ids).Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("reading users: %w", translate(err))
+	}
+	return rows, nil
+}
