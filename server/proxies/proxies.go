@@ -272,14 +272,31 @@ func (h *Handler) allowed(ctx context.Context, cluster *store.Cluster, ids []str
 	if err != nil {
 		return nil, err
 	}
-	open := map[string]bool{store.BreakGlass: true}
+	connectors := map[string]store.Connector{store.BreakGlass: {Enabled: true}}
 	for _, row := range rows {
-		open[row.ID] = row.Enabled
+		connectors[row.ID] = row
 	}
 	allowed := map[string]bool{}
 	for i := range users {
 		u := &users[i]
-		allowed[u.ID] = (machine.IsMachine(u) || open[u.ConnectorID]) && access.Decide(rules, u, cluster).Allowed
+		from := connectors[u.ConnectorID]
+		known := machine.IsMachine(u) || from.Enabled
+		if known && from.Type == "local" {
+			if known, err = h.isActive(ctx, u); err != nil {
+				return nil, err
+			}
+		}
+		allowed[u.ID] = known && access.Decide(rules, u, cluster).Allowed
 	}
 	return allowed, nil
+}
+
+// isActive reports whether a local user is still there and not switched off. Others are
+// asked about upstream, at the next renewal.
+func (h *Handler) isActive(ctx context.Context, u *store.User) (bool, error) {
+	account, err := h.Store.AccountByID(ctx, u.Subject)
+	if errs.Is(err, errs.NotFound) {
+		return false, nil
+	}
+	return err == nil && !account.Disabled, err
 }

@@ -50,7 +50,13 @@ func (s *Store) CreateLocalUser(ctx context.Context, u LocalUser, now time.Time)
 // SetLocalUserDisabled switches an account off or on. The error's kind is
 // NotFound when there is none with this login.
 func (s *Store) SetLocalUserDisabled(ctx context.Context, login string, disabled bool) error {
-	return s.updateLocal(ctx, "login_key = ?", names.Key(login), map[string]any{"disabled": disabled})
+	err := s.updateLocal(ctx, "login_key = ?", names.Key(login), map[string]any{"disabled": disabled})
+	if err != nil {
+		return err
+	}
+	// Proxies ask what is left when what is configured changes.
+	_, err = s.exec(ctx, "UPDATE config_state SET version = version + 1 WHERE id = 1")
+	return err
 }
 
 // SetLocalUserPassword replaces the hash of an account by login name.

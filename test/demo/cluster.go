@@ -55,12 +55,29 @@ func (d *demo) cluster(ctx context.Context) error {
 		return err
 	}
 	linkKubectl(bin, d.bin)
+	code, err := d.enrolmentCode(ctx)
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return d.program(ctx, "fairlead-proxy", "serve", "--config", d.path("fairlead-proxy.yaml"))
+		return d.program(ctx, "fairlead-proxy", "serve", "--config", d.path("fairlead-proxy.yaml"), "--enrol", code)
 	})
 	group.Go(func() error { d.announce(ctx); return nil })
 	return group.Wait()
+}
+
+// enrolmentCode returns a code for the demo's proxy, unless it has enrolled before.
+func (d *demo) enrolmentCode(ctx context.Context) (string, error) {
+	if _, err := os.Stat(d.path("proxy/identity.json")); err == nil {
+		return "", nil
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, "fairlead"), "admin", "proxy-code", "demo", "--config", d.path("fairlead.yaml"))
+	code, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("making an enrolment code: %w", err)
+	}
+	return strings.TrimSpace(string(code)), nil
 }
 
 func (d *demo) announce(ctx context.Context) {

@@ -53,9 +53,8 @@ admins: {groups: ["local:admins"]}
 const proxyConfig = `# Made by "make run" at each start; changes are lost.
 listen: %[1]s
 tls: {certificate: %[2]s/proxy.crt, key: %[2]s/proxy.key}
-cluster: demo
-issuer: {url: http://%[3]s}
-audience: k8s-demo
+state: %[2]s/proxy
+server: {url: http://%[3]s}
 upstream: {kubeconfig: %[4]s}
 health: {listen: "127.0.0.1:0"}
 logging: {format: text}

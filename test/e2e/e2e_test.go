@@ -248,14 +248,13 @@ func (s *system) startProxy(t *testing.T, cluster, listen, credentials string) {
 	health := freeAddress(t)
 	file := writeFile(t, s.dir+"/proxy-"+cluster+".yaml", fmt.Sprintf(`listen: %s
 tls: {certificate: %[2]s/tls.crt, key: %[2]s/tls.key}
-cluster: %[3]s
-issuer: {url: %[4]s, ca: %[2]s/ca.crt}
-audience: k8s-%[3]s
+state: %[2]s/state-%[3]s
+server: {url: %[4]s, ca: %[2]s/ca.crt}
 upstream: {kubeconfig: %[5]s}
 health: {listen: %[6]s}
 drain: 2s
 `, listen, s.dir, cluster, s.issuer, credentials, health))
-	s.proxies[cluster] = start(t, s.bin+"/fairlead-proxy", nil, "serve", "--config", file)
+	s.proxies[cluster] = start(t, s.bin+"/fairlead-proxy", nil, "serve", "--config", file, "--enrol", s.operate(t, "admin", "proxy-code", cluster))
 	eventually(t, "proxy "+cluster, 30*time.Second, func() bool {
 		resp, err := http.Get("http://" + health + "/readyz")
 		if err != nil {
@@ -264,6 +263,19 @@ drain: 2s
 		resp.Body.Close()
 		return resp.StatusCode == http.StatusOK
 	})
+}
+
+// operate runs a command of the server's operator and returns what it said.
+func (s *system) operate(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), s.bin+"/fairlead", append(args, "--config", s.dir+"/fairlead.yaml")...)
+	var faults strings.Builder
+	cmd.Stderr = &faults
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s%s", args, err, out, faults.String())
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // person is somebody's computer: a home of their own, kubectl and the plugin on

@@ -37,6 +37,10 @@ func jane() credentials {
 	return credentials{Credentials: rp.Credentials{Username: "jane@example.test", Password: "fairlead-demo"}}
 }
 
+func bob() credentials {
+	return credentials{Credentials: rp.Credentials{Username: "bob@example.test", Password: "fairlead-demo"}}
+}
+
 func clusterEntry(id, address, dir string) string {
 	return fmt.Sprintf("- {id: %s, name: Cluster %[1]s, server: \"https://%s\", ca: \"file:%s/ca.crt\"}\n", id, address, dir)
 }

@@ -1,0 +1,113 @@
+package e2e_test
+
+import (
+	"bytes"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// stream is a kubectl that goes on until somebody ends it.
+type stream struct {
+	name     string
+	cmd      *exec.Cmd
+	out, err lockedBuffer
+	ended    chan struct{}
+}
+
+// lockedBuffer may be read while a process writes.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+// String returns what was written so far.
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (p *person) stream(name string, env []string, args ...string) *stream {
+	p.t.Helper()
+	s := &stream{name: name, ended: make(chan struct{})}
+	other := *p
+	other.env = append(append([]string{}, p.env...), env...)
+	s.cmd = other.command(p.t.Context(), "kubectl", args...)
+	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.err
+	if err := s.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	go func() { _ = s.cmd.Wait(); close(s.ended) }()
+	p.t.Cleanup(func() { _ = s.cmd.Process.Kill(); <-s.ended })
+	eventually(p.t, name, 30*time.Second, func() bool { return strings.TrimSpace(s.out.String()) != "" })
+	return s
+}
+
+func (s *stream) open() bool {
+	select {
+	case <-s.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// TestALeaverIsCutOff: what kubectl has open ends with words when an admin disables the
+// person, and nobody else's does.
+func TestALeaverIsCutOff(t *testing.T) {
+	t.Parallel()
+	s := prepare(t, needParts(t))
+	address := freeAddress(t)
+	users := strings.Replace(localUsers(t), "name: Bob,", "name: Bob, groups: [developers],", 1)
+	s.run(t, strings.TrimPrefix(s.issuer, "https://"), users+"clusters:\n"+clusterEntry("a", address, s.dir)+`
+rules:
+- {id: developers, description: Developers, who: {groups: ["local:developers"]}, clusters: {ids: ["*"]}}
+`)
+	s.startKube(t, nil)
+	s.startProxy(t, "a", address, "")
+	leaver, colleague := s.person(t, jane()), s.person(t, bob())
+	for _, p := range []*person{leaver, colleague} {
+		if r := p.run("", "kubectl-fairlead", "login", s.issuer); r.code != 0 {
+			t.Fatalf("%+v\n%s", r, p.browserFault())
+		}
+		p.env = append(p.env, "CI=true") // nobody signs in again by themselves
+	}
+	shell := []string{"exec", "-n", "demo", "--context", "a", "hello", "--", "sh", "-c", "echo begun; sleep 600"}
+	spdy := []string{"KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false"}
+	theirs := []*stream{
+		leaver.stream("shell", nil, shell...), leaver.stream("shell over SPDY", spdy, shell...),
+		leaver.stream("watch", nil, "get", "pods", "-n", "demo", "--context", "a", "--watch"),
+	}
+	ours := []*stream{
+		colleague.stream("shell", nil, shell...), colleague.stream("shell over SPDY", spdy, shell...),
+	}
+	began := time.Now()
+	s.operate(t, "people", "disable", "local:jane@example.test")
+	eventually(t, "end of the leaver's streams", 20*time.Second, func() bool {
+		return !theirs[0].open() && !theirs[1].open()
+	})
+	t.Logf("the shells ended %d ms after the command began", time.Since(began).Milliseconds())
+	if !strings.Contains(theirs[0].err.String(), "fairlead-proxy: Your sign-ins were ended") {
+		t.Errorf("kubectl does not say why: %s", theirs[0].err.String())
+	}
+	// kubectl watches again when a watch ends, and is refused.
+	eventually(t, "end of the watch", 20*time.Second, func() bool { return !theirs[2].open() })
+	if r := leaver.run("", "kubectl", "get", "pods", "-n", "demo", "--context", "a"); r.code == 0 {
+		t.Errorf("the leaver is still in: %+v", r)
+	}
+	for _, o := range ours {
+		if !o.open() {
+			t.Errorf("somebody else's %s ended too: %s", o.name, o.err.String())
+		}
+	}
+}
