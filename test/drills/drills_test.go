@@ -5,6 +5,7 @@
 package drills_test
 
 import (
+	"context"
 	"crypto/tls"
 	"flag"
 	"fmt"
@@ -41,8 +42,37 @@ type replicas struct {
 	store     *store.Store
 	upstream  *mock.Upstream
 
-	handlers []http.Handler
-	turn     atomic.Uint64
+	mortals []*mortal
+	turn    atomic.Uint64
+}
+
+// mortal is a replica that can be killed: what it has in hand is cut, and what comes is
+// given to another, as a load balancer does.
+type mortal struct {
+	handler http.Handler
+	dead    atomic.Bool
+	life    context.Context
+	end     context.CancelFunc
+}
+
+// ServeHTTP implements http.Handler.
+func (m *mortal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(m.life, cancel)()
+	m.handler.ServeHTTP(w, r.WithContext(ctx))
+	if m.dead.Load() {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// next is the replica whose turn it is, of those that live.
+func (r *replicas) next() http.Handler {
+	for {
+		if m := r.mortals[int(r.turn.Add(1))%len(r.mortals)]; !m.dead.Load() {
+			return m
+		}
+	}
 }
 
 // how says what is particular about the replicas of a drill.
@@ -75,7 +105,7 @@ func startReplicas(t *testing.T, cfg store.Config, h how) *replicas {
 		t.Fatal(err)
 	}
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		r.handlers[int(r.turn.Add(1))%len(r.handlers)].ServeHTTP(w, req)
+		r.next().ServeHTTP(w, req)
 	}))
 	srv.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	r.issuer = "https://" + srv.Listener.Addr().String()
@@ -124,7 +154,10 @@ func (r *replicas) add(t *testing.T, s *store.Store, h how, i int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.providers, r.handlers = append(r.providers, provider), append(r.handlers, handler)
+	life, end := context.WithCancel(context.WithoutCancel(t.Context()))
+	t.Cleanup(end)
+	r.providers = append(r.providers, provider)
+	r.mortals = append(r.mortals, &mortal{handler: handler, life: life, end: end})
 }
 
 func (r *replicas) plugin() *rp.Client {
