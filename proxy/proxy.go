@@ -16,6 +16,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/logging"
+	"github.com/fairlead-auth/fairlead/proxy/actas"
 	"github.com/fairlead-auth/fairlead/proxy/authn"
 	"github.com/fairlead-auth/fairlead/proxy/cutoff"
 	"github.com/fairlead-auth/fairlead/proxy/forward"
@@ -31,6 +32,8 @@ type Config struct {
 	Forwarder *forward.Forwarder
 	// Cutoff ends what is open when access is taken away.
 	Cutoff *cutoff.Registry
+	// ActAs asks whether somebody may act as somebody else (kubectl --as). Nil refuses it.
+	ActAs *actas.Reviewer
 	// Fresh refuses everything while the sign-in server has not been heard of for too
 	// long, where that was chosen. Nil never does.
 	Fresh func() *status.Error
@@ -103,12 +106,12 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer done()
 	r = r.WithContext(life) //nolint:contextcheck // admit made it of the request's own
-	out, refusal := impersonate.Headers(r.Header, identity)
+	out, target, refusal := p.headers(r, identity)
 	if refusal != nil {
 		p.refuse(w, r, identity, refusal)
 		return
 	}
-	defer p.record(r, identity, kind, began)()
+	defer p.record(r, identity, target, kind, began)()
 	result, refusal := p.cfg.Forwarder.Forward(&counting{ResponseWriter: w, proxy: p, kind: kind, method: method(r)}, r, out, kind)
 	if refusal != nil {
 		p.refuse(w, r, identity, refusal)
@@ -118,6 +121,24 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if result.Code == http.StatusSwitchingProtocols {
 		p.requests.WithLabelValues(string(kind), method(r), strconv.Itoa(result.Code)).Inc()
 	}
+}
+
+// headers are what is sent on: those of the person, or of whom they act as (target) when
+// the API server lets them.
+func (p *Proxy) headers(r *http.Request, id *authn.Identity) (out http.Header, target *authn.Identity, refusal *status.Error) {
+	if p.cfg.ActAs == nil || !actas.Wanted(r.Header) {
+		out, refusal = impersonate.Headers(r.Header, id)
+		return out, nil, refusal
+	}
+	wish, refusal := actas.Read(r.Header)
+	if refusal == nil {
+		refusal = p.cfg.ActAs.Allow(r.Context(), id, wish)
+	}
+	if refusal != nil {
+		return nil, nil, refusal
+	}
+	out, refusal = impersonate.HeadersAs(r.Header, wish.Target)
+	return out, wish.Target, refusal
 }
 
 // admit refuses who has lost their access since the token was issued, and registers
@@ -185,11 +206,15 @@ func method(r *http.Request) string {
 // record records a request before it is forwarded, so that nothing reaches the
 // API server unrecorded. The path is without its query, which can hold the
 // command of an exec. What it returns is called at the end.
-func (p *Proxy) record(r *http.Request, id *authn.Identity, kind forward.Kind, began time.Time) (end func()) {
-	p.cfg.Audit.Record(r.Context(), audit.Event{
+func (p *Proxy) record(r *http.Request, id, target *authn.Identity, kind forward.Kind, began time.Time) (end func()) {
+	event := audit.Event{
 		Name: audit.ProxyRequest, ClusterID: p.cfg.Cluster, UserName: id.User, UserID: id.UID, TokenID: id.TokenID,
 		Address: p.cfg.ClientAddress(r), Reason: string(kind), Detail: method(r) + " " + r.URL.EscapedPath(),
-	})
+	}
+	if target != nil {
+		event.Detail += fmt.Sprintf(" as %q in %q", target.User, target.Groups)
+	}
+	p.cfg.Audit.Record(r.Context(), event)
 	return func() { //nolint:contextcheck // it logs with the request's own
 		took := p.cfg.Now().Sub(began)
 		if kind == forward.Short {

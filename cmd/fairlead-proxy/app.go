@@ -24,6 +24,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/serve"
 	"github.com/fairlead-auth/fairlead/internal/version"
 	"github.com/fairlead-auth/fairlead/proxy"
+	"github.com/fairlead-auth/fairlead/proxy/actas"
 	"github.com/fairlead-auth/fairlead/proxy/authn"
 	"github.com/fairlead-auth/fairlead/proxy/cutoff"
 	"github.com/fairlead-auth/fairlead/proxy/feed"
@@ -79,6 +80,11 @@ func newApp(ctx context.Context, cfg *config, enrol string, logs io.Writer) (*ap
 		Cluster: cfg.Cluster, Forwarder: forwarder, Logger: logger, Now: time.Now, Metrics: a.registry, Cutoff: a.cutoff, Verifier: a.verifier,
 		Audit: audit.NewLog(time.Now, logger, audit.NewStream(logger)), ClientAddress: remoteAddress,
 	}
+	asker, err := actas.NewAsker(upstream)
+	if err != nil {
+		return nil, err
+	}
+	what.ActAs = &actas.Reviewer{Asker: asker, Now: time.Now}
 	if a.feed != nil {
 		what.Fresh, what.AfterExpiry = a.feed.Fresh, a.feed.AfterExpiry
 		a.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -16,10 +16,25 @@ import (
 // balancers in between often don't.
 const maxHeaders = 64 << 10
 
-// Headers returns what to send. Inbound isn't changed. The identity comes last
-// and into a fresh map, so that nothing that the client names in its Connection
-// header can remove it (the class of CVE-2021-31999 and CVE-2022-23652).
+// Headers returns what to send for a person, to whose groups everybody's is added.
+// Inbound isn't changed. The identity comes last and into a fresh map, so that nothing
+// that the client names in its Connection header can remove it (the class of
+// CVE-2021-31999 and CVE-2022-23652).
 func Headers(inbound http.Header, id *authn.Identity) (http.Header, *status.Error) {
+	person := *id
+	// Always present: should the user header ever be lost on the way, an API
+	// server refuses groups without a user instead of taking us for ourselves.
+	person.Groups = append(append(make([]string, 0, len(id.Groups)+1), id.Groups...), "system:authenticated")
+	return headers(inbound, &person, refuse)
+}
+
+// HeadersAs returns what to send for somebody whom a person acts as. The groups are
+// complete, and whether the person may was asked before: their headers say the same.
+func HeadersAs(inbound http.Header, target *authn.Identity) (http.Header, *status.Error) {
+	return headers(inbound, target, refuseAmbiguous)
+}
+
+func headers(inbound http.Header, id *authn.Identity, refuse func(name, key string) *status.Error) (http.Header, *status.Error) {
 	hop := hopByHop(inbound)
 	out := make(http.Header, len(inbound)+len(id.Extra)+4)
 	for name, values := range inbound {
@@ -55,10 +70,7 @@ func addIdentity(out http.Header, id *authn.Identity) {
 	if id.UID != "" {
 		out["Impersonate-Uid"] = []string{id.UID}
 	}
-	// Always present: should the user header ever be lost on the way, an API
-	// server refuses groups without a user instead of taking us for ourselves.
-	groups := make([]string, 0, len(id.Groups)+1)
-	out["Impersonate-Group"] = append(append(groups, id.Groups...), "system:authenticated")
+	out["Impersonate-Group"] = id.Groups
 	for _, e := range id.Extra {
 		key := textproto.CanonicalMIMEHeaderKey("Impersonate-Extra-" + escape(e.Key))
 		out[key] = append(out[key], e.Value)
@@ -71,10 +83,15 @@ func fold(name string) string { return strings.ReplaceAll(strings.ToLower(name),
 
 // refuse finds headers that try to say who somebody is.
 func refuse(name, key string) *status.Error {
-	switch {
-	case strings.HasPrefix(key, "impersonate"):
+	if strings.HasPrefix(key, "impersonate") {
 		return status.Forbidden("impersonation", "Acting as somebody else (kubectl --as) is not possible through this proxy.")
-	case strings.Contains(name, "_") && (strings.HasPrefix(key, "x-remote-") || strings.HasPrefix(key, "x-forwarded") || key == "authorization"):
+	}
+	return refuseAmbiguous(name, key)
+}
+
+// refuseAmbiguous finds headers that could be taken for others.
+func refuseAmbiguous(name, key string) *status.Error {
+	if strings.Contains(name, "_") && (strings.HasPrefix(key, "x-remote-") || strings.HasPrefix(key, "x-forwarded") || key == "authorization") {
 		return status.Forbidden("ambiguous_header", "The request has a header that could be taken for another one.")
 	}
 	return nil
@@ -86,7 +103,7 @@ func dropped(key string) bool {
 	case "authorization", "proxy-authorization", "forwarded", "x-real-ip", "via", "host", "cookie", "http2-settings", "expect":
 		return true
 	}
-	return strings.HasPrefix(key, "x-remote-") || strings.HasPrefix(key, "x-forwarded-")
+	return strings.HasPrefix(key, "x-remote-") || strings.HasPrefix(key, "x-forwarded-") || strings.HasPrefix(key, "impersonate")
 }
 
 // hopByHop are the headers that end here (RFC 9110 section 7.6.1), those that

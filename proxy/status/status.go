@@ -15,8 +15,10 @@ type Error struct {
 	Reason  metav1.StatusReason
 	Message string
 	// Word is a fixed word for logs and metrics.
-	Word  string
-	cause error
+	Word string
+	// Status, when set, is answered as it is: words of the API server's.
+	Status *metav1.Status
+	cause  error
 }
 
 // Error returns the message and the cause.
@@ -52,6 +54,11 @@ func Unavailable(word, message string, cause error) *Error {
 
 // Object returns e as Kubernetes has it.
 func (e *Error) Object() *metav1.Status {
+	if e.Status != nil {
+		said := *e.Status
+		said.TypeMeta = metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}
+		return &said
+	}
 	return &metav1.Status{
 		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
 		Status:   metav1.StatusFailure, Message: "fairlead-proxy: " + e.Message, Reason: e.Reason, Code: int32(e.Code), //nolint:gosec // an HTTP status
@@ -65,7 +72,9 @@ func Write(w http.ResponseWriter, e *Error, requestID string) {
 		message += " (request " + requestID + ")"
 	}
 	object := e.Object()
-	object.Message = message
+	if e.Status == nil {
+		object.Message = message
+	}
 	body, err := json.Marshal(object)
 	if err != nil {
 		http.Error(w, message, e.Code)

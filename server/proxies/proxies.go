@@ -58,6 +58,9 @@ func (h *Handler) answer(ask func(c echo.Context) (any, error)) echo.HandlerFunc
 		if err == nil {
 			return c.JSON(http.StatusOK, body)
 		}
+		if c.Request().Context().Err() != nil && errors.Is(err, context.Canceled) {
+			return nil // the proxy has gone; there is nobody to tell
+		}
 		status := map[errs.Kind]int{
 			errs.Unauthenticated: http.StatusUnauthorized, errs.Denied: http.StatusForbidden, errs.Invalid: http.StatusBadRequest, errs.NotFound: http.StatusNotFound,
 			errs.Unavailable: http.StatusServiceUnavailable,
