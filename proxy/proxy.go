@@ -236,5 +236,5 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, id *authn.Identit
 		event.UserName, event.UserID, event.TokenID = id.User, id.UID, id.TokenID
 	}
 	p.cfg.Audit.Record(r.Context(), event)
-	status.Write(w, refusal, logging.RequestID(r.Context()))
+	status.Write(w, r, refusal, logging.RequestID(r.Context()))
 }

@@ -192,10 +192,10 @@ func (v *Verifier) signed(ctx context.Context, token string) ([]byte, *status.Er
 // check compares issuer, audience and times as the API server does.
 func (v *Verifier) check(c *claims, now time.Time) (time.Time, *status.Error) {
 	if c.Issuer != v.Issuer {
-		return time.Time{}, status.Unauthorized("other_issuer", "The token comes from another sign-in server than this cluster trusts.")
+		return time.Time{}, status.Refused("other_issuer", "The token comes from another sign-in server than this cluster trusts.")
 	}
 	if !soleAudience(c.Audience, v.Audience) {
-		return time.Time{}, status.Unauthorized("other_audience", "The token is for another cluster. Use the context that was made for this one.")
+		return time.Time{}, status.Refused("other_audience", "The token is for another cluster. Use the context that was made for this one.")
 	}
 	expires, ok := instant(c.Expiry)
 	if !ok {
@@ -205,7 +205,7 @@ func (v *Verifier) check(c *claims, now time.Time) (time.Time, *status.Error) {
 		return time.Time{}, status.Unauthorized("expired", "The token has expired. Run the command again; if it stays, sign in with: kubectl fairlead login")
 	}
 	if begins, given := instant(c.NotBefore); given && now.Add(notBeforeSkew).Before(begins) {
-		return time.Time{}, status.Unauthorized("not_yet_valid", "The token is not valid yet: a clock is wrong.")
+		return time.Time{}, status.Refused("not_yet_valid", "The token is not valid yet: a clock is wrong.")
 	}
 	return expires, nil
 }
@@ -271,7 +271,7 @@ func Token(h http.Header) (string, *status.Error) {
 	headers := h.Values("Authorization")
 	protocols := protocolTokens(h)
 	if len(headers)+len(protocols) > 1 {
-		return "", status.Unauthorized("two_tokens", "The request has more than one token.")
+		return "", status.Refused("two_tokens", "The request has more than one token.")
 	}
 	if len(protocols) == 1 {
 		raw, err := base64.RawURLEncoding.DecodeString(protocols[0])

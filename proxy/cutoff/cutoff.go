@@ -83,15 +83,15 @@ func subjects(id *authn.Identity) []subject {
 func Refusal(r Revocation) *status.Error {
 	switch r.Kind {
 	case Device:
-		return status.Unauthorized("revoked_device", "This device was signed out. Sign in again: kubectl fairlead login")
+		return status.Refused("revoked_device", "This device was signed out. Sign in again: kubectl fairlead login")
 	case SignIn:
-		return status.Unauthorized("revoked_sign_in", "You signed out. Sign in again: kubectl fairlead login")
+		return status.Refused("revoked_sign_in", "You signed out. Sign in again: kubectl fairlead login")
 	case User:
 	}
 	if r.Reason == ReasonNoAccess {
 		return status.Forbidden("no_access", "You may not use this cluster any more. The page “My access” of the sign-in server says why.")
 	}
-	return status.Unauthorized("revoked_user", "Your sign-ins were ended. Sign in again: kubectl fairlead login")
+	return status.Refused("revoked_user", "Your sign-ins were ended. Sign in again: kubectl fairlead login")
 }
 
 // ReasonNoAccess is the reason of a revocation for this cluster alone: no rule lets the
