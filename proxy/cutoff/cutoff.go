@@ -43,7 +43,7 @@ type subject struct {
 // Registry holds what is open and what is revoked. It is safe for use by several
 // goroutines. The zero value is ready.
 type Registry struct {
-	mu      sync.Mutex
+	mu      sync.RWMutex // read at every request, written when access is taken away
 	revoked map[subject]Revocation
 	open    map[*stream]struct{}
 }
@@ -55,8 +55,8 @@ type stream struct {
 
 // Check refuses an identity whose token was issued before its access was taken away.
 func (g *Registry) Check(id *authn.Identity) *status.Error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.mu.RLock()
+	defer g.mu.RUnlock()
 	return g.check(id)
 }
 

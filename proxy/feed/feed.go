@@ -66,6 +66,7 @@ type Feed struct {
 	version  int64
 	heard    time.Time
 	kept     time.Time
+	keptKeys json.RawMessage
 }
 
 // Application is what a proxy says to enrol: where, with which one-time code, and what
@@ -218,7 +219,7 @@ func (f *Feed) take(ctx context.Context, news *proxyfeed.News) error {
 	f.mu.Lock()
 	changed := f.seq != news.Seq || f.version != news.Version || f.settings != news.Settings
 	f.settings, f.seq, f.version, f.heard = news.Settings, news.Seq, news.Version, f.cfg.Now()
-	due := changed || f.heard.Sub(f.kept) > keepEvery
+	due := changed || f.heard.Sub(f.kept) > keepEvery || !bytes.Equal(f.keptKeys, f.cfg.Keys())
 	f.mu.Unlock()
 	if !due {
 		return nil
@@ -228,13 +229,12 @@ func (f *Feed) take(ctx context.Context, news *proxyfeed.News) error {
 
 func (f *Feed) keep() error {
 	f.mu.Lock()
-	s := Snapshot{AsOf: f.heard, Seq: f.seq, Version: f.version, Settings: f.settings}
-	f.kept = f.heard
+	s := Snapshot{AsOf: f.heard, Seq: f.seq, Version: f.version, Settings: f.settings, Keys: f.cfg.Keys()}
+	f.kept, f.keptKeys = f.heard, s.Keys
 	f.mu.Unlock()
 	for _, r := range f.cfg.Cutoff.Revocations() {
 		s.Revocations = append(s.Revocations, proxyfeed.Revocation{Kind: string(r.Kind), Value: r.Value, Reason: r.Reason, At: r.At, Until: r.Until})
 	}
-	s.Keys = f.cfg.Keys()
 	return f.cfg.Dir.Keep(f.cfg.Identity, s)
 }
 

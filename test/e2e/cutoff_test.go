@@ -2,6 +2,8 @@ package e2e_test
 
 import (
 	"bytes"
+	"encoding/base64"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -110,4 +112,64 @@ rules:
 			t.Errorf("somebody else's %s ended too: %s", o.name, o.err.String())
 		}
 	}
+}
+
+// TestTheServerIsAway: the proxy goes on with what it knew last, also after a start of
+// its own, and not with a snapshot that somebody changed.
+func TestTheServerIsAway(t *testing.T) {
+	t.Parallel()
+	s := prepare(t, needParts(t))
+	address := freeAddress(t)
+	s.run(t, strings.TrimPrefix(s.issuer, "https://"), localUsers(t)+"clusters:\n"+clusterEntry("a", address, s.dir)+`
+rules:
+- {id: developers, description: Developers, who: {groups: ["local:developers"]}, clusters: {ids: ["*"]}}
+`)
+	s.startKube(t, nil)
+	s.startProxy(t, "a", address, "")
+	me := s.person(t, jane())
+	if r := me.run("", "kubectl-fairlead", "login", s.issuer); r.code != 0 {
+		t.Fatalf("%+v\n%s", r, me.browserFault())
+	}
+	works := func() bool {
+		return me.run("", "kubectl", "get", "pods", "-n", "demo", "--context", "a").code == 0
+	}
+	if !works() {
+		t.Fatal("it does not work to begin with")
+	}
+	snapshot := s.dir + "/state-a/snapshot.jws"
+	eventually(t, "snapshot with the issuer's keys", 40*time.Second, func() bool {
+		text, err := os.ReadFile(snapshot)
+		return err == nil && hasKeys(text)
+	})
+	s.server.kill()
+	if !works() {
+		t.Error("without the server a token that is good is refused")
+	}
+	s.proxies["a"].kill()
+	again := start(t, s.bin+"/fairlead-proxy", nil, "serve", "--config", s.dir+"/proxy-a.yaml")
+	eventually(t, "proxy that started without the server", 20*time.Second, works)
+
+	again.kill()
+	text, err := os.ReadFile(snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.Split(string(text), ".")
+	parts[1] = strings.Replace(parts[1], parts[1][20:24], "AAAA", 1)
+	writeFile(t, snapshot, strings.Join(parts, "."))
+	refused := start(t, s.bin+"/fairlead-proxy", nil, "serve", "--config", s.dir+"/proxy-a.yaml")
+	eventually(t, "refusal of the snapshot", 20*time.Second, func() bool { return strings.Contains(refused.String(), "the snapshot is refused") })
+	if works() {
+		t.Error("the proxy works with a snapshot that somebody changed")
+	}
+}
+
+// hasKeys reports whether a snapshot holds a key of the issuer's.
+func hasKeys(snapshot []byte) bool {
+	parts := strings.Split(string(snapshot), ".")
+	if len(parts) != 3 {
+		return false
+	}
+	body, err := base64.RawURLEncoding.DecodeString(parts[1])
+	return err == nil && bytes.Contains(body, []byte(`"kid"`))
 }

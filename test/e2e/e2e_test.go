@@ -52,8 +52,10 @@ func hashed(t *testing.T) string {
 
 // tail keeps what a program wrote, for the case that a test fails.
 type tail struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
+	// kill ends the process as a crash does.
+	kill func()
+	mu   sync.Mutex
+	buf  bytes.Buffer
 }
 
 func (w *tail) Write(b []byte) (int, error) {
@@ -78,16 +80,23 @@ func start(t *testing.T, name string, env []string, args ...string) *tail {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	var once sync.Once
+	end := func(signal os.Signal) {
+		once.Do(func() {
+			_ = cmd.Process.Signal(signal)
+			done := make(chan struct{})
+			go func() { _ = cmd.Wait(); close(done) }()
+			select {
+			case <-done:
+			case <-time.After(20 * time.Second):
+				_ = cmd.Process.Kill()
+				<-done
+			}
+		})
+	}
+	out.kill = func() { end(os.Kill) }
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt)
-		done := make(chan struct{})
-		go func() { _ = cmd.Wait(); close(done) }()
-		select {
-		case <-done:
-		case <-time.After(20 * time.Second):
-			_ = cmd.Process.Kill()
-			<-done
-		}
+		end(os.Interrupt)
 		if t.Failed() {
 			t.Logf("%s:\n%s", filepath.Base(name), out)
 		}
