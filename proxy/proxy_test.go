@@ -53,6 +53,7 @@ type world struct {
 
 	mu     sync.Mutex
 	events []audit.Event
+	seen   []seen
 }
 
 // WriteEvent keeps what the proxy records.
@@ -61,6 +62,15 @@ func (w *world) WriteEvent(_ context.Context, e audit.Event) error {
 	defer w.mu.Unlock()
 	w.events = append(w.events, e)
 	return nil
+}
+
+// takeSeen returns what has arrived at the API server since it was asked last.
+func (w *world) takeSeen() []seen {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list := w.seen
+	w.seen = nil
+	return list
 }
 
 // last returns the newest event.
@@ -76,7 +86,12 @@ func (w *world) last() audit.Event {
 func setup(t *testing.T) *world {
 	t.Helper()
 	w := &world{}
-	w.upstream = httptest.NewUnstartedServer(http.HandlerFunc(upstream))
+	w.upstream = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.mu.Lock()
+		w.seen = append(w.seen, seen{r.Proto, r.Method, r.RequestURI, r.Host, r.Header.Clone(), ""})
+		w.mu.Unlock()
+		upstream(rw, r)
+	}))
 	w.upstream.EnableHTTP2 = true
 	w.upstream.StartTLS()
 	t.Cleanup(w.upstream.Close)

@@ -77,9 +77,15 @@ func addIdentity(out http.Header, id *authn.Identity) {
 	}
 }
 
-// fold makes "X_Remote_User" and "x-remote-user" the same: some servers behind
-// us could take one for the other (CVE-2025-64484).
-func fold(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
+// fold makes "X_Remote_User", "X--Remote-User" and "x-remote-user" the same: some
+// servers behind us could take one for the other (CVE-2025-64484).
+func fold(name string) string {
+	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	for strings.Contains(name, "--") {
+		name = strings.ReplaceAll(name, "--", "-")
+	}
+	return name
+}
 
 // refuse finds headers that try to say who somebody is.
 func refuse(name, key string) *status.Error {
