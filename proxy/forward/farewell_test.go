@@ -1,0 +1,62 @@
+package forward
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net"
+	"testing"
+)
+
+// heard is a connection that only hears.
+type heard struct {
+	net.Conn
+	all bytes.Buffer
+}
+
+// Write implements net.Conn.
+func (h *heard) Write(p []byte) (int, error) { return h.all.Write(p) }
+
+// frame is a WebSocket frame of a server's, with the shortest form of its length.
+func frame(payload []byte) []byte {
+	head := []byte{0x82}
+	switch n := len(payload); {
+	case n < 126:
+		head = append(head, byte(n))
+	case n < 1<<16:
+		head = binary.BigEndian.AppendUint16(append(head, 126), uint16(n))
+	default:
+		head = binary.BigEndian.AppendUint64(append(head, 127), uint64(n))
+	}
+	return append(head, payload...)
+}
+
+// FuzzFollow cuts two frames anywhere: between them, and only there, is room for words.
+func FuzzFollow(f *testing.F) {
+	f.Add([]byte("hi"), []byte(""), 3, 2)
+	f.Add(bytes.Repeat([]byte("x"), 300), []byte("y"), 5, 7)
+	f.Add(bytes.Repeat([]byte("x"), 70_000), []byte("y"), 11, 900)
+	f.Fuzz(func(t *testing.T, first, second []byte, until, chunk int) {
+		one, two := frame(first), frame(second)
+		all := append(append([]byte{}, one...), two...)
+		if until < 0 || chunk < 1 {
+			return
+		}
+		until = min(until, len(all))
+		var conn heard
+		d := &down{Conn: &conn, websocket: true}
+		for rest := all[:until]; len(rest) > 0; {
+			n := min(chunk, len(rest))
+			if _, err := d.Write(rest[:n]); err != nil {
+				t.Fatal(err)
+			}
+			rest = rest[n:]
+		}
+		between := until == 0 || until == len(one) || until == len(all)
+		if got := d.left == 0 && len(d.head) == 0; got != between {
+			t.Errorf("after %d of %d+%d bytes in pieces of %d: room for words %v", until, len(one), len(two), chunk, got)
+		}
+		if !bytes.Equal(conn.all.Bytes(), all[:until]) {
+			t.Error("what was written did not arrive as it was")
+		}
+	})
+}
