@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fairlead-auth/fairlead/proxy/authn"
+	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
 // issuer is a provider's two documents, with a counter.
@@ -244,6 +246,49 @@ func TestKeyRotationAndOutage(t *testing.T) {
 	b.now = b.now.Add(time.Minute)
 	if _, refusal := b.verifier.Verify(t.Context(), sign(t, jose.RS256, fresh, "r2", b.claims())); refusal != nil {
 		t.Errorf("issuer away: %v", refusal)
+	}
+}
+
+// TestEverybodyWaitsForTheNewKey lets many tokens of a key come that nobody has seen, as
+// after a rotation in a hurry: one asks the issuer, and none is refused meanwhile.
+func TestEverybodyWaitsForTheNewKey(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	if _, refusal := b.verifier.Verify(t.Context(), sign(t, jose.RS256, b.rsa, "r1", b.claims())); refusal != nil {
+		t.Fatal(refusal)
+	}
+	fresh, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.issuer.add("r2", jose.RS256, fresh.Public())
+	before := b.issuer.fetches
+	b.now = b.now.Add(time.Minute)
+	b.issuer.mu.Lock() // The issuer takes its time.
+	refusals := make(chan *status.Error, 40)
+	for i := range cap(refusals) {
+		claims := b.claims()
+		claims["jti"] = strconv.Itoa(i)
+		token := sign(t, jose.RS256, fresh, "r2", claims)
+		go func() {
+			_, refusal := b.verifier.Verify(t.Context(), token)
+			refusals <- refusal
+		}()
+	}
+	select {
+	case refusal := <-refusals:
+		t.Errorf("answered before the issuer did: %v", refusal)
+		refusals <- refusal
+	case <-time.After(100 * time.Millisecond):
+	}
+	b.issuer.mu.Unlock()
+	for range cap(refusals) {
+		if refusal := <-refusals; refusal != nil {
+			t.Errorf("refused: %v", refusal)
+		}
+	}
+	if got := b.issuer.fetches - before; got != 1 {
+		t.Errorf("%d fetches, want 1", got)
 	}
 }
 

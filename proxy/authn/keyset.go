@@ -100,15 +100,19 @@ func (s *KeySet) Generation() int {
 	return s.generation
 }
 
-// key returns a key by id. An unknown id causes one fetch, rate-limited.
+// key returns a key by id. An unknown id causes one fetch, rate-limited, that everybody
+// who comes meanwhile waits for: after a rotation in a hurry each of them holds a good token.
 func (s *KeySet) key(ctx context.Context, id string) (jose.JSONWebKey, bool) {
 	if k, known := s.lookup(id); known {
 		return k, true
 	}
-	if !s.mayForce() {
-		return jose.JSONWebKey{}, false
-	}
-	if err := s.refresh(ctx); err != nil {
+	_, err, _ := s.flight.Do("unknown", func() (any, error) {
+		if !s.mayForce() {
+			return nil, nil
+		}
+		return nil, s.refresh(ctx)
+	})
+	if err != nil {
 		s.logger.WarnContext(ctx, "issuer's keys not fetched", "issuer", s.issuer, "error", err)
 	}
 	return s.lookup(id)
@@ -132,7 +136,7 @@ func (s *KeySet) mayForce() bool {
 }
 
 func (s *KeySet) refresh(ctx context.Context) error {
-	_, err, _ := s.flight.Do("", func() (any, error) {
+	_, err, _ := s.flight.Do("refresh", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 		defer cancel()
 		return nil, s.fetch(ctx)
