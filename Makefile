@@ -48,6 +48,7 @@ drills: deps build ## Let things go wrong for long: rotations, dead replicas and
 .PHONY: bench
 bench: deps ## Measure what everything costs, beside Dex's server, and write docs/performance.md
 	go test ./server/admin -run xxx -bench Pages -benchtime 40x
+	go test ./proxy -run xxx -bench Forward -benchtime 30x
 	cd test/bench && ../with-postgres.sh go test -count=1 -v -timeout 60m -run TestTable . -table ../../docs/performance.md
 
 .PHONY: conformance

@@ -86,12 +86,19 @@ func (w *world) last() audit.Event {
 func setup(t *testing.T) *world {
 	t.Helper()
 	w := &world{}
-	w.upstream = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	w.start(t, func(rw http.ResponseWriter, r *http.Request) {
 		w.mu.Lock()
 		w.seen = append(w.seen, seen{r.Proto, r.Method, r.RequestURI, r.Host, r.Header.Clone(), ""})
 		w.mu.Unlock()
 		upstream(rw, r)
-	}))
+	})
+	return w
+}
+
+// start puts a proxy in front of an API server, and gives jane a token.
+func (w *world) start(t testing.TB, apiServer http.HandlerFunc) {
+	t.Helper()
+	w.upstream = httptest.NewUnstartedServer(apiServer)
 	w.upstream.EnableHTTP2 = true
 	w.upstream.StartTLS()
 	t.Cleanup(w.upstream.Close)
@@ -137,10 +144,9 @@ func setup(t *testing.T) *world {
 	w.front.EnableHTTP2 = true
 	w.front.StartTLS()
 	t.Cleanup(w.front.Close)
-	return w
 }
 
-func sign(t *testing.T, key *ecdsa.PrivateKey, claims map[string]any) string {
+func sign(t testing.TB, key *ecdsa.PrivateKey, claims map[string]any) string {
 	t.Helper()
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: "k"}}, nil)
 	if err != nil {
