@@ -34,9 +34,10 @@ type Config struct {
 	Cutoff *cutoff.Registry
 	// ActAs asks whether somebody may act as somebody else (kubectl --as). Nil refuses it.
 	ActAs *actas.Reviewer
-	// Fresh refuses everything while the sign-in server has not been heard of for too
-	// long, where that was chosen. Nil never does.
-	Fresh func() *status.Error
+	// Admit is the sign-in server's say, beyond what Cutoff holds: it refuses while that has
+	// not been heard of for too long, where that was chosen, and asks it about whom it must,
+	// so that Cutoff knows. Nil never refuses.
+	Admit func(ctx context.Context, id *authn.Identity) *status.Error
 	// AfterExpiry is how long a stream may go on after its token has expired. Negative
 	// means as long as it likes.
 	AfterExpiry func() time.Duration
@@ -144,8 +145,8 @@ func (p *Proxy) headers(r *http.Request, id *authn.Identity) (out http.Header, t
 // admit refuses who has lost their access since the token was issued, and registers
 // what may be open for long. The returned context is how long it may.
 func (p *Proxy) admit(r *http.Request, id *authn.Identity, kind forward.Kind) (life context.Context, done func(), refusal *status.Error) {
-	if p.cfg.Fresh != nil {
-		if refusal := p.cfg.Fresh(); refusal != nil {
+	if p.cfg.Admit != nil {
+		if refusal := p.cfg.Admit(r.Context(), id); refusal != nil {
 			return nil, nil, refusal
 		}
 	}

@@ -134,7 +134,7 @@ func (w *world) start(t testing.TB, apiServer http.HandlerFunc) {
 		Verifier:      &authn.Verifier{Issuer: issuer.URL, Audience: "k8s-a", Now: time.Now, Keys: authn.NewKeySet(issuer.URL, http.DefaultClient, time.Now, logger)},
 		ClientAddress: func(*http.Request) string { return "192.0.2.1" },
 		Cutoff:        &w.cutoff,
-		Fresh: func() *status.Error {
+		Admit: func(context.Context, *authn.Identity) *status.Error {
 			if w.stale.Load() {
 				return status.Unavailable("stale", "The proxy has not heard of the sign-in server.", nil)
 			}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,10 +51,26 @@ func (w *world) enrol(t *testing.T, cluster string) *outpost {
 // resume opens the line with what is kept.
 func (w *world) resume(t *testing.T, dir feed.Dir, id feed.Identity) *outpost {
 	t.Helper()
+	return w.resumeThrough(t, &http.Transport{}, dir, id)
+}
+
+// cutLine is a line to the server that can be cut.
+type cutLine struct{ cut atomic.Bool }
+
+// RoundTrip implements http.RoundTripper.
+func (l *cutLine) RoundTrip(r *http.Request) (*http.Response, error) {
+	if l.cut.Load() {
+		return nil, errors.New("the line is cut")
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func (w *world) resumeThrough(t *testing.T, line http.RoundTripper, dir feed.Dir, id feed.Identity) *outpost {
+	t.Helper()
 	o := &outpost{cutoff: &cutoff.Registry{}, dir: dir}
 	keys := json.RawMessage(`{"keys":[]}`)
 	o.cfg = feed.Config{
-		Identity: id, Dir: dir, HTTP: &http.Client{Transport: &http.Transport{}}, Cutoff: o.cutoff, Known: func() []string { return nil },
+		Identity: id, Dir: dir, HTTP: &http.Client{Transport: line}, Cutoff: o.cutoff, Known: func() []string { return nil },
 		Keys: func() json.RawMessage { return keys }, Seed: func(json.RawMessage) error { return nil }, Now: w.clock.now, Logger: slog.New(slog.DiscardHandler),
 	}
 	var err error
@@ -166,6 +183,59 @@ func TestProxiesHearOfEverythingThatIsTakenAway(t *testing.T) {
 		if got := len(w.events(t, name)); got != n {
 			t.Errorf("%d × %s, want %d", got, name, n)
 		}
+	}
+}
+
+// TestWhoWasNotSeenIsAskedAbout: a proxy that has never seen somebody's token hears of a
+// change of rules too, when they come with an old one; also when it could not ask then.
+func TestWhoWasNotSeenIsAskedAbout(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.signIn(t)
+	jane, err := w.store.UserByName(t.Context(), "corp:jane")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := w.enrol(t, "a")
+	id := &authn.Identity{UID: jane.ID, Device: "dev_1", Issued: w.clock.now()}
+	admitted := func(o *outpost, id *authn.Identity) bool {
+		return o.Admit(t.Context(), id) == nil && o.cutoff.Check(id) == nil
+	}
+	if !admitted(o, id) {
+		t.Error("she may use it and is refused")
+	}
+	w.clock.add(2 * time.Second)
+	settings := w.settings
+	settings.Rules = nil
+	if err := w.store.ApplyFile(t.Context(), settings, w.clock.now()); err != nil {
+		t.Fatal(err)
+	}
+	eventuallyTrue(t, "an old token is refused after the rules have changed", func() bool { return !admitted(o, id) })
+	o.stop()
+
+	fresh := w.enrol(t, "a") // Another replica, which has seen nobody.
+	if admitted(fresh, id) {
+		t.Error("a replica that starts later takes the old token")
+	}
+	fresh.stop()
+
+	// A replica that starts while the server is away takes it, and asks when it is back.
+	enrolled, err := fresh.dir.Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := &cutLine{}
+	line.cut.Store(true)
+	late := w.resumeThrough(t, line, fresh.dir, enrolled)
+	for range 2 {
+		if !admitted(late, id) {
+			t.Error("nobody is let in while the server is away")
+		}
+	}
+	life := late.shell(t, jane.ID, "dev_1", id.Issued)
+	line.cut.Store(false)
+	if got := ended(life, t, "the server is back"); got != "no_access" {
+		t.Errorf("the server is back: %s", got)
 	}
 }
 

@@ -86,7 +86,7 @@ func newApp(ctx context.Context, cfg *config, enrol string, logs io.Writer) (*ap
 	}
 	what.ActAs = &actas.Reviewer{Asker: asker, Now: time.Now}
 	if a.feed != nil {
-		what.Fresh, what.AfterExpiry = a.feed.Fresh, a.feed.AfterExpiry
+		what.Admit, what.AfterExpiry = a.feed.Admit, a.feed.AfterExpiry
 		a.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "fairlead_proxy_feed_heard_timestamp_seconds", Help: "When the sign-in server was heard of last.",
 		}, func() float64 { return float64(a.feed.Heard().Unix()) }))

@@ -156,12 +156,13 @@ func (g *Registry) Revoke(list ...Revocation) int {
 	return ended
 }
 
-// Lift takes back that a person may not use this cluster: they may again.
-func (g *Registry) Lift(userID string) {
+// Lift takes back that a person may not use this cluster: at a time they may again. What
+// was said later stays.
+func (g *Registry) Lift(userID string, at time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	key := subject{User, userID}
-	if g.revoked[key].Reason == ReasonNoAccess {
+	if r := g.revoked[key]; r.Reason == ReasonNoAccess && !r.At.After(at) {
 		delete(g.revoked, key)
 	}
 }

@@ -13,13 +13,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/fairlead-auth/fairlead/internal/proxyfeed"
 	"github.com/fairlead-auth/fairlead/internal/version"
@@ -67,6 +67,9 @@ type Feed struct {
 	heard    time.Time
 	kept     time.Time
 	keptKeys json.RawMessage
+	doubts   doubts
+
+	flight singleflight.Group // of questions about one person
 }
 
 // Application is what a proxy says to enrol: where, with which one-time code, and what
@@ -94,7 +97,7 @@ func agent() string { return "fairlead-proxy/" + version.String() }
 // Open returns a feed that knows what the proxy knew last; or, when that is nothing,
 // what the server says now.
 func Open(ctx context.Context, cfg Config) (*Feed, error) {
-	f := &Feed{cfg: cfg}
+	f := &Feed{cfg: cfg, doubts: doubts{asked: map[string]bool{}, owed: map[string]bool{}}}
 	snapshot, err := cfg.Dir.Snapshot(cfg.Identity)
 	if err != nil {
 		cfg.Logger.ErrorContext(ctx, "the snapshot is refused, the server is asked instead", "error", err)
@@ -112,6 +115,7 @@ func Open(ctx context.Context, cfg Config) (*Feed, error) {
 // resume goes on from a snapshot. What was heard is as old as that.
 func (f *Feed) resume(s *Snapshot) error {
 	f.settings, f.seq, f.version, f.heard = s.Settings, s.Seq, s.Version, s.AsOf
+	f.doubts.changed, f.doubts.away = s.Changed, true
 	f.cfg.Cutoff.Revoke(revocations(s.Revocations)...)
 	return f.cfg.Seed(s.Keys)
 }
@@ -156,11 +160,12 @@ func (f *Feed) Fresh() *status.Error {
 func (f *Feed) Run(ctx context.Context) error {
 	go f.watch(ctx)
 	for ctx.Err() == nil {
-		news, err := f.ask(ctx, proxyfeed.MaxWait)
+		news, err := f.ask(ctx, f.patience())
 		if err == nil {
 			err = f.take(ctx, news)
 		}
 		if err != nil && ctx.Err() == nil {
+			f.setAway(true)
 			f.cfg.Logger.WarnContext(ctx, "the sign-in server was not heard of", "error", err, "heard", f.Heard())
 			pause(ctx, retryAfter)
 		}
@@ -229,7 +234,7 @@ func (f *Feed) take(ctx context.Context, news *proxyfeed.News) error {
 
 func (f *Feed) keep() error {
 	f.mu.Lock()
-	s := Snapshot{AsOf: f.heard, Seq: f.seq, Version: f.version, Settings: f.settings, Keys: f.cfg.Keys()}
+	s := Snapshot{AsOf: f.heard, Seq: f.seq, Version: f.version, Changed: f.doubts.changed, Settings: f.settings, Keys: f.cfg.Keys()}
 	f.kept, f.keptKeys = f.heard, s.Keys
 	f.mu.Unlock()
 	for _, r := range f.cfg.Cutoff.Revocations() {
@@ -246,50 +251,6 @@ func revocations(list []proxyfeed.Revocation) []cutoff.Revocation {
 		}
 	}
 	return out
-}
-
-// recheck asks what is left after a change of rules, or of somebody's groups.
-func (f *Feed) recheck(ctx context.Context, news *proxyfeed.News) error {
-	f.mu.Lock()
-	all := f.version != news.Version
-	f.mu.Unlock()
-	var people []string
-	for _, r := range news.Revocations {
-		if r.Kind == proxyfeed.Rights {
-			people = append(people, r.Value)
-		}
-	}
-	if all {
-		people = slices.Concat(people, f.cfg.Known(), f.cfg.Cutoff.People())
-		for _, r := range f.cfg.Cutoff.Revocations() {
-			if r.Reason == cutoff.ReasonNoAccess { // who may use it again is let in again
-				people = append(people, r.Value)
-			}
-		}
-	}
-	slices.Sort(people)
-	for some := range slices.Chunk(slices.Compact(people), proxyfeed.MaxCheck) {
-		var answer proxyfeed.Answer
-		if err := f.call(ctx, http.MethodPost, proxyfeed.CheckPath, proxyfeed.Question{People: some}, &answer); err != nil {
-			return err
-		}
-		f.apply(ctx, some, answer)
-	}
-	return nil
-}
-
-func (f *Feed) apply(ctx context.Context, asked []string, answer proxyfeed.Answer) {
-	var denied []cutoff.Revocation
-	for _, id := range asked {
-		if slices.Contains(answer.Denied, id) {
-			denied = append(denied, cutoff.Revocation{Kind: cutoff.User, Value: id, Reason: cutoff.ReasonNoAccess, At: answer.Now, Until: answer.Now.Add(noAccessLife)})
-		} else {
-			f.cfg.Cutoff.Lift(id)
-		}
-	}
-	if ended := f.cfg.Cutoff.Revoke(denied...); ended > 0 {
-		f.cfg.Logger.InfoContext(ctx, "streams ended: rights have changed", "streams", ended, "people", len(denied))
-	}
 }
 
 // request is what is asked. Body, when there is one, is sent as JSON.

@@ -37,6 +37,7 @@ type Snapshot struct {
 	AsOf        time.Time              `json:"asOf"`
 	Seq         int64                  `json:"seq"`
 	Version     int64                  `json:"version"`
+	Changed     time.Time              `json:"changed"`
 	Settings    proxyfeed.Settings     `json:"settings"`
 	Revocations []proxyfeed.Revocation `json:"revocations"`
 	Keys        json.RawMessage        `json:"keys"`

@@ -92,6 +92,7 @@ func (h *Handler) enrol(c echo.Context) (any, error) {
 		return nil, err
 	}
 	if verdict.Wait > 0 {
+		h.Audit.Mention(ctx, audit.Event{Name: audit.ProxyNotEnrolled, Address: c.RealIP(), Reason: "too_many_failures"})
 		return nil, errs.New(errs.Denied, "Too many codes were wrong. Try again later.")
 	}
 	var in proxyfeed.Enrolment
@@ -247,11 +248,13 @@ func (h *Handler) check(c echo.Context) (any, error) {
 	if len(in.People) > proxyfeed.MaxCheck {
 		return nil, errs.New(errs.Invalid, "Ask about at most "+strconv.Itoa(proxyfeed.MaxCheck)+" people at once.")
 	}
+	// Before anything is read: what changes meanwhile is later.
+	now := h.Now().UTC()
 	allowed, err := h.allowed(c.Request().Context(), cluster, in.People)
 	if err != nil {
 		return nil, err
 	}
-	out := proxyfeed.Answer{Denied: []string{}, Now: h.Now().UTC()}
+	out := proxyfeed.Answer{Denied: []string{}, Now: now}
 	for _, id := range in.People {
 		if !allowed[id] {
 			out.Denied = append(out.Denied, id)
