@@ -111,4 +111,13 @@ func TestASecondFactor(t *testing.T) {
 	if got := again.send("/login/second", url.Values{"flow": {flow}, "code": {code(60 * time.Second)}}); got != "401 Unauthorized" {
 		t.Errorf("after a dozen guesses: %s", got)
 	}
+	limited := 0
+	for _, e := range w.events(t, audit.SignInFailed) {
+		if e.Reason == "too_many_failures" {
+			limited++
+		}
+	}
+	if limited != 1 {
+		t.Errorf("that there were too many is recorded %d times, want once", limited)
+	}
 }

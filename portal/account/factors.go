@@ -65,6 +65,9 @@ func (h *Handler) addFactor(c echo.Context, current *session.Current) error {
 		return err
 	}
 	if verdict.Wait > 0 {
+		if !verdict.Again {
+			h.recordFactor(c, current, audit.FactorRefused, "too_many_failures")
+		}
 		return h.page(c, current, Data{Enrol: string(totp), Fault: "Too many wrong codes. Try again in " + templates.Span(verdict.Wait) + "."}, http.StatusUnprocessableEntity)
 	}
 	step, ok := factor.CheckCode(string(totp), c.FormValue("code"), h.Now())

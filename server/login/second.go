@@ -120,6 +120,13 @@ func (h *Handler) secondPicture(c echo.Context) error {
 	return c.Blob(http.StatusOK, "image/png", png)
 }
 
+// recordSecond records why somebody did not get past the second factor.
+func (h *Handler) recordSecond(c echo.Context, f *flow.Flow, user *store.User, why string) {
+	h.Audit.Record(c.Request().Context(), audit.Event{
+		Name: audit.SignInFailed, UserID: user.ID, UserName: user.KubeName, ConnectorID: f.Half.ConnectorID, Address: c.RealIP(), Reason: why,
+	})
+}
+
 // checkSecond takes the code.
 func (h *Handler) checkSecond(c echo.Context) error {
 	ctx, sealed := c.Request().Context(), c.FormValue("flow")
@@ -133,6 +140,9 @@ func (h *Handler) checkSecond(c echo.Context) error {
 		return err
 	}
 	if verdict.Wait > 0 {
+		if !verdict.Again {
+			h.recordSecond(c, f, user, "too_many_failures")
+		}
 		return h.secondPage(c, sealed, "Too many wrong codes. Try again in "+templates.Span(verdict.Wait)+".")
 	}
 	var good bool
@@ -147,9 +157,7 @@ func (h *Handler) checkSecond(c echo.Context) error {
 		return err
 	}
 	if !good {
-		h.Audit.Record(ctx, audit.Event{
-			Name: audit.SignInFailed, UserID: user.ID, UserName: user.KubeName, ConnectorID: f.Half.ConnectorID, Address: c.RealIP(), Reason: "second_factor",
-		})
+		h.recordSecond(c, f, user, "second_factor")
 		return h.secondPage(c, sealed, "That was not right. A code works once, and only while the app shows it.")
 	}
 	if err := h.Limit.Forgive(ctx, attempt); err != nil {

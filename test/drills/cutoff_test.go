@@ -103,7 +103,7 @@ func (r *replicas) startProxy(t *testing.T, upstream string, way *line) *httptes
 		t.Fatal(err)
 	}
 	front := httptest.NewUnstartedServer(proxy.New(proxy.Config{
-		Cluster: "a", Forwarder: forwarder, Logger: logger, Now: time.Now, Verifier: verifier, Cutoff: ends, Fresh: news.Fresh, AfterExpiry: news.AfterExpiry,
+		Cluster: "a", Forwarder: forwarder, Logger: logger, Now: time.Now, Verifier: verifier, Cutoff: ends, Admit: news.Admit, AfterExpiry: news.AfterExpiry,
 		Audit: audit.NewLog(time.Now, logger), ClientAddress: func(*http.Request) string { return "" },
 	}))
 	front.EnableHTTP2 = true

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -83,7 +84,7 @@ func startRefusing(t *testing.T) *refusing {
 		Cluster: "a", Forwarder: forwarder, Logger: logger, Now: time.Now, Audit: audit.NewLog(time.Now, logger), ClientAddress: func(*http.Request) string { return "" },
 		Verifier: &authn.Verifier{Issuer: r.issuer, Audience: "k8s-a", Now: time.Now, Keys: authn.NewKeySet(r.issuer, http.DefaultClient, time.Now, logger)},
 		Cutoff:   &r.cutoff, ActAs: &actas.Reviewer{Asker: asker, Now: time.Now},
-		Fresh: func() *status.Error {
+		Admit: func(context.Context, *authn.Identity) *status.Error {
 			if r.stale.Load() {
 				return status.Unavailable("stale", "This cluster's proxy has not heard of the sign-in server and refuses everything until it does.", nil)
 			}
