@@ -19,7 +19,6 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/logging"
 	"github.com/fairlead-auth/fairlead/internal/serve"
 	"github.com/fairlead-auth/fairlead/internal/version"
@@ -43,6 +42,7 @@ type app struct {
 	handler   http.Handler
 	registry  *prometheus.Registry
 	cert      *serve.Certificate
+	account   *account
 }
 
 // newApp makes the program. Enrol is a one-time code, used when the proxy has no identity
@@ -78,8 +78,12 @@ func newApp(ctx context.Context, cfg *config, enrol string, logs io.Writer) (*ap
 	a.registry.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	what := proxy.Config{
 		Cluster: cfg.Cluster, Forwarder: forwarder, Logger: logger, Now: time.Now, Metrics: a.registry, Cutoff: a.cutoff, Verifier: a.verifier,
-		Audit: audit.NewLog(time.Now, logger, audit.NewStream(logger)), ClientAddress: remoteAddress,
+		ClientAddress: remoteAddress,
 	}
+	if a.account, err = a.newAccount(); err != nil {
+		return nil, err
+	}
+	what.Audit, what.Events = a.account.log, a.account.events
 	asker, err := actas.NewAsker(upstream)
 	if err != nil {
 		return nil, err
@@ -181,7 +185,7 @@ func (a *app) run(ctx context.Context, ln net.Listener) error {
 		a.forwarder.Drain(drain)
 		return nil
 	})
-	return group.Wait()
+	return a.account.during(ctx, group.Wait)
 }
 
 // runHealth serves /livez, /readyz and /metrics, away from the door that people

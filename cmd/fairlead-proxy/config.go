@@ -7,9 +7,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fairlead-auth/fairlead/internal/strictyaml"
+	"github.com/fairlead-auth/fairlead/proxy/kubeaudit"
 )
 
 // config is the configuration file. docs/config.md is held equal to it.
@@ -25,6 +27,7 @@ type config struct {
 	Health   healthConfig        `yaml:"health"`
 	Logging  loggingConfig       `yaml:"logging"`
 	Drain    strictyaml.Duration `yaml:"drain"`
+	Audit    auditConfig         `yaml:"audit"`
 
 	issuerCAs *x509.CertPool
 }
@@ -60,6 +63,35 @@ type loggingConfig struct {
 	Level  string `yaml:"level"`
 }
 
+// auditConfig is what the proxy writes down, in events of audit.k8s.io/v1.
+type auditConfig struct {
+	Policy    string          `yaml:"policy"`
+	File      auditFileConfig `yaml:"file"`
+	Webhook   string          `yaml:"webhook"`
+	OnFailure string          `yaml:"onFailure"`
+	Commands  bool            `yaml:"commands"`
+	Server    string          `yaml:"server"`
+
+	policy kubeaudit.Policy
+}
+
+type auditFileConfig struct {
+	Path         string `yaml:"path"`
+	MaxMegabytes int    `yaml:"maxMegabytes"`
+	MaxFiles     int    `yaml:"maxFiles"`
+	MaxDays      int    `yaml:"maxDays"`
+	Compress     bool   `yaml:"compress"`
+}
+
+// The choices of audit.onFailure and audit.server.
+const (
+	auditRefuse   = "refuse"
+	auditContinue = "continue"
+	auditNotable  = "notable"
+	auditAll      = "all"
+	auditNothing  = "nothing"
+)
+
 const defaultDrain = strictyaml.Duration(30 * time.Second)
 
 // loadConfig reads and checks a file. The error lists every fault.
@@ -71,6 +103,7 @@ func loadConfig(file string) (*config, error) {
 	c := &config{
 		Listen: "0.0.0.0:8443", Health: healthConfig{Listen: "127.0.0.1:8081"},
 		Logging: loggingConfig{Format: "json", Level: "info"}, Drain: defaultDrain,
+		Audit: auditConfig{OnFailure: auditContinue, Server: auditNotable, File: auditFileConfig{MaxMegabytes: 100, MaxFiles: 10}},
 	}
 	doc := strictyaml.Decode(filepath.Base(file), text, c)
 	if err := doc.Err(); err != nil {
@@ -84,6 +117,7 @@ func (c *config) check(doc *strictyaml.Document) {
 	if c.TLS.Certificate == "" || c.TLS.Key == "" {
 		doc.Add("tls", "certificate and key are needed: kubectl sends no token without TLS")
 	}
+	c.Audit.check(doc)
 	if c.Server.URL == "" {
 		if c.Audience == "" {
 			doc.Add("audience", "is missing: the cluster's audience, such as k8s-prod; or set server.url and enrol")
@@ -102,6 +136,35 @@ func (c *config) check(doc *strictyaml.Document) {
 	}
 	c.checkAddress(doc, "server.url", c.Server.URL)
 	c.loadCA(doc, "server.ca", c.Server.CA)
+}
+
+func (a *auditConfig) check(doc *strictyaml.Document) {
+	if a.OnFailure != auditRefuse && a.OnFailure != auditContinue {
+		doc.Add("audit.onFailure", "want refuse or continue, got %q", a.OnFailure)
+	}
+	if !slices.Contains([]string{auditNotable, auditAll, auditNothing}, a.Server) {
+		doc.Add("audit.server", "want notable, all or nothing, got %q", a.Server)
+	}
+	if a.OnFailure == auditRefuse && a.File.Path == "" {
+		doc.Add("audit.onFailure", "refuse needs audit.file.path: what a webhook will get is not known before a request is done")
+	}
+	a.policy = kubeaudit.Everything()
+	if a.Policy != "" {
+		var err error
+		if a.policy, err = kubeaudit.ReadPolicy(a.Policy); err != nil {
+			doc.Add("audit.policy", "%v", err)
+		}
+	}
+	if a.Policy != "" && a.File.Path == "" && a.Webhook == "" {
+		doc.Add("audit.policy", "says what to write down, but not where: set audit.file.path or audit.webhook")
+	}
+	a.File.check(doc)
+}
+
+func (f *auditFileConfig) check(doc *strictyaml.Document) {
+	if f.MaxMegabytes < 1 || f.MaxFiles < 0 || f.MaxDays < 0 {
+		doc.Add("audit.file", "want maxMegabytes of 1 or more, maxFiles and maxDays of 0 (no limit) or more")
+	}
 }
 
 func (c *config) checkAddress(doc *strictyaml.Document, path, address string) {

@@ -42,6 +42,11 @@ fairlead-proxy.yaml:1: issuer.url: is missing: the address of the Fairlead serve
 fairlead-proxy.yaml:3: issuer.ca: can't be read: open /nowhere: no such file or directory`},
 		{"audiences: [a]\ndrain: soon\n", `fairlead-proxy.yaml:1: audiences: is not a known key; did you mean "audience"?
 fairlead-proxy.yaml:2: drain: want a length of time such as 30s, 10m or 12h, got "soon"`},
+		{"audience: a\ntls: {certificate: a, key: b}\nissuer: {url: \"https://login.example.com\"}\naudit: {policy: /nowhere, onFailure: refuse, server: some, file: {maxMegabytes: 0}}\n", `fairlead-proxy.yaml:4: audit.server: want notable, all or nothing, got "some"
+fairlead-proxy.yaml:4: audit.onFailure: refuse needs audit.file.path: what a webhook will get is not known before a request is done
+fairlead-proxy.yaml:4: audit.policy: reading audit policy: open /nowhere: no such file or directory
+fairlead-proxy.yaml:4: audit.policy: says what to write down, but not where: set audit.file.path or audit.webhook
+fairlead-proxy.yaml:4: audit.file: want maxMegabytes of 1 or more, maxFiles and maxDays of 0 (no limit) or more`},
 	} {
 		_, err := load(t, c.text)
 		if diff := cmp.Diff(c.want, fmt.Sprint(err)); diff != "" {
@@ -66,7 +71,9 @@ func TestReferenceListsEveryKey(t *testing.T) {
 		if f.Type.Kind() == reflect.Struct {
 			keys = nil
 			for sub := range f.Type.Fields() {
-				keys = append(keys, key+"."+sub.Tag.Get("yaml"))
+				if tag := sub.Tag.Get("yaml"); tag != "" {
+					keys = append(keys, key+"."+tag)
+				}
 			}
 		}
 		for _, k := range keys {

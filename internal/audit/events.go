@@ -87,6 +87,12 @@ const (
 	// ProxyStreamEnded: a shell, a watch or the like was ended because its person may not
 	// have it any more.
 	ProxyStreamEnded Name = "proxy.stream_ended"
+	// ProxyActedAs: the proxy forwards a request of somebody as somebody else.
+	ProxyActedAs Name = "proxy.acted_as"
+	// ProxySessionEnded: an exec, attach or port-forward ended by itself.
+	ProxySessionEnded Name = "proxy.session_ended"
+	// ProxyDenied: the API server's own rules refused what the proxy had forwarded.
+	ProxyDenied Name = "proxy.denied"
 )
 
 // Names returns every event name, in the order of the list above.
@@ -100,6 +106,6 @@ func Names() []Name {
 		KeyCreated, KeyActivated, KeyRetired, KeyRevoked, SettingsLoaded,
 		AdminRefused, AdminChanged, AdminTrialEnded, AdminRead, ConnectorTested, LinkCreated, LinkRefused, RecoveryUsed, RecoveryFailed,
 		FactorChanged, FactorRefused, PasswordSet, APITokenCreated, APITokenRevoked, SettingsNotLoaded,
-		ProxyRequest, ProxyRefused, ProxyStreamEnded, ProxyEnrolled, ProxyNotEnrolled, ProxyRemoved,
+		ProxyRequest, ProxyActedAs, ProxyRefused, ProxyStreamEnded, ProxySessionEnded, ProxyDenied, ProxyEnrolled, ProxyNotEnrolled, ProxyRemoved,
 	}
 }

@@ -16,9 +16,10 @@ import (
 
 // The addresses, below the server's own.
 const (
-	EnrolPath = "/proxy/v1/enrol"
-	FeedPath  = "/proxy/v1/feed"
-	CheckPath = "/proxy/v1/check"
+	EnrolPath  = "/proxy/v1/enrol"
+	FeedPath   = "/proxy/v1/feed"
+	CheckPath  = "/proxy/v1/check"
+	ReportPath = "/proxy/v1/report"
 )
 
 // MaxWait is how long the server keeps a proxy waiting for something new.
@@ -88,6 +89,30 @@ type Question struct {
 type Answer struct {
 	Denied []string  `json:"denied"`
 	Now    time.Time `json:"now"`
+}
+
+// MaxReport is how many events may be reported at once.
+const MaxReport = 200
+
+// Report is what happened at a proxy that people should find in the server's audit log. It
+// may be sent twice.
+type Report struct {
+	Events []Event `json:"events"`
+}
+
+// Event is one of internal/audit, of the proxy's cluster.
+type Event struct {
+	Name      string    `json:"name"`
+	Time      time.Time `json:"time"`
+	RequestID string    `json:"requestID,omitempty"`
+	UserID    string    `json:"userID,omitempty"`
+	UserName  string    `json:"userName,omitempty"`
+	SignInID  string    `json:"signInID,omitempty"`
+	DeviceID  string    `json:"deviceID,omitempty"`
+	TokenID   string    `json:"tokenID,omitempty"`
+	Address   string    `json:"address,omitempty"`
+	Reason    string    `json:"reason,omitempty"`
+	Detail    string    `json:"detail,omitempty"`
 }
 
 // passLife is how long a proxy's proof of who it is lasts.

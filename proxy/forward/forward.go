@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"github.com/fairlead-auth/fairlead/proxy/impersonate"
+	"github.com/fairlead-auth/fairlead/proxy/requestinfo"
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
@@ -49,47 +50,63 @@ const (
 )
 
 // Classify says how a request is carried. It only chooses a connection; nothing
-// is allowed or refused by it.
-func Classify(r *http.Request) Kind {
-	if r.Header.Get("Upgrade") != "" && r.ProtoMajor == 1 {
+// is allowed or refused by it. Only what can be sent again goes over HTTP/2, where the API
+// server may end a connection with requests on their way (GOAWAY).
+func Classify(r *http.Request, info *requestinfo.Info) Kind {
+	switch {
+	case r.Header.Get("Upgrade") != "" && r.ProtoMajor == 1:
 		return Upgrade
-	}
-	if r.Method != http.MethodGet {
-		return Short
-	}
-	q := r.URL.Query()
-	if yes(q.Get("watch")) || yes(q.Get("follow")) || strings.Contains(r.URL.Path, "/watch/") {
+	case r.Method == http.MethodGet && info.LongRunning():
 		return Stream
 	}
 	return Short
 }
 
-func yes(s string) bool { return s == "1" || s == "true" || s == "True" }
-
-// Result says how a request ended, for logs and metrics.
-type Result struct {
-	Code  int
-	Bytes int64
-	Err   error
+// Job is how to carry one request, and how that went.
+type Job struct {
+	Kind Kind
+	// Header is what is sent.
+	Header http.Header
+	// Started is called with the status of the answer, before any of it is written.
+	Started func(code int)
+	// Result says how it ended, even when the handler is aborted.
+	Result Result
 }
 
-// Forward sends r with the given headers and writes the answer. A refusal means
-// that nothing was written yet. The request lasts as long as its context: when that ends
-// with a *status.Error as its cause, a stream ends with its words.
-func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, out http.Header, kind Kind) (Result, *status.Error) {
-	if kind == Upgrade {
-		return f.upgrade(w, r, out)
+// Result says how a request ended, for logs and metrics. In are bytes of a tunnel from the
+// client, Out bytes to it.
+type Result struct {
+	Code    int
+	In, Out int64
+	Err     error
+}
+
+// Forward sends r as job says and writes the answer. A refusal means that nothing was
+// written yet. The request lasts as long as its context: when that ends with a
+// *status.Error as its cause, a stream ends with its words.
+func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, job *Job) *status.Error {
+	if job.Kind == Upgrade {
+		return f.upgrade(w, r, job)
 	}
 	transport := f.short
-	if kind == Stream {
+	if job.Kind == Stream {
 		transport = f.streams
 	}
-	resp, refusal := f.send(transport, f.request(r.Context(), r, out))
+	resp, refusal := f.send(transport, f.request(r.Context(), r, job.Header))
 	if refusal != nil {
-		return Result{}, refusal
+		return refusal
 	}
 	defer func() { _ = resp.Body.Close() }()
-	return f.answer(r.Context(), w, resp), nil
+	f.answer(r.Context(), w, resp, job)
+	return nil
+}
+
+// begin notes that an answer is about to be written.
+func (j *Job) begin(code int) {
+	j.Result.Code = code
+	if j.Started != nil {
+		j.Started(code)
+	}
 }
 
 // request builds the outbound request. Path and query are sent as they came:
@@ -127,14 +144,15 @@ func (f *Forwarder) send(transport http.RoundTripper, req *http.Request) (*http.
 
 // answer copies the answer. When its length isn't known it is a stream, and
 // each piece goes out at once.
-func (f *Forwarder) answer(ctx context.Context, w http.ResponseWriter, resp *http.Response) Result {
+func (f *Forwarder) answer(ctx context.Context, w http.ResponseWriter, resp *http.Response, job *Job) {
 	copyHeader(w.Header(), resp.Header)
 	trailers := trailerNames(resp)
 	if len(trailers) > 0 {
 		w.Header().Set("Trailer", strings.Join(trailers, ", "))
 	}
+	job.begin(resp.StatusCode)
 	w.WriteHeader(resp.StatusCode)
-	result := Result{Code: resp.StatusCode}
+	result := &job.Result
 	flush := func() error { return nil }
 	if resp.ContentLength < 0 {
 		controller := http.NewResponseController(w)
@@ -143,15 +161,15 @@ func (f *Forwarder) answer(ctx context.Context, w http.ResponseWriter, resp *htt
 	}
 	buffer, ok := f.buffers.Get().(*[]byte)
 	if !ok {
-		return result // the pool holds nothing else
+		return // the pool holds nothing else
 	}
 	defer f.buffers.Put(buffer)
 	tail := &tail{Writer: w}
-	result.Bytes, result.Err = pump(tail, resp.Body, *buffer, flush)
+	result.Out, result.Err = pump(tail, resp.Body, *buffer, flush)
 	if why := ending(ctx); result.Err != nil && why != nil && resp.ContentLength < 0 {
 		farewell(tail, resp.Header.Get("Content-Type"), why)
 		_ = flush()
-		return result
+		return
 	}
 	if result.Err != nil {
 		// The client must not take a cut answer for a whole one.
@@ -160,7 +178,6 @@ func (f *Forwarder) answer(ctx context.Context, w http.ResponseWriter, resp *htt
 	for name, values := range resp.Trailer {
 		w.Header()[http.TrailerPrefix+name] = values
 	}
-	return result
 }
 
 func trailerNames(resp *http.Response) []string {
@@ -221,26 +238,27 @@ func protocol(r *http.Request) (string, *status.Error) {
 	return "", status.BadRequest("upgrade", "Only WebSocket and SPDY/3.1 upgrades are possible.")
 }
 
-func (f *Forwarder) upgrade(w http.ResponseWriter, r *http.Request, out http.Header) (Result, *status.Error) {
+func (f *Forwarder) upgrade(w http.ResponseWriter, r *http.Request, job *Job) *status.Error {
 	name, refusal := protocol(r)
 	if refusal != nil {
-		return Result{}, refusal
+		return refusal
 	}
-	impersonate.Upgrade(out, name)
+	impersonate.Upgrade(job.Header, name)
 	ctx, done := f.upgrades.begin(r.Context())
 	defer done()
-	resp, refusal := f.send(f.short, f.request(ctx, r, out))
+	resp, refusal := f.send(f.short, f.request(ctx, r, job.Header))
 	if refusal != nil {
-		return Result{}, refusal
+		return refusal
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		// An answer, not a tunnel (the class of CVE-2018-1002105).
-		return f.answer(ctx, w, resp), nil
+		f.answer(ctx, w, resp, job)
+		return nil
 	}
 	upstream, ok := resp.Body.(io.ReadWriteCloser)
 	if !ok || !strings.EqualFold(resp.Header.Get("Upgrade"), name) {
-		return Result{}, status.Unavailable("upgrade_mismatch", "The API server switched to another protocol than was asked for.", nil)
+		return status.Unavailable("upgrade_mismatch", "The API server switched to another protocol than was asked for.", nil)
 	}
-	return f.tunnel(ctx, w, resp, upstream)
+	return f.tunnel(ctx, w, resp, &tunnel{upstream, job})
 }

@@ -13,28 +13,35 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
+// tunnel is an open way to the API server.
+type tunnel struct {
+	io.ReadWriteCloser
+	job *Job
+}
+
 // tunnel takes the client's connection over and copies both ways until one side
 // ends.
-func (f *Forwarder) tunnel(ctx context.Context, w http.ResponseWriter, resp *http.Response, upstream io.ReadWriteCloser) (Result, *status.Error) {
+func (f *Forwarder) tunnel(ctx context.Context, w http.ResponseWriter, resp *http.Response, t *tunnel) *status.Error {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return Result{}, status.Unavailable("hijack", "The connection can't be switched to another protocol.", err)
+		return status.Unavailable("hijack", "The connection can't be switched to another protocol.", err)
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Time{}) // a shell may be quiet for long
-	result := Result{Code: http.StatusSwitchingProtocols}
+	t.job.begin(http.StatusSwitchingProtocols)
+	result := &t.job.Result
 	if result.Err = writeSwitch(conn, resp); result.Err != nil {
-		return result, nil
+		return nil
 	}
 	client := &down{Conn: conn, websocket: resp.Header.Get("Upgrade") == "websocket"}
 	stop := context.AfterFunc(ctx, func() {
 		client.farewell(ending(ctx))
 		_ = conn.Close()
-		_ = upstream.Close()
+		_ = t.Close()
 	})
 	defer stop()
-	result.Bytes, result.Err = f.both(client, buffered, upstream)
-	return result, nil
+	result.In, result.Out, result.Err = f.both(client, buffered, t.ReadWriteCloser)
+	return nil
 }
 
 // writeSwitch repeats the API server's 101 to the client.
@@ -57,7 +64,7 @@ func writeSwitch(conn net.Conn, resp *http.Response) error {
 
 // both copies until either side is done. What the client sent along with its
 // request is in the buffered reader and comes first.
-func (f *Forwarder) both(conn net.Conn, client io.Reader, upstream io.ReadWriteCloser) (int64, error) {
+func (f *Forwarder) both(conn net.Conn, client io.Reader, upstream io.ReadWriteCloser) (in, out int64, err error) {
 	type end struct {
 		bytes int64
 		err   error
@@ -73,7 +80,7 @@ func (f *Forwarder) both(conn net.Conn, client io.Reader, upstream io.ReadWriteC
 		if half, ok := upstream.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 			select {
 			case b = <-down:
-				return a.bytes + b.bytes, a.err
+				return a.bytes, b.bytes, a.err
 			case <-time.After(halfClosed): //nolint:forbidigo // a bound on real time, not a decision
 			}
 		}
@@ -84,7 +91,7 @@ func (f *Forwarder) both(conn net.Conn, client io.Reader, upstream io.ReadWriteC
 		_ = upstream.Close()
 		a = <-up
 	}
-	return a.bytes + b.bytes, nil
+	return a.bytes, b.bytes, nil
 }
 
 // halfClosed is how long the API server may go on after the client has closed

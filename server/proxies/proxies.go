@@ -44,6 +44,7 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.POST(proxyfeed.EnrolPath, h.answer(h.enrol))
 	g.GET(proxyfeed.FeedPath, h.answer(h.feed))
 	g.POST(proxyfeed.CheckPath, h.answer(h.check))
+	g.POST(proxyfeed.ReportPath, h.answer(h.report))
 }
 
 // fault is an error as proxies get it.
@@ -124,16 +125,24 @@ func (h *Handler) store(ctx context.Context, in proxyfeed.Enrolment, address str
 	return made, cluster, err
 }
 
-// line makes one line of what somebody calls themselves.
-func line(text string) string {
+// line makes one short line of what somebody else says.
+func line(text string) string { return cut(text, maxName) }
+
+// maxDetail bounds what a proxy says of an event, in characters.
+const maxDetail = 2000
+
+// longLine makes one line of what somebody else says at more length.
+func longLine(text string) string { return cut(text, maxDetail) }
+
+func cut(text string, limit int) string {
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == utf8.RuneError {
 			return -1
 		}
 		return r
 	}, text)
-	if runes := []rune(text); len(runes) > maxName {
-		text = string(runes[:maxName])
+	if runes := []rune(text); len(runes) > limit {
+		text = string(runes[:limit])
 	}
 	return strings.TrimSpace(text)
 }

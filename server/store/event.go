@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/secret"
@@ -42,6 +44,18 @@ func (s *Store) WriteEvent(ctx context.Context, e audit.Event) error {
 		return fmt.Errorf("writing audit event: %w", translate(err))
 	}
 	return nil
+}
+
+// WriteEvents writes all of some events, or none.
+func (s *Store) WriteEvents(ctx context.Context, events []audit.Event) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		for _, e := range events {
+			if err := tx.Exec(addEvent, eventArgs(e)...).Error; err != nil {
+				return fmt.Errorf("writing audit events: %w", translate(err))
+			}
+		}
+		return nil
+	})
 }
 
 func eventArgs(e audit.Event) []any {

@@ -1,0 +1,68 @@
+package feed
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/batch"
+	"github.com/fairlead-auth/fairlead/internal/proxyfeed"
+	"github.com/fairlead-auth/fairlead/proxy/forward"
+)
+
+// Reporter is a sink that tells the server what happens, so that it can be found there
+// beside what happened before: the sign-in, the token. What somebody does who has proved
+// nothing is not told: anybody could fill a database with it.
+type Reporter struct {
+	feed  *Feed
+	all   bool
+	queue *batch.Queue[proxyfeed.Event]
+}
+
+var _ audit.Sink = (*Reporter)(nil)
+
+const (
+	reportQueue = 2000
+	reportWait  = 2 * time.Second
+	reportTries = 6
+	reportPause = time.Second
+	// maxDetail is where words are cut, in bytes: a path can be long.
+	maxDetail = 1000
+	// farewell is how long what is left may take at the end.
+	farewell = 5 * time.Second
+)
+
+// Report returns a sink for what is worth knowing, or for all. Lost is told of events that
+// could not be told.
+func (f *Feed) Report(all bool, lost func(events int, why error)) *Reporter {
+	r := &Reporter{feed: f, all: all}
+	r.queue = batch.New(batch.Config[proxyfeed.Event]{
+		Size: reportQueue, Batch: proxyfeed.MaxReport, Wait: reportWait, Tries: reportTries, Pause: reportPause, Farewell: farewell, Send: r.send, Lost: lost,
+	})
+	return r
+}
+
+// Run tells until ctx ends, and then what is left.
+func (r *Reporter) Run(ctx context.Context) error { return r.queue.Run(ctx) }
+
+// WriteEvent implements audit.Sink.
+func (r *Reporter) WriteEvent(_ context.Context, e audit.Event) error {
+	if e.UserName == "" || (!r.all && !isNotable(e)) {
+		return nil
+	}
+	r.queue.Add(proxyfeed.Event{
+		Name: string(e.Name), Time: e.Time, RequestID: e.RequestID, UserID: e.UserID, UserName: e.UserName, SignInID: e.SignInID, DeviceID: e.DeviceID,
+		TokenID: e.TokenID, Address: e.Address, Reason: e.Reason, Detail: e.Detail[:min(len(e.Detail), maxDetail)],
+	})
+	return nil
+}
+
+// isNotable reports whether it is more than an ordinary request.
+func isNotable(e audit.Event) bool {
+	return e.Name != audit.ProxyRequest || e.Reason == string(forward.Upgrade)
+}
+
+func (r *Reporter) send(ctx context.Context, events []proxyfeed.Event) error {
+	return r.feed.call(ctx, http.MethodPost, proxyfeed.ReportPath, proxyfeed.Report{Events: events}, &struct{}{})
+}

@@ -1,0 +1,93 @@
+package kubeaudit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/fairlead-auth/fairlead/internal/batch"
+)
+
+// Webhook is a sink that posts lists of events, like kube-apiserver's.
+type Webhook struct {
+	address string
+	client  *http.Client
+	queue   *batch.Queue[auditv1.Event]
+}
+
+var _ Sink = (*Webhook)(nil)
+
+// The limits are kube-apiserver's defaults (--audit-webhook-*), but for the wait.
+const (
+	webhookQueue   = 10_000
+	webhookBatch   = 400
+	webhookWait    = 5 * time.Second
+	webhookTries   = 5
+	webhookPause   = time.Second
+	webhookTimeout = 30 * time.Second
+	// farewell is how long what is left may take at the end.
+	farewell = 10 * time.Second
+)
+
+// NewWebhook returns a webhook that is described by a kubeconfig file: its cluster is where
+// to, its user how. Lost is told of events that could not be delivered.
+func NewWebhook(kubeconfig string, lost func(events int, why error)) (*Webhook, error) {
+	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(&clientcmd.ClientConfigLoadingRules{ExplicitPath: kubeconfig}, nil).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("reading audit.webhook: %w", err)
+	}
+	client, err := rest.HTTPClientFor(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("reading audit.webhook: %w", err)
+	}
+	client.Timeout = webhookTimeout
+	w := &Webhook{address: cfg.Host, client: client}
+	w.queue = batch.New(batch.Config[auditv1.Event]{
+		Size: webhookQueue, Batch: webhookBatch, Wait: webhookWait, Tries: webhookTries, Pause: webhookPause, Farewell: farewell, Send: w.post, Lost: lost,
+	})
+	return w, nil
+}
+
+// Ready never fails: what waits to be sent holds nobody up.
+func (w *Webhook) Ready() error { return nil }
+
+// Keep takes e to be sent.
+func (w *Webhook) Keep(e *auditv1.Event) error {
+	w.queue.Add(*e)
+	return nil
+}
+
+// Run sends until ctx ends, and then what is left.
+func (w *Webhook) Run(ctx context.Context) error { return w.queue.Run(ctx) }
+
+func (w *Webhook) post(ctx context.Context, events []auditv1.Event) error {
+	list := auditv1.EventList{TypeMeta: metav1.TypeMeta{Kind: "EventList", APIVersion: auditv1.SchemeGroupVersion.String()}, Items: events}
+	text, err := json.Marshal(list)
+	if err != nil {
+		return fmt.Errorf("encoding audit events: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.address, bytes.NewReader(text))
+	if err != nil {
+		return fmt.Errorf("sending audit events: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := w.client.Do(req)
+	if err != nil {
+		return fmt.Errorf("sending audit events: %w", err)
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, maxBody)) // so that the connection can be used again
+	_ = res.Body.Close()
+	if res.StatusCode/100 != 2 {
+		return fmt.Errorf("sending audit events: the webhook answered %s", res.Status)
+	}
+	return nil
+}

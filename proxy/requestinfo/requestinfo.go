@@ -1,0 +1,52 @@
+// Package requestinfo says what a request is about, as an API server reads it: what the
+// proxy took for something else could go on after its person has lost their access, or be
+// missing in its account.
+package requestinfo
+
+import (
+	"net/http"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apiserver/pkg/endpoints/request"
+)
+
+// Info says what a request is about, as an API server reads it.
+type Info struct{ *request.RequestInfo }
+
+// resolver has the prefixes of every API server (k8s.io/apiserver/pkg/server/config.go).
+//
+//nolint:gochecknoglobals // made once, because it is asked for every request, and never changed
+var resolver = request.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
+
+// Read says what a request is about. What can't be read is what an API server makes of
+// it as well: a path without a resource.
+func Read(r *http.Request) *Info {
+	info, err := resolver.NewRequestInfo(r)
+	if err != nil {
+		info = &request.RequestInfo{Path: r.URL.Path, Verb: strings.ToLower(r.Method)}
+	}
+	return &Info{info}
+}
+
+// LongRunning reports whether the answer may take long, as kube-apiserver has it
+// (BasicLongRunningRequestCheck in pkg/kubeapiserver/server of k8s.io/kubernetes).
+func (i *Info) LongRunning() bool {
+	switch i.Verb {
+	case "watch", "proxy":
+		return true
+	}
+	if !i.IsResourceRequest {
+		return strings.HasPrefix(i.Path, "/debug/pprof/")
+	}
+	return i.Subresource == "log" || i.Interactive()
+}
+
+// Interactive reports whether the request opens a way into a container or to a service.
+func (i *Info) Interactive() bool {
+	switch i.Subresource {
+	case "attach", "exec", "proxy", "portforward":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,55 @@
+package requestinfo_test
+
+import (
+	"net/http/httptest"
+	"testing"
+
+	"github.com/fairlead-auth/fairlead/proxy/requestinfo"
+)
+
+// TestLongRunning has the ways to ask for something that goes on. An API server takes any
+// value of watch for yes but "0" and "false", and none as well (in any case of letters).
+func TestLongRunning(t *testing.T) {
+	t.Parallel()
+	for target, want := range map[string]bool{
+		"GET /api/v1/pods":                                false,
+		"GET /api/v1/pods?watch=1":                        true,
+		"GET /api/v1/pods?watch=true":                     true,
+		"GET /api/v1/pods?watch=TRUE":                     true,
+		"GET /api/v1/pods?watch=yes":                      true,
+		"GET /api/v1/pods?watch=2":                        true,
+		"GET /api/v1/pods?watch":                          true,
+		"GET /api/v1/pods?watch=":                         true,
+		"GET /api/v1/pods?watch=0":                        false,
+		"GET /api/v1/pods?watch=false":                    false,
+		"GET /api/v1/pods?watch=False":                    false,
+		"GET /api/v1/pods?watch=false&watch=true":         false,
+		"GET /api/v1/pods?watch=true&limit=x":             true,
+		"GET /api/v1/pods?watch=true&resourceVersion=%zz": true,
+		"GET /api/v1/watch/pods":                          true,
+		"GET /apis/example.test/v1/widgets?watch=1":       true,
+		"GET /api/v1/namespaces/a/pods/b":                 false,
+		"GET /api/v1/namespaces/a/pods/b/log":             true,
+		"GET /api/v1/namespaces/a/pods/b/exec":            true,
+		"POST /api/v1/namespaces/a/pods/b/exec":           true,
+		"GET /api/v1/namespaces/a/pods/b/portforward":     true,
+		"POST /api/v1/namespaces/a/services/b/proxy/c":    true,
+		"GET /api/v1/nodes/a/proxy/metrics":               true,
+		"GET /api/v1/proxy/namespaces/a/services/b":       true,
+		"POST /api/v1/namespaces/a/pods/b/eviction":       false,
+		"GET /debug/pprof/profile":                        true,
+		"GET /healthz":                                    false,
+		"GET /":                                           false,
+	} {
+		var method, path string
+		for i := range target {
+			if target[i] == ' ' {
+				method, path = target[:i], target[i+1:]
+				break
+			}
+		}
+		if got := requestinfo.Read(httptest.NewRequest(method, path, nil)).LongRunning(); got != want {
+			t.Errorf("%s: %v, want %v", target, got, want)
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/proxyfeed"
+)
+
+// TestProxiesReport lets a proxy tell of what happened: it is found in the audit log, as an
+// event of the proxy's own cluster, and nothing but a proxy's events.
+func TestProxiesReport(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	o := w.enrol(t, "a")
+	var lost atomic.Int64
+	reporter := o.Report(false, func(n int, _ error) { lost.Add(int64(n)) })
+	now := w.clock.now()
+	jane := audit.Event{Time: now, UserID: "usr_1", UserName: "corp:jane", ClusterID: "somebody else's", Reason: "short"}
+	tell := func(name audit.Name, change func(*audit.Event)) {
+		e := jane
+		e.Name = name
+		change(&e)
+		if err := reporter.WriteEvent(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	nothing := func(*audit.Event) {}
+	tell(audit.ProxyRequest, nothing) // not worth it
+	tell(audit.ProxyRequest, func(e *audit.Event) { e.Reason, e.Detail = "upgrade", "POST /exec\r\n"+strings.Repeat("x", 3000) })
+	tell(audit.ProxyActedAs, func(e *audit.Event) { e.Time = now.Add(-30 * time.Minute) })
+	tell(audit.ProxyRefused, func(e *audit.Event) { e.Time = now.Add(time.Hour) })
+	tell(audit.ProxyRefused, func(e *audit.Event) { e.UserName = "" }) // anybody could
+	tell(audit.ProxyDenied, nothing)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := reporter.Run(ctx); err != nil || lost.Load() != 0 {
+		t.Fatalf("%v, lost %d", err, lost.Load())
+	}
+	for name, want := range map[audit.Name]int{audit.ProxyRequest: 1, audit.ProxyActedAs: 1, audit.ProxyRefused: 1, audit.ProxyDenied: 1} {
+		rows := w.events(t, name)
+		if len(rows) != want {
+			t.Errorf("%s: %d events, want %d", name, len(rows), want)
+			continue
+		}
+		if rows[0].ClusterID != "a" || rows[0].UserName != "corp:jane" || rows[0].Time.Time().After(now) || strings.ContainsAny(rows[0].Detail, "\r\n") || len(rows[0].Detail) > 1000 {
+			t.Errorf("%s: %+v", name, rows[0])
+		}
+	}
+	if when := w.events(t, audit.ProxyActedAs)[0].Time.Time(); when.Sub(now.Add(-30*time.Minute)).Abs() > time.Second {
+		t.Errorf("it happened at %v", when)
+	}
+
+	// A proxy that is broken into can't write other events.
+	all := o.Report(true, func(n int, why error) {
+		lost.Add(int64(n))
+		if !strings.Contains(why.Error(), "can't report an event") {
+			t.Error(why)
+		}
+	})
+	forged := jane
+	forged.Name = audit.PasswordSet
+	if err := errors.Join(all.WriteEvent(t.Context(), forged), all.Run(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	if lost.Load() != 1 || len(w.events(t, audit.PasswordSet)) != 0 {
+		t.Errorf("a forged event was taken; lost %d", lost.Load())
+	}
+	resp, err := http.Post(w.issuer+proxyfeed.ReportPath, "application/json", strings.NewReader(`{"events":[]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a stranger reports: %s", resp.Status)
+	}
+}
