@@ -143,6 +143,8 @@ type system struct {
 	proxies map[string]*tail
 	kube    *realkube.Cluster
 	client  *http.Client
+	// proxyExtra is added to the configuration of proxies.
+	proxyExtra string
 	// warm are API servers that have the issuer's keys.
 	warm map[*realkube.Cluster]bool
 }
@@ -193,12 +195,16 @@ upstream: {maxAge: 1ms}
 // startKube runs a real API server.
 func (s *system) startKube(t *testing.T, authentication []byte) {
 	t.Helper()
+	s.startKubeAs(t, realkube.Config{AuthenticationConfig: authentication})
+}
+
+func (s *system) startKubeAs(t *testing.T, cfg realkube.Config) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var err error
-	s.kube, err = realkube.Start(ctx, realkube.Config{
-		Bin: s.parts.kube, Dir: t.TempDir(), Commands: true, AuthenticationConfig: authentication,
-	})
+	cfg.Bin, cfg.Dir, cfg.Commands = s.parts.kube, t.TempDir(), true
+	s.kube, err = realkube.Start(ctx, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +268,7 @@ server: {url: %[4]s, ca: %[2]s/ca.crt}
 upstream: {kubeconfig: %[5]s}
 health: {listen: %[6]s}
 drain: 2s
-`, listen, s.dir, cluster, s.issuer, credentials, health))
+%[7]s`, listen, s.dir, cluster, s.issuer, credentials, health, s.proxyExtra))
 	s.proxies[cluster] = start(t, s.bin+"/fairlead-proxy", nil, "serve", "--config", file, "--enrol", s.operate(t, "admin", "proxy-code", cluster))
 	eventually(t, "proxy "+cluster, 30*time.Second, func() bool {
 		resp, err := http.Get("http://" + health + "/readyz")

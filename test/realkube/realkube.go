@@ -40,6 +40,8 @@ type Config struct {
 	Dir string
 	// AuthenticationConfig, when set, is given to the API server.
 	AuthenticationConfig []byte
+	// AuditPolicy, when set, makes the API server write its audit log to Cluster.AuditLog.
+	AuditPolicy []byte
 	// Commands lets exec run programs on this host.
 	Commands bool
 	// KubeletEnv is added to the fake kubelet's environment, none by default.
@@ -55,6 +57,8 @@ type Cluster struct {
 	CA []byte
 	// Admin is a kubeconfig file with all rights.
 	Admin string
+	// AuditLog is the API server's audit log, if it writes one.
+	AuditLog string
 
 	ca    *pki.CA
 	procs []*process
@@ -117,6 +121,7 @@ func (c *Cluster) certificates() error {
 	}
 	for name, make := range map[string]func() (pki.Pair, error){
 		"server":         func() (pki.Pair, error) { return server, nil },
+		"front-proxy":    func() (pki.Pair, error) { return ca.Client(now, "front-proxy") },
 		"kubelet-client": func() (pki.Pair, error) { return ca.Client(now, "apiserver-kubelet", "system:masters") },
 	} {
 		pair, err := make()
@@ -177,7 +182,17 @@ func (c *Cluster) startAPIServer(etcd string) error {
 		"--service-cluster-ip-range=10.0.0.0/24", "--authorization-mode=Node,RBAC", "--allow-privileged=true",
 		"--kubelet-client-certificate=" + c.path("kubelet-client.crt"), "--kubelet-client-key=" + c.path("kubelet-client.key"),
 		"--kubelet-certificate-authority=" + c.path("ca.crt"), "--kubelet-preferred-address-types=InternalIP",
+		"--proxy-client-cert-file=" + c.path("front-proxy.crt"), "--proxy-client-key-file=" + c.path("front-proxy.key"),
+		"--requestheader-client-ca-file=" + c.path("ca.crt"), "--requestheader-allowed-names=front-proxy", "--requestheader-username-headers=X-Remote-User",
+		"--requestheader-group-headers=X-Remote-Group", "--requestheader-extra-headers-prefix=X-Remote-Extra-",
 		"--shutdown-delay-duration=0s", "--v=1",
+	}
+	if len(c.cfg.AuditPolicy) > 0 {
+		if err := os.WriteFile(c.path("audit-policy.yaml"), c.cfg.AuditPolicy, 0o600); err != nil {
+			return fmt.Errorf("writing audit policy: %w", err)
+		}
+		c.AuditLog = c.path("audit.log")
+		args = append(args, "--audit-policy-file="+c.path("audit-policy.yaml"), "--audit-log-path="+c.AuditLog)
 	}
 	if len(c.cfg.AuthenticationConfig) > 0 {
 		file := c.path("authentication.yaml")
