@@ -17,6 +17,7 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/forward"
 	"github.com/fairlead-auth/fairlead/proxy/impersonate"
 	"github.com/fairlead-auth/fairlead/proxy/kubeaudit"
+	"github.com/fairlead-auth/fairlead/proxy/record"
 	"github.com/fairlead-auth/fairlead/proxy/requestinfo"
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
@@ -32,6 +33,7 @@ type exchange struct {
 	who, target *authn.Identity
 	entry       *kubeaudit.Entry
 	job         forward.Job
+	recording   *record.Recording
 	refusal     *status.Error
 	done        func() // forgets a stream
 }
@@ -55,6 +57,9 @@ func (x *exchange) serve() *status.Error {
 		return refusal
 	}
 	if refusal := x.headers(); refusal != nil {
+		return refusal
+	}
+	if refusal := x.film(); refusal != nil {
 		return refusal
 	}
 	x.record()
@@ -156,19 +161,19 @@ func (x *exchange) end() {
 	if x.done != nil {
 		x.done()
 	}
-	took := x.p.cfg.Now().Sub(x.began)
+	took, why := x.p.cfg.Now().Sub(x.began), x.cutOff()
+	x.cut(closing(why))
 	if !x.lasts() && x.refusal == nil {
 		x.p.duration.WithLabelValues(method(x.r)).Observe(took.Seconds())
 	}
 	x.entry.Complete(x.r.Context(), kubeaudit.Outcome{Refusal: x.answer(), Notes: x.notes(took)})
-	why := x.cutOff()
 	result := x.job.Result
 	switch {
 	case why != nil:
 		x.p.refusals.WithLabelValues(why.Word).Inc()
 		x.ended(audit.ProxyStreamEnded, why.Word, fmt.Sprintf("ended after %d bytes", result.In+result.Out))
-	case result.Code == http.StatusSwitchingProtocols:
-		x.ended(audit.ProxySessionEnded, "", fmt.Sprintf("%d bytes in, %d bytes out, %s", result.In, result.Out, took.Round(time.Millisecond)))
+	case result.Code == switched:
+		x.ended(audit.ProxySessionEnded, "", fmt.Sprintf("%d bytes in, %d bytes out, %s%s", result.In, result.Out, took.Round(time.Millisecond), x.recorded()))
 	case result.Code == http.StatusForbidden:
 		x.ended(audit.ProxyDenied, "", "the API server says 403")
 	}
@@ -200,11 +205,34 @@ func (x *exchange) notes(took time.Duration) map[string]string {
 	if why := x.cutOff(); why != nil {
 		notes["ended"] = why.Word
 	}
+	if x.recording != nil {
+		notes["recording"] = x.recording.ID()
+	}
 	return notes
+}
+
+// switched is the status of an answer after which something else than HTTP is spoken.
+const switched = http.StatusSwitchingProtocols
+
+func closing(why *status.Error) string {
+	if why == nil {
+		return "the session ended"
+	}
+	return "the proxy ended the session: " + why.Message
+}
+
+func (x *exchange) recorded() string {
+	if x.recording == nil {
+		return ""
+	}
+	return ", recording " + x.recording.ID()
 }
 
 // cutOff is why a stream was ended, if it was.
 func (x *exchange) cutOff() *status.Error {
+	if why, ok := errors.AsType[*status.Error](x.job.Result.Err); ok {
+		return why
+	}
 	if x.done == nil {
 		return nil
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/cutoff"
 	"github.com/fairlead-auth/fairlead/proxy/forward"
 	"github.com/fairlead-auth/fairlead/proxy/kubeaudit"
+	"github.com/fairlead-auth/fairlead/proxy/record"
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
@@ -42,8 +43,10 @@ type Config struct {
 	// cluster do. Nil Events keep nothing.
 	Audit  *audit.Log
 	Events *kubeaudit.Log
-	Logger *slog.Logger
-	Now    func() time.Time
+	// Recorder records shells. Nil records none.
+	Recorder *record.Recorder
+	Logger   *slog.Logger
+	Now      func() time.Time
 	// Metrics registers the proxy's metrics; nil means none.
 	Metrics prometheus.Registerer
 	// ClientAddress says where a request comes from.

@@ -11,15 +11,18 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/proxy/kubeaudit"
+	"github.com/fairlead-auth/fairlead/proxy/record"
 )
 
 // account is where what happens is written down.
 type account struct {
 	log    *audit.Log
 	events *kubeaudit.Log // nil without a sink
-	run    []func(ctx context.Context) error
-	close  []io.Closer
-	lost   *prometheus.CounterVec
+	// recorder records shells; nil records none.
+	recorder *record.Recorder
+	run      []func(ctx context.Context) error
+	close    []io.Closer
+	lost     *prometheus.CounterVec
 }
 
 // newAccount opens the sinks of the configuration.
@@ -34,6 +37,7 @@ func (a *app) newAccount() (*account, error) {
 		sinks, acc.run = append(sinks, reporter), append(acc.run, reporter.Run)
 	}
 	acc.log = audit.NewLog(time.Now, a.logger, sinks...)
+	a.openRecorder(acc)
 	return acc, a.openEvents(acc)
 }
 
@@ -56,7 +60,7 @@ func (a *app) openEvents(acc *account) error {
 		return nil
 	}
 	log := &kubeaudit.Log{
-		Policy: cfg.policy, Strict: cfg.OnFailure == auditRefuse, Commands: cfg.Commands, Now: time.Now,
+		Policy: cfg.policy, Strict: cfg.OnFailure == onRefuse, Commands: cfg.Commands, Now: time.Now,
 		Failed: func(ctx context.Context, err error) {
 			a.logger.ErrorContext(ctx, "audit event not written yet", "error", err)
 		},
@@ -90,4 +94,40 @@ func (acc *account) during(ctx context.Context, serve func() error) error {
 		err = errors.Join(err, c.Close())
 	}
 	return err
+}
+
+// sweepEvery is how often recordings that are too old are removed.
+const sweepEvery = time.Hour
+
+// openRecorder makes what records shells, where that is wanted.
+func (a *app) openRecorder(acc *account) {
+	cfg := a.cfg.Recording
+	if cfg.Dir == "" {
+		return
+	}
+	failures := prometheus.NewCounter(prometheus.CounterOpts{Name: "fairlead_proxy_recordings_failed_total", Help: "Recordings that are not complete, or were not made."})
+	a.registry.MustRegister(failures)
+	acc.recorder = &record.Recorder{
+		Dir: cfg.Dir, Key: a.identity.Key, KeyID: a.identity.ID, Stdin: cfg.Stdin, Strict: cfg.OnFailure == onRefuse, MaxBytes: int64(cfg.MaxMegabytes) << 20, Now: time.Now,
+		Failed: func(id string, err error) {
+			failures.Inc()
+			a.logger.Error("recording failed", "recording", id, "error", err)
+		},
+	}
+	if cfg.MaxDays == 0 {
+		return
+	}
+	const day = 24 * time.Hour
+	acc.run = append(acc.run, func(ctx context.Context) error {
+		for ctx.Err() == nil {
+			if err := acc.recorder.Sweep(time.Duration(cfg.MaxDays) * day); err != nil {
+				a.logger.ErrorContext(ctx, "old recordings not removed", "error", err)
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(sweepEvery):
+			}
+		}
+		return nil
+	})
 }

@@ -42,6 +42,7 @@ type app struct {
 	handler   http.Handler
 	registry  *prometheus.Registry
 	cert      *serve.Certificate
+	identity  feed.Identity // empty when the file says all
 	account   *account
 }
 
@@ -83,7 +84,7 @@ func newApp(ctx context.Context, cfg *config, enrol string, logs io.Writer) (*ap
 	if a.account, err = a.newAccount(); err != nil {
 		return nil, err
 	}
-	what.Audit, what.Events = a.account.log, a.account.events
+	what.Audit, what.Events, what.Recorder = a.account.log, a.account.events, a.account.recorder
 	asker, err := actas.NewAsker(upstream)
 	if err != nil {
 		return nil, err
@@ -121,6 +122,7 @@ func (a *app) listen(ctx context.Context, client *http.Client, code string) erro
 	if err != nil {
 		return err
 	}
+	a.identity = id
 	a.take(client, id.Server, "")
 	a.feed, err = feed.Open(ctx, feed.Config{
 		Identity: id, Dir: dir, HTTP: client, Cutoff: a.cutoff, Known: a.verifier.Known, Keys: a.keys.Export, Seed: a.keys.Seed, Now: time.Now, Logger: a.logger,

@@ -29,6 +29,8 @@ type config struct {
 	Drain    strictyaml.Duration `yaml:"drain"`
 	Audit    auditConfig         `yaml:"audit"`
 
+	Recording recordingConfig `yaml:"recording"`
+
 	issuerCAs *x509.CertPool
 }
 
@@ -83,13 +85,22 @@ type auditFileConfig struct {
 	Compress     bool   `yaml:"compress"`
 }
 
-// The choices of audit.onFailure and audit.server.
+// recordingConfig is whether shells are recorded, and where. Off without a directory.
+type recordingConfig struct {
+	Dir          string `yaml:"dir"`
+	Stdin        bool   `yaml:"stdin"`
+	OnFailure    string `yaml:"onFailure"`
+	MaxMegabytes int    `yaml:"maxMegabytes"`
+	MaxDays      int    `yaml:"maxDays"`
+}
+
+// The choices of onFailure and audit.server.
 const (
-	auditRefuse   = "refuse"
-	auditContinue = "continue"
-	auditNotable  = "notable"
-	auditAll      = "all"
-	auditNothing  = "nothing"
+	onRefuse     = "refuse"
+	onContinue   = "continue"
+	auditNotable = "notable"
+	auditAll     = "all"
+	auditNothing = "nothing"
 )
 
 const defaultDrain = strictyaml.Duration(30 * time.Second)
@@ -103,7 +114,8 @@ func loadConfig(file string) (*config, error) {
 	c := &config{
 		Listen: "0.0.0.0:8443", Health: healthConfig{Listen: "127.0.0.1:8081"},
 		Logging: loggingConfig{Format: "json", Level: "info"}, Drain: defaultDrain,
-		Audit: auditConfig{OnFailure: auditContinue, Server: auditNotable, File: auditFileConfig{MaxMegabytes: 100, MaxFiles: 10}},
+		Audit:     auditConfig{OnFailure: onContinue, Server: auditNotable, File: auditFileConfig{MaxMegabytes: 100, MaxFiles: 10}},
+		Recording: recordingConfig{OnFailure: onRefuse, MaxMegabytes: 100, MaxDays: 90},
 	}
 	doc := strictyaml.Decode(filepath.Base(file), text, c)
 	if err := doc.Err(); err != nil {
@@ -118,6 +130,7 @@ func (c *config) check(doc *strictyaml.Document) {
 		doc.Add("tls", "certificate and key are needed: kubectl sends no token without TLS")
 	}
 	c.Audit.check(doc)
+	c.checkRecording(doc)
 	if c.Server.URL == "" {
 		if c.Audience == "" {
 			doc.Add("audience", "is missing: the cluster's audience, such as k8s-prod; or set server.url and enrol")
@@ -139,13 +152,13 @@ func (c *config) check(doc *strictyaml.Document) {
 }
 
 func (a *auditConfig) check(doc *strictyaml.Document) {
-	if a.OnFailure != auditRefuse && a.OnFailure != auditContinue {
+	if a.OnFailure != onRefuse && a.OnFailure != onContinue {
 		doc.Add("audit.onFailure", "want refuse or continue, got %q", a.OnFailure)
 	}
 	if !slices.Contains([]string{auditNotable, auditAll, auditNothing}, a.Server) {
 		doc.Add("audit.server", "want notable, all or nothing, got %q", a.Server)
 	}
-	if a.OnFailure == auditRefuse && a.File.Path == "" {
+	if a.OnFailure == onRefuse && a.File.Path == "" {
 		doc.Add("audit.onFailure", "refuse needs audit.file.path: what a webhook will get is not known before a request is done")
 	}
 	a.policy = kubeaudit.Everything()
@@ -159,6 +172,19 @@ func (a *auditConfig) check(doc *strictyaml.Document) {
 		doc.Add("audit.policy", "says what to write down, but not where: set audit.file.path or audit.webhook")
 	}
 	a.File.check(doc)
+}
+
+func (c *config) checkRecording(doc *strictyaml.Document) {
+	r := c.Recording
+	if r.OnFailure != onRefuse && r.OnFailure != onContinue {
+		doc.Add("recording.onFailure", "want refuse or continue, got %q", r.OnFailure)
+	}
+	if r.MaxMegabytes < 0 || r.MaxDays < 0 {
+		doc.Add("recording", "want maxMegabytes and maxDays of 0 (no limit) or more")
+	}
+	if r.Dir != "" && c.Server.URL == "" {
+		doc.Add("recording.dir", "needs server: recordings are signed with the key that the proxy enrols with")
+	}
 }
 
 func (f *auditFileConfig) check(doc *strictyaml.Document) {

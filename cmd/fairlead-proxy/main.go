@@ -60,7 +60,7 @@ func newCommand() *cobra.Command {
 		},
 	}
 	serve.Flags().StringVar(&code, "enrol", os.Getenv("FAIRLEAD_ENROL_CODE"), "one-time code from the page of the cluster, for the first start (or FAIRLEAD_ENROL_CODE)")
-	root.AddCommand(serve, &cobra.Command{
+	root.AddCommand(serve, newRecordingCommand(&file), &cobra.Command{
 		Use: "validate", Short: "List every fault of the configuration file", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := loadConfig(file); err != nil {

@@ -67,10 +67,20 @@ type Job struct {
 	Kind Kind
 	// Header is what is sent.
 	Header http.Header
+	// Watch, when set, is called when a connection is switched to a protocol, with that and
+	// what is spoken in it: what it returns sees all that passes. A refusal ends it.
+	Watch func(protocol, subprotocol string) (Witness, *status.Error)
 	// Started is called with the status of the answer, before any of it is written.
 	Started func(code int)
 	// Result says how it ended, even when the handler is aborted.
 	Result Result
+}
+
+// Witness sees what passes through a tunnel, before it is passed on. A refusal ends the
+// tunnel with its words. Up and Down are called from a goroutine each.
+type Witness interface {
+	Up(p []byte) *status.Error
+	Down(p []byte) *status.Error
 }
 
 // Result says how a request ended, for logs and metrics. In are bytes of a tunnel from the
@@ -260,5 +270,11 @@ func (f *Forwarder) upgrade(w http.ResponseWriter, r *http.Request, job *Job) *s
 	if !ok || !strings.EqualFold(resp.Header.Get("Upgrade"), name) {
 		return status.Unavailable("upgrade_mismatch", "The API server switched to another protocol than was asked for.", nil)
 	}
-	return f.tunnel(ctx, w, resp, &tunnel{upstream, job})
+	t := &tunnel{ReadWriteCloser: upstream, job: job}
+	if job.Watch != nil {
+		if t.witness, refusal = job.Watch(name, resp.Header.Get("Sec-Websocket-Protocol")); refusal != nil {
+			return refusal
+		}
+	}
+	return f.tunnel(ctx, w, resp, t)
 }

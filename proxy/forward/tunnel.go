@@ -2,6 +2,7 @@ package forward
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,7 +17,28 @@ import (
 // tunnel is an open way to the API server.
 type tunnel struct {
 	io.ReadWriteCloser
-	job *Job
+	job     *Job
+	witness Witness // nil where nobody looks
+}
+
+// watched is one direction of a tunnel that somebody looks at.
+type watched struct {
+	io.Reader
+	client *down
+	see    func(p []byte) *status.Error
+}
+
+// Read implements io.Reader.
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	if n == 0 {
+		return n, err
+	}
+	if why := w.see(p[:n]); why != nil {
+		w.client.farewell(why)
+		return 0, why
+	}
+	return n, err
 }
 
 // tunnel takes the client's connection over and copies both ways until one side
@@ -40,8 +62,30 @@ func (f *Forwarder) tunnel(ctx context.Context, w http.ResponseWriter, resp *htt
 		_ = t.Close()
 	})
 	defer stop()
-	result.In, result.Out, result.Err = f.both(client, buffered, t.ReadWriteCloser)
+	up, back := io.Reader(buffered), io.Reader(t.ReadWriteCloser)
+	if t.witness != nil {
+		up, back = &watched{up, client, t.witness.Up}, &watched{back, client, t.witness.Down}
+	}
+	result.In, result.Out, result.Err = f.both(client, up, &readFrom{t.ReadWriteCloser, back})
 	return nil
+}
+
+// readFrom is a way to the API server that is read through somebody.
+type readFrom struct {
+	io.ReadWriteCloser
+	from io.Reader
+}
+
+// Read implements io.Reader.
+func (r *readFrom) Read(p []byte) (int, error) { return r.from.Read(p) }
+
+// CloseWrite ends one direction, where that is possible.
+func (r *readFrom) CloseWrite() error {
+	half, ok := r.ReadWriteCloser.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
 }
 
 // writeSwitch repeats the API server's 101 to the client.
@@ -80,7 +124,7 @@ func (f *Forwarder) both(conn net.Conn, client io.Reader, upstream io.ReadWriteC
 		if half, ok := upstream.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 			select {
 			case b = <-down:
-				return a.bytes, b.bytes, a.err
+				return a.bytes, b.bytes, errors.Join(a.err, b.err)
 			case <-time.After(halfClosed): //nolint:forbidigo // a bound on real time, not a decision
 			}
 		}
@@ -91,7 +135,7 @@ func (f *Forwarder) both(conn net.Conn, client io.Reader, upstream io.ReadWriteC
 		_ = upstream.Close()
 		a = <-up
 	}
-	return a.bytes, b.bytes, nil
+	return a.bytes, b.bytes, errors.Join(a.err, b.err)
 }
 
 // halfClosed is how long the API server may go on after the client has closed

@@ -50,3 +50,8 @@ func (i *Info) Interactive() bool {
 	}
 	return false
 }
+
+// Shell reports whether the request opens a way to a program in a container, with a screen.
+func (i *Info) Shell() bool {
+	return i.IsResourceRequest && i.APIGroup == "" && i.Resource == "pods" && (i.Subresource == "exec" || i.Subresource == "attach")
+}
