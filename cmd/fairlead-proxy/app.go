@@ -103,7 +103,7 @@ func newApp(ctx context.Context, cfg *config, enrol string, logs io.Writer) (*ap
 // listen learns whose tokens to take: from the file, or from the server that the proxy
 // has enrolled at, or enrols at now with a code.
 func (a *app) listen(ctx context.Context, client *http.Client, code string) error {
-	a.cutoff = &cutoff.Registry{}
+	a.cutoff = &cutoff.Registry{MaxPerPerson: a.cfg.Limits.StreamsPerPerson}
 	if a.cfg.Server.URL == "" {
 		a.take(client, a.cfg.Issuer.URL, a.cfg.Audience)
 		return nil
@@ -171,6 +171,7 @@ func (a *app) run(ctx context.Context, ln net.Listener) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.keys.Run(ctx) })
 	group.Go(func() error { return a.runHealth(ctx) })
+	group.Go(func() error { return a.forwarder.Run(ctx) })
 	if a.feed != nil {
 		group.Go(func() error { return a.feed.Run(ctx) })
 	}

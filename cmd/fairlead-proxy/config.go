@@ -30,6 +30,7 @@ type config struct {
 	Audit    auditConfig         `yaml:"audit"`
 
 	Recording recordingConfig `yaml:"recording"`
+	Limits    limitsConfig    `yaml:"limits"`
 
 	issuerCAs *x509.CertPool
 }
@@ -85,6 +86,10 @@ type auditFileConfig struct {
 	Compress     bool   `yaml:"compress"`
 }
 
+type limitsConfig struct {
+	StreamsPerPerson int `yaml:"streamsPerPerson"`
+}
+
 // recordingConfig is whether shells are recorded, and where. Off without a directory.
 type recordingConfig struct {
 	Dir          string `yaml:"dir"`
@@ -115,6 +120,7 @@ func loadConfig(file string) (*config, error) {
 		Listen: "0.0.0.0:8443", Health: healthConfig{Listen: "127.0.0.1:8081"},
 		Logging: loggingConfig{Format: "json", Level: "info"}, Drain: defaultDrain,
 		Audit:     auditConfig{OnFailure: onContinue, Server: auditNotable, File: auditFileConfig{MaxMegabytes: 100, MaxFiles: 10}},
+		Limits:    limitsConfig{StreamsPerPerson: 1000},
 		Recording: recordingConfig{OnFailure: onRefuse, MaxMegabytes: 100, MaxDays: 90},
 	}
 	doc := strictyaml.Decode(filepath.Base(file), text, c)
@@ -128,6 +134,9 @@ func loadConfig(file string) (*config, error) {
 func (c *config) check(doc *strictyaml.Document) {
 	if c.TLS.Certificate == "" || c.TLS.Key == "" {
 		doc.Add("tls", "certificate and key are needed: kubectl sends no token without TLS")
+	}
+	if c.Limits.StreamsPerPerson < 0 {
+		doc.Add("limits.streamsPerPerson", "want 0 (no limit) or more")
 	}
 	c.Audit.check(doc)
 	c.checkRecording(doc)

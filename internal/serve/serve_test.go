@@ -3,11 +3,14 @@ package serve_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -118,4 +121,47 @@ func TestCertificateReloads(t *testing.T) {
 	if get() != second {
 		t.Error("a broken pair must not replace a good one")
 	}
+}
+
+// TestSlowAndLargeHeaders: who never finishes asking is cut off, over TLS that is never begun
+// as well, and headers have a limit.
+func TestSlowAndLargeHeaders(t *testing.T) {
+	t.Parallel()
+	ln := listen(t)
+	srv := &serve.Server{Name: "test", Listener: ln, Logger: slog.New(slog.DiscardHandler), Handler: http.NotFoundHandler()}
+	ctx, cancel := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	go func() { stopped <- srv.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-stopped })
+	answer := func(request string) string {
+		conn, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+		if _, err := io.WriteString(conn, request); err != nil {
+			return "hung up"
+		}
+		text, err := io.ReadAll(conn)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return "still open"
+		}
+		return string(text)
+	}
+	var group sync.WaitGroup
+	for _, request := range []string{"", "GET / HTTP/1.1\r\nHost: x\r\nX-A: "} {
+		group.Go(func() {
+			if got := answer(request); got == "still open" {
+				t.Errorf("%q keeps its connection", request)
+			}
+		})
+	}
+	if got := answer("GET / HTTP/1.1\r\nHost: x\r\nX-A: " + strings.Repeat("x", 90<<10) + "\r\n\r\n"); !strings.Contains(got, "431") && got != "hung up" {
+		t.Errorf("90 KB of headers: %.60q", got)
+	}
+	if got := answer("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-A: " + strings.Repeat("x", 60<<10) + "\r\n\r\n"); !strings.Contains(got, "404") {
+		t.Errorf("60 KB of headers: %.60q", got)
+	}
+	group.Wait()
 }

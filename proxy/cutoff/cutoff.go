@@ -7,6 +7,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -43,9 +44,13 @@ type subject struct {
 // Registry holds what is open and what is revoked. It is safe for use by several
 // goroutines. The zero value is ready.
 type Registry struct {
+	// MaxPerPerson is how many streams somebody may have open; zero is no limit.
+	MaxPerPerson int
+
 	mu      sync.RWMutex // read at every request, written when access is taken away
 	revoked map[subject]Revocation
 	open    map[*stream]struct{}
+	count   map[string]int // of open streams, by user
 }
 
 type stream struct {
@@ -112,10 +117,15 @@ func (g *Registry) Begin(ctx context.Context, id *authn.Identity, lasts time.Tim
 		end(refusal)
 		return nil, nil, refusal
 	}
+	if g.MaxPerPerson > 0 && g.count[id.UID] >= g.MaxPerPerson {
+		end(nil)
+		return nil, nil, status.TooMany("too_many_streams", "You have "+strconv.Itoa(g.MaxPerPerson)+" shells, watches and the like open at this cluster, which is the limit. End some of them.")
+	}
 	if g.open == nil {
-		g.open = map[*stream]struct{}{}
+		g.open, g.count = map[*stream]struct{}{}, map[string]int{}
 	}
 	g.open[s] = struct{}{}
+	g.count[id.UID]++
 	stop := func() bool { return true }
 	if !lasts.IsZero() {
 		timer := time.AfterFunc(time.Until(lasts), func() { //nolint:forbidigo // when a token ends is real time
@@ -128,8 +138,18 @@ func (g *Registry) Begin(ctx context.Context, id *authn.Identity, lasts time.Tim
 		end(nil)
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		delete(g.open, s)
+		g.forget(s)
 	}, nil
+}
+
+func (g *Registry) forget(s *stream) {
+	if _, there := g.open[s]; !there {
+		return
+	}
+	delete(g.open, s)
+	if g.count[s.id.UID]--; g.count[s.id.UID] == 0 {
+		delete(g.count, s.id.UID)
+	}
 }
 
 // Revoke takes access away and ends what is open. It returns how many streams that were.

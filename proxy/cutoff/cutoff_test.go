@@ -121,3 +121,30 @@ func TestOldRevocationsAreForgotten(t *testing.T) {
 		t.Error("not all were ended")
 	}
 }
+
+// TestNobodyHasTooManyStreams: a limit is a person's own, and what ends makes room.
+func TestNobodyHasTooManyStreams(t *testing.T) {
+	t.Parallel()
+	g := cutoff.Registry{MaxPerPerson: 2}
+	begin := func(uid string) (func(), *status.Error) {
+		_, done, refusal := g.Begin(t.Context(), &authn.Identity{UID: uid, Issued: time.Now()}, time.Time{})
+		return done, refusal
+	}
+	first, _ := begin("usr_1")
+	second, _ := begin("usr_1")
+	if _, refusal := begin("usr_1"); refusal == nil || refusal.Code != 429 || refusal.Word != "too_many_streams" {
+		t.Errorf("a third stream: %v", refusal)
+	}
+	if _, refusal := begin("usr_2"); refusal != nil {
+		t.Errorf("somebody else's: %v", refusal)
+	}
+	first()
+	first() // once is enough, twice changes nothing
+	if _, refusal := begin("usr_1"); refusal != nil {
+		t.Errorf("after one has ended: %v", refusal)
+	}
+	if _, refusal := begin("usr_1"); refusal == nil {
+		t.Error("ending one made room for two")
+	}
+	second()
+}

@@ -13,6 +13,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+
+	"k8s.io/client-go/rest"
 
 	"github.com/fairlead-auth/fairlead/proxy/impersonate"
 	"github.com/fairlead-auth/fairlead/proxy/requestinfo"
@@ -22,8 +25,8 @@ import (
 // Forwarder forwards.
 type Forwarder struct {
 	target   *url.URL
-	short    http.RoundTripper
-	streams  http.RoundTripper
+	cfg      *rest.Config
+	pools    atomic.Pointer[pools]
 	buffers  sync.Pool
 	upgrades upgrades
 }
@@ -31,12 +34,12 @@ type Forwarder struct {
 // bufferSize is what is copied at a time, in bytes.
 const bufferSize = 32 << 10
 
-// New returns a forwarder to target. Short carries ordinary requests and
-// upgrades and must speak HTTP/1.1 only; streams carries watches.
-func New(target *url.URL, short, streams http.RoundTripper) *Forwarder {
-	return &Forwarder{target: target, short: short, streams: streams, buffers: sync.Pool{
+func newForwarder(target *url.URL, ways *pools) *Forwarder {
+	f := &Forwarder{target: target, buffers: sync.Pool{
 		New: func() any { b := make([]byte, bufferSize); return &b },
 	}}
+	f.pools.Store(ways)
+	return f
 }
 
 // Kind is how a request is carried.
@@ -98,9 +101,9 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, job *Job) *s
 	if job.Kind == Upgrade {
 		return f.upgrade(w, r, job)
 	}
-	transport := f.short
+	transport := f.pools.Load().short
 	if job.Kind == Stream {
-		transport = f.streams
+		transport = f.pools.Load().streams
 	}
 	resp, refusal := f.send(transport, f.request(r.Context(), r, job.Header))
 	if refusal != nil {
@@ -256,7 +259,7 @@ func (f *Forwarder) upgrade(w http.ResponseWriter, r *http.Request, job *Job) *s
 	impersonate.Upgrade(job.Header, name)
 	ctx, done := f.upgrades.begin(r.Context())
 	defer done()
-	resp, refusal := f.send(f.short, f.request(ctx, r, job.Header))
+	resp, refusal := f.send(f.pools.Load().short, f.request(ctx, r, job.Header))
 	if refusal != nil {
 		return refusal
 	}

@@ -1,11 +1,14 @@
 package forward
 
 import (
+	"bytes"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -37,6 +40,16 @@ func FromConfig(cfg *rest.Config) (*Forwarder, error) {
 	if target.Scheme != "https" {
 		return nil, fmt.Errorf("the API server's address must be https, got %s", target.Redacted())
 	}
+	ways, err := newPools(cfg)
+	if err != nil {
+		return nil, err
+	}
+	f := newForwarder(&url.URL{Scheme: target.Scheme, Host: target.Host, Path: target.Path}, ways)
+	f.cfg = cfg
+	return f, nil
+}
+
+func newPools(cfg *rest.Config) (*pools, error) {
 	settings, err := cfg.TransportConfig()
 	if err != nil {
 		return nil, fmt.Errorf("reading credentials: %w", err)
@@ -48,15 +61,56 @@ func FromConfig(cfg *rest.Config) (*Forwarder, error) {
 	if tlsConfig == nil {
 		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	short, err := rest.HTTPWrappersForConfig(cfg, newTransport(tlsConfig, false))
-	if err != nil {
+	pools := &pools{idle: []*http.Transport{newTransport(tlsConfig, false), newTransport(tlsConfig, true)}}
+	if pools.short, err = rest.HTTPWrappersForConfig(cfg, pools.idle[0]); err != nil {
 		return nil, fmt.Errorf("using credentials: %w", err)
 	}
-	streams, err := rest.HTTPWrappersForConfig(cfg, newTransport(tlsConfig, true))
-	if err != nil {
+	if pools.streams, err = rest.HTTPWrappersForConfig(cfg, pools.idle[1]); err != nil {
 		return nil, fmt.Errorf("using credentials: %w", err)
 	}
-	return New(&url.URL{Scheme: target.Scheme, Host: target.Host, Path: target.Path}, short, streams), nil
+	return pools, nil
+}
+
+// pools are the ways to the API server.
+type pools struct {
+	short, streams http.RoundTripper
+	idle           []*http.Transport
+}
+
+// lookEvery is how often it is looked whether the authority's file has changed.
+const lookEvery = 15 * time.Second
+
+// Run takes up a new authority of the API server when its file changes, until ctx ends.
+// Connections that are open stay; new ones, and their TLS sessions, know the new one only
+// (CVE-2025-68121).
+func (f *Forwarder) Run(ctx context.Context) error { return f.run(ctx, lookEvery) }
+
+func (f *Forwarder) run(ctx context.Context, every time.Duration) error {
+	if f.cfg == nil || f.cfg.CAFile == "" {
+		return nil
+	}
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	known, _ := os.ReadFile(f.cfg.CAFile)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		now, err := os.ReadFile(f.cfg.CAFile)
+		if err != nil || bytes.Equal(now, known) {
+			continue
+		}
+		next, err := newPools(f.cfg)
+		if err != nil {
+			continue // half written: the old one is good for as long
+		}
+		known = now
+		for _, t := range f.pools.Swap(next).idle {
+			t.CloseIdleConnections()
+		}
+	}
 }
 
 // newTransport makes the pool for short requests, which HTTP/1.1 makes immune

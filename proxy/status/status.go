@@ -57,6 +57,11 @@ func BadRequest(word, message string) *Error {
 	return &Error{Code: http.StatusBadRequest, Reason: metav1.StatusReasonBadRequest, Message: message, Word: word}
 }
 
+// TooMany says that there is no room for it now.
+func TooMany(word, message string) *Error {
+	return &Error{Code: http.StatusTooManyRequests, Reason: metav1.StatusReasonTooManyRequests, Message: message, Word: word, Final: true}
+}
+
 // Unavailable says that the API server or the issuer can't be reached.
 func Unavailable(word, message string, cause error) *Error {
 	return &Error{Code: http.StatusServiceUnavailable, Reason: metav1.StatusReasonServiceUnavailable, Message: message, Word: word, cause: cause}

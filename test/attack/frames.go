@@ -1,11 +1,11 @@
-package proxy_test
+package attack
 
 import (
 	"bytes"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"strings"
-	"testing"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -63,40 +63,16 @@ func frameAttacks() []frames {
 	return list
 }
 
-// TestNobodyArrivesAsSomebodyElseOverHTTP2 sends the attacks that only frames can carry,
-// each over a connection of its own.
-func TestNobodyArrivesAsSomebodyElseOverHTTP2(t *testing.T) {
-	t.Parallel()
-	w := setup(t)
-	if w.sendFrames(t, frames{}); len(w.takeSeen()) != 1 {
-		t.Fatal("a good request does not arrive")
-	}
-	list := frameAttacks()
-	arrived := 0
-	for _, f := range list {
-		w.sendFrames(t, f)
-		for _, r := range w.takeSeen() {
-			arrived++
-			checkArrival(t, attack{name: f.name}, r)
-		}
-	}
-	if len(list) < 150 || arrived == len(list) {
-		t.Errorf("%d attacks, of which %d arrived", len(list), arrived)
-	}
-	t.Logf("%d attacks; %d arrived, as jane", len(list), arrived)
-}
-
 // sendFrames sends one request and waits until the server has dealt with it.
-func (w *world) sendFrames(t *testing.T, f frames) {
-	t.Helper()
-	conn, err := tls.Dial("tcp", w.front.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+func (s *Suite) sendFrames(f frames) error {
+	conn, err := tls.Dial("tcp", s.Address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 	if err != nil {
-		t.Fatal(err)
+		return fmt.Errorf("connecting: %w", err)
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
 	if _, err := conn.Write([]byte(http2.ClientPreface)); err != nil {
-		t.Fatal(err)
+		return fmt.Errorf("connecting: %w", err)
 	}
 	framer := http2.NewFramer(conn, conn)
 	framer.AllowIllegalWrites = true
@@ -104,7 +80,7 @@ func (w *world) sendFrames(t *testing.T, f frames) {
 	if pseudo == nil {
 		pseudo = []field{{":method", "GET"}, {":scheme", "https"}, {":authority", "x"}, {":path", "/api/v1/pods"}}
 	}
-	head := append(append(append([]field{}, pseudo...), field{"authorization", "Bearer " + w.token}), f.fields...)
+	head := append(append(append([]field{}, pseudo...), field{"authorization", "Bearer " + s.Token}), f.fields...)
 	var compressed bytes.Buffer
 	encoder := hpack.NewEncoder(&compressed)
 	block := func(fields []field) []byte {
@@ -122,23 +98,23 @@ func (w *world) sendFrames(t *testing.T, f frames) {
 		err = errors.Join(err, framer.WriteData(1, false, []byte("x")), framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block(f.trailers), EndHeaders: true, EndStream: true}))
 	}
 	if err != nil {
-		return // it hung up
+		return nil // it hung up
 	}
 	for {
 		frame, err := framer.ReadFrame()
 		if err != nil {
-			return
+			return nil
 		}
 		switch frame := frame.(type) {
 		case *http2.GoAwayFrame, *http2.RSTStreamFrame:
-			return
+			return nil
 		case *http2.HeadersFrame:
 			if frame.StreamEnded() {
-				return
+				return nil
 			}
 		case *http2.DataFrame:
 			if frame.StreamEnded() {
-				return
+				return nil
 			}
 		}
 	}

@@ -1,0 +1,248 @@
+package proxy_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// request is one of jane's.
+func (w *world) request(ctx context.Context, t *testing.T, method, path, body string) *http.Request {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, method, w.front.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+w.token)
+	return req
+}
+
+// TestGoAway has an API server that ends connections all the time, as with --goaway-chance:
+// with "Connection: close" over HTTP/1.1, and with GOAWAY over HTTP/2. No request with a body
+// fails, and none arrives twice.
+func TestGoAway(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	var n atomic.Int64
+	var twice sync.Map
+	w.start(t, func(rw http.ResponseWriter, r *http.Request) {
+		if _, again := twice.LoadOrStore(r.URL.Path, true); again {
+			t.Errorf("%s arrived twice", r.URL.Path)
+		}
+		if n.Add(1)%10 == 0 {
+			rw.Header().Set("Connection", "close") // net/http sends GOAWAY for it over HTTP/2
+		}
+		got, _ := io.Copy(io.Discard, r.Body)
+		_, _ = fmt.Fprint(rw, got)
+	})
+	body := strings.Repeat("x", 4096)
+	var group sync.WaitGroup
+	for worker := range 16 {
+		group.Go(func() {
+			for i := range 60 {
+				resp, err := w.front.Client().Do(w.request(t.Context(), t, http.MethodPost, fmt.Sprintf("/api/v1/pods/%d-%d", worker, i), body))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				text, err := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				if err != nil || resp.StatusCode != http.StatusOK || string(text) != "4096" {
+					t.Errorf("%v %s %s", err, resp.Status, text)
+				}
+			}
+		})
+	}
+	group.Wait()
+	if n.Load() != 16*60 {
+		t.Errorf("%d requests arrived", n.Load())
+	}
+}
+
+// TestASlowReaderHoldsTheAPIServerBack has a client that reads nothing of a large answer.
+func TestASlowReaderHoldsTheAPIServerBack(t *testing.T) {
+	t.Parallel()
+	var sent atomic.Int64
+	stop := make(chan struct{})
+	w := &world{}
+	w.start(t, func(rw http.ResponseWriter, r *http.Request) {
+		piece := make([]byte, 64<<10)
+		for r.Context().Err() == nil {
+			n, err := rw.Write(piece)
+			sent.Add(int64(n))
+			if err != nil {
+				break
+			}
+		}
+		close(stop)
+	})
+	for _, path := range []string{"/api/v1/pods"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		resp, err := w.front.Client().Do(w.request(ctx, t, http.MethodGet, path, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before int64 = -1
+		eventually(t, "the API server is held back", func() bool {
+			now := sent.Load()
+			held := now == before
+			before = now
+			return held
+		})
+		if before > 32<<20 {
+			t.Errorf("the API server sent %d MB into nothing", before>>20)
+		}
+		t.Logf("%d KB sent before it was held back", before>>10)
+		cancel()
+		resp.Body.Close()
+	}
+	select {
+	case <-stop:
+	case <-time.After(10 * time.Second):
+		t.Error("the API server was not told that the client is gone")
+	}
+}
+
+// TestACutAnswerIsNotAWholeOne: what the API server breaks off arrives broken.
+func TestACutAnswerIsNotAWholeOne(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	if _, text := w.do(t, http.MethodGet, "/cut", nil, ""); !strings.HasPrefix(text, "half") || !strings.Contains(text, "ERROR") {
+		t.Errorf("%q", text)
+	}
+}
+
+// TestAClientThatGoesEndsItsWatch and with it what the API server spends on it.
+func TestAClientThatGoesEndsItsWatch(t *testing.T) {
+	t.Parallel()
+	ended := make(chan struct{}, 2)
+	w := &world{}
+	w.start(t, func(rw http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(rw).Flush()
+		<-r.Context().Done()
+		ended <- struct{}{}
+	})
+	for _, path := range []string{"/api/v1/pods?watch=1", "/api/v1/pods"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		resp, err := w.front.Client().Do(w.request(ctx, t, http.MethodGet, path, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		resp.Body.Close()
+		select {
+		case <-ended:
+		case <-time.After(5 * time.Second):
+			t.Errorf("%s goes on", path)
+		}
+	}
+}
+
+// TestTrailersAndEarlyAnswersPass: trailers that are announced and not, and 103.
+func TestTrailersAndEarlyAnswersPass(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	w.start(t, func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Link", "</style.css>; rel=preload")
+		rw.WriteHeader(http.StatusEarlyHints)
+		rw.Header().Set("Trailer", "X-Announced")
+		_, _ = io.WriteString(rw, "body")
+		rw.Header().Set("X-Announced", "a")
+		rw.Header().Set(http.TrailerPrefix+"X-Late", "b")
+	})
+	var early []int
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got1xxResponse: func(code int, _ textproto.MIMEHeader) error {
+		early = append(early, code)
+		return nil
+	}})
+	resp, err := w.front.Client().Do(w.request(ctx, t, http.MethodGet, "/api", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil || string(text) != "body" || resp.Trailer.Get("X-Announced") != "a" || resp.Trailer.Get("X-Late") != "b" {
+		t.Errorf("%v %q %v", err, text, resp.Trailer)
+	}
+	if len(early) > 1 {
+		t.Errorf("%v", early)
+	}
+}
+
+// TestTheAPIServerIsGone: what was refused, hangs up, or answers nonsense is a 503 with words.
+func TestTheAPIServerIsGone(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	w.start(t, func(rw http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(rw).Hijack()
+		if err != nil {
+			return
+		}
+		if strings.Contains(r.URL.Path, "nonsense") {
+			_, _ = io.WriteString(conn, "SSH-2.0-OpenSSH\r\n\r\n")
+		}
+		_ = conn.Close()
+	})
+	for _, path := range []string{"/api/hangs-up", "/api/nonsense"} {
+		if resp, text := w.do(t, http.MethodPost, path, nil, "x"); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, "can't be reached from the proxy") || resp.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: %s %s", path, resp.Status, text)
+		}
+	}
+	w.upstream.Close()
+	if resp, text := w.do(t, http.MethodGet, "/api/closed", nil, ""); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, `"kind":"Status"`) {
+		t.Errorf("%s %s", resp.Status, text)
+	}
+}
+
+// TestHalfClose: a client that has said all still gets the rest of the answer.
+func TestHalfClose(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	w.start(t, func(rw http.ResponseWriter, _ *http.Request) {
+		conn, buffered, err := http.NewResponseController(rw).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n")
+		all, _ := io.ReadAll(buffered)
+		time.Sleep(100 * time.Millisecond)
+		_, _ = fmt.Fprintf(conn, "%d bytes", len(all))
+	})
+	conn, answer := w.raw(t, "POST /api/v1/namespaces/a/pods/b/attach HTTP/1.1\nHost: x\nAuthorization: Bearer TOKEN\nConnection: Upgrade\nUpgrade: SPDY/3.1\n\nhello")
+	half, ok := conn.(interface{ CloseWrite() error })
+	if !ok {
+		t.Fatal("no way to close one side")
+	}
+	if err := half.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(answer)
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		t.Fatal(err)
+	}
+	if !strings.HasSuffix(string(text), "5 bytes") {
+		t.Errorf("%q", text)
+	}
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for range 100 {
+		time.Sleep(100 * time.Millisecond)
+		if is() {
+			return
+		}
+	}
+	t.Fatalf("not in time: %s", what)
+}

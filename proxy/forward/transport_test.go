@@ -1,0 +1,77 @@
+package forward
+
+import (
+	"context"
+	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/fairlead-auth/fairlead/test/pki"
+)
+
+// TestANewAuthorityIsTakenUp replaces the API server's certificate and its authority.
+func TestANewAuthorityIsTakenUp(t *testing.T) {
+	t.Parallel()
+	file := t.TempDir() + "/ca.crt"
+	var current atomic.Pointer[tls.Certificate]
+	renew := func() {
+		ca, err := pki.NewCA("test", time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		pair, err := ca.Server(time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert, err := tls.X509KeyPair(pair.Cert, pair.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		current.Store(&cert)
+		if err := os.WriteFile(file, ca.PEM, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	renew()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") }))
+	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.Load(), nil }}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	server.TLS.Certificates = nil
+	f, err := FromConfig(&rest.Config{Host: server.URL, TLSClientConfig: rest.TLSClientConfig{CAFile: file}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- f.run(ctx, 10*time.Millisecond) }()
+	t.Cleanup(func() { cancel(); <-done })
+	works := func() bool {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, refusal := f.send(f.pools.Load().short, req)
+		if refusal == nil {
+			resp.Body.Close()
+		}
+		return refusal == nil
+	}
+	if !works() {
+		t.Fatal("not even with the first one")
+	}
+	renew()
+	for range 200 {
+		if works() {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Error("the new authority was not taken up")
+}
