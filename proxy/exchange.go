@@ -84,7 +84,7 @@ func (x *exchange) admit() *status.Error {
 		ctx = context.WithoutCancel(ctx)
 	}
 	var lasts time.Time
-	if after := cfg.AfterExpiry(); after >= 0 {
+	if after := cfg.AfterExpiry(); after >= 0 && !x.who.Expires.IsZero() {
 		lasts = x.who.Expires.Add(after)
 	}
 	life, done, refusal := cfg.Cutoff.Begin(ctx, x.who, lasts)
@@ -101,6 +101,12 @@ func (x *exchange) lasts() bool { return x.job.Kind != forward.Short || x.info.L
 // headers are what is sent on: those of the person, or of whom they act as when the API
 // server lets them.
 func (x *exchange) headers() (refusal *status.Error) {
+	if x.who.Guest {
+		token, _ := authn.Token(x.r.Header) // it was read before
+		x.job.Bare = true
+		x.job.Header, refusal = impersonate.Own(x.r.Header, token)
+		return x.named(refusal)
+	}
 	asker := x.p.cfg.ActAs
 	if asker == nil || !actas.Wanted(x.r.Header) {
 		x.job.Header, refusal = impersonate.Headers(x.r.Header, x.who)

@@ -28,6 +28,8 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/cutoff"
 	"github.com/fairlead-auth/fairlead/proxy/feed"
 	"github.com/fairlead-auth/fairlead/proxy/forward"
+	"github.com/fairlead-auth/fairlead/proxy/guest"
+	"github.com/fairlead-auth/fairlead/proxy/trust"
 )
 
 // app is the running program.
@@ -80,6 +82,9 @@ func newApp(ctx context.Context, cfg *config, enrol string, logs io.Writer) (*ap
 	what := proxy.Config{
 		Cluster: cfg.Cluster, Forwarder: forwarder, Logger: logger, Now: time.Now, Metrics: a.registry, Cutoff: a.cutoff, Verifier: a.verifier,
 		ClientAddress: remoteAddress,
+	}
+	if err := a.trust(upstream); err != nil {
+		return nil, err
 	}
 	if a.account, err = a.newAccount(); err != nil {
 		return nil, err
@@ -141,6 +146,24 @@ func (a *app) take(client *http.Client, issuer, audience string) {
 	a.verifier = &authn.Verifier{Issuer: issuer, Audience: audience, Keys: a.keys, Now: time.Now}
 }
 
+// trust lets in who does not come from the sign-in server, where that is wanted.
+func (a *app) trust(upstream *rest.Config) (err error) {
+	cfg := a.cfg.Authentication
+	if cfg.File != "" {
+		if a.verifier.Others, err = trust.Read(cfg.File, a.verifier.Issuer, time.Now, a.logger); err != nil {
+			return err
+		}
+	}
+	if cfg.ServiceAccounts {
+		reviewer, err := guest.NewReviewer(upstream, cfg.Audiences, time.Now)
+		if err != nil {
+			return err
+		}
+		a.verifier.Guests = reviewer.Review
+	}
+	return nil
+}
+
 // credentials are those of a kubeconfig or, without one, of the pod.
 func credentials(cfg upstreamConfig) (*rest.Config, error) {
 	if cfg.Kubeconfig == "" {
@@ -170,6 +193,9 @@ func remoteAddress(r *http.Request) string {
 func (a *app) run(ctx context.Context, ln net.Listener) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.keys.Run(ctx) })
+	for _, other := range a.verifier.Others {
+		group.Go(func() error { return other.Keys.Run(ctx) })
+	}
 	group.Go(func() error { return a.runHealth(ctx) })
 	group.Go(func() error { return a.forwarder.Run(ctx) })
 	if a.feed != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"net/url"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/strictyaml"
 	"github.com/fairlead-auth/fairlead/proxy/kubeaudit"
+	"github.com/fairlead-auth/fairlead/proxy/trust"
 )
 
 // config is the configuration file. docs/config.md is held equal to it.
@@ -31,6 +33,8 @@ type config struct {
 
 	Recording recordingConfig `yaml:"recording"`
 	Limits    limitsConfig    `yaml:"limits"`
+
+	Authentication authenticationConfig `yaml:"authentication"`
 
 	issuerCAs *x509.CertPool
 }
@@ -86,6 +90,13 @@ type auditFileConfig struct {
 	Compress     bool   `yaml:"compress"`
 }
 
+// authenticationConfig is who is let in besides the people of the sign-in server.
+type authenticationConfig struct {
+	File            string   `yaml:"file"`
+	ServiceAccounts bool     `yaml:"serviceAccounts"`
+	Audiences       []string `yaml:"audiences"`
+}
+
 type limitsConfig struct {
 	StreamsPerPerson int `yaml:"streamsPerPerson"`
 }
@@ -137,6 +148,11 @@ func (c *config) check(doc *strictyaml.Document) {
 	}
 	if c.Limits.StreamsPerPerson < 0 {
 		doc.Add("limits.streamsPerPerson", "want 0 (no limit) or more")
+	}
+	if f := c.Authentication.File; f != "" {
+		if _, err := trust.Read(f, "", time.Now, slog.New(slog.DiscardHandler)); err != nil {
+			doc.Add("authentication.file", "%v", err)
+		}
 	}
 	c.Audit.check(doc)
 	c.checkRecording(doc)

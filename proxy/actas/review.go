@@ -73,7 +73,7 @@ func (v *Reviewer) Allow(ctx context.Context, id *authn.Identity, w *Wish) *stat
 }
 
 func (v *Reviewer) one(ctx context.Context, id *authn.Identity, q Question) *status.Error {
-	key := fmt.Sprintf("%q %q %q", id.TokenID, id.User, q)
+	key := fmt.Sprintf("%q %q %q %q %q %q", id.Issuer, id.TokenID, id.User, id.UID, id.Groups, q)
 	if v.isKept(key) {
 		return nil
 	}

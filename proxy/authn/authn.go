@@ -49,6 +49,11 @@ type Identity struct {
 	Groups  []string
 	Extra   []Extra
 	TokenID string
+	// Issuer is empty for the sign-in server, which knows of nobody else.
+	Issuer string
+	// Guest says that the API server itself issued the token: it is sent on, and speaks for
+	// itself.
+	Guest bool
 	// SignIn and Device are what the token hangs on; either may be empty.
 	SignIn, Device  string
 	Issued, Expires time.Time
@@ -63,6 +68,10 @@ type Verifier struct {
 	Issuer, Audience string
 	Keys             *KeySet
 	Now              func() time.Time
+	// Others are trusted besides, by their address.
+	Others map[string]*Issuer
+	// Guests says who holds a token of an issuer that nobody here knows. Nil knows none.
+	Guests func(ctx context.Context, token string) (*Identity, *status.Error)
 
 	mu    sync.RWMutex
 	cache map[[sha256.Size]byte]cached
@@ -70,6 +79,7 @@ type Verifier struct {
 
 type cached struct {
 	identity   *Identity
+	keys       *KeySet
 	generation int
 	until      time.Time
 }
@@ -90,16 +100,43 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Identity, *status
 	v.mu.RLock()
 	hit, known := v.cache[key]
 	v.mu.RUnlock()
-	generation := v.Keys.Generation()
-	if known && hit.generation == generation && now.Before(hit.until) {
+	if known && hit.generation == hit.keys.Generation() && now.Before(hit.until) {
 		return hit.identity, nil
 	}
-	identity, err := v.verify(ctx, token, now)
-	if err != nil {
-		return nil, err
+	// Whose keys to try; whether it is theirs the signature says.
+	issuer := claimedIssuer(token)
+	other, trusted := v.Others[issuer]
+	switch {
+	case trusted:
+		return v.remember(key, other.Keys, func() (*Identity, *status.Error) { return other.verify(ctx, token, now) })
+	case v.Guests != nil && issuer != "" && issuer != v.Issuer:
+		return v.Guests(ctx, token)
 	}
-	v.keep(key, cached{identity: identity, generation: v.Keys.Generation(), until: earlier(identity.Expires, now.Add(cacheLife))})
+	return v.remember(key, v.Keys, func() (*Identity, *status.Error) { return v.verify(ctx, token, now) })
+}
+
+// remember keeps a good answer as long as the keys that it was found with.
+func (v *Verifier) remember(key [sha256.Size]byte, keys *KeySet, verify func() (*Identity, *status.Error)) (*Identity, *status.Error) {
+	identity, refusal := verify()
+	if refusal != nil {
+		return nil, refusal
+	}
+	v.keep(key, cached{identity: identity, keys: keys, generation: keys.Generation(), until: earlier(identity.Expires, v.Now().Add(cacheLife))})
 	return identity, nil
+}
+
+// claimedIssuer is the issuer that a token names, before anything of it is believed.
+func claimedIssuer(token string) string {
+	parts := strings.Split(token, ".")
+	if len(token) > MaxToken || len(parts) != 3 {
+		return ""
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	var c claims
+	if err != nil || json.Unmarshal(payload, &c) != nil {
+		return ""
+	}
+	return c.Issuer
 }
 
 // Known returns who has shown a good token lately, by user id.
@@ -109,7 +146,7 @@ func (v *Verifier) Known() []string {
 	defer v.mu.RUnlock()
 	people := map[string]bool{}
 	for _, entry := range v.cache {
-		if now.Before(entry.until) {
+		if now.Before(entry.until) && entry.identity.Issuer == "" {
 			people[entry.identity.UID] = true
 		}
 	}
@@ -134,21 +171,26 @@ func (v *Verifier) keep(key [sha256.Size]byte, entry cached) {
 
 // claims is what is read of a token.
 type claims struct {
-	Issuer    string          `json:"iss"`
-	Subject   string          `json:"sub"`
-	Audience  json.RawMessage `json:"aud"`
-	Expiry    json.Number     `json:"exp"`
-	NotBefore json.Number     `json:"nbf"`
-	IssuedAt  json.Number     `json:"iat"`
-	ID        string          `json:"jti"`
-	Username  string          `json:"preferred_username"`
-	Groups    []string        `json:"groups"`
-	SignIn    string          `json:"sid"`
-	Device    string          `json:"device_id"`
+	times
+	Issuer   string          `json:"iss"`
+	Subject  string          `json:"sub"`
+	Audience json.RawMessage `json:"aud"`
+	ID       string          `json:"jti"`
+	Username string          `json:"preferred_username"`
+	Groups   []string        `json:"groups"`
+	SignIn   string          `json:"sid"`
+	Device   string          `json:"device_id"`
+}
+
+// times are when a token is good (RFC 7519 section 4.1).
+type times struct {
+	Expiry    json.Number `json:"exp"`
+	NotBefore json.Number `json:"nbf"`
+	IssuedAt  json.Number `json:"iat"`
 }
 
 func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (*Identity, *status.Error) {
-	payload, refusal := v.signed(ctx, token)
+	payload, refusal := v.Keys.open(ctx, token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -163,33 +205,7 @@ func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (*Id
 	return identify(&c, expires)
 }
 
-// signed checks the signature. Only the algorithms that the issuer uses are
-// taken, so that neither "none" nor a key used as an HMAC secret can pass.
-func (v *Verifier) signed(ctx context.Context, token string) ([]byte, *status.Error) {
-	malformed := status.Unauthorized("malformed", "The token is not one of this cluster's issuer. Sign in again.")
-	if len(token) > MaxToken {
-		return nil, malformed
-	}
-	parsed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
-	if err != nil || len(parsed.Signatures) != 1 {
-		return nil, malformed
-	}
-	head := parsed.Signatures[0].Header
-	key, known := v.Keys.key(ctx, head.KeyID)
-	if !known && !v.Keys.Ready() {
-		return nil, status.Unavailable("no_keys", "The keys of the sign-in server could not be fetched yet. Try again in a moment.", nil)
-	}
-	if !known || (key.Algorithm != "" && key.Algorithm != head.Algorithm) {
-		return nil, malformed
-	}
-	payload, err := parsed.Verify(key.Key)
-	if err != nil {
-		return nil, malformed
-	}
-	return payload, nil
-}
-
-// check compares issuer, audience and times as the API server does.
+// check compares issuer and audience, and the times.
 func (v *Verifier) check(c *claims, now time.Time) (time.Time, *status.Error) {
 	if c.Issuer != v.Issuer {
 		return time.Time{}, status.Refused("other_issuer", "The token comes from another sign-in server than this cluster trusts.")
@@ -197,6 +213,11 @@ func (v *Verifier) check(c *claims, now time.Time) (time.Time, *status.Error) {
 	if !soleAudience(c.Audience, v.Audience) {
 		return time.Time{}, status.Refused("other_audience", "The token is for another cluster. Use the context that was made for this one.")
 	}
+	return c.times.check(now)
+}
+
+// check takes a token's times as the API server does.
+func (c times) check(now time.Time) (time.Time, *status.Error) {
 	expires, ok := instant(c.Expiry)
 	if !ok {
 		return time.Time{}, status.Unauthorized("malformed", "The token has no expiry.")
@@ -238,13 +259,8 @@ func identify(c *claims, expires time.Time) (*Identity, *status.Error) {
 	if names.Check(c.Subject) != nil {
 		return nil, status.Forbidden("reserved_name", "The token has no usable subject.")
 	}
-	if len(c.Groups) > MaxGroups {
-		return nil, status.Forbidden("too_many_groups", "The token has more groups than can be sent to an API server.")
-	}
-	for _, g := range c.Groups {
-		if err := names.Check(g); err != nil {
-			return nil, status.Forbidden("reserved_name", "A group name in the token "+err.Error()+".")
-		}
+	if refusal := checkGroups(c.Groups); refusal != nil {
+		return nil, refusal
 	}
 	id := &Identity{User: c.Username, UID: c.Subject, Groups: c.Groups, TokenID: c.ID, SignIn: c.SignIn, Device: c.Device, Expires: expires}
 	id.Issued, _ = instant(c.IssuedAt) // without one it counts as older than any revocation
@@ -257,6 +273,18 @@ func identify(c *claims, expires time.Time) (*Identity, *status.Error) {
 		id.Extra = append(id.Extra, Extra{ExtraCredential, "JTI=" + c.ID})
 	}
 	return id, nil
+}
+
+func checkGroups(groups []string) *status.Error {
+	if len(groups) > MaxGroups {
+		return status.Forbidden("too_many_groups", "The token has more groups than can be sent to an API server.")
+	}
+	for _, g := range groups {
+		if err := names.Check(g); err != nil {
+			return status.Forbidden("reserved_name", "A group name in the token "+err.Error()+".")
+		}
+	}
+	return nil
 }
 
 // protocolPrefix marks a token among the WebSocket subprotocols

@@ -17,6 +17,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
 const (
@@ -38,10 +40,12 @@ const (
 // can't be reached.
 type KeySet struct {
 	issuer string
-	client *http.Client
-	now    func() time.Time
-	logger *slog.Logger
-	flight singleflight.Group
+	// Discovery is where the issuer's document is, when that is not below its own address.
+	Discovery string
+	client    *http.Client
+	now       func() time.Time
+	logger    *slog.Logger
+	flight    singleflight.Group
 
 	mu         sync.RWMutex
 	keys       map[string]jose.JSONWebKey
@@ -50,6 +54,7 @@ type KeySet struct {
 	jwksURI    string
 	maxAge     time.Duration
 	lastForced time.Time
+	away       bool // it could not be asked when it was last tried
 }
 
 // NewKeySet returns an empty set; Run or the first token fills it.
@@ -118,6 +123,40 @@ func (s *KeySet) key(ctx context.Context, id string) (jose.JSONWebKey, bool) {
 	return s.lookup(id)
 }
 
+// open checks a token's signature and returns what was signed. Only the algorithms that the
+// issuer uses are taken, so that neither "none" nor a key used as an HMAC secret can pass.
+func (s *KeySet) open(ctx context.Context, token string, algorithms []jose.SignatureAlgorithm) ([]byte, *status.Error) {
+	malformed := status.Unauthorized("malformed", "The token is not one of this cluster's issuer. Sign in again.")
+	if len(token) > MaxToken {
+		return nil, malformed
+	}
+	parsed, err := jose.ParseSignedCompact(token, algorithms)
+	if err != nil || len(parsed.Signatures) != 1 {
+		return nil, malformed
+	}
+	head := parsed.Signatures[0].Header
+	key, known := s.key(ctx, head.KeyID)
+	if !known && (!s.Ready() || s.isAway()) {
+		return nil, status.Unavailable("no_keys", "The keys of the sign-in server could not be fetched. Try again in a moment.", nil)
+	}
+	if !known || (key.Algorithm != "" && key.Algorithm != head.Algorithm) {
+		return nil, malformed
+	}
+	payload, err := parsed.Verify(key.Key)
+	if err != nil {
+		return nil, malformed
+	}
+	return payload, nil
+}
+
+// isAway reports whether the issuer could not be asked when it was last tried: then it can't
+// be said that a key is not its own.
+func (s *KeySet) isAway() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.away
+}
+
 func (s *KeySet) lookup(id string) (jose.JSONWebKey, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -139,7 +178,11 @@ func (s *KeySet) refresh(ctx context.Context) error {
 	_, err, _ := s.flight.Do("refresh", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 		defer cancel()
-		return nil, s.fetch(ctx)
+		err := s.fetch(ctx)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.away = err != nil
+		return nil, err
 	})
 	return err
 }
@@ -219,7 +262,11 @@ func (s *KeySet) discover(ctx context.Context) (string, error) {
 		Issuer  string `json:"issuer"`
 		JWKSURI string `json:"jwks_uri"`
 	}
-	if _, err := s.get(ctx, s.issuer+"/.well-known/openid-configuration", "", &doc); err != nil {
+	address := s.Discovery
+	if address == "" {
+		address = strings.TrimSuffix(s.issuer, "/") + "/.well-known/openid-configuration"
+	}
+	if _, err := s.get(ctx, address, "", &doc); err != nil {
 		return "", err
 	}
 	if doc.Issuer != s.issuer {

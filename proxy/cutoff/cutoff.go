@@ -50,7 +50,7 @@ type Registry struct {
 	mu      sync.RWMutex // read at every request, written when access is taken away
 	revoked map[subject]Revocation
 	open    map[*stream]struct{}
-	count   map[string]int // of open streams, by user
+	count   map[string]int // of open streams, by user name
 }
 
 type stream struct {
@@ -77,6 +77,9 @@ func (g *Registry) check(id *authn.Identity) *status.Error {
 
 // subjects are what can be revoked of an identity.
 func subjects(id *authn.Identity) []subject {
+	if id.Issuer != "" {
+		return nil // of others' people nobody hears, and their ids are not ours
+	}
 	list := []subject{{User, id.UID}}
 	if id.Device != "" {
 		return append(list, subject{Device, id.Device})
@@ -117,7 +120,7 @@ func (g *Registry) Begin(ctx context.Context, id *authn.Identity, lasts time.Tim
 		end(refusal)
 		return nil, nil, refusal
 	}
-	if g.MaxPerPerson > 0 && g.count[id.UID] >= g.MaxPerPerson {
+	if g.MaxPerPerson > 0 && g.count[id.User] >= g.MaxPerPerson {
 		end(nil)
 		return nil, nil, status.TooMany("too_many_streams", "You have "+strconv.Itoa(g.MaxPerPerson)+" shells, watches and the like open at this cluster, which is the limit. End some of them.")
 	}
@@ -125,7 +128,7 @@ func (g *Registry) Begin(ctx context.Context, id *authn.Identity, lasts time.Tim
 		g.open, g.count = map[*stream]struct{}{}, map[string]int{}
 	}
 	g.open[s] = struct{}{}
-	g.count[id.UID]++
+	g.count[id.User]++
 	stop := func() bool { return true }
 	if !lasts.IsZero() {
 		timer := time.AfterFunc(time.Until(lasts), func() { //nolint:forbidigo // when a token ends is real time
@@ -147,8 +150,8 @@ func (g *Registry) forget(s *stream) {
 		return
 	}
 	delete(g.open, s)
-	if g.count[s.id.UID]--; g.count[s.id.UID] == 0 {
-		delete(g.count, s.id.UID)
+	if g.count[s.id.User]--; g.count[s.id.User] == 0 {
+		delete(g.count, s.id.User)
 	}
 }
 
@@ -169,7 +172,7 @@ func (g *Registry) Revoke(list ...Revocation) int {
 	for s := range g.open {
 		if refusal := g.check(s.id); refusal != nil {
 			s.end(refusal)
-			delete(g.open, s)
+			g.forget(s)
 			ended++
 		}
 	}
@@ -196,6 +199,7 @@ func (g *Registry) EndAll(why *status.Error) int {
 		s.end(why)
 	}
 	clear(g.open)
+	clear(g.count)
 	return ended
 }
 
@@ -219,7 +223,9 @@ func (g *Registry) People() []string {
 	defer g.mu.Unlock()
 	people := map[string]bool{}
 	for s := range g.open {
-		people[s.id.UID] = true
+		if s.id.Issuer == "" {
+			people[s.id.UID] = true
+		}
 	}
 	return slices.Sorted(maps.Keys(people))
 }

@@ -127,7 +127,7 @@ func TestNobodyHasTooManyStreams(t *testing.T) {
 	t.Parallel()
 	g := cutoff.Registry{MaxPerPerson: 2}
 	begin := func(uid string) (func(), *status.Error) {
-		_, done, refusal := g.Begin(t.Context(), &authn.Identity{UID: uid, Issued: time.Now()}, time.Time{})
+		_, done, refusal := g.Begin(t.Context(), &authn.Identity{UID: uid, User: uid, Issued: time.Now()}, time.Time{})
 		return done, refusal
 	}
 	first, _ := begin("usr_1")
@@ -147,4 +147,18 @@ func TestNobodyHasTooManyStreams(t *testing.T) {
 		t.Error("ending one made room for two")
 	}
 	second()
+	// What was ended makes room as well.
+	g.EndAll(status.Unavailable("w", "m", nil))
+	for range 2 {
+		if _, refusal := begin("usr_1"); refusal != nil {
+			t.Errorf("after all were ended: %v", refusal)
+		}
+	}
+	g.Revoke(cutoff.Revocation{Kind: cutoff.User, Value: "usr_1", At: time.Now(), Until: time.Now(), Reason: cutoff.ReasonNoAccess})
+	g.Lift("usr_1", time.Now())
+	for range 2 {
+		if _, refusal := begin("usr_1"); refusal != nil {
+			t.Errorf("after theirs were ended: %v", refusal)
+		}
+	}
 }

@@ -70,6 +70,8 @@ type Job struct {
 	Kind Kind
 	// Header is what is sent.
 	Header http.Header
+	// Bare sends it without the proxy's own credential.
+	Bare bool
 	// Watch, when set, is called when a connection is switched to a protocol, with that and
 	// what is spoken in it: what it returns sees all that passes. A refusal ends it.
 	Watch func(protocol, subprotocol string) (Witness, *status.Error)
@@ -101,9 +103,10 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, job *Job) *s
 	if job.Kind == Upgrade {
 		return f.upgrade(w, r, job)
 	}
-	transport := f.pools.Load().short
+	ways := f.pools.Load().of(job)
+	transport := ways.short
 	if job.Kind == Stream {
-		transport = f.pools.Load().streams
+		transport = ways.streams
 	}
 	resp, refusal := f.send(transport, f.request(r.Context(), r, job.Header))
 	if refusal != nil {
@@ -259,7 +262,7 @@ func (f *Forwarder) upgrade(w http.ResponseWriter, r *http.Request, job *Job) *s
 	impersonate.Upgrade(job.Header, name)
 	ctx, done := f.upgrades.begin(r.Context())
 	defer done()
-	resp, refusal := f.send(f.pools.Load().short, f.request(ctx, r, job.Header))
+	resp, refusal := f.send(f.pools.Load().of(job).short, f.request(ctx, r, job.Header))
 	if refusal != nil {
 		return refusal
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -50,31 +51,55 @@ func FromConfig(cfg *rest.Config) (*Forwarder, error) {
 }
 
 func newPools(cfg *rest.Config) (*pools, error) {
+	own, err := newPair(cfg)
+	if err != nil {
+		return nil, err
+	}
+	// Without a client certificate: with one, an API server takes a request for the proxy's
+	// own, whatever token it has.
+	bare, err := newPair(rest.AnonymousClientConfig(cfg))
+	if err != nil {
+		return nil, err
+	}
+	return &pools{own: own, bare: bare}, nil
+}
+
+// pools are the ways to the API server: with the proxy's credential, and without any.
+type pools struct{ own, bare pair }
+
+// pair are a way for short requests and one for streams.
+type pair struct {
+	short, streams http.RoundTripper
+	idle           []*http.Transport
+}
+
+func (p *pools) of(job *Job) pair {
+	if job.Bare {
+		return p.bare
+	}
+	return p.own
+}
+
+func newPair(cfg *rest.Config) (p pair, err error) {
 	settings, err := cfg.TransportConfig()
 	if err != nil {
-		return nil, fmt.Errorf("reading credentials: %w", err)
+		return p, fmt.Errorf("reading credentials: %w", err)
 	}
 	tlsConfig, err := transport.TLSConfigFor(settings)
 	if err != nil {
-		return nil, fmt.Errorf("reading certificates: %w", err)
+		return p, fmt.Errorf("reading certificates: %w", err)
 	}
 	if tlsConfig == nil {
 		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	pools := &pools{idle: []*http.Transport{newTransport(tlsConfig, false), newTransport(tlsConfig, true)}}
-	if pools.short, err = rest.HTTPWrappersForConfig(cfg, pools.idle[0]); err != nil {
-		return nil, fmt.Errorf("using credentials: %w", err)
+	p.idle = []*http.Transport{newTransport(tlsConfig, false), newTransport(tlsConfig, true)}
+	if p.short, err = rest.HTTPWrappersForConfig(cfg, p.idle[0]); err != nil {
+		return p, fmt.Errorf("using credentials: %w", err)
 	}
-	if pools.streams, err = rest.HTTPWrappersForConfig(cfg, pools.idle[1]); err != nil {
-		return nil, fmt.Errorf("using credentials: %w", err)
+	if p.streams, err = rest.HTTPWrappersForConfig(cfg, p.idle[1]); err != nil {
+		return p, fmt.Errorf("using credentials: %w", err)
 	}
-	return pools, nil
-}
-
-// pools are the ways to the API server.
-type pools struct {
-	short, streams http.RoundTripper
-	idle           []*http.Transport
+	return p, nil
 }
 
 // lookEvery is how often it is looked whether the authority's file has changed.
@@ -107,7 +132,8 @@ func (f *Forwarder) run(ctx context.Context, every time.Duration) error {
 			continue // half written: the old one is good for as long
 		}
 		known = now
-		for _, t := range f.pools.Swap(next).idle {
+		old := f.pools.Swap(next)
+		for _, t := range slices.Concat(old.own.idle, old.bare.idle) {
 			t.CloseIdleConnections()
 		}
 	}

@@ -34,9 +34,38 @@ func HeadersAs(inbound http.Header, target *authn.Identity) (http.Header, *statu
 	return headers(inbound, target, refuseAmbiguous)
 }
 
+// Own returns what to send for somebody who speaks for themselves, with their own token:
+// nothing that says who they are but that.
+func Own(inbound http.Header, token string) (http.Header, *status.Error) {
+	out, refusal := clean(inbound, refuse)
+	if refusal != nil {
+		return nil, refusal
+	}
+	out["Authorization"] = []string{"Bearer " + token}
+	return bounded(out)
+}
+
 func headers(inbound http.Header, id *authn.Identity, refuse func(name, key string) *status.Error) (http.Header, *status.Error) {
+	out, refusal := clean(inbound, refuse)
+	if refusal != nil {
+		return nil, refusal
+	}
+	addIdentity(out, id)
+	return bounded(out)
+}
+
+func bounded(out http.Header) (http.Header, *status.Error) {
+	if size(out) > maxHeaders {
+		return nil, status.Forbidden("headers_too_large", "The headers with all groups are larger than can be sent to the API server.")
+	}
+	return out, nil
+}
+
+// clean leaves what the client may say.
+func clean(inbound http.Header, refuse func(name, key string) *status.Error) (http.Header, *status.Error) {
 	hop := hopByHop(inbound)
-	out := make(http.Header, len(inbound)+len(id.Extra)+4)
+	const room = 8 // for who it is
+	out := make(http.Header, len(inbound)+room)
 	for name, values := range inbound {
 		key := fold(name)
 		if refusal := refuse(name, key); refusal != nil {
@@ -51,10 +80,6 @@ func headers(inbound http.Header, id *authn.Identity, refuse func(name, key stri
 		if out["Sec-Websocket-Protocol"] = authn.WithoutToken(protocols); out["Sec-Websocket-Protocol"] == nil {
 			delete(out, "Sec-Websocket-Protocol")
 		}
-	}
-	addIdentity(out, id)
-	if size(out) > maxHeaders {
-		return nil, status.Forbidden("headers_too_large", "The headers with all groups are larger than can be sent to the API server.")
 	}
 	return out, nil
 }

@@ -1,0 +1,125 @@
+package authn
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/names"
+	"github.com/fairlead-auth/fairlead/proxy/status"
+)
+
+// Issuer is one that the cluster trusts besides the sign-in server. What becomes of its
+// tokens is what an API server makes of them (AuthenticationConfiguration of
+// apiserver.config.k8s.io/v1). The sign-in server knows nothing of its people.
+type Issuer struct {
+	URL       string
+	Audiences []string
+	Username  Claim
+	// Groups is empty when there are none.
+	Groups Claim
+	// UID is a claim, or empty.
+	UID string
+	// Required are claims that have to be these strings.
+	Required map[string]string
+	Keys     *KeySet
+}
+
+// Claim is where a name comes from, and what is put before it.
+type Claim struct{ Name, Prefix string }
+
+// algorithms are those that an API server takes of an issuer.
+func algorithms() []jose.SignatureAlgorithm {
+	return []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512, jose.PS256, jose.PS384, jose.PS512}
+}
+
+// bag is a token's claims, read as they are asked for.
+type bag map[string]json.RawMessage
+
+// text returns a claim that is a string.
+func (b bag) text(name string) (string, bool) {
+	var text string
+	raw, there := b[name]
+	return text, there && json.Unmarshal(raw, &text) == nil && string(raw) != "null"
+}
+
+// texts returns a claim that is a list of strings, or one.
+func (b bag) texts(name string) ([]string, bool) {
+	if one, ok := b.text(name); ok {
+		return []string{one}, true
+	}
+	var many []string
+	return many, json.Unmarshal(b[name], &many) == nil
+}
+
+func (i *Issuer) verify(ctx context.Context, token string, now time.Time) (*Identity, *status.Error) {
+	payload, refusal := i.Keys.open(ctx, token, algorithms())
+	if refusal != nil {
+		return nil, refusal
+	}
+	var c claims
+	var b bag
+	if json.Unmarshal(payload, &b) != nil || json.Unmarshal(payload, &c.times) != nil {
+		return nil, status.Unauthorized("malformed", "The token is not readable. Sign in again.")
+	}
+	if iss, _ := b.text("iss"); iss != i.URL {
+		return nil, status.Refused("other_issuer", "The token comes from another sign-in server than this cluster trusts.")
+	}
+	if audiences, _ := b.texts("aud"); !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(i.Audiences, a) }) {
+		return nil, status.Refused("other_audience", "The token is not for this cluster.")
+	}
+	expires, refusal := c.check(now)
+	if refusal != nil {
+		return nil, refusal
+	}
+	for name, want := range i.Required {
+		if got, ok := b.text(name); !ok || got != want {
+			return nil, status.Forbidden("claim", "The token does not have the claim "+name+" that this cluster wants.")
+		}
+	}
+	id, refusal := i.identity(b)
+	if refusal != nil {
+		return nil, refusal
+	}
+	id.Expires = expires
+	id.Issued, _ = instant(c.IssuedAt)
+	return id, nil
+}
+
+func (i *Issuer) identity(b bag) (*Identity, *status.Error) {
+	user, ok := b.text(i.Username.Name)
+	if !ok {
+		return nil, status.Forbidden("claim", "The token has no claim "+i.Username.Name+", which would be the user name.")
+	}
+	if verified, there := b["email_verified"]; i.Username.Name == "email" && there && string(verified) != "true" {
+		return nil, status.Forbidden("email_not_verified", "The token says that your e-mail address is not verified, and this cluster knows people by it. Verify it where you sign in, and sign in again.")
+	}
+	id := &Identity{User: i.Username.Prefix + user, Issuer: i.URL}
+	if names.Check(id.User) != nil || user == "" {
+		return nil, status.Forbidden("reserved_name", "The user name in the token can't be used at a cluster.")
+	}
+	if i.UID != "" {
+		if id.UID, ok = b.text(i.UID); !ok || names.Check(id.UID) != nil {
+			return nil, status.Forbidden("claim", "The token has no claim "+i.UID+" that could be the user's id.")
+		}
+	}
+	if _, there := b[i.Groups.Name]; there && i.Groups.Name != "" {
+		groups, ok := b.texts(i.Groups.Name)
+		if !ok {
+			return nil, status.Forbidden("claim", "The claim "+i.Groups.Name+" of the token is no list of groups.")
+		}
+		for _, g := range groups {
+			id.Groups = append(id.Groups, i.Groups.Prefix+g)
+		}
+	}
+	if refusal := checkGroups(id.Groups); refusal != nil {
+		return nil, refusal
+	}
+	if id.TokenID, _ = b.text("jti"); id.TokenID != "" && names.Check(id.TokenID) == nil {
+		id.Extra = []Extra{{ExtraCredential, "JTI=" + id.TokenID}}
+	}
+	return id, nil
+}
