@@ -42,8 +42,9 @@ test-fast: ## Run the unit tests on SQLite (the inner loop)
 	go test -shuffle=on ./cmd/... ./connectors/... ./internal/... ./migrations/... ./portal/... ./proxy/... ./server/... ./static/... ./templates/... ./test/arch/...
 
 .PHONY: drills
-drills: deps build ## Let things go wrong for long: rotations, dead replicas and databases, a million devices (half an hour)
+drills: deps build ## Let things go wrong for long: rotations, dead replicas and databases, a million devices (an hour)
 	@FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(test/kube/build.sh) test/with-postgres.sh go test -count=1 -v -timeout 90m ./test/drills -long
+	@FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(test/kube/build.sh) test/with-postgres.sh go test -count=1 -v -timeout 90m ./test/e2e -run TestALoadBalancerInBetween -long
 
 .PHONY: bench
 bench: deps ## Measure what everything costs, beside Dex's server, and write docs/performance.md

@@ -84,8 +84,8 @@ func New(cfg Config) *Proxy {
 	}
 	if cfg.Metrics != nil {
 		open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "fairlead_proxy_open_tunnels", Help: "Open exec, attach and port-forward connections.",
-		}, func() float64 { return float64(cfg.Forwarder.Open()) })
+			Name: "fairlead_proxy_open_streams", Help: "Open shells, port-forwards, watches and followed logs.",
+		}, func() float64 { return float64(cfg.Cutoff.Open()) })
 		cfg.Metrics.MustRegister(p.requests, p.duration, p.refusals, open)
 	}
 	return p

@@ -11,6 +11,7 @@ have chromium /usr/bin/chromium || missing+=(chromium)
 have certutil /usr/bin/certutil || missing+=(libnss3-tools)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || have initdb /usr/bin/initdb || missing+=(postgresql)
 have npm /usr/bin/npm || missing+=(npm)
+have nginx /usr/sbin/nginx || missing+=(nginx-light)
 
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

@@ -29,6 +29,7 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/feed"
 	"github.com/fairlead-auth/fairlead/proxy/forward"
 	"github.com/fairlead-auth/fairlead/proxy/guest"
+	"github.com/fairlead-auth/fairlead/proxy/status"
 	"github.com/fairlead-auth/fairlead/proxy/trust"
 )
 
@@ -209,9 +210,11 @@ func (a *app) run(ctx context.Context, ln net.Listener) error {
 	})
 	group.Go(func() error {
 		<-ctx.Done()
-		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(a.cfg.Drain))
+		// What is left at the deadline is told, before the server hangs up on it.
+		grace := min(farewellGrace, time.Duration(a.cfg.Drain)/4)
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(a.cfg.Drain)-grace)
 		defer cancel()
-		a.forwarder.Drain(drain)
+		a.cutoff.Drain(drain, grace, status.Unavailable("stopping", "This proxy is being stopped or replaced. Run the command again.", nil))
 		return nil
 	})
 	return a.account.during(ctx, group.Wait)
@@ -237,5 +240,8 @@ func (a *app) runHealth(ctx context.Context) error {
 	})
 	return (&serve.Server{Name: "health", Listener: ln, Handler: mux, Logger: a.logger, ReadTimeout: defaultTimeout, WriteTimeout: defaultTimeout}).Run(ctx)
 }
+
+// farewellGrace is how long streams have at the end to be told that it is.
+const farewellGrace = time.Second
 
 const defaultTimeout = 30 * time.Second

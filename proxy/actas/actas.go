@@ -93,7 +93,7 @@ func Read(h http.Header) (*Wish, *status.Error) {
 	return w, nil
 }
 
-func ambiguous(message string) *status.Error { return status.Forbidden("impersonation", message) }
+func ambiguous(message string) *status.Error { return status.BadRequest("impersonation", message) }
 
 // known refuses headers that some server could take for others.
 func known(h http.Header) *status.Error {

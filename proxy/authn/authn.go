@@ -213,7 +213,7 @@ func (v *Verifier) check(c *claims, now time.Time) (time.Time, *status.Error) {
 	if !soleAudience(c.Audience, v.Audience) {
 		return time.Time{}, status.Refused("other_audience", "The token is for another cluster. Use the context that was made for this one.")
 	}
-	return c.times.check(now)
+	return c.check(now)
 }
 
 // check takes a token's times as the API server does.

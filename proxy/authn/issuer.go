@@ -90,36 +90,53 @@ func (i *Issuer) verify(ctx context.Context, token string, now time.Time) (*Iden
 }
 
 func (i *Issuer) identity(b bag) (*Identity, *status.Error) {
-	user, ok := b.text(i.Username.Name)
-	if !ok {
-		return nil, status.Forbidden("claim", "The token has no claim "+i.Username.Name+", which would be the user name.")
+	user, refusal := i.user(b)
+	if refusal != nil {
+		return nil, refusal
 	}
-	if verified, there := b["email_verified"]; i.Username.Name == "email" && there && string(verified) != "true" {
-		return nil, status.Forbidden("email_not_verified", "The token says that your e-mail address is not verified, and this cluster knows people by it. Verify it where you sign in, and sign in again.")
-	}
-	id := &Identity{User: i.Username.Prefix + user, Issuer: i.URL}
-	if names.Check(id.User) != nil || user == "" {
-		return nil, status.Forbidden("reserved_name", "The user name in the token can't be used at a cluster.")
-	}
+	id := &Identity{User: user, Issuer: i.URL}
 	if i.UID != "" {
+		var ok bool
 		if id.UID, ok = b.text(i.UID); !ok || names.Check(id.UID) != nil {
 			return nil, status.Forbidden("claim", "The token has no claim "+i.UID+" that could be the user's id.")
 		}
 	}
-	if _, there := b[i.Groups.Name]; there && i.Groups.Name != "" {
-		groups, ok := b.texts(i.Groups.Name)
-		if !ok {
-			return nil, status.Forbidden("claim", "The claim "+i.Groups.Name+" of the token is no list of groups.")
-		}
-		for _, g := range groups {
-			id.Groups = append(id.Groups, i.Groups.Prefix+g)
-		}
-	}
-	if refusal := checkGroups(id.Groups); refusal != nil {
+	if id.Groups, refusal = i.groups(b); refusal != nil {
 		return nil, refusal
 	}
 	if id.TokenID, _ = b.text("jti"); id.TokenID != "" && names.Check(id.TokenID) == nil {
 		id.Extra = []Extra{{ExtraCredential, "JTI=" + id.TokenID}}
 	}
 	return id, nil
+}
+
+// user is the name. An e-mail address that somebody only claims is none.
+func (i *Issuer) user(b bag) (string, *status.Error) {
+	user, ok := b.text(i.Username.Name)
+	if !ok {
+		return "", status.Forbidden("claim", "The token has no claim "+i.Username.Name+", which would be the user name.")
+	}
+	if verified, there := b["email_verified"]; i.Username.Name == "email" && there && string(verified) != "true" {
+		return "", status.Forbidden("email_not_verified", "The token says that your e-mail address is not verified, and this cluster knows people by it. Verify it where you sign in, and sign in again.")
+	}
+	name := i.Username.Prefix + user
+	if names.Check(name) != nil || user == "" {
+		return "", status.Forbidden("reserved_name", "The user name in the token can't be used at a cluster.")
+	}
+	return name, nil
+}
+
+func (i *Issuer) groups(b bag) ([]string, *status.Error) {
+	if _, there := b[i.Groups.Name]; !there || i.Groups.Name == "" {
+		return nil, nil
+	}
+	said, ok := b.texts(i.Groups.Name)
+	if !ok {
+		return nil, status.Forbidden("claim", "The claim "+i.Groups.Name+" of the token is no list of groups.")
+	}
+	var groups []string
+	for _, g := range said {
+		groups = append(groups, i.Groups.Prefix+g)
+	}
+	return groups, checkGroups(groups)
 }

@@ -51,6 +51,9 @@ type Registry struct {
 	revoked map[subject]Revocation
 	open    map[*stream]struct{}
 	count   map[string]int // of open streams, by user name
+	live    int            // streams whose handlers have not returned yet
+	empty   chan struct{}  // closed when live comes to zero, once somebody waits
+	closed  *status.Error  // why nothing may begin any more
 }
 
 type stream struct {
@@ -120,6 +123,10 @@ func (g *Registry) Begin(ctx context.Context, id *authn.Identity, lasts time.Tim
 		end(refusal)
 		return nil, nil, refusal
 	}
+	if g.closed != nil {
+		end(g.closed)
+		return nil, nil, g.closed
+	}
 	if g.MaxPerPerson > 0 && g.count[id.User] >= g.MaxPerPerson {
 		end(nil)
 		return nil, nil, status.TooMany("too_many_streams", "You have "+strconv.Itoa(g.MaxPerPerson)+" shells, watches and the like open at this cluster, which is the limit. End some of them.")
@@ -129,6 +136,7 @@ func (g *Registry) Begin(ctx context.Context, id *authn.Identity, lasts time.Tim
 	}
 	g.open[s] = struct{}{}
 	g.count[id.User]++
+	g.live++
 	stop := func() bool { return true }
 	if !lasts.IsZero() {
 		timer := time.AfterFunc(time.Until(lasts), func() { //nolint:forbidigo // when a token ends is real time
@@ -136,13 +144,59 @@ func (g *Registry) Begin(ctx context.Context, id *authn.Identity, lasts time.Tim
 		})
 		stop = timer.Stop
 	}
+	var once sync.Once
 	return life, func() {
-		stop()
-		end(nil)
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.forget(s)
+		once.Do(func() {
+			stop()
+			end(nil)
+			g.over(s)
+		})
 	}, nil
+}
+
+// over is called when a stream's handler returns.
+func (g *Registry) over(s *stream) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.forget(s)
+	if g.live--; g.live == 0 && g.empty != nil {
+		close(g.empty)
+		g.empty = nil
+	}
+}
+
+// Drain waits until every stream has ended by itself or ctx ends. Then it ends those that
+// are left, with words, lets none begin any more, and waits for grace until they are gone.
+func (g *Registry) Drain(ctx context.Context, grace time.Duration, why *status.Error) {
+	select {
+	case <-g.gone():
+	case <-ctx.Done():
+	}
+	g.mu.Lock()
+	g.closed = why
+	g.mu.Unlock()
+	g.EndAll(why)
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-g.gone():
+	case <-timer.C:
+	}
+}
+
+// gone is closed when no stream is left.
+func (g *Registry) gone() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.live == 0 {
+		none := make(chan struct{})
+		close(none)
+		return none
+	}
+	if g.empty == nil {
+		g.empty = make(chan struct{})
+	}
+	return g.empty
 }
 
 func (g *Registry) forget(s *stream) {

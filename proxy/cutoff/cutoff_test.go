@@ -162,3 +162,36 @@ func TestNobodyHasTooManyStreams(t *testing.T) {
 		}
 	}
 }
+
+// TestDrain waits for who ends in time, ends the others with words, and lets nobody in after.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	g := cutoff.Registry{}
+	why := status.Unavailable("stopping", "x", nil)
+	_, quick, _ := g.Begin(t.Context(), person("usr_1", "d", "s"), time.Time{})
+	life, slow, _ := g.Begin(t.Context(), person("usr_2", "d", "s"), time.Time{})
+	ctx, deadline := context.WithCancel(t.Context())
+	drained := make(chan struct{})
+	go func() { g.Drain(ctx, time.Minute, why); close(drained) }()
+	quick()
+	if life.Err() != nil {
+		t.Error("a stream was ended before the deadline")
+	}
+	deadline()
+	<-life.Done()
+	if got := context.Cause(life); !errors.Is(got, why) {
+		t.Errorf("ended because of %v", got)
+	}
+	select {
+	case <-drained:
+		t.Error("it did not wait for the last words")
+	default:
+	}
+	slow()
+	<-drained
+	if _, _, refusal := g.Begin(t.Context(), person("usr_3", "d", "s"), time.Time{}); refusal != why {
+		t.Errorf("a stream that begins after: %v", refusal)
+	}
+	empty := cutoff.Registry{}
+	empty.Drain(t.Context(), time.Minute, why)
+}

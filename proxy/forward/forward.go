@@ -24,11 +24,10 @@ import (
 
 // Forwarder forwards.
 type Forwarder struct {
-	target   *url.URL
-	cfg      *rest.Config
-	pools    atomic.Pointer[pools]
-	buffers  sync.Pool
-	upgrades upgrades
+	target  *url.URL
+	cfg     *rest.Config
+	pools   atomic.Pointer[pools]
+	buffers sync.Pool
 }
 
 // bufferSize is what is copied at a time, in bytes.
@@ -108,7 +107,7 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, job *Job) *s
 	if job.Kind == Stream {
 		transport = ways.streams
 	}
-	resp, refusal := f.send(transport, f.request(r.Context(), r, job.Header))
+	resp, refusal := f.send(transport, f.request(r.Context(), r, job.Header), job)
 	if refusal != nil {
 		return refusal
 	}
@@ -147,15 +146,25 @@ func (f *Forwarder) request(ctx context.Context, r *http.Request, out http.Heade
 	return req
 }
 
-func (f *Forwarder) send(transport http.RoundTripper, req *http.Request) (*http.Response, *status.Error) {
+func (f *Forwarder) send(transport http.RoundTripper, req *http.Request, job *Job) (*http.Response, *status.Error) {
 	resp, err := transport.RoundTrip(req)
 	if err == nil {
-		return resp, nil
+		return accepted(resp, job)
 	}
 	if errors.Is(err, context.Canceled) && req.Context().Err() != nil {
 		return nil, status.Unavailable("client_gone", "The request was cancelled.", err)
 	}
 	return nil, status.Unavailable("upstream_unreachable", "The cluster's API server can't be reached from the proxy. Try again; if it stays, tell the people who run the cluster.", err)
+}
+
+// accepted refuses an answer that says that the credential was not good: it was the proxy's,
+// and the person would be sent to sign in again, for ever.
+func accepted(resp *http.Response, job *Job) (*http.Response, *status.Error) {
+	if resp.StatusCode != http.StatusUnauthorized || job.Bare {
+		return resp, nil
+	}
+	_ = resp.Body.Close()
+	return nil, status.Unavailable("proxy_not_accepted", "The cluster's API server does not accept the credential of the proxy itself. Tell the people who run the cluster.", nil)
 }
 
 // answer copies the answer. When its length isn't known it is a stream, and
@@ -260,9 +269,8 @@ func (f *Forwarder) upgrade(w http.ResponseWriter, r *http.Request, job *Job) *s
 		return refusal
 	}
 	impersonate.Upgrade(job.Header, name)
-	ctx, done := f.upgrades.begin(r.Context())
-	defer done()
-	resp, refusal := f.send(f.pools.Load().of(job).short, f.request(ctx, r, job.Header))
+	ctx := r.Context()
+	resp, refusal := f.send(f.pools.Load().of(job).short, f.request(ctx, r, job.Header), job)
 	if refusal != nil {
 		return refusal
 	}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/fairlead-auth/fairlead/proxy/status"
@@ -149,69 +148,4 @@ func (f *Forwarder) copy(dst io.Writer, src io.Reader) (int64, error) {
 	}
 	defer f.buffers.Put(buffer)
 	return pump(dst, src, *buffer, func() error { return nil })
-}
-
-// upgrades counts the open tunnels, so that a proxy that stops can wait for
-// them and then end them.
-type upgrades struct {
-	mu     sync.Mutex
-	open   map[int]context.CancelFunc
-	next   int
-	closed bool
-	idle   chan struct{}
-}
-
-func (u *upgrades) begin(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.closed {
-		cancel()
-	}
-	if u.open == nil {
-		u.open = map[int]context.CancelFunc{}
-	}
-	id := u.next
-	u.next++
-	u.open[id] = cancel
-	return ctx, func() {
-		cancel()
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		delete(u.open, id)
-		if u.idle != nil && len(u.open) == 0 {
-			close(u.idle)
-			u.idle = nil
-		}
-	}
-}
-
-// Drain waits until the open tunnels end or ctx does; then it ends them.
-func (f *Forwarder) Drain(ctx context.Context) {
-	u := &f.upgrades
-	u.mu.Lock()
-	idle := make(chan struct{})
-	if len(u.open) == 0 {
-		close(idle)
-	} else {
-		u.idle = idle
-	}
-	u.mu.Unlock()
-	select {
-	case <-idle:
-	case <-ctx.Done():
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.closed = true
-	for _, cancel := range u.open {
-		cancel()
-	}
-}
-
-// Open returns how many tunnels are open.
-func (f *Forwarder) Open() int {
-	f.upgrades.mu.Lock()
-	defer f.upgrades.mu.Unlock()
-	return len(f.upgrades.open)
 }

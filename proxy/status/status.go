@@ -108,10 +108,10 @@ func Write(w http.ResponseWriter, r *http.Request, e *Error, requestID string) {
 
 // discoveryCode is the status with which kubectl shows words at discovery. Of a 401 it
 // shows its own, and asks for another token, which is right only where one would help;
-// of a 503 as well, after trying for ten seconds.
+// of a 503 as well, after trying for ten seconds. Of a 400 it says "unknown".
 func (e *Error) discoveryCode() int {
 	switch {
-	case e.Code == http.StatusUnauthorized && e.Final:
+	case e.Code == http.StatusUnauthorized && e.Final, e.Code == http.StatusBadRequest:
 		return http.StatusForbidden
 	case e.Code == http.StatusServiceUnavailable:
 		return http.StatusBadGateway

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -95,22 +96,17 @@ func read(j *apiserver.JWTAuthenticator, now func() time.Time, logger *slog.Logg
 }
 
 func checkIssuer(i *apiserver.Issuer) error {
-	for name, address := range map[string]string{"url": i.URL, "discoveryURL": i.DiscoveryURL} {
-		if name == "discoveryURL" && address == "" {
-			continue
-		}
-		u, err := url.Parse(address)
-		if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-			return fmt.Errorf("issuer.%s: want an address with https, got %q", name, address)
-		}
+	if !isAddress(i.URL) {
+		return fmt.Errorf("issuer.url: want an address with https, got %q", i.URL)
+	}
+	if i.DiscoveryURL != "" && !isAddress(i.DiscoveryURL) {
+		return fmt.Errorf("issuer.discoveryURL: want an address with https, got %q", i.DiscoveryURL)
 	}
 	if len(i.Audiences) == 0 {
 		return errors.New("issuer.audiences: names none")
 	}
-	for _, a := range i.Audiences {
-		if a == "" {
-			return errors.New("issuer.audiences: one is empty")
-		}
+	if slices.Contains(i.Audiences, "") {
+		return errors.New("issuer.audiences: one is empty")
 	}
 	if len(i.Audiences) > 1 && i.AudienceMatchPolicy != apiserver.AudienceMatchPolicyMatchAny {
 		return errors.New("issuer.audienceMatchPolicy: want MatchAny for several audiences")
@@ -119,6 +115,11 @@ func checkIssuer(i *apiserver.Issuer) error {
 		return errors.New("issuer.egressSelectorType: is not possible here")
 	}
 	return nil
+}
+
+func isAddress(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
 }
 
 func checkMappings(m *apiserver.ClaimMappings) error {

@@ -52,10 +52,10 @@ func hashed(t *testing.T) string {
 
 // tail keeps what a program wrote, for the case that a test fails.
 type tail struct {
-	// kill ends the process as a crash does.
-	kill func()
-	mu   sync.Mutex
-	buf  bytes.Buffer
+	// kill ends the process as a crash does, stop as an operator does.
+	kill, stop func()
+	mu         sync.Mutex
+	buf        bytes.Buffer
 }
 
 func (w *tail) Write(b []byte) (int, error) {
@@ -94,7 +94,7 @@ func start(t *testing.T, name string, env []string, args ...string) *tail {
 			}
 		})
 	}
-	out.kill = func() { end(os.Kill) }
+	out.kill, out.stop = func() { end(os.Kill) }, func() { end(os.Interrupt) }
 	t.Cleanup(func() {
 		end(os.Interrupt)
 		if t.Failed() {

@@ -201,8 +201,8 @@ func hostileHeaders(t *testing.T, s *system, me *person) {
 	}{
 		"plain":                 {http.Header{}, http.StatusCreated},
 		"impersonate":           {http.Header{"Impersonate-User": {"admin"}}, http.StatusForbidden},
-		"impersonate group":     {http.Header{"Impersonate-Group": {"system:masters"}}, http.StatusForbidden},
-		"underscore":            {http.Header{"Impersonate_User": {"admin"}}, http.StatusForbidden},
+		"impersonate group":     {http.Header{"Impersonate-Group": {"system:masters"}}, http.StatusBadRequest},
+		"underscore":            {http.Header{"Impersonate_User": {"admin"}}, http.StatusBadRequest},
 		"connection":            {http.Header{"Connection": {"Impersonate-User, Impersonate-Group, Authorization"}}, http.StatusCreated},
 		"front proxy":           {http.Header{"X-Remote-User": {"admin"}, "X-Remote-Group": {"system:masters"}}, http.StatusCreated},
 		"second token":          {http.Header{"Authorization": {bearer, "Bearer x"}}, http.StatusUnauthorized},

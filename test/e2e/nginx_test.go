@@ -1,0 +1,138 @@
+package e2e_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/test/need"
+)
+
+var long = flag.Bool("long", false, "keep traffic going for half an hour (make drills)")
+
+// startNginx puts nginx in front of an address, with its defaults: it hangs up on a
+// connection over which nothing came for a minute.
+func (s *system) startNginx(t *testing.T, address, to string) {
+	t.Helper()
+	program := need.Program(t, "nginx", "/usr/sbin/nginx")
+	dir := t.TempDir()
+	config := writeFile(t, dir+"/nginx.conf", fmt.Sprintf(`
+daemon off;
+worker_processes 1;
+pid %[1]s/nginx.pid;
+error_log stderr warn;
+events {}
+http {
+  access_log off;
+  client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
+  map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
+  server {
+    listen %[2]s ssl http2;
+    ssl_certificate %[3]s/tls.crt;
+    ssl_certificate_key %[3]s/tls.key;
+    location / {
+      proxy_pass https://%[4]s;
+      proxy_http_version 1.1;
+      proxy_buffering off;
+      proxy_set_header Host $host;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection $connection_upgrade;
+      client_max_body_size 0;
+    }
+  }
+}
+`, dir, address, s.dir, to))
+	start(t, program, nil, "-p", dir, "-c", config)
+	eventually(t, "nginx", 20*time.Second, func() bool {
+		resp, err := s.client.Get("https://" + address + "/version")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return resp.StatusCode == http.StatusUnauthorized
+	})
+}
+
+// TestALoadBalancerInBetween has nginx before the proxy: shells that are quiet for longer
+// than it waits stay open, over WebSocket and SPDY, and a port-forward carries on.
+func TestALoadBalancerInBetween(t *testing.T) {
+	t.Parallel()
+	s := prepare(t, needParts(t))
+	address := freeAddress(t)
+	s.run(t, strings.TrimPrefix(s.issuer, "https://"), localUsers(t)+"clusters:\n"+clusterEntry("a", address, s.dir)+`
+rules:
+- {id: developers, description: Developers, who: {groups: ["local:developers"]}, clusters: {ids: ["*"]}}
+`)
+	s.startKube(t, nil)
+	behind := freeAddress(t)
+	s.startProxy(t, "a", behind, "")
+	s.startNginx(t, address, behind)
+	me := s.person(t, jane())
+	if r := me.run("", "kubectl-fairlead", "login", s.issuer); r.code != 0 {
+		t.Fatalf("%+v\n%s", r, me.browserFault())
+	}
+	me.kubectl("get", "pods", "-n", "demo", "--context", "a")
+	watchWorks(t, *me)
+	var shells []*stream
+	for _, env := range [][]string{nil, {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false"}} {
+		shells = append(shells, me.stream(fmt.Sprint("quiet ", env), env, "exec", "-n", "demo", "--context", "a", "hello", "--", "sh", "-c", "echo begun; sleep 70; echo still here"))
+	}
+	duration := 70 * time.Second
+	if *long {
+		duration = 30 * time.Minute
+	}
+	portForwardLasts(t, *me, duration)
+	for _, shell := range shells {
+		eventually(t, shell.name, 30*time.Second, func() bool { return !shell.open() })
+		if !strings.Contains(shell.out.String(), "still here") {
+			t.Errorf("%s was cut: %q %q", shell.name, shell.out.String(), shell.err.String())
+		}
+	}
+}
+
+// portForwardLasts sends something through a port-forward every second.
+func portForwardLasts(t *testing.T, p person, duration time.Duration) {
+	t.Helper()
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, _ = w.Write(body)
+	}))
+	t.Cleanup(backend.Close)
+	_, port, _ := strings.Cut(strings.TrimPrefix(backend.URL, "http://"), ":")
+	ctx, cancel := context.WithTimeout(t.Context(), duration+time.Minute)
+	defer cancel()
+	cmd := p.command(ctx, "kubectl", "port-forward", "-n", "demo", "--context", "a", "pod/hello", ":"+port)
+	out := &tail{}
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cancel(); _ = cmd.Wait() }()
+	local := ""
+	eventually(t, "port-forward", 30*time.Second, func() bool {
+		_, rest, found := strings.Cut(out.String(), "127.0.0.1:")
+		local, _, _ = strings.Cut(rest, " ")
+		return found
+	})
+	sent := 0
+	for began := time.Now(); time.Since(began) < duration; sent++ {
+		body := strings.Repeat("x", 1<<16)
+		resp, err := http.Post("http://127.0.0.1:"+local, "text/plain", strings.NewReader(body))
+		if err != nil {
+			t.Fatalf("after %v and %d requests: %v\n%s", time.Since(began), sent, err, out)
+		}
+		got, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || string(got) != body {
+			t.Fatalf("after %v: %d bytes, %v", time.Since(began), len(got), err)
+		}
+		time.Sleep(time.Second)
+	}
+	t.Logf("%d requests in %v", sent, duration)
+}
