@@ -47,9 +47,10 @@ drills: deps build ## Let things go wrong for long: rotations, dead replicas and
 	@FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(test/kube/build.sh) test/with-postgres.sh go test -count=1 -v -timeout 90m ./test/e2e -run TestALoadBalancerInBetween -long
 
 .PHONY: bench
-bench: deps ## Measure what everything costs, beside Dex's server, and write docs/performance.md
+bench: deps build ## Measure what everything costs, beside Dex's server and other proxies, and write docs/performance.md
 	go test ./server/admin -run xxx -bench Pages -benchtime 40x
 	go test ./proxy -run xxx -bench Forward -benchtime 30x
+	cd test/bench && FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(../kube/build.sh) go test -count=1 -v -timeout 60m -run TestTable ./proxy -table ../../../docs/performance.md
 	cd test/bench && ../with-postgres.sh go test -count=1 -v -timeout 60m -run TestTable . -table ../../docs/performance.md
 
 .PHONY: conformance
