@@ -29,6 +29,7 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/feed"
 	"github.com/fairlead-auth/fairlead/proxy/forward"
 	"github.com/fairlead-auth/fairlead/proxy/guest"
+	"github.com/fairlead-auth/fairlead/proxy/rights"
 	"github.com/fairlead-auth/fairlead/proxy/status"
 	"github.com/fairlead-auth/fairlead/proxy/trust"
 )
@@ -45,6 +46,7 @@ type app struct {
 	handler   http.Handler
 	registry  *prometheus.Registry
 	cert      *serve.Certificate
+	upstream  *rest.Config
 	identity  feed.Identity // empty when the file says all
 	account   *account
 }
@@ -84,6 +86,7 @@ func newApp(ctx context.Context, cfg *config, enrol string, logs io.Writer) (*ap
 		Cluster: cfg.Cluster, Forwarder: forwarder, Logger: logger, Now: time.Now, Metrics: a.registry, Cutoff: a.cutoff, Verifier: a.verifier,
 		ClientAddress: remoteAddress,
 	}
+	a.upstream = upstream
 	if err := a.trust(upstream); err != nil {
 		return nil, err
 	}
@@ -199,6 +202,7 @@ func (a *app) run(ctx context.Context, ln net.Listener) error {
 	}
 	group.Go(func() error { return a.runHealth(ctx) })
 	group.Go(func() error { return a.forwarder.Run(ctx) })
+	group.Go(func() error { return a.lookAtRights(ctx) })
 	if a.feed != nil {
 		group.Go(func() error { return a.feed.Run(ctx) })
 	}
@@ -218,6 +222,24 @@ func (a *app) run(ctx context.Context, ln net.Listener) error {
 		return nil
 	})
 	return a.account.during(ctx, group.Wait)
+}
+
+// lookAtRights warns, once, of what the proxy may do and never does.
+func (a *app) lookAtRights(ctx context.Context) error {
+	asking, cancel := context.WithTimeout(ctx, defaultTimeout)
+	defer cancel()
+	excess, err := rights.Excess(asking, a.upstream)
+	if err != nil {
+		a.logger.InfoContext(ctx, "what the proxy may do is not known", "error", err)
+		return nil
+	}
+	found := prometheus.NewGauge(prometheus.GaugeOpts{Name: "fairlead_proxy_excess_rights", Help: "Rights of the proxy's credential that it does not need. Should be 0."})
+	found.Set(float64(len(excess)))
+	a.registry.MustRegister(found)
+	if len(excess) > 0 {
+		a.logger.WarnContext(ctx, "the proxy's credential may do more than it needs: whoever breaks into the proxy may, too. Grant deploy/kubernetes/proxy-rbac.yaml and nothing else", "excess", excess)
+	}
+	return nil
 }
 
 // runHealth serves /livez, /readyz and /metrics, away from the door that people
