@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -64,6 +65,9 @@ func (x *exchange) serve() *status.Error {
 	}
 	x.record()
 	x.job.Started = x.started
+	if page := x.p.cfg.AccessPage; page != "" {
+		x.job.Amend = hint(page) //nolint:bodyclose // the forwarder closes it
+	}
 	return x.p.cfg.Forwarder.Forward(x.w, x.r, &x.job)
 }
 
@@ -109,7 +113,7 @@ func (x *exchange) headers() (refusal *status.Error) {
 	}
 	asker := x.p.cfg.ActAs
 	if asker == nil || !actas.Wanted(x.r.Header) {
-		x.job.Header, refusal = impersonate.Headers(x.r.Header, x.who)
+		x.job.Header, refusal = impersonate.Headers(x.r.Header, x.located())
 		return x.named(refusal)
 	}
 	wish, refusal := actas.Read(x.r.Header)
@@ -123,6 +127,17 @@ func (x *exchange) headers() (refusal *status.Error) {
 	x.entry.As(wish.Target)
 	x.job.Header, refusal = impersonate.HeadersAs(x.r.Header, wish.Target)
 	return x.named(refusal)
+}
+
+// located is who asks, with the address when the API server is to know it.
+func (x *exchange) located() *authn.Identity {
+	address := x.address()
+	if !x.p.cfg.SendAddress || address == "" {
+		return x.who
+	}
+	who := *x.who // that one is shared
+	who.Extra = append(slices.Clone(who.Extra), authn.Extra{Key: authn.ExtraAddress, Value: address})
+	return &who
 }
 
 // named gives the request the id that joins the proxy's account with the API server's.

@@ -49,6 +49,11 @@ type Config struct {
 	Now      func() time.Time
 	// Metrics registers the proxy's metrics; nil means none.
 	Metrics prometheus.Registerer
+	// AccessPage, when set, is where people see what they may do and why: the API server's
+	// refusals get it added.
+	AccessPage string
+	// SendAddress tells the API server where a request comes from, as an extra value.
+	SendAddress bool
 	// ClientAddress says where a request comes from.
 	ClientAddress func(r *http.Request) string
 }

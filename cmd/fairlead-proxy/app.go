@@ -9,7 +9,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,11 +22,13 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/fairlead-auth/fairlead/internal/logging"
+	"github.com/fairlead-auth/fairlead/internal/proxyfeed"
 	"github.com/fairlead-auth/fairlead/internal/serve"
 	"github.com/fairlead-auth/fairlead/internal/version"
 	"github.com/fairlead-auth/fairlead/proxy"
 	"github.com/fairlead-auth/fairlead/proxy/actas"
 	"github.com/fairlead-auth/fairlead/proxy/authn"
+	"github.com/fairlead-auth/fairlead/proxy/clientaddr"
 	"github.com/fairlead-auth/fairlead/proxy/cutoff"
 	"github.com/fairlead-auth/fairlead/proxy/feed"
 	"github.com/fairlead-auth/fairlead/proxy/forward"
@@ -84,7 +88,10 @@ func newApp(ctx context.Context, cfg *config, enrol string, logs io.Writer) (*ap
 	a.registry.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	what := proxy.Config{
 		Cluster: cfg.Cluster, Forwarder: forwarder, Logger: logger, Now: time.Now, Metrics: a.registry, Cutoff: a.cutoff, Verifier: a.verifier,
-		ClientAddress: remoteAddress,
+		ClientAddress: clientaddr.From(cfg.trusted), SendAddress: cfg.SendClientAddress,
+	}
+	if cfg.AccessHint {
+		what.AccessPage = strings.TrimSuffix(cfg.Server.URL, "/") + "/clusters/" + url.PathEscape(cfg.Cluster)
 	}
 	a.upstream = upstream
 	if err := a.trust(upstream); err != nil {
@@ -135,12 +142,14 @@ func (a *app) listen(ctx context.Context, client *http.Client, code string) erro
 	a.take(client, id.Server, "")
 	a.feed, err = feed.Open(ctx, feed.Config{
 		Identity: id, Dir: dir, HTTP: client, Cutoff: a.cutoff, Known: a.verifier.Known, Keys: a.keys.Export, Seed: a.keys.Seed, Now: time.Now, Logger: a.logger,
+		Changed: func(s proxyfeed.Settings) { a.verifier.Retarget(s.Audience) },
 	})
 	if err != nil {
 		return err
 	}
 	s := a.feed.Settings()
-	a.cfg.Cluster, a.verifier.Audience = s.Cluster, s.Audience
+	a.cfg.Cluster = s.Cluster
+	a.verifier.Retarget(s.Audience)
 	return nil
 }
 
@@ -184,14 +193,6 @@ func credentials(cfg upstreamConfig) (*rest.Config, error) {
 		return nil, fmt.Errorf("reading upstream.kubeconfig: %w", err)
 	}
 	return c, nil
-}
-
-func remoteAddress(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return ""
-	}
-	return host
 }
 
 func (a *app) run(ctx context.Context, ln net.Listener) error {

@@ -36,6 +36,12 @@ type config struct {
 
 	Authentication authenticationConfig `yaml:"authentication"`
 
+	TrustedProxies    []string `yaml:"trustedProxies"`
+	SendClientAddress bool     `yaml:"sendClientAddress"`
+	AccessHint        bool     `yaml:"accessHint"`
+
+	trusted []netip.Prefix
+
 	issuerCAs *x509.CertPool
 }
 
@@ -149,6 +155,7 @@ func (c *config) check(doc *strictyaml.Document) {
 	if c.Limits.StreamsPerPerson < 0 {
 		doc.Add("limits.streamsPerPerson", "want 0 (no limit) or more")
 	}
+	c.checkPeople(doc)
 	if f := c.Authentication.File; f != "" {
 		if _, err := trust.Read(f, "", time.Now, slog.New(slog.DiscardHandler)); err != nil {
 			doc.Add("authentication.file", "%v", err)
@@ -197,6 +204,19 @@ func (a *auditConfig) check(doc *strictyaml.Document) {
 		doc.Add("audit.policy", "says what to write down, but not where: set audit.file.path or audit.webhook")
 	}
 	a.File.check(doc)
+}
+
+func (c *config) checkPeople(doc *strictyaml.Document) {
+	for i, text := range c.TrustedProxies {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			doc.Add(fmt.Sprintf("trustedProxies[%d]", i), "want a network such as 10.0.0.0/8, got %q", text)
+		}
+		c.trusted = append(c.trusted, network)
+	}
+	if c.AccessHint && c.Server.URL == "" {
+		doc.Add("accessHint", "needs server: the page is there")
+	}
 }
 
 func (c *config) checkRecording(doc *strictyaml.Document) {

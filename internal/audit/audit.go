@@ -6,6 +6,7 @@ package audit
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/fairlead-auth/fairlead/internal/logging"
@@ -79,10 +80,7 @@ func (l *Log) Record(ctx context.Context, e Event) {
 // Mention writes e to the streams and keeps it nowhere. It is for what somebody
 // did who has proved nothing: anybody could fill a database with it.
 func (l *Log) Mention(ctx context.Context, e Event) {
-	l.write(ctx, l.Complete(ctx, e), func(s Sink) bool {
-		_, keeps := s.(Keeper)
-		return !keeps
-	})
+	l.write(ctx, l.Complete(ctx, e), func(s Sink) bool { return !isKeeper(s) })
 }
 
 // RecordKept writes a completed event to every sink but the one that has kept it
@@ -91,11 +89,21 @@ func (l *Log) RecordKept(ctx context.Context, e Event, keeper Sink) {
 	l.write(ctx, e, func(s Sink) bool { return s != keeper })
 }
 
+func isKeeper(s Sink) bool {
+	_, keeps := s.(Keeper)
+	return keeps
+}
+
 func (l *Log) write(ctx context.Context, e Event, to func(Sink) bool) {
 	// A client that hangs up must not keep its own event from being written, and
-	// a sink that hangs must not keep the client for ever.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	defer cancel()
+	// a sink that hangs must not keep the client for ever. Streams don't hang, and a timer
+	// for each request costs a busy program a wake-up.
+	ctx = context.WithoutCancel(ctx)
+	if slices.ContainsFunc(l.sinks, isKeeper) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, patience)
+		defer cancel()
+	}
 	for _, sink := range l.sinks {
 		if !to(sink) {
 			continue

@@ -25,6 +25,7 @@ const (
 	ExtraSignIn     = "fairlead.dev/sid"
 	ExtraDevice     = "fairlead.dev/device"
 	ExtraCredential = "authentication.kubernetes.io/credential-id"
+	ExtraAddress    = "fairlead.dev/client-address"
 )
 
 // Limits.
@@ -64,7 +65,7 @@ type Extra struct{ Key, Value string }
 
 // Verifier checks tokens.
 type Verifier struct {
-	// Issuer and Audience must be exactly those of the token.
+	// Issuer and Audience must be exactly those of the token. Retarget changes the audience.
 	Issuer, Audience string
 	Keys             *KeySet
 	Now              func() time.Time
@@ -75,6 +76,7 @@ type Verifier struct {
 
 	mu    sync.RWMutex
 	cache map[[sha256.Size]byte]cached
+	turn  int // counts changes of the audience
 }
 
 type cached struct {
@@ -91,6 +93,22 @@ func (v *Verifier) Authenticate(r *http.Request) (*Identity, *status.Error) {
 		return nil, err
 	}
 	return v.Verify(r.Context(), token)
+}
+
+// Retarget takes tokens for another audience from now on, and none for the old one.
+func (v *Verifier) Retarget(audience string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.Audience != audience {
+		v.Audience, v.cache = audience, nil
+		v.turn++
+	}
+}
+
+func (v *Verifier) audience() (audience string, turn int) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.Audience, v.turn
 }
 
 // Verify checks a token. Good answers are kept for a while, never beyond the
@@ -117,11 +135,12 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Identity, *status
 
 // remember keeps a good answer as long as the keys that it was found with.
 func (v *Verifier) remember(key [sha256.Size]byte, keys *KeySet, verify func() (*Identity, *status.Error)) (*Identity, *status.Error) {
+	_, turn := v.audience()
 	identity, refusal := verify()
 	if refusal != nil {
 		return nil, refusal
 	}
-	v.keep(key, cached{identity: identity, keys: keys, generation: keys.Generation(), until: earlier(identity.Expires, v.Now().Add(cacheLife))})
+	v.keep(key, turn, cached{identity: identity, keys: keys, generation: keys.Generation(), until: earlier(identity.Expires, v.Now().Add(cacheLife))})
 	return identity, nil
 }
 
@@ -160,9 +179,12 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-func (v *Verifier) keep(key [sha256.Size]byte, entry cached) {
+func (v *Verifier) keep(key [sha256.Size]byte, turn int, entry cached) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if turn != v.turn {
+		return // it was checked for the old audience
+	}
 	if v.cache == nil || len(v.cache) >= cacheSize {
 		v.cache = make(map[[sha256.Size]byte]cached) // all at once: rare, and simple
 	}
@@ -210,7 +232,7 @@ func (v *Verifier) check(c *claims, now time.Time) (time.Time, *status.Error) {
 	if c.Issuer != v.Issuer {
 		return time.Time{}, status.Refused("other_issuer", "The token comes from another sign-in server than this cluster trusts.")
 	}
-	if !soleAudience(c.Audience, v.Audience) {
+	if audience, _ := v.audience(); !soleAudience(c.Audience, audience) {
 		return time.Time{}, status.Refused("other_audience", "The token is for another cluster. Use the context that was made for this one.")
 	}
 	return c.check(now)

@@ -356,3 +356,22 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// TestANewAudience: tokens for the old one end at once, also those that were seen before.
+func TestANewAudience(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	old := sign(t, jose.ES256, b.ec, "e1", b.claims())
+	if _, refusal := b.verifier.Verify(t.Context(), old); refusal != nil {
+		t.Fatal(refusal)
+	}
+	b.verifier.Retarget("k8s-b")
+	if _, refusal := b.verifier.Verify(t.Context(), old); refusal == nil || refusal.Word != "other_audience" {
+		t.Errorf("the old audience: %v", refusal)
+	}
+	fresh := b.claims()
+	fresh["aud"] = "k8s-b"
+	if _, refusal := b.verifier.Verify(t.Context(), sign(t, jose.ES256, b.ec, "e1", fresh)); refusal != nil {
+		t.Errorf("the new audience: %v", refusal)
+	}
+}

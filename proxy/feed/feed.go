@@ -49,6 +49,8 @@ type Config struct {
 	Cutoff   *cutoff.Registry
 	// Known returns who has shown a good token lately, by user id.
 	Known func() []string
+	// Changed, when set, is told of settings that are others than before.
+	Changed func(s proxyfeed.Settings)
 	// Keys returns the issuer's keys, to be kept; Seed takes them when the server is away.
 	Keys   func() json.RawMessage
 	Seed   func(keys json.RawMessage) error
@@ -222,10 +224,14 @@ func (f *Feed) take(ctx context.Context, news *proxyfeed.News) error {
 		return err
 	}
 	f.mu.Lock()
+	other := f.settings != news.Settings
 	changed := f.seq != news.Seq || f.version != news.Version || f.settings != news.Settings
 	f.settings, f.seq, f.version, f.heard = news.Settings, news.Seq, news.Version, f.cfg.Now()
 	due := changed || f.heard.Sub(f.kept) > keepEvery || !bytes.Equal(f.keptKeys, f.cfg.Keys())
 	f.mu.Unlock()
+	if other && f.cfg.Changed != nil {
+		f.cfg.Changed(news.Settings)
+	}
 	if !due {
 		return nil
 	}

@@ -74,6 +74,8 @@ type Job struct {
 	// Watch, when set, is called when a connection is switched to a protocol, with that and
 	// what is spoken in it: what it returns sees all that passes. A refusal ends it.
 	Watch func(protocol, subprotocol string) (Witness, *status.Error)
+	// Amend, when set, may change an answer before it is passed on.
+	Amend func(resp *http.Response)
 	// Started is called with the status of the answer, before any of it is written.
 	Started func(code int)
 	// Result says how it ended, even when the handler is aborted.
@@ -170,6 +172,9 @@ func accepted(resp *http.Response, job *Job) (*http.Response, *status.Error) {
 // answer copies the answer. When its length isn't known it is a stream, and
 // each piece goes out at once.
 func (f *Forwarder) answer(ctx context.Context, w http.ResponseWriter, resp *http.Response, job *Job) {
+	if job.Amend != nil {
+		job.Amend(resp)
+	}
 	copyHeader(w.Header(), resp.Header)
 	trailers := trailerNames(resp)
 	if len(trailers) > 0 {

@@ -41,6 +41,7 @@ http {
       proxy_http_version 1.1;
       proxy_buffering off;
       proxy_set_header Host $host;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
       proxy_set_header Upgrade $http_upgrade;
       proxy_set_header Connection $connection_upgrade;
       client_max_body_size 0;
@@ -71,6 +72,8 @@ rules:
 `)
 	s.startKube(t, nil)
 	behind := freeAddress(t)
+	s.apply(t, readFile(t, "../../deploy/kubernetes/proxy-address-rbac.yaml"))
+	s.proxyExtra = "trustedProxies: [127.0.0.0/8]\nsendClientAddress: true\naccessHint: true\n"
 	s.startProxy(t, "a", behind, "")
 	s.startNginx(t, address, behind)
 	me := s.person(t, jane())
@@ -79,6 +82,7 @@ rules:
 	}
 	me.kubectl("get", "pods", "-n", "demo", "--context", "a")
 	watchWorks(t, *me)
+	seenThrough(t, s, me, address)
 	var shells []*stream
 	for _, env := range [][]string{nil, {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false"}} {
 		shells = append(shells, me.stream(fmt.Sprint("quiet ", env), env, "exec", "-n", "demo", "--context", "a", "hello", "--", "sh", "-c", "echo begun; sleep 70; echo still here"))
@@ -93,6 +97,22 @@ rules:
 		if !strings.Contains(shell.out.String(), "still here") {
 			t.Errorf("%s was cut: %q %q", shell.name, shell.out.String(), shell.err.String())
 		}
+	}
+}
+
+// seenThrough looks at what comes through nginx: the address that somebody comes from, which
+// they can't choose, and where to see why something is refused.
+func seenThrough(t *testing.T, s *system, me *person, address string) {
+	t.Helper()
+	out := s.tryAs(t, s.client, "https://"+address, me.token("a"), http.Header{"X-Forwarded-For": {"192.0.2.7"}})
+	if text := fmt.Sprint(out.Body); !strings.Contains(text, "fairlead.dev/client-address:[192.0.2.7]") { // nginx is trusted, and so is who asks it here
+		t.Errorf("the API server sees %s", text)
+	}
+	if out := s.tryAs(t, s.client, "https://"+address, me.token("a"), http.Header{"X-Forwarded-For": {"6.6.6.6, 198.51.100.7, 127.0.0.9"}}); !strings.Contains(fmt.Sprint(out.Body), "fairlead.dev/client-address:[198.51.100.7]") {
+		t.Errorf("the API server sees %+v", out)
+	}
+	if r := me.run("", "kubectl", "get", "nodes", "--context", "a"); !strings.Contains(r.err, "What you may do here, and why: "+s.issuer+"/clusters/a") {
+		t.Errorf("kubectl shows %+v", r)
 	}
 }
 

@@ -448,7 +448,7 @@ func (b *bench) real(t *testing.T, out *strings.Builder) {
 			t.Fatal(err)
 		}
 	}
-	rbac, err := os.ReadFile("../../../deploy/kubernetes/proxy-rbac.yaml")
+	rbac, err := os.ReadFile("../../../deploy/kubernetes/proxy-rbac-constrained.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
