@@ -34,6 +34,7 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/cutoff"
 	"github.com/fairlead-auth/fairlead/proxy/forward"
 	"github.com/fairlead-auth/fairlead/proxy/status"
+	"github.com/fairlead-auth/fairlead/test/jws"
 )
 
 // seen is a request as it arrived at the API server.
@@ -101,7 +102,7 @@ func (w *world) start(t testing.TB, apiServer http.HandlerFunc) {
 		_ = json.NewEncoder(rw).Encode(map[string]string{"issuer": issuer.URL, "jwks_uri": issuer.URL + "/keys"})
 	}))
 	t.Cleanup(issuer.Close)
-	w.token = sign(t, key, map[string]any{
+	w.token = jws.Sign(t, jose.ES256, key, "k", map[string]any{
 		"iss": issuer.URL, "aud": "k8s-a", "sub": "usr_1", "preferred_username": "corp:jane", "groups": []string{"corp:dev"},
 		"exp": time.Now().Add(time.Hour).Unix(), "jti": "jti_1",
 	})
@@ -129,27 +130,6 @@ func (w *world) start(t testing.TB, apiServer http.HandlerFunc) {
 	w.front.EnableHTTP2 = true
 	w.front.StartTLS()
 	t.Cleanup(w.front.Close)
-}
-
-func sign(t testing.TB, key *ecdsa.PrivateKey, claims map[string]any) string {
-	t.Helper()
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: "k"}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	payload, err := json.Marshal(claims)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, err := signer.Sign(payload)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := signed.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return token
 }
 
 // upstream reflects, and misbehaves on demand.

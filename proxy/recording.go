@@ -12,17 +12,14 @@ import (
 // film starts to record a shell, before anything of it happens.
 func (x *exchange) film() *status.Error {
 	recorder := x.p.cfg.Recorder
+	if recorder != nil && recorder.Strict && x.info.Runs() {
+		return status.Forbidden("not_recorded", "Commands are recorded at this cluster, and those that a kubelet runs by itself can't be. Use kubectl exec.")
+	}
 	if recorder == nil || x.job.Kind != forward.Upgrade || !x.info.Shell() {
 		return nil
 	}
-	about := record.About{
-		User: x.who.User, UserID: x.who.UID, Cluster: x.p.cfg.Cluster, Namespace: x.info.Namespace, Pod: x.info.Name, Address: x.address(), RequestID: logging.RequestID(x.r.Context()),
-	}
-	if x.target != nil {
-		about.As = x.target.User
-	}
 	query := x.r.URL.Query()
-	recording, err := recorder.Begin(about, x.info.Subresource+" "+x.info.Namespace+"/"+x.info.Name, strings.Join(query["command"], " "))
+	recording, err := recorder.Begin(x.about(), x.info.Subresource+" "+x.info.Namespace+"/"+x.info.Name, strings.Join(query["command"], " "))
 	if err != nil && recorder.Strict {
 		return notRecorded(err)
 	}
@@ -31,18 +28,33 @@ func (x *exchange) film() *status.Error {
 		return nil
 	}
 	delete(x.job.Header, "Sec-Websocket-Extensions") // what is compressed can't be read
-	x.recording, x.job.Watch = recording, func(protocol, subprotocol string) (forward.Witness, *status.Error) {
-		session, err := recording.Tap(protocol, subprotocol)
-		if err != nil && recorder.Strict {
-			return nil, notRecorded(err)
-		}
-		if err != nil {
-			recorder.Failed(recording.ID(), err)
-			return witness{}, nil
-		}
-		return witness{session}, nil
-	}
+	x.recording, x.job.Watch = recording, x.watch
 	return nil
+}
+
+// about says whose shell it is.
+func (x *exchange) about() record.About {
+	about := record.About{
+		User: x.who.User, UserID: x.who.UID, Cluster: x.p.cfg.Cluster, Namespace: x.info.Namespace, Pod: x.info.Name, Address: x.address(), RequestID: logging.RequestID(x.r.Context()),
+	}
+	if x.target != nil {
+		about.As = x.target.User
+	}
+	return about
+}
+
+// watch begins to see what passes.
+func (x *exchange) watch(protocol, subprotocol string) (forward.Witness, *status.Error) {
+	recorder := x.p.cfg.Recorder
+	session, err := x.recording.Tap(protocol, subprotocol)
+	if err != nil && recorder.Strict {
+		return nil, notRecorded(err)
+	}
+	if err != nil {
+		recorder.Failed(x.recording.ID(), err)
+		return witness{}, nil
+	}
+	return witness{session}, nil
 }
 
 func notRecorded(err error) *status.Error {

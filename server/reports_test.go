@@ -57,6 +57,23 @@ func TestProxiesReport(t *testing.T) {
 		t.Errorf("it happened at %v", when)
 	}
 
+	// Somebody who is refused in a loop does not fill the database.
+	flood := o.Report(false, func(n int, why error) {
+		if why != nil && strings.Contains(why.Error(), "more than the server is told of") {
+			lost.Add(int64(n))
+		}
+	})
+	for range 3000 {
+		tell := jane
+		tell.Name = audit.ProxyDenied
+		if err := flood.WriteEvent(t.Context(), tell); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := lost.Swap(0); n != 2000 {
+		t.Errorf("of 3,000 refusals at once %d are not told, want 2,000", n)
+	}
+
 	// A proxy that is broken into can't write other events.
 	all := o.Report(true, func(n int, why error) {
 		lost.Add(int64(n))

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/proxy/feed"
 	"github.com/fairlead-auth/fairlead/proxy/kubeaudit"
 	"github.com/fairlead-auth/fairlead/proxy/record"
 )
@@ -46,6 +47,9 @@ func (a *app) losing(acc *account, sink string) func(events int, why error) {
 	counter := acc.lost.WithLabelValues(sink)
 	return func(n int, why error) {
 		counter.Add(float64(n))
+		if errors.Is(why, feed.ErrTooOften) {
+			return // the log has them
+		}
 		if why == nil {
 			why = errors.New("too many were waiting")
 		}

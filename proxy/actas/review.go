@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/fairlead-auth/fairlead/proxy/authn"
+	"github.com/fairlead-auth/fairlead/proxy/review"
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
@@ -77,9 +78,9 @@ func (v *Reviewer) one(ctx context.Context, id *authn.Identity, q Question) *sta
 	if v.isKept(key) {
 		return nil
 	}
-	answer, err := v.Asker.Ask(ctx, review(id, q))
+	answer, err := v.Asker.Ask(ctx, question(id, q))
 	switch {
-	case errors.Is(err, errMayNotAsk):
+	case errors.Is(err, review.ErrMayNot):
 		return status.Forbidden("may_not_ask", "Acting as somebody else (kubectl --as) is not set up: the proxy may not ask whether you may. The people who run the cluster have to apply deploy/kubernetes/proxy-as-rbac.yaml.")
 	case err != nil && errors.Is(err, context.Canceled):
 		return status.Unavailable("client_gone", "The request was cancelled.", err)
@@ -92,8 +93,8 @@ func (v *Reviewer) one(ctx context.Context, id *authn.Identity, q Question) *sta
 	return nil
 }
 
-// review is the question for one resource (k8s.io/api/authorization/v1).
-func review(id *authn.Identity, q Question) authorizationv1.SubjectAccessReviewSpec {
+// question is the one for one resource (k8s.io/api/authorization/v1).
+func question(id *authn.Identity, q Question) authorizationv1.SubjectAccessReviewSpec {
 	extra := map[string]authorizationv1.ExtraValue{}
 	for _, e := range id.Extra {
 		extra[e.Key] = append(extra[e.Key], e.Value)

@@ -22,6 +22,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/proxy/authn"
 	"github.com/fairlead-auth/fairlead/proxy/status"
+	"github.com/fairlead-auth/fairlead/test/jws"
 )
 
 // issuer is a provider's two documents, with a counter.
@@ -93,23 +94,7 @@ func (b *bundle) claims() map[string]any {
 
 func sign(t *testing.T, alg jose.SignatureAlgorithm, key any, kid string, claims map[string]any) string {
 	t.Helper()
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: jose.JSONWebKey{Key: key, KeyID: kid}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	payload, err := json.Marshal(claims)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, err := signer.Sign(payload)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := signed.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
+	return jws.Sign(t, alg, key, kid, claims)
 }
 
 func TestGoodTokens(t *testing.T) {

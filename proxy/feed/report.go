@@ -2,8 +2,11 @@ package feed
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/batch"
@@ -17,12 +20,21 @@ import (
 type Reporter struct {
 	feed  *Feed
 	all   bool
+	limit *rate.Limiter
+	lost  func(events int, why error)
 	queue *batch.Queue[proxyfeed.Event]
 }
+
+// ErrTooOften says that more happens than the server is told of.
+var ErrTooOften = errors.New("more than the server is told of")
 
 var _ audit.Sink = (*Reporter)(nil)
 
 const (
+	// reportRate and reportBurst bound what is told, in events a second: a person who is
+	// refused in a loop must not fill the server's database.
+	reportRate  = 20
+	reportBurst = 1000
 	reportQueue = 2000
 	reportWait  = 2 * time.Second
 	reportTries = 6
@@ -36,7 +48,7 @@ const (
 // Report returns a sink for what is worth knowing, or for all. Lost is told of events that
 // could not be told.
 func (f *Feed) Report(all bool, lost func(events int, why error)) *Reporter {
-	r := &Reporter{feed: f, all: all}
+	r := &Reporter{feed: f, all: all, lost: lost, limit: rate.NewLimiter(reportRate, reportBurst)}
 	r.queue = batch.New(batch.Config[proxyfeed.Event]{
 		Size: reportQueue, Batch: proxyfeed.MaxReport, Wait: reportWait, Tries: reportTries, Pause: reportPause, Farewell: farewell, Send: r.send, Lost: lost,
 	})
@@ -49,6 +61,10 @@ func (r *Reporter) Run(ctx context.Context) error { return r.queue.Run(ctx) }
 // WriteEvent implements audit.Sink.
 func (r *Reporter) WriteEvent(_ context.Context, e audit.Event) error {
 	if e.UserName == "" || (!r.all && !isNotable(e)) {
+		return nil
+	}
+	if !r.limit.AllowN(r.feed.cfg.Now(), 1) {
+		r.lost(1, ErrTooOften)
 		return nil
 	}
 	r.queue.Add(proxyfeed.Event{

@@ -4,15 +4,11 @@
 package guest
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/fairlead-auth/fairlead/proxy/authn"
+	"github.com/fairlead-auth/fairlead/proxy/review"
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
@@ -36,7 +33,6 @@ const (
 	perSecond = 20
 	burst     = 50
 	patience  = 5 * time.Second
-	maxAnswer = 1 << 20
 	// serviceAccount begins the name of everybody who may come this way.
 	serviceAccount = "system:serviceaccount:"
 )
@@ -46,8 +42,7 @@ const Issuer = "kubernetes"
 
 // Reviewer asks whose a token is (TokenReview of authentication.k8s.io/v1).
 type Reviewer struct {
-	client    *http.Client
-	address   string
+	client    *review.Client
 	audiences []string
 	now       func() time.Time
 	limit     *rate.Limiter
@@ -66,16 +61,12 @@ type answer struct {
 // NewReviewer asks with the credentials of a client-go configuration. Audiences are those
 // that a token may be for; none means the API server's own.
 func NewReviewer(cfg *rest.Config, audiences []string, now func() time.Time) (*Reviewer, error) {
-	client, err := rest.HTTPClientFor(cfg)
+	client, err := review.New(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("making client for reviews: %w", err)
-	}
-	target, _, err := rest.DefaultServerUrlFor(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("reading API server address: %w", err)
+		return nil, err
 	}
 	return &Reviewer{
-		client: client, address: target.JoinPath("/apis/authentication.k8s.io/v1/tokenreviews").String(), audiences: audiences, now: now,
+		client: client, audiences: audiences, now: now,
 		limit: rate.NewLimiter(perSecond, burst), known: map[[sha256.Size]byte]answer{},
 	}, nil
 }
@@ -120,24 +111,24 @@ func (v *Reviewer) ask(ctx context.Context, token string) answer {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	review, err := v.post(ctx, token)
-	if errors.Is(err, errMayNotAsk) {
+	said, err := v.post(ctx, token)
+	if errors.Is(err, review.ErrMayNot) {
 		return answer{refusal: status.Forbidden("may_not_ask", "Tokens of service accounts are let through here, but the proxy may not ask whose they are. The people who run the cluster have to apply deploy/kubernetes/proxy-guests-rbac.yaml.")}
 	}
 	if err != nil {
 		return answer{refusal: unavailable(err)}
 	}
 	now := v.now()
-	if !review.Authenticated || !strings.HasPrefix(review.User.Username, serviceAccount) {
+	if !said.Authenticated || !strings.HasPrefix(said.User.Username, serviceAccount) {
 		return answer{refusal: status.Unauthorized("malformed", "The token is not one of this cluster's issuer. Sign in again."), until: now.Add(keepNo)}
 	}
-	id := &authn.Identity{User: review.User.Username, UID: review.User.UID, Issuer: Issuer, Guest: true, Expires: expiry(token)}
-	for _, g := range review.User.Groups {
+	id := &authn.Identity{User: said.User.Username, UID: said.User.UID, Issuer: Issuer, Guest: true, Expires: expiry(token)}
+	for _, g := range said.User.Groups {
 		if g != "system:authenticated" {
 			id.Groups = append(id.Groups, g)
 		}
 	}
-	for key, values := range review.User.Extra {
+	for key, values := range said.User.Extra {
 		for _, value := range values {
 			id.Extra = append(id.Extra, authn.Extra{Key: key, Value: value})
 		}
@@ -165,39 +156,12 @@ func expiry(token string) time.Time {
 	return time.Unix(claims.Expiry, 0)
 }
 
-// errMayNotAsk says that the proxy itself lacks the right to ask.
-var errMayNotAsk = errors.New("the proxy may not create tokenreviews")
-
 func (v *Reviewer) post(ctx context.Context, token string) (authnv1.TokenReviewStatus, error) {
-	review := authnv1.TokenReview{
+	question := authnv1.TokenReview{
 		TypeMeta: metav1.TypeMeta{Kind: "TokenReview", APIVersion: authnv1.SchemeGroupVersion.String()},
 		Spec:     authnv1.TokenReviewSpec{Token: token, Audiences: v.audiences},
 	}
-	body, err := json.Marshal(review)
-	if err != nil {
-		return authnv1.TokenReviewStatus{}, fmt.Errorf("encoding review: %w", err)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, v.address, bytes.NewReader(body))
-	if err != nil {
-		return authnv1.TokenReviewStatus{}, fmt.Errorf("making request: %w", err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json")
-	res, err := v.client.Do(req)
-	if err != nil {
-		return authnv1.TokenReviewStatus{}, err
-	}
-	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err = errors.Join(err, res.Body.Close()); err != nil {
-		return authnv1.TokenReviewStatus{}, fmt.Errorf("reading review: %w", err)
-	}
-	switch res.StatusCode {
-	case http.StatusOK, http.StatusCreated:
-		var said authnv1.TokenReview // an answer without a status is a no
-		err := json.Unmarshal(text, &said)
-		return said.Status, err
-	case http.StatusForbidden:
-		return authnv1.TokenReviewStatus{}, errMayNotAsk
-	}
-	return authnv1.TokenReviewStatus{}, fmt.Errorf("the API server answered %s", res.Status)
+	var answer authnv1.TokenReview
+	err := v.client.Create(ctx, "/apis/authentication.k8s.io/v1/tokenreviews", question, &answer)
+	return answer.Status, err
 }

@@ -51,7 +51,33 @@ func (i *Info) Interactive() bool {
 	return false
 }
 
-// Shell reports whether the request opens a way to a program in a container, with a screen.
+// Shell reports whether the request opens a way to a program in a container, with a screen:
+// through the pod, or past it through the node's kubelet.
 func (i *Info) Shell() bool {
-	return i.IsResourceRequest && i.APIGroup == "" && i.Resource == "pods" && (i.Subresource == "exec" || i.Subresource == "attach")
+	if !i.IsResourceRequest || i.APIGroup != "" {
+		return false
+	}
+	switch i.kubelet() {
+	case "exec", "attach", "cri":
+		return true
+	}
+	return i.Resource == "pods" && (i.Subresource == "exec" || i.Subresource == "attach")
+}
+
+// Runs reports whether the request lets a kubelet run a command without a screen that could
+// be recorded (pkg/kubelet/server/server.go of k8s.io/kubernetes).
+func (i *Info) Runs() bool { return i.IsResourceRequest && i.APIGroup == "" && i.kubelet() == "run" }
+
+// kubelet is the first part of what a node's kubelet is asked for through the API server.
+func (i *Info) kubelet() string {
+	const after = 3 // nodes, the name, proxy
+	if i.Resource != "nodes" || i.Subresource != "proxy" {
+		return ""
+	}
+	for _, part := range i.Parts[min(after, len(i.Parts)):] {
+		if part != "" {
+			return part
+		}
+	}
+	return ""
 }

@@ -53,3 +53,31 @@ func TestLongRunning(t *testing.T) {
 		}
 	}
 }
+
+// TestShells has the ways to a shell, also those past the pod.
+func TestShells(t *testing.T) {
+	t.Parallel()
+	for target, want := range map[string][2]bool{
+		"/api/v1/namespaces/a/pods/b/exec":               {true, false},
+		"/api/v1/namespaces/a/pods/b/attach?stdin=1":     {true, false},
+		"/api/v1/namespaces/a/pods/b/portforward":        {false, false},
+		"/api/v1/namespaces/a/pods/b/log":                {false, false},
+		"/apis/example.test/v1/namespaces/a/pods/b/exec": {false, false},
+		"/api/v1/namespaces/a/services/b/proxy/exec":     {false, false},
+		"/api/v1/nodes/n/proxy/exec/a/b/c":               {true, false},
+		"/api/v1/nodes/https:n:10250/proxy/exec/a/b/c":   {true, false},
+		"/api/v1/nodes/n/proxy//exec/a/b/c":              {true, false},
+		"/api/v1/nodes/n/proxy/attach/a/b/c":             {true, false},
+		"/api/v1/nodes/n/proxy/cri/exec/token":           {true, false},
+		"/api/v1/nodes/n/proxy/run/a/b/c?cmd=id":         {false, true},
+		"/api/v1/nodes/n/proxy/metrics":                  {false, false},
+		"/api/v1/nodes/n/proxy":                          {false, false},
+		"/api/v1/nodes/n":                                {false, false},
+		"/healthz":                                       {false, false},
+	} {
+		info := requestinfo.Read(httptest.NewRequest("POST", target, nil))
+		if got := [2]bool{info.Shell(), info.Runs()}; got != want {
+			t.Errorf("%s: %v, want %v", target, got, want)
+		}
+	}
+}

@@ -3,64 +3,35 @@
 package rights
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
-)
 
-// maxAnswer bounds an answer, in bytes.
-const maxAnswer = 4 << 20
+	"github.com/fairlead-auth/fairlead/proxy/review"
+)
 
 // Excess asks what the credential of a client-go configuration may do (SelfSubjectRulesReview
 // of authorization.k8s.io/v1) and returns what of it the proxy never does, each in a few
 // words. It sees what is granted everywhere and in the namespace default.
 func Excess(ctx context.Context, cfg *rest.Config) ([]string, error) {
-	client, err := rest.HTTPClientFor(cfg)
+	client, err := review.New(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("asking for own rights: %w", err)
+		return nil, err
 	}
-	target, _, err := rest.DefaultServerUrlFor(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("asking for own rights: %w", err)
-	}
-	body, err := json.Marshal(authorizationv1.SelfSubjectRulesReview{
+	question := authorizationv1.SelfSubjectRulesReview{
 		TypeMeta: metav1.TypeMeta{Kind: "SelfSubjectRulesReview", APIVersion: authorizationv1.SchemeGroupVersion.String()},
 		Spec:     authorizationv1.SelfSubjectRulesReviewSpec{Namespace: metav1.NamespaceDefault},
-	})
-	if err != nil {
+	}
+	var answer authorizationv1.SelfSubjectRulesReview
+	if err := client.Create(ctx, "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", question, &answer); err != nil {
 		return nil, fmt.Errorf("asking for own rights: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target.JoinPath("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews").String(), bytes.NewReader(body))
-	if err != nil {
-		return nil, fmt.Errorf("asking for own rights: %w", err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	res, err := client.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("asking for own rights: %w", err)
-	}
-	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err = errors.Join(err, res.Body.Close()); err != nil {
-		return nil, fmt.Errorf("asking for own rights: %w", err)
-	}
-	if res.StatusCode != http.StatusCreated {
-		return nil, fmt.Errorf("asking for own rights: the API server answered %s", res.Status)
-	}
-	var review authorizationv1.SelfSubjectRulesReview
-	if err := json.Unmarshal(text, &review); err != nil {
-		return nil, fmt.Errorf("asking for own rights: %w", err)
-	}
-	return excess(review.Status), nil
+	return excess(answer.Status), nil
 }
 
 func excess(s authorizationv1.SubjectRulesReviewStatus) []string {

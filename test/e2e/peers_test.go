@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 
+	"github.com/fairlead-auth/fairlead/test/jws"
 	"github.com/fairlead-auth/fairlead/test/realkube"
 )
 
@@ -58,23 +59,7 @@ func (i *secondIssuer) token(t *testing.T, change map[string]any) string {
 
 func signES256(t *testing.T, key *ecdsa.PrivateKey, claims map[string]any) string {
 	t.Helper()
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: "k"}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, err := json.Marshal(claims)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, err := signer.Sign(body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := signed.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return token
+	return jws.Sign(t, jose.ES256, key, "k", claims)
 }
 
 // authentication is the file that both the API server and the proxy take.

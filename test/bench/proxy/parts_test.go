@@ -25,6 +25,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/fairlead-auth/fairlead/test/jws"
 	"github.com/fairlead-auth/fairlead/test/need"
 	"github.com/fairlead-auth/fairlead/test/ports"
 )
@@ -91,23 +92,7 @@ func newBench(t *testing.T) *bench {
 
 func (b *bench) sign(t *testing.T, claims map[string]any) string {
 	t.Helper()
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: b.key, KeyID: "k"}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := json.Marshal(claims)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, err := signer.Sign(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := signed.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return token
+	return jws.Sign(t, jose.RS256, b.key, "k", claims)
 }
 
 func (b *bench) certificate(t *testing.T, name string, key, public any) {
@@ -268,23 +253,7 @@ func newClient(h2 bool) *http.Client {
 // newToken is one by a key that the issuer does not have.
 func newToken(t *testing.T, b *bench, kid string) string {
 	t.Helper()
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: b.key, KeyID: kid}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := json.Marshal(map[string]any{"iss": b.issuer.URL, "aud": "k8s-bench", "sub": "x", "exp": time.Now().Add(time.Hour).Unix()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, err := signer.Sign(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := signed.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return token
+	return jws.Sign(t, jose.RS256, b.key, kid, map[string]any{"iss": b.issuer.URL, "aud": "k8s-bench", "sub": "x", "exp": time.Now().Add(time.Hour).Unix()})
 }
 
 // authentication lets the API server take the tokens itself.
