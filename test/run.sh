@@ -14,7 +14,8 @@ test/with-postgres.sh go test -race -shuffle=on -timeout 20m $(go list ./... | g
 echo "== protocol conformance, and that each of its checks can fail"
 go test -count=1 -timeout 20m ./test/conformance
 echo "== whole system (kube-apiserver, kubectl, slapd, Chromium)"
-test/with-postgres.sh go test -count=1 -timeout 20m ./test/e2e
+# Some of them wait for a minute: more at once than there are cores.
+test/with-postgres.sh go test -count=1 -parallel 4 -timeout 20m ./test/e2e
 echo "== drills, in short: rotations, dead replicas, stopped databases, full disks"
 test/with-postgres.sh go test -count=1 -timeout 20m ./test/drills
 echo "== fuzzing each parser for a moment"
