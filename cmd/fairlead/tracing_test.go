@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -180,7 +181,7 @@ func TestMetricsReference(t *testing.T) {
 		documented[line[1]] = true
 	}
 	source := ""
-	for _, file := range []string{"telemetry.go", "app.go"} {
+	for _, file := range []string{"telemetry.go", "app.go", "../../proxy/proxy.go", "../fairlead-proxy/app.go", "../fairlead-proxy/account.go"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -194,7 +195,7 @@ func TestMetricsReference(t *testing.T) {
 	if !maps.Equal(documented, inCode) {
 		t.Errorf("documented %v, in the code %v", documented, inCode)
 	}
-	for _, rule := range groups.Groups[0].Rules {
+	for _, rule := range slices.Concat(groups.Groups[0].Rules, groups.Groups[1].Rules) {
 		for _, metric := range name.FindAllString(rule.Expr, -1) {
 			if !inCode[metric] {
 				t.Errorf("%s asks for %s, which is not there", rule.Alert, metric)
