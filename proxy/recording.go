@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/fairlead-auth/fairlead/internal/logging"
+	"github.com/fairlead-auth/fairlead/internal/recording"
 	"github.com/fairlead-auth/fairlead/proxy/forward"
 	"github.com/fairlead-auth/fairlead/proxy/record"
 	"github.com/fairlead-auth/fairlead/proxy/status"
@@ -19,7 +20,7 @@ func (x *exchange) film() *status.Error {
 		return nil
 	}
 	query := x.r.URL.Query()
-	recording, err := recorder.Begin(x.about(), x.info.Subresource+" "+x.info.Namespace+"/"+x.info.Name, strings.Join(query["command"], " "))
+	made, err := recorder.Begin(x.about(), x.info.Subresource+" "+x.info.Namespace+"/"+x.info.Name, strings.Join(query["command"], " "))
 	if err != nil && recorder.Strict {
 		return notRecorded(err)
 	}
@@ -28,13 +29,13 @@ func (x *exchange) film() *status.Error {
 		return nil
 	}
 	delete(x.job.Header, "Sec-Websocket-Extensions") // what is compressed can't be read
-	x.recording, x.job.Watch = recording, x.watch
+	x.recording, x.job.Watch = made, x.watch
 	return nil
 }
 
 // about says whose shell it is.
-func (x *exchange) about() record.About {
-	about := record.About{
+func (x *exchange) about() recording.About {
+	about := recording.About{
 		User: x.who.User, UserID: x.who.UID, Cluster: x.p.cfg.Cluster, Namespace: x.info.Namespace, Pod: x.info.Name, Address: x.address(), RequestID: logging.RequestID(x.r.Context()),
 	}
 	if x.target != nil {

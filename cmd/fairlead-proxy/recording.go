@@ -11,8 +11,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/spf13/cobra"
 
+	"github.com/fairlead-auth/fairlead/internal/recording"
 	"github.com/fairlead-auth/fairlead/proxy/feed"
-	"github.com/fairlead-auth/fairlead/proxy/record"
 )
 
 // errUnverified says that a recording is not what the proxy wrote.
@@ -100,13 +100,13 @@ func verifyAll(out io.Writer, files []string, key jose.JSONWebKey) error {
 	return nil
 }
 
-func verifyFile(file string, key jose.JSONWebKey) (report record.Report, err error) {
+func verifyFile(file string, key jose.JSONWebKey) (report recording.Report, err error) {
 	f, err := os.Open(file) //nolint:gosec // the operator names the file
 	if err != nil {
 		return report, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	return record.Verify(f, func(id string) (ed25519.PublicKey, error) {
+	return recording.Verify(f, func(id string) (ed25519.PublicKey, error) {
 		public, ok := key.Key.(ed25519.PublicKey)
 		if !ok || id != key.KeyID {
 			return nil, fmt.Errorf("it was made by the proxy %s, and the key is that of %s: name another with --key", id, key.KeyID)

@@ -16,6 +16,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"github.com/fairlead-auth/fairlead/internal/recording"
 )
 
 // Recorder makes recordings.
@@ -37,57 +39,16 @@ type Recorder struct {
 	Done   func(id, file string)
 }
 
-// About says whose session it is.
-type About struct {
-	User      string `json:"user"`
-	As        string `json:"as,omitempty"`
-	Cluster   string `json:"cluster,omitempty"`
-	Namespace string `json:"namespace,omitempty"`
-	Pod       string `json:"pod,omitempty"`
-	RequestID string `json:"requestID,omitempty"`
-	UserID    string `json:"userID,omitempty"`
-	Address   string `json:"address,omitempty"`
-}
-
-// Header is the first line (asciicast v2).
-type Header struct {
-	Version   int    `json:"version"`
-	Width     int    `json:"width"`
-	Height    int    `json:"height"`
-	Timestamp int64  `json:"timestamp"`
-	Title     string `json:"title"`
-	Command   string `json:"command,omitempty"`
-	// Fairlead is what asciicast has no place for.
-	Fairlead Origin `json:"fairlead"`
-}
-
-// Origin says where a recording comes from.
-type Origin struct {
-	About
-	ID    string `json:"id"`
-	KeyID string `json:"keyID"`
-	Stdin bool   `json:"stdin"`
-}
+// A terminal has this size until it is told another one.
+const (
+	defaultWidth  = 80
+	defaultHeight = 24
+)
 
 // Suffix is that of a recording's file; one that is still going on has Open as well.
 const (
 	Suffix = ".cast"
 	Open   = ".open"
-)
-
-// Events of a recording (asciicast v2, but for signed).
-const (
-	output = "o"
-	input  = "i"
-	resize = "r"
-	marker = "m"
-	signed = "s"
-)
-
-// A terminal has this size until it is told another one.
-const (
-	defaultWidth  = 80
-	defaultHeight = 24
 )
 
 // ErrFull says that a recording has grown too large.
@@ -103,17 +64,17 @@ type Recording struct {
 	mu    sync.Mutex
 	out   io.WriteCloser
 	size  int64
-	chain *chain
+	chain *recording.Chain
 	part  map[string][]byte // of a character that has not come to its end, by event
 	fault error
 	over  bool
 }
 
 // Begin starts a recording.
-func (r *Recorder) Begin(about About, title, command string) (*Recording, error) {
+func (r *Recorder) Begin(about recording.About, title, command string) (*Recording, error) {
 	now := r.Now()
 	id := uuid.NewString()
-	rec := &Recording{r: r, id: id, began: now, chain: newChain(r.Key, r.KeyID, id), part: map[string][]byte{}}
+	rec := &Recording{r: r, id: id, began: now, chain: recording.NewChain(r.Key, r.KeyID, id), part: map[string][]byte{}}
 	rec.file = filepath.Join(r.Dir, now.UTC().Format("20060102T150405.000Z-")+id+Suffix)
 	if err := os.MkdirAll(r.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("starting recording: %w", err)
@@ -123,9 +84,9 @@ func (r *Recorder) Begin(about About, title, command string) (*Recording, error)
 		return nil, fmt.Errorf("starting recording: %w", err)
 	}
 	rec.out = out
-	line, err := json.Marshal(Header{
+	line, err := json.Marshal(recording.Header{
 		Version: 2, Width: defaultWidth, Height: defaultHeight, Timestamp: now.Unix(), Title: title, Command: command,
-		Fairlead: Origin{About: about, ID: id, KeyID: r.KeyID, Stdin: r.Stdin},
+		Fairlead: recording.Origin{About: about, ID: id, KeyID: r.KeyID, Stdin: r.Stdin},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("starting recording: %w", err)
@@ -140,23 +101,23 @@ func (r *Recorder) Begin(about About, title, command string) (*Recording, error)
 func (rec *Recording) ID() string { return rec.id }
 
 // Output keeps what is shown.
-func (rec *Recording) Output(p []byte) error { return rec.text(output, p) }
+func (rec *Recording) Output(p []byte) error { return rec.text(recording.Output, p) }
 
 // Input keeps what is typed, if that is wanted.
 func (rec *Recording) Input(p []byte) error {
 	if !rec.r.Stdin {
 		return nil
 	}
-	return rec.text(input, p)
+	return rec.text(recording.Input, p)
 }
 
 // Resize notes that the terminal has another size.
 func (rec *Recording) Resize(width, height uint16) error {
-	return rec.event(resize, fmt.Sprintf("%dx%d", width, height))
+	return rec.event(recording.Resize, fmt.Sprintf("%dx%d", width, height))
 }
 
 // Mark notes something that happened.
-func (rec *Recording) Mark(text string) error { return rec.event(marker, text) }
+func (rec *Recording) Mark(text string) error { return rec.event(recording.Marker, text) }
 
 // text keeps whole characters, and what is no character as one that says so.
 func (rec *Recording) text(kind string, p []byte) error {
@@ -216,7 +177,7 @@ func (rec *Recording) add(kind, text string) error {
 	if limit := rec.r.MaxBytes; limit > 0 && rec.size > limit {
 		return errors.Join(rec.sign(at, false), ErrFull)
 	}
-	if rec.chain.due(at) {
+	if rec.chain.Due(at) {
 		return rec.sign(at, false)
 	}
 	return nil
@@ -231,11 +192,11 @@ func (rec *Recording) write(at time.Duration, kind, text string) error {
 }
 
 func (rec *Recording) sign(at time.Duration, last bool) error {
-	token, err := rec.chain.sign(at, last)
+	token, err := rec.chain.Sign(at, last)
 	if err != nil {
 		return err
 	}
-	return rec.write(at, signed, token)
+	return rec.write(at, recording.Signed, token)
 }
 
 func (rec *Recording) line(line []byte) error {
@@ -244,7 +205,7 @@ func (rec *Recording) line(line []byte) error {
 	if err != nil {
 		return fmt.Errorf("recording: %w", err)
 	}
-	rec.chain.add(line)
+	rec.chain.Add(line)
 	return nil
 }
 
@@ -258,7 +219,7 @@ func (rec *Recording) Close(why string) error {
 	rec.over = true
 	at := rec.r.Now().Sub(rec.began)
 	if rec.fault == nil {
-		rec.fault = errors.Join(rec.write(at, marker, why), rec.sign(at, true))
+		rec.fault = errors.Join(rec.write(at, recording.Marker, why), rec.sign(at, true))
 		if rec.fault != nil {
 			rec.r.Failed(rec.id, rec.fault)
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/spdystream/spdy"
 
+	"github.com/fairlead-auth/fairlead/internal/recording"
 	"github.com/fairlead-auth/fairlead/proxy/record"
 )
 
@@ -48,7 +49,7 @@ func newRecorder(t *testing.T) *record.Recorder {
 
 func begin(t *testing.T, r *record.Recorder) *record.Recording {
 	t.Helper()
-	rec, err := r.Begin(record.About{User: "corp:jane", Pod: "hello"}, "exec demo/hello", "sh")
+	rec, err := r.Begin(recording.About{User: "corp:jane", Pod: "hello"}, "exec demo/hello", "sh")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,9 +86,9 @@ func shown(t *testing.T, text []byte) []string {
 	return out
 }
 
-func verify(t *testing.T, text []byte) record.Report {
+func verify(t *testing.T, text []byte) recording.Report {
 	t.Helper()
-	report, err := record.Verify(bytes.NewReader(text), find)
+	report, err := recording.Verify(bytes.NewReader(text), find)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,88 +134,6 @@ func TestWhatIsTypedIsKeptWhenAsked(t *testing.T) {
 	}
 }
 
-// long is a recording with several signatures.
-func long(t *testing.T) [][]byte {
-	t.Helper()
-	r := newRecorder(t)
-	rec := begin(t, r)
-	for i := range 200 {
-		if err := rec.Output(fmt.Appendf(nil, "line %d\r\n", i)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := rec.Close("done"); err != nil {
-		t.Fatal(err)
-	}
-	return bytes.SplitAfter(bytes.TrimSuffix(only(t, r), []byte("\n")), []byte("\n"))
-}
-
-// TestVerifyNamesWhatWasDone does to a recording what somebody would who hides something.
-func TestVerifyNamesWhatWasDone(t *testing.T) {
-	t.Parallel()
-	lines := long(t)
-	var signatures []int
-	for i, line := range lines {
-		if bytes.Contains(line, []byte(`,"s",`)) {
-			signatures = append(signatures, i)
-		}
-	}
-	if len(signatures) < 4 {
-		t.Fatal("too few signatures", signatures)
-	}
-	other := long(t)
-	second := signatures[1]
-	flip := func(l [][]byte, i, at int) { l[i] = slices.Clone(l[i]); l[i][at] ^= 1 }
-	for name, c := range map[string]struct {
-		change func(l [][]byte) [][]byte
-		want   string
-	}{
-		"nothing":         {func(l [][]byte) [][]byte { return l }, ""},
-		"a bit of a line": {func(l [][]byte) [][]byte { flip(l, 10, 15); return l }, "line 11: was changed"},
-		"a bit of the header": {func(l [][]byte) [][]byte {
-			l[0] = bytes.Replace(l[0], []byte("corp:jane"), []byte("corp:june"), 1)
-			return l
-		}, "line 1: was changed"},
-		"a bit of a signature":     {func(l [][]byte) [][]byte { flip(l, second, len(l[second])-20); return l }, fmt.Sprintf("line %d: the signature is not good", second+1)},
-		"the time of a line":       {func(l [][]byte) [][]byte { l[5] = append([]byte("[9"), l[5][1:]...); return l }, "line 6: was changed"},
-		"a line is dropped":        {func(l [][]byte) [][]byte { return slices.Delete(l, 10, 11) }, "1 lines were dropped among them"},
-		"a line is added":          {func(l [][]byte) [][]byte { return slices.Insert(l, 10, []byte("[1.0,\"o\",\"x\"]\n")) }, "line 11: was added"},
-		"a line is repeated":       {func(l [][]byte) [][]byte { return slices.Insert(l, 10, l[9]) }, "was added"},
-		"two lines change places":  {func(l [][]byte) [][]byte { l[10], l[11] = l[11], l[10]; return l }, "line 11: the order was changed from here"},
-		"a signed part is dropped": {func(l [][]byte) [][]byte { return slices.Delete(l, signatures[0]+1, second+1) }, "were dropped, with what signed them"},
-		"two parts change places":  {func(l [][]byte) [][]byte { return swap(l, signatures) }, "were dropped, with what signed them"},
-		"a part of another": {func(l [][]byte) [][]byte {
-			copy(l[signatures[0]+1:second+1], other[signatures[0]+1:second+1])
-			return l
-		}, "the signature is not good"},
-		"the end is cut off":        {func(l [][]byte) [][]byte { return l[:len(l)-1] }, "without its last signature"},
-		"cut off at a signature":    {func(l [][]byte) [][]byte { return l[:second+1] }, "without its last signature"},
-		"cut off after the header":  {func(l [][]byte) [][]byte { return l[:1] }, "without its last signature"},
-		"something after the end":   {func(l [][]byte) [][]byte { return append(l, []byte("\n[99,\"o\",\"x\"]\n")) }, "added after the end"},
-		"lines dropped and changed": {func(l [][]byte) [][]byte { flip(l, 12, 15); return slices.Delete(l, 10, 11) }, "2 lines were dropped or changed, 1 are new"},
-	} {
-		report := verify(t, bytes.Join(c.change(slices.Clone(lines)), nil))
-		if got := strings.Join(report.Faults, "; "); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
-			t.Errorf("%s: %q, want %q", name, got, c.want)
-		}
-		if c.want != "" && name != "cut off at a signature" && report.Signed == report.Lines {
-			t.Errorf("%s: all lines count as signed", name)
-		}
-	}
-	if _, err := record.Verify(strings.NewReader(""), find); err == nil {
-		t.Error("nothing is a recording")
-	}
-	if _, err := record.Verify(strings.NewReader("{\"version\":2,\"fairlead\":{\"keyID\":\"prx_2\"}}\n"), find); err == nil || !strings.Contains(err.Error(), "no such key") {
-		t.Errorf("another's key: %v", err)
-	}
-}
-
-// swap exchanges two signed parts.
-func swap(l [][]byte, signatures []int) [][]byte {
-	a, b := slices.Clone(l[signatures[0]+1:signatures[1]+1]), slices.Clone(l[signatures[1]+1:signatures[2]+1])
-	return slices.Concat(l[:signatures[0]+1], b, a, l[signatures[2]+1:])
-}
-
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	for _, strict := range []bool{false, true} {
@@ -240,7 +159,7 @@ func TestFaults(t *testing.T) {
 	}
 	r := newRecorder(t)
 	r.Dir = "/dev/null/x"
-	if _, err := r.Begin(record.About{}, "", ""); err == nil {
+	if _, err := r.Begin(recording.About{}, "", ""); err == nil {
 		t.Error("it was recorded into nothing")
 	}
 }

@@ -1,4 +1,4 @@
-package record
+package recording
 
 import (
 	"bufio"
@@ -28,7 +28,7 @@ const maxLine = 4 << 20
 // Verify reads a recording and says what was done to it since it was made. Find returns the
 // public key of a key id. An error means that it can't be read at all.
 func Verify(file io.Reader, find func(keyID string) (ed25519.PublicKey, error)) (Report, error) {
-	v := verifier{expected: newChain(nil, "", "")}
+	v := verifier{expected: NewChain(nil, "", "")}
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
@@ -49,7 +49,7 @@ func Verify(file io.Reader, find func(keyID string) (ed25519.PublicKey, error)) 
 type verifier struct {
 	report   Report
 	key      ed25519.PublicKey
-	expected *chain
+	expected *Chain
 	pending  [][]byte // since the last checkpoint, which is one of them
 	mark     int      // the line of the last checkpoint
 	last     bool
@@ -89,7 +89,7 @@ func (v *verifier) line(line []byte, find func(string) (ed25519.PublicKey, error
 // signature returns the signature that a line holds, if it does.
 func signature(line []byte) (token string, ok bool) {
 	var event []any
-	if json.Unmarshal(line, &event) != nil || len(event) != 3 || event[1] != signed {
+	if json.Unmarshal(line, &event) != nil || len(event) != 3 || event[1] != Signed {
 		return "", false
 	}
 	token, ok = event[2].(string)
@@ -103,7 +103,7 @@ func (v *verifier) checkpoint(line []byte, token string) {
 	if err != nil {
 		v.fault("line %d: the signature is not good", at)
 		for _, p := range v.pending {
-			v.expected.add(p)
+			v.expected.Add(p)
 		}
 		v.pending, v.mark = [][]byte{line}, at // the next one signs it as well
 		return
@@ -117,7 +117,7 @@ func (v *verifier) checkpoint(line []byte, token string) {
 	}
 	same := v.compare(before, said.Digests)
 	for _, p := range v.pending {
-		v.expected.add(p)
+		v.expected.Add(p)
 	}
 	if chained := hex.EncodeToString(v.expected.value[:]) == said.Chain; same && chained && v.expected.lines == said.Lines {
 		v.report.Signed += at - v.mark

@@ -1,4 +1,4 @@
-package record
+package recording
 
 import (
 	"crypto/ed25519"
@@ -32,8 +32,8 @@ type checkpoint struct {
 	Last bool `json:"last,omitempty"`
 }
 
-// chain is what the lines come to: the digest of each with all before it.
-type chain struct {
+// Chain is what the lines come to: the digest of each with all before it.
+type Chain struct {
 	id     string
 	key    ed25519.PrivateKey
 	keyID  string
@@ -43,11 +43,13 @@ type chain struct {
 	signed time.Duration
 }
 
-func newChain(key ed25519.PrivateKey, keyID, id string) *chain {
-	return &chain{id: id, key: key, keyID: keyID}
+// NewChain begins one. Without a key it can't sign.
+func NewChain(key ed25519.PrivateKey, keyID, id string) *Chain {
+	return &Chain{id: id, key: key, keyID: keyID}
 }
 
-func (c *chain) add(line []byte) {
+// Add adds a line, without its end.
+func (c *Chain) Add(line []byte) {
 	c.lines++
 	c.value = sha256.Sum256(append(c.value[:], line...))
 	c.recent = append(c.recent, digest(line))
@@ -58,11 +60,14 @@ func digest(line []byte) string {
 	return hex.EncodeToString(sum[:digestSize])
 }
 
-func (c *chain) due(at time.Duration) bool {
+// Due reports whether it is time to sign.
+func (c *Chain) Due(at time.Duration) bool {
 	return len(c.recent) >= signLines || at-c.signed >= signEvery
 }
 
-func (c *chain) sign(at time.Duration, last bool) (string, error) {
+// Sign signs how far the chain has come, for a line of kind Signed; last says that nothing
+// follows.
+func (c *Chain) Sign(at time.Duration, last bool) (string, error) {
 	payload, err := json.Marshal(checkpoint{ID: c.id, Lines: c.lines, Chain: hex.EncodeToString(c.value[:]), Digests: c.recent, Last: last})
 	if err != nil {
 		return "", fmt.Errorf("signing recording: %w", err)
