@@ -59,7 +59,7 @@ conformance: ## Check a deployed issuer: make conformance ISSUER=https://… PLA
 
 .PHONY: attack
 attack: ## Attack a proxy: make attack TARGET=host:port TOKEN=… (its upstream has to be https://127.0.0.1:9443)
-	go test -count=1 -v ./test/attack -run TestTarget -target $(TARGET) -token $(TOKEN)
+	go run ./test/attack/run -target $(TARGET) -token $(TOKEN)
 
 .PHONY: check
 check: format-diff vet lint dead tidy-diff test ## Everything that must be green before a change lands

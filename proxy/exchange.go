@@ -29,6 +29,7 @@ type exchange struct {
 	w     http.ResponseWriter
 	r     *http.Request
 	began time.Time
+	from  string // the client's address
 
 	info        *requestinfo.Info
 	who, target *authn.Identity
@@ -45,7 +46,7 @@ func (x *exchange) serve() *status.Error {
 	x.who = who
 	x.info = requestinfo.Read(x.r)
 	x.job.Kind = forward.Classify(x.r, x.info)
-	entry, err := x.p.cfg.Events.Begin(x.r, x.info, who, x.address())
+	entry, err := x.p.cfg.Events.Begin(x.r, x.info, who, x.from)
 	x.entry = entry
 	if refusal != nil {
 		return refusal
@@ -64,7 +65,7 @@ func (x *exchange) serve() *status.Error {
 		return refusal
 	}
 	x.record()
-	x.job.Started = x.started
+	x.job.Started, x.job.Beyond = x.started, x.info.Proxied()
 	if page := x.p.cfg.AccessPage; page != "" {
 		x.job.Amend = hint(page) //nolint:bodyclose // the forwarder closes it
 	}
@@ -131,12 +132,11 @@ func (x *exchange) headers() (refusal *status.Error) {
 
 // located is who asks, with the address when the API server is to know it.
 func (x *exchange) located() *authn.Identity {
-	address := x.address()
-	if !x.p.cfg.SendAddress || address == "" {
+	if !x.p.cfg.SendAddress || x.from == "" {
 		return x.who
 	}
 	who := *x.who // that one is shared
-	who.Extra = append(slices.Clone(who.Extra), authn.Extra{Key: authn.ExtraAddress, Value: address})
+	who.Extra = append(slices.Clone(who.Extra), authn.Extra{Key: authn.ExtraAddress, Value: x.from})
 	return &who
 }
 
@@ -177,13 +177,14 @@ func (x *exchange) refuse(refusal *status.Error) {
 	status.Write(x.w, x.r, refusal, logging.RequestID(x.r.Context()))
 }
 
-// end gives account of how it ended, also when the handler is aborted.
+// end gives account of how it ended, also when the handler is aborted. Only then is a
+// stream forgotten: a proxy that stops waits for its last words.
 func (x *exchange) end() {
 	if x.done != nil {
-		x.done()
+		defer x.done()
 	}
 	took, why := x.p.cfg.Now().Sub(x.began), x.cutOff()
-	x.cut(closing(why))
+	x.endFilm(closing(why))
 	if !x.lasts() && x.refusal == nil {
 		x.p.duration.WithLabelValues(method(x.r)).Observe(took.Seconds())
 	}
@@ -194,7 +195,7 @@ func (x *exchange) end() {
 		x.p.refusals.WithLabelValues(why.Word).Inc()
 		x.ended(audit.ProxyStreamEnded, why.Word, fmt.Sprintf("ended after %d bytes", result.In+result.Out))
 	case result.Code == switched:
-		x.ended(audit.ProxySessionEnded, "", fmt.Sprintf("%d bytes in, %d bytes out, %s%s", result.In, result.Out, took.Round(time.Millisecond), x.recorded()))
+		x.ended(audit.ProxySessionEnded, "", fmt.Sprintf("%d bytes in, %d bytes out, %s%s", result.In, result.Out, took.Round(time.Millisecond), x.filmed()))
 	case result.Code == http.StatusForbidden:
 		x.ended(audit.ProxyDenied, "", "the API server says 403")
 	}
@@ -242,7 +243,7 @@ func closing(why *status.Error) string {
 	return "the proxy ended the session: " + why.Message
 }
 
-func (x *exchange) recorded() string {
+func (x *exchange) filmed() string {
 	if x.recording == nil {
 		return ""
 	}
@@ -269,14 +270,16 @@ func (x *exchange) ended(name audit.Name, reason, what string) {
 
 // event is about this request and who sent it.
 func (x *exchange) event(name audit.Name, reason string) audit.Event {
-	e := audit.Event{Name: name, ClusterID: x.p.cfg.Cluster, Address: x.address(), Reason: reason}
-	if x.who != nil {
-		e.UserName, e.UserID, e.TokenID, e.SignInID, e.DeviceID = x.who.User, x.who.UID, x.who.TokenID, x.who.SignIn, x.who.Device
+	e := audit.Event{Name: name, ClusterID: x.p.cfg.Cluster, Address: x.from, Reason: reason}
+	if x.who == nil {
+		return e
+	}
+	e.UserName, e.TokenID = x.who.User, x.who.TokenID
+	if x.who.Issuer == "" { // another's ids could be taken for those of our people
+		e.UserID, e.SignInID, e.DeviceID = x.who.UID, x.who.SignIn, x.who.Device
 	}
 	return e
 }
-
-func (x *exchange) address() string { return x.p.cfg.ClientAddress(x.r) }
 
 // method bounds the number of series.
 func method(r *http.Request) string {

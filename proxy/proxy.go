@@ -100,7 +100,7 @@ func New(cfg Config) *Proxy {
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := logging.NewRequestID(r.Header.Get("X-Request-Id"))
 	w.Header().Set("X-Request-Id", id)
-	x := &exchange{p: p, w: w, r: r.WithContext(logging.WithRequestID(r.Context(), id)), began: p.cfg.Now()}
+	x := &exchange{p: p, w: w, r: r.WithContext(logging.WithRequestID(r.Context(), id)), began: p.cfg.Now(), from: p.cfg.ClientAddress(r)}
 	defer x.end()                             //nolint:contextcheck // it is the request's
 	if refusal := x.serve(); refusal != nil { //nolint:contextcheck // it is the request's
 		x.refuse(refusal) //nolint:contextcheck // it is the request's

@@ -36,7 +36,7 @@ func (x *exchange) film() *status.Error {
 // about says whose shell it is.
 func (x *exchange) about() recording.About {
 	about := recording.About{
-		User: x.who.User, UserID: x.who.UID, Cluster: x.p.cfg.Cluster, Namespace: x.info.Namespace, Pod: x.info.Name, Address: x.address(), RequestID: logging.RequestID(x.r.Context()),
+		User: x.who.User, UserID: x.who.UID, Cluster: x.p.cfg.Cluster, Namespace: x.info.Namespace, Pod: x.info.Name, Address: x.from, RequestID: logging.RequestID(x.r.Context()),
 	}
 	if x.target != nil {
 		about.As = x.target.User
@@ -81,8 +81,8 @@ func (w witness) see(how func(*record.Session, []byte) error, p []byte) *status.
 	return nil
 }
 
-// cut ends the recording, or throws away that of what did not happen.
-func (x *exchange) cut(why string) {
+// endFilm ends the recording, or throws away that of what did not happen.
+func (x *exchange) endFilm(why string) {
 	if x.recording == nil {
 		return
 	}

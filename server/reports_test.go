@@ -89,6 +89,9 @@ func TestProxiesReport(t *testing.T) {
 	if lost.Load() != 1 || len(w.events(t, audit.PasswordSet)) != 0 {
 		t.Errorf("a forged event was taken; lost %d", lost.Load())
 	}
+	if rows := w.events(t, audit.ProxyReportRefused); len(rows) == 0 || rows[0].Reason != string(audit.PasswordSet) || rows[0].ClusterID != "a" {
+		t.Errorf("nobody hears of it: %+v", rows)
+	}
 	resp, err := http.Post(w.issuer+proxyfeed.ReportPath, "application/json", strings.NewReader(`{"events":[]}`))
 	if err != nil {
 		t.Fatal(err)

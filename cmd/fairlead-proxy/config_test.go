@@ -83,3 +83,20 @@ func TestReferenceListsEveryKey(t *testing.T) {
 		}
 	}
 }
+
+// TestRecordingsNeedAnIdentity: a proxy that has not enrolled says so, in words.
+func TestRecordingsNeedAnIdentity(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "fairlead-proxy.yaml")
+	if err := os.WriteFile(file, []byte("tls: {certificate: a, key: b}\nstate: "+dir+"\nserver: {url: \"https://login.example.com\"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"recording", "key"}, {"recording", "verify", file}} {
+		cmd := newCommand()
+		cmd.SetArgs(append(args, "--config", file))
+		if err := cmd.Execute(); err == nil || !strings.Contains(err.Error(), "has not enrolled yet") {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}

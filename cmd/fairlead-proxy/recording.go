@@ -63,7 +63,10 @@ func recordingKeys(config, keyFile string) (jose.JSONWebKey, error) {
 			return jose.JSONWebKey{}, err
 		}
 		id, err := feed.Dir(cfg.State).Identity()
-		return jose.JSONWebKey{Key: id.Key.Public(), KeyID: id.ID, Use: "sig", Algorithm: "EdDSA"}, err
+		if err != nil {
+			return jose.JSONWebKey{}, err
+		}
+		return jose.JSONWebKey{Key: id.Key.Public(), KeyID: id.ID, Use: "sig", Algorithm: "EdDSA"}, nil
 	}
 	text, err := os.ReadFile(keyFile) //nolint:gosec // the operator names the file
 	if err != nil {

@@ -84,6 +84,8 @@ const (
 	ProxyEnrolled    Name = "proxy.enrolled"
 	ProxyNotEnrolled Name = "proxy.not_enrolled"
 	ProxyRemoved     Name = "proxy.removed"
+	// ProxyReportRefused: a proxy told of something that is not a proxy's to tell.
+	ProxyReportRefused Name = "proxy.report_refused"
 	// ProxyStreamEnded: a shell, a watch or the like was ended because its person may not
 	// have it any more.
 	ProxyStreamEnded Name = "proxy.stream_ended"
@@ -106,6 +108,6 @@ func Names() []Name {
 		KeyCreated, KeyActivated, KeyRetired, KeyRevoked, SettingsLoaded,
 		AdminRefused, AdminChanged, AdminTrialEnded, AdminRead, ConnectorTested, LinkCreated, LinkRefused, RecoveryUsed, RecoveryFailed,
 		FactorChanged, FactorRefused, PasswordSet, APITokenCreated, APITokenRevoked, SettingsNotLoaded,
-		ProxyRequest, ProxyActedAs, ProxyRefused, ProxyStreamEnded, ProxySessionEnded, ProxyDenied, ProxyEnrolled, ProxyNotEnrolled, ProxyRemoved,
+		ProxyRequest, ProxyActedAs, ProxyRefused, ProxyStreamEnded, ProxySessionEnded, ProxyDenied, ProxyEnrolled, ProxyNotEnrolled, ProxyRemoved, ProxyReportRefused,
 	}
 }

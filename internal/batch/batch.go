@@ -55,7 +55,7 @@ func (q *Queue[T]) Run(ctx context.Context) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.Farewell)
 	defer cancel()
 	for len(q.items) > 0 {
-		q.send(last, q.take(nil))
+		q.send(last, q.take())
 	}
 	return nil
 }
@@ -84,8 +84,9 @@ func (q *Queue[T]) collect(ctx context.Context) []T {
 	return items
 }
 
-// take adds what is there already.
-func (q *Queue[T]) take(items []T) []T {
+// take returns what is there already.
+func (q *Queue[T]) take() []T {
+	var items []T
 	for len(items) < q.cfg.Batch {
 		select {
 		case item := <-q.items:

@@ -71,6 +71,9 @@ type Job struct {
 	Header http.Header
 	// Bare sends it without the proxy's own credential.
 	Bare bool
+	// Beyond says that the answer is not the API server's own, but of a service or a node that
+	// it asks: that one may want credentials of its own.
+	Beyond bool
 	// Watch, when set, is called when a connection is switched to a protocol, with that and
 	// what is spoken in it: what it returns sees all that passes. A refusal ends it.
 	Watch func(protocol, subprotocol string) (Witness, *status.Error)
@@ -162,7 +165,7 @@ func (f *Forwarder) send(transport http.RoundTripper, req *http.Request, job *Jo
 // accepted refuses an answer that says that the credential was not good: it was the proxy's,
 // and the person would be sent to sign in again, for ever.
 func accepted(resp *http.Response, job *Job) (*http.Response, *status.Error) {
-	if resp.StatusCode != http.StatusUnauthorized || job.Bare {
+	if resp.StatusCode != http.StatusUnauthorized || job.Bare || job.Beyond {
 		return resp, nil
 	}
 	_ = resp.Body.Close()

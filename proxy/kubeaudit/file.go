@@ -54,8 +54,10 @@ func (f *File) Keep(e *auditv1.Event) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.waiting) >= maxWaiting {
-		f.lost(1, nil)
-		return f.flush()
+		if err := f.flush(); err != nil {
+			f.lost(1, nil)
+			return err
+		}
 	}
 	f.waiting = append(f.waiting, append(line, '\n'))
 	return f.flush()

@@ -52,7 +52,6 @@ type Entry struct {
 	log   *Log
 	event auditv1.Event
 	omit  map[auditinternal.Stage]bool
-	level auditinternal.Level
 	body  *body
 	bare  bool // without managed fields
 	long  bool
@@ -77,7 +76,7 @@ func (l *Log) Begin(r *http.Request, info *requestinfo.Info, who *authn.Identity
 	if rule.Level == auditinternal.LevelNone {
 		return nil, l.ready()
 	}
-	e := &Entry{log: l, level: rule.Level, bare: rule.OmitManagedFields, long: info.LongRunning(), omit: map[auditinternal.Stage]bool{}}
+	e := &Entry{log: l, bare: rule.OmitManagedFields, long: info.LongRunning(), omit: map[auditinternal.Stage]bool{}}
 	for _, stage := range rule.OmitStages {
 		e.omit[stage] = true
 	}

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -34,9 +35,8 @@ type Recorder struct {
 	// MaxBytes bounds one recording; zero is no limit.
 	MaxBytes int64
 	Now      func() time.Time
-	// Failed is told of recordings that are not complete, Done of those that have ended.
+	// Failed is told of recordings that are not complete.
 	Failed func(id string, err error)
-	Done   func(id, file string)
 }
 
 // A terminal has this size until it is told another one.
@@ -219,7 +219,7 @@ func (rec *Recording) Close(why string) error {
 	rec.over = true
 	at := rec.r.Now().Sub(rec.began)
 	if rec.fault == nil {
-		rec.fault = errors.Join(rec.write(at, recording.Marker, why), rec.sign(at, true))
+		rec.fault = errors.Join(rec.rest(at), rec.write(at, recording.Marker, why), rec.sign(at, true))
 		if rec.fault != nil {
 			rec.r.Failed(rec.id, rec.fault)
 		}
@@ -227,8 +227,18 @@ func (rec *Recording) Close(why string) error {
 	if err := errors.Join(rec.out.Close(), os.Rename(rec.file+Open, rec.file)); err != nil {
 		return fmt.Errorf("ending recording: %w", err)
 	}
-	if rec.r.Done != nil {
-		rec.r.Done(rec.id, rec.file)
+	return nil
+}
+
+// rest keeps the beginnings of characters that never came to their end.
+func (rec *Recording) rest(at time.Duration) error {
+	for kind, p := range rec.part {
+		if len(p) == 0 {
+			continue
+		}
+		if err := rec.write(at, kind, string(p)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -244,7 +254,8 @@ func (rec *Recording) Discard() error {
 	return nil
 }
 
-// Sweep removes recordings that are older than they may be.
+// Sweep removes recordings that are older than they may be, also what a proxy that was
+// killed has left open.
 func (r *Recorder) Sweep(life time.Duration) error {
 	entries, err := os.ReadDir(r.Dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -256,7 +267,7 @@ func (r *Recorder) Sweep(life time.Duration) error {
 	var errs []error
 	for _, e := range entries {
 		info, err := e.Info()
-		if err != nil || filepath.Ext(e.Name()) != Suffix || r.Now().Sub(info.ModTime()) < life {
+		if err != nil || filepath.Ext(strings.TrimSuffix(e.Name(), Open)) != Suffix || r.Now().Sub(info.ModTime()) < life {
 			continue
 		}
 		errs = append(errs, os.Remove(filepath.Join(r.Dir, e.Name())))

@@ -99,7 +99,7 @@ func TestARecordingIsAnAsciicast(t *testing.T) {
 	t.Parallel()
 	r := newRecorder(t)
 	rec := begin(t, r)
-	for _, p := range []string{"\x1b[1mgr", "\xc3", "\xbc", "n\xff\r\n", ""} {
+	for _, p := range []string{"\x1b[1mgr", "\xc3", "\xbc", "n\xff\r\n", "", "\xe2\x82"} {
 		if err := rec.Output([]byte(p)); err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +108,7 @@ func TestARecordingIsAnAsciicast(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := only(t, r)
-	want := []string{`o "\x1b[1mgr"`, `o "ü"`, `o "n�\r\n"`, `r "120x40"`, `m "it ended"`}
+	want := []string{`o "\x1b[1mgr"`, `o "ü"`, `o "n�\r\n"`, `r "120x40"`, `o "��"`, `m "it ended"`}
 	if diff := cmp.Diff(want, shown(t, text)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -278,6 +278,7 @@ func TestSPDYSessions(t *testing.T) {
 	}
 	write(client, &spdy.DataFrame{StreamId: 7, Data: []byte(`{"Width":100,"Height":30}` + "\n")})
 	write(client, &spdy.PingFrame{Id: 1})
+	write(client, &spdy.SynStreamFrame{StreamId: 5, Headers: http.Header{"streamType": {"stdin"}}}) // to hide what is shown
 	write(client, &spdy.DataFrame{StreamId: 3, Data: []byte("ls\r")})
 	write(server, &spdy.DataFrame{StreamId: 5, Data: []byte("hello ")})
 	write(server, &spdy.DataFrame{StreamId: 5, Data: []byte("there")})
@@ -369,4 +370,39 @@ func FuzzSession(f *testing.F) {
 			t.Errorf("in pieces: %s, at once: %s", texts[0], texts[1])
 		}
 	})
+}
+
+// TestSweep removes what is old, of sessions that ended and that a crash has left open.
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	r := newRecorder(t)
+	if err := r.Sweep(time.Hour); err != nil {
+		t.Errorf("without a directory: %v", err)
+	}
+	if err := os.MkdirAll(r.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for name, age := range map[string]time.Duration{"old.cast": 2 * time.Hour, "crashed.cast.open": 2 * time.Hour, "new.cast": time.Minute, "open.cast.open": time.Minute, "other.txt": 2 * time.Hour} {
+		if err := os.WriteFile(r.Dir+"/"+name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(r.Dir+"/"+name, now, now.Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Sweep(time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(r.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	if diff := cmp.Diff([]string{"new.cast", "open.cast.open", "other.txt"}, left); diff != "" {
+		t.Errorf("(-want +left):\n%s", diff)
+	}
 }

@@ -111,10 +111,14 @@ func (d *direction) end() error {
 	return nil
 }
 
-// open notes what a stream is for.
+// open notes what a stream is for. Its first opening counts, as for who reads it at the
+// other end: a second one must not turn what is shown into something else.
 func (s *streams) open(id uint32, kind string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, known := s.of[id]; known {
+		return
+	}
 	for c, name := range []string{"stdin", "stdout", "stderr", "error", "resize"} {
 		if strings.EqualFold(kind, name) {
 			s.of[id] = channel(c)

@@ -5,6 +5,7 @@ package requestinfo
 
 import (
 	"net/http"
+	"path"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -68,16 +69,17 @@ func (i *Info) Shell() bool {
 // be recorded (pkg/kubelet/server/server.go of k8s.io/kubernetes).
 func (i *Info) Runs() bool { return i.IsResourceRequest && i.APIGroup == "" && i.kubelet() == "run" }
 
-// kubelet is the first part of what a node's kubelet is asked for through the API server.
+// Proxied reports whether the API server asks a service, a pod or a node, and passes on what
+// that one answers.
+func (i *Info) Proxied() bool { return i.Verb == "proxy" || i.Subresource == "proxy" }
+
+// kubelet is the first part of what a node's kubelet is asked for through the API server,
+// without detours.
 func (i *Info) kubelet() string {
 	const after = 3 // nodes, the name, proxy
-	if i.Resource != "nodes" || i.Subresource != "proxy" {
+	if i.Resource != "nodes" || i.Subresource != "proxy" || len(i.Parts) <= after {
 		return ""
 	}
-	for _, part := range i.Parts[min(after, len(i.Parts)):] {
-		if part != "" {
-			return part
-		}
-	}
-	return ""
+	first, _, _ := strings.Cut(strings.TrimPrefix(path.Clean("/"+strings.Join(i.Parts[after:], "/")), "/"), "/")
+	return first
 }

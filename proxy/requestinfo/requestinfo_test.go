@@ -70,6 +70,7 @@ func TestShells(t *testing.T) {
 		"/api/v1/nodes/n/proxy/attach/a/b/c":             {true, false},
 		"/api/v1/nodes/n/proxy/cri/exec/token":           {true, false},
 		"/api/v1/nodes/n/proxy/run/a/b/c?cmd=id":         {false, true},
+		"/api/v1/nodes/n/proxy/./x/../run/a/b/c":         {false, true},
 		"/api/v1/nodes/n/proxy/metrics":                  {false, false},
 		"/api/v1/nodes/n/proxy":                          {false, false},
 		"/api/v1/nodes/n":                                {false, false},

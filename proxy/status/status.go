@@ -59,7 +59,7 @@ func BadRequest(word, message string) *Error {
 
 // TooMany says that there is no room for it now.
 func TooMany(word, message string) *Error {
-	return &Error{Code: http.StatusTooManyRequests, Reason: metav1.StatusReasonTooManyRequests, Message: message, Word: word, Final: true}
+	return &Error{Code: http.StatusTooManyRequests, Reason: metav1.StatusReasonTooManyRequests, Message: message, Word: word}
 }
 
 // Unavailable says that the API server or the issuer can't be reached.

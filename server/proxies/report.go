@@ -22,10 +22,11 @@ const maxAge = time.Hour
 
 // report keeps what happened at a proxy. Whose cluster it was is not the proxy's to say.
 func (h *Handler) report(c echo.Context) (any, error) {
-	_, cluster, err := h.who(c)
+	proxy, cluster, err := h.who(c)
 	if err != nil {
 		return nil, err
 	}
+	ctx := c.Request().Context()
 	var in proxyfeed.Report
 	if err := decode(c, &in); err != nil {
 		return nil, err
@@ -36,6 +37,7 @@ func (h *Handler) report(c echo.Context) (any, error) {
 	now, events := h.Now().UTC(), make([]audit.Event, 0, len(in.Events))
 	for _, e := range in.Events {
 		if !slices.Contains(reportable(), audit.Name(e.Name)) {
+			h.Audit.Record(ctx, audit.Event{Name: audit.ProxyReportRefused, ClusterID: cluster.ID, Address: c.RealIP(), Reason: line(e.Name), Detail: proxy.ID + " " + proxy.Name})
 			return nil, errs.New(errs.Invalid, "A proxy can't report an event "+strconv.Quote(line(e.Name))+".")
 		}
 		when := e.Time.UTC()
@@ -47,7 +49,6 @@ func (h *Handler) report(c echo.Context) (any, error) {
 			SignInID: line(e.SignInID), DeviceID: line(e.DeviceID), TokenID: line(e.TokenID), Address: line(e.Address), Reason: line(e.Reason), Detail: longLine(e.Detail),
 		})
 	}
-	ctx := c.Request().Context()
 	if err := h.Store.WriteEvents(ctx, events); err != nil {
 		return nil, err
 	}

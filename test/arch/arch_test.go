@@ -132,8 +132,8 @@ func mayShare(connector, dep string) bool {
 // untested have no test of their own, each for a reason.
 func untested() []string {
 	return []string{
-		"connectors/dexadapter",                                                                                                                                          // every connector on it runs the contract
-		"connectors/connectortest", "connectors/mock", "server/store/storetest", "test/rp", "test/fakesaml", "test/slapd", "test/postgres", "test/realkube", "test/demo", // test helpers
+		"connectors/dexadapter",                                                                                                                                                             // every connector on it runs the contract
+		"connectors/connectortest", "connectors/mock", "server/store/storetest", "test/rp", "test/fakesaml", "test/slapd", "test/postgres", "test/realkube", "test/demo", "test/attack/run", // test helpers
 		"portal", "portal/admin", "portal/recovery", "portal/clusters", "portal/help", "portal/page", // driven in cmd/fairlead and test/e2e
 		"server/authorize", "server/login", "server/consent", "server/tokeninfo", "server/discovery", "server/logout", "server/codes", "server/sweep", // driven in server
 		"migrations",                                                                                                          // driven in server/store

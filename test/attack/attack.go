@@ -1,6 +1,6 @@
 // Package attack sends hostile requests through an impersonating proxy and looks at who
 // arrives behind it. It knows nothing of ours: any proxy in front of Kubernetes can be
-// attacked, as long as its upstream is the suite's own (see attack_test.go).
+// attacked, as long as its upstream is the suite's own (see run).
 package attack
 
 import (

@@ -2,62 +2,15 @@ package attack_test
 
 import (
 	"crypto/tls"
-	"flag"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/fairlead-auth/fairlead/test/attack"
-	"github.com/fairlead-auth/fairlead/test/pki"
 )
-
-var (
-	target   = flag.String("target", "", "host and port of a proxy to attack")
-	token    = flag.String("token", "", "a good token for it, of somebody without rights")
-	upstream = flag.String("upstream", "127.0.0.1:9443", "where to listen as the API server that the proxy forwards to")
-)
-
-// TestTarget attacks the proxy that the flags name: make attack.
-func TestTarget(t *testing.T) {
-	t.Parallel()
-	if *target == "" {
-		t.Skip("no -target: TestItFindsHoles and proxy's own test run the suite")
-	}
-	u := &attack.Upstream{}
-	ca, err := pki.NewCA("attack", time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	pair, err := ca.Server(time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := tls.X509KeyPair(pair.Cert, pair.Key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{Addr: *upstream, Handler: u, TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}, ReadHeaderTimeout: time.Minute}
-	failed := make(chan error, 1)
-	go func() { failed <- server.ListenAndServeTLS("", "") }()
-	t.Cleanup(func() { _ = server.Close() })
-	select {
-	case err := <-failed:
-		t.Fatal(err)
-	case <-time.After(time.Second):
-	}
-	result, err := (&attack.Suite{Address: *target, Token: *token, Upstream: u}).Run()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%d attacks, %d requests arrived", result.Attacks, result.Arrived)
-	for _, f := range result.Findings {
-		t.Error(f)
-	}
-}
 
 // naive is a proxy as one writes it in an afternoon: it sets the identity where the client
 // can take it away again (the class of CVE-2021-31999), and lets most headers through.

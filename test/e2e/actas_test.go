@@ -107,10 +107,7 @@ func TestActAsIsWhatTheAPIServerDoes(t *testing.T) {
 	t.Parallel()
 	s := prepare(t, needParts(t))
 	address := freeAddress(t)
-	s.run(t, strings.TrimPrefix(s.issuer, "https://"), localUsers(t)+"clusters:\n"+clusterEntry("a", address, s.dir)+`
-rules:
-- {id: developers, description: Developers, who: {groups: ["local:developers"]}, clusters: {ids: ["*"]}}
-`)
+	s.runFor(t, address)
 	s.startKube(t, []byte(s.operate(t, "cluster", "config", "a")))
 	s.apply(t, actAsRules)
 	s.startProxy(t, "a", address, "")

@@ -120,10 +120,7 @@ func TestTheServerIsAway(t *testing.T) {
 	t.Parallel()
 	s := prepare(t, needParts(t))
 	address := freeAddress(t)
-	s.run(t, strings.TrimPrefix(s.issuer, "https://"), localUsers(t)+"clusters:\n"+clusterEntry("a", address, s.dir)+`
-rules:
-- {id: developers, description: Developers, who: {groups: ["local:developers"]}, clusters: {ids: ["*"]}}
-`)
+	s.runFor(t, address)
 	s.startKube(t, nil)
 	s.startProxy(t, "a", address, "")
 	me := s.person(t, jane())

@@ -59,10 +59,7 @@ func setupDifferential(t *testing.T) *differential {
 	t.Helper()
 	s := prepare(t, needParts(t))
 	address := freeAddress(t)
-	s.run(t, strings.TrimPrefix(s.issuer, "https://"), localUsers(t)+"clusters:\n"+clusterEntry("a", address, s.dir)+`
-rules:
-- {id: developers, description: Developers, who: {groups: ["local:developers"]}, clusters: {ids: ["*"]}}
-`)
+	s.runFor(t, address)
 	s.startKubeAs(t, realkube.Config{AuditPolicy: []byte(everythingPolicy)})
 	s.apply(t, actAsRules)
 	s.apply(t, readFile(t, "../../deploy/kubernetes/proxy-as-rbac.yaml"))

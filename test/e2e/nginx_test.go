@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -66,10 +65,7 @@ func TestALoadBalancerInBetween(t *testing.T) {
 	t.Parallel()
 	s := prepare(t, needParts(t))
 	address := freeAddress(t)
-	s.run(t, strings.TrimPrefix(s.issuer, "https://"), localUsers(t)+"clusters:\n"+clusterEntry("a", address, s.dir)+`
-rules:
-- {id: developers, description: Developers, who: {groups: ["local:developers"]}, clusters: {ids: ["*"]}}
-`)
+	s.runFor(t, address)
 	s.startKube(t, nil)
 	behind := freeAddress(t)
 	s.apply(t, readFile(t, "../../deploy/kubernetes/proxy-address-rbac.yaml"))
@@ -125,21 +121,8 @@ func portForwardLasts(t *testing.T, p person, duration time.Duration) {
 	}))
 	t.Cleanup(backend.Close)
 	_, port, _ := strings.Cut(strings.TrimPrefix(backend.URL, "http://"), ":")
-	ctx, cancel := context.WithTimeout(t.Context(), duration+time.Minute)
-	defer cancel()
-	cmd := p.command(ctx, "kubectl", "port-forward", "-n", "demo", "--context", "a", "pod/hello", ":"+port)
-	out := &tail{}
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { cancel(); _ = cmd.Wait() }()
-	local := ""
-	eventually(t, "port-forward", 30*time.Second, func() bool {
-		_, rest, found := strings.Cut(out.String(), "127.0.0.1:")
-		local, _, _ = strings.Cut(rest, " ")
-		return found
-	})
+	p.t = t
+	local, out := p.forward(port)
 	sent := 0
 	for began := time.Now(); time.Since(began) < duration; sent++ {
 		body := strings.Repeat("x", 1<<16)

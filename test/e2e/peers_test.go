@@ -181,6 +181,7 @@ func TestPeers(t *testing.T) {
 	t.Run("Passthrough: off and on", p.passthrough)
 	t.Run("Headers: extras are those of the token", p.extras)
 	t.Run("authconfig: second issuer", p.secondIssuerWorks)
+	t.Run("authconfig: ids of others", p.othersIDs)
 	t.Run("reservedidentity", p.reservedIdentity)
 	t.Run("Audit: to file and to webhook", p.audited)
 	t.Run("Audit: ResponseStarted appears while the stream is open", p.auditedWhileOpen)
@@ -340,6 +341,19 @@ func (p *peers) secondIssuerWorks(t *testing.T) {
 		}
 		if code, _ := p.get(t, p.b, "/api", token); code != http.StatusUnauthorized {
 			t.Errorf("%s: a proxy that does not trust the issuer says %d", name, code)
+		}
+	}
+}
+
+// othersIDs: the id that another issuer chose is in no event of ours, where it could be taken
+// for one of Fairlead's people.
+func (p *peers) othersIDs(t *testing.T) {
+	eventually(t, "an event of the second issuer's robot", 5*time.Second, func() bool {
+		return strings.Contains(p.proxies["a"].String(), `"user_name":"ci:bot@example.test"`)
+	})
+	for line := range strings.Lines(p.proxies["a"].String()) {
+		if strings.Contains(line, `"user_name":"ci:`) && strings.Contains(line, `"user_id"`) {
+			t.Error(line)
 		}
 	}
 }

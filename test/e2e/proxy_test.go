@@ -45,6 +45,20 @@ func clusterEntry(id, address, dir string) string {
 	return fmt.Sprintf("- {id: %s, name: Cluster %[1]s, server: \"https://%s\", ca: \"file:%s/ca.crt\"}\n", id, address, dir)
 }
 
+// runFor runs a server with clusters a, b and so on at these addresses, which developers may
+// use.
+func (s *system) runFor(t *testing.T, addresses ...string) {
+	t.Helper()
+	clusters := "clusters:\n"
+	for i, address := range addresses {
+		clusters += clusterEntry(string(rune('a'+i)), address, s.dir)
+	}
+	s.run(t, strings.TrimPrefix(s.issuer, "https://"), localUsers(t)+clusters+`
+rules:
+- {id: developers, description: Developers, who: {groups: ["local:developers"]}, clusters: {ids: ["*"]}}
+`)
+}
+
 // setupProxies is a server, one real API server and proxies for two clusters
 // before it.
 func setupProxies(t *testing.T) *system {
@@ -52,10 +66,7 @@ func setupProxies(t *testing.T) *system {
 	p := needParts(t)
 	a, b := freeAddress(t), freeAddress(t)
 	s := prepare(t, p)
-	s.run(t, strings.TrimPrefix(s.issuer, "https://"), localUsers(t)+"clusters:\n"+clusterEntry("a", a, s.dir)+clusterEntry("b", b, s.dir)+`
-rules:
-- {id: developers, description: Developers, who: {groups: ["local:developers"]}, clusters: {ids: ["*"]}}
-`)
+	s.runFor(t, a, b)
 	s.startKube(t, nil)
 	s.startProxy(t, "a", a, "")
 	s.startProxy(t, "b", b, s.serviceAccount(t))
@@ -312,21 +323,7 @@ func portForwardWorks(t *testing.T, p person) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := p.command(ctx, "kubectl", "port-forward", "-n", "demo", "--context", "a", "pod/hello", ":"+port)
-	out := &tail{}
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { cancel(); _ = cmd.Wait() }()
-	local := ""
-	eventually(t, "port-forward", 30*time.Second, func() bool {
-		_, rest, found := strings.Cut(out.String(), "127.0.0.1:")
-		local, _, _ = strings.Cut(rest, " ")
-		return found
-	})
+	local, out := p.forward(port)
 	resp, err := http.Post("http://127.0.0.1:"+local, "text/plain", strings.NewReader(body))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -336,6 +333,27 @@ func portForwardWorks(t *testing.T, p person) {
 	if err != nil || string(got) != fmt.Sprintf("%d %s", megabytes, body) {
 		t.Errorf("%d bytes, error %v\n%s", len(got), err, out)
 	}
+}
+
+// forward forwards a port of the pod, until the test ends, and returns the local one and
+// what kubectl says.
+func (p *person) forward(port string) (local string, out *tail) {
+	p.t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(p.t.Context()))
+	cmd := p.command(ctx, "kubectl", "port-forward", "-n", "demo", "--context", "a", "pod/hello", ":"+port)
+	out = &tail{}
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		cancel()
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { cancel(); _ = cmd.Wait() })
+	eventually(p.t, "port-forward", 30*time.Second, func() bool {
+		_, rest, found := strings.Cut(out.String(), "127.0.0.1:")
+		local, _, _ = strings.Cut(rest, " ")
+		return found
+	})
+	return local, out
 }
 
 func copyWorks(t *testing.T, p person) {

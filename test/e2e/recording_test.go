@@ -66,10 +66,7 @@ func TestShellsAreRecorded(t *testing.T) {
 	t.Parallel()
 	s := prepare(t, needParts(t))
 	a, b := freeAddress(t), freeAddress(t)
-	s.run(t, strings.TrimPrefix(s.issuer, "https://"), localUsers(t)+"clusters:\n"+clusterEntry("a", a, s.dir)+clusterEntry("b", b, s.dir)+`
-rules:
-- {id: developers, description: Developers, who: {groups: ["local:developers"]}, clusters: {ids: ["*"]}}
-`)
+	s.runFor(t, a, b)
 	s.startKube(t, nil)
 	dir := s.dir + "/recordings"
 	s.proxyExtra = "recording: {dir: " + dir + "}\n"

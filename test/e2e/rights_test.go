@@ -16,10 +16,7 @@ func TestTheProxyMayDoWhatItNeeds(t *testing.T) {
 	t.Parallel()
 	s := prepare(t, needParts(t))
 	a, b := freeAddress(t), freeAddress(t)
-	s.run(t, strings.TrimPrefix(s.issuer, "https://"), localUsers(t)+"clusters:\n"+clusterEntry("a", a, s.dir)+clusterEntry("b", b, s.dir)+`
-rules:
-- {id: developers, description: Developers, who: {groups: ["local:developers"]}, clusters: {ids: ["*"]}}
-`)
+	s.runFor(t, a, b)
 	s.startKube(t, nil)
 	if _, err := s.kube.Kubectl(t.Context(), "", "delete", "clusterrolebinding", "fairlead-proxy"); err != nil {
 		t.Fatal(err)
