@@ -38,6 +38,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/machine"
 	"github.com/fairlead-auth/fairlead/server/notify"
 	"github.com/fairlead-auth/fairlead/server/proxies"
+	"github.com/fairlead-auth/fairlead/server/recordings"
 	"github.com/fairlead-auth/fairlead/server/reply"
 	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/store"
@@ -72,6 +73,10 @@ type Config struct {
 	RequestsPerSecond int
 	// TrustedProxies may say where requests come from.
 	TrustedProxies []netip.Prefix
+	// RecordingLife is how long recordings of shells are kept, RecordingBytes how much of
+	// one cluster. Zero means 90 days and 20 GB.
+	RecordingLife  time.Duration
+	RecordingBytes int64
 	// Demo: see web.Config.
 	Demo bool
 	// Observe and Issued, when set, are told about requests and tokens.
@@ -87,8 +92,31 @@ type Config struct {
 }
 
 const (
-	defaultRequests = 100
+	defaultRequests       = 100
+	defaultRecordingLife  = 90 * 24 * time.Hour
+	defaultRecordingBytes = 20 << 30
 )
+
+func (c *Config) setDefaults() {
+	if c.Live == nil {
+		c.Live = live.New(live.Values{})
+	}
+	if c.PasswordWindow == 0 {
+		c.PasswordWindow = limit.DefaultWindow
+	}
+	if c.RequestsPerSecond == 0 {
+		c.RequestsPerSecond = defaultRequests
+	}
+	if c.RecordingLife == 0 {
+		c.RecordingLife = defaultRecordingLife
+	}
+	if c.RecordingBytes == 0 {
+		c.RecordingBytes = defaultRecordingBytes
+	}
+	if c.Hasher == nil {
+		c.Hasher = password.NewHasher()
+	}
+}
 
 // Server is the provider, ready to be mounted.
 type Server struct {
@@ -110,22 +138,13 @@ type Server struct {
 	Limit    *limit.Limiter
 	reply    *reply.Sender
 	notifier *notify.Notifier
+
+	recordings *recordings.Keeper
 }
 
 // New puts the parts together.
 func New(ctx context.Context, cfg Config) (*Server, error) {
-	if cfg.Live == nil {
-		cfg.Live = live.New(live.Values{})
-	}
-	if cfg.PasswordWindow == 0 {
-		cfg.PasswordWindow = limit.DefaultWindow
-	}
-	if cfg.RequestsPerSecond == 0 {
-		cfg.RequestsPerSecond = defaultRequests
-	}
-	if cfg.Hasher == nil {
-		cfg.Hasher = password.NewHasher()
-	}
+	cfg.setDefaults()
 	site, err := web.New(web.Config{URL: cfg.URL, Live: cfg.Live, Demo: cfg.Demo, Logger: cfg.Logger})
 	if err != nil {
 		return nil, err
@@ -163,9 +182,11 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	})
 	s.Sessions.Ended = s.notifier.Wake
 	s.Passkeys = factor.NewPasskeys(cfg.URL, cfg.Live.Get().Brand)
+	s.recordings = &recordings.Keeper{Store: cfg.Store, Audit: cfg.Audit, Now: cfg.Now, Life: cfg.RecordingLife, MaxBytes: cfg.RecordingBytes}
 	s.Admin = admin.New(admin.Config{
 		Store: cfg.Store, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now, Types: cfg.Types, Upstream: s.upstream, Keys: signing, Limit: s.Limit,
 		Hasher: cfg.Hasher, URL: site.Absolute(""), Live: cfg.Live, ReadOnly: cfg.ReadOnly, Ended: s.notifier.Wake, Passkeys: s.Passkeys,
+		Recordings: s.recordings,
 	})
 	s.Login = &login.Handler{
 		Store: cfg.Store, Clients: s.clients, Sessions: s.Sessions, Upstream: s.upstream, Limit: s.Limit, Flows: s.flows, Site: s.Site, Audit: cfg.Audit, Now: cfg.Now,
@@ -242,7 +263,7 @@ func (s *Server) handlers() ([]mounter, error) {
 			Store: c.Store, Auth: s.auth, Clients: s.clients, Sessions: s.Sessions, Access: s.Access, Limit: s.Limit, Flows: s.flows,
 			Site: s.Site, Audit: c.Audit, Now: c.Now,
 		},
-		&proxies.Handler{Store: c.Store, Audit: c.Audit, Limit: s.Limit, Now: c.Now, Issuer: s.Site.Absolute("")},
+		&proxies.Handler{Store: c.Store, Audit: c.Audit, Limit: s.Limit, Recordings: s.recordings, Now: c.Now, Issuer: s.Site.Absolute("")},
 		&logout.Handler{Sessions: s.Sessions, Clients: s.clients, Issuer: s.codes.Issuer, Site: s.Site},
 		&tokeninfo.Handler{Store: c.Store, Auth: s.auth, Bearer: s.Bearer, Audit: c.Audit, Now: c.Now, Issuer: s.Site.Absolute("")},
 	}, nil

@@ -22,7 +22,7 @@ echo "== fuzzing each parser for a moment"
 # By count: by time, a slow machine ends before the known inputs are through, which
 # counts as a failure.
 for target in ./internal/names:FuzzCheck ./internal/password:FuzzValid ./internal/strictyaml:FuzzDecode ./server/clients:FuzzAllowsRedirect \
-  ./server:FuzzAuthorize ./connectors/ldap:FuzzLogin ./server/flow:FuzzLocalPath ./server/flow:FuzzOpen ./server/oauth:FuzzForm ./server/clientauth:FuzzAssertion ./server/machine:FuzzWorkload ./server/device:FuzzUserCode ./proxy/authn:FuzzVerify ./proxy/impersonate:FuzzHeaders ./proxy/kubeaudit:FuzzParsePolicy ./proxy/record:FuzzSession; do
+  ./server:FuzzAuthorize ./connectors/ldap:FuzzLogin ./server/flow:FuzzLocalPath ./server/flow:FuzzOpen ./server/oauth:FuzzForm ./server/clientauth:FuzzAssertion ./server/machine:FuzzWorkload ./server/device:FuzzUserCode ./proxy/authn:FuzzVerify ./proxy/impersonate:FuzzHeaders ./proxy/kubeaudit:FuzzParsePolicy ./proxy/record:FuzzSession ./server/recordings:FuzzPlay; do
   out=$(go test -run '^$' -fuzz "^${target#*:}\$" -fuzztime 5000x "${target%%:*}" 2>&1) || { echo "fuzzing $target found something:" >&2; echo "$out" >&2; exit 1; }
 done
 echo "All tests passed in $((SECONDS - began)) seconds."

@@ -118,6 +118,10 @@ func (a *app) openRecorder(acc *account) {
 			a.logger.Error("recording failed", "recording", id, "error", err)
 		},
 	}
+	if cfg.Upload {
+		courier := &record.Courier{Dir: cfg.Dir, Send: a.feed.HandIn, Logger: a.logger}
+		acc.run = append(acc.run, courier.Run)
+	}
 	if cfg.MaxDays == 0 {
 		return
 	}

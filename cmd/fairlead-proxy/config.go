@@ -114,6 +114,7 @@ type recordingConfig struct {
 	OnFailure    string `yaml:"onFailure"`
 	MaxMegabytes int    `yaml:"maxMegabytes"`
 	MaxDays      int    `yaml:"maxDays"`
+	Upload       bool   `yaml:"upload"`
 }
 
 // The choices of onFailure and audit.server.
@@ -138,7 +139,7 @@ func loadConfig(file string) (*config, error) {
 		Logging: loggingConfig{Format: "json", Level: "info"}, Drain: defaultDrain,
 		Audit:     auditConfig{OnFailure: onContinue, Server: auditNotable, File: auditFileConfig{MaxMegabytes: 100, MaxFiles: 10}},
 		Limits:    limitsConfig{StreamsPerPerson: 1000},
-		Recording: recordingConfig{OnFailure: onRefuse, MaxMegabytes: 100, MaxDays: 90},
+		Recording: recordingConfig{OnFailure: onRefuse, MaxMegabytes: 100, MaxDays: 90, Upload: true},
 	}
 	doc := strictyaml.Decode(filepath.Base(file), text, c)
 	if err := doc.Err(); err != nil {

@@ -50,11 +50,18 @@ type fileConfig struct {
 	TrustedIssuers []settings.Issuer    `yaml:"trustedIssuers"`
 	Machines       []settings.Machine   `yaml:"machines"`
 	Limits         limitsConfig         `yaml:"limits"`
+	Recordings     recordingsConfig     `yaml:"recordings"`
 	UI             uiConfig             `yaml:"ui"`
 }
 
 type uiConfig struct {
 	ReadOnly bool `yaml:"readOnly"`
+}
+
+// recordingsConfig is how long, and how much of one cluster, is kept.
+type recordingsConfig struct {
+	Days         int   `yaml:"days"`
+	MaxMegabytes int64 `yaml:"maxMegabytes"`
 }
 
 type limitsConfig struct {
@@ -173,6 +180,15 @@ func (c *config) setDefaults() {
 	}
 }
 
+func (c *config) checkLimits() {
+	if c.Recordings.Days < 0 || c.Recordings.MaxMegabytes < 0 {
+		c.doc.Add("recordings", "want days and maxMegabytes of 1 or more")
+	}
+	if c.Limits.RequestsPerSecond < 0 {
+		c.doc.Add("limits.requestsPerSecond", "want a number of requests, got %d", c.Limits.RequestsPerSecond)
+	}
+}
+
 func (c *config) check() {
 	c.checkURL()
 	c.checkDatabase()
@@ -195,9 +211,7 @@ func (c *config) check() {
 	}
 	c.checkIssuerCA()
 	c.checkBrand()
-	if c.Limits.RequestsPerSecond < 0 {
-		c.doc.Add("limits.requestsPerSecond", "want a number of requests, got %d", c.Limits.RequestsPerSecond)
-	}
+	c.checkLimits()
 }
 
 func (c *config) checkBrand() {

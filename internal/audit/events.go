@@ -86,6 +86,12 @@ const (
 	ProxyRemoved     Name = "proxy.removed"
 	// ProxyReportRefused: a proxy told of something that is not a proxy's to tell.
 	ProxyReportRefused Name = "proxy.report_refused"
+	// RecordingKept: a proxy handed in the recording of a shell; the reason says whether it
+	// is whole and unchanged. RecordingRefused: it was another proxy's, or there is no room.
+	// RecordingSeen: an admin looked at one, or took its file.
+	RecordingKept    Name = "recording.kept"
+	RecordingRefused Name = "recording.refused"
+	RecordingSeen    Name = "recording.seen"
 	// ProxyStreamEnded: a shell, a watch or the like was ended because its person may not
 	// have it any more.
 	ProxyStreamEnded Name = "proxy.stream_ended"
@@ -109,5 +115,6 @@ func Names() []Name {
 		AdminRefused, AdminChanged, AdminTrialEnded, AdminRead, ConnectorTested, LinkCreated, LinkRefused, RecoveryUsed, RecoveryFailed,
 		FactorChanged, FactorRefused, PasswordSet, APITokenCreated, APITokenRevoked, SettingsNotLoaded,
 		ProxyRequest, ProxyActedAs, ProxyRefused, ProxyStreamEnded, ProxySessionEnded, ProxyDenied, ProxyEnrolled, ProxyNotEnrolled, ProxyRemoved, ProxyReportRefused,
+		RecordingKept, RecordingRefused, RecordingSeen,
 	}
 }

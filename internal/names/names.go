@@ -61,3 +61,17 @@ func reserved(name string) bool {
 func invisible(r rune) bool {
 	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029' || r == utf8.RuneError
 }
+
+// Line makes one line, of so many characters at most, of what somebody else says.
+func Line(text string, limit int) string {
+	text = strings.Map(func(r rune) rune {
+		if invisible(r) {
+			return -1
+		}
+		return r
+	}, text)
+	if runes := []rune(text); len(runes) > limit {
+		text = string(runes[:limit])
+	}
+	return strings.TrimSpace(text)
+}

@@ -1,7 +1,6 @@
 package recording
 
 import (
-	"bufio"
 	"crypto/ed25519"
 	"encoding/hex"
 	"encoding/json"
@@ -9,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -18,19 +18,17 @@ type Report struct {
 	Header Header
 	// Lines is how many there are, Signed how many of them are as they were signed.
 	Lines, Signed int
+	// Duration is the time of the last event.
+	Duration time.Duration
 	// Faults are what is wrong with it. None means that it is whole and unchanged.
 	Faults []string
 }
-
-// maxLine is the longest line, in bytes.
-const maxLine = 4 << 20
 
 // Verify reads a recording and says what was done to it since it was made. Find returns the
 // public key of a key id. An error means that it can't be read at all.
 func Verify(file io.Reader, find func(keyID string) (ed25519.PublicKey, error)) (Report, error) {
 	v := verifier{expected: NewChain(nil, "", "")}
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, maxLine)
+	lines := scan(file)
 	for lines.Scan() {
 		if err := v.line(slices.Clone(lines.Bytes()), find); err != nil {
 			return v.report, err
@@ -62,8 +60,8 @@ func (v *verifier) fault(format string, args ...any) {
 func (v *verifier) line(line []byte, find func(string) (ed25519.PublicKey, error)) error {
 	v.report.Lines++
 	if v.key == nil {
-		if err := json.Unmarshal(line, &v.report.Header); err != nil || v.report.Header.Version != 2 {
-			return errors.New("reading recording: the first line is not that of an asciicast v2")
+		if err := v.report.Header.parse(line); err != nil {
+			return err
 		}
 		key, err := find(v.report.Header.Fairlead.KeyID)
 		if err != nil {
@@ -77,23 +75,14 @@ func (v *verifier) line(line []byte, find func(string) (ed25519.PublicKey, error
 		v.fault("line %d: added after the end", v.report.Lines)
 		return nil
 	}
-	token, ok := signature(line)
-	if !ok {
+	event, ok := parse(line)
+	v.report.Duration = max(v.report.Duration, event.At)
+	if !ok || event.Kind != Signed {
 		v.pending = append(v.pending, line)
 		return nil
 	}
-	v.checkpoint(line, token)
+	v.checkpoint(line, event.Text)
 	return nil
-}
-
-// signature returns the signature that a line holds, if it does.
-func signature(line []byte) (token string, ok bool) {
-	var event []any
-	if json.Unmarshal(line, &event) != nil || len(event) != 3 || event[1] != Signed {
-		return "", false
-	}
-	token, ok = event[2].(string)
-	return token, ok
 }
 
 // checkpoint compares what came with what was signed, and goes on from there.

@@ -53,7 +53,7 @@ type request struct {
 // Mount adds the routes.
 func (h *Handler) Mount(g *echo.Group) {
 	for _, mount := range []func(func(method, path string, handle handler)){
-		h.mountOverview, h.mountConnectors, h.mountEntries, h.mountClusters, h.mountAccess, h.mountPeople, h.mountKeys, h.mountAudit, h.mountHistory,
+		h.mountOverview, h.mountConnectors, h.mountEntries, h.mountClusters, h.mountAccess, h.mountPeople, h.mountKeys, h.mountAudit, h.mountRecordings, h.mountHistory,
 		h.mountTokens, h.mountTransfer,
 	} {
 		mount(func(method, path string, handle handler) { g.Add(method, "/admin"+path, h.enter(handle)) })
@@ -87,6 +87,7 @@ func (h *Handler) nav(here string) []templates.Link {
 	links = append(links, []templates.Link{
 		{Label: "Keys", Path: "/keys"},
 		{Label: "Audit log", Path: "/audit"},
+		{Label: "Recordings", Path: "/recordings"},
 		{Label: "History", Path: "/history"},
 		{Label: "Import and export", Path: "/transfer"},
 		{Label: "API tokens", Path: "/tokens"},

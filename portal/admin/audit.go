@@ -46,13 +46,19 @@ func eventQuery(values url.Values) (store.EventQuery, string, string) {
 		Request: trimmed("request"), Address: trimmed("address"), Text: trimmed("text"), After: values.Get("after"), Limit: ops.PageSize,
 	}
 	from, to := trimmed("from"), trimmed("to")
-	if day, err := time.Parse(time.DateOnly, from); err == nil {
-		q.From = store.At(day)
-	}
-	if day, err := time.Parse(time.DateOnly, to); err == nil {
-		q.To = store.At(day.AddDate(0, 0, 1))
-	}
+	q.From, q.To = days(from, to)
 	return q, from, to
+}
+
+// days are the bounds of a span of days. What is no day bounds nothing.
+func days(first, last string) (from, to store.Instant) {
+	if day, err := time.Parse(time.DateOnly, first); err == nil {
+		from = store.At(day)
+	}
+	if day, err := time.Parse(time.DateOnly, last); err == nil {
+		to = store.At(day.AddDate(0, 0, 1))
+	}
+	return from, to
 }
 
 func (h *Handler) audit(c echo.Context, r *request) error {

@@ -79,6 +79,11 @@ func isNotable(e audit.Event) bool {
 	return e.Name != audit.ProxyRequest || e.Reason == string(forward.Upgrade)
 }
 
+// HandIn gives the server a part of a recording.
+func (f *Feed) HandIn(ctx context.Context, part proxyfeed.RecordingPart) error {
+	return f.call(ctx, http.MethodPost, proxyfeed.RecordingPath, part, &struct{}{})
+}
+
 func (r *Reporter) send(ctx context.Context, events []proxyfeed.Event) error {
 	return r.feed.call(ctx, http.MethodPost, proxyfeed.ReportPath, proxyfeed.Report{Events: events}, &struct{}{})
 }

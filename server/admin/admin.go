@@ -19,6 +19,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/keys"
 	"github.com/fairlead-auth/fairlead/server/limit"
 	"github.com/fairlead-auth/fairlead/server/live"
+	"github.com/fairlead-auth/fairlead/server/recordings"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/upstream"
 )
@@ -42,6 +43,8 @@ type Config struct {
 	Live *live.Settings
 	// ReadOnly refuses every change of what is configured: the file alone says it.
 	ReadOnly bool
+	// Recordings are those of shells that proxies have handed in.
+	Recordings *recordings.Keeper
 	// Ended, when set, is told that sign-ins have ended.
 	Ended func()
 }

@@ -11,18 +11,18 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/names"
 	"github.com/fairlead-auth/fairlead/internal/proxyfeed"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/access"
 	"github.com/fairlead-auth/fairlead/server/limit"
 	"github.com/fairlead-auth/fairlead/server/machine"
+	"github.com/fairlead-auth/fairlead/server/recordings"
 	"github.com/fairlead-auth/fairlead/server/store"
 )
 
@@ -31,11 +31,14 @@ type Handler struct {
 	Store *store.Store
 	Audit *audit.Log
 	Limit *limit.Limiter
-	Now   func() time.Time
+	// Recordings keeps those of shells.
+	Recordings *recordings.Keeper
+	Now        func() time.Time
 	// Issuer is this server's address.
 	Issuer string
 
 	watcher *watcher
+	reports allowance
 }
 
 // Mount adds the routes.
@@ -45,6 +48,7 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.GET(proxyfeed.FeedPath, h.answer(h.feed))
 	g.POST(proxyfeed.CheckPath, h.answer(h.check))
 	g.POST(proxyfeed.ReportPath, h.answer(h.report))
+	g.POST(proxyfeed.RecordingPath, h.answer(h.recording))
 }
 
 // fault is an error as proxies get it.
@@ -64,7 +68,7 @@ func (h *Handler) answer(ask func(c echo.Context) (any, error)) echo.HandlerFunc
 		}
 		status := map[errs.Kind]int{
 			errs.Unauthenticated: http.StatusUnauthorized, errs.Denied: http.StatusForbidden, errs.Invalid: http.StatusBadRequest, errs.NotFound: http.StatusNotFound,
-			errs.Unavailable: http.StatusServiceUnavailable,
+			errs.Unavailable: http.StatusServiceUnavailable, errs.Conflict: http.StatusConflict,
 		}[errs.KindOf(err)]
 		if status == 0 {
 			return err
@@ -126,26 +130,13 @@ func (h *Handler) store(ctx context.Context, in proxyfeed.Enrolment, address str
 }
 
 // line makes one short line of what somebody else says.
-func line(text string) string { return cut(text, maxName) }
+func line(text string) string { return names.Line(text, maxName) }
 
 // maxDetail bounds what a proxy says of an event, in characters.
 const maxDetail = 2000
 
 // longLine makes one line of what somebody else says at more length.
-func longLine(text string) string { return cut(text, maxDetail) }
-
-func cut(text string, limit int) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == utf8.RuneError {
-			return -1
-		}
-		return r
-	}, text)
-	if runes := []rune(text); len(runes) > limit {
-		text = string(runes[:limit])
-	}
-	return strings.TrimSpace(text)
-}
+func longLine(text string) string { return names.Line(text, maxDetail) }
 
 // who returns the proxy that asks, and its cluster.
 func (h *Handler) who(c echo.Context) (*store.Proxy, *store.Cluster, error) {

@@ -44,14 +44,21 @@ func TestManyWaitersCostOneLook(t *testing.T) {
 	}
 }
 
-func TestLine(t *testing.T) {
+// TestAllowance has one proxy report without end; another is not held back by it.
+func TestAllowance(t *testing.T) {
 	t.Parallel()
-	for in, want := range map[string]string{" a\r\nb\x00 ": "ab", "": "", "\xff": ""} {
-		if got := line(in); got != want {
-			t.Errorf("line(%q) = %q", in, got)
+	var a allowance
+	now := time.Now()
+	taken := 0
+	for range 100 {
+		if a.allows("prx_1", 200, now) {
+			taken += 200
 		}
 	}
-	if got := line(string(make([]rune, 500)) + "é"); got != "é" {
-		t.Errorf("%q", got)
+	if taken != reportBurst {
+		t.Errorf("%d events taken", taken)
+	}
+	if !a.allows("prx_2", 200, now) || !a.allows("prx_1", 200, now.Add(10*time.Second)) {
+		t.Error("others, or later ones, are refused")
 	}
 }

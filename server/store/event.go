@@ -113,10 +113,10 @@ func (s *Store) FindEvents(ctx context.Context, query EventQuery) ([]AuditEvent,
 		q = q.Where(`name LIKE ? ESCAPE '\'`, likePrefix(query.Name))
 	}
 	if query.User != "" {
-		q = q.Where(`(user_id = ? OR LOWER(user_name) LIKE ? ESCAPE '\')`, query.User, "%"+strings.TrimSuffix(likePrefix(strings.ToLower(query.User)), "%")+"%")
+		q = q.Where(`(user_id = ? OR LOWER(user_name) LIKE ? ESCAPE '\')`, query.User, likeWithin(query.User))
 	}
 	if query.Text != "" {
-		like := "%" + strings.TrimSuffix(likePrefix(strings.ToLower(query.Text)), "%") + "%"
+		like := likeWithin(query.Text)
 		q = q.Where(`(LOWER(detail) LIKE ? ESCAPE '\' OR LOWER(reason) LIKE ? ESCAPE '\')`, like, like)
 	}
 	if query.From != 0 {
@@ -138,6 +138,9 @@ func (s *Store) FindEvents(ctx context.Context, query EventQuery) ([]AuditEvent,
 	}
 	return rows, nil
 }
+
+// likeWithin is a pattern for what has the text anywhere, in lower case.
+func likeWithin(text string) string { return "%" + likePrefix(strings.ToLower(text)) }
 
 func likePrefix(text string) string {
 	return strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(text) + "%"

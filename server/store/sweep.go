@@ -26,6 +26,8 @@ func (s *Store) Sweep(ctx context.Context, before time.Time) (more bool, err err
 		{"api_tokens", "id"},
 		{"connector_tests", "id"},
 		{"revocations", "seq"},
+		{"recording_parts", "recording_id"},
+		{"recordings", "id"},
 	} {
 		res := s.db.WithContext(ctx).Exec(fmt.Sprintf(
 			"DELETE FROM %[1]s WHERE %[2]s IN (SELECT %[2]s FROM %[1]s WHERE expires <= ? LIMIT %[3]d)",

@@ -52,3 +52,53 @@ for (const input of document.querySelectorAll("[data-filter]")) {
     status.textContent = `${shown} of ${rows.length} shown`;
   });
 }
+for (const player of document.querySelectorAll("[data-replay]")) {
+  const screen = player.querySelector(".screen");
+  const button = player.querySelector("[data-play]");
+  const seek = player.querySelector("input[name=at]");
+  if (!screen) continue;
+  button.hidden = false;
+  player.querySelector("[data-go]").hidden = true;
+  seek.addEventListener("change", () => seek.form.submit());
+  const clock = (s) => `${s >= 3600 ? `${Math.floor(s / 3600)}:` : ""}${String(Math.floor(s / 60) % 60).padStart(s >= 3600 ? 2 : 1, "0")}:${String(Math.floor(s) % 60).padStart(2, "0")}`;
+  const paint = (frame) => {
+    while (screen.children.length > frame.height) screen.lastElementChild.remove();
+    while (screen.children.length < frame.height) screen.append(document.createElement("span"));
+    for (const [y, pieces] of Object.entries(frame.rows)) {
+      screen.children[y].replaceChildren(...pieces.map(([text, look]) => {
+        const piece = document.createElement("span");
+        piece.className = look;
+        piece.textContent = text;
+        return piece;
+      }), "\n");
+    }
+    seek.value = frame.at;
+    player.querySelector("[data-now]").textContent = clock(frame.at);
+  };
+  let playing = 0;
+  const play = async (turn) => {
+    const longest = 1500;
+    let at = Number(seek.value) >= Number(seek.max) ? 0 : Number(seek.value);
+    for (let more = true; more;) {
+      const response = await fetch(`${player.dataset.replay}?at=${at}`);
+      if (!response.ok) throw new Error(response.statusText);
+      const { screens, end } = await response.json();
+      for (const frame of screens) {
+        await new Promise((done) => { setTimeout(done, Math.min(Math.max(frame.at - at, 0) * 1000, longest)); });
+        if (turn !== playing) return;
+        paint(frame);
+        at = frame.at;
+      }
+      more = screens.length > 1 && at < end;
+    }
+    stop();
+  };
+  const stop = () => { playing += 1; button.textContent = "Play"; button.dataset.on = ""; };
+  button.addEventListener("click", () => {
+    if (button.dataset.on) { stop(); return; }
+    button.textContent = "Pause";
+    button.dataset.on = "yes";
+    playing += 1;
+    play(playing).catch(() => { stop(); button.textContent = "Play (the server did not answer)"; });
+  });
+}

@@ -69,7 +69,7 @@ func TestShellsAreRecorded(t *testing.T) {
 	s.runFor(t, a, b)
 	s.startKube(t, nil)
 	dir := s.dir + "/recordings"
-	s.proxyExtra = "recording: {dir: " + dir + "}\n"
+	s.proxyExtra = "recording: {dir: " + dir + ", upload: false}\n"
 	s.startProxy(t, "a", a, "")
 	full := s.dir + "/full.log"
 	if err := os.Symlink("/dev/full", full); err != nil {

@@ -1,0 +1,90 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/recordings"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// FindRecordings lists recordings of shells, the newest first.
+func (a *Admin) FindRecordings(ctx context.Context, c Caller, query store.RecordingQuery) ([]store.Recording, error) {
+	if err := a.may(ctx, c, ReadAudit, "list recordings"); err != nil {
+		return nil, err
+	}
+	return a.Store.FindRecordings(ctx, query)
+}
+
+// RecordingFile is what was recorded, in asciicast v2. That it was taken is recorded.
+func (a *Admin) RecordingFile(ctx context.Context, c Caller, id string) (*store.Recording, io.Reader, error) {
+	row, err := a.recording(ctx, c, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	a.recordSeen(ctx, c, row, "file")
+	return row, a.Recordings.Open(ctx, row), nil
+}
+
+// Replay is a recording and what can be seen of it.
+type Replay struct {
+	*store.Recording
+	recordings.Film
+	// Faults are what is wrong with it now, Unreadable why nothing can be seen.
+	Faults     []string
+	Unreadable string
+	// Key is the proxy's public key, a JSON Web Key.
+	Key string
+}
+
+// Replay shows a recording from a moment on. That somebody looked is recorded once: at the
+// beginning.
+func (a *Admin) Replay(ctx context.Context, c Caller, id string, from time.Duration, screens int) (*Replay, error) {
+	row, err := a.recording(ctx, c, id)
+	if err != nil {
+		return nil, err
+	}
+	if from == 0 {
+		a.recordSeen(ctx, c, row, "screen")
+	}
+	replay := &Replay{Recording: row}
+	if replay.Film, err = recordings.Play(a.Recordings.Open(ctx, row), from, screens); errs.KindOf(err) == errs.Unavailable {
+		return nil, err
+	}
+	if err != nil {
+		replay.Unreadable = err.Error()
+	}
+	report, err := a.Recordings.Check(ctx, row)
+	if err != nil {
+		return nil, err
+	}
+	replay.Faults = report.Faults
+	key, err := recordings.Key(row)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(key)
+	replay.Key = string(text)
+	return replay, err
+}
+
+func (a *Admin) recording(ctx context.Context, c Caller, id string) (*store.Recording, error) {
+	if err := a.may(ctx, c, ReadAudit, "look at recording "+id); err != nil {
+		return nil, err
+	}
+	row, err := a.Store.Recording(ctx, id)
+	if err != nil || !row.Complete {
+		return nil, errs.Wrap(errs.NotFound, err, "There is no such recording (any more).")
+	}
+	return row, nil
+}
+
+func (a *Admin) recordSeen(ctx context.Context, c Caller, row *store.Recording, what string) {
+	event := c.event(audit.RecordingSeen)
+	event.ClusterID, event.Reason, event.Detail = row.ClusterID, what, row.ID+" of "+row.UserName
+	a.Audit.Record(ctx, event)
+}

@@ -1,0 +1,183 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+)
+
+// Recording is a recording of a shell that a proxy has handed in, without what was on the
+// screen. What it says of the session is from its own first line.
+type Recording struct {
+	ID        string
+	ProxyID   string
+	PublicKey string // the proxy's, as it was then
+	ClusterID string
+	UserID    string
+	UserName  string
+	ActedAs   string
+	Namespace string
+	Pod       string
+	Title     string
+	Command   string
+	Address   string
+	RequestID string
+	Began     Instant
+	Duration  time.Duration
+	// Faults are what was wrong with it when it came, a line each.
+	Faults string
+	Parts  int
+	// Bytes is how much is stored: it is compressed.
+	Bytes    int64
+	Complete bool
+	Expires  Instant
+}
+
+// Label is what it is called: what was done where.
+func (r *Recording) Label() string {
+	if r.Title == "" {
+		return "Recording " + r.ID
+	}
+	return r.Title
+}
+
+// RecordingPart is a piece of one, as it was handed in.
+type RecordingPart struct {
+	RecordingID string
+	Number      int
+	Data        []byte
+	Expires     Instant
+}
+
+// Recording returns a recording. The error's kind is NotFound when there is none.
+func (s *Store) Recording(ctx context.Context, id string) (*Recording, error) {
+	var row Recording
+	if err := s.db.WithContext(ctx).Where("id = ?", id).Take(&row).Error; err != nil {
+		return nil, fmt.Errorf("reading recording: %w", translate(err))
+	}
+	return &row, nil
+}
+
+// BeginRecording stores a recording of which nothing has come yet. One of the same id that
+// is not complete ends; the error's kind is Conflict when one is.
+func (s *Store) BeginRecording(ctx context.Context, r Recording) error {
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		if err := tx.Exec("DELETE FROM recordings WHERE id = ? AND complete = ?", r.ID, false).Error; err != nil {
+			return err
+		}
+		if err := tx.Create(&r).Error; err != nil {
+			return err
+		}
+		return tx.Exec("DELETE FROM recording_parts WHERE recording_id = ?", r.ID).Error
+	})
+	if err != nil {
+		return fmt.Errorf("beginning recording: %w", translate(err))
+	}
+	return nil
+}
+
+// AddRecordingPart stores the next part. The error's kind is Conflict when another one is
+// next.
+func (s *Store) AddRecordingPart(ctx context.Context, p RecordingPart) error {
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		res := tx.Exec("UPDATE recordings SET parts = parts + 1, bytes = bytes + ? WHERE id = ? AND parts = ? AND complete = ?", len(p.Data), p.RecordingID, p.Number, false)
+		if res.Error != nil {
+			return res.Error
+		}
+		if res.RowsAffected == 0 {
+			return errs.New(errs.Conflict, "This part of the recording is not the next one. Start with part 0.")
+		}
+		return tx.Create(&p).Error
+	})
+	if err != nil {
+		return fmt.Errorf("storing part of recording: %w", translate(err))
+	}
+	return nil
+}
+
+// CompleteRecording notes what a recording holds: nothing more comes.
+func (s *Store) CompleteRecording(ctx context.Context, r *Recording) error {
+	r.Complete = true
+	if err := s.db.WithContext(ctx).Where("id = ?", r.ID).Select("*").Omit("id", "parts", "bytes").Updates(r).Error; err != nil {
+		return fmt.Errorf("completing recording: %w", translate(err))
+	}
+	return nil
+}
+
+// RecordingPart returns a part. The error's kind is NotFound when there is none.
+func (s *Store) RecordingPart(ctx context.Context, id string, number int) ([]byte, error) {
+	var row RecordingPart
+	if err := s.db.WithContext(ctx).Where("recording_id = ? AND number = ?", id, number).Take(&row).Error; err != nil {
+		return nil, fmt.Errorf("reading part of recording: %w", translate(err))
+	}
+	return row.Data, nil
+}
+
+// RecordingBytes is how much is stored of a cluster's recordings, or of all when none is
+// named.
+func (s *Store) RecordingBytes(ctx context.Context, clusterID string) (int64, error) {
+	var total int64
+	q := s.db.WithContext(ctx).Model(&Recording{}).Select("COALESCE(SUM(bytes), 0)")
+	if clusterID != "" {
+		q = q.Where("cluster_id = ?", clusterID)
+	}
+	if err := q.Scan(&total).Error; err != nil {
+		return 0, fmt.Errorf("summing recordings: %w", translate(err))
+	}
+	return total, nil
+}
+
+// RecordingQuery selects recordings that are complete. Empty fields select all.
+type RecordingQuery struct {
+	User, Cluster string
+	// From and To bound the time; To is not included.
+	From, To Instant
+	// Text is looked for in namespace, pod and command.
+	Text string
+	// After is the last recording of the page before, as Cursor gives it.
+	After string
+	Limit int
+}
+
+// Cursor names a recording's place in their order.
+func (r *Recording) Cursor() string { return fmt.Sprintf("%d_%s", r.Began, r.ID) }
+
+// FindRecordings lists recordings, the newest first.
+func (s *Store) FindRecordings(ctx context.Context, query RecordingQuery) ([]Recording, error) {
+	q := s.db.WithContext(ctx).Where("complete = ?", true).Order("began DESC, id DESC").Limit(query.Limit)
+	if query.Cluster != "" {
+		q = q.Where("cluster_id = ?", query.Cluster)
+	}
+	if query.User != "" {
+		like := likeWithin(query.User)
+		q = q.Where(`(user_id = ? OR LOWER(user_name) LIKE ? ESCAPE '\' OR LOWER(acted_as) LIKE ? ESCAPE '\')`, query.User, like, like)
+	}
+	if query.Text != "" {
+		like := likeWithin(query.Text)
+		q = q.Where(`(LOWER(namespace) LIKE ? ESCAPE '\' OR LOWER(pod) LIKE ? ESCAPE '\' OR LOWER(command) LIKE ? ESCAPE '\')`, like, like, like)
+	}
+	if query.From != 0 {
+		q = q.Where("began >= ?", query.From)
+	}
+	if query.To != 0 {
+		q = q.Where("began < ?", query.To)
+	}
+	if at, id, found := strings.Cut(query.After, "_"); found {
+		n, err := strconv.ParseInt(at, 10, 64)
+		if err != nil {
+			return nil, errs.New(errs.Invalid, "This page of recordings does not exist. Start at the first.")
+		}
+		q = q.Where("(began < ? OR began = ? AND id < ?)", n, n, id)
+	}
+	var rows []Recording
+	if err := q.Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("listing recordings: %w", translate(err))
+	}
+	return rows, nil
+}
