@@ -138,6 +138,9 @@ func upstream(w http.ResponseWriter, r *http.Request) {
 	case "/throttled":
 		w.Header().Set("Retry-After", "7")
 		w.WriteHeader(http.StatusTooManyRequests)
+	case "/elsewhere":
+		w.Header().Set("Location", "https://169.254.169.254/")
+		w.WriteHeader(http.StatusFound)
 	case "/cut":
 		_, _ = io.WriteString(w, "half")
 		_ = http.NewResponseController(w).Flush()
@@ -349,10 +352,19 @@ func TestUpgrades(t *testing.T) {
 func TestARefusedUpgradeIsNoTunnel(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	_, r := w.raw(t, "GET /throttled HTTP/1.1\nHost: x\nAuthorization: Bearer TOKEN\nConnection: Upgrade\nUpgrade: websocket\n\n"+
+	for path, code := range map[string]int{"/throttled": http.StatusTooManyRequests, "/elsewhere": http.StatusFound} {
+		w.refusesUpgrade(t, path, code)
+	}
+}
+
+// refusesUpgrade has the API server answer an upgrade with a code: nobody follows it, and
+// what comes after it on the connection is a request of its own (CVE-2020-8559).
+func (w *world) refusesUpgrade(t *testing.T, path string, code int) {
+	t.Helper()
+	_, r := w.raw(t, "GET "+path+" HTTP/1.1\nHost: x\nAuthorization: Bearer TOKEN\nConnection: Upgrade\nUpgrade: websocket\n\n"+
 		"GET /api HTTP/1.1\nHost: x\nImpersonate-User: admin\nAuthorization: Bearer made-up\n\n")
 	first, err := http.ReadResponse(r, nil)
-	if err != nil || first.StatusCode != http.StatusTooManyRequests {
+	if err != nil || first.StatusCode != code {
 		t.Fatalf("first %+v, %v", first, err)
 	}
 	_, _ = io.Copy(io.Discard, first.Body)

@@ -1,6 +1,7 @@
 package authn_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -150,6 +151,10 @@ func TestRefusals(t *testing.T) {
 		many[i] = "corp:g"
 	}
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","kid":"r1"}`))
+	// It is known: what only begins like it must not pass for it.
+	if _, refusal := b.verifier.Verify(t.Context(), good); refusal != nil {
+		t.Fatal(refusal)
+	}
 	for name, c := range map[string]struct{ token, want string }{
 		"empty":                    {"", "malformed"},
 		"garbage":                  {"x", "malformed"},
@@ -163,6 +168,10 @@ func TestRefusals(t *testing.T) {
 		"trailing dot":             {good + ".", "malformed"},
 		"padding":                  {good + "=", "malformed"},
 		"too long":                 {good + strings.Repeat("a", authn.MaxToken), "malformed"},
+		"another payload":          {parts[0] + "." + strings.Split(with("x", 2), ".")[1] + "." + parts[2], "malformed"},
+		"another signature":        {parts[0] + "." + parts[1] + "." + strings.Split(with("x", 2), ".")[2], "malformed"},
+		"ten thousand dots":        {strings.Repeat(".", 10_000), "malformed"},
+		"encrypted, a bomb":        {encrypted(t, b), "malformed"},
 		"other issuer":             {with("iss", "https://evil.test"), "other_issuer"},
 		"issuer with slash":        {with("iss", b.issuer.URL+"/"), "other_issuer"},
 		"other audience":           {with("aud", "k8s-b"), "other_audience"},
@@ -359,4 +368,23 @@ func TestANewAudience(t *testing.T) {
 	if _, refusal := b.verifier.Verify(t.Context(), sign(t, jose.ES256, b.ec, "e1", fresh)); refusal != nil {
 		t.Errorf("the new audience: %v", refusal)
 	}
+}
+
+// encrypted is a token that nobody can check before it is decompressed to a hundred times
+// its size (CVE-2024-28180).
+func encrypted(t *testing.T, b *bundle) string {
+	t.Helper()
+	encrypter, err := jose.NewEncrypter(jose.A128GCM, jose.Recipient{Algorithm: jose.RSA_OAEP, Key: &b.rsa.PublicKey, KeyID: "r1"}, &jose.EncrypterOptions{Compression: jose.DEFLATE})
+	if err != nil {
+		t.Fatal(err)
+	}
+	object, err := encrypter.Encrypt(bytes.Repeat([]byte("a"), 1<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := object.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
 }

@@ -261,15 +261,19 @@ func (s *system) startProxy(t *testing.T, cluster, listen, credentials string) {
 		}
 	}
 	health := freeAddress(t)
+	authority, env := ", ca: "+s.dir+"/ca.crt", []string(nil)
+	if cluster == "b" { // this one trusts whom its system trusts
+		authority, env = "", []string{"SSL_CERT_FILE=" + s.dir + "/ca.crt"}
+	}
 	file := writeFile(t, s.dir+"/proxy-"+cluster+".yaml", fmt.Sprintf(`listen: %s
 tls: {certificate: %[2]s/tls.crt, key: %[2]s/tls.key}
 state: %[2]s/state-%[3]s
-server: {url: %[4]s, ca: %[2]s/ca.crt}
+server: {url: %[4]s%[8]s}
 upstream: {kubeconfig: %[5]s}
 health: {listen: %[6]s}
 drain: 2s
-%[7]s`, listen, s.dir, cluster, s.issuer, credentials, health, s.proxyExtra))
-	s.proxies[cluster] = start(t, s.bin+"/fairlead-proxy", nil, "serve", "--config", file, "--enrol", s.operate(t, "admin", "proxy-code", cluster))
+%[7]s`, listen, s.dir, cluster, s.issuer, credentials, health, s.proxyExtra, authority))
+	s.proxies[cluster] = start(t, s.bin+"/fairlead-proxy", env, "serve", "--config", file, "--enrol", s.operate(t, "admin", "proxy-code", cluster))
 	eventually(t, "proxy "+cluster, 30*time.Second, func() bool {
 		resp, err := http.Get("http://" + health + "/readyz")
 		if err != nil {

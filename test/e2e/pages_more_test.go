@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -68,15 +69,21 @@ func auditConsent(c *chromium, s *system, axe string, budget int) {
 // application takes answers as posted forms.
 type application struct {
 	redirect string
-	posted   chan url.Values
+	posted   sync.Map // of channels of forms, by state: several browsers post at once
+}
+
+// form is what is posted with a state.
+func (a *application) form(state string) chan url.Values {
+	forms, _ := a.posted.LoadOrStore(state, make(chan url.Values, 4))
+	return forms.(chan url.Values)
 }
 
 func startApplication(t *testing.T, address string) *application {
 	t.Helper()
-	app := &application{redirect: "http://" + address + "/cb", posted: make(chan url.Values, 4)}
+	app := &application{redirect: "http://" + address + "/cb"}
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost && r.URL.Path == "/cb" && r.URL.RawQuery == "" && r.ParseForm() == nil {
-			app.posted <- r.PostForm
+			app.form(r.PostForm.Get("state")) <- r.PostForm
 		}
 		fmt.Fprint(w, "<!doctype html><title>ok</title><main>done</main>")
 	})}
@@ -93,18 +100,19 @@ func startApplication(t *testing.T, address string) *application {
 // by one more click.
 func flowFormPost(t *testing.T, c *chromium, s *system, scripts bool, app *application) {
 	t.Helper()
+	state := fmt.Sprintf("s-%t", scripts)
 	c.do(chromedp.Navigate(s.issuer+"/authorize?"+url.Values{
-		"response_type": {"code"}, "client_id": {"wiki"}, "redirect_uri": {app.redirect}, "scope": {"openid"}, "response_mode": {"form_post"}, "prompt": {"consent"}, "state": {"s-1"},
+		"response_type": {"code"}, "client_id": {"wiki"}, "redirect_uri": {app.redirect}, "scope": {"openid"}, "response_mode": {"form_post"}, "prompt": {"consent"}, "state": {state},
 	}.Encode()), chromedp.WaitReady("button[value=yes]"))
 	if scripts {
-		c.do(chromedp.Click("button[value=yes]", chromedp.ByQuery))
+		c.eval(`document.querySelector("button[value=yes]").click(), ""`) // the page that follows leaves by itself
 	} else {
 		c.click("button[value=yes]")
 		c.click("form[data-submit] button")
 	}
 	select {
-	case form := <-app.posted:
-		if form.Get("code") == "" || form.Get("state") != "s-1" || form.Get("iss") != s.issuer {
+	case form := <-app.form(state):
+		if form.Get("code") == "" || form.Get("state") != state || form.Get("iss") != s.issuer {
 			t.Errorf("posted %v", form)
 		}
 	case <-time.After(10 * time.Second):
