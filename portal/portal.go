@@ -57,7 +57,7 @@ func (p *Portal) Mount(g *echo.Group) {
 			Guard: guard, Store: c.Store, Access: c.Server.Access, Bearer: c.Server.Bearer, Site: c.Server.Site, Audit: c.Audit, Now: c.Now,
 			ContextPrefix: c.ContextPrefix, IssuerCA: c.IssuerCA, Ready: c.Ready,
 		},
-		&account.Handler{Guard: guard, Store: c.Store, Clients: clients.NewRegistry(c.Store), Site: c.Server.Site, Audit: c.Audit, Now: c.Now, Keyring: c.Keyring, Limit: c.Server.Limit, Passkeys: c.Server.Passkeys},
+		&account.Handler{Guard: guard, Store: c.Store, Clients: clients.NewRegistry(c.Store), Site: c.Server.Site, Audit: c.Audit, Now: c.Now, Keyring: c.Keyring, Limit: c.Server.Limit, Bearer: c.Server.Bearer, Passkeys: c.Server.Passkeys},
 		&recovery.Handler{Admin: c.Server.Admin, Sessions: c.Server.Sessions, Site: c.Server.Site, Keyring: c.Keyring, Now: c.Now},
 		&admin.Handler{
 			Guard: &turning, Admin: c.Server.Admin, Site: c.Server.Site, Types: c.Types, Now: c.Now, IssuerCA: c.IssuerCA, Probe: c.Probe, Effective: c.Effective,

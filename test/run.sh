@@ -11,6 +11,8 @@ export FAIRLEAD_TEST_BIN FAIRLEAD_TEST_KUBE FAIRLEAD_TEST_JS
 began=$SECONDS
 echo "== unit and component tests (race detector, SQLite and PostgreSQL, slapd)"
 test/with-postgres.sh go test -race -shuffle=on -timeout 20m $(go list ./... | grep -vE '/test/(e2e|conformance|drills)$')
+echo "== ten thousand kubeconfigs"
+go test -count=1 ./cmd/kubectl-fairlead/merge
 echo "== protocol conformance, and that each of its checks can fail"
 go test -count=1 -timeout 20m ./test/conformance
 echo "== whole system (kube-apiserver, kubectl, slapd, Chromium)"

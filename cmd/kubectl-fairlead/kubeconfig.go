@@ -1,107 +1,337 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/aymanbagabas/go-udiff"
+	"github.com/spf13/cobra"
 	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/cache"
+	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/merge"
+	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/session"
 	"github.com/fairlead-auth/fairlead/internal/kubeconfig"
 	"github.com/fairlead-auth/fairlead/internal/wire"
 )
 
-// writeContexts merges a context for each cluster into the person's kubeconfig,
-// with kubectl's own lock. Entries of others stay as they are; own ones are
-// found by the server that they name. The current context is set only when
-// there is none.
-func writeContexts(w io.Writer, file, server string, clusters []wire.Cluster) error {
-	paths := clientcmd.NewDefaultPathOptions()
-	paths.LoadingRules.ExplicitPath = file
-	cfg, err := paths.GetStartingConfig()
-	if err != nil {
-		return fmt.Errorf("reading kubeconfig: %w", err)
+// fileOptions say how kubeconfigs are written.
+type fileOptions struct {
+	// file is the only one, when it is named.
+	file string
+	// use is the id of the cluster whose context becomes the current one.
+	use string
+	// dryRun, when set, gets the differences, and nothing is written.
+	dryRun io.Writer
+	// follow adds only what is new at the server.
+	follow bool
+}
+
+func (g *global) kubeconfigCommand() *cobra.Command {
+	var opts fileOptions
+	var toOutput, check, dryRun, quiet bool
+	cmd := &cobra.Command{
+		Use: "kubeconfig [SERVER]", Short: "Write, print or check the contexts of your clusters", Args: cobra.MaximumNArgs(1),
+		Long: "Write a context for each of your clusters into your kubeconfig: the first file of KUBECONFIG, or the usual one.\n\n" +
+			"Own entries are found by the server that they name, and are added, updated and removed. Everything else stays as it is, to the byte.\n" +
+			"Names that you gave to contexts stay too. What was there before is kept beside the file, in FILE.fairlead-backup.",
+		Example: "  kubectl fairlead kubeconfig --dry-run\n  kubectl fairlead kubeconfig --print > fleet.yaml\n  kubectl fairlead kubeconfig --check",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := g.clientFor(cmd, args)
+			if err != nil {
+				return err
+			}
+			list, err := c.Clusters(cmd.Context())
+			if err != nil {
+				return err
+			}
+			switch {
+			case toOutput:
+				text, err := kubeconfig.Render(list.Clusters, kubeconfig.WithPlugin(kubeconfig.Plugin, c.Account.Server, c.Account.Profile))
+				if err != nil {
+					return err
+				}
+				_, err = cmd.OutOrStdout().Write(text)
+				return err
+			case check:
+				return g.checkContexts(cmd, c, opts, list.Clusters)
+			case dryRun:
+				opts.dryRun = cmd.OutOrStdout()
+			}
+			words := cmd.ErrOrStderr()
+			if quiet {
+				words, opts.follow = io.Discard, true
+			}
+			return g.writeContexts(words, c, opts, list.Clusters)
+		},
 	}
-	command := kubeconfig.Plugin
-	if self, err := os.Executable(); err == nil && !strings.HasPrefix(self, os.TempDir()) {
-		command = self // programs that no shell started don't have our PATH
-	}
-	removed := removeStale(cfg, server, clusters)
-	if err := addAll(cfg, clusters, kubeconfig.WithPlugin(command, server)); err != nil {
+	cmd.Flags().StringVar(&opts.file, "kubeconfig", "", "file to write to instead of the usual one")
+	cmd.Flags().BoolVar(&toOutput, "print", false, "print a file of your clusters instead of writing to yours")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would change, and change nothing")
+	cmd.Flags().BoolVar(&check, "check", false, "say whether the contexts are as the server says; exit code 1 when not")
+	cmd.Flags().BoolVar(&quiet, "quiet", false, "say nothing, and add only what is new at the server")
+	cmd.MarkFlagsMutuallyExclusive("print", "dry-run", "check", "quiet")
+	return cmd
+}
+
+// checkContexts says what is different, and writes nothing.
+func (g *global) checkContexts(cmd *cobra.Command, c *session.Client, opts fileOptions, clusters []wire.Cluster) error {
+	var differences bytes.Buffer
+	opts.dryRun = &differences
+	if err := g.writeContexts(cmd.OutOrStdout(), c, opts, clusters); err != nil {
 		return err
 	}
-	if cfg.CurrentContext == "" && len(clusters) > 0 {
-		cfg.CurrentContext = clusters[0].Context
+	if differences.Len() > 0 {
+		fmt.Fprintln(cmd.ErrOrStderr(), "The contexts are not as the server says. Run: kubectl fairlead kubeconfig")
+		return codeError{exitFailed}
 	}
-	if err := clientcmd.ModifyConfig(paths, *cfg, false); err != nil {
-		return fmt.Errorf("writing kubeconfig: %w", err)
-	}
-	report(w, paths, clusters, removed)
+	fmt.Fprintln(cmd.OutOrStdout(), "Every context is as the server says.")
 	return nil
 }
 
-// removeStale drops own contexts of clusters that the person may not use any
-// more.
-func removeStale(cfg *api.Config, server string, clusters []wire.Cluster) []string {
-	var removed []string
-	for name, auth := range cfg.AuthInfos {
-		if !isOurs(auth, server) || slices.ContainsFunc(clusters, func(c wire.Cluster) bool { return c.Context == name }) {
-			continue
+// writeContexts brings the person's kubeconfigs up to date.
+func (g *global) writeContexts(w io.Writer, c *session.Client, opts fileOptions, clusters []wire.Cluster) error {
+	files, first := kubeconfigs(opts.file)
+	known := c.Cache.Contexts()
+	if opts.follow {
+		files = known.Files
+	}
+	u := update{client: c, opts: opts, clusters: clusters, known: known}
+	for _, file := range files {
+		if err := u.file(file, file == first && !opts.follow || len(files) == 1); err != nil {
+			return err
 		}
-		delete(cfg.AuthInfos, name)
-		for contextName, context := range cfg.Contexts {
-			if context.AuthInfo == name {
-				delete(cfg.Contexts, contextName)
-				delete(cfg.Clusters, context.Cluster)
-				removed = append(removed, contextName)
+	}
+	if opts.dryRun == nil {
+		if err := u.remember(); err != nil {
+			return err
+		}
+	}
+	u.report(w)
+	return nil
+}
+
+// kubeconfigs are the person's files, and the one that new entries go to.
+func kubeconfigs(named string) (files []string, first string) {
+	paths := clientcmd.NewDefaultPathOptions()
+	paths.LoadingRules.ExplicitPath = named
+	if named != "" {
+		return []string{named}, named
+	}
+	first = paths.GetDefaultFilename()
+	if list := os.Getenv(clientcmd.RecommendedConfigPathEnvVar); list != "" {
+		for _, file := range filepath.SplitList(list) {
+			if file != "" && !slices.Contains(files, file) {
+				files = append(files, file)
 			}
 		}
+		if len(files) > 0 {
+			first = files[0]
+		}
 	}
-	slices.Sort(removed)
-	return removed
+	if !slices.Contains(files, first) {
+		files = append(files, first)
+	}
+	return files, first
 }
 
-func isOurs(auth *api.AuthInfo, server string) bool {
-	return auth.Exec != nil && strings.HasPrefix(filepath.Base(auth.Exec.Command), kubeconfig.Plugin) &&
-		slices.Contains(auth.Exec.Args, "--server="+server)
+// update is one run over some files.
+type update struct {
+	client   *session.Client
+	opts     fileOptions
+	clusters []wire.Cluster
+	known    cache.Contexts
+
+	changes []merge.Change
+	written []string
+	names   map[string]string // of contexts, by cluster
+	current string
 }
 
-func addAll(cfg *api.Config, clusters []wire.Cluster, as kubeconfig.User) error {
-	text, err := kubeconfig.Render(clusters, as)
-	if err != nil {
+// file brings one file up to date. Entries for new clusters go to the first only.
+func (u *update) file(name string, first bool) error {
+	if target, err := filepath.EvalSymlinks(name); err == nil {
+		name = target // or the link would be replaced
+	} else if !first {
+		return nil // there is no such file
+	}
+	if u.opts.dryRun == nil {
+		unlock, err := lockFile(name)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+	}
+	text, err := os.ReadFile(name) //nolint:gosec // the person's own kubeconfig
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading kubeconfig: %w", err)
+	}
+	want, err := u.wanted(name, text, first)
+	if err != nil || want == nil {
 		return err
 	}
-	fresh, err := clientcmd.Load(text)
+	result, err := merge.Merge(text, *want)
 	if err != nil {
-		return fmt.Errorf("reading what was rendered: %w", err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	maps.Copy(cfg.Clusters, fresh.Clusters)
-	maps.Copy(cfg.AuthInfos, fresh.AuthInfos)
-	for name, context := range fresh.Contexts {
-		if old := cfg.Contexts[name]; old != nil && old.Namespace != "" {
-			context.Namespace = old.Namespace // the person chose it
-		}
-		cfg.Contexts[name] = context
+	u.take(name, result)
+	if bytes.Equal(text, result.Text) {
+		return nil
 	}
-	return nil
+	if u.opts.dryRun != nil {
+		_, err := io.WriteString(u.opts.dryRun, udiff.Unified(name, name+" (new)", string(text), string(result.Text)))
+		return err
+	}
+	return replace(name, text, result.Text)
 }
 
-func report(w io.Writer, paths *clientcmd.PathOptions, clusters []wire.Cluster, removed []string) {
-	for _, name := range removed {
-		fmt.Fprintf(w, "Removed the context %s: it is not shared with you any more.\n", name)
+// wanted is what a file should hold; nil when it is none of ours.
+func (u *update) wanted(name string, text []byte, first bool) (*merge.Wanted, error) {
+	account := u.client.Account
+	own, _, err := merge.Own(text, account.Server, account.Profile)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if len(clusters) == 0 {
-		fmt.Fprintln(w, "No cluster is shared with you yet.")
+	if !first && len(own) == 0 {
+		return nil, nil
+	}
+	want := merge.Wanted{Server: account.Server, Profile: account.Profile, Command: command(), Clusters: u.clusters, Use: u.opts.use}
+	if u.opts.follow {
+		want.Known = u.known.Known
+	}
+	if !first {
+		for _, c := range u.clusters { // what is new goes to the first
+			want.Elsewhere = append(want.Elsewhere, c.ID)
+		}
+		return &want, nil
+	}
+	others, _ := kubeconfigs(u.opts.file)
+	for _, other := range others {
+		text, err := os.ReadFile(other) //nolint:gosec // the person's own kubeconfig
+		if err != nil || sameFile(other, name) {
+			continue
+		}
+		if ids, names, err := merge.Own(text, account.Server, account.Profile); err == nil {
+			want.Elsewhere, want.Taken = append(want.Elsewhere, ids...), append(want.Taken, names...)
+		}
+	}
+	return &want, nil
+}
+
+// command is what entries call: this program, by its place, since programs that no shell
+// started don't have the person's PATH.
+func command() string {
+	if self, err := os.Executable(); err == nil && !strings.HasPrefix(self, os.TempDir()) {
+		return self
+	}
+	return kubeconfig.Plugin
+}
+
+func (u *update) take(file string, r merge.Result) {
+	if absolute, err := filepath.Abs(file); err == nil {
+		file = absolute
+	}
+	if len(r.Contexts) > 0 || len(r.Changes) > 0 {
+		u.written = append(u.written, file)
+	}
+	if u.names == nil {
+		u.names, u.current = r.Contexts, r.Current
+	}
+	maps.Copy(u.names, r.Contexts)
+	u.changes = append(u.changes, r.Changes...)
+}
+
+// remember lets later runs follow the server in the same files.
+func (u *update) remember() error {
+	known := cache.Contexts{Files: u.known.Files, At: u.client.Now()}
+	for _, file := range u.written {
+		if !slices.Contains(known.Files, file) {
+			known.Files = append(known.Files, file)
+		}
+	}
+	for _, c := range u.clusters {
+		known.Known = append(known.Known, c.ID)
+	}
+	return u.client.Cache.SaveContexts(known)
+}
+
+func (u *update) report(w io.Writer) {
+	for _, c := range u.changes {
+		switch c.Kind {
+		case merge.Removed:
+			fmt.Fprintf(w, "Removed the context %s: it is not shared with you any more.\n", c.Context)
+		case merge.Renamed:
+			fmt.Fprintf(w, "Renamed the context %s to %s, as the server calls it now.\n", c.Before, c.Context)
+		case merge.Updated:
+			fmt.Fprintf(w, "Updated the context %s.\n", c.Context)
+		case merge.Added: // they are all listed
+		}
+	}
+	if len(u.clusters) == 0 {
+		fmt.Fprintf(w, "No cluster is shared with you yet. Whom to ask: %s/\n", u.client.Account.Server)
 		return
 	}
-	fmt.Fprintf(w, "Contexts in %s:\n", paths.GetDefaultFilename())
-	for _, c := range clusters {
-		fmt.Fprintf(w, "  %s\t%s\n", c.Context, c.Name)
+	if u.opts.dryRun != nil || len(u.names) == 0 {
+		return
 	}
-	fmt.Fprintf(w, "Try: kubectl auth whoami --context %s\n", clusters[0].Context)
+	u.list(w)
+}
+
+// list says what each cluster's context is called, and marks the current one.
+func (u *update) list(w io.Writer) {
+	width, example := 0, ""
+	for _, c := range u.clusters {
+		name := u.names[c.ID]
+		width = max(width, len(name))
+		if name != "" && (example == "" || name == u.current) {
+			example = name
+		}
+	}
+	fmt.Fprintf(w, "Contexts in %s:\n", strings.Join(u.written, ", "))
+	for _, c := range u.clusters {
+		mark := " "
+		if u.names[c.ID] == u.current {
+			mark = "*"
+		}
+		if name := u.names[c.ID]; name != "" {
+			fmt.Fprintf(w, "%s %-*s   %s\n", mark, width, name, c.Name)
+		}
+	}
+	fmt.Fprintf(w, "Try: kubectl auth whoami --context %s\n", example)
+}
+
+// followEvery is how often the contexts are compared with the server's list while kubectl is
+// in use.
+const followEvery = 5 * time.Minute
+
+// followLater lets another process bring the contexts up to date, so that nobody waits for
+// it: a cluster that moved, a new authority, a new cluster.
+func (g *global) followLater(c *session.Client) {
+	known := c.Cache.Contexts()
+	if !c.MaySignIn || len(known.Files) == 0 || c.Now().Sub(known.At) < followEvery {
+		return
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return
+	}
+	known.At = c.Now() // of several at once, one does it
+	if c.Cache.SaveContexts(known) != nil {
+		return
+	}
+	args := []string{"kubeconfig", c.Account.Server, "--quiet"}
+	if c.Account.Profile != "" {
+		args = append(args, "--profile", c.Account.Profile)
+	}
+	detach(context.Background(), self, args...)
 }

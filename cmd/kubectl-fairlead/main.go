@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -33,15 +34,27 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := newCommand().ExecuteContext(ctx)
 	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(exitCode(err))
+	if err == nil {
+		return
 	}
+	if err.Error() != "" {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(exitCode(err))
 }
 
 type usageError struct{ error }
 
+// codeError ends the program with a code of another one, which has said why.
+type codeError struct{ code int }
+
+// Error is empty: all is said.
+func (codeError) Error() string { return "" }
+
 func exitCode(err error) int {
+	if c, ok := errors.AsType[codeError](err); ok {
+		return c.code
+	}
 	if _, ok := errors.AsType[*session.NeedSignInError](err); ok {
 		return exitNeedSignIn
 	}
@@ -54,14 +67,26 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
+// global are the flags of every command.
+type global struct{ profile string }
+
 func newCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use: "kubectl-fairlead", Short: "Sign in once, use kubectl with every cluster you may use",
+		Long: "Sign in once, use kubectl with every cluster you may use.\n\n" +
+			"Exit codes: 0 done, 1 failed, 2 wrong usage, 3 somebody has to sign in, 4 refused by the server.\n" +
+			"With CI=true nobody is asked anything and no browser is opened.",
 		Version: version.String(), SilenceUsage: true, SilenceErrors: true,
 		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl fairlead"},
 	}
+	g := &global{}
+	root.PersistentFlags().StringVar(&g.profile, "profile", os.Getenv("FAIRLEAD_PROFILE"), "name of one of several accounts at a server (or FAIRLEAD_PROFILE)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(loginCommand(), logoutCommand(), getTokenCommand(), kubeconfigCommand(), statusCommand(), versionCommand())
+	root.AddCommand(
+		g.loginCommand(), g.logoutCommand(), g.statusCommand(), g.clustersCommand(), g.useCommand(), g.kubeconfigCommand(), g.eachCommand(),
+		g.doctorCommand(), g.getTokenCommand(), versionCommand(), manCommand(),
+	)
+	addCompletion(root)
 	return root
 }
 
@@ -87,15 +112,21 @@ func cacheDir() (string, error) {
 	return filepath.Join(dir, "fairlead"), nil
 }
 
+// profileName is what a profile may be called: it becomes part of names of contexts.
+var profileName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
+
 // newClient makes a client for a server. FAIRLEAD_KEYRING=off keeps the refresh
 // token in a file even where there is a keyring.
-func newClient(cmd *cobra.Command, server string) (*session.Client, error) {
+func (g *global) newClient(cmd *cobra.Command, server string) (*session.Client, error) {
+	if g.profile != "" && !profileName.MatchString(g.profile) {
+		return nil, usageError{fmt.Errorf("--profile %q: want lower-case letters, digits and dashes, such as work", g.profile)}
+	}
 	dir, err := cacheDir()
 	if err != nil {
 		return nil, err
 	}
-	server = strings.TrimSuffix(server, "/")
-	c, err := cache.New(dir, server, os.Getenv("FAIRLEAD_KEYRING") != "off")
+	account := cache.Account{Server: strings.TrimSuffix(server, "/"), Profile: g.profile}
+	c, err := cache.New(dir, account, os.Getenv("FAIRLEAD_KEYRING") != "off")
 	if err != nil {
 		return nil, err
 	}
@@ -104,39 +135,62 @@ func newClient(cmd *cobra.Command, server string) (*session.Client, error) {
 		host = ""
 	}
 	return &session.Client{
-		Server: server, Cache: c, Now: time.Now, Err: cmd.ErrOrStderr(), MaySignIn: os.Getenv("CI") != "true",
-		Browser: browser.Config{Host: host, Open: browser.Open(os.Getenv("BROWSER"))},
+		Account: account, Cache: c, Now: time.Now, MaySignIn: os.Getenv("CI") != "true",
+		Ask: browser.Config{Host: host, Out: cmd.ErrOrStderr(), Way: browser.Choose(), Open: browser.Open(os.Getenv("BROWSER")), In: cmd.InOrStdin()},
 	}, nil
 }
 
-// clientFor makes a client for the server that the arguments name.
-func clientFor(cmd *cobra.Command, args []string) (*session.Client, error) {
-	server, err := onlyServer(args)
+// clientFor makes a client for the server that the arguments name or, without one, for the
+// only one that there is a session for.
+func (g *global) clientFor(cmd *cobra.Command, args []string) (*session.Client, error) {
+	server, err := g.onlyServer(args)
 	if err != nil {
 		return nil, err
 	}
-	return newClient(cmd, server)
+	return g.newClient(cmd, server)
 }
 
-// onlyServer returns the given server or, without one, the only one that there
-// is a session for.
-func onlyServer(args []string) (string, error) {
+func (g *global) onlyServer(args []string) (string, error) {
 	if len(args) == 1 {
 		return args[0], nil
 	}
+	accounts, err := g.accounts()
+	if err != nil {
+		return "", err
+	}
+	switch len(accounts) {
+	case 0:
+		return "", errNobody()
+	case 1:
+		g.profile = accounts[0].Profile
+		return accounts[0].Server, nil
+	}
+	var names []string
+	for _, a := range accounts {
+		names = append(names, a.String())
+	}
+	return "", usageError{errors.New("there are several sign-ins; name a server, or a --profile: " + strings.Join(names, ", "))}
+}
+
+// accounts are those that somebody is signed in with: of the profile, when one is named.
+func (g *global) accounts() ([]cache.Account, error) {
 	dir, err := cacheDir()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	servers, err := cache.Servers(dir)
-	if err != nil {
-		return "", err
+	all, err := cache.Accounts(dir)
+	if err != nil || g.profile == "" {
+		return all, err
 	}
-	switch len(servers) {
-	case 0:
-		return "", &session.NeedSignInError{Text: "You are not signed in. Run: kubectl fairlead login https://YOUR-SERVER"}
-	case 1:
-		return servers[0], nil
+	var mine []cache.Account
+	for _, a := range all {
+		if a.Profile == g.profile {
+			mine = append(mine, a)
+		}
 	}
-	return "", usageError{errors.New("there are several servers; name one of them: " + strings.Join(servers, ", "))}
+	return mine, nil
+}
+
+func errNobody() error {
+	return &session.NeedSignInError{Text: "You are not signed in. Run: kubectl fairlead login https://YOUR-SERVER"}
 }

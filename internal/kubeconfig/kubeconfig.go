@@ -104,12 +104,17 @@ func Render(clusters []wire.Cluster, as User) ([]byte, error) {
 
 // WithPlugin makes users that call our plugin. Command is Plugin, or the
 // plugin's own absolute path, which programs that are not started from a shell
-// need. Server is the address to sign in at.
-func WithPlugin(command, server string) User {
+// need. Server is the address to sign in at, profile the account there when somebody has
+// several.
+func WithPlugin(command, server, profile string) User {
 	return func(c wire.Cluster) Exec {
+		args := []string{"get-token", "--server=" + server, "--cluster=" + c.ID}
+		if profile != "" {
+			args = append(args, "--profile="+profile)
+		}
 		return Exec{
 			APIVersion: APIVersion, Command: command, InteractiveMode: "IfAvailable",
-			Args: []string{"get-token", "--server=" + server, "--cluster=" + c.ID},
+			Args: args,
 			InstallHint: "kubectl-fairlead is needed to sign in to " + c.Name + ".\n" +
 				"How to install it on Linux, macOS and Windows: " + server + "/help\n",
 		}

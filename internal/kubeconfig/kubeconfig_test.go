@@ -31,10 +31,10 @@ func TestGolden(t *testing.T) {
 		clusters []wire.Cluster
 		user     kubeconfig.User
 	}{
-		"plugin":    {clusters(), kubeconfig.WithPlugin(kubeconfig.Plugin, server)},
-		"windows":   {clusters()[:1], kubeconfig.WithPlugin(`C:\Program Files\fairlead\kubectl-fairlead.exe`, server)},
+		"plugin":    {clusters(), kubeconfig.WithPlugin(kubeconfig.Plugin, server, "")},
+		"windows":   {clusters()[:1], kubeconfig.WithPlugin(`C:\Program Files\fairlead\kubectl-fairlead.exe`, server, "")},
 		"kubelogin": {clusters(), kubeconfig.WithKubelogin(server)},
-		"empty":     {nil, kubeconfig.WithPlugin(kubeconfig.Plugin, server)},
+		"empty":     {nil, kubeconfig.WithPlugin(kubeconfig.Plugin, server, "")},
 	} {
 		got, err := kubeconfig.Render(c.clusters, c.user)
 		if err != nil {

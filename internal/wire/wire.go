@@ -2,11 +2,16 @@
 // leaves out everything that a standard defines.
 package wire
 
+import "time"
+
 // Paths of the server's own interface, below its address.
 const (
 	// ClustersPath lists the clusters of the person whose access token is sent
 	// as a bearer token. The answer is a Clusters.
 	ClustersPath = "/api/v1/clusters"
+	// SignOutPath ends every sign-in and device of the person whose access token is sent as
+	// a bearer token, with POST. Only kubectl-fairlead's own tokens may. The answer is empty.
+	SignOutPath = "/api/v1/sign-out"
 )
 
 // Clusters is what a person may use.
@@ -15,6 +20,8 @@ type Clusters struct {
 	User string `json:"user"`
 	// Clusters are sorted by context name.
 	Clusters []Cluster `json:"clusters"`
+	// SignInEnds is when this device has to sign in again at the latest.
+	SignInEnds time.Time `json:"signInEnds,omitzero"`
 }
 
 // Cluster is one of them, with all that a kubeconfig needs.
@@ -34,4 +41,7 @@ type Cluster struct {
 	Audience string `json:"audience"`
 	// Namespace is the default one of the context.
 	Namespace string `json:"namespace,omitempty"`
+	// Environment and Labels are what admins sort clusters by.
+	Environment string            `json:"environment,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
 }

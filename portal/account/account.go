@@ -12,12 +12,14 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/internal/wire"
 	"github.com/fairlead-auth/fairlead/portal/page"
 	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/factor"
 	"github.com/fairlead-auth/fairlead/server/limit"
 	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/tokeninfo"
 	"github.com/fairlead-auth/fairlead/server/web"
 	"github.com/fairlead-auth/fairlead/templates"
 )
@@ -30,6 +32,8 @@ type Handler struct {
 	Site    *web.Site
 	Audit   *audit.Log
 	Now     func() time.Time
+	// Bearer knows the person of an access token.
+	Bearer *tokeninfo.Bearer
 	// Keyring seals what is being set up, Limit bounds guesses.
 	Keyring *secret.Keyring
 	Limit   *limit.Limiter
@@ -94,6 +98,7 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.GET("/account/factors/code.png", h.Guard.For(h.factorPicture))
 	g.POST("/account/factors/:id/end", h.Guard.For(h.removeFactor))
 	g.POST("/account/applications/:id/end", h.Guard.For(h.endApplication))
+	g.POST(wire.SignOutPath, h.signOutEverywhere)
 }
 
 func (h *Handler) show(c echo.Context, current *session.Current) error {

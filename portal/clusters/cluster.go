@@ -121,7 +121,7 @@ func (h *Handler) downloadAll(c echo.Context, current *session.Current) error {
 // download answers with a file. It holds no secret, but says which clusters a
 // person may use, so it is recorded and never cached.
 func (h *Handler) download(c echo.Context, current *session.Current, list []wire.Cluster, name string) error {
-	as := kubeconfig.WithPlugin(kubeconfig.Plugin, h.Site.Absolute(""))
+	as := kubeconfig.WithPlugin(kubeconfig.Plugin, h.Site.Absolute(""), "")
 	if c.QueryParam("for") == "kubelogin" {
 		as = kubeconfig.WithKubelogin(h.Site.Absolute(""))
 	}

@@ -141,7 +141,7 @@ func matches(row Row, query string) bool {
 
 // list answers the plugin.
 func (h *Handler) list(c echo.Context) error {
-	_, user, err := h.Bearer.Person(c.Request())
+	token, user, err := h.Bearer.Person(c.Request())
 	if err != nil {
 		return writeError(c, err)
 	}
@@ -150,6 +150,13 @@ func (h *Handler) list(c echo.Context) error {
 		return writeError(c, err)
 	}
 	answer := wire.Clusters{User: user.KubeName, Clusters: []wire.Cluster{}}
+	if token.DeviceID != "" {
+		device, err := h.Store.Device(c.Request().Context(), token.DeviceID)
+		if err != nil {
+			return writeError(c, err) // its token would have ended with it
+		}
+		answer.SignInEnds = device.Expires.Time().UTC()
+	}
 	for _, a := range mine {
 		answer.Clusters = append(answer.Clusters, h.wire(&a.Cluster))
 	}
@@ -160,6 +167,7 @@ func (h *Handler) list(c echo.Context) error {
 func (h *Handler) wire(c *store.Cluster) wire.Cluster {
 	return wire.Cluster{
 		ID: c.ID, Name: c.Name, Context: h.ContextPrefix + c.ID, Server: c.Server, CA: c.CA, Audience: c.Audience, Namespace: c.Namespace,
+		Environment: c.Environment, Labels: c.Labels,
 	}
 }
 

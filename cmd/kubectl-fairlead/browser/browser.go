@@ -1,5 +1,6 @@
-// Package browser lets a person sign in with their browser: it listens on
-// loopback, opens the page, and waits for the code.
+// Package browser lets a person sign in: with a browser here, which comes back on
+// loopback; with one elsewhere, whose last address is pasted; or with a code that is typed
+// on any screen.
 package browser
 
 import (
@@ -15,6 +16,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os/exec"
 	"runtime"
 	"time"
@@ -34,8 +36,11 @@ type Config struct {
 	OtherUser bool
 	// Open opens an address in the browser.
 	Open func(ctx context.Context, address string) error
-	// Out is where people read what happens.
+	// Way is how; a browser here when it is empty.
+	Way Way
+	// Out is where people read what happens, In where they type.
 	Out io.Writer
+	In  io.Reader
 }
 
 // ErrCancelled says that the person said no on the page.
@@ -48,6 +53,14 @@ type outcome struct {
 
 // SignIn waits for the person until ctx ends.
 func SignIn(ctx context.Context, cfg Config) (remote.Grant, error) {
+	if cfg.Way == ByCode {
+		return byCode(ctx, cfg)
+	}
+	return here(ctx, cfg)
+}
+
+// here opens a browser, or says what to open.
+func here(ctx context.Context, cfg Config) (remote.Grant, error) {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return remote.Grant{}, fmt.Errorf("listening on loopback: %w", err)
@@ -66,8 +79,9 @@ func SignIn(ctx context.Context, cfg Config) (remote.Grant, error) {
 	})
 	fmt.Fprintf(cfg.Out, "Sign in with your browser:\n\n  %s\n\n", address)
 	if err := cfg.Open(ctx, address); err != nil {
-		fmt.Fprintln(cfg.Out, "The browser could not be opened. Open the address above in a browser on this computer.")
+		fmt.Fprintln(cfg.Out, "The browser could not be opened. Open the address above yourself, or run the command again with --device.")
 	}
+	pasted(ctx, cfg, state, done)
 	select {
 	case <-ctx.Done():
 		return remote.Grant{}, fmt.Errorf("nobody signed in in the browser: %w", ctx.Err())
@@ -101,24 +115,42 @@ func callback(issuer, state string, done chan<- outcome) http.Handler {
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'sha256-"+styleHash()+"'; frame-ancestors 'none'; base-uri 'none'")
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Referrer-Policy", "no-referrer")
-		if subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(state)) != 1 || q.Get("iss") != issuer {
+		o, err := answered(q, issuer, state)
+		if err != nil {
 			w.WriteHeader(http.StatusBadRequest)
 			_ = result.Execute(w, page{"This is not the sign-in that was started", "Go back to the terminal and start again."})
 			return
 		}
-		o := outcome{code: q.Get("code")}
 		shown := page{"You are signed in", "kubectl goes on in the terminal. You can close this window."}
-		if q.Get("error") != "" || o.code == "" {
-			o.err = refusal(q.Get("error"), q.Get("error_description"))
+		if o.err != nil {
 			shown = page{"Not signed in", o.err.Error()}
 		}
 		_ = result.Execute(w, shown)
-		select {
-		case done <- o:
-		default: // the page was loaded again
-		}
+		offer(done, o)
 	})
 	return mux
+}
+
+// errForeign says that an answer belongs to no sign-in of ours.
+var errForeign = errors.New("it is not that of this sign-in")
+
+// answered reads what the browser came back with (RFC 6749 section 4.1.2, RFC 9207).
+func answered(q url.Values, issuer, state string) (outcome, error) {
+	if subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(state)) != 1 || q.Get("iss") != issuer {
+		return outcome{}, errForeign
+	}
+	if q.Get("error") != "" || q.Get("code") == "" {
+		return outcome{err: refusal(q.Get("error"), q.Get("error_description"))}, nil
+	}
+	return outcome{code: q.Get("code")}, nil
+}
+
+// offer gives the first outcome; later ones are the page that was loaded again.
+func offer(done chan<- outcome, o outcome) {
+	select {
+	case done <- o:
+	default:
+	}
 }
 
 func refusal(code, text string) error {
@@ -150,6 +182,8 @@ func opener(system, program string) (name string, args []string) {
 	switch {
 	case program != "":
 		return program, nil
+	case system == "linux" && isWSL():
+		return "rundll32.exe", []string{"url.dll,FileProtocolHandler"}
 	case system == "darwin":
 		return "open", nil
 	case system == "windows":

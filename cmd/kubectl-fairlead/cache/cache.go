@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,38 +27,54 @@ import (
 
 const service = "kubectl-fairlead"
 
-// Cache is the files of one server in one person's cache folder.
+// Account is who somebody is at a server. Profile tells several accounts there apart; empty
+// is the usual one.
+type Account struct {
+	Server  string `json:"server"`
+	Profile string `json:"profile,omitempty"`
+}
+
+// String names it, for people and for the keyring.
+func (a Account) String() string {
+	if a.Profile == "" {
+		return a.Server
+	}
+	return a.Server + " as " + a.Profile
+}
+
+// Cache is the files of one account in one person's cache folder.
 type Cache struct {
-	dir    string
-	server string
-	prefix string
+	dir     string
+	account Account
+	prefix  string
 	// keyring is off where a person or a test says so.
 	keyring bool
 }
 
-// New returns the cache for a server below a folder, which is made.
-func New(dir, server string, useKeyring bool) (*Cache, error) {
+// New returns the cache for an account below a folder, which is made.
+func New(dir string, account Account, useKeyring bool) (*Cache, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making cache folder: %w", err)
 	}
-	sum := sha256.Sum256([]byte(server))
-	return &Cache{dir: dir, server: server, prefix: hex.EncodeToString(sum[:8]), keyring: useKeyring}, nil
+	sum := sha256.Sum256([]byte(account.String()))
+	return &Cache{dir: dir, account: account, prefix: hex.EncodeToString(sum[:8]), keyring: useKeyring}, nil
 }
 
-// Servers lists the servers that there are sessions for.
-func Servers(dir string) ([]string, error) {
+// Accounts lists those that there are sessions for.
+func Accounts(dir string) ([]Account, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.session.json"))
 	if err != nil {
 		return nil, fmt.Errorf("listing sessions: %w", err)
 	}
-	var servers []string
+	var accounts []Account
 	for _, file := range files {
 		var s stored
 		if readJSON(file, &s) == nil && s.Server != "" {
-			servers = append(servers, s.Server)
+			accounts = append(accounts, s.Account)
 		}
 	}
-	return servers, nil
+	slices.SortFunc(accounts, func(a, b Account) int { return strings.Compare(a.String(), b.String()) })
+	return accounts, nil
 }
 
 func (c *Cache) path(name string) string { return filepath.Join(c.dir, c.prefix+"."+name) }
@@ -80,7 +97,7 @@ type Session struct {
 
 // stored is the file.
 type stored struct {
-	Server        string         `json:"server"`
+	Account
 	User          string         `json:"user"`
 	AccessToken   string         `json:"accessToken"`
 	AccessExpires time.Time      `json:"accessExpires"`
@@ -94,7 +111,7 @@ type stored struct {
 // read counts as none: signing in again repairs it.
 func (c *Cache) Session() *Session {
 	var f stored
-	if readJSON(c.path("session.json"), &f) != nil || f.Server != c.server {
+	if readJSON(c.path("session.json"), &f) != nil || f.Account != c.account {
 		return nil
 	}
 	s := &Session{
@@ -102,7 +119,7 @@ func (c *Cache) Session() *Session {
 		RefreshToken: secret.NewValue(f.RefreshToken), CA: f.CA, Clusters: f.Clusters, InKeyring: f.InKeyring,
 	}
 	if f.InKeyring {
-		token, err := keyring.Get(service, c.server)
+		token, err := keyring.Get(service, c.account.String())
 		if err != nil {
 			return nil
 		}
@@ -111,12 +128,21 @@ func (c *Cache) Session() *Session {
 	return s
 }
 
+// Offered is what the server said last, without a look at any secret.
+func (c *Cache) Offered() []wire.Cluster {
+	var f stored
+	if readJSON(c.path("session.json"), &f) != nil || f.Account != c.account {
+		return nil
+	}
+	return f.Clusters
+}
+
 // SaveSession replaces the session. The refresh token is written first: it must
 // not be lost once the server has rotated it.
 func (c *Cache) SaveSession(s *Session) error {
-	s.InKeyring = c.keyring && keyring.Set(service, c.server, s.RefreshToken.Reveal()) == nil
+	s.InKeyring = c.keyring && keyring.Set(service, c.account.String(), s.RefreshToken.Reveal()) == nil
 	f := stored{
-		Server: c.server, User: s.User, AccessToken: s.AccessToken.Reveal(), AccessExpires: s.AccessExpires,
+		Account: c.account, User: s.User, AccessToken: s.AccessToken.Reveal(), AccessExpires: s.AccessExpires,
 		InKeyring: s.InKeyring, CA: s.CA, Clusters: s.Clusters,
 	}
 	if !s.InKeyring {
@@ -125,10 +151,10 @@ func (c *Cache) SaveSession(s *Session) error {
 	return writeJSON(c.path("session.json"), f)
 }
 
-// Forget removes the session and every token.
+// Forget removes the session and every token. What is known of kubeconfigs stays, as they do.
 func (c *Cache) Forget() error {
 	if c.keyring {
-		_ = keyring.Delete(service, c.server) // often there is none
+		_ = keyring.Delete(service, c.account.String()) // often there is none
 	}
 	files, err := filepath.Glob(c.path("*.json"))
 	if err != nil {
@@ -136,12 +162,35 @@ func (c *Cache) Forget() error {
 	}
 	var faults []error
 	for _, file := range files {
+		if file == c.path("contexts.json") {
+			continue
+		}
 		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			faults = append(faults, err)
 		}
 	}
 	return errors.Join(faults...)
 }
+
+// Contexts is what was written into kubeconfigs.
+type Contexts struct {
+	// Files are where, Known the ids of the clusters, At when they were compared last.
+	Files []string  `json:"files"`
+	Known []string  `json:"known"`
+	At    time.Time `json:"at"`
+}
+
+// Contexts returns it; nothing when nothing was written.
+func (c *Cache) Contexts() Contexts {
+	var w Contexts
+	if readJSON(c.path("contexts.json"), &w) != nil {
+		return Contexts{}
+	}
+	return w
+}
+
+// SaveContexts replaces it.
+func (c *Cache) SaveContexts(w Contexts) error { return writeJSON(c.path("contexts.json"), w) }
 
 // Token is a token for a cluster.
 type Token struct {

@@ -17,7 +17,7 @@ import (
 
 func open(t *testing.T, dir, server string) *cache.Cache {
 	t.Helper()
-	c, err := cache.New(dir, server, false)
+	c, err := cache.New(dir, cache.Account{Server: server}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestSessionsAndTokens(t *testing.T) {
 	if _, ok := c.Token("y", now, 0); ok {
 		t.Error("a token for another cluster")
 	}
-	if servers, err := cache.Servers(dir); err != nil || !cmp.Equal(servers, []string{"https://a.test"}) {
+	if servers, err := cache.Accounts(dir); err != nil || !cmp.Equal(servers, []cache.Account{{Server: "https://a.test"}}) {
 		t.Errorf("servers %v, error %v", servers, err)
 	}
 

@@ -41,6 +41,9 @@ type Server struct {
 	skew time.Duration
 }
 
+// Skew is how far the server's clock was ahead of ours at the last call.
+func (s *Server) Skew() time.Duration { return s.skew }
+
 // New returns a server. CA is the PEM of the authority to trust besides the
 // system's, or empty. The proxy settings of the environment hold.
 func New(base, ca string, now func() time.Time) (*Server, error) {
@@ -169,6 +172,16 @@ func (s *Server) grant(ctx context.Context, form url.Values) (Grant, error) {
 // Revoke ends the session that a refresh token belongs to.
 func (s *Server) Revoke(ctx context.Context, token secret.Value) error {
 	return s.post(ctx, "/revoke", url.Values{"client_id": {clientID}, "token": {token.Reveal()}}, nil)
+}
+
+// SignOutEverywhere ends all that the person has at the server.
+func (s *Server) SignOutEverywhere(ctx context.Context, access secret.Value) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.base+wire.SignOutPath, http.NoBody)
+	if err != nil {
+		return fmt.Errorf("asking the server: %w", err)
+	}
+	req.Header.Set("Authorization", "Bearer "+access.Reveal())
+	return s.do(req, nil)
 }
 
 // Clusters lists what the person may use.

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -32,17 +31,15 @@ const (
 	quiet = 10 * time.Minute
 )
 
-// Client works for one server.
+// Client works for one account at a server.
 type Client struct {
-	Server string
-	Cache  *cache.Cache
-	Now    func() time.Time
-	// Err is where people read what happens.
-	Err io.Writer
-	// MaySignIn says that a browser may be opened: false with CI=true.
+	Account cache.Account
+	Cache   *cache.Cache
+	Now     func() time.Time
+	// MaySignIn says that a person may be asked: false with CI=true.
 	MaySignIn bool
-	// Browser says how to sign in; its Server is filled in here.
-	Browser browser.Config
+	// Ask says how; its Server is filled in here.
+	Ask browser.Config
 }
 
 // NeedSignInError says that a person must do something. The text is the last line
@@ -53,7 +50,10 @@ type NeedSignInError struct{ Text string }
 func (e *NeedSignInError) Error() string { return e.Text }
 
 func (c *Client) need(why string) error {
-	text := "Sign-in needed. Run: kubectl fairlead login " + c.Server
+	text := "Sign-in needed. Run: kubectl fairlead login " + c.Account.Server
+	if c.Account.Profile != "" {
+		text += " --profile " + c.Account.Profile
+	}
 	if why != "" {
 		text = why + "\n" + text
 	}
@@ -140,7 +140,7 @@ func (c *Client) exchange(ctx context.Context, server *remote.Server, s *cache.S
 	if !known {
 		return remote.Grant{}, &remote.RefusedError{Code: "invalid_target", Text: fmt.Sprintf(
 			"You are signed in as %s, but no access rule lets you use the cluster %s. Ask the people who run it. Your clusters: %s/",
-			s.User, cluster, c.Server)}
+			s.User, cluster, c.Account.Server)}
 	}
 	return server.Exchange(ctx, s.AccessToken, audience)
 }
@@ -199,6 +199,9 @@ func (c *Client) askLocked(ctx context.Context, why string) (*cache.Session, err
 
 // SignIn asks the person now, whatever happened before: the person asked for it.
 func (c *Client) SignIn(ctx context.Context, ca string) (*cache.Session, error) {
+	if !c.MaySignIn {
+		return nil, c.need("Nobody is asked to sign in where CI=true is set. Programs sign in with an identity of their own: " + c.Account.Server + "/help")
+	}
 	wait, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
 	unlock, locked, err := c.Cache.Lock(wait)
@@ -223,8 +226,8 @@ func (c *Client) signInLocked(ctx context.Context, ca string) (*cache.Session, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, signInWait)
 	defer cancel()
-	cfg := c.Browser
-	cfg.Server, cfg.Out = server, c.Err
+	cfg := c.Ask
+	cfg.Server = server
 	grant, err := browser.SignIn(ctx, cfg)
 	if err != nil {
 		attempt.Failed = "The last sign-in failed: " + err.Error()
@@ -246,6 +249,11 @@ func (c *Client) signInLocked(ctx context.Context, ca string) (*cache.Session, e
 // Session returns a session that works, without asking anybody: refreshed if
 // need be.
 func (c *Client) Session(ctx context.Context) (*cache.Session, error) {
+	return c.session(ctx, false)
+}
+
+// session renews the access token also when it seems good, if it was refused.
+func (c *Client) session(ctx context.Context, refused bool) (*cache.Session, error) {
 	wait, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
 	unlock, locked, err := c.Cache.Lock(wait)
@@ -258,6 +266,13 @@ func (c *Client) Session(ctx context.Context) (*cache.Session, error) {
 	defer unlock()
 	quietly := *c
 	quietly.MaySignIn = false
+	if s := c.Cache.Session(); refused && s != nil {
+		server, err := c.remote(s.CA)
+		if err != nil {
+			return nil, err
+		}
+		return quietly.refreshLocked(ctx, server, s)
+	}
 	return quietly.sessionLocked(ctx)
 }
 
@@ -269,6 +284,13 @@ func (c *Client) Clusters(ctx context.Context) (wire.Clusters, error) {
 	}
 	server, err := c.remote(s.CA)
 	if err != nil {
+		return wire.Clusters{}, err
+	}
+	list, err := server.Clusters(ctx, s.AccessToken)
+	if r, ok := errors.AsType[*remote.RefusedError](err); !ok || r.Code != "invalid_token" {
+		return list, err
+	}
+	if s, err = c.session(ctx, true); err != nil { // it was ended early
 		return wire.Clusters{}, err
 	}
 	return server.Clusters(ctx, s.AccessToken)
@@ -293,7 +315,26 @@ func (c *Client) SignOut(ctx context.Context) error {
 	return errors.Join(c.Cache.Forget(), errRevoke)
 }
 
-func (c *Client) remote(ca string) (*remote.Server, error) { return remote.New(c.Server, ca, c.Now) }
+// SignOutEverywhere ends every sign-in and device of the person at the server, and this one
+// here.
+func (c *Client) SignOutEverywhere(ctx context.Context) error {
+	s, err := c.Session(ctx)
+	if err != nil {
+		return err
+	}
+	server, err := c.remote(s.CA)
+	if err != nil {
+		return err
+	}
+	if err := server.SignOutEverywhere(ctx, s.AccessToken); err != nil {
+		return err
+	}
+	return c.Cache.Forget()
+}
+
+func (c *Client) remote(ca string) (*remote.Server, error) {
+	return remote.New(c.Account.Server, ca, c.Now)
+}
 
 func orElse(text, fallback string) string {
 	if text == "" {

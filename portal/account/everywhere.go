@@ -1,0 +1,36 @@
+package account
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/server/clients"
+	"github.com/fairlead-auth/fairlead/server/oauth"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// signOutEverywhere ends all that a person has, for "kubectl fairlead logout --everywhere".
+// Another client's token is not enough: to know who somebody is gives no right to that.
+func (h *Handler) signOutEverywhere(c echo.Context) error {
+	ctx := c.Request().Context()
+	token, user, err := h.Bearer.Person(c.Request())
+	if err == nil && token.ClientID != clients.Plugin {
+		h.Audit.Record(ctx, audit.Event{Name: audit.SignOutRefused, UserID: user.ID, UserName: user.KubeName, ClientID: token.ClientID, Address: c.RealIP(), Reason: "other_client"})
+		err = oauth.Errorf(oauth.InvalidToken, "Only kubectl-fairlead may end everything.")
+	}
+	if err == nil {
+		err = h.Store.EndEverything(ctx, user.ID, store.RevokedByPerson, h.Now())
+	}
+	if err != nil {
+		oauth.From(err).Write(c.Response())
+		return nil
+	}
+	h.Audit.Record(ctx, audit.Event{
+		Name: audit.UserRevoked, UserID: user.ID, UserName: user.KubeName, ClientID: token.ClientID, DeviceID: token.DeviceID, Address: c.RealIP(),
+		Reason: store.RevokedByPerson, Detail: "everything",
+	})
+	oauth.WriteJSON(c.Response(), http.StatusOK, struct{}{})
+	return nil
+}
