@@ -17,6 +17,16 @@ help: ## List the targets
 build: ## Build the three programs into bin/
 	@mkdir -p $(BIN)
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/ ./cmd/...
+	@mkdir -p $(BIN)/plugins
+	@cp $(BIN)/kubectl-fairlead $(BIN)/plugins/kubectl-fairlead-$$(go env GOOS)-$$(go env GOARCH)
+
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
+.PHONY: plugins
+plugins: ## Build the kubectl plugin for every system into bin/plugins/, where the server offers it
+	@mkdir -p $(BIN)/plugins
+	@for p in $(PLATFORMS); do os=$${p%/*}; arch=$${p#*/}; ext=; if [ $$os = windows ]; then ext=.exe; fi; echo "kubectl-fairlead for $$p"; \
+	CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/plugins/kubectl-fairlead-$$os-$$arch$$ext ./cmd/kubectl-fairlead || exit 1; done
 
 .PHONY: run
 run: ## Run a demo: server, proxy and a real Kubernetes API server, all on loopback

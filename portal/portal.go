@@ -14,6 +14,7 @@ import (
 	"github.com/fairlead-auth/fairlead/portal/account"
 	"github.com/fairlead-auth/fairlead/portal/admin"
 	"github.com/fairlead-auth/fairlead/portal/clusters"
+	"github.com/fairlead-auth/fairlead/portal/downloads"
 	"github.com/fairlead-auth/fairlead/portal/help"
 	"github.com/fairlead-auth/fairlead/portal/page"
 	"github.com/fairlead-auth/fairlead/portal/recovery"
@@ -35,14 +36,22 @@ type Config struct {
 	Types     map[string]connectors.Type
 	Probe     func(ctx context.Context, cluster *store.Cluster) admin.Health
 	Effective string
+	// Plugins is the folder with the plugin for each system, for people to download.
+	Plugins string
 	Keyring   *secret.Keyring
 }
 
 // Portal is the pages.
-type Portal struct{ cfg Config }
+type Portal struct {
+	cfg     Config
+	plugins *downloads.List
+}
 
 // New returns the pages.
-func New(cfg Config) *Portal { return &Portal{cfg: cfg} }
+func New(cfg Config) (*Portal, error) {
+	plugins, err := downloads.Open(cfg.Plugins, cfg.Server.Site)
+	return &Portal{cfg: cfg, plugins: plugins}, err
+}
 
 // Mount adds the routes.
 func (p *Portal) Mount(g *echo.Group) {
@@ -63,7 +72,7 @@ func (p *Portal) Mount(g *echo.Group) {
 			Guard: &turning, Admin: c.Server.Admin, Site: c.Server.Site, Types: c.Types, Now: c.Now, IssuerCA: c.IssuerCA, Probe: c.Probe, Effective: c.Effective,
 			CallbackURL: c.Server.CallbackURL, Leave: c.Server.Login.LeaveForTest,
 		},
-		&help.Handler{Sessions: c.Server.Sessions, Site: c.Server.Site},
+		&help.Handler{Sessions: c.Server.Sessions, Site: c.Server.Site, Plugins: p.plugins}, p.plugins,
 	} {
 		h.Mount(g)
 	}

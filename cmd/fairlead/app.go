@@ -111,11 +111,15 @@ func (a *app) build(ctx context.Context, settings store.Settings, p parts) error
 	}
 	a.reloader = &reloader{app: a, types: p.types, audit: log, seen: fingerprint(a.cfg.file)}
 	a.figures()                                             //nolint:contextcheck // asked for when somebody reads the metrics
-	a.router, err = provider.Echo(portal.New(portal.Config{ //nolint:contextcheck // each request brings its own
+	pages, err := portal.New(portal.Config{
 		Server: provider, Store: a.store, Audit: log, Now: time.Now, ContextPrefix: a.cfg.Kubeconfig.ContextPrefix,
 		IssuerCA: a.cfg.IssuerCA.Reveal(), Ready: newReadiness().ask,
-		Types: p.types, Probe: lookAt, Effective: a.cfg.effective(), Keyring: p.ring,
-	}))
+		Types: p.types, Probe: lookAt, Effective: a.cfg.effective(), Keyring: p.ring, Plugins: a.cfg.plugins(),
+	})
+	if err != nil {
+		return err
+	}
+	a.router, err = provider.Echo(pages) //nolint:contextcheck // each request brings its own
 	return err
 }
 

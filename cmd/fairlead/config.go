@@ -51,6 +51,7 @@ type fileConfig struct {
 	Machines       []settings.Machine   `yaml:"machines"`
 	Limits         limitsConfig         `yaml:"limits"`
 	Recordings     recordingsConfig     `yaml:"recordings"`
+	Plugins        string               `yaml:"plugins"`
 	UI             uiConfig             `yaml:"ui"`
 }
 
@@ -168,6 +169,19 @@ func (c *config) live() *live.Settings {
 		MaxAge: time.Duration(c.Upstream.MaxAge), OutageBudget: time.Duration(c.Upstream.OutageBudget), Brand: c.Brand, Contact: c.Contact,
 		Notice: c.Notice, Logo: c.Logo.Reveal(), Color: c.Color, ColorDark: c.ColorDark,
 	})
+}
+
+// plugins is the folder with the kubectl plugin for each system: beside this program, where
+// its distribution has it, unless another one is named.
+func (c *config) plugins() string {
+	if c.Plugins != "" {
+		return c.Plugins
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(filepath.Dir(self), "plugins")
 }
 
 func (c *config) setDefaults() {

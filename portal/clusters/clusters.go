@@ -75,6 +75,7 @@ func HomePage() templates.Page[HomeData] { return templates.Define[HomeData]("po
 // Mount adds the routes.
 func (h *Handler) Mount(g *echo.Group) {
 	g.GET("/", h.Guard.For(h.home))
+	g.GET("/access", h.Guard.For(h.access))
 	g.GET("/clusters/:id", h.Guard.For(h.cluster))
 	g.GET("/kubeconfig", h.Guard.For(h.downloadAll))
 	g.GET("/clusters/:id/kubeconfig", h.Guard.For(h.downloadOne))

@@ -3,6 +3,7 @@ package access_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -136,6 +137,15 @@ func allowed(t *testing.T, n int, w *access.World, user *store.User) map[string]
 		decided, explained := access.Decide(w.Rules, user, &k), access.Explain(w.Rules, user, &k)
 		if want := meaning(w.Rules, user, &k); decided.Allowed != want || explained.Allowed != want || explained.Rule != decided.Rule {
 			t.Fatalf("world %d, %s: decided %+v, explained %+v, want %v\n%+v\n%+v", n, k.ID, decided, explained, want, w.Rules, user)
+		}
+		grants := access.Grants(w.Rules, user, &k)
+		if (len(grants) > 0) != decided.Allowed || decided.Allowed && grants[0].Rule != decided.Rule {
+			t.Fatalf("world %d, %s: decided %+v, the ways are %+v\n%+v\n%+v", n, k.ID, decided, grants, w.Rules, user)
+		}
+		for _, grant := range grants {
+			if grant.By == "" || grant.Group != "" && !slices.Contains(user.GroupNames, grant.Group) {
+				t.Fatalf("world %d: %+v\n%+v", n, grant, user)
+			}
 		}
 		for _, near := range explained.Near {
 			if near.Missing == "" {

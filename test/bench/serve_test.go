@@ -143,9 +143,13 @@ func fairlead(ctx context.Context, issuer string) (http.Handler, error) {
 	for _, job := range provider.Jobs() {
 		go func() { _ = job(ctx) }()
 	}
-	return provider.Echo(portal.New(portal.Config{
+	pages, err := portal.New(portal.Config{
 		Server: provider, Store: s, Audit: log, Now: time.Now, Ready: func(context.Context, string) (bool, string) { return true, "" },
-	}))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return provider.Echo(pages)
 }
 
 // dex is Dex's server as its own main puts it together: users in its database,

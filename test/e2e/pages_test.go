@@ -265,6 +265,7 @@ func TestPages(t *testing.T) {
 
 	c.signIn(s.issuer+"/", "bob@example.test")
 	c.audit("empty", s.issuer+"/", axe, small)
+	c.audit("access-empty", s.issuer+"/access", axe, small)
 	c.do(network.ClearBrowserCookies())
 	c.signIn(s.issuer+"/", "jane@example.test")
 	signInDevice(t, s)
@@ -272,6 +273,8 @@ func TestPages(t *testing.T) {
 	c.audit("search-nothing", s.issuer+"/?q=zzz", axe, small)
 	c.audit("cluster", s.issuer+"/clusters/c0", axe, large)
 	c.audit("account", s.issuer+"/account", axe, small)
+	c.audit("access", s.issuer+"/access?cluster=payments", axe, large)
+	c.audit("access-have", s.issuer+"/access?cluster=c0", axe, large)
 	c.audit("confirm", authorize, axe, small)
 	auditDevice(t, c, s, axe, small)
 	auditConsent(c, s, axe, small)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -429,5 +430,41 @@ func (p *person) backdate(name string) {
 			p.t.Fatal(err)
 		}
 		writeFile(p.t, file, string(text))
+	}
+}
+
+// TestThePluginIsInstalledFromTheHelpPage pastes what the page says into a shell, as somebody
+// does who has nothing yet; and one who is given another file than was announced.
+func TestThePluginIsInstalledFromTheHelpPage(t *testing.T) {
+	t.Parallel()
+	s := withClient(t)
+	page := rp.NewBrowser(t, s.issuer, s.client.Transport).Get(s.issuer + "/help")
+	command := page.Doc.Find(".panel-linux pre code").First().Text()
+	if page.Doc.Find("#system-linux").Length() != 1 || !strings.Contains(command, "sudo mv kubectl-fairlead /usr/local/bin/") {
+		t.Fatalf("%s", command)
+	}
+	dir := t.TempDir()
+	paste := func(command string) (string, error) {
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(command, "sudo mv kubectl-fairlead /usr/local/bin/", "mkdir -p bin && mv kubectl-fairlead bin/", 1))
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "CURL_CA_BUNDLE="+s.dir+"/ca.crt")
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := paste(command); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	mine, err := commandOutput(t, dir+"/bin/kubectl-fairlead", "version")
+	if own, errOwn := commandOutput(t, s.bin+"/kubectl-fairlead", "version"); err != nil || errOwn != nil || mine != own {
+		t.Errorf("%s %v, %s %v", mine, err, own, errOwn)
+	}
+	if err := os.RemoveAll(dir + "/bin"); err != nil {
+		t.Fatal(err)
+	}
+	digest := regexp.MustCompile(`[0-9a-f]{64}`).FindString(command)
+	if out, err := paste(strings.Replace(command, digest, strings.Repeat("0", len(digest)), 1)); err == nil {
+		t.Errorf("another file was installed: %s", out)
+	}
+	if _, err := os.Stat(dir + "/bin/kubectl-fairlead"); err == nil {
+		t.Error("another file was installed")
 	}
 }

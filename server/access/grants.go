@@ -1,0 +1,50 @@
+package access
+
+import (
+	"slices"
+
+	"github.com/fairlead-auth/fairlead/internal/names"
+	"github.com/fairlead-auth/fairlead/server/store"
+)
+
+// Grant is one way in which a person may use a cluster.
+type Grant struct {
+	// Rule is the rule's id, Description what it says of itself.
+	Rule, Description string
+	// Group is the group that it needs, if it needs one; By says in words what it goes by.
+	Group, By string
+}
+
+// Grants lists every way in which a person may use a cluster, by rules in their order. There
+// is one exactly when Decide says yes.
+func Grants(rules []store.AccessRule, user *store.User, cluster *store.Cluster) []Grant {
+	if user.Disabled {
+		return nil
+	}
+	var list []Grant
+	for i := range rules {
+		rule := &rules[i]
+		if rule.Admin || !coversCluster(rule, cluster) || !coversUser(rule, user) {
+			continue
+		}
+		add := func(group, by string) {
+			list = append(list, Grant{Rule: rule.ID, Description: rule.Description, Group: group, By: by})
+		}
+		if rule.Everyone {
+			add("", "everybody who signs in")
+			continue
+		}
+		if slices.ContainsFunc(rule.UserNames, func(name string) bool { return names.Key(name) == user.NameKey }) {
+			add("", "your user name")
+		}
+		for _, group := range user.GroupNames {
+			if slices.Contains(rule.GroupNames, group) {
+				add(group, "your group "+group)
+			}
+		}
+		if domain := Domain(user); slices.Contains(rule.Domains, domain) {
+			add("", "your mail address at "+domain)
+		}
+	}
+	return list
+}
