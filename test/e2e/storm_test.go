@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httputil"
@@ -58,8 +59,8 @@ func TestStorm(t *testing.T) {
 	s, c := behindCounter(t, p)
 	me := s.person(t, jane())
 
-	// 1. Nothing is cached: one browser tab for all.
-	storm(t, me, 200, "a")
+	// 1. Nothing is cached: one browser tab for all, whatever cluster they are for.
+	storm(t, me, 200, fleetOf20()...)
 	if me.tabs() != 1 || c.authorizations.Load() != 1 {
 		t.Errorf("%d tabs, %d authorizations, want one\n%s", me.tabs(), c.authorizations.Load(), me.browserFault())
 	}
@@ -71,13 +72,16 @@ func TestStorm(t *testing.T) {
 	}
 	// 2. Tokens and access token are over: at most one refresh in flight.
 	me.expireTokens()
-	storm(t, me, 60, "a")
+	storm(t, me, 200, fleetOf20()...)
 	if got := c.refreshes.Load(); got != 1 || c.worst.Load() > 1 {
 		t.Errorf("%d refreshes, %d at once, want one", got, c.worst.Load())
 	}
+	if c.denials.Load() != 0 || c.authorizations.Load() != 1 {
+		t.Errorf("%d denials, %d authorizations", c.denials.Load(), c.authorizations.Load())
+	}
 	// 3. The session is over: one more tab for all.
 	me.forgetRefreshToken()
-	storm(t, me, 60, "a")
+	storm(t, me, 200, fleetOf20()...)
 	if me.tabs() != 2 {
 		t.Errorf("%d tabs, want two\n%s", me.tabs(), me.browserFault())
 	}
@@ -86,13 +90,22 @@ func TestStorm(t *testing.T) {
 	}
 }
 
-func storm(t *testing.T, me *person, n int, cluster string) {
+// fleetOf20 are the clusters of behindCounter.
+func fleetOf20() []string {
+	ids := []string{"a"}
+	for n := 2; n <= 20; n++ {
+		ids = append(ids, fmt.Sprintf("c%d", n))
+	}
+	return ids
+}
+
+func storm(t *testing.T, me *person, n int, clusters ...string) {
 	t.Helper()
 	var wg sync.WaitGroup
 	var failed atomic.Int64
-	for range n {
+	for i := range n {
 		wg.Go(func() {
-			r := me.run("", "kubectl-fairlead", "get-token", "--server", me.s.issuer, "--cluster", cluster)
+			r := me.run("", "kubectl-fairlead", "get-token", "--server", me.s.issuer, "--cluster", clusters[i%len(clusters)])
 			if r.code != 0 && failed.Add(1) <= 3 {
 				t.Errorf("get-token: %+v", r)
 			}
@@ -147,7 +160,11 @@ func behindCounter(t *testing.T, p parts) (*system, *counter) {
 	srv := &http.Server{Addr: outside, Handler: c.handler(target, s.client.Transport)}
 	go func() { _ = srv.ListenAndServeTLS(s.dir+"/tls.crt", s.dir+"/tls.key") }()
 	t.Cleanup(func() { _ = srv.Close() })
-	s.run(t, inside, localUsers(t)+"clusters:\n"+clusterEntry("a", "127.0.0.1:1", s.dir)+`
+	clusters := ""
+	for _, id := range fleetOf20() {
+		clusters += clusterEntry(id, "127.0.0.1:1", s.dir)
+	}
+	s.run(t, inside, localUsers(t)+"clusters:\n"+clusters+`
 rules:
 - {id: developers, description: Developers, who: {groups: ["local:developers"]}, clusters: {ids: ["*"]}}
 `)

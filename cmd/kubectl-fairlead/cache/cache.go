@@ -49,6 +49,8 @@ type Cache struct {
 	prefix  string
 	// keyring is off where a person or a test says so.
 	keyring bool
+	// step, in tests, is told of each step of a write, and may end the process there.
+	step func(name string)
 }
 
 // New returns the cache for an account below a folder, which is made.
@@ -148,7 +150,8 @@ func (c *Cache) SaveSession(s *Session) error {
 	if !s.InKeyring {
 		f.RefreshToken = s.RefreshToken.Reveal()
 	}
-	return writeJSON(c.path("session.json"), f)
+	c.tidy()
+	return c.write(c.path("session.json"), f)
 }
 
 // Forget removes the session and every token. What is known of kubeconfigs stays, as they do.
@@ -190,7 +193,7 @@ func (c *Cache) Contexts() Contexts {
 }
 
 // SaveContexts replaces it.
-func (c *Cache) SaveContexts(w Contexts) error { return writeJSON(c.path("contexts.json"), w) }
+func (c *Cache) SaveContexts(w Contexts) error { return c.write(c.path("contexts.json"), w) }
 
 // Token is a token for a cluster.
 type Token struct {
@@ -213,7 +216,7 @@ func (c *Cache) Token(cluster string, now time.Time, atLeast time.Duration) (Tok
 }
 
 // SaveToken replaces the token for a cluster.
-func (c *Cache) SaveToken(cluster string, t Token) error { return writeJSON(c.tokenPath(cluster), t) }
+func (c *Cache) SaveToken(cluster string, t Token) error { return c.write(c.tokenPath(cluster), t) }
 
 // Attempt is a sign-in that was begun in a browser and has not ended well.
 type Attempt struct {
@@ -233,7 +236,7 @@ func (c *Cache) Attempt(now time.Time, younger time.Duration) (Attempt, bool) {
 }
 
 // SaveAttempt records an attempt.
-func (c *Cache) SaveAttempt(a Attempt) error { return writeJSON(c.path("attempt.json"), a) }
+func (c *Cache) SaveAttempt(a Attempt) error { return c.write(c.path("attempt.json"), a) }
 
 // ClearAttempt forgets the attempt.
 func (c *Cache) ClearAttempt() {
@@ -266,22 +269,47 @@ func readJSON(file string, into any) error {
 	return json.Unmarshal(body, into)
 }
 
-// writeJSON replaces a file whole: written beside, synced, renamed.
-func writeJSON(file string, v any) error {
+// write replaces a file whole: written beside, synced, renamed.
+func (c *Cache) write(file string, v any) error {
+	step := func(name string) {
+		if c.step != nil {
+			c.step(filepath.Base(file) + " " + name)
+		}
+	}
 	body, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encoding %s: %w", filepath.Base(file), err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), strings.TrimSuffix(filepath.Base(file), ".json")+".*.part") // mode 0600
+	f, err := os.CreateTemp(filepath.Dir(file), strings.TrimSuffix(filepath.Base(file), ".json")+".*"+part) // mode 0600
 	if err != nil {
 		return fmt.Errorf("writing cache: %w", err)
 	}
+	step("made")
 	_, errWrite := f.Write(body)
+	step("written")
 	if err := errors.Join(errWrite, f.Sync(), f.Close()); err != nil {
 		return errors.Join(fmt.Errorf("writing cache: %w", err), os.Remove(f.Name()))
 	}
+	step("synced")
 	if err := os.Rename(f.Name(), file); err != nil {
 		return fmt.Errorf("writing cache: %w", err)
 	}
+	step("renamed")
 	return nil
+}
+
+// part ends the name of a file that is not whole yet; after partLife its writer was killed.
+const (
+	part     = ".part"
+	partLife = time.Hour
+)
+
+// tidy removes what writers that were killed have left.
+func (c *Cache) tidy() {
+	left, _ := filepath.Glob(c.path("*" + part)) // the pattern is good
+	for _, file := range left {
+		if info, err := os.Stat(file); err == nil && time.Since(info.ModTime()) > partLife { //nolint:forbidigo // beside a time of the file system's
+			_ = os.Remove(file) // another one may have
+		}
+	}
 }
