@@ -38,7 +38,7 @@ type Config struct {
 	Effective string
 	// Plugins is the folder with the plugin for each system, for people to download.
 	Plugins string
-	Keyring   *secret.Keyring
+	Keyring *secret.Keyring
 }
 
 // Portal is the pages.

@@ -110,7 +110,7 @@ func (a *app) build(ctx context.Context, settings store.Settings, p parts) error
 		return err
 	}
 	a.reloader = &reloader{app: a, types: p.types, audit: log, seen: fingerprint(a.cfg.file)}
-	a.figures()                                             //nolint:contextcheck // asked for when somebody reads the metrics
+	a.figures() //nolint:contextcheck // asked for when somebody reads the metrics
 	pages, err := portal.New(portal.Config{
 		Server: provider, Store: a.store, Audit: log, Now: time.Now, ContextPrefix: a.cfg.Kubeconfig.ContextPrefix,
 		IssuerCA: a.cfg.IssuerCA.Reveal(), Ready: newReadiness().ask,

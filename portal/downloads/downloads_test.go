@@ -2,6 +2,7 @@ package downloads_test
 
 import (
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -61,9 +62,7 @@ func get(t *testing.T, l *downloads.List, path string, header http.Header) *http
 	defer resp.Body.Close()
 	rec := httptest.NewRecorder()
 	rec.Code = resp.StatusCode
-	for name, values := range resp.Header {
-		rec.Header()[name] = values
-	}
+	maps.Copy(rec.Header(), resp.Header)
 	_, _ = rec.Body.ReadFrom(resp.Body)
 	return rec
 }

@@ -308,7 +308,7 @@ const (
 func (c *Cache) tidy() {
 	left, _ := filepath.Glob(c.path("*" + part)) // the pattern is good
 	for _, file := range left {
-		if info, err := os.Stat(file); err == nil && time.Since(info.ModTime()) > partLife { //nolint:forbidigo // beside a time of the file system's
+		if info, err := os.Stat(file); err == nil && time.Since(info.ModTime()) > partLife {
 			_ = os.Remove(file) // another one may have
 		}
 	}
