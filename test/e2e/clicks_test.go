@@ -1,0 +1,126 @@
+package e2e_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/chromedp"
+)
+
+// newcomer is somebody with kubectl and the plugin, and a browser; what they do is counted.
+type newcomer struct {
+	*chromium
+	me               *person
+	clicks, commands int
+}
+
+func (s *system) newcomer(t *testing.T) *newcomer {
+	t.Helper()
+	n := &newcomer{chromium: startChromium(t, s), me: s.person(t, jane())}
+	// The tab that the plugin opens is one of this browser.
+	script := writeFile(t, n.me.home+"/tab", "#!/bin/sh\necho \"$1\" > "+quote(n.me.home+"/address")+"\n")
+	if err := os.Chmod(script, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	n.me.env = append(n.me.env, "BROWSER="+script)
+	return n
+}
+
+func (n *newcomer) press(selector string) {
+	n.t.Helper()
+	n.clicks++
+	n.click(selector)
+}
+
+// signIn types the password; that is one click, as to choose a provider would be.
+func (n *newcomer) signIn() {
+	n.t.Helper()
+	n.do(chromedp.WaitReady("#password"), chromedp.SendKeys("#username", "jane@example.test"), chromedp.SendKeys("#password", "fairlead-demo"))
+	n.press("form button.button")
+}
+
+// paste runs a command in a shell, and shows the tab that it opens.
+func (n *newcomer) paste(command string) (wait func() string) {
+	n.t.Helper()
+	n.commands++
+	ctx, cancel := context.WithTimeout(n.t.Context(), time.Minute)
+	cmd := exec.CommandContext(ctx, "sh", "-c", command)
+	cmd.Env = append(os.Environ(), n.me.env...)
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		n.t.Fatal(err)
+	}
+	eventually(n.t, "the tab", 20*time.Second, func() bool { _, err := os.Stat(n.me.home + "/address"); return err == nil })
+	time.Sleep(100 * time.Millisecond) // until it is written
+	n.do(chromedp.Navigate(strings.TrimSpace(readFile(n.t, n.me.home+"/address"))), chromedp.WaitReady("main"))
+	return func() string {
+		defer cancel()
+		if err := cmd.Wait(); err != nil {
+			n.t.Fatalf("%s: %v\n%s", command, err, out.String())
+		}
+		return out.String()
+	}
+}
+
+func (n *newcomer) atMost(clicks, commands int) {
+	n.t.Helper()
+	if n.clicks > clicks || n.commands > commands {
+		n.t.Errorf("%d clicks and %d commands, at most %d and %d", n.clicks, n.commands, clicks, commands)
+	}
+}
+
+// TestTimeToFirstKubectl counts what somebody does until the first "kubectl get" works.
+func TestTimeToFirstKubectl(t *testing.T) {
+	t.Parallel()
+	s := setupProxies(t)
+	t.Run("from the terminal", func(t *testing.T) {
+		n := s.newcomer(t)
+		done := n.paste("kubectl fairlead login " + s.issuer)
+		n.signIn()
+		n.press("button[value=yes]")
+		if got := done(); !strings.Contains(got, "Try: kubectl auth whoami --context a") {
+			t.Errorf("%s", got)
+		}
+		n.me.kubectl("get", "pods", "-n", "demo", "--context", "a")
+		n.atMost(2, 1)
+	})
+	t.Run("from the browser", func(t *testing.T) {
+		n := s.newcomer(t)
+		for _, name := range []string{"clipboard-read", "clipboard-write"} {
+			n.do(browser.SetPermission(&browser.PermissionDescriptor{Name: name}, browser.PermissionSettingGranted))
+		}
+		n.do(chromedp.Navigate(s.issuer+"/"), chromedp.WaitReady("main"))
+		n.signIn()
+		n.clicks++
+		n.do(chromedp.WaitVisible("[data-copy]"), chromedp.Click("[data-copy]", chromedp.ByQuery))
+		eventuallySee(t, "Copied", func() string { return n.eval(`document.querySelector("[data-copy]").textContent`) })
+		done := n.paste(n.eval(`navigator.clipboard.readText()`))
+		n.press("button[value=yes]")
+		done()
+		n.me.kubectl("get", "pods", "-n", "demo", "--context", "b")
+		n.atMost(3, 1)
+	})
+	t.Run("by a download", func(t *testing.T) {
+		n := s.newcomer(t)
+		dir := t.TempDir()
+		n.do(browser.SetDownloadBehavior(browser.SetDownloadBehaviorBehaviorAllow).WithDownloadPath(dir))
+		n.do(chromedp.Navigate(s.issuer+"/"), chromedp.WaitReady("main"))
+		n.signIn()
+		n.clicks++
+		n.do(chromedp.WaitReady("#clusters"), chromedp.Click(".head a", chromedp.ByQuery))
+		file := dir + "/clusters.kubeconfig.yaml"
+		eventually(t, "the file", 20*time.Second, func() bool { text, err := os.ReadFile(file); return err == nil && len(text) > 0 })
+		n.atMost(2, 0)
+		done := n.paste("kubectl get pods -n demo --context a --kubeconfig " + quote(file)) // and it works
+		n.press("button[value=yes]")
+		if got := done(); !strings.Contains(got, "hello") {
+			t.Errorf("%s", got)
+		}
+	})
+}
