@@ -171,11 +171,7 @@ func fleetFile(c *session.Client, clusters []wire.Cluster) (string, error) {
 }
 
 func (r *runner) one(ctx context.Context, file string, c wire.Cluster) error {
-	program := os.Getenv("FAIRLEAD_KUBECTL")
-	if program == "" {
-		program = "kubectl"
-	}
-	cmd := exec.CommandContext(ctx, program, append([]string{"--kubeconfig", file, "--context", c.Context}, r.args...)...) //nolint:gosec // what the person asks for
+	cmd := exec.CommandContext(ctx, "kubectl", append([]string{"--kubeconfig", file, "--context", c.Context}, r.args...)...) //nolint:gosec // what the person asks for
 	stdout, errOut := cmd.StdoutPipe()
 	stderr, errErr := cmd.StderrPipe()
 	if err := errors.Join(errOut, errErr, cmd.Start()); err != nil {

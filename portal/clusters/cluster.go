@@ -2,12 +2,14 @@ package clusters
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/kubeconfig"
 	"github.com/fairlead-auth/fairlead/internal/wire"
 	"github.com/fairlead-auth/fairlead/portal/authconfig"
@@ -106,16 +108,26 @@ func (h *Handler) downloadOne(c echo.Context, current *session.Current) error {
 	return h.download(c, current, []wire.Cluster{h.wire(cluster)}, h.ContextPrefix+cluster.ID)
 }
 
+// downloadAll gives the file of all clusters, or of those that were chosen.
 func (h *Handler) downloadAll(c echo.Context, current *session.Current) error {
 	mine, err := h.Access.Clusters(c.Request().Context(), current.User)
 	if err != nil {
 		return err
 	}
-	var all []wire.Cluster
-	for _, a := range mine {
-		all = append(all, h.wire(&a.Cluster))
+	chosen := c.QueryParams()["cluster"]
+	if len(chosen) == 0 && c.QueryParam("selected") != "" {
+		return c.Redirect(http.StatusSeeOther, h.Site.Path("/?none=chosen"))
 	}
-	return h.download(c, current, all, "clusters")
+	var list []wire.Cluster
+	for _, a := range mine {
+		if len(chosen) == 0 || slices.Contains(chosen, a.Cluster.ID) {
+			list = append(list, h.wire(&a.Cluster))
+		}
+	}
+	if len(list) == 0 && len(chosen) > 0 {
+		return errs.New(errs.NotFound, "None of these clusters is shared with you (any more).")
+	}
+	return h.download(c, current, list, "clusters")
 }
 
 // download answers with a file. It holds no secret, but says which clusters a

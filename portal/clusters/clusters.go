@@ -50,6 +50,7 @@ const filterFrom = 8
 type Row struct {
 	ID, Name, Description, Environment, Why, Doing string
 	URL                                            string
+	Labels                                         []string
 	// Ready says that the cluster has a status address that said so.
 	Ready bool
 }
@@ -67,6 +68,8 @@ type HomeData struct {
 	Connector string
 	Contact   string
 	Login     string
+	// Nothing says that none was chosen to download.
+	Nothing bool
 }
 
 // HomePage is the list of clusters.
@@ -91,7 +94,7 @@ func (h *Handler) home(c echo.Context, current *session.Current) error {
 	data := HomeData{
 		Total: len(mine), Query: strings.TrimSpace(c.QueryParam("q")), Search: len(mine) >= filterFrom,
 		Groups: current.User.GroupNames, User: current.User.KubeName, Connector: current.User.ConnectorID, Contact: h.Site.Live().Contact,
-		Login: "kubectl fairlead login " + h.Site.Absolute(""),
+		Login: "kubectl fairlead login " + h.Site.Absolute(""), Nothing: c.QueryParam("none") != "",
 	}
 	waiting := false
 	for _, a := range mine {
@@ -114,7 +117,7 @@ func (h *Handler) row(ctx context.Context, a access.Allowed) Row {
 	doing := h.doing(ctx, &a.Cluster)
 	return Row{
 		ID: a.Cluster.ID, Name: a.Cluster.Name, Description: a.Cluster.Description, Environment: a.Cluster.Environment,
-		Why: a.Why, Doing: doing, Ready: a.Cluster.StatusURL != "" && doing == "", URL: h.Site.Path("/clusters/" + a.Cluster.ID),
+		Labels: labels(a.Cluster.Labels), Why: a.Why, Doing: doing, Ready: a.Cluster.StatusURL != "" && doing == "", URL: h.Site.Path("/clusters/" + a.Cluster.ID),
 	}
 }
 
@@ -130,8 +133,18 @@ func (h *Handler) doing(ctx context.Context, c *store.Cluster) string {
 	return doing
 }
 
+// labels are what admins sort clusters by, as kubectl writes them.
+func labels(of store.Labels) []string {
+	var list []string
+	for key, value := range of {
+		list = append(list, key+"="+value)
+	}
+	slices.Sort(list)
+	return list
+}
+
 func matches(row Row, query string) bool {
-	text := strings.ToLower(row.ID + " " + row.Name + " " + row.Description + " " + row.Environment)
+	text := strings.ToLower(row.ID + " " + row.Name + " " + row.Description + " " + row.Environment + " " + strings.Join(row.Labels, " "))
 	for word := range strings.FieldsSeq(strings.ToLower(query)) {
 		if !strings.Contains(text, word) {
 			return false

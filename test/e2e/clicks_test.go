@@ -123,4 +123,21 @@ func TestTimeToFirstKubectl(t *testing.T) {
 			t.Errorf("%s", got)
 		}
 	})
+	t.Run("of some clusters", func(t *testing.T) {
+		n := s.newcomer(t)
+		dir := t.TempDir()
+		n.do(browser.SetDownloadBehavior(browser.SetDownloadBehaviorBehaviorAllow).WithDownloadPath(dir))
+		n.do(chromedp.Navigate(s.issuer+"/"), chromedp.WaitReady("main"))
+		n.signIn()
+		n.press("button[name=selected]")
+		if got := n.eval(`document.body.innerText`); !strings.Contains(got, "Choose at least one cluster first.") {
+			t.Errorf("%s", got)
+		}
+		n.do(chromedp.Click("input[value=b]", chromedp.ByQuery), chromedp.Click("button[name=selected]", chromedp.ByQuery))
+		file := dir + "/clusters.kubeconfig.yaml"
+		eventually(t, "the file", 20*time.Second, func() bool { text, err := os.ReadFile(file); return err == nil && len(text) > 0 })
+		if text := readFile(t, file); !strings.Contains(text, "--cluster=b") || strings.Contains(text, "--cluster=a") {
+			t.Errorf("%s", text)
+		}
+	})
 }
