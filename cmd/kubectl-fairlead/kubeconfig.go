@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -229,12 +230,18 @@ func (u *update) wanted(name string, text []byte, first bool) (*merge.Wanted, er
 }
 
 // command is what entries call: this program, by its place, since programs that no shell
-// started don't have the person's PATH.
+// started don't have the person's PATH. The place in the PATH is better than where a link
+// leads to: package managers move that with each version.
 func command() string {
-	if self, err := os.Executable(); err == nil && !strings.HasPrefix(self, os.TempDir()) {
-		return self
+	self, err := os.Executable()
+	if err != nil || strings.Contains(filepath.ToSlash(self), "/go-build") { // "go run" leaves nothing
+		return kubeconfig.Plugin
 	}
-	return kubeconfig.Plugin
+	found, err := exec.LookPath(kubeconfig.Plugin)
+	if err == nil && filepath.IsAbs(found) && sameFile(found, self) {
+		return found
+	}
+	return self
 }
 
 func (u *update) take(file string, r merge.Result) {
