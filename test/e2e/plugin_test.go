@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -467,4 +468,38 @@ func TestThePluginIsInstalledFromTheHelpPage(t *testing.T) {
 	if _, err := os.Stat(dir + "/bin/kubectl-fairlead"); err == nil {
 		t.Error("another file was installed")
 	}
+}
+
+// TestOnlyThePluginEndsEverything: an application that knows who somebody is can't sign them
+// out of everything; that it tried is recorded.
+func TestOnlyThePluginEndsEverything(t *testing.T) {
+	t.Parallel()
+	s := withClient(t)
+	ask := func(method, token string) int {
+		req, err := http.NewRequestWithContext(t.Context(), method, s.issuer+"/api/v1/sign-out", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		resp, err := s.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	app := &rp.Client{Issuer: s.issuer, ID: "k8s-rsa", RedirectURI: "http://localhost:8000", Scope: "openid offline_access", Transport: s.client.Transport}
+	tokens := app.SignIn(t, rp.NewBrowser(t, s.issuer, s.client.Transport), jane().Credentials)
+	for _, token := range []string{tokens.AccessToken, tokens.IDToken, tokens.RefreshToken, "made-up", ""} {
+		if got := ask(http.MethodPost, token); got != http.StatusUnauthorized {
+			t.Errorf("%.10s: %d", token, got)
+		}
+	}
+	if got := ask(http.MethodGet, tokens.AccessToken); got == http.StatusOK {
+		t.Errorf("GET: %d", got)
+	}
+	if again := app.Refresh(t, tokens.RefreshToken); again.AccessToken == "" {
+		t.Errorf("it was signed out: %+v", again)
+	}
+	eventually(t, "the record", 5*time.Second, func() bool { return strings.Contains(s.server.String(), `"event":"sign_out.refused"`) })
 }
