@@ -27,7 +27,7 @@ type account struct {
 }
 
 // newAccount opens the sinks of the configuration.
-func (a *app) newAccount() (*account, error) {
+func (a *app) newAccount(ctx context.Context) (*account, error) {
 	acc := &account{lost: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "fairlead_proxy_audit_events_lost_total", Help: "Audit events that are gone for good, by where they should have gone.",
 	}, []string{"sink"})}
@@ -38,7 +38,7 @@ func (a *app) newAccount() (*account, error) {
 		sinks, acc.run = append(sinks, reporter), append(acc.run, reporter.Run)
 	}
 	acc.log = audit.NewLog(time.Now, a.logger, sinks...)
-	a.openRecorder(acc)
+	a.openRecorder(ctx, acc)
 	return acc, a.openEvents(acc)
 }
 
@@ -104,7 +104,7 @@ func (acc *account) during(ctx context.Context, serve func() error) error {
 const sweepEvery = time.Hour
 
 // openRecorder makes what records shells, where that is wanted.
-func (a *app) openRecorder(acc *account) {
+func (a *app) openRecorder(ctx context.Context, acc *account) {
 	cfg := a.cfg.Recording
 	if cfg.Dir == "" {
 		return
@@ -115,11 +115,12 @@ func (a *app) openRecorder(acc *account) {
 		Dir: cfg.Dir, Key: a.identity.Key, KeyID: a.identity.ID, Stdin: cfg.Stdin, Strict: cfg.OnFailure == onRefuse, MaxBytes: int64(cfg.MaxMegabytes) << 20, Now: time.Now,
 		Failed: func(id string, err error) {
 			failures.Inc()
-			a.logger.Error("recording failed", "recording", id, "error", err)
+			a.logger.ErrorContext(ctx, "recording failed", "recording", id, "error", err)
 		},
 	}
 	if cfg.Upload {
 		courier := &record.Courier{Dir: cfg.Dir, Send: a.feed.HandIn, Logger: a.logger}
+		courier.Release(ctx)
 		acc.run = append(acc.run, courier.Run)
 	}
 	if cfg.MaxDays == 0 {

@@ -97,7 +97,7 @@ func newApp(ctx context.Context, cfg *config, enrol string, logs io.Writer) (*ap
 	if err := a.trust(upstream); err != nil {
 		return nil, err
 	}
-	if a.account, err = a.newAccount(); err != nil {
+	if a.account, err = a.newAccount(ctx); err != nil {
 		return nil, err
 	}
 	what.Audit, what.Events, what.Recorder = a.account.log, a.account.events, a.account.recorder

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 )
 
@@ -24,7 +25,9 @@ func lockFile(name string) (unlock func(), err error) {
 			_ = f.Close() // it holds nothing
 			return func() { _ = os.Remove(lock) }, nil
 		}
-		if !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrPermission) {
+		// Windows says so of a lock that is just being removed.
+		going := runtime.GOOS == "windows" && errors.Is(err, fs.ErrPermission)
+		if !errors.Is(err, fs.ErrExist) && !going {
 			return nil, fmt.Errorf("locking the kubeconfig: %w", err)
 		}
 		if time.Since(began) > lockWait {

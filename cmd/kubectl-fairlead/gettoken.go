@@ -23,6 +23,11 @@ func (g *global) getTokenCommand() *cobra.Command {
 			if server == "" || cluster == "" {
 				return usageError{errors.New("--server and --cluster are needed")}
 			}
+			// An entry says whose it is. What a shell has in FAIRLEAD_PROFILE must not make
+			// it somebody else's.
+			if !cmd.Flags().Changed("profile") {
+				g.profile = ""
+			}
 			c, err := g.newClient(cmd, server)
 			if err != nil {
 				return err

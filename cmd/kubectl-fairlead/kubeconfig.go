@@ -104,12 +104,12 @@ func (g *global) checkContexts(cmd *cobra.Command, c *session.Client, opts fileO
 func (g *global) writeContexts(w io.Writer, c *session.Client, opts fileOptions, clusters []wire.Cluster) error {
 	files, first := kubeconfigs(opts.file)
 	known := c.Cache.Contexts()
-	if opts.follow {
-		files = known.Files
+	if opts.follow && len(known.Files) > 0 {
+		files, first = known.Files, known.Files[0]
 	}
 	u := update{client: c, opts: opts, clusters: clusters, known: known}
 	for _, file := range files {
-		if err := u.file(file, file == first && !opts.follow || len(files) == 1); err != nil {
+		if err := u.file(file, file == first); err != nil {
 			return err
 		}
 	}

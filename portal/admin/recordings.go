@@ -117,7 +117,7 @@ const step = 5 * time.Second
 
 func (h *Handler) recording(c echo.Context, r *request) error {
 	at := moment(c)
-	replay, err := h.Admin.Replay(c.Request().Context(), r.caller, c.Param("id"), at, 0)
+	replay, err := h.Admin.Replay(c.Request().Context(), r.caller, c.Param("id"), at)
 	if err != nil {
 		return err
 	}
@@ -171,13 +171,13 @@ type frame struct {
 
 // screens are what the player shows next.
 func (h *Handler) screens(c echo.Context, r *request) error {
-	replay, err := h.Admin.Replay(c.Request().Context(), r.caller, c.Param("id"), max(moment(c), 1), screensAtOnce)
+	film, err := h.Admin.Screens(c.Request().Context(), r.caller, c.Param("id"), moment(c), screensAtOnce)
 	if err != nil {
 		return err
 	}
 	frames := []frame{}
 	var before recordings.Screen
-	for _, s := range replay.Screens {
+	for _, s := range film.Screens {
 		f := frame{At: s.At.Seconds(), Height: s.Height, Rows: map[int][][2]string{}}
 		for y, row := range s.Rows {
 			if y < len(before.Rows) && slices.Equal(before.Rows[y], row) {
@@ -192,7 +192,7 @@ func (h *Handler) screens(c echo.Context, r *request) error {
 		frames, before = append(frames, f), s
 	}
 	c.Response().Header().Set("Cache-Control", "no-store")
-	return c.JSON(http.StatusOK, map[string]any{"screens": frames, "end": replay.Last.Seconds()})
+	return c.JSON(http.StatusOK, map[string]any{"screens": frames, "end": film.Last.Seconds()})
 }
 
 // recordingFile gives the recording as players and "recording verify" take it.

@@ -1,5 +1,4 @@
-// Package downloads hands out the kubectl plugin, of the version that belongs to this
-// server, for each system. The programs lie in a folder; which that is, the caller says.
+// Package downloads hands out the kubectl plugin that came with this server, for each system. The programs lie in a folder; which that is, the caller says.
 package downloads
 
 import (

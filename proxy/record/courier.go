@@ -34,7 +34,6 @@ const (
 
 // Run hands in until ctx ends, and then what is left.
 func (c *Courier) Run(ctx context.Context) error {
-	c.release(ctx)
 	for ctx.Err() == nil {
 		wait := lookEvery
 		if err := c.Deliver(ctx); err != nil && ctx.Err() == nil {
@@ -56,9 +55,9 @@ func (c *Courier) Run(ctx context.Context) error {
 	return nil
 }
 
-// release ends what a proxy that was killed has left open, so that it is handed in as well:
-// as what it is, without its end.
-func (c *Courier) release(ctx context.Context) {
+// Release ends what a proxy that was killed has left open, so that it is handed in as well:
+// as what it is, without its end. It has to be called before anything is recorded.
+func (c *Courier) Release(ctx context.Context) {
 	left, err := filepath.Glob(filepath.Join(c.Dir, "*"+Suffix+Open))
 	for _, file := range left {
 		err = errors.Join(err, os.Rename(file, strings.TrimSuffix(file, Open)))

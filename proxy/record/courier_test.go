@@ -109,6 +109,7 @@ func TestCourier(t *testing.T) {
 		t.Errorf("%v %v", left, err)
 	}
 	// The proxy was killed; the next one takes along what it left.
+	courier.Release(t.Context())
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- courier.Run(ctx) }()

@@ -41,18 +41,26 @@ type Replay struct {
 	Key string
 }
 
-// Replay shows a recording from a moment on. That somebody looked is recorded once: at the
-// beginning.
-func (a *Admin) Replay(ctx context.Context, c Caller, id string, from time.Duration, screens int) (*Replay, error) {
+// Screens are what a recording shows at a moment, and up to so many later. That somebody
+// looked is recorded each time: whoever knows addresses needs no page before.
+func (a *Admin) Screens(ctx context.Context, c Caller, id string, from time.Duration, count int) (recordings.Film, error) {
+	row, err := a.recording(ctx, c, id)
+	if err != nil {
+		return recordings.Film{}, err
+	}
+	a.recordSeen(ctx, c, row, "screen")
+	return recordings.Play(a.Recordings.Open(ctx, row), from, count)
+}
+
+// Replay shows a recording at a moment, and what it is worth. That somebody looked is recorded.
+func (a *Admin) Replay(ctx context.Context, c Caller, id string, at time.Duration) (*Replay, error) {
 	row, err := a.recording(ctx, c, id)
 	if err != nil {
 		return nil, err
 	}
-	if from == 0 {
-		a.recordSeen(ctx, c, row, "screen")
-	}
+	a.recordSeen(ctx, c, row, "screen")
 	replay := &Replay{Recording: row}
-	if replay.Film, err = recordings.Play(a.Recordings.Open(ctx, row), from, screens); errs.KindOf(err) == errs.Unavailable {
+	if replay.Film, err = recordings.Play(a.Recordings.Open(ctx, row), at, 0); errs.KindOf(err) == errs.Unavailable {
 		return nil, err
 	}
 	if err != nil {

@@ -41,8 +41,8 @@ const (
 	// maxParts bounds one recording.
 	maxParts = 1000
 	// maxText bounds what is read of one, in bytes, once it is decompressed: as much as
-	// can be checked while its proxy waits.
-	maxText = 512 << 20
+	// can be checked while its proxy waits, and more than a proxy records by default.
+	maxText = 160 << 20
 )
 
 // Take keeps a part of a recording. With the last one it is checked and can be seen.
@@ -77,6 +77,9 @@ func (k *Keeper) begun(ctx context.Context, proxy *store.Proxy, p proxyfeed.Reco
 		k.Audit.Record(ctx, audit.Event{Name: audit.RecordingRefused, ClusterID: proxy.ClusterID, Reason: "another_proxys", Detail: p.ID + " of " + row.ProxyID + ", from " + proxy.ID})
 		return nil, errs.New(errs.Denied, "This recording is another proxy's.")
 	}
+	if err == nil && row.Complete {
+		return row, nil
+	}
 	stored, sumErr := k.Store.RecordingBytes(ctx, proxy.ClusterID)
 	if sumErr != nil {
 		return nil, sumErr
@@ -85,7 +88,7 @@ func (k *Keeper) begun(ctx context.Context, proxy *store.Proxy, p proxyfeed.Reco
 		k.Audit.Mention(ctx, audit.Event{Name: audit.RecordingRefused, ClusterID: proxy.ClusterID, Reason: "full", Detail: p.ID})
 		return nil, errs.New(errs.Denied, "The recordings of this cluster have taken all the room that they may (recordings.maxMegabytes). This one stays at the proxy until there is more.")
 	}
-	if p.Number > 0 || (err == nil && row.Complete) {
+	if p.Number > 0 {
 		return row, err
 	}
 	now := k.Now()

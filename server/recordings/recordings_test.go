@@ -256,6 +256,9 @@ func TestNoRoom(t *testing.T) {
 	if err := handIn(t, k, p, one, film(t, 1, one)); err != nil {
 		t.Fatal(err)
 	}
+	if err := handIn(t, k, p, one, film(t, 1, one)); err != nil {
+		t.Errorf("what is there already, handed in again: %v", err)
+	}
 	if err := handIn(t, k, p, two, film(t, 1, two)); !errs.Is(err, errs.Denied) || !strings.Contains(errs.Message(err), "stays at the proxy") {
 		t.Errorf("%v", err)
 	}
@@ -360,7 +363,7 @@ func FuzzPlay(f *testing.F) {
 		line := func(v ...any) string {
 			text, err := json.Marshal(v)
 			if err != nil {
-				t.Skip()
+				t.Fatal(err)
 			}
 			return string(text) + "\n"
 		}

@@ -119,15 +119,11 @@ func (s *Store) RecordingPart(ctx context.Context, id string, number int) ([]byt
 	return row.Data, nil
 }
 
-// RecordingBytes is how much is stored of a cluster's recordings, or of all when none is
-// named.
+// RecordingBytes is how much is stored of a cluster's recordings.
 func (s *Store) RecordingBytes(ctx context.Context, clusterID string) (int64, error) {
 	var total int64
-	q := s.db.WithContext(ctx).Model(&Recording{}).Select("COALESCE(SUM(bytes), 0)")
-	if clusterID != "" {
-		q = q.Where("cluster_id = ?", clusterID)
-	}
-	if err := q.Scan(&total).Error; err != nil {
+	err := s.db.WithContext(ctx).Model(&Recording{}).Select("COALESCE(SUM(bytes), 0)").Where("cluster_id = ?", clusterID).Scan(&total).Error
+	if err != nil {
 		return 0, fmt.Errorf("summing recordings: %w", translate(err))
 	}
 	return total, nil

@@ -240,6 +240,11 @@ func hasTwoAccounts(t *testing.T, p person) {
 	if got := p.kubectl("auth", "whoami", "--context", "a"); !strings.Contains(got, "local:jane@example.test") {
 		t.Errorf("%s", got)
 	}
+	shell := p
+	shell.env = append(append([]string{}, p.env...), "FAIRLEAD_PROFILE=work")
+	if got := shell.kubectl("auth", "whoami", "--context", "a"); !strings.Contains(got, "local:jane@example.test") {
+		t.Errorf("the shell's profile made it somebody else's:\n%s", got)
+	}
 	if r := p.run("", "kubectl-fairlead", "clusters"); r.code != 2 || !strings.Contains(r.err, p.s.issuer+" as work") {
 		t.Errorf("%+v", r)
 	}

@@ -111,6 +111,15 @@ func checkIt(t *testing.T, s *system, o *operator, page string) {
 	if s, _, _ := strings.Cut(shown, `"x":`); !strings.Contains(own, strings.TrimPrefix(shown, s)) {
 		t.Errorf("the page shows the key %s, the proxy's is %s", shown, own)
 	}
+	seen := func() int {
+		return strings.Count(o.eval(`fetch("`+o.s.issuer+`/admin/audit/export?name=recording.seen").then(r => r.text())`), "recording.seen")
+	}
+	for _, way := range []string{"?at=2", "/screens?at=1.5"} { // not from the beginning
+		before := seen()
+		if o.eval(`fetch("` + page + way + `").then(r => r.text())`); seen() != before+1 {
+			t.Errorf("%s: nobody is told that somebody looked", way)
+		}
+	}
 	o.open("/audit?name=recording.")
 	text := o.eval(`document.body.innerText`)
 	for _, want := range []string{"recording.kept", "recording.seen", "whole", "file"} {

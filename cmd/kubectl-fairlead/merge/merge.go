@@ -85,6 +85,10 @@ func Merge(text []byte, want Wanted) (Result, error) {
 		return Result{}, err
 	}
 	m.use()
+	if !f.isChanged() {
+		m.result.Text = text
+		return m.result, nil
+	}
 	m.result.Text, err = f.text()
 	return m.result, err
 }
@@ -160,8 +164,10 @@ func (m *merger) remove(user *entry, id string) {
 func (m *merger) update(user *entry, c wire.Cluster) {
 	list := m.using(user)
 	if len(list) == 0 { // the person deleted the context
-		m.file.remove(users, user)
-		return
+		if slices.Contains(m.want.Known, c.ID) {
+			return
+		}
+		list = []*entry{m.again(user, c)}
 	}
 	exec := m.user()(c)
 	different := user.setExec(exec)
@@ -182,6 +188,23 @@ func (m *merger) update(user *entry, c wire.Cluster) {
 		m.changed(Change{Kind: Updated, Context: list[0].name(), Cluster: c.ID})
 	}
 	m.result.Contexts[c.ID] = list[0].name()
+}
+
+// again makes a context anew for a user entry that has none.
+func (m *merger) again(user *entry, c wire.Cluster) *entry {
+	name := user.name()
+	for n := 2; m.file.find(contexts, name) != nil; n++ {
+		name = user.name() + "-" + strconv.Itoa(n)
+	}
+	e := &entry{node: &yaml.Node{Kind: yaml.MappingNode}}
+	e.set(name, "name")
+	e.set(user.name(), "context", "cluster")
+	e.set(user.name(), "context", "user")
+	if c.Namespace != "" {
+		e.set(c.Namespace, "context", "namespace")
+	}
+	m.changed(Change{Kind: Added, Context: name, Cluster: c.ID})
+	return m.file.insert(contexts, e)
 }
 
 func (m *merger) rename(user, context *entry, c wire.Cluster) {

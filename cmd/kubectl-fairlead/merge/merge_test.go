@@ -210,6 +210,26 @@ func TestWhatThePersonRemovedStaysAway(t *testing.T) {
 	if got := changes(do(t, others, w)); got != "added acme-c" {
 		t.Error(got)
 	}
+	if r := do(t, "", merge.Wanted{Server: server, Known: []string{"a"}}); len(r.Text) != 0 {
+		t.Errorf("a file was begun for nothing: %s", r.Text)
+	}
+	// Only the context was deleted, as "kubectl config delete-context" does.
+	text := string(do(t, others, wanted("a", "b")).Text)
+	from := strings.Index(text, "- name: acme-a\n  context:")
+	to := from + strings.Index(text[from+1:], "- ") + 1
+	text = text[:from] + text[to:]
+	if _, there := load(t, []byte(text)).Contexts["acme-a"]; there {
+		t.Fatalf("it is not deleted:\n%s", text)
+	}
+	w = wanted("a", "b")
+	w.Known = []string{"a", "b"}
+	if r := do(t, text, w); string(r.Text) != text || len(r.Changes) != 0 {
+		t.Errorf("%s\n%s", changes(r), r.Text)
+	}
+	r := do(t, text, wanted("a", "b"))
+	if c := load(t, r.Text).Contexts["acme-a"]; c == nil || c.Cluster != "acme-a" || c.AuthInfo != "acme-a" || c.Namespace != "team" || changes(r) != "added acme-a" {
+		t.Errorf("%s\n%s", changes(r), r.Text)
+	}
 }
 
 func TestFilesOfAllKinds(t *testing.T) {

@@ -18,9 +18,6 @@ type edit struct {
 
 // text returns the file with all changes. Only changed entries are written anew.
 func (f *file) text() ([]byte, error) {
-	if !f.isChanged() {
-		return f.raw, nil
-	}
 	if f.root.Style&yaml.FlowStyle != 0 {
 		return f.whole()
 	}
