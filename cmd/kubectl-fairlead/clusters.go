@@ -47,11 +47,7 @@ func (g *global) statusCommand() *cobra.Command {
 }
 
 func (g *global) status(cmd *cobra.Command, args []string) error {
-	c, err := g.clientFor(cmd, args)
-	if err != nil {
-		return err
-	}
-	list, err := c.Clusters(cmd.Context())
+	c, list, err := g.mine(cmd, args)
 	if err != nil {
 		return err
 	}
@@ -109,11 +105,7 @@ func (g *global) clustersCommand() *cobra.Command {
 			if !slices.Contains([]string{"", "json", "yaml", "name"}, output) {
 				return usageError{fmt.Errorf("-o %s: want json, yaml or name", output)}
 			}
-			c, err := g.clientFor(cmd, args)
-			if err != nil {
-				return err
-			}
-			list, err := c.Clusters(cmd.Context())
+			c, list, err := g.mine(cmd, args)
 			if err != nil {
 				return err
 			}

@@ -46,11 +46,7 @@ func (g *global) eachCommand() *cobra.Command {
 			if parallel < 1 {
 				return usageError{errors.New("--parallel: want 1 or more")}
 			}
-			c, err := g.clientFor(cmd, nil)
-			if err != nil {
-				return err
-			}
-			list, err := c.Clusters(cmd.Context())
+			c, list, err := g.mine(cmd, nil)
 			if err != nil {
 				return err
 			}

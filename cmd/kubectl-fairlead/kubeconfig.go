@@ -48,11 +48,7 @@ func (g *global) kubeconfigCommand() *cobra.Command {
 			"Names that you gave to contexts stay too. What was there before is kept beside the file, in FILE.fairlead-backup.",
 		Example: "  kubectl fairlead kubeconfig --dry-run\n  kubectl fairlead kubeconfig --print > fleet.yaml\n  kubectl fairlead kubeconfig --check",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := g.clientFor(cmd, args)
-			if err != nil {
-				return err
-			}
-			list, err := c.Clusters(cmd.Context())
+			c, list, err := g.mine(cmd, args)
 			if err != nil {
 				return err
 			}

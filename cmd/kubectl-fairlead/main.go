@@ -20,6 +20,7 @@ import (
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/remote"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/session"
 	"github.com/fairlead-auth/fairlead/internal/version"
+	"github.com/fairlead-auth/fairlead/internal/wire"
 )
 
 // Exit codes; scripts rely on them.
@@ -148,6 +149,16 @@ func (g *global) clientFor(cmd *cobra.Command, args []string) (*session.Client, 
 		return nil, err
 	}
 	return g.newClient(cmd, server)
+}
+
+// mine is clientFor, with what its person may use.
+func (g *global) mine(cmd *cobra.Command, args []string) (*session.Client, wire.Clusters, error) {
+	c, err := g.clientFor(cmd, args)
+	if err != nil {
+		return nil, wire.Clusters{}, err
+	}
+	list, err := c.Clusters(cmd.Context())
+	return c, list, err
 }
 
 func (g *global) onlyServer(args []string) (string, error) {

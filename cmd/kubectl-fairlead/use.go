@@ -12,11 +12,7 @@ func (g *global) useCommand() *cobra.Command {
 		Example:           "  kubectl fairlead use prod-eu",
 		ValidArgsFunction: g.completeClusters,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := g.clientFor(cmd, nil)
-			if err != nil {
-				return err
-			}
-			list, err := c.Clusters(cmd.Context())
+			c, list, err := g.mine(cmd, nil)
 			if err != nil {
 				return err
 			}

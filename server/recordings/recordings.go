@@ -47,6 +47,14 @@ const (
 
 // Take keeps a part of a recording. With the last one it is checked and can be seen.
 func (k *Keeper) Take(ctx context.Context, proxy *store.Proxy, p proxyfeed.RecordingPart) error {
+	err := k.take(ctx, proxy, p)
+	if kind := errs.KindOf(err); err != nil && (kind == errs.Invalid || kind == errs.NotFound || kind == errs.Conflict) {
+		k.Audit.Mention(ctx, audit.Event{Name: audit.RecordingRefused, ClusterID: proxy.ClusterID, Reason: string(kind), Detail: line(p.ID) + " from " + proxy.ID})
+	}
+	return err
+}
+
+func (k *Keeper) take(ctx context.Context, proxy *store.Proxy, p proxyfeed.RecordingPart) error {
 	if id, err := uuid.Parse(p.ID); err != nil || id.String() != p.ID {
 		return errs.New(errs.Invalid, "The id of the recording is not a UUID.")
 	}

@@ -125,18 +125,28 @@ func (s *Store) FindEvents(ctx context.Context, query EventQuery) ([]AuditEvent,
 	if query.To != 0 {
 		q = q.Where("time < ?", query.To)
 	}
-	if at, id, found := strings.Cut(query.After, "_"); found {
-		n, err := strconv.ParseInt(at, 10, 64)
-		if err != nil {
-			return nil, errs.New(errs.Invalid, "This page of the audit log does not exist. Start at the first.")
-		}
-		q = q.Where("(time < ? OR time = ? AND id < ?)", n, n, id)
+	q, err := before(q, "time", query.After)
+	if err != nil {
+		return nil, err
 	}
 	var rows []AuditEvent
 	if err := q.Find(&rows).Error; err != nil {
 		return nil, fmt.Errorf("listing audit events: %w", translate(err))
 	}
 	return rows, nil
+}
+
+// before selects what comes before a cursor, by a time and the id.
+func before(q *gorm.DB, column, cursor string) (*gorm.DB, error) {
+	at, id, found := strings.Cut(cursor, "_")
+	if !found {
+		return q, nil
+	}
+	n, err := strconv.ParseInt(at, 10, 64)
+	if err != nil {
+		return nil, errs.New(errs.Invalid, "This page does not exist. Start at the first.")
+	}
+	return q.Where("("+column+" < ? OR "+column+" = ? AND id < ?)", n, n, id), nil
 }
 
 // likeWithin is a pattern for what has the text anywhere, in lower case.

@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -164,12 +162,9 @@ func (s *Store) FindRecordings(ctx context.Context, query RecordingQuery) ([]Rec
 	if query.To != 0 {
 		q = q.Where("began < ?", query.To)
 	}
-	if at, id, found := strings.Cut(query.After, "_"); found {
-		n, err := strconv.ParseInt(at, 10, 64)
-		if err != nil {
-			return nil, errs.New(errs.Invalid, "This page of recordings does not exist. Start at the first.")
-		}
-		q = q.Where("(began < ? OR began = ? AND id < ?)", n, n, id)
+	q, err := before(q, "began", query.After)
+	if err != nil {
+		return nil, err
 	}
 	var rows []Recording
 	if err := q.Find(&rows).Error; err != nil {

@@ -196,11 +196,11 @@ func (e *entry) put(value *yaml.Node, path ...string) {
 		case last:
 			node.Content = append(node.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: name}, value)
 			return
-		case next == nil || next.Kind != yaml.MappingNode:
+		case key == nil:
 			next = &yaml.Node{Kind: yaml.MappingNode}
-			if key == nil {
-				node.Content = append(node.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: name}, next)
-			}
+			node.Content = append(node.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: name}, next)
+		case next.Kind != yaml.MappingNode: // null, for instance
+			*next = yaml.Node{Kind: yaml.MappingNode}
 		}
 		node = next
 	}

@@ -164,6 +164,19 @@ func TestWhatThePersonChangedStays(t *testing.T) {
 	}
 }
 
+// TestWhatSomebodyEmptiedIsFilled has own entries without what they need.
+func TestWhatSomebodyEmptiedIsFilled(t *testing.T) {
+	t.Parallel()
+	text := string(do(t, "", wanted("a")).Text)
+	emptied := strings.Replace(text, "  cluster:\n    server: https://a.k8s.acme.example\n    certificate-authority-data: UEVNIGE=\n", "  cluster: null\n", 1)
+	if emptied == text {
+		t.Fatalf("nothing is emptied:\n%s", text)
+	}
+	if c := load(t, do(t, emptied, wanted("a")).Text).Clusters["acme-a"]; c.Server != "https://a.k8s.acme.example" || string(c.CertificateAuthorityData) != "PEM a" {
+		t.Errorf("%+v", c)
+	}
+}
+
 func TestNamesThatAreTaken(t *testing.T) {
 	t.Parallel()
 	foreign := strings.ReplaceAll(others, "old", "acme-a")
