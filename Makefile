@@ -87,6 +87,7 @@ vet:
 	go vet ./...
 	cd test/kube && CGO_ENABLED=0 go vet ./...
 	cd test/bench && CGO_ENABLED=0 go vet ./...
+	cd test/clients/kubectl && CGO_ENABLED=0 go vet ./...
 
 .PHONY: lint
 lint: ## Run the linters (the first time builds them, which takes minutes)
@@ -101,6 +102,7 @@ tidy-diff:
 	go mod tidy -diff
 	cd test/kube && go mod tidy -diff
 	cd test/bench && go mod tidy -diff
+	for m in test/clients/*/; do (cd $$m && go mod tidy -diff) || exit 1; done
 
 .PHONY: fuzz
 fuzz: ## Fuzz one target for ten minutes: make fuzz P=./server/clients T=FuzzAllowsRedirect

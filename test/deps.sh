@@ -33,3 +33,4 @@ fi
 
 echo "Building a real kube-apiserver, etcd and kubectl, unless they are there …"
 test/kube/build.sh >/dev/null
+test/clients/build.sh >/dev/null

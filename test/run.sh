@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 FAIRLEAD_TEST_BIN=$PWD/bin
 FAIRLEAD_TEST_KUBE=$(test/kube/build.sh)
 FAIRLEAD_TEST_JS=$PWD/test/js
-export FAIRLEAD_TEST_BIN FAIRLEAD_TEST_KUBE FAIRLEAD_TEST_JS
+FAIRLEAD_TEST_CLIENTS=$(test/clients/build.sh)
+export FAIRLEAD_TEST_BIN FAIRLEAD_TEST_KUBE FAIRLEAD_TEST_CLIENTS FAIRLEAD_TEST_JS
 
 began=$SECONDS
 echo "== unit and component tests (race detector, SQLite and PostgreSQL, slapd)"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -37,8 +38,34 @@ func TestRealClients(t *testing.T) {
 			t.Errorf("%v: %s", err, out)
 		}
 	})
+	clients := need.Variable(t, "FAIRLEAD_TEST_CLIENTS", "Helm, stern and an older kubectl")
+	t.Run("Helm", func(t *testing.T) { usesHelm(t, s, me, clients+"/helm") })
+	t.Run("stern", func(t *testing.T) {
+		me.expireTokens()
+		if got := me.must(clients+"/stern", "hello", "--context", "b", "--namespace", "demo", "--no-follow"); !strings.Contains(got, "line 1") {
+			t.Errorf("%s", got)
+		}
+	})
+	t.Run("an older kubectl", func(t *testing.T) { usesOlderKubectl(t, me, clients+"/kubectl") })
 	if me.tabs() != 1 {
 		t.Errorf("%d tabs", me.tabs())
+	}
+}
+
+// usesOlderKubectl has the oldest minor that is still supported.
+func usesOlderKubectl(t *testing.T, me *person, kubectl string) {
+	me.expireTokens()
+	if got := me.must(kubectl, "version", "--client"); !strings.Contains(got, "Client Version: v1.35.") {
+		t.Errorf("%s", got)
+	}
+	if got := me.must(kubectl, "auth", "whoami", "--context", "a"); !strings.Contains(got, "local:jane@example.test") {
+		t.Errorf("%s", got)
+	}
+	if got := me.must(kubectl, "exec", "hello", "-n", "demo", "--context", "b", "--", "echo", "over", "here"); !strings.Contains(got, "over here") {
+		t.Errorf("%s", got)
+	}
+	if r := me.run("", kubectl, "get", "nodes", "--context", "a"); r.code == 0 || !strings.Contains(r.err, "Forbidden") {
+		t.Errorf("%+v", r)
 	}
 }
 
@@ -62,4 +89,52 @@ func usesClientGo(t *testing.T, p person) {
 	if err != nil || len(pods.Items) == 0 {
 		t.Errorf("%v %v", pods, err)
 	}
+}
+
+// chart is a Helm chart of one ConfigMap.
+var chart = map[string]string{
+	"Chart.yaml":          "apiVersion: v2\nname: greeting\nversion: 1.0.0\n",
+	"values.yaml":         "text: hello\n",
+	"templates/text.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: \"{{ .Release.Name }}\"}\ndata: {text: \"{{ .Values.text }}\"}\n",
+}
+
+// deployers lets developers do what Helm does.
+const deployers = `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: deployer, namespace: demo}
+rules:
+- {apiGroups: [""], resources: [configmaps, secrets], verbs: [get, list, watch, create, update, patch, delete]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: deployers, namespace: demo}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: deployer}
+subjects:
+- {apiGroup: rbac.authorization.k8s.io, kind: Group, name: "local:developers"}
+`
+
+// usesHelm installs, upgrades, lists and removes.
+func usesHelm(t *testing.T, s *system, p *person, bin string) {
+	s.apply(t, deployers)
+	p.expireTokens()
+	for name, text := range chart {
+		if err := os.MkdirAll(filepath.Dir(p.home+"/chart/"+name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, p.home+"/chart/"+name, text)
+	}
+	helm := func(args ...string) string {
+		t.Helper()
+		return p.must(bin, append(args, "--kube-context", "a", "--namespace", "demo")...)
+	}
+	helm("install", "first", p.home+"/chart")
+	helm("upgrade", "first", p.home+"/chart", "--set", "text=changed")
+	if got := p.kubectl("get", "configmap", "first", "-n", "demo", "--context", "b", "-o", "jsonpath={.data.text}"); got != "changed" {
+		t.Errorf("%q", got)
+	}
+	if got := helm("list"); !strings.Contains(got, "first") || !strings.Contains(got, "deployed") {
+		t.Errorf("%s", got)
+	}
+	helm("uninstall", "first")
 }

@@ -53,10 +53,14 @@ type Cache struct {
 	step func(name string)
 }
 
-// New returns the cache for an account below a folder, which is made.
+// New returns the cache for an account below a folder, which is made. A folder that others
+// may write into is ErrShared.
 func New(dir string, account Account, useKeyring bool) (*Cache, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making cache folder: %w", err)
+	}
+	if err := own(dir); err != nil {
+		return nil, err
 	}
 	sum := sha256.Sum256([]byte(account.String()))
 	return &Cache{dir: dir, account: account, prefix: hex.EncodeToString(sum[:8]), keyring: useKeyring}, nil

@@ -87,7 +87,7 @@ func TestSessionsAndTokens(t *testing.T) {
 
 func TestBrokenFilesCountAsNone(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "fairlead")
 	c := open(t, dir, "https://a.test")
 	if err := c.SaveSession(&cache.Session{User: "x"}); err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestBrokenFilesCountAsNone(t *testing.T) {
 
 func TestLockAndAttempt(t *testing.T) {
 	t.Parallel()
-	dir, now := t.TempDir(), time.Now()
+	dir, now := filepath.Join(t.TempDir(), "fairlead"), time.Now()
 	a, b := open(t, dir, "https://a.test"), open(t, dir, "https://a.test")
 	unlock, locked, err := a.Lock(t.Context())
 	if err != nil || !locked {

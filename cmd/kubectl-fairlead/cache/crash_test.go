@@ -74,7 +74,7 @@ func session(which string) *cache.Session {
 func TestKilledAtEveryStep(t *testing.T) {
 	t.Parallel()
 	for at := 1; ; at++ {
-		dir := t.TempDir()
+		dir := filepath.Join(t.TempDir(), "fairlead")
 		c, err := reopen(dir)
 		if err != nil {
 			t.Fatal(err)
@@ -114,7 +114,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 // TestWhatIsLeftIsTidied: what killed writers leave goes when it is old.
 func TestWhatIsLeftIsTidied(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "fairlead")
 	c, err := reopen(dir)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,32 @@
+//go:build !windows
+
+package cache_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/cache"
+)
+
+// TestAFolderOfOthersIsRefused has a folder that others may write into: what they put there
+// would be sent to the server, and what it answers to kubectl.
+func TestAFolderOfOthersIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []os.FileMode{0o770, 0o707, 0o777} {
+		dir := filepath.Join(t.TempDir(), "fairlead")
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(dir, mode); err != nil { //nolint:gosec // that is the fault
+			t.Fatal(err)
+		}
+		_, err := cache.New(dir, cache.Account{Server: "https://a.test"}, false)
+		if !errors.Is(err, cache.ErrShared) || !strings.Contains(err.Error(), "chmod 700 "+dir) {
+			t.Errorf("%o: %v", mode, err)
+		}
+	}
+}

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Builds programs of others that use a kubeconfig (Helm, stern, an older kubectl)
+# from Go modules, each in a module of its own, and prints the folder they are in.
+#
+# The binaries are kept outside the tree, keyed by their go.mod, so a second call
+# takes no time. Progress goes to standard error.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+cache=${FAIRLEAD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fairlead}
+out=$cache/clients/$(cat build.sh */go.mod */*.go | sha256sum | cut -c1-16)
+mkdir -p "$out"
+exec 9>"$out/.lock"
+flock 9
+
+build() { # NAME PACKAGE LDFLAGS
+  [ -x "$out/$1" ] && return
+  echo "building $1 from source (a first build takes minutes, later ones are kept)" >&2
+  (cd "$1" && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w ${3:-}" -o "$out/$1.part" "$2") >&2
+  mv "$out/$1.part" "$out/$1"
+}
+
+kubectl=$(cd kubectl && go list -m -f '{{.Version}}' k8s.io/kubectl)
+build kubectl . "-X k8s.io/component-base/version.gitVersion=v1.${kubectl#v0.}"
+build helm helm.sh/helm/v4/cmd/helm
+build stern github.com/stern/stern
+echo "$out"
