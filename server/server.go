@@ -222,6 +222,7 @@ func (s *Server) Echo(more ...mounter) (*echo.Echo, error) {
 	g := e.Group(s.Site.Path(""))
 	g.GET("/static/*", echo.WrapHandler(s.Site.Assets()))
 	g.GET(web.BrandPath+"*", echo.WrapHandler(s.Site.Brand()))
+	g.POST(web.LanguagePath, s.Site.ChooseLanguage)
 	for _, h := range append(handlers, more...) {
 		h.Mount(g)
 	}

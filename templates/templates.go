@@ -11,6 +11,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 )
 
 //go:embed layout login portal admin
@@ -21,8 +23,13 @@ func Files() fs.FS { return files }
 
 // Frame is what every page shares.
 type Frame struct {
+	// Language is that of the page. Languages are those to choose from, and Here is the page
+	// to come back to after that; empty where it can't be shown again.
+	Language  *i18n.Language
+	Languages []*i18n.Language
+	Here      string
 	// Title is the heading's text in the window's title.
-	Title string
+	Title i18n.Text
 	// Brand is the name of the installation.
 	Brand string
 	// Logo and Style are the addresses of the installation's own; empty for Fairlead's.
@@ -77,19 +84,32 @@ func Define[T any](name string) Page[T] { return Page[T]{name: name} }
 // Name returns the page's name.
 func (p Page[T]) Name() string { return p.name }
 
-// Set is the parsed templates.
-type Set struct{ pages map[string]*template.Template }
+// Translated reports whether the page is in every language. The pages for admins are not.
+func (p Page[T]) Translated() bool { return translated(p.name) }
+
+func translated(name string) bool { return !strings.HasPrefix(name, adminFolder) }
+
+const adminFolder = "admin/"
+
+// Set is the parsed templates, of each language.
+type Set struct {
+	languages *i18n.Languages
+	pages     map[*i18n.Language]map[string]*template.Template
+}
 
 // Load parses everything. It fails on the first template that doesn't parse.
-func Load() (*Set, error) {
-	base, err := template.New("").Funcs(funcs()).ParseFS(files, "layout/*.html")
+func Load(languages *i18n.Languages) (*Set, error) {
+	base, err := template.New("").Funcs(funcs(languages.English)).ParseFS(files, "layout/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("parsing layout: %w", err)
 	}
-	set := &Set{pages: map[string]*template.Template{}}
 	names, err := fs.Glob(files, "*/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("listing templates: %w", err)
+	}
+	set := &Set{languages: languages, pages: map[*i18n.Language]map[string]*template.Template{}}
+	for _, language := range languages.All() {
+		set.pages[language] = map[string]*template.Template{}
 	}
 	for _, file := range names {
 		if strings.HasPrefix(file, "layout/") {
@@ -99,7 +119,10 @@ func Load() (*Set, error) {
 		if err != nil {
 			return nil, fmt.Errorf("parsing %s: %w", file, err)
 		}
-		set.pages[strings.TrimSuffix(file, path.Ext(file))] = page
+		name := strings.TrimSuffix(file, path.Ext(file))
+		for language, pages := range set.pages {
+			pages[name] = template.Must(page.Clone()).Funcs(funcs(language))
+		}
 	}
 	return set, nil
 }
@@ -107,18 +130,23 @@ func Load() (*Set, error) {
 // Names lists the pages.
 func (s *Set) Names() []string {
 	var names []string
-	for name := range s.pages {
+	for name := range s.pages[s.languages.English] {
 		names = append(names, name)
 	}
 	return names
 }
 
 // Template returns the parsed template of a page, for tests.
-func (s *Set) Template(name string) *template.Template { return s.pages[name].Lookup("base") }
+func (s *Set) Template(name string) *template.Template {
+	return s.pages[s.languages.English][name].Lookup("base")
+}
 
-// Render writes a page.
+// Render writes a page, in English when it has no other language.
 func Render[T any](w io.Writer, s *Set, p Page[T], view View[T]) error {
-	page, known := s.pages[p.name]
+	if view.Language == nil || !p.Translated() {
+		view.Language = s.languages.English
+	}
+	page, known := s.pages[view.Language][p.name]
 	if !known {
 		return fmt.Errorf("page %s does not exist", p.name)
 	}
@@ -128,31 +156,29 @@ func Render[T any](w io.Writer, s *Set, p Page[T], view View[T]) error {
 	return nil
 }
 
-func funcs() template.FuncMap {
+// funcs are what templates can use. The ones of the first half speak the page's language.
+func funcs(language *i18n.Language) template.FuncMap {
 	return template.FuncMap{
+		// t says a text of ours, which may hold marks; link gives its first <a> an address.
+		"t":    language.HTML,
+		"link": i18n.Link,
+		// say says what a handler has to say.
+		"say":  language.Say,
+		"span": func(d time.Duration) string { return language.Say(i18n.Span(d)) },
+
+		"when":    when,
 		"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"day":     func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
-		"human":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
-		"span":    Span,
+		"human":   human,
 		"icon":    icon,
 		"millis":  func(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) },
 	}
 }
 
-// Span says a length of time in words: "10 minutes", "12 hours", "7 days".
-func Span(d time.Duration) string {
-	for _, unit := range []struct {
-		size time.Duration
-		name string
-	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"}} {
-		if d < unit.size || (d%unit.size != 0 && d < 3*unit.size) {
-			continue
-		}
-		n := int(d / unit.size)
-		if n == 1 {
-			return "1 " + unit.name
-		}
-		return fmt.Sprintf("%d %ss", n, unit.name)
-	}
-	return "moments"
+// human writes a time so that it reads the same in every language.
+func human(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+// when marks a time up, for an argument of a text.
+func when(t time.Time) template.HTML {
+	return template.HTML(`<time datetime="` + t.UTC().Format(time.RFC3339) + `">` + human(t) + `</time>`) //nolint:gosec // a time has no marks
 }

@@ -5,14 +5,18 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
 func TestEveryTemplateParses(t *testing.T) {
 	t.Parallel()
-	set, err := templates.Load()
+	languages, err := i18n.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := templates.Load(languages)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,17 +47,5 @@ func TestTemplatesKeepToThePolicy(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestSpan(t *testing.T) {
-	t.Parallel()
-	for d, want := range map[time.Duration]string{
-		10 * time.Minute: "10 minutes", time.Minute: "1 minute", 12 * time.Hour: "12 hours", 24 * time.Hour: "1 day",
-		7 * 24 * time.Hour: "7 days", 90 * time.Minute: "90 minutes", 36 * time.Hour: "36 hours", 45 * time.Second: "45 seconds", 0: "moments",
-	} {
-		if got := templates.Span(d); got != want {
-			t.Errorf("Span(%v) = %q, want %q", d, got, want)
-		}
 	}
 }

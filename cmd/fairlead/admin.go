@@ -345,7 +345,7 @@ func simulateCommand(file *string) *cobra.Command {
 				}
 				var rows [][]string
 				for _, answer := range answers {
-					word, why := "no", answer.Why
+					word, why := "no", answer.Why.String()
 					if answer.Allowed {
 						word, why = "yes", "rule "+answer.Rule
 					}

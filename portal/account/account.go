@@ -11,6 +11,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/internal/wire"
 	"github.com/fairlead-auth/fairlead/portal/page"
@@ -43,21 +44,24 @@ type Handler struct {
 
 // Browser is a sign-in.
 type Browser struct {
-	ID, Agent, Address string
-	Since, Ends        time.Time
-	This               bool
+	ID, Address string
+	Agent       i18n.Text
+	Since, Ends time.Time
+	This        bool
 }
 
 // Device is a lasting grant.
 type Device struct {
-	ID, Name, Address       string
+	ID, Address             string
+	Name                    i18n.Text
 	Created, LastUsed, Ends time.Time
 }
 
 // Application is a client that the person has let know who they are.
 type Application struct {
-	ID, Name, Sees string
-	Since          time.Time
+	ID, Name string
+	Sees     i18n.Text
+	Since    time.Time
 }
 
 // Data is the page.
@@ -75,12 +79,13 @@ type Data struct {
 	Enrol, Picture, Sealed string
 	// Passkey is what the browser needs to make one, and Kept what has to come back.
 	Passkey, Kept string
-	Fault         string
+	Fault         i18n.Text
 }
 
 // Factor is a second factor.
 type Factor struct {
-	ID, Label      string
+	ID             string
+	Label          i18n.Text
 	Since, LastUse time.Time
 }
 
@@ -138,14 +143,14 @@ func (h *Handler) page(c echo.Context, current *session.Current, given Data, sta
 	if data.Applications, err = h.applications(ctx, u.ID); err != nil {
 		return err
 	}
-	return web.Render(c, h.Site, web.View[Data]{Page: Page(), Title: "Account", Data: data, Status: status, Person: page.Person(current)})
+	return web.Render(c, h.Site, web.View[Data]{Page: Page(), Title: i18n.T("Account"), Data: data, Status: status, Person: page.Person(current)})
 }
 
-func deviceName(d store.Device) string {
+func deviceName(d store.Device) i18n.Text {
 	if d.Host == "" {
-		return d.ClientID
+		return i18n.Verbatim(d.ClientID)
 	}
-	return d.ClientID + " on " + d.Host
+	return i18n.T("%s on %s", d.ClientID, d.Host)
 }
 
 func (h *Handler) endDevice(c echo.Context, current *session.Current) error {

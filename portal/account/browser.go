@@ -1,10 +1,14 @@
 package account
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/fairlead-auth/fairlead/internal/i18n"
+)
 
 // browserName says which browser and system a User-Agent means, as far as a
 // person needs it to know their own.
-func browserName(agent string) string {
+func browserName(agent string) i18n.Text {
 	name := first(agent, [][2]string{
 		{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"},
 	})
@@ -13,11 +17,11 @@ func browserName(agent string) string {
 	})
 	switch {
 	case name == "":
-		return "A browser"
+		return i18n.T("A browser")
 	case system == "":
-		return name
+		return i18n.Verbatim(name)
 	}
-	return name + " on " + system
+	return i18n.T("%s on %s", name, system)
 }
 
 func first(text string, table [][2]string) string {

@@ -13,7 +13,7 @@ func TestBrowserName(t *testing.T) {
 		"<script>alert(1)": "A browser",
 		"":                 "A browser",
 	} {
-		if got := browserName(agent); got != want {
+		if got := browserName(agent); got.String() != want {
 			t.Errorf("browserName(%q) = %q, want %q", agent, got, want)
 		}
 	}

@@ -3,16 +3,17 @@ package account
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/server/factor"
 	"github.com/fairlead-auth/fairlead/server/limit"
 	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/store"
-	"github.com/fairlead-auth/fairlead/templates"
 )
 
 // sealContext binds the secret of an app that is being set up to the person.
@@ -25,7 +26,7 @@ func (h *Handler) factors(c echo.Context, current *session.Current, data *Data) 
 		return err
 	}
 	for _, f := range rows {
-		data.Factors = append(data.Factors, Factor{ID: f.ID, Label: f.Label, Since: f.Created.Time(), LastUse: f.LastUsed.Time()})
+		data.Factors = append(data.Factors, Factor{ID: f.ID, Label: factorLabel(f), Since: f.Created.Time(), LastUse: f.LastUsed.Time()})
 	}
 	if err := h.offerPasskey(current, rows, data); err != nil {
 		return err
@@ -38,6 +39,17 @@ func (h *Handler) factors(c echo.Context, current *session.Current, data *Data) 
 		data.Picture = h.Site.Path("/account/factors/code.png") + "?of=" + data.Sealed
 	}
 	return nil
+}
+
+// passkeyPrefix begins the labels of passkeys, as they are stored.
+const passkeyPrefix = "Passkey, "
+
+// factorLabel says what a factor is in the reader's words.
+func factorLabel(f store.Factor) i18n.Text {
+	if where, isPasskey := strings.CutPrefix(f.Label, passkeyPrefix); isPasskey {
+		return i18n.T("Passkey, %s", where)
+	}
+	return i18n.T("Authenticator app")
 }
 
 func (h *Handler) factorPicture(c echo.Context, current *session.Current) error {
@@ -68,11 +80,11 @@ func (h *Handler) addFactor(c echo.Context, current *session.Current) error {
 		if !verdict.Again {
 			h.recordFactor(c, current, audit.FactorRefused, "too_many_failures")
 		}
-		return h.page(c, current, Data{Enrol: string(totp), Fault: "Too many wrong codes. Try again in " + templates.Span(verdict.Wait) + "."}, http.StatusUnprocessableEntity)
+		return h.page(c, current, Data{Enrol: string(totp), Fault: i18n.T("Too many wrong codes. Try again in %s.", verdict.Wait)}, http.StatusUnprocessableEntity)
 	}
 	step, ok := factor.CheckCode(string(totp), c.FormValue("code"), h.Now())
 	if !ok {
-		return h.page(c, current, Data{Enrol: string(totp), Fault: "That is not the code that the app shows now."}, http.StatusUnprocessableEntity)
+		return h.page(c, current, Data{Enrol: string(totp), Fault: i18n.T("That is not the code that the app shows now.")}, http.StatusUnprocessableEntity)
 	}
 	now := store.At(h.Now())
 	err = h.Store.AddFactor(ctx, store.Factor{Owner: current.User.ID, Kind: store.FactorTOTP, Label: "Authenticator app", Data: string(totp), LastStep: step, Created: now, LastUsed: now})
@@ -96,7 +108,7 @@ func (h *Handler) removeFactor(c echo.Context, current *session.Current) error {
 	}
 	if connector != nil && connector.SecondFactor && len(rows) <= 1 {
 		h.recordFactor(c, current, audit.FactorRefused, "last")
-		return h.page(c, current, Data{Fault: "Signing in needs a second factor. Add another one before you remove this."}, http.StatusForbidden)
+		return h.page(c, current, Data{Fault: i18n.T("Signing in needs a second factor. Add another one before you remove this.")}, http.StatusForbidden)
 	}
 	err = h.Store.RemoveFactor(ctx, current.User.ID, c.Param("id"))
 	if err != nil && !errs.Is(err, errs.NotFound) {
@@ -146,13 +158,13 @@ func (h *Handler) addPasskey(c echo.Context, current *session.Current) error {
 	owner, _ := factor.OwnerOf(current.User, rows)
 	key, err := h.Passkeys.Made(owner, string(kept), c.FormValue("response"))
 	if errors.Is(err, factor.ErrPasskey) {
-		return h.page(c, current, Data{Fault: "The passkey was not made. Try again."}, http.StatusUnprocessableEntity)
+		return h.page(c, current, Data{Fault: i18n.T("The passkey was not made. Try again.")}, http.StatusUnprocessableEntity)
 	}
 	if err != nil {
 		return err
 	}
 	now := store.At(h.Now())
-	label := "Passkey, " + browserName(c.Request().UserAgent())
+	label := passkeyPrefix + browserName(c.Request().UserAgent()).String()
 	if err := h.Store.AddFactor(ctx, store.Factor{Owner: current.User.ID, Kind: store.FactorPasskey, Label: label, Data: string(key), Created: now, LastUsed: now}); err != nil {
 		return err
 	}

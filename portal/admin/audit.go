@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/web"
@@ -88,7 +89,7 @@ func (h *Handler) audit(c echo.Context, r *request) error {
 		kept.Set("after", events[len(events)-1].Cursor())
 		data.Next = "?" + kept.Encode()
 	}
-	return show(h, c, r, web.View[AuditData]{Page: AuditPage(), Title: "Audit log", Data: data})
+	return show(h, c, r, web.View[AuditData]{Page: AuditPage(), Title: i18n.T("Audit log"), Data: data})
 }
 
 // columns are those of an export.

@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/web"
 	"github.com/fairlead-auth/fairlead/templates"
@@ -31,7 +32,7 @@ func (h *Handler) claims(c echo.Context, r *request) error {
 			return err
 		}
 	}
-	return show(h, c, r, web.View[ClaimsData]{Page: ClaimsPage(), Title: "Claims", Data: data})
+	return show(h, c, r, web.View[ClaimsData]{Page: ClaimsPage(), Title: i18n.T("Claims"), Data: data})
 }
 
 func (h *Handler) fillClaims(c echo.Context, r *request, data *ClaimsData) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/form"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/settings"
 	"github.com/fairlead-auth/fairlead/server/web"
@@ -95,7 +96,7 @@ func SecretPage() templates.Page[SecretData] { return templates.Define[SecretDat
 
 func (h *Handler) showSecret(c echo.Context, r *request, id, token string) error {
 	data := SecretData{What: "Client " + id, Label: "Client secret", Secret: token, Back: h.Site.Path("/admin/clients/" + url.PathEscape(id))}
-	return show(h, c, r, web.View[SecretData]{Page: SecretPage(), Title: "Client secret", Data: data})
+	return show(h, c, r, web.View[SecretData]{Page: SecretPage(), Title: i18n.T("Client secret"), Data: data})
 }
 
 func (h *Handler) addSecret(c echo.Context, r *request) error {

@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/portal/authconfig"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/settings"
@@ -84,7 +85,7 @@ func (h *Handler) connect(c echo.Context, r *request, look bool, code string) er
 		return err
 	}
 	data.CutOff, data.Code, data.Done, data.Enrol = ops.CutOff(cluster, data.Proxies), code, doneWords(c), h.Site.Path("/admin/clusters/"+url.PathEscape(id)+"/proxies")
-	return show(h, c, r, web.View[ConnectData]{Page: ConnectPage(), Title: "Connect " + id, Data: data})
+	return show(h, c, r, web.View[ConnectData]{Page: ConnectPage(), Title: i18n.Verbatim("Connect " + id), Data: data})
 }
 
 // makeCode makes an enrolment code and shows it this once, in the command that needs it.
@@ -158,5 +159,5 @@ func (h *Handler) invite(c echo.Context, r *request) error {
 	data := SecretData{
 		What: "Local user " + login, Label: "Invitation", Secret: h.Site.Absolute("/invitation/" + token), Back: h.Site.Path("/admin/local-users/" + login),
 	}
-	return show(h, c, r, web.View[SecretData]{Page: SecretPage(), Title: "Invitation", Data: data})
+	return show(h, c, r, web.View[SecretData]{Page: SecretPage(), Title: i18n.T("Invitation"), Data: data})
 }

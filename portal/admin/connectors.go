@@ -13,6 +13,7 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/form"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/settings"
 	"github.com/fairlead-auth/fairlead/server/store"
@@ -65,7 +66,7 @@ func (h *Handler) connectors(c echo.Context, r *request) error {
 		}
 		data.Rows = append(data.Rows, row)
 	}
-	return show(h, c, r, web.View[ConnectorsData]{Page: ConnectorsPage(), Title: "Connectors", Data: data})
+	return show(h, c, r, web.View[ConnectorsData]{Page: ConnectorsPage(), Title: i18n.T("Connectors"), Data: data})
 }
 
 // TypesData is the choice of a type.
@@ -96,7 +97,7 @@ func (h *Handler) chooseType(c echo.Context, r *request, chosen form.Doc) error 
 		data.Types = append(data.Types, card)
 	}
 	slices.SortFunc(data.Types, func(a, b TypeCard) int { return strings.Compare(a.Label, b.Label) })
-	return show(h, c, r, web.View[TypesData]{Page: TypesPage(), Title: "Choose how people sign in", Data: data})
+	return show(h, c, r, web.View[TypesData]{Page: TypesPage(), Title: i18n.T("Choose how people sign in"), Data: data})
 }
 
 // startConnector is the document that a new connector begins with; nil when no type
@@ -314,7 +315,7 @@ func (h *Handler) showTest(c echo.Context, r *request, fault string) error {
 	if err != nil {
 		return err
 	}
-	return show(h, c, r, web.View[TestData]{Page: TestPage(), Title: "Test sign-in", Data: data})
+	return show(h, c, r, web.View[TestData]{Page: TestPage(), Title: i18n.T("Test sign-in"), Data: data})
 }
 
 // askTest shows how to sign in: a form, or the way to the upstream.

@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/settings"
 	"github.com/fairlead-auth/fairlead/server/web"
@@ -42,7 +43,7 @@ func (h *Handler) askDelete(c echo.Context, r *request, k settings.Kind, problem
 	if k.Name == settings.Connectors && item.Doc.Get("enabled") != false {
 		data.Disable = self + "/disable"
 	}
-	view := web.View[DeleteData]{Page: DeletePage(), Title: "Delete " + id, Data: data}
+	view := web.View[DeleteData]{Page: DeletePage(), Title: i18n.Verbatim("Delete " + id), Data: data}
 	if problem != "" {
 		view.Status = http.StatusUnprocessableEntity
 	}

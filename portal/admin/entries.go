@@ -12,6 +12,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/form"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/settings"
 	"github.com/fairlead-auth/fairlead/server/store"
@@ -150,7 +151,7 @@ func (h *Handler) draw(c echo.Context, r *request, e *editing) error {
 	if err := h.extras(c, r, e, &data); err != nil {
 		return err
 	}
-	return show(h, c, r, web.View[FormData]{Page: FormPage(), Title: title, Data: data, Status: e.status})
+	return show(h, c, r, web.View[FormData]{Page: FormPage(), Title: i18n.Verbatim(title), Data: data, Status: e.status})
 }
 
 // extras are what some kinds have besides the form.

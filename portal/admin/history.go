@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/web"
@@ -60,7 +61,7 @@ func (h *Handler) history(c echo.Context, r *request) error {
 	if len(changes) == ops.PageSize {
 		data.Next = "?" + url.Values{"kind": {data.Kind}, "object": {data.Object}, "before": {strconv.FormatInt(changes[len(changes)-1].Number, 10)}}.Encode()
 	}
-	return show(h, c, r, web.View[HistoryData]{Page: HistoryPage(), Title: "History", Data: data})
+	return show(h, c, r, web.View[HistoryData]{Page: HistoryPage(), Title: i18n.T("History"), Data: data})
 }
 
 // RevisionData is one change.
@@ -90,7 +91,7 @@ func (h *Handler) revision(c echo.Context, r *request, fault error) error {
 		Error: errs.Message(fault), Done: doneWords(c), ReadOnly: h.Admin.ReadOnly,
 	}
 	data.CanUndo = !data.Trial && change.Outcome != store.OutcomeRolledBack
-	view := web.View[RevisionData]{Page: RevisionPage(), Title: "Revision " + strconv.FormatInt(change.Number, 10), Data: data}
+	view := web.View[RevisionData]{Page: RevisionPage(), Title: i18n.Verbatim("Revision " + strconv.FormatInt(change.Number, 10)), Data: data}
 	if fault != nil {
 		view.Status = http.StatusUnprocessableEntity
 	} else if data.Trial {

@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/server/keys"
 	"github.com/fairlead-auth/fairlead/server/web"
 	"github.com/fairlead-auth/fairlead/templates"
@@ -49,7 +50,7 @@ func (h *Handler) keys(c echo.Context, r *request, fault string) error {
 	for _, alg := range keys.Algorithms() {
 		data.Algorithms = append(data.Algorithms, string(alg))
 	}
-	return show(h, c, r, web.View[KeysData]{Page: KeysPage(), Title: "Keys", Data: data})
+	return show(h, c, r, web.View[KeysData]{Page: KeysPage(), Title: i18n.T("Keys"), Data: data})
 }
 
 func meaning(k keys.Info) string {
@@ -91,7 +92,7 @@ func (h *Handler) key(c echo.Context, r *request, fault string) error {
 		return err
 	}
 	data := KeyData{Consequence: consequence, ID: c.Param("id"), Error: fault, Revoked: string(consequence.Key.State) == "revoked"}
-	view := web.View[KeyData]{Page: KeyPage(), Title: "Key " + c.Param("id"), Data: data}
+	view := web.View[KeyData]{Page: KeyPage(), Title: i18n.Verbatim("Key " + c.Param("id")), Data: data}
 	if fault != "" {
 		view.Status = http.StatusUnprocessableEntity
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/form"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/settings"
 	"github.com/fairlead-auth/fairlead/server/store"
@@ -62,7 +63,7 @@ func (h *Handler) list(c echo.Context, r *request, k settings.Kind) error {
 	if items.Page < items.Pages() {
 		data.Next = link(items.Page + 1)
 	}
-	return show(h, c, r, web.View[ListData]{Page: ListPage(), Title: k.Many, Data: data})
+	return show(h, c, r, web.View[ListData]{Page: ListPage(), Title: i18n.Verbatim(k.Many), Data: data})
 }
 
 func (h *Handler) listRow(k settings.Kind, item ops.Item) ListRow {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/web"
@@ -43,7 +44,7 @@ func (h *Handler) overview(c echo.Context, r *request) error {
 	for _, todo := range o.Todos {
 		data.Open = data.Open || !todo.Done
 	}
-	return show(h, c, r, web.View[OverviewData]{Page: OverviewPage(), Title: "Overview", Data: data})
+	return show(h, c, r, web.View[OverviewData]{Page: OverviewPage(), Title: i18n.T("Overview"), Data: data})
 }
 
 // EventLine is an audit event in a list.
@@ -97,5 +98,5 @@ func (h *Handler) diagnostics(c echo.Context, r *request) error {
 	if host := c.Request().Host; host != h.Site.Host() {
 		data.Seen = host
 	}
-	return show(h, c, r, web.View[DiagnosticsData]{Page: DiagnosticsPage(), Title: "Diagnostics", Data: data})
+	return show(h, c, r, web.View[DiagnosticsData]{Page: DiagnosticsPage(), Title: i18n.T("Diagnostics"), Data: data})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/web"
@@ -64,7 +65,7 @@ func (h *Handler) people(c echo.Context, r *request) error {
 		}
 		data.Next = "?" + next.Encode()
 	}
-	return show(h, c, r, web.View[PeopleData]{Page: PeoplePage(), Title: "People", Data: data})
+	return show(h, c, r, web.View[PeopleData]{Page: PeoplePage(), Title: i18n.T("People"), Data: data})
 }
 
 // PersonData is one person.
@@ -83,7 +84,7 @@ func (h *Handler) person(c echo.Context, r *request, fault string) error {
 	if err != nil {
 		return err
 	}
-	view := web.View[PersonData]{Page: PersonPage(), Title: p.User.Label(), Data: PersonData{
+	view := web.View[PersonData]{Page: PersonPage(), Title: i18n.Verbatim(p.User.Label()), Data: PersonData{
 		Person: p, Self: h.Site.Path("/admin/people/" + p.User.ID), Simulator: h.Site.Path("/admin/simulator?user=" + url.QueryEscape(p.User.KubeName)),
 		Events: h.Site.Path("/admin/audit?user=" + url.QueryEscape(p.User.ID)), Done: doneWords(c), Error: fault, IsMe: p.User.ID == r.current.User.ID,
 	}}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/recordings"
 	"github.com/fairlead-auth/fairlead/server/store"
@@ -73,7 +74,7 @@ func (h *Handler) recordings(c echo.Context, r *request) error {
 		kept.Set("after", rows[len(rows)-1].Cursor())
 		data.Next = "?" + kept.Encode()
 	}
-	return show(h, c, r, web.View[RecordingsData]{Page: RecordingsPage(), Title: "Recordings", Data: data})
+	return show(h, c, r, web.View[RecordingsData]{Page: RecordingsPage(), Title: i18n.T("Recordings"), Data: data})
 }
 
 // clock is a time of a recording: "1:02:03".
@@ -139,7 +140,7 @@ func (h *Handler) recording(c echo.Context, r *request) error {
 	for _, m := range replay.Moments {
 		data.Moments = append(data.Moments, MomentLink{When: clock(m.At), What: m.What, At: seconds(m.At)})
 	}
-	return show(h, c, r, web.View[RecordingData]{Page: RecordingPage(), Title: replay.Label(), Data: data})
+	return show(h, c, r, web.View[RecordingData]{Page: RecordingPage(), Title: i18n.Verbatim(replay.Label()), Data: data})
 }
 
 // moment is the time that is asked for; anything else is the beginning.

@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/web"
@@ -56,7 +57,7 @@ func (h *Handler) tokens(c echo.Context, r *request, fault string) error {
 		return err
 	}
 	data := TokensData{Rows: rows, Scopes: scopeChoices(), Error: fault, Name: c.FormValue("name"), Done: doneWords(c), API: h.Site.Absolute("/api/admin/v1/openapi.json")}
-	view := web.View[TokensData]{Page: TokensPage(), Title: "API tokens", Data: data}
+	view := web.View[TokensData]{Page: TokensPage(), Title: i18n.T("API tokens"), Data: data}
 	if fault != "" {
 		view.Status = http.StatusUnprocessableEntity
 	}
@@ -77,7 +78,7 @@ func (h *Handler) createToken(c echo.Context, r *request) error {
 		return err
 	}
 	data := SecretData{What: "API token " + form.Get("name"), Label: "API token", Secret: token, Back: h.Site.Path("/admin/tokens")}
-	return show(h, c, r, web.View[SecretData]{Page: SecretPage(), Title: "API token", Data: data})
+	return show(h, c, r, web.View[SecretData]{Page: SecretPage(), Title: i18n.T("API token"), Data: data})
 }
 
 func (h *Handler) revokeToken(c echo.Context, r *request) error {
@@ -110,5 +111,5 @@ func (h *Handler) recovery(c echo.Context, r *request) error {
 		return err
 	}
 	data := RecoveryData{Accounts: accounts, Events: lines(events), Address: h.Site.Absolute("/admin/recover")}
-	return show(h, c, r, web.View[RecoveryData]{Page: RecoveryPage(), Title: "Recovery", Data: data})
+	return show(h, c, r, web.View[RecoveryData]{Page: RecoveryPage(), Title: i18n.T("Recovery"), Data: data})
 }

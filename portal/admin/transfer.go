@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/web"
 	"github.com/fairlead-auth/fairlead/templates"
@@ -38,7 +39,7 @@ func TransferPage() templates.Page[TransferData] {
 
 func (h *Handler) transfer(c echo.Context, r *request, data TransferData) error {
 	data.Export = h.Site.Path("/admin/transfer/export")
-	view := web.View[TransferData]{Page: TransferPage(), Title: "Import and export", Data: data}
+	view := web.View[TransferData]{Page: TransferPage(), Title: i18n.T("Import and export"), Data: data}
 	if data.Error != "" {
 		view.Status = http.StatusUnprocessableEntity
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/portal/page"
 	"github.com/fairlead-auth/fairlead/server/access"
 	"github.com/fairlead-auth/fairlead/server/session"
@@ -60,7 +61,7 @@ func (h *Handler) access(c echo.Context, current *session.Current) error {
 		}
 	}
 	data.Idle = slices.DeleteFunc(slices.Clone(data.Groups), func(group string) bool { return used[group] })
-	return web.Render(c, h.Site, web.View[AccessData]{Page: AccessPage(), Title: "My access", Data: data, Person: page.Person(current)})
+	return web.Render(c, h.Site, web.View[AccessData]{Page: AccessPage(), Title: i18n.T("My access"), Data: data, Person: page.Person(current)})
 }
 
 func (h *Handler) accessRows(rules []store.AccessRule, all []store.Cluster, user *store.User) []AccessRow {

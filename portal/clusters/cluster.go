@@ -10,6 +10,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/internal/kubeconfig"
 	"github.com/fairlead-auth/fairlead/internal/wire"
 	"github.com/fairlead-auth/fairlead/portal/authconfig"
@@ -22,20 +23,27 @@ import (
 )
 
 // Block is text to copy, with a name for people who can't see it.
-type Block struct{ Label, Text string }
+type Block struct {
+	Label i18n.Text
+	Text  string
+}
 
 // Extra is one extra value that the cluster sees.
-type Extra struct{ Key, Value string }
+type Extra struct {
+	Key   string
+	Value i18n.Text
+}
 
 // ClusterData is one cluster.
 type ClusterData struct {
-	ID, Name, Description, Environment, Server, Context, Why, Doing string
-	Login, Try, Kubelogin                                           Block
-	TokenLife, Idle                                                 time.Duration
-	SessionEnds                                                     time.Time
-	User, UID                                                       string
-	Groups                                                          []string
-	Extra                                                           []Extra
+	ID, Name, Description, Environment, Server, Context, Doing string
+	Why                                                        i18n.Text
+	Login, Try, Kubelogin                                      Block
+	TokenLife, Idle                                            time.Duration
+	SessionEnds                                                time.Time
+	User, UID                                                  string
+	Groups                                                     []string
+	Extra                                                      []Extra
 	// Direct is set for admins of a cluster in direct mode.
 	Direct, Flags *Block
 }
@@ -54,20 +62,20 @@ func (h *Handler) cluster(c echo.Context, current *session.Current) error {
 	data := ClusterData{
 		ID: cluster.ID, Name: cluster.Name, Description: cluster.Description, Environment: cluster.Environment,
 		Server: cluster.Server, Context: w.Context, Why: decision.Why, Doing: h.doing(c.Request().Context(), cluster),
-		Login:     Block{"Command to sign this computer in", "kubectl fairlead login " + h.Site.Absolute("")},
-		Try:       Block{"Command to try it", "kubectl auth whoami --context " + w.Context},
+		Login:     Block{i18n.T("Command to sign this computer in"), "kubectl fairlead login " + h.Site.Absolute("")},
+		Try:       Block{i18n.T("Command to try it"), "kubectl auth whoami --context " + w.Context},
 		TokenLife: cluster.TokenLife(), Idle: h.Guard.Sessions.Live.Get().Idle, SessionEnds: current.SignIn.Expires.Time(),
 		User: current.User.KubeName, UID: current.User.ID, Groups: clusterGroups(current.User),
 		Extra: []Extra{
-			{authconfig.ExtraSignIn, current.SignIn.ID},
-			{authconfig.ExtraDevice, "the device that kubectl runs on"},
-			{"authentication.kubernetes.io/credential-id", "JTI= and the id of the token"},
+			{authconfig.ExtraSignIn, i18n.Verbatim(current.SignIn.ID)},
+			{authconfig.ExtraDevice, i18n.T("the device that kubectl runs on")},
+			{"authentication.kubernetes.io/credential-id", i18n.T("JTI= and the id of the token")},
 		},
 	}
 	if err := h.addConfigs(c, current, cluster, &data); err != nil {
 		return err
 	}
-	view := web.View[ClusterData]{Page: ClusterPage(), Title: cluster.Name, Data: data, Person: page.Person(current)}
+	view := web.View[ClusterData]{Page: ClusterPage(), Title: i18n.Verbatim(cluster.Name), Data: data, Person: page.Person(current)}
 	if data.Doing != "" {
 		view.Refresh = 5
 	}
@@ -85,7 +93,7 @@ func (h *Handler) addConfigs(c echo.Context, current *session.Current, cluster *
 	if err != nil {
 		return err
 	}
-	data.Kubelogin = Block{"Kubeconfig for kubectl oidc-login", string(text)}
+	data.Kubelogin = Block{i18n.T("Kubeconfig for kubectl oidc-login"), string(text)}
 	admin, err := h.Access.Admin(c.Request().Context(), current.User)
 	if err != nil || !admin || cluster.Mode != store.ModeDirect {
 		return err
@@ -95,8 +103,8 @@ func (h *Handler) addConfigs(c echo.Context, current *session.Current, cluster *
 	if err != nil {
 		return err
 	}
-	data.Direct = &Block{"AuthenticationConfiguration for the API server", string(structured)}
-	data.Flags = &Block{"Flags for the API server", strings.Join(authconfig.Flags(cfg), "\n")}
+	data.Direct = &Block{i18n.T("AuthenticationConfiguration for the API server"), string(structured)}
+	data.Flags = &Block{i18n.T("Flags for the API server"), strings.Join(authconfig.Flags(cfg), "\n")}
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/internal/wire"
 	"github.com/fairlead-auth/fairlead/portal/page"
 	"github.com/fairlead-auth/fairlead/server/access"
@@ -48,9 +49,10 @@ const filterFrom = 8
 
 // Row is a cluster in the list.
 type Row struct {
-	ID, Name, Description, Environment, Why, Doing string
-	URL                                            string
-	Labels                                         []string
+	ID, Name, Description, Environment, Doing string
+	Why                                       i18n.Text
+	URL                                       string
+	Labels                                    []string
 	// Ready says that the cluster has a status address that said so.
 	Ready bool
 }
@@ -106,7 +108,7 @@ func (h *Handler) home(c echo.Context, current *session.Current) error {
 		data.States = data.States || row.Doing != "" || row.Ready
 		data.Rows = append(data.Rows, row)
 	}
-	view := web.View[HomeData]{Page: HomePage(), Title: "Your clusters", Data: data, Person: page.Person(current)}
+	view := web.View[HomeData]{Page: HomePage(), Title: i18n.T("Your clusters"), Data: data, Person: page.Person(current)}
 	if waiting {
 		view.Refresh = 5
 	}

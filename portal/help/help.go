@@ -6,6 +6,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/portal/downloads"
 	"github.com/fairlead-auth/fairlead/portal/page"
 	"github.com/fairlead-auth/fairlead/server/session"
@@ -58,7 +59,7 @@ func (h *Handler) show(c echo.Context) error {
 	if len(h.Plugins.Files) > 0 {
 		data.Sums = h.Site.Path(downloads.SumsPath)
 	}
-	view := web.View[Data]{Page: Page(), Title: "Help", Data: data}
+	view := web.View[Data]{Page: Page(), Title: i18n.T("Help"), Data: data}
 	if current != nil {
 		view.Person = page.Person(current)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/factor"
@@ -53,7 +54,7 @@ type SetupData struct {
 	TOTP        string
 	Picture     string
 	Sealed      string
-	Faults      map[string]string
+	Faults      ops.AccountError
 	Least       int
 	LoginFault  string
 	PassFault   string
@@ -122,12 +123,12 @@ func (h *Handler) form(c echo.Context, data SetupData, status int) error {
 	if err := h.offerPasskey(c, &data); err != nil {
 		return err
 	}
-	data.LoginFault, data.PassFault, data.AgainFault, data.CodeFault = data.Faults["login"], data.Faults["password"], data.Faults["again"], data.Faults["code"]
-	data.PasskeyFault = data.Faults["passkey"]
+	data.LoginFault, data.PassFault, data.AgainFault, data.CodeFault = data.Faults["login"].String(), data.Faults["password"].String(), data.Faults["again"].String(), data.Faults["code"].String()
+	data.PasskeyFault = data.Faults["passkey"].String()
 	data.AnyProblems = len(data.Faults) > 0
-	title := "Recovery account"
+	title := i18n.T("Recovery account")
 	if data.First {
-		title = "Set up " + h.Site.Live().Brand
+		title = i18n.T("Set up %s", h.Site.Live().Brand)
 	}
 	return web.Render(c, h.Site, web.View[SetupData]{Page: SetupPage(), Title: title, Data: data, Status: status})
 }
@@ -226,7 +227,7 @@ func (h *Handler) askAgain(c echo.Context, data RecoverData, status int) error {
 	if asked.Options != "" {
 		data.Passkey, data.Kept = asked.Options, h.Keyring.Seal(keptContext, []byte(asked.Kept))
 	}
-	return web.Render(c, h.Site, web.View[RecoverData]{Page: RecoverPage(), Title: "Recovery sign-in", Data: data, Status: status})
+	return web.Render(c, h.Site, web.View[RecoverData]{Page: RecoverPage(), Title: i18n.T("Recovery sign-in"), Data: data, Status: status})
 }
 
 func (h *Handler) signIn(c echo.Context) error {
@@ -251,14 +252,14 @@ func (h *Handler) signIn(c echo.Context) error {
 // InvitationData is where a local user sets a password.
 type InvitationData struct {
 	Login                 string
-	PassFault, AgainFault string
+	PassFault, AgainFault i18n.Text
 	Least                 int
 	Done                  bool
 }
 
 // InvitationPage is where a local user sets a password.
 func InvitationPage() templates.Page[InvitationData] {
-	return templates.Define[InvitationData]("admin/invitation")
+	return templates.Define[InvitationData]("login/invitation")
 }
 
 func (h *Handler) invitation(c echo.Context) error {
@@ -273,7 +274,7 @@ func (h *Handler) invite(c echo.Context, data InvitationData, status int) error 
 		}
 		data.Login, data.Least = login, ops.MinLocalPassword
 	}
-	return web.Render(c, h.Site, web.View[InvitationData]{Page: InvitationPage(), Title: "Choose a password", Data: data, Status: status})
+	return web.Render(c, h.Site, web.View[InvitationData]{Page: InvitationPage(), Title: i18n.T("Choose a password"), Data: data, Status: status})
 }
 
 func (h *Handler) accept(c echo.Context) error {

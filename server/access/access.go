@@ -10,6 +10,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/internal/names"
 	"github.com/fairlead-auth/fairlead/server/store"
 )
@@ -20,22 +21,22 @@ type Decision struct {
 	// Rule is the id of the rule that allowed it.
 	Rule string
 	// Why describes the rule, or says why not, for people.
-	Why string
+	Why i18n.Text
 }
 
 // Decide applies rules to a person and a cluster. It is a pure function: the
 // same question has the same answer everywhere.
 func Decide(rules []store.AccessRule, user *store.User, cluster *store.Cluster) Decision {
 	if user.Disabled {
-		return Decision{Why: "The account is disabled."}
+		return Decision{Why: i18n.T("The account is disabled.")}
 	}
 	for i := range rules {
 		rule := &rules[i]
 		if !rule.Admin && coversCluster(rule, cluster) && coversUser(rule, user) {
-			return Decision{Allowed: true, Rule: rule.ID, Why: rule.Description}
+			return Decision{Allowed: true, Rule: rule.ID, Why: i18n.Verbatim(rule.Description)}
 		}
 	}
-	return Decision{Why: "No access rule lets " + user.KubeName + " use the cluster " + cluster.ID + "."}
+	return Decision{Why: i18n.T("No access rule lets %s use the cluster %s.", user.KubeName, cluster.ID)}
 }
 
 // IsAdmin reports whether a rule makes the person an admin of Fairlead. Who came in
@@ -143,7 +144,7 @@ func (p *Policy) Use(ctx context.Context, user *store.User, cluster *store.Clust
 	event.Name, event.Reason = audit.AccessRefused, "no_access_rule"
 	event.UserID, event.UserName, event.ClusterID = user.ID, user.KubeName, cluster.ID
 	p.Audit.Record(ctx, event)
-	return d, errs.New(errs.Denied, d.Why+" Ask the people who run this cluster to add you or one of your groups.")
+	return d, errs.New(errs.Denied, "%s Ask the people who run this cluster to add you or one of your groups.", d.Why)
 }
 
 // Admin reports whether the person administers Fairlead.

@@ -3,6 +3,7 @@ package access
 import (
 	"slices"
 
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/internal/names"
 	"github.com/fairlead-auth/fairlead/server/store"
 )
@@ -12,7 +13,8 @@ type Grant struct {
 	// Rule is the rule's id, Description what it says of itself.
 	Rule, Description string
 	// Group is the group that it needs, if it needs one; By says in words what it goes by.
-	Group, By string
+	Group string
+	By    i18n.Text
 }
 
 // Grants lists every way in which a person may use a cluster, by rules in their order. There
@@ -27,23 +29,23 @@ func Grants(rules []store.AccessRule, user *store.User, cluster *store.Cluster) 
 		if rule.Admin || !coversCluster(rule, cluster) || !coversUser(rule, user) {
 			continue
 		}
-		add := func(group, by string) {
+		add := func(group string, by i18n.Text) {
 			list = append(list, Grant{Rule: rule.ID, Description: rule.Description, Group: group, By: by})
 		}
 		if rule.Everyone {
-			add("", "everybody who signs in")
+			add("", i18n.T("everybody who signs in"))
 			continue
 		}
 		if slices.ContainsFunc(rule.UserNames, func(name string) bool { return names.Key(name) == user.NameKey }) {
-			add("", "your user name")
+			add("", i18n.T("your user name"))
 		}
 		for _, group := range user.GroupNames {
 			if slices.Contains(rule.GroupNames, group) {
-				add(group, "your group "+group)
+				add(group, i18n.T("your group %s", group))
 			}
 		}
 		if domain := Domain(user); slices.Contains(rule.Domains, domain) {
-			add("", "your mail address at "+domain)
+			add("", i18n.T("your mail address at %s", domain))
 		}
 	}
 	return list

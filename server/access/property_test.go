@@ -143,7 +143,7 @@ func allowed(t *testing.T, n int, w *access.World, user *store.User) map[string]
 			t.Fatalf("world %d, %s: decided %+v, the ways are %+v\n%+v\n%+v", n, k.ID, decided, grants, w.Rules, user)
 		}
 		for _, grant := range grants {
-			if grant.By == "" || grant.Group != "" && !slices.Contains(user.GroupNames, grant.Group) {
+			if grant.By.IsZero() || grant.Group != "" && !slices.Contains(user.GroupNames, grant.Group) {
 				t.Fatalf("world %d: %+v\n%+v", n, grant, user)
 			}
 		}

@@ -52,7 +52,7 @@ func (a *Admin) PreviewClaims(ctx context.Context, c Caller, q ClaimsQuestion) (
 			return nil, err
 		}
 		if why := access.Explain(rules, user, cluster); !why.Allowed {
-			preview.Refused = "There would be no token: " + why.Why
+			preview.Refused = "There would be no token: " + why.Why.String()
 		}
 	}
 	if user.Disabled {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/store"
 )
@@ -40,10 +41,10 @@ func (a *Admin) AcceptInvitation(ctx context.Context, token, password, again, ad
 		return err
 	}
 	faults := AccountError{}
-	if fault := passwordFault(password, login, MinLocalPassword); fault != "" {
+	if fault := passwordFault(password, login, MinLocalPassword); !fault.IsZero() {
 		faults["password"] = fault
 	} else if password != again {
-		faults["again"] = "The two passwords differ."
+		faults["again"] = i18n.T("The two passwords differ.")
 	}
 	if len(faults) > 0 {
 		return faults

@@ -11,6 +11,7 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/internal/names"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/factor"
@@ -119,38 +120,38 @@ type NewAccount struct {
 type PasskeyAnswer struct{ Kept, Answer string }
 
 // faults lists what is wrong with the choice, by field.
-func (n NewAccount) faults(now time.Time) map[string]string {
-	faults := map[string]string{}
+func (n NewAccount) faults(now time.Time) AccountError {
+	faults := AccountError{}
 	if err := names.Check(n.Login); err != nil || len(n.Login) > 64 {
-		faults["login"] = "Choose a name of letters and digits, at most 64."
+		faults["login"] = i18n.T("Choose a name of letters and digits, at most 64.")
 	}
 	if n.Passkey.Answer != "" {
 		return faults
 	}
-	if fault := passwordFault(n.Password, n.Login, MinPassword); fault != "" {
+	if fault := passwordFault(n.Password, n.Login, MinPassword); !fault.IsZero() {
 		faults["password"] = fault
 	} else if n.Password != n.Again {
-		faults["again"] = "The two passwords differ."
+		faults["again"] = i18n.T("The two passwords differ.")
 	}
 	if _, ok := factor.CheckCode(n.TOTP, n.Code, now); !ok {
-		faults["code"] = "This is not the code that the app shows now. Check the clock of your phone."
+		faults["code"] = i18n.T("This is not the code that the app shows now. Check the clock of your phone.")
 	}
 	return faults
 }
 
 // passwordFault says what is wrong with a password.
-func passwordFault(password, login string, least int) string {
+func passwordFault(password, login string, least int) i18n.Text {
 	switch {
 	case len([]rune(password)) < least:
-		return fmt.Sprintf("Use at least %d characters: a few unrelated words are good.", least)
+		return i18n.T("Use at least %d characters: a few unrelated words are good.", least)
 	case len(password) > 1024:
-		return "Use at most 1024 characters."
+		return i18n.T("Use at most 1024 characters.")
 	case strings.Contains(strings.ToLower(password), strings.ToLower(login)):
-		return "The password must not contain the name."
+		return i18n.T("The password must not contain the name.")
 	case len(distinct(password)) < least/3:
-		return "Use more different characters."
+		return i18n.T("Use more different characters.")
 	}
-	return ""
+	return i18n.Text{}
 }
 
 func distinct(text string) map[rune]bool {
@@ -162,7 +163,7 @@ func distinct(text string) map[rune]bool {
 }
 
 // AccountError are what is wrong with a choice, by field. Its kind is Invalid.
-type AccountError map[string]string
+type AccountError map[string]i18n.Text
 
 // Error implements error.
 func (f AccountError) Error() string { return "the account can't be made like this" }
@@ -179,7 +180,7 @@ func (a *Admin) CreateAccount(ctx context.Context, token, address string, n NewA
 	}
 	now := a.Now()
 	if faults := n.faults(now); len(faults) > 0 {
-		return nil, AccountError(faults)
+		return nil, faults
 	}
 	account := store.RecoveryAccount{Login: n.Login, Created: store.At(now), Verified: store.At(now)}
 	var credential store.Factor

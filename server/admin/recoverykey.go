@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/server/factor"
 	"github.com/fairlead-auth/fairlead/server/limit"
 	"github.com/fairlead-auth/fairlead/server/store"
@@ -30,7 +31,7 @@ func (a *Admin) AskPasskey() (factor.Asked, error) {
 
 // newPasskey makes what is kept of a passkey.
 func (a *Admin) newPasskey(p PasskeyAnswer) (store.Factor, error) {
-	refused := AccountError{"passkey": "The passkey was not made. Try again, or choose a password."}
+	refused := AccountError{"passkey": i18n.T("The passkey was not made. Try again, or choose a password.")}
 	if a.Passkeys == nil {
 		return store.Factor{}, refused
 	}

@@ -243,7 +243,7 @@ func simulate(h *Handler, r *call) (any, error) {
 	}})
 	out := Answers{Items: []Answer{}}
 	for _, a := range answers {
-		answer := Answer{Cluster: a.Cluster.ID, Allowed: a.Allowed, Rule: a.Rule, Why: a.Why}
+		answer := Answer{Cluster: a.Cluster.ID, Allowed: a.Allowed, Rule: a.Rule, Why: a.Why.String()}
 		for _, near := range a.Near {
 			answer.Near = append(answer.Near, near.Rule+" "+near.Missing)
 		}

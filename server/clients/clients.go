@@ -10,12 +10,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/oauth"
 	"github.com/fairlead-auth/fairlead/server/store"
@@ -129,23 +129,30 @@ func (c *Client) MatchSecret(given string, now time.Time) (hash string, ok bool)
 }
 
 // May says in words what the client may do for a person with these scopes.
-func (c *Client) May(scopes []string) string {
+func (c *Client) May(scopes []string) i18n.Text {
 	switch {
 	case c.Cluster != nil:
-		return "use the cluster " + c.Cluster.Name + " as you"
+		return i18n.T("use the cluster %s as you", c.Cluster.Name)
 	case c.ID == Plugin:
-		return "use all of your clusters as you"
+		return i18n.T("use all of your clusters as you")
 	}
-	var sees []string
-	for _, s := range []struct{ scope, what string }{
-		{oauth.ScopeProfile, "your name"}, {oauth.ScopeEmail, "your e-mail address"}, {oauth.ScopeGroups, "your groups"},
+	var sees i18n.Text
+	for _, s := range []struct {
+		scope string
+		what  i18n.Text
+	}{
+		{oauth.ScopeProfile, i18n.T("your name")}, {oauth.ScopeEmail, i18n.T("your e-mail address")}, {oauth.ScopeGroups, i18n.T("your groups")},
 	} {
-		if slices.Contains(scopes, s.scope) {
-			sees = append(sees, s.what)
+		switch {
+		case !slices.Contains(scopes, s.scope):
+		case sees.IsZero():
+			sees = s.what
+		default:
+			sees = i18n.T("%s, %s", sees, s.what)
 		}
 	}
-	if len(sees) == 0 {
-		return "know that it is you again, and nothing else"
+	if sees.IsZero() {
+		return i18n.T("know that it is you again, and nothing else")
 	}
-	return "see " + strings.Join(sees, ", ")
+	return i18n.T("see %s", sees)
 }

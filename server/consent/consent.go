@@ -15,6 +15,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/server/access"
 	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/codes"
@@ -43,7 +44,9 @@ type Handler struct {
 
 // Data is what the page shows.
 type Data struct {
-	Client, Host, Account, May, Lasting, Idle, Flow, OtherAccount string
+	Client, Host, Account, Flow, OtherAccount string
+	May                                       i18n.Text
+	Lasting, Idle                             time.Duration
 	// Application says that this is about a web application and not about a
 	// program on this computer; Address is where it is.
 	Application bool
@@ -118,15 +121,15 @@ func (h *Handler) show(c echo.Context) error {
 	}
 	data := Data{
 		Client: p.client.Name, Host: p.flow.Request.Host, Account: account(p.current), May: p.client.May(p.flow.Request.Scopes),
-		Idle: templates.Span(h.Sessions.Live.Get().Idle), Flow: c.QueryParam("flow"),
+		Idle: h.Sessions.Live.Get().Idle, Flow: c.QueryParam("flow"),
 		OtherAccount: h.Site.Path("/login") + "?choose=yes&flow=" + url.QueryEscape(other),
 		Application:  !p.client.Public, Address: clients.RedirectOrigin(p.flow.Request.RedirectURI),
 	}
 	if slices.Contains(p.flow.Request.Scopes, oauth.ScopeOfflineAccess) {
-		data.Lasting = templates.Span(h.Sessions.Live.Get().Absolute)
+		data.Lasting = h.Sessions.Live.Get().Absolute
 	}
 	return web.Render(c, h.Site, web.View[Data]{
-		Page: Page(), Title: "Confirm", Data: data, FormOrigin: clients.RedirectOrigin(p.flow.Request.RedirectURI),
+		Page: Page(), Title: i18n.T("Confirm"), Data: data, FormOrigin: clients.RedirectOrigin(p.flow.Request.RedirectURI),
 	})
 }
 

@@ -158,8 +158,7 @@ func (h *Handler) refused(c echo.Context, current *session.Current, clientID, re
 
 // errCode is what the person reads about a code that leads nowhere.
 func errCode() error {
-	return errs.New(errs.NotFound, "This code is not waiting for an answer. It may be mistyped, older than "+
-		"ten minutes, or answered already. Compare it with your terminal, or start again there.")
+	return errs.New(errs.NotFound, "This code is not waiting for an answer. It may be mistyped, older than ten minutes, or answered already. Compare it with your terminal, or start again there.")
 }
 
 // letters are those of user codes: no vowels, so that no word comes up, and none

@@ -4,11 +4,13 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/flow"
 	"github.com/fairlead-auth/fairlead/server/limit"
@@ -20,12 +22,17 @@ import (
 )
 
 // EnterData is the page with the field for the code.
-type EnterData struct{ Code, Error string }
+type EnterData struct {
+	Code  string
+	Error i18n.Text
+}
 
 // AskData is the question.
 type AskData struct {
-	Client, Host, Address, Code, Account, May, Lasting, Flow string
-	Asked                                                    store.Instant
+	Client, Host, Address, Code, Account, Flow string
+	May                                        i18n.Text
+	Lasting                                    time.Duration
+	Asked                                      store.Instant
 }
 
 // DoneData is the page after it.
@@ -60,7 +67,7 @@ func shorten(s string) string {
 }
 
 func (h *Handler) showEnter(c echo.Context, data EnterData, status int) error {
-	return web.Render(c, h.Site, web.View[EnterData]{Page: EnterPage(), Title: "Sign in a program", Data: data, Status: status})
+	return web.Render(c, h.Site, web.View[EnterData]{Page: EnterPage(), Title: i18n.T("Sign in a program"), Data: data, Status: status})
 }
 
 // typed takes the code. The person signs in before it is looked at, so that
@@ -68,7 +75,7 @@ func (h *Handler) showEnter(c echo.Context, data EnterData, status int) error {
 func (h *Handler) typed(c echo.Context) error {
 	code := shorten(c.FormValue("user_code"))
 	if code == "" {
-		return h.showEnter(c, EnterData{Error: "Type the code that your terminal shows, such as BCDF-GHJK."}, http.StatusBadRequest)
+		return h.showEnter(c, EnterData{Error: i18n.T("Type the code that your terminal shows, such as BCDF-GHJK.")}, http.StatusBadRequest)
 	}
 	sealed, err := h.Flows.Seal(c.Response(), c.Request(), &flow.Flow{UserCode: code})
 	if err != nil {
@@ -102,7 +109,7 @@ func (h *Handler) load(c echo.Context, userCode string, current *session.Current
 		if !verdict.Again {
 			h.refused(c, current, "", "too_many_failures")
 		}
-		return nil, errs.New(errs.Denied, "Too many wrong codes. Try again in "+templates.Span(h.Limit.Window)+".")
+		return nil, errs.New(errs.Denied, "Too many wrong codes. Try again in %s.", h.Limit.Window)
 	}
 	row, err := h.Store.DeviceCodeByUserCode(ctx, hashUserCode(userCode))
 	if errs.Is(err, errs.NotFound) || err == nil && !row.Open(h.Now()) {
@@ -137,7 +144,7 @@ func (h *Handler) ask(c echo.Context) error {
 	}
 	w, err := h.load(c, f.UserCode, current)
 	if errs.Is(err, errs.NotFound) || errs.Is(err, errs.Denied) {
-		return h.showEnter(c, EnterData{Code: f.UserCode, Error: errs.Message(err)}, http.StatusBadRequest)
+		return h.showEnter(c, EnterData{Code: f.UserCode, Error: errs.Text(err)}, http.StatusBadRequest)
 	}
 	if err != nil {
 		return err
@@ -147,9 +154,9 @@ func (h *Handler) ask(c echo.Context) error {
 		May: w.client.May(w.row.Scopes), Flow: c.QueryParam("flow"), Asked: w.row.Created,
 	}
 	if slices.Contains(w.row.Scopes, oauth.ScopeOfflineAccess) {
-		data.Lasting = templates.Span(h.Sessions.Live.Get().Absolute)
+		data.Lasting = h.Sessions.Live.Get().Absolute
 	}
-	return web.Render(c, h.Site, web.View[AskData]{Page: AskPage(), Title: "Did you start this?", Data: data})
+	return web.Render(c, h.Site, web.View[AskData]{Page: AskPage(), Title: i18n.T("Did you start this?"), Data: data})
 }
 
 // answer takes the yes or no.
@@ -173,7 +180,7 @@ func (h *Handler) answer(c echo.Context) error {
 	if err := h.record(c, w, yes); err != nil {
 		return err
 	}
-	return web.Render(c, h.Site, web.View[DoneData]{Page: DonePage(), Title: "Done", Data: DoneData{Client: w.client.Name, Yes: yes}})
+	return web.Render(c, h.Site, web.View[DoneData]{Page: DonePage(), Title: i18n.T("Done"), Data: DoneData{Client: w.client.Name, Yes: yes}})
 }
 
 func (h *Handler) record(c echo.Context, w *waiting, yes bool) error {

@@ -15,6 +15,7 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/factor"
 	"github.com/fairlead-auth/fairlead/server/flow"
@@ -56,7 +57,7 @@ type Choice struct{ Name, Icon, URL string }
 
 // ChooseData is the page with the choice of connectors.
 type ChooseData struct {
-	For     string
+	For     i18n.Text
 	Choices []Choice
 	// Notice is the admins' word to everybody.
 	Notice string
@@ -64,8 +65,9 @@ type ChooseData struct {
 
 // PasswordData is the page with the password form.
 type PasswordData struct {
-	For, Connector, UsernameLabel, Username string
-	Action, Flow, Error, Others, Notice     string
+	For, UsernameLabel, Error   i18n.Text
+	Connector, Username, Action string
+	Flow, Others, Notice        string
 }
 
 // ChoosePage is the choice of connectors.
@@ -124,7 +126,7 @@ func (h *Handler) choose(c echo.Context) error {
 		return err
 	}
 	return web.Render(c, h.Site, web.View[ChooseData]{
-		Page: ChoosePage(), Title: "Sign in", Data: ChooseData{For: name, Choices: choices, Notice: h.Site.Live().Notice},
+		Page: ChoosePage(), Title: i18n.T("Sign in"), Data: ChooseData{For: name, Choices: choices, Notice: h.Site.Live().Notice},
 	})
 }
 
@@ -147,18 +149,18 @@ func (h *Handler) choices(rows []store.Connector, f *flow.Flow, sealed string) (
 }
 
 // destination names the client that the person is on the way to.
-func (h *Handler) destination(c echo.Context, f *flow.Flow) (string, error) {
+func (h *Handler) destination(c echo.Context, f *flow.Flow) (i18n.Text, error) {
 	if f.Request == nil {
-		return "", nil
+		return i18n.Text{}, nil
 	}
 	client, err := h.Clients.Find(c.Request().Context(), f.Request.ClientID)
 	if err != nil {
-		return "", err
+		return i18n.Text{}, err
 	}
 	if f.Request.Host != "" {
-		return client.Name + " on " + f.Request.Host, nil
+		return i18n.T("%s on %s", client.Name, f.Request.Host), nil
 	}
-	return client.Name, nil
+	return i18n.Verbatim(client.Name), nil
 }
 
 // start shows the password form or sends the browser to the upstream.
@@ -208,7 +210,7 @@ func (h *Handler) leave(c echo.Context, row *store.Connector, redirecter connect
 	const handle = "FAIRLEADSTATE"
 	address, kept, err := redirecter.AuthURL(c.Request().Context(), CallbackURL(h.Site, row.ID), handle)
 	if err != nil {
-		return errs.Wrap(errs.Unavailable, err, row.Name+" could not be asked. Try again in a minute.")
+		return errs.Wrap(errs.Unavailable, err, "%s could not be asked. Try again in a minute.", row.Name)
 	}
 	away.Upstream = &flow.Upstream{ConnectorID: row.ID, Kept: kept, Test: testOf(f)}
 	sealed, err := h.Flows.Seal(c.Response(), c.Request(), &away)
@@ -217,7 +219,7 @@ func (h *Handler) leave(c echo.Context, row *store.Connector, redirecter connect
 	}
 	u, err := url.Parse(address)
 	if err != nil {
-		return errs.Wrap(errs.Unavailable, err, row.Name+" is not set up correctly. Tell the people who run this server.")
+		return errs.Wrap(errs.Unavailable, err, "%s is not set up correctly. Tell the people who run this server.", row.Name)
 	}
 	q := u.Query()
 	q.Set("state", sealed)
@@ -280,7 +282,7 @@ func (h *Handler) finish(c echo.Context, row *store.Connector, p proved, f *flow
 	ctx := c.Request().Context()
 	user, created, err := h.Store.SignInUser(ctx, p.person, h.Now())
 	if err == nil && user.Disabled {
-		err = errs.New(errs.Denied, "The account "+user.KubeName+" is disabled. Ask an admin.")
+		err = errs.New(errs.Denied, "The account %s is disabled. Ask an admin.", user.KubeName)
 	}
 	if err != nil {
 		h.recordFailure(c, row, p.person.KubeName, err)

@@ -12,11 +12,11 @@ import (
 
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/flow"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/web"
-	"github.com/fairlead-auth/fairlead/templates"
 )
 
 // form is what the password page needs to be shown, also a second time.
@@ -43,15 +43,15 @@ func (h *Handler) form(c echo.Context, f form) error {
 	}
 	data := PasswordData{
 		For: name, Connector: f.row.Name, Username: f.username, Flow: sealed,
-		Action: h.Site.Path("/login/" + f.row.ID), Error: errs.Message(f.problem), UsernameLabel: "User name", Notice: h.Site.Live().Notice,
+		Action: h.Site.Path("/login/" + f.row.ID), Error: errs.Text(f.problem), UsernameLabel: i18n.T("User name"), Notice: h.Site.Live().Notice,
 	}
 	if p, ok := f.opened.(connectors.Passworder); ok {
-		data.UsernameLabel = p.UsernameLabel()
+		data.UsernameLabel = i18n.T(p.UsernameLabel()) // what connectors say by themselves is in the catalogue
 	}
 	if len(rows) > 1 {
 		data.Others = h.Site.Path("/login") + "?choose=yes&flow=" + url.QueryEscape(sealed)
 	}
-	view := web.View[PasswordData]{Page: PasswordPage(), Title: "Sign in", Data: data}
+	view := web.View[PasswordData]{Page: PasswordPage(), Title: i18n.T("Sign in"), Data: data}
 	if f.flow.Request != nil {
 		view.FormOrigin = clients.RedirectOrigin(f.flow.Request.RedirectURI)
 	}
@@ -93,7 +93,7 @@ func (h *Handler) check(c echo.Context, row *store.Connector, username string) (
 			cause = errStillTooMany
 		}
 		return store.Person{}, errs.Wrap(errs.Unauthenticated, cause,
-			fmt.Sprintf("Too many wrong passwords. Try again in %s.", templates.Span(wait.Truncate(time.Minute)+time.Minute)))
+			"Too many wrong passwords. Try again in %s.", wait.Truncate(time.Minute)+time.Minute)
 	}
 	person, err := h.Upstream.Login(ctx, row, username, c.FormValue("password"))
 	if errs.Is(err, errs.Unauthenticated) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/flow"
@@ -29,7 +30,7 @@ const relayLength = 26
 func (h *Handler) post(c echo.Context, row *store.Connector, poster connectors.Poster, f *flow.Flow) error {
 	ask, err := poster.AuthForm(c.Request().Context())
 	if err != nil {
-		return errs.Wrap(errs.Unavailable, err, row.Name+" is not set up correctly. Tell the people who run this server.")
+		return errs.Wrap(errs.Unavailable, err, "%s is not set up correctly. Tell the people who run this server.", row.Name)
 	}
 	away := *f
 	away.Expires = 0
@@ -47,7 +48,7 @@ func (h *Handler) post(c echo.Context, row *store.Connector, poster connectors.P
 	for name, value := range ask.Fields {
 		data.Fields = append(data.Fields, reply.Field{Name: name, Value: value})
 	}
-	return web.Render(c, h.Site, web.View[reply.Data]{Page: reply.Page(), Title: "Signing in", Data: data, FormOrigin: clients.RedirectOrigin(ask.Action)})
+	return web.Render(c, h.Site, web.View[reply.Data]{Page: reply.Page(), Title: i18n.T("Signing in"), Data: data, FormOrigin: clients.RedirectOrigin(ask.Action)})
 }
 
 // maxAnswer bounds what an upstream may post, in bytes.
@@ -64,7 +65,7 @@ func (h *Handler) posted(c echo.Context) error {
 		Action: h.Site.Path("/callback/" + c.Param("connector") + "/answer"),
 		Fields: []reply.Field{{Name: "RelayState", Value: relay}, {Name: "SAMLResponse", Value: answer}},
 	}
-	return web.Render(c, h.Site, web.View[reply.Data]{Page: reply.Page(), Title: "Signing in", Data: data})
+	return web.Render(c, h.Site, web.View[reply.Data]{Page: reply.Page(), Title: i18n.T("Signing in"), Data: data})
 }
 
 func isRelay(text string) bool {
@@ -133,7 +134,7 @@ func (h *Handler) LeaveForTest(c echo.Context, row *store.Connector, opened conn
 	case connectors.Redirecter:
 		return h.leave(c, row, way, f)
 	}
-	return errs.New(errs.Invalid, row.Name+" does not send people anywhere.")
+	return errs.New(errs.Invalid, "%s does not send people anywhere.", row.Name)
 }
 
 // tested takes the answer to a test sign-in: nobody is signed in.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/factor"
 	"github.com/fairlead-auth/fairlead/server/flow"
@@ -20,7 +21,8 @@ import (
 
 // SecondData is the page that asks for a second factor, or lets one be set up.
 type SecondData struct {
-	User, Flow, Error string
+	User, Flow string
+	Error      i18n.Text
 	// TOTP and Picture are set when the person has none yet and has to set one up.
 	TOTP, Picture string
 	Action        string
@@ -74,32 +76,34 @@ func (h *Handler) half(c echo.Context, sealed string) (*flow.Flow, *store.User, 
 	}
 	user, err := h.Store.User(c.Request().Context(), f.Half.UserID)
 	if err == nil && user.Disabled {
-		err = errs.New(errs.Denied, "The account "+user.KubeName+" is disabled. Ask an admin.")
+		err = errs.New(errs.Denied, "The account %s is disabled. Ask an admin.", user.KubeName)
 	}
 	return f, user, err
 }
 
-func (h *Handler) second(c echo.Context) error { return h.secondPage(c, c.QueryParam("flow"), "") }
+func (h *Handler) second(c echo.Context) error {
+	return h.secondPage(c, c.QueryParam("flow"), i18n.Text{})
+}
 
-func (h *Handler) secondPage(c echo.Context, sealed, fault string) error {
+func (h *Handler) secondPage(c echo.Context, sealed string, fault i18n.Text) error {
 	f, user, err := h.half(c, sealed)
 	if err != nil {
 		return err
 	}
 	data := SecondData{User: user.Label(), Flow: sealed, Error: fault, TOTP: f.Half.Enrol, Action: h.Site.Path("/login/second")}
-	title := "Second factor"
+	title := i18n.T("Second factor")
 	if err := h.offerPasskey(c, f, user, &data); err != nil {
 		return err
 	}
 	if f.Half.Enrol != "" {
 		data.Picture = h.Site.Path("/login/second/code.png") + "?flow=" + url.QueryEscape(sealed)
-		title = "Set up a second factor"
+		title = i18n.T("Set up a second factor")
 	}
 	view := web.View[SecondData]{Page: SecondPage(), Title: title, Data: data}
 	if f.Request != nil {
 		view.FormOrigin = clients.RedirectOrigin(f.Request.RedirectURI)
 	}
-	if fault != "" {
+	if !fault.IsZero() {
 		view.Status = http.StatusUnauthorized
 	}
 	return web.Render(c, h.Site, view)
@@ -143,7 +147,7 @@ func (h *Handler) checkSecond(c echo.Context) error {
 		if !verdict.Again {
 			h.recordSecond(c, f, user, "too_many_failures")
 		}
-		return h.secondPage(c, sealed, "Too many wrong codes. Try again in "+templates.Span(verdict.Wait)+".")
+		return h.secondPage(c, sealed, i18n.T("Too many wrong codes. Try again in %s.", verdict.Wait))
 	}
 	var good bool
 	method := "otp"
@@ -158,7 +162,7 @@ func (h *Handler) checkSecond(c echo.Context) error {
 	}
 	if !good {
 		h.recordSecond(c, f, user, "second_factor")
-		return h.secondPage(c, sealed, "That was not right. A code works once, and only while the app shows it.")
+		return h.secondPage(c, sealed, i18n.T("That was not right. A code works once, and only while the app shows it."))
 	}
 	if err := h.Limit.Forgive(ctx, attempt); err != nil {
 		return err

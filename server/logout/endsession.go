@@ -8,6 +8,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/server/issuer"
 	"github.com/fairlead-auth/fairlead/server/oauth"
 	"github.com/fairlead-auth/fairlead/server/session"
@@ -45,7 +46,7 @@ func (h *Handler) endSession(c echo.Context) error {
 		return err
 	}
 	if current != nil && !proves(proof, current) {
-		return web.Render(c, h.Site, web.View[None]{Page: AskPage(), Title: "Sign out"})
+		return web.Render(c, h.Site, web.View[None]{Page: AskPage(), Title: i18n.T("Sign out")})
 	}
 	if current != nil {
 		if err := h.Sessions.End(c.Response(), c.Request(), current); err != nil {

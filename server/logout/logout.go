@@ -7,6 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/issuer"
 	"github.com/fairlead-auth/fairlead/server/session"
@@ -42,7 +43,7 @@ func (h *Handler) Mount(g *echo.Group) {
 }
 
 func (h *Handler) ask(c echo.Context) error {
-	return web.Render(c, h.Site, web.View[None]{Page: AskPage(), Title: "Sign out"})
+	return web.Render(c, h.Site, web.View[None]{Page: AskPage(), Title: i18n.T("Sign out")})
 }
 
 func (h *Handler) end(c echo.Context) error {
@@ -59,5 +60,5 @@ func (h *Handler) end(c echo.Context) error {
 }
 
 func (h *Handler) done(c echo.Context) error {
-	return web.Render(c, h.Site, web.View[None]{Page: DonePage(), Title: "Signed out"})
+	return web.Render(c, h.Site, web.View[None]{Page: DonePage(), Title: i18n.T("Signed out")})
 }

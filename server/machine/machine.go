@@ -121,7 +121,7 @@ func (r *Registry) user(ctx context.Context, kind string, id connectors.Identity
 		r.Audit.Record(ctx, audit.Event{Name: audit.UserCreated, UserID: user.ID, UserName: user.KubeName, ConnectorID: kind})
 	}
 	if user.Disabled {
-		return nil, errs.New(errs.Denied, "The account "+user.KubeName+" is disabled. Ask an admin.")
+		return nil, errs.New(errs.Denied, "The account %s is disabled. Ask an admin.", user.KubeName)
 	}
 	return user, nil
 }

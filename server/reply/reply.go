@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/flow"
 	"github.com/fairlead-auth/fairlead/server/oauth"
@@ -61,7 +62,7 @@ func (s *Sender) Send(c echo.Context, req *flow.Request, params map[string]strin
 	}
 	slices.SortFunc(data.Fields, func(a, b Field) int { return strings.Compare(a.Name, b.Name) })
 	return web.Render(c, s.Site, web.View[Data]{
-		Page: Page(), Title: "Signing in", Data: data, FormOrigin: clients.RedirectOrigin(req.RedirectURI),
+		Page: Page(), Title: i18n.T("Signing in"), Data: data, FormOrigin: clients.RedirectOrigin(req.RedirectURI),
 	})
 }
 

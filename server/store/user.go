@@ -79,7 +79,7 @@ func (s *Store) SignInUser(ctx context.Context, p Person, now time.Time) (user *
 	}
 	if errs.Is(err, errs.Conflict) {
 		return nil, false, errs.Wrap(errs.Conflict, err,
-			"The name "+p.KubeName+" belongs to another account that signed in before. Ask an admin to remove the old account.")
+			"The name %s belongs to another account that signed in before. Ask an admin to remove the old account.", p.KubeName)
 	}
 	return user, created, err
 }

@@ -58,7 +58,7 @@ func (g *Registry) Confirm(ctx context.Context, user *store.User) (*store.User, 
 // disabled here is an error of kind Denied.
 func (g *Registry) young(user *store.User) (bool, error) {
 	if user.Disabled {
-		return false, errs.New(errs.Denied, "The account "+user.KubeName+" is disabled. Ask an admin.")
+		return false, errs.New(errs.Denied, "The account %s is disabled. Ask an admin.", user.KubeName)
 	}
 	if machine.IsMachine(user) || user.ConnectorID == store.BreakGlass { // nobody to ask: the configuration is the upstream
 		return true, nil
@@ -71,7 +71,7 @@ func (g *Registry) ask(ctx context.Context, user *store.User) (*store.User, erro
 	row, err := g.cfg.Store.Connector(ctx, user.ConnectorID)
 	if errs.Is(err, errs.NotFound) {
 		return nil, g.refuse(ctx, user, "connector_removed", errs.New(errs.Denied,
-			"The way you signed in with ("+user.ConnectorID+") was removed. Sign in another way."))
+			"The way you signed in with (%s) was removed. Sign in another way.", user.ConnectorID))
 	}
 	if err != nil {
 		return nil, err
@@ -85,11 +85,11 @@ func (g *Registry) ask(ctx context.Context, user *store.User) (*store.User, erro
 		return g.duringOutage(ctx, user, err)
 	}
 	if person.Identity.Subject != user.Subject {
-		return nil, g.refuse(ctx, user, "other_account", errs.New(errs.Denied, row.Name+" answered with another account. Sign in again."))
+		return nil, g.refuse(ctx, user, "other_account", errs.New(errs.Denied, "%s answered with another account. Sign in again.", row.Name))
 	}
 	fresh, err := g.cfg.Store.RefreshUser(ctx, user, person, g.cfg.Now())
 	if errs.Is(err, errs.Conflict) {
-		return nil, g.refuse(ctx, user, reasonTaken, errs.Wrap(errs.Denied, err, "The name "+person.KubeName+" belongs to another account. Ask an admin."))
+		return nil, g.refuse(ctx, user, reasonTaken, errs.Wrap(errs.Denied, err, "The name %s belongs to another account. Ask an admin.", person.KubeName))
 	}
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func (g *Registry) reread(ctx context.Context, row *store.Connector, user *store
 	}
 	refresher, ok := opened.(connectors.Refresher)
 	if !ok {
-		return store.Person{}, errs.New(errs.Denied, row.Name+" can't confirm accounts later. Sign in again.")
+		return store.Person{}, errs.New(errs.Denied, "%s can't confirm accounts later. Sign in again.", row.Name)
 	}
 	began := g.cfg.Now()
 	id, err := refresher.Refresh(ctx, last)
@@ -146,7 +146,7 @@ func (g *Registry) duringOutage(ctx context.Context, user *store.User, cause err
 		event.Reason = "outage_budget_over"
 		g.cfg.Audit.Record(ctx, event)
 		return nil, errs.Wrap(errs.Unavailable, cause,
-			"Your account could not be confirmed with "+user.ConnectorID+" for too long. Try again when it is back.")
+			"Your account could not be confirmed with %s for too long. Try again when it is back.", user.ConnectorID)
 	}
 	g.cfg.Audit.Record(ctx, event)
 	return user, nil

@@ -80,7 +80,7 @@ func New(cfg Config) *Registry {
 // Connector returns the opened connector of a row.
 func (g *Registry) Connector(ctx context.Context, row *store.Connector) (connectors.Connector, error) {
 	if !row.Enabled {
-		return nil, errs.New(errs.Denied, "Signing in through "+row.Name+" is switched off.")
+		return nil, errs.New(errs.Denied, "Signing in through %s is switched off.", row.Name)
 	}
 	now := g.cfg.Now()
 	g.mu.Lock()
@@ -105,7 +105,7 @@ func (g *Registry) open(ctx context.Context, row *store.Connector, now time.Time
 	if e.err != nil {
 		g.cfg.Logger.ErrorContext(ctx, "connector not opened, will try again", "connector", row.ID, "error", e.err)
 		g.note(row.ID, e.err, true)
-		e.err = errs.Wrap(errs.Unavailable, e.err, "Signing in through "+row.Name+" does not work at the moment. Try again in a minute.")
+		e.err = errs.Wrap(errs.Unavailable, e.err, "Signing in through %s does not work at the moment. Try again in a minute.", row.Name)
 	}
 	return e
 }
@@ -150,7 +150,7 @@ func (g *Registry) Login(ctx context.Context, row *store.Connector, username, pa
 	}
 	p, ok := opened.(connectors.Passworder)
 	if !ok {
-		return store.Person{}, errs.New(errs.Invalid, row.Name+" does not take passwords.")
+		return store.Person{}, errs.New(errs.Invalid, "%s does not take passwords.", row.Name)
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -167,7 +167,7 @@ func (g *Registry) Callback(r *http.Request, row *store.Connector, kept []byte) 
 	}
 	redirecter, ok := opened.(connectors.Redirecter)
 	if !ok {
-		return store.Person{}, errs.New(errs.Invalid, row.Name+" does not send people back.")
+		return store.Person{}, errs.New(errs.Invalid, "%s does not send people back.", row.Name)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
 	defer cancel()
@@ -184,7 +184,7 @@ func (g *Registry) Answer(ctx context.Context, row *store.Connector, kept []byte
 	}
 	poster, ok := opened.(connectors.Poster)
 	if !ok {
-		return store.Person{}, errs.New(errs.Invalid, row.Name+" posts nothing.")
+		return store.Person{}, errs.New(errs.Invalid, "%s posts nothing.", row.Name)
 	}
 	began := g.cfg.Now()
 	id, err := poster.Answer(ctx, kept, posted)
@@ -213,13 +213,13 @@ func settle(row *store.Connector, id connectors.Identity, err error) (store.Pers
 	case errors.Is(err, connectors.ErrBadCredentials):
 		return store.Person{}, errs.Wrap(errs.Unauthenticated, err, "The name or the password is wrong.")
 	case errors.Is(err, connectors.ErrDenied):
-		return store.Person{}, errs.Wrap(errs.Denied, err, row.Name+" did not let this account in.")
+		return store.Person{}, errs.Wrap(errs.Denied, err, "%s did not let this account in.", row.Name)
 	case err != nil:
-		return store.Person{}, errs.Wrap(errs.Unavailable, err, row.Name+" could not be asked. Try again in a minute.")
+		return store.Person{}, errs.Wrap(errs.Unavailable, err, "%s could not be asked. Try again in a minute.", row.Name)
 	}
 	name, settled, err := connectors.Settle(id, connectors.Prefixes{User: row.UserPrefix, Group: row.GroupPrefix})
 	if err != nil {
-		return store.Person{}, errs.Wrap(errs.Denied, err, row.Name+" gave this account a name or a group that clusters must not see.")
+		return store.Person{}, errs.Wrap(errs.Denied, err, "%s gave this account a name or a group that clusters must not see.", row.Name)
 	}
 	return store.Person{ConnectorID: row.ID, KubeName: name, Identity: settled}, nil
 }

@@ -5,8 +5,6 @@ package web
 
 import (
 	"bytes"
-	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -15,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/internal/logging"
 	"github.com/fairlead-auth/fairlead/internal/version"
 	"github.com/fairlead-auth/fairlead/server/live"
@@ -30,6 +29,8 @@ type Site struct {
 	set    *templates.Set
 	assets *static.Files
 	logger *slog.Logger
+
+	languages *i18n.Languages
 }
 
 // Config is what a Site needs.
@@ -49,7 +50,11 @@ func New(cfg Config) (*Site, error) {
 	if cfg.Live == nil {
 		cfg.Live = live.New(live.Values{})
 	}
-	set, err := templates.Load()
+	languages, err := i18n.Load()
+	if err != nil {
+		return nil, err
+	}
+	set, err := templates.Load(languages)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +62,7 @@ func New(cfg Config) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Site{url: cfg.URL, live: cfg.Live, demo: cfg.Demo, set: set, assets: assets, logger: cfg.Logger}, nil
+	return &Site{url: cfg.URL, live: cfg.Live, demo: cfg.Demo, set: set, assets: assets, logger: cfg.Logger, languages: languages}, nil
 }
 
 // Path returns the path of a page of ours: "/x" below the site's own path.
@@ -83,7 +88,7 @@ func (s *Site) Assets() http.Handler { return s.assets }
 // View is what a handler says about a page.
 type View[T any] struct {
 	Page  templates.Page[T]
-	Title string
+	Title i18n.Text
 	Data  T
 	// Status is 200 when it is zero.
 	Status int
@@ -100,8 +105,11 @@ type View[T any] struct {
 
 // Render answers with a page. It is written only when it rendered whole.
 func Render[T any](c echo.Context, s *Site, v View[T]) error {
-	frame := s.frame(c.Request().Context(), v.Title, v.Person)
+	frame := s.frame(c, v.Title, v.Person)
 	frame.Refresh, frame.Nav, frame.Notes = v.Refresh, v.Nav, v.Notes
+	if v.Status >= http.StatusBadRequest && c.Request().URL.RawQuery != "" {
+		frame.Here = "" // a query that was refused may hold a code: it is not repeated
+	}
 	var body bytes.Buffer
 	if err := templates.Render(&body, s.set, v.Page, templates.View[T]{Frame: frame, Data: v.Data}); err != nil {
 		return err
@@ -114,10 +122,11 @@ func Render[T any](c echo.Context, s *Site, v View[T]) error {
 	return c.HTMLBlob(v.Status, body.Bytes())
 }
 
-func (s *Site) frame(ctx context.Context, title string, person *templates.Person) templates.Frame {
+func (s *Site) frame(c echo.Context, title i18n.Text, person *templates.Person) templates.Frame {
 	return templates.Frame{
+		Language: s.Language(c), Languages: s.languages.Choice(), Here: s.here(c.Request()),
 		Title: title, Brand: s.live.Get().Brand, Path: s.Path, Asset: s.assets.Path,
-		RequestID: logging.RequestID(ctx), Person: person, Demo: s.demo, Version: version.String(),
+		RequestID: logging.RequestID(c.Request().Context()), Person: person, Demo: s.demo, Version: version.String(),
 		Logo: s.brandAddress(logoFile), Style: s.brandAddress(styleFile),
 	}
 }
@@ -136,7 +145,8 @@ func policy(formOrigin string) string {
 
 // ErrorData is what an error page shows.
 type ErrorData struct {
-	Code, Heading, Message, NextPath, NextLabel string
+	Code, NextPath              string
+	Heading, Message, NextLabel i18n.Text
 }
 
 // ErrorPage is what is shown when something went wrong.
@@ -152,27 +162,39 @@ func (s *Site) Fail(c echo.Context, err error) error {
 	return Render(c, s, View[ErrorData]{Page: ErrorPage(), Title: data.Heading, Data: data, Status: status})
 }
 
-func (s *Site) describe(err error) (ErrorData, int) {
-	data := ErrorData{Code: string(errs.KindOf(err)), Message: errs.Message(err), NextPath: "/", NextLabel: "Go to my clusters"}
-	status := http.StatusInternalServerError
-	switch errs.KindOf(err) {
+// failure is how a kind of error is shown.
+type failure struct {
+	status        int
+	heading, next i18n.Text
+}
+
+func failureOf(kind errs.Kind) failure {
+	clusters := i18n.T("Go to my clusters")
+	switch kind {
 	case errs.NotFound:
-		data.Heading, status = "There is nothing here", http.StatusNotFound
+		return failure{http.StatusNotFound, i18n.T("There is nothing here"), clusters}
 	case errs.Denied:
-		data.Heading, status = "You can't go there", http.StatusForbidden
+		return failure{http.StatusForbidden, i18n.T("You can't go there"), clusters}
 	case errs.Unauthenticated:
-		data.Heading, status, data.NextLabel = "You are not signed in", http.StatusUnauthorized, "Sign in"
+		return failure{http.StatusUnauthorized, i18n.T("You are not signed in"), i18n.T("Sign in")}
 	case errs.Invalid:
-		data.Heading, status, data.NextLabel = "That did not work", http.StatusBadRequest, "Start again"
+		return failure{http.StatusBadRequest, i18n.T("That did not work"), i18n.T("Start again")}
 	case errs.Conflict:
-		data.Heading, status = "Somebody was faster", http.StatusConflict
+		return failure{http.StatusConflict, i18n.T("Somebody was faster"), clusters}
 	case errs.Unavailable:
-		data.Heading, status, data.NextLabel = "Not available right now", http.StatusServiceUnavailable, "Try again"
+		return failure{http.StatusServiceUnavailable, i18n.T("Not available right now"), i18n.T("Try again")}
 	case errs.Internal:
-		data.Heading = "Something went wrong"
-		data.Message = "It is not your fault. Try again; if it stays, tell the people who run this server the request id below."
 	}
-	return data, status
+	return failure{http.StatusInternalServerError, i18n.T("Something went wrong"), clusters}
+}
+
+func (s *Site) describe(err error) (ErrorData, int) {
+	kind, message := errs.KindOf(err), errs.Text(err)
+	if kind == errs.Internal {
+		message = i18n.T("It is not your fault. Try again; if it stays, tell the people who run this server the request id below.")
+	}
+	f := failureOf(kind)
+	return ErrorData{Code: string(kind), Heading: f.heading, Message: message, NextPath: "/", NextLabel: f.next}, f.status
 }
 
 // HandleError is echo's error handler: the only place that answers an error
@@ -201,7 +223,7 @@ func fromHTTP(e *echo.HTTPError) error {
 	case http.StatusMethodNotAllowed, http.StatusBadRequest, http.StatusRequestEntityTooLarge:
 		return errs.New(errs.Invalid, "The request was not understood.")
 	case http.StatusForbidden:
-		return errs.New(errs.Denied, fmt.Sprint(e.Message))
+		return errs.New(errs.Denied, "You may not do this.")
 	}
 	return e
 }

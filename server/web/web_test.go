@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -159,6 +160,63 @@ func TestFormsOfOtherSitesAreRefused(t *testing.T) {
 	} {
 		if got := post(c.path, c.site, c.origin); got != c.want {
 			t.Errorf("%+v: %d", c, got)
+		}
+	}
+}
+
+func TestLanguages(t *testing.T) {
+	t.Parallel()
+	s, err := web.New(web.Config{URL: &url.URL{Scheme: "https", Host: "login.example.com", Path: "/base"}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := web.NewEcho(web.Server{Site: s, Logger: slog.New(slog.DiscardHandler), Now: time.Now})
+	e.POST("/base"+web.LanguagePath, s.ChooseLanguage)
+	ask := func(method, path, accept string, cookie *http.Cookie, form string) *http.Response {
+		r := httptest.NewRequest(method, path, strings.NewReader(form))
+		r.Header.Set("Accept-Language", accept)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if cookie != nil {
+			r.AddCookie(cookie)
+		}
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, r)
+		return w.Result()
+	}
+	body := func(resp *http.Response) string {
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	german := body(ask(http.MethodGet, "/base/nowhere", "de-CH", nil, ""))
+	if !strings.Contains(german, `<html lang="de">`) || !strings.Contains(german, "Hier ist nichts") || !strings.Contains(german, `name="back" value="/nowhere"`) {
+		t.Errorf("%s", german)
+	}
+	// What was refused with a query is not repeated: it may hold a code.
+	if text := body(ask(http.MethodGet, "/base/nowhere?code=canary", "de", nil, "")); strings.Contains(text, "canary") {
+		t.Errorf("%s", text)
+	}
+	chosen := ask(http.MethodPost, "/base/language", "de", nil, "language=en&back=%2Fclusters%2Fx%3Fq%3D1")
+	if chosen.StatusCode != http.StatusSeeOther || chosen.Header.Get("Location") != "/base/clusters/x?q=1" || len(chosen.Cookies()) != 1 {
+		t.Fatalf("%+v", chosen)
+	}
+	cookie := chosen.Cookies()[0]
+	if cookie.Name != "__Host-fairlead-language" || !cookie.Secure || !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode {
+		t.Errorf("%+v", cookie)
+	}
+	if text := body(ask(http.MethodGet, "/base/nowhere", "de", cookie, "")); !strings.Contains(text, "There is nothing here") || !strings.Contains(text, `<html lang="en">`) {
+		t.Errorf("%s", text)
+	}
+	cookie.Value = `"><script>`
+	if text := body(ask(http.MethodGet, "/base/nowhere", "de", cookie, "")); !strings.Contains(text, "Hier ist nichts") || strings.Contains(text, "<script>") {
+		t.Errorf("%s", text)
+	}
+	for _, hostile := range []string{"//evil.example", "https://evil.example", `/\evil.example`, "", "/\r\nX: y"} {
+		resp := ask(http.MethodPost, "/base/language", "de", nil, url.Values{"language": {"zz"}, "back": {hostile}}.Encode())
+		if resp.Header.Get("Location") != "/base/" || len(resp.Cookies()) != 0 {
+			t.Errorf("%q: %v", hostile, resp.Header)
 		}
 	}
 }

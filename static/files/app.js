@@ -11,6 +11,7 @@ for (const form of document.querySelectorAll("form[data-unsaved]")) {
   form.addEventListener("submit", () => { changed = false; });
   addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
 }
+const words = document.body.dataset; // what this file says, in the page's language
 const passkeys = globalThis.PublicKeyCredential;
 for (const form of passkeys?.parseCreationOptionsFromJSON ? document.querySelectorAll("form[data-passkey]") : []) {
   form.hidden = false;
@@ -25,7 +26,7 @@ for (const form of passkeys?.parseCreationOptionsFromJSON ? document.querySelect
       form.elements.response.value = JSON.stringify(answer.toJSON());
       form.submit();
     } catch {
-      form.querySelector("[role=status]").textContent = "That did not work, or was cancelled. Try again.";
+      form.querySelector("[role=status]").textContent = words.failed;
     }
   });
 }
@@ -34,22 +35,23 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = !navigator.clipboard;
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(text);
-    button.textContent = "Copied";
-    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    const before = button.textContent;
+    button.textContent = words.copied;
+    setTimeout(() => { button.textContent = before; }, 2000);
   });
 }
 for (const input of document.querySelectorAll("[data-filter]")) {
   const rows = [...document.querySelectorAll(input.dataset.filter)];
   const status = document.getElementById("filter-status");
   input.addEventListener("input", () => {
-    const words = input.value.toLowerCase().split(/\s+/);
+    const wanted = input.value.toLowerCase().split(/\s+/);
     let shown = 0;
     for (const row of rows) {
       const text = row.textContent.toLowerCase();
-      row.hidden = !words.every((word) => text.includes(word));
+      row.hidden = !wanted.every((word) => text.includes(word));
       shown += row.hidden ? 0 : 1;
     }
-    status.textContent = `${shown} of ${rows.length} shown`;
+    status.textContent = words.shown.replace("{n}", shown).replace("{all}", rows.length);
   });
 }
 for (const player of document.querySelectorAll("[data-replay]")) {

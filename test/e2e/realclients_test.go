@@ -42,7 +42,7 @@ func TestRealClients(t *testing.T) {
 	t.Run("Helm", func(t *testing.T) { usesHelm(t, s, me, clients+"/helm") })
 	t.Run("stern", func(t *testing.T) {
 		me.expireTokens()
-		if got := me.must(clients+"/stern", "hello", "--context", "b", "--namespace", "demo", "--no-follow"); !strings.Contains(got, "line 1") {
+		if got := me.must(clients+"/stern", "hello", "--context", "b", "--namespace", "demo", "--no-follow"); !strings.Contains(got, "main from hello") {
 			t.Errorf("%s", got)
 		}
 	})

@@ -76,7 +76,7 @@ func (s *system) resident(t *testing.T, login credentials, uid uint32) *resident
 	}
 	// What they run and read must be where they may look.
 	for name, from := range map[string]string{"kubectl-fairlead": s.bin + "/kubectl-fairlead", "browser-program": browserProgram(t), "ca.crt": s.dir + "/ca.crt"} {
-		if err := os.WriteFile(r.home+"/"+name, []byte(readFile(t, from)), 0o500); err != nil { //nolint:gosec // they are programs
+		if err := os.WriteFile(r.home+"/"+name, []byte(readFile(t, from)), 0o500); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -90,7 +90,7 @@ func (s *system) resident(t *testing.T, login credentials, uid uint32) *resident
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(filepath.Dir(r.home), 0o711); err != nil { //nolint:gosec // as /home is
+	if err := os.Chmod(filepath.Dir(r.home), 0o711); err != nil {
 		t.Fatal(err)
 	}
 	return r

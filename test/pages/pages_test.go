@@ -12,6 +12,7 @@ import (
 
 	"github.com/jba/templatecheck"
 
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/portal/account"
 	"github.com/fairlead-auth/fairlead/portal/admin"
 	"github.com/fairlead-auth/fairlead/portal/clusters"
@@ -47,7 +48,7 @@ func of[T any](p templates.Page[T]) page {
 			same := func(s string) string { return "/base" + s }
 			var out bytes.Buffer
 			err := templates.Render(&out, s, p, templates.View[T]{Data: data, Frame: templates.Frame{
-				Title: hostile, Brand: hostile, Path: same, Asset: same, RequestID: hostile, Version: hostile,
+				Title: i18n.Verbatim(hostile), Brand: hostile, Path: same, Asset: same, RequestID: hostile, Version: hostile,
 				Person: &templates.Person{Name: hostile, Detail: hostile}, Demo: true, Refresh: 3,
 			}})
 			return out.String(), err
@@ -86,6 +87,10 @@ func fill(v reflect.Value, depth int) {
 		v.Set(reflect.New(v.Type().Elem()))
 		fill(v.Elem(), depth+1)
 	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[i18n.Text]() {
+			v.Set(reflect.ValueOf(i18n.T(hostile)))
+			return
+		}
 		if v.Type() == reflect.TypeFor[time.Time]() {
 			v.Set(reflect.ValueOf(time.Unix(1, 0)))
 			return
@@ -110,7 +115,11 @@ func pages() []page {
 
 func TestPages(t *testing.T) {
 	t.Parallel()
-	set, err := templates.Load()
+	languages, err := i18n.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := templates.Load(languages)
 	if err != nil {
 		t.Fatal(err)
 	}

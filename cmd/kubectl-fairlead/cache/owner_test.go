@@ -21,7 +21,7 @@ func TestAFolderOfOthersIsRefused(t *testing.T) {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Chmod(dir, mode); err != nil { //nolint:gosec // that is the fault
+		if err := os.Chmod(dir, mode); err != nil {
 			t.Fatal(err)
 		}
 		_, err := cache.New(dir, cache.Account{Server: "https://a.test"}, false)
