@@ -19,6 +19,7 @@ build: ## Build the three programs into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/ ./cmd/...
 	@mkdir -p $(BIN)/plugins
 	@cp $(BIN)/kubectl-fairlead $(BIN)/plugins/kubectl-fairlead-$$(go env GOOS)-$$(go env GOARCH)
+	@$(BIN)/kubectl-fairlead version > $(BIN)/plugins/VERSION
 
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 

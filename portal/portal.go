@@ -4,6 +4,7 @@ package portal
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -16,7 +17,9 @@ import (
 	"github.com/fairlead-auth/fairlead/portal/clusters"
 	"github.com/fairlead-auth/fairlead/portal/downloads"
 	"github.com/fairlead-auth/fairlead/portal/help"
+	"github.com/fairlead-auth/fairlead/portal/machines"
 	"github.com/fairlead-auth/fairlead/portal/page"
+	"github.com/fairlead-auth/fairlead/portal/reach"
 	"github.com/fairlead-auth/fairlead/portal/recovery"
 	"github.com/fairlead-auth/fairlead/server"
 	"github.com/fairlead-auth/fairlead/server/clients"
@@ -38,6 +41,7 @@ type Config struct {
 	Effective string
 	// Plugins is the folder with the plugin for each system, for people to download.
 	Plugins string
+	Logger  *slog.Logger
 	Keyring *secret.Keyring
 }
 
@@ -50,7 +54,13 @@ type Portal struct {
 // New returns the pages.
 func New(cfg Config) (*Portal, error) {
 	plugins, err := downloads.Open(cfg.Plugins, cfg.Server.Site)
-	return &Portal{cfg: cfg, plugins: plugins}, err
+	if err != nil {
+		return nil, err
+	}
+	if plugins.Other != "" {
+		cfg.Logger.Warn("the kubectl plugins are not of this server's version, so none is offered", "folder", cfg.Plugins, "version", plugins.Other)
+	}
+	return &Portal{cfg: cfg, plugins: plugins}, nil
 }
 
 // Mount adds the routes.
@@ -64,7 +74,8 @@ func (p *Portal) Mount(g *echo.Group) {
 	for _, h := range []interface{ Mount(g *echo.Group) }{
 		&clusters.Handler{
 			Guard: guard, Store: c.Store, Access: c.Server.Access, Bearer: c.Server.Bearer, Site: c.Server.Site, Audit: c.Audit, Now: c.Now,
-			ContextPrefix: c.ContextPrefix, IssuerCA: c.IssuerCA, Ready: c.Ready,
+			ContextPrefix: c.ContextPrefix, IssuerCA: c.IssuerCA, Ready: c.Ready, Plugins: p.plugins,
+			Reach: &reach.Watcher{Now: c.Now, Look: func(ctx context.Context, cluster *store.Cluster) bool { return c.Probe(ctx, cluster).Reachable }},
 		},
 		&account.Handler{Guard: guard, Store: c.Store, Clients: clients.NewRegistry(c.Store), Site: c.Server.Site, Audit: c.Audit, Now: c.Now, Keyring: c.Keyring, Limit: c.Server.Limit, Bearer: c.Server.Bearer, Passkeys: c.Server.Passkeys},
 		&recovery.Handler{Admin: c.Server.Admin, Sessions: c.Server.Sessions, Site: c.Server.Site, Keyring: c.Keyring, Now: c.Now},
@@ -72,6 +83,7 @@ func (p *Portal) Mount(g *echo.Group) {
 			Guard: &turning, Admin: c.Server.Admin, Site: c.Server.Site, Types: c.Types, Now: c.Now, IssuerCA: c.IssuerCA, Probe: c.Probe, Effective: c.Effective,
 			CallbackURL: c.Server.CallbackURL, Leave: c.Server.Login.LeaveForTest,
 		},
+		&machines.Handler{Guard: guard, Access: c.Server.Access, Site: c.Server.Site, ContextPrefix: c.ContextPrefix, Plugins: p.plugins},
 		&help.Handler{Sessions: c.Server.Sessions, Site: c.Server.Site, Plugins: p.plugins}, p.plugins,
 	} {
 		h.Mount(g)

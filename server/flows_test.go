@@ -563,6 +563,21 @@ func TestAMachineBringsItsOwnToken(t *testing.T) {
 	if len(w.events(t, audit.MachineRefused)) != 2 {
 		t.Errorf("events %+v", w.events(t, audit.MachineRefused))
 	}
+	// The plugin knows the cluster's id only, and names its page.
+	byPage := func(resource string) rp.Tokens {
+		return w.plugin.Token(t, url.Values{
+			"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "resource": {resource},
+			"subject_token": {signJWT(t, key, claims(nil))}, "subject_token_type": {"urn:ietf:params:oauth:token-type:jwt"},
+		})
+	}
+	if got := byPage(w.plugin.Issuer + "/clusters/a"); got.Error != "" || rp.Claims(t, got.AccessToken)["aud"] != "k8s-a" {
+		t.Errorf("%s", got.Raw)
+	}
+	for _, resource := range []string{"/clusters/nope", "/clusters/", "/clusters/a/..", "/clusters/a?x=y", "/clusters/c"} {
+		if got := byPage(w.plugin.Issuer + resource); got.Error != "invalid_target" {
+			t.Errorf("%s: %s", resource, got.Raw)
+		}
+	}
 	uses, err := w.store.LastUses(t.Context())
 	if err != nil || uses[store.RuleUse("deploy")].IsZero() || uses[store.RuleUse("check")].IsZero() {
 		t.Errorf("uses %v, error %v", uses, err)

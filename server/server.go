@@ -234,7 +234,7 @@ func (s *Server) handlers() ([]mounter, error) {
 	tokens := &token.Handler{
 		Store: c.Store, Auth: s.auth, Issuer: s.codes.Issuer, Access: s.Access, Upstream: s.upstream, Audit: c.Audit,
 		Machines: &machine.Registry{Store: c.Store, Audit: c.Audit, Now: c.Now},
-		Now:      c.Now, Live: c.Live, Issued: c.Issued,
+		Now:      c.Now, Live: c.Live, Issued: c.Issued, ClusterPages: s.Site.Absolute("/clusters/"),
 	}
 	metadata, err := discovery.New(discovery.Config{
 		Issuer: s.Site.Absolute(""), Grants: tokens.Grants(), Keys: s.Keys,

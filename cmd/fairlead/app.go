@@ -114,7 +114,7 @@ func (a *app) build(ctx context.Context, settings store.Settings, p parts) error
 	pages, err := portal.New(portal.Config{
 		Server: provider, Store: a.store, Audit: log, Now: time.Now, ContextPrefix: a.cfg.Kubeconfig.ContextPrefix,
 		IssuerCA: a.cfg.IssuerCA.Reveal(), Ready: newReadiness().ask,
-		Types: p.types, Probe: lookAt, Effective: a.cfg.effective(), Keyring: p.ring, Plugins: a.cfg.plugins(),
+		Types: p.types, Probe: lookAt, Effective: a.cfg.effective(), Keyring: p.ring, Plugins: a.cfg.plugins(), Logger: a.logger,
 	})
 	if err != nil {
 		return err

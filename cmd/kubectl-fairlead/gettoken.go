@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,6 +12,7 @@ import (
 	clientauth "k8s.io/client-go/pkg/apis/clientauthentication/v1"
 
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/cache"
+	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/workload"
 	"github.com/fairlead-auth/fairlead/internal/kubeconfig"
 )
 
@@ -18,6 +20,9 @@ func (g *global) getTokenCommand() *cobra.Command {
 	var server, cluster string
 	get := &cobra.Command{
 		Use: "get-token --server URL --cluster ID", Short: "Print a credential for kubectl (called by kubectl itself)", Args: cobra.NoArgs,
+		Long: "Print a credential for kubectl, as kubectl asks for it. A person is asked to sign in when there is no session. A program is not: a CI job or\n" +
+			"a pod brings a token of its own platform, which is exchanged for one of the cluster. It is taken from FAIRLEAD_WORKLOAD_TOKEN, from the file\n" +
+			"that FAIRLEAD_WORKLOAD_TOKEN_FILE names or, in GitHub Actions with the permission id-token: write, from GitHub. Nothing of it is kept.",
 		Example: "  kubectl fairlead get-token --server=https://login.example.com --cluster=prod",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if server == "" || cluster == "" {
@@ -31,6 +36,14 @@ func (g *global) getTokenCommand() *cobra.Command {
 			c, err := g.newClient(cmd, server)
 			if err != nil {
 				return err
+			}
+			program := workload.Find(os.Getenv, c.Account.Server)
+			if program != nil {
+				token, err := c.WorkloadToken(cmd.Context(), cluster, program)
+				if err != nil {
+					return err
+				}
+				return printCredential(cmd.OutOrStdout(), token)
 			}
 			token, err := c.Token(cmd.Context(), cluster)
 			if err != nil {

@@ -12,6 +12,8 @@ const (
 	// SignOutPath ends every sign-in and device of the person whose access token is sent as
 	// a bearer token, with POST. Only kubectl-fairlead's own tokens may. The answer is empty.
 	SignOutPath = "/api/v1/sign-out"
+	// MachinesPath is the page for programs.
+	MachinesPath = "/machines"
 )
 
 // Clusters is what a person may use.

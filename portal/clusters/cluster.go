@@ -28,6 +28,14 @@ type Block struct {
 	Text  string
 }
 
+func (h *Handler) loginCommand() Block {
+	return Block{i18n.T("Command to sign this computer in"), "kubectl fairlead login " + h.Site.Absolute("")}
+}
+
+func tryCommand(context string) Block {
+	return Block{i18n.T("Command to try it"), "kubectl auth whoami --context " + context}
+}
+
 // Extra is one extra value that the cluster sees.
 type Extra struct {
 	Key   string
@@ -62,8 +70,8 @@ func (h *Handler) cluster(c echo.Context, current *session.Current) error {
 	data := ClusterData{
 		ID: cluster.ID, Name: cluster.Name, Description: cluster.Description, Environment: cluster.Environment,
 		Server: cluster.Server, Context: w.Context, Why: decision.Why, Doing: h.doing(c.Request().Context(), cluster),
-		Login:     Block{i18n.T("Command to sign this computer in"), "kubectl fairlead login " + h.Site.Absolute("")},
-		Try:       Block{i18n.T("Command to try it"), "kubectl auth whoami --context " + w.Context},
+		Login:     h.loginCommand(),
+		Try:       tryCommand(w.Context),
 		TokenLife: cluster.TokenLife(), Idle: h.Guard.Sessions.Live.Get().Idle, SessionEnds: current.SignIn.Expires.Time(),
 		User: current.User.KubeName, UID: current.User.ID, Groups: clusterGroups(current.User),
 		Extra: []Extra{

@@ -16,8 +16,11 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/internal/wire"
+	"github.com/fairlead-auth/fairlead/portal/downloads"
 	"github.com/fairlead-auth/fairlead/portal/page"
+	"github.com/fairlead-auth/fairlead/portal/reach"
 	"github.com/fairlead-auth/fairlead/server/access"
+	"github.com/fairlead-auth/fairlead/server/flow"
 	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/tokeninfo"
@@ -40,6 +43,9 @@ type Handler struct {
 	// Ready asks whether a cluster that has a status address is ready. Nil means
 	// that every cluster is.
 	Ready func(ctx context.Context, statusURL string) (ready bool, doing string)
+	// Reach knows which API servers answer. Plugins is what can be downloaded.
+	Reach   *reach.Watcher
+	Plugins *downloads.List
 	// Now tells the time.
 	Now func() time.Time
 }
@@ -55,6 +61,11 @@ type Row struct {
 	Labels                                    []string
 	// Ready says that the cluster has a status address that said so.
 	Ready bool
+	// Seen is whether its API server answers.
+	Seen reach.Seen
+	// Favourite says that the person has marked it; Used is when they last got a token for it.
+	Favourite bool
+	Used      time.Time
 }
 
 // HomeData is the list.
@@ -64,12 +75,15 @@ type HomeData struct {
 	Query  string
 	Search bool
 	// States says that there is something to show about how clusters are.
-	States    bool
+	States, Uses bool
+	Systems      []downloads.System
+	Login        Block
+	// Try shows that it works.
+	Try       Block
 	Groups    []string
 	User      string
 	Connector string
 	Contact   string
-	Login     string
 	// Nothing says that none was chosen to download.
 	Nothing bool
 }
@@ -82,30 +96,34 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.GET("/", h.Guard.For(h.home))
 	g.GET("/access", h.Guard.For(h.access))
 	g.GET("/clusters/:id", h.Guard.For(h.cluster))
+	g.POST("/clusters/:id/favourite", h.Guard.For(h.favourite))
 	g.GET("/kubeconfig", h.Guard.For(h.downloadAll))
 	g.GET("/clusters/:id/kubeconfig", h.Guard.For(h.downloadOne))
 	g.GET(wire.ClustersPath, h.list)
 }
 
 func (h *Handler) home(c echo.Context, current *session.Current) error {
-	ctx := c.Request().Context()
-	mine, err := h.Access.Clusters(ctx, current.User)
+	rows, err := h.rows(c.Request().Context(), current.User)
 	if err != nil {
 		return err
 	}
 	data := HomeData{
-		Total: len(mine), Query: strings.TrimSpace(c.QueryParam("q")), Search: len(mine) >= filterFrom,
+		Total: len(rows), Query: strings.TrimSpace(c.QueryParam("q")), Search: len(rows) >= filterFrom,
 		Groups: current.User.GroupNames, User: current.User.KubeName, Connector: current.User.ConnectorID, Contact: h.Site.Live().Contact,
-		Login: "kubectl fairlead login " + h.Site.Absolute(""), Nothing: c.QueryParam("none") != "",
+		Login: h.loginCommand(), Nothing: c.QueryParam("none") != "",
+		Systems: h.Plugins.Systems(c.Request().UserAgent()),
+	}
+	if len(rows) > 0 {
+		data.Try = tryCommand(h.ContextPrefix + rows[0].ID)
 	}
 	waiting := false
-	for _, a := range mine {
-		row := h.row(ctx, a)
+	for _, row := range rows {
 		if !matches(row, data.Query) {
 			continue
 		}
 		waiting = waiting || row.Doing != ""
-		data.States = data.States || row.Doing != "" || row.Ready
+		data.States = data.States || row.Doing != "" || row.Ready || !row.Seen.Last.IsZero()
+		data.Uses = data.Uses || !row.Used.IsZero()
 		data.Rows = append(data.Rows, row)
 	}
 	view := web.View[HomeData]{Page: HomePage(), Title: i18n.T("Your clusters"), Data: data, Person: page.Person(current)}
@@ -115,12 +133,57 @@ func (h *Handler) home(c echo.Context, current *session.Current) error {
 	return web.Render(c, h.Site, view)
 }
 
+// rows are the clusters that a person may use: what they have marked comes first.
+func (h *Handler) rows(ctx context.Context, user *store.User) ([]Row, error) {
+	mine, err := h.Access.Clusters(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	own, err := h.Store.PersonClusters(ctx, user.ID)
+	if err != nil {
+		return nil, err
+	}
+	var look []*store.Cluster
+	for i := range mine {
+		if mine[i].Cluster.StatusURL == "" {
+			look = append(look, &mine[i].Cluster)
+		}
+	}
+	seen := h.Reach.Last(look)
+	rows := make([]Row, len(mine))
+	for i, a := range mine {
+		rows[i] = h.row(ctx, a)
+		rows[i].Seen, rows[i].Favourite, rows[i].Used = seen[a.Cluster.ID], own[a.Cluster.ID].Favourite, own[a.Cluster.ID].Used.Time()
+	}
+	slices.SortStableFunc(rows, func(a, b Row) int { return rank(a) - rank(b) })
+	return rows, nil
+}
+
+func rank(row Row) int {
+	if row.Favourite {
+		return 0
+	}
+	return 1
+}
+
 func (h *Handler) row(ctx context.Context, a access.Allowed) Row {
 	doing := h.doing(ctx, &a.Cluster)
 	return Row{
 		ID: a.Cluster.ID, Name: a.Cluster.Name, Description: a.Cluster.Description, Environment: a.Cluster.Environment,
 		Labels: labels(a.Cluster.Labels), Why: a.Why, Doing: doing, Ready: a.Cluster.StatusURL != "" && doing == "", URL: h.Site.Path("/clusters/" + a.Cluster.ID),
 	}
+}
+
+// favourite marks a cluster, or takes the mark away.
+func (h *Handler) favourite(c echo.Context, current *session.Current) error {
+	cluster, _, err := h.find(c, current)
+	if err != nil {
+		return err
+	}
+	if err := h.Store.SetFavourite(c.Request().Context(), current.User.ID, cluster.ID, c.FormValue("favourite") == "yes"); err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, h.Site.Path(flow.LocalPath(c.FormValue("back"))))
 }
 
 // doing says what a cluster that isn't ready is busy with.

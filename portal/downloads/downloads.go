@@ -18,6 +18,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/version"
 	"github.com/fairlead-auth/fairlead/server/web"
 )
 
@@ -42,12 +43,18 @@ type File struct {
 type List struct {
 	Site  *web.Site
 	Files []File
+	// Other is the version of the files in the folder when it is not this server's: then none
+	// is offered.
+	Other string
 }
+
+// versionFile says which version the plugins in a folder are of.
+const versionFile = "VERSION"
 
 // prefix begins each file's name: kubectl-fairlead-linux-amd64, kubectl-fairlead-windows-arm64.exe.
 const prefix = "kubectl-fairlead-"
 
-// Open reads a folder. None at all is an empty list.
+// Open reads a folder. None at all is an empty list, and so is one of another version.
 func Open(dir string, site *web.Site) (*List, error) {
 	l := &List{Site: site}
 	entries, err := os.ReadDir(dir)
@@ -56,6 +63,14 @@ func Open(dir string, site *web.Site) (*List, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading plugins: %w", err)
+	}
+	of, err := os.ReadFile(filepath.Join(dir, versionFile)) //nolint:gosec // it is in the folder that the operator names
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading plugins: %w", err)
+	}
+	if found := strings.TrimSpace(string(of)); err == nil && found != version.String() {
+		l.Other = found
+		return l, nil
 	}
 	for _, e := range entries {
 		platform, found := strings.CutPrefix(strings.TrimSuffix(e.Name(), ".exe"), prefix)

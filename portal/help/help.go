@@ -2,8 +2,6 @@
 package help
 
 import (
-	"strings"
-
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/i18n"
@@ -26,23 +24,10 @@ type Handler struct {
 type Data struct {
 	Login   string
 	Contact string
-	Systems []System
+	Systems []downloads.System
 	// Sums is where the digests of all downloads are; empty without any.
 	Sums string
 }
-
-// System is how to install the plugin on one.
-type System struct {
-	// ID is as Go calls it, Name as people do.
-	ID, Name string
-	// Here says that the browser is on one.
-	Here    bool
-	Install string
-	Files   []Download
-}
-
-// Download is the plugin for one kind of computer.
-type Download struct{ Label, Size, SHA256, URL string }
 
 // Page is the help page.
 func Page() templates.Page[Data] { return templates.Define[Data]("portal/help") }
@@ -55,7 +40,7 @@ func (h *Handler) show(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	data := Data{Login: "kubectl fairlead login " + h.Site.Absolute(""), Contact: h.Site.Live().Contact, Systems: h.systems(c.Request().UserAgent())}
+	data := Data{Login: "kubectl fairlead login " + h.Site.Absolute(""), Contact: h.Site.Live().Contact, Systems: h.Plugins.Systems(c.Request().UserAgent())}
 	if len(h.Plugins.Files) > 0 {
 		data.Sums = h.Site.Path(downloads.SumsPath)
 	}
@@ -64,35 +49,4 @@ func (h *Handler) show(c echo.Context) error {
 		view.Person = page.Person(current)
 	}
 	return web.Render(c, h.Site, view)
-}
-
-// systems are those that there is a plugin for, or all three with the way from source.
-func (h *Handler) systems(agent string) []System {
-	here := system(agent)
-	var list []System
-	for _, s := range []System{{ID: "linux", Name: "Linux"}, {ID: "darwin", Name: "macOS"}, {ID: "windows", Name: "Windows"}} {
-		files := h.Plugins.Of(s.ID)
-		s.Here = s.ID == here
-		if len(files) == 0 {
-			s.Install = "go install github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead@latest"
-		} else {
-			s.Install = h.Plugins.Install(files[0])
-		}
-		for _, f := range files {
-			s.Files = append(s.Files, Download{Label: f.Label(), Size: f.Megabytes(), SHA256: f.SHA256, URL: h.Plugins.URL(f)})
-		}
-		list = append(list, s)
-	}
-	return list
-}
-
-// system is that of a browser; Linux when it does not say.
-func system(agent string) string {
-	switch {
-	case strings.Contains(agent, "Windows"):
-		return "windows"
-	case strings.Contains(agent, "Mac OS") && !strings.Contains(agent, "like Mac OS"):
-		return "darwin"
-	}
-	return "linux"
 }

@@ -57,24 +57,35 @@ func checkExchange(p oauth.Params) error {
 	return nil
 }
 
-// target finds the cluster that is meant, by its audience or by its address (RFC
-// 8707). Both must be the same one.
+// target finds the cluster that is meant: by its audience, or by an address (RFC 8707), its
+// own or that of its page here. Both must be the same one.
 func (h *Handler) target(ctx context.Context, p oauth.Params) (*store.Cluster, error) {
-	unknown := oauth.Errorf(oauth.InvalidTarget, "There is no such cluster. List yours with: kubectl fairlead status").Because("unknown_audience")
-	cluster, err := h.Store.ClusterByAudience(ctx, p["audience"])
-	if p["audience"] == "" {
-		cluster, err = h.Store.ClusterByServer(ctx, strings.TrimSuffix(p["resource"], "/"))
+	var found []*store.Cluster
+	for param, find := range map[string]func(context.Context, string) (*store.Cluster, error){"audience": h.Store.ClusterByAudience, "resource": h.byAddress} {
+		if p[param] == "" {
+			continue
+		}
+		cluster, err := find(ctx, p[param])
+		if errs.Is(err, errs.NotFound) {
+			return nil, oauth.Errorf(oauth.InvalidTarget, "There is no such cluster. List yours with: kubectl fairlead status").Because("unknown_audience")
+		}
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, cluster)
 	}
-	if errs.Is(err, errs.NotFound) {
-		return nil, unknown
-	}
-	if err != nil {
-		return nil, err
-	}
-	if p["resource"] != "" && strings.TrimSuffix(p["resource"], "/") != strings.TrimSuffix(cluster.Server, "/") {
+	if len(found) > 1 && found[0].ID != found[1].ID {
 		return nil, oauth.Errorf(oauth.InvalidTarget, "The audience and the resource are different clusters.")
 	}
-	return cluster, nil
+	return found[0], nil
+}
+
+// byAddress finds a cluster by its own address, or by that of its page.
+func (h *Handler) byAddress(ctx context.Context, address string) (*store.Cluster, error) {
+	if id, isPage := strings.CutPrefix(address, h.ClusterPages); isPage {
+		return h.Store.Cluster(ctx, id)
+	}
+	return h.Store.ClusterByServer(ctx, strings.TrimSuffix(address, "/"))
 }
 
 // subject finds out for whom the token is to be.

@@ -41,6 +41,8 @@ type Handler struct {
 	// Live says how long devices last, and how long a refresh token that was just
 	// used still gives the same answer.
 	Live *live.Settings
+	// ClusterPages begins the addresses of the pages of clusters.
+	ClusterPages string
 	// Issued, when set, is told about each answer, for metrics.
 	Issued func(grant, result string)
 
@@ -178,12 +180,15 @@ func confirmed(user *store.User, err error, req *request) (*store.User, error) {
 	return user, nil
 }
 
-// mayUse asks the rules whether a user may use a cluster.
+// mayUse asks the rules whether a user may use a cluster, and notes that they do.
 func (h *Handler) mayUse(ctx context.Context, user *store.User, cluster *store.Cluster, req *request) (*store.User, error) {
 	req.event.UserID, req.event.UserName, req.event.ConnectorID = user.ID, user.KubeName, user.ConnectorID
 	req.event.ClusterID = cluster.ID
 	if _, err := h.Access.Use(ctx, user, cluster, req.event); err != nil {
 		return nil, denied(err, "no_access_rule")
+	}
+	if err := h.Store.MarkClusterUse(ctx, user.ID, cluster.ID, h.Now()); err != nil {
+		return nil, err
 	}
 	return user, nil
 }

@@ -75,6 +75,9 @@ func (n *newcomer) atMost(clicks, commands int) {
 	}
 }
 
+// loginCopy is the button beside the command to sign in.
+const loginCopy = "#login + [data-copy]"
+
 // TestTimeToFirstKubectl counts what somebody does until the first "kubectl get" works.
 func TestTimeToFirstKubectl(t *testing.T) {
 	t.Parallel()
@@ -98,8 +101,8 @@ func TestTimeToFirstKubectl(t *testing.T) {
 		n.do(chromedp.Navigate(s.issuer+"/"), chromedp.WaitReady("main"))
 		n.signIn()
 		n.clicks++
-		n.do(chromedp.WaitVisible("[data-copy]"), chromedp.Click("[data-copy]", chromedp.ByQuery))
-		eventuallySee(t, "Copied", func() string { return n.eval(`document.querySelector("[data-copy]").textContent`) })
+		n.do(chromedp.WaitVisible(loginCopy), chromedp.Click(loginCopy, chromedp.ByQuery))
+		eventuallySee(t, "Copied", func() string { return n.eval("document.querySelector('" + loginCopy + "').textContent") })
 		done := n.paste(n.eval(`navigator.clipboard.readText()`))
 		n.press("button[value=yes]")
 		done()

@@ -275,6 +275,7 @@ func TestPages(t *testing.T) {
 	c.audit("account", s.issuer+"/account", axe, small)
 	c.audit("access", s.issuer+"/access?cluster=payments", axe, large)
 	c.audit("access-have", s.issuer+"/access?cluster=c0", axe, large)
+	c.audit("machines", s.issuer+"/machines", axe, large)
 	c.audit("confirm", authorize, axe, small)
 	auditDevice(t, c, s, axe, small)
 	auditConsent(c, s, axe, small)
@@ -384,7 +385,7 @@ func flowC(t *testing.T, c *chromium, s *system, scripts bool) {
 	c.do(browser.SetDownloadBehavior(browser.SetDownloadBehaviorBehaviorAllow).WithDownloadPath(dir))
 	c.do(chromedp.Navigate(s.issuer+"/"), chromedp.WaitReady("#clusters"))
 	var copyShown bool
-	c.do(chromedp.Evaluate(`document.querySelector("[data-copy]").checkVisibility()`, &copyShown))
+	c.do(chromedp.Evaluate("document.querySelector('" + loginCopy + "').checkVisibility()", &copyShown))
 	if copyShown != scripts {
 		t.Errorf("the copy button is shown: %v, scripts run: %v", copyShown, scripts)
 	}

@@ -130,7 +130,7 @@ func whoamiAsAnnounced(t *testing.T, s *system, me *person, cluster string, kube
 	text := func(_ int, d *rp.Selection) string { return strings.TrimSpace(d.Text()) }
 	facts := page.Doc.Find("section[aria-labelledby=me] dd").Map(text)
 	groups := page.Doc.Find("#groups li").Map(text)
-	keys := page.Doc.Find("section[aria-labelledby=me] dd:has(code + code) code:first-child").Map(text)
+	keys := page.Doc.Find("section[aria-labelledby=me] dd:has(code + .mono) code:first-child").Map(text)
 	got := who.Status.UserInfo
 	if len(facts) < 3 || facts[0] != got.Username || facts[1] != got.UID || !slices.Equal(groups, got.Groups) {
 		t.Errorf("page says %q and groups %q, the cluster says %+v", facts, groups, got)

@@ -17,6 +17,7 @@ import (
 	"github.com/fairlead-auth/fairlead/portal/admin"
 	"github.com/fairlead-auth/fairlead/portal/clusters"
 	"github.com/fairlead-auth/fairlead/portal/help"
+	"github.com/fairlead-auth/fairlead/portal/machines"
 	"github.com/fairlead-auth/fairlead/portal/recovery"
 	"github.com/fairlead-auth/fairlead/server/consent"
 	"github.com/fairlead-auth/fairlead/server/device"
@@ -105,7 +106,7 @@ func fill(v reflect.Value, depth int) {
 func pages() []page {
 	return []page{
 		of(web.ErrorPage()), of(login.ChoosePage()), of(login.PasswordPage()), of(login.SecondPage()), of(consent.Page()), of(reply.Page()), of(device.EnterPage()), of(device.AskPage()), of(device.DonePage()), of(logout.AskPage()), of(logout.DonePage()),
-		of(clusters.HomePage()), of(clusters.ClusterPage()), of(clusters.AccessPage()), of(account.Page()), of(help.Page()),
+		of(clusters.HomePage()), of(clusters.ClusterPage()), of(clusters.AccessPage()), of(account.Page()), of(help.Page()), of(machines.Page()),
 		of(admin.OverviewPage()), of(admin.DiagnosticsPage()), of(admin.ListPage()), of(admin.FormPage()), of(admin.DeletePage()), of(admin.ConnectorsPage()),
 		of(admin.TypesPage()), of(admin.TestPage()), of(admin.SecretPage()), of(admin.ConnectPage()), of(admin.SimulatorPage()), of(admin.PeoplePage()),
 		of(admin.PersonPage()), of(admin.KeysPage()), of(admin.KeyPage()), of(admin.AuditPage()), of(admin.RecordingsPage()), of(admin.RecordingPage()), of(admin.HistoryPage()), of(admin.RevisionPage()),

@@ -29,6 +29,7 @@ const (
 	grantRefresh = "refresh_token"
 	grantSwap    = "urn:ietf:params:oauth:grant-type:token-exchange"
 	typeAccess   = "urn:ietf:params:oauth:token-type:access_token"
+	typeJWT      = "urn:ietf:params:oauth:token-type:jwt"
 	typeIDToken  = "urn:ietf:params:oauth:token-type:id_token"
 )
 
@@ -152,6 +153,14 @@ func (s *Server) Exchange(ctx context.Context, access secret.Value, audience str
 	return s.grant(ctx, url.Values{
 		"grant_type": {grantSwap}, "subject_token": {access.Reveal()}, "subject_token_type": {typeAccess},
 		"requested_token_type": {typeIDToken}, "audience": {audience},
+	})
+}
+
+// ExchangeWorkload gets a token for a cluster in exchange for one of a program's own platform.
+func (s *Server) ExchangeWorkload(ctx context.Context, token secret.Value, cluster string) (Grant, error) {
+	return s.grant(ctx, url.Values{
+		"grant_type": {grantSwap}, "subject_token": {token.Reveal()}, "subject_token_type": {typeJWT},
+		"requested_token_type": {typeIDToken}, "resource": {s.base + "/clusters/" + url.PathEscape(cluster)},
 	})
 }
 

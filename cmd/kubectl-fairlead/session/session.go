@@ -13,6 +13,7 @@ import (
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/browser"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/cache"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/remote"
+	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/workload"
 	"github.com/fairlead-auth/fairlead/internal/wire"
 )
 
@@ -84,6 +85,21 @@ func (c *Client) Token(ctx context.Context, cluster string) (cache.Token, error)
 			return cache.Token{}, errors.New("another kubectl has held the session for a minute; try again")
 		}
 	}
+}
+
+// WorkloadToken returns a token for a cluster in exchange for a program's own. Nothing is
+// kept: the next program here may be another.
+func (c *Client) WorkloadToken(ctx context.Context, cluster string, of *workload.Source) (cache.Token, error) {
+	server, err := c.remote("")
+	if err != nil {
+		return cache.Token{}, err
+	}
+	mine, err := of.Get(ctx)
+	if err != nil {
+		return cache.Token{}, err
+	}
+	grant, err := server.ExchangeWorkload(ctx, mine, cluster)
+	return cache.Token{Token: grant.AccessToken.Reveal(), Expires: grant.Expires}, err
 }
 
 // tokenLocked is the only place that changes the session.
@@ -200,7 +216,7 @@ func (c *Client) askLocked(ctx context.Context, why string) (*cache.Session, err
 // SignIn asks the person now, whatever happened before: the person asked for it.
 func (c *Client) SignIn(ctx context.Context, ca string) (*cache.Session, error) {
 	if !c.MaySignIn {
-		return nil, c.need("Nobody is asked to sign in where CI=true is set. Programs sign in with an identity of their own: " + c.Account.Server + "/help")
+		return nil, c.need("Nobody is asked to sign in where CI=true is set. Programs sign in with an identity of their own: " + c.Account.Server + wire.MachinesPath)
 	}
 	wait, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
