@@ -149,7 +149,7 @@ func (h *Handler) rows(ctx context.Context, user *store.User) ([]Row, error) {
 			look = append(look, &mine[i].Cluster)
 		}
 	}
-	seen := h.Reach.Last(look)
+	seen := h.Reach.Last(ctx, look)
 	rows := make([]Row, len(mine))
 	for i, a := range mine {
 		rows[i] = h.row(ctx, a)

@@ -34,8 +34,8 @@ func TestExamplesAreYAML(t *testing.T) {
 	for _, e := range examples(t) {
 		for _, text := range []string{e.File.Text, e.Grant.Text} {
 			for part := range strings.SplitSeq(text, "\n---\n") {
-				var any map[string]any
-				if err := yaml.Unmarshal([]byte(part), &any); err != nil && !strings.HasPrefix(text, "provider ") {
+				var read map[string]any
+				if err := yaml.Unmarshal([]byte(part), &read); err != nil && !strings.HasPrefix(text, "provider ") {
 					t.Errorf("%s: %v\n%s", e.ID, err, text)
 				}
 			}
@@ -67,7 +67,7 @@ func TestDocsHaveTheExamples(t *testing.T) {
 	if !*update {
 		t.Fatal("go test ./portal/machines -run Docs -update")
 	}
-	if err := os.WriteFile(file, []byte(text), 0o644); err != nil { //nolint:gosec // it is a document
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

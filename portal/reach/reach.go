@@ -48,18 +48,19 @@ type entry struct {
 
 // Last returns what was last seen of each cluster, by its id, and looks again at those that it
 // has not looked at for a minute. Only what has never been looked at is waited for, shortly.
-func (w *Watcher) Last(clusters []*store.Cluster) map[string]Seen {
+func (w *Watcher) Last(ctx context.Context, clusters []*store.Cluster) map[string]Seen {
 	var fresh []chan struct{}
 	for _, cluster := range clusters {
-		if done := w.refresh(cluster); done != nil {
+		if done := w.refresh(ctx, cluster); done != nil {
 			fresh = append(fresh, done)
 		}
 	}
-	timeout := time.After(first)
+	waiting, cancel := context.WithTimeout(ctx, first)
+	defer cancel()
 	for _, done := range fresh {
 		select {
 		case <-done:
-		case <-timeout:
+		case <-waiting.Done():
 			return w.all(clusters)
 		}
 	}
@@ -79,7 +80,7 @@ func (w *Watcher) all(clusters []*store.Cluster) map[string]Seen {
 }
 
 // refresh begins a look where one is due. It returns what tells the end of the first one.
-func (w *Watcher) refresh(cluster *store.Cluster) chan struct{} {
+func (w *Watcher) refresh(ctx context.Context, cluster *store.Cluster) chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.seen == nil {
@@ -96,18 +97,18 @@ func (w *Watcher) refresh(cluster *store.Cluster) chan struct{} {
 	}
 	e.looked, e.done = w.Now(), make(chan struct{})
 	one := *cluster
-	go w.look(&one, e, e.done)
+	go w.look(context.WithoutCancel(ctx), &one, e, e.done)
 	if isNew {
 		return e.done
 	}
 	return nil
 }
 
-func (w *Watcher) look(cluster *store.Cluster, e *entry, done chan struct{}) {
+func (w *Watcher) look(ctx context.Context, cluster *store.Cluster, e *entry, done chan struct{}) {
 	defer close(done)
 	w.places <- struct{}{}
 	defer func() { <-w.places }()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	answers := w.Look(ctx, cluster)
 	w.mu.Lock()

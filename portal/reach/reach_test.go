@@ -20,23 +20,23 @@ func TestLast(t *testing.T) {
 		one := []*store.Cluster{{ID: "a", Server: "https://a.test"}}
 		up.Store(true)
 		began := time.Now()
-		if got := w.Last(one)["a"]; !got.Answers || !got.Last.Equal(began) {
+		if got := w.Last(t.Context(), one)["a"]; !got.Answers || !got.Last.Equal(began) {
 			t.Errorf("the first look: %+v", got)
 		}
 		up.Store(false)
-		if got := w.Last(one)["a"]; !got.Answers || looks.Load() != 1 {
+		if got := w.Last(t.Context(), one)["a"]; !got.Answers || looks.Load() != 1 {
 			t.Errorf("%+v after %d looks: it was looked at just now", got, looks.Load())
 		}
 		time.Sleep(2 * time.Minute)
-		if got := w.Last(one)["a"]; !got.Answers {
+		if got := w.Last(t.Context(), one)["a"]; !got.Answers {
 			t.Errorf("a page waited for a second look: %+v", got)
 		}
 		synctest.Wait()
-		if got := w.Last(one)["a"]; got.Answers || !got.Last.Equal(began) || looks.Load() != 2 {
+		if got := w.Last(t.Context(), one)["a"]; got.Answers || !got.Last.Equal(began) || looks.Load() != 2 {
 			t.Errorf("%+v after %d looks", got, looks.Load())
 		}
 		// At another address it is another one.
-		if got := w.Last([]*store.Cluster{{ID: "a", Server: "https://b.test"}})["a"]; got.Answers || !got.Last.IsZero() {
+		if got := w.Last(t.Context(), []*store.Cluster{{ID: "a", Server: "https://b.test"}})["a"]; got.Answers || !got.Last.IsZero() {
 			t.Errorf("moved: %+v", got)
 		}
 	})
@@ -58,7 +58,7 @@ func TestNobodyWaits(t *testing.T) {
 			clusters = append(clusters, &store.Cluster{ID: string(rune('A' + i))})
 		}
 		began := time.Now()
-		if seen := w.Last(clusters); len(seen) != 100 || time.Since(began) > time.Second {
+		if seen := w.Last(t.Context(), clusters); len(seen) != 100 || time.Since(began) > time.Second {
 			t.Errorf("%d seen after %v", len(seen), time.Since(began))
 		}
 		time.Sleep(time.Hour)

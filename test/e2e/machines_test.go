@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -119,9 +120,7 @@ func (p *programs) grant(t *testing.T, text, issuer string) {
 func (p *programs) job(t *testing.T, issuer, audience string, claims map[string]any) string {
 	t.Helper()
 	all := map[string]any{"iss": issuer, "aud": audience, "sub": "job", "iat": time.Now().Unix(), "exp": time.Now().Add(5 * time.Minute).Unix()}
-	for name, value := range claims {
-		all[name] = value
-	}
+	maps.Copy(all, claims)
 	return signES256(t, p.key, all)
 }
 

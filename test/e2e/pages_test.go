@@ -385,7 +385,7 @@ func flowC(t *testing.T, c *chromium, s *system, scripts bool) {
 	c.do(browser.SetDownloadBehavior(browser.SetDownloadBehaviorBehaviorAllow).WithDownloadPath(dir))
 	c.do(chromedp.Navigate(s.issuer+"/"), chromedp.WaitReady("#clusters"))
 	var copyShown bool
-	c.do(chromedp.Evaluate("document.querySelector('" + loginCopy + "').checkVisibility()", &copyShown))
+	c.do(chromedp.Evaluate("document.querySelector('"+loginCopy+"').checkVisibility()", &copyShown))
 	if copyShown != scripts {
 		t.Errorf("the copy button is shown: %v, scripts run: %v", copyShown, scripts)
 	}

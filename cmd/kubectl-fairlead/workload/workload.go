@@ -20,12 +20,12 @@ import (
 // The environment variables that say that a program is no person.
 const (
 	// Token holds the token itself, as GitLab puts it there (id_tokens).
-	Token = "FAIRLEAD_WORKLOAD_TOKEN" //nolint:gosec // it is a name
+	Token = "FAIRLEAD_WORKLOAD_TOKEN"
 	// TokenFile names a file with it, as Kubernetes projects it into a pod.
-	TokenFile = "FAIRLEAD_WORKLOAD_TOKEN_FILE" //nolint:gosec // it is a name
+	TokenFile = "FAIRLEAD_WORKLOAD_TOKEN_FILE"
 	// GitHub Actions says where to ask for it, in a job with the permission id-token: write.
 	gitHubURL   = "ACTIONS_ID_TOKEN_REQUEST_URL"
-	gitHubToken = "ACTIONS_ID_TOKEN_REQUEST_TOKEN" //nolint:gosec // it is a name
+	gitHubToken = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
 )
 
 const (
