@@ -44,6 +44,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/sweep"
 	"github.com/fairlead-auth/fairlead/server/token"
+	"github.com/fairlead-auth/fairlead/server/tokenfile"
 	"github.com/fairlead-auth/fairlead/server/tokeninfo"
 	"github.com/fairlead-auth/fairlead/server/upstream"
 	"github.com/fairlead-auth/fairlead/server/web"
@@ -132,12 +133,14 @@ type Server struct {
 	Passkeys *factor.Passkeys
 	clients  *clients.Registry
 	upstream *upstream.Registry
-	flows    *flow.Sealer
-	codes    *codes.Granter
-	auth     *clientauth.Authenticator
-	Limit    *limit.Limiter
-	reply    *reply.Sender
-	notifier *notify.Notifier
+	// TokenFiles makes tokens that people carry in files.
+	TokenFiles *tokenfile.Maker
+	flows      *flow.Sealer
+	codes      *codes.Granter
+	auth       *clientauth.Authenticator
+	Limit      *limit.Limiter
+	reply      *reply.Sender
+	notifier   *notify.Notifier
 
 	recordings *recordings.Keeper
 }
@@ -176,6 +179,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s.auth = &clientauth.Authenticator{
 		Clients: s.clients, Store: cfg.Store, Limit: s.Limit, Now: cfg.Now, Audiences: []string{site.Absolute(""), site.Absolute(token.Path)},
 	}
+	s.TokenFiles = &tokenfile.Maker{Issuer: s.codes.Issuer, Access: s.Access, Upstream: s.upstream, Store: cfg.Store, Audit: cfg.Audit, Now: cfg.Now}
 	s.reply = &reply.Sender{Site: site, Issuer: site.Absolute("")}
 	s.notifier = notify.New(notify.Notifier{
 		Store: cfg.Store, Clients: s.clients, Issuer: s.codes.Issuer, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now,

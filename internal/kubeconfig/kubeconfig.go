@@ -74,12 +74,25 @@ type user struct {
 }
 
 type userBody struct {
-	Exec Exec `yaml:"exec"`
+	Exec  *Exec  `yaml:"exec,omitempty"`
+	Token string `yaml:"token,omitempty"`
+}
+
+// RenderToken returns a file for one cluster that holds a token. It is a secret.
+func RenderToken(c wire.Cluster, token string) ([]byte, error) {
+	return render([]wire.Cluster{c}, func(wire.Cluster) userBody { return userBody{Token: token} })
 }
 
 // Render returns the file for the clusters. With exactly one cluster its
 // context is the current one; a file of many is meant to be merged and has none.
 func Render(clusters []wire.Cluster, as User) ([]byte, error) {
+	return render(clusters, func(c wire.Cluster) userBody {
+		exec := as(c)
+		return userBody{Exec: &exec}
+	})
+}
+
+func render(clusters []wire.Cluster, as func(wire.Cluster) userBody) ([]byte, error) {
 	f := file{APIVersion: "v1", Kind: "Config", Clusters: []cluster{}, Contexts: []context{}, Users: []user{}}
 	for _, c := range clusters {
 		f.Clusters = append(f.Clusters, cluster{Name: c.Context, Cluster: clusterBody{
@@ -88,7 +101,7 @@ func Render(clusters []wire.Cluster, as User) ([]byte, error) {
 		f.Contexts = append(f.Contexts, context{Name: c.Context, Context: contextBody{
 			Cluster: c.Context, User: c.Context, Namespace: c.Namespace,
 		}})
-		f.Users = append(f.Users, user{Name: c.Context, User: userBody{Exec: as(c)}})
+		f.Users = append(f.Users, user{Name: c.Context, User: as(c)})
 	}
 	if len(clusters) == 1 {
 		f.Current = clusters[0].Context

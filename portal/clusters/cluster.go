@@ -47,11 +47,13 @@ type ClusterData struct {
 	ID, Name, Description, Environment, Server, Context, Doing string
 	Why                                                        i18n.Text
 	Login, Try, Kubelogin                                      Block
-	TokenLife, Idle                                            time.Duration
-	SessionEnds                                                time.Time
-	User, UID                                                  string
-	Groups                                                     []string
-	Extra                                                      []Extra
+	// TokenFile is how long a token in a file lives; zero where nobody may have one.
+	TokenFile       time.Duration
+	TokenLife, Idle time.Duration
+	SessionEnds     time.Time
+	User, UID       string
+	Groups          []string
+	Extra           []Extra
 	// Direct is set for admins of a cluster in direct mode.
 	Direct, Flags *Block
 }
@@ -72,6 +74,7 @@ func (h *Handler) cluster(c echo.Context, current *session.Current) error {
 		Server: cluster.Server, Context: w.Context, Why: decision.Why, Doing: h.doing(c.Request().Context(), cluster),
 		Login:     h.loginCommand(),
 		Try:       tryCommand(w.Context),
+		TokenFile: cluster.TokenFileLife(),
 		TokenLife: cluster.TokenLife(), Idle: h.Guard.Sessions.Live.Get().Idle, SessionEnds: current.SignIn.Expires.Time(),
 		User: current.User.KubeName, UID: current.User.ID, Groups: clusterGroups(current.User),
 		Extra: []Extra{
@@ -146,6 +149,31 @@ func (h *Handler) downloadAll(c echo.Context, current *session.Current) error {
 	return h.download(c, current, list, "clusters")
 }
 
+// tokenFile answers with a file that is a secret.
+func (h *Handler) tokenFile(c echo.Context, current *session.Current) error {
+	cluster, _, err := h.find(c, current)
+	if err != nil {
+		return err
+	}
+	minted, err := h.TokenFiles.Make(c.Request().Context(), session.Visit{Current: current, Address: c.RealIP()}, cluster)
+	if err != nil {
+		return err
+	}
+	text, err := kubeconfig.RenderToken(h.wire(cluster), minted.Token)
+	if err != nil {
+		return err
+	}
+	name := h.ContextPrefix + cluster.ID + "-until-" + minted.Expires.Format("1504") + "-utc"
+	return attach(c, name, text)
+}
+
+// attach answers with a kubeconfig. Its name is made of ids and a prefix, all slugs: nothing to
+// quote.
+func attach(c echo.Context, name string, text []byte) error {
+	c.Response().Header().Set("Content-Disposition", `attachment; filename="`+name+`.kubeconfig.yaml"`)
+	return c.Blob(http.StatusOK, "application/yaml", text)
+}
+
 // download answers with a file. It holds no secret, but says which clusters a
 // person may use, so it is recorded and never cached.
 func (h *Handler) download(c echo.Context, current *session.Current, list []wire.Cluster, name string) error {
@@ -165,9 +193,7 @@ func (h *Handler) download(c echo.Context, current *session.Current, list []wire
 		event.ClusterID = list[0].ID
 	}
 	h.Audit.Record(c.Request().Context(), event)
-	// The name is made of an id and a prefix, both slugs: nothing to quote.
-	c.Response().Header().Set("Content-Disposition", `attachment; filename="`+name+`.kubeconfig.yaml"`)
-	return c.Blob(http.StatusOK, "application/yaml", text)
+	return attach(c, name, text)
 }
 
 func writeError(c echo.Context, err error) error {

@@ -23,6 +23,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/flow"
 	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/tokenfile"
 	"github.com/fairlead-auth/fairlead/server/tokeninfo"
 	"github.com/fairlead-auth/fairlead/server/web"
 	"github.com/fairlead-auth/fairlead/templates"
@@ -46,6 +47,8 @@ type Handler struct {
 	// Reach knows which API servers answer. Plugins is what can be downloaded.
 	Reach   *reach.Watcher
 	Plugins *downloads.List
+	// TokenFiles makes tokens that people carry in files.
+	TokenFiles *tokenfile.Maker
 	// Now tells the time.
 	Now func() time.Time
 }
@@ -99,6 +102,7 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.POST("/clusters/:id/favourite", h.Guard.For(h.favourite))
 	g.GET("/kubeconfig", h.Guard.For(h.downloadAll))
 	g.GET("/clusters/:id/kubeconfig", h.Guard.For(h.downloadOne))
+	g.POST("/clusters/:id/token-file", h.Guard.For(h.tokenFile))
 	g.GET(wire.ClustersPath, h.list)
 }
 

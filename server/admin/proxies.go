@@ -81,7 +81,7 @@ func (a *Admin) RemoveProxy(ctx context.Context, c Caller, id string) error {
 
 // CutOff says in words how fast somebody loses access to a cluster, at worst.
 func CutOff(cluster *store.Cluster, proxies []ProxyInfo) string {
-	life := span(cluster.TokenLife())
+	life := span(max(cluster.TokenLife(), cluster.TokenFileLife()))
 	if cluster.Mode != store.ModeProxy {
 		return "When somebody’s access is taken away they get no new token at once. The API server takes the one they have for up to " + life + ", and a running shell ends when it ends."
 	}

@@ -84,6 +84,8 @@ type IDToken struct {
 	Nonce     string
 	// Algorithm is RS256 when empty.
 	Algorithm string
+	// Life is how long the token lives, when that is not what is usual for it.
+	Life time.Duration
 }
 
 // Minted is a signed token.
@@ -118,6 +120,9 @@ func (i *Issuer) Claims(t IDToken) Claims {
 	if t.Cluster != nil {
 		life = t.Cluster.TokenLife()
 		t.Scopes = oauth.Scopes()
+	}
+	if t.Life != 0 {
+		life = t.Life
 	}
 	claims := PersonClaims(t.User, t.Scopes)
 	if t.Cluster != nil {

@@ -38,6 +38,7 @@ func (r *Reader) clusterRows() []store.Cluster {
 			Algorithm: orElse(e.Algorithm, "RS256"), TokenSeconds: int(time.Duration(e.TokenLife).Seconds()), Namespace: e.Namespace,
 			Labels: e.Labels, StatusURL: e.StatusURL, FailClosed: e.FailClosed, Origin: r.Origin(path),
 			StaleSeconds: int(time.Duration(e.StaleAfter).Seconds()), StreamSeconds: int(time.Duration(e.StreamGrace).Seconds()),
+			TokenFileSeconds: int(time.Duration(e.TokenFile).Seconds()),
 		}
 		if e.TokenLife == 0 {
 			row.TokenSeconds = int(defaultTokenLife.Seconds())
@@ -69,6 +70,9 @@ func (r *Reader) checkCluster(path string, row *store.Cluster) {
 	r.checkAlgorithm(path+".algorithm", row.Algorithm)
 	if life := row.TokenLife(); life < minTokenLife || life > maxTokenLife {
 		r.Doc.Add(path+".tokenLife", "want %v to %v", minTokenLife, maxTokenLife)
+	}
+	if life := row.TokenFileLife(); life != 0 && (life < minTokenLife || life > maxTokenLife) {
+		r.Doc.Add(path+".tokenFile", "want %v to %v, or nothing", minTokenLife, maxTokenLife)
 	}
 	r.checkProxy(path, row)
 	if row.Namespace != "" && !slug.MatchString(row.Namespace) {

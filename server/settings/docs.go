@@ -92,7 +92,7 @@ func clusterDoc(r store.Cluster) form.Doc {
 		doc["tokenLife"] = duration(r.TokenLife())
 	}
 	doc["failClosed"] = r.FailClosed
-	for key, seconds := range map[string]int{"staleAfter": r.StaleSeconds, "streamGrace": r.StreamSeconds} {
+	for key, seconds := range map[string]int{"staleAfter": r.StaleSeconds, "streamGrace": r.StreamSeconds, "tokenFile": r.TokenFileSeconds} {
 		if seconds != 0 {
 			doc[key] = duration(time.Duration(seconds) * time.Second)
 		}

@@ -71,6 +71,7 @@ type Cluster struct {
 	StaleAfter  strictyaml.Duration `yaml:"staleAfter"`
 	FailClosed  bool                `yaml:"failClosed"`
 	StreamGrace strictyaml.Duration `yaml:"streamGrace"`
+	TokenFile   strictyaml.Duration `yaml:"tokenFile"`
 }
 
 // Rule says who may use which clusters, or administer Fairlead.

@@ -120,6 +120,7 @@ func clusterFields() []form.Field {
 		{Key: "audience", Label: "Token audience", Help: "k8s-ID when empty.", Kind: form.Text, Advanced: true},
 		{Key: "algorithm", Label: "Signature", Kind: form.Select, Advanced: true, Options: []form.Option{{Value: "", Label: "RS256: every cluster knows it"}, {Value: "ES256", Label: "ES256: shorter and faster"}}},
 		{Key: "tokenLife", Label: "Life of a token", Help: "5m to 1h. 10m when empty: someone who lost access keeps it at most this long.", Kind: form.Text, Advanced: true, Placeholder: "10m"},
+		{Key: "tokenFile", Label: "Life of a token in a file", Help: "5m to 1h; nobody may have one when empty. For computers where no plugin may be installed. Whoever has the file is that person: leave it empty for production.", Kind: form.Text, Advanced: true, Placeholder: "1h"},
 		{Key: "notes", Label: "Notes for the people who use it", Kind: form.Long, Advanced: true},
 		{Key: "statusURL", Label: "Status address", Help: "Asked for {\"ready\": …} when the page is shown.", Kind: form.Text, Advanced: true},
 		{Key: "failClosed", Label: "The proxy refuses when it hears nothing", Help: "When it has not heard of this server for the time below it refuses everything. Else tokens stay good for as long as they live, and nobody’s access can be taken away faster than that.", Kind: form.Bool, Section: "Proxy", Advanced: true},

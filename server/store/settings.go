@@ -74,7 +74,10 @@ type Cluster struct {
 	// StreamSeconds is how long a shell or a watch may go on after its token has expired;
 	// zero means as long as it likes.
 	StreamSeconds int
-	Origin        `gorm:"embedded"`
+	// TokenFileSeconds is how long a token lives that somebody downloads in a file; zero where
+	// nobody may.
+	TokenFileSeconds int
+	Origin           `gorm:"embedded"`
 }
 
 // DefaultStale is how long a proxy may hear nothing before it counts as stale.
@@ -90,6 +93,11 @@ func (c *Cluster) Stale() time.Duration {
 
 // TokenLife is how long a token for this cluster lives.
 func (c *Cluster) TokenLife() time.Duration { return time.Duration(c.TokenSeconds) * time.Second }
+
+// TokenFileLife is how long a token in a file lives; zero where nobody may have one.
+func (c *Cluster) TokenFileLife() time.Duration {
+	return time.Duration(c.TokenFileSeconds) * time.Second
+}
 
 // AccessRule allows some people to use some clusters, or to administer
 // Fairlead. Rules only allow.
