@@ -75,8 +75,8 @@ func (p *Portal) Mount(g *echo.Group) {
 		&clusters.Handler{
 			Guard: guard, Store: c.Store, Access: c.Server.Access, Bearer: c.Server.Bearer, Site: c.Server.Site, Audit: c.Audit, Now: c.Now,
 			ContextPrefix: c.ContextPrefix, IssuerCA: c.IssuerCA, Ready: c.Ready, Plugins: p.plugins,
-			TokenFiles: c.Server.TokenFiles,
-			Reach:      &reach.Watcher{Now: c.Now, Look: func(ctx context.Context, cluster *store.Cluster) bool { return c.Probe(ctx, cluster).Reachable }},
+			TokenFiles: c.Server.TokenFiles, SetupCodes: c.Server.SetupCodes,
+			Reach: &reach.Watcher{Now: c.Now, Look: func(ctx context.Context, cluster *store.Cluster) bool { return c.Probe(ctx, cluster).Reachable }},
 		},
 		&account.Handler{Guard: guard, Store: c.Store, Clients: clients.NewRegistry(c.Store), Site: c.Server.Site, Audit: c.Audit, Now: c.Now, Keyring: c.Keyring, Limit: c.Server.Limit, Bearer: c.Server.Bearer, Passkeys: c.Server.Passkeys},
 		&recovery.Handler{Admin: c.Server.Admin, Sessions: c.Server.Sessions, Site: c.Server.Site, Keyring: c.Keyring, Now: c.Now},

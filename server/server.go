@@ -41,6 +41,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/recordings"
 	"github.com/fairlead-auth/fairlead/server/reply"
 	"github.com/fairlead-auth/fairlead/server/session"
+	"github.com/fairlead-auth/fairlead/server/setupcode"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/sweep"
 	"github.com/fairlead-auth/fairlead/server/token"
@@ -88,6 +89,8 @@ type Config struct {
 	Transport http.RoundTripper
 	// Hasher hashes the passwords of recovery accounts and local users.
 	Hasher *password.Hasher
+	// SetupCodes lets people sign a computer in with a code from a page of ours.
+	SetupCodes bool
 	// ReadOnly: see admin.Config.
 	ReadOnly bool
 }
@@ -133,8 +136,10 @@ type Server struct {
 	Passkeys *factor.Passkeys
 	clients  *clients.Registry
 	upstream *upstream.Registry
-	// TokenFiles makes tokens that people carry in files.
+	// TokenFiles makes tokens that people carry in files, SetupCodes codes that sign a computer
+	// in; nil where that is off.
 	TokenFiles *tokenfile.Maker
+	SetupCodes *setupcode.Maker
 	flows      *flow.Sealer
 	codes      *codes.Granter
 	auth       *clientauth.Authenticator
@@ -180,6 +185,9 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		Clients: s.clients, Store: cfg.Store, Limit: s.Limit, Now: cfg.Now, Audiences: []string{site.Absolute(""), site.Absolute(token.Path)},
 	}
 	s.TokenFiles = &tokenfile.Maker{Issuer: s.codes.Issuer, Access: s.Access, Upstream: s.upstream, Store: cfg.Store, Audit: cfg.Audit, Now: cfg.Now}
+	if cfg.SetupCodes {
+		s.SetupCodes = &setupcode.Maker{Store: cfg.Store, Now: cfg.Now}
+	}
 	s.reply = &reply.Sender{Site: site, Issuer: site.Absolute("")}
 	s.notifier = notify.New(notify.Notifier{
 		Store: cfg.Store, Clients: s.clients, Issuer: s.codes.Issuer, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now,
@@ -238,7 +246,7 @@ func (s *Server) handlers() ([]mounter, error) {
 	tokens := &token.Handler{
 		Store: c.Store, Auth: s.auth, Issuer: s.codes.Issuer, Access: s.Access, Upstream: s.upstream, Audit: c.Audit,
 		Machines: &machine.Registry{Store: c.Store, Audit: c.Audit, Now: c.Now},
-		Now:      c.Now, Live: c.Live, Issued: c.Issued, ClusterPages: s.Site.Absolute("/clusters/"),
+		Now:      c.Now, Live: c.Live, Issued: c.Issued, SetupCodes: c.SetupCodes, ClusterPages: s.Site.Absolute("/clusters/"),
 	}
 	metadata, err := discovery.New(discovery.Config{
 		Issuer: s.Site.Absolute(""), Grants: tokens.Grants(), Keys: s.Keys,

@@ -157,7 +157,7 @@ func (w *world) serve(t *testing.T, s *store.Store) {
 	}
 	provider, err := server.New(t.Context(), server.Config{
 		Live: live.New(live.Values{MaxAge: w.maxAge, Brand: "Test"}), Transport: w.transport, URL: u, Store: s, Keyring: storetest.Keyring(t), Audit: audit.NewLog(w.clock.now, logger, s), Logger: logger,
-		Now: w.clock.now, Types: w.types, RequestsPerSecond: 10000,
+		Now: w.clock.now, Types: w.types, RequestsPerSecond: 10000, SetupCodes: true,
 	})
 	if err != nil {
 		t.Fatal(err)

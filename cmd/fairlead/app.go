@@ -100,7 +100,8 @@ func (a *app) build(ctx context.Context, settings store.Settings, p parts) error
 		KeyRotation: time.Duration(a.cfg.Keys.RotateEvery), TrustedProxies: prefixes(a.cfg.TrustedProxies),
 		PasswordWindow: time.Duration(a.cfg.Limits.PasswordWindow), RequestsPerSecond: a.cfg.Limits.RequestsPerSecond,
 		RecordingLife: time.Duration(a.cfg.Recordings.Days) * 24 * time.Hour, RecordingBytes: a.cfg.Recordings.MaxMegabytes << 20,
-		Demo: a.cfg.Demo, Observe: a.telemetry.observe, Issued: a.telemetry.issued, Asked: a.telemetry.asked,
+		SetupCodes: a.cfg.Kubeconfig.SetupCodes,
+		Demo:       a.cfg.Demo, Observe: a.telemetry.observe, Issued: a.telemetry.issued, Asked: a.telemetry.asked,
 	})
 	if err != nil {
 		return err

@@ -109,6 +109,7 @@ type keysConfig struct {
 
 type kubeconfigConfig struct {
 	ContextPrefix string `yaml:"contextPrefix"`
+	SetupCodes    bool   `yaml:"setupCodes"`
 }
 
 // reference is a text, or "env:NAME" or "file:PATH" that says where it is. It

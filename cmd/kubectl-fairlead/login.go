@@ -12,11 +12,13 @@ import (
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/browser"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/cache"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/remote"
+	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/session"
+	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
 func (g *global) loginCommand() *cobra.Command {
 	var opts struct {
-		ca, use                string
+		ca, use, code          string
 		files                  fileOptions
 		other, noWrite, device bool
 	}
@@ -49,7 +51,7 @@ func (g *global) loginCommand() *cobra.Command {
 			if opts.device {
 				c.Ask.Way = browser.ByCode
 			}
-			s, err := c.SignIn(cmd.Context(), ca)
+			s, err := c.SignIn(cmd.Context(), session.How{CA: ca, Code: secret.NewValue(opts.code)})
 			if err != nil {
 				return err
 			}
@@ -68,6 +70,7 @@ func (g *global) loginCommand() *cobra.Command {
 	login.Flags().StringVar(&opts.ca, "certificate-authority", "", "file with the authority that signed the server's certificate")
 	login.Flags().StringVar(&opts.files.file, "kubeconfig", "", "file to write to instead of the usual one")
 	login.Flags().StringVar(&opts.use, "use", "", "make the context of this cluster the current one")
+	login.Flags().StringVar(&opts.code, "code", "", "code from the page of your clusters, instead of signing in with a browser here")
 	login.Flags().BoolVar(&opts.other, "as-different-user", false, "sign in again, also when the browser is signed in")
 	login.Flags().BoolVar(&opts.device, "device", false, "type a code on another screen instead of opening a browser here")
 	login.Flags().BoolVar(&opts.noWrite, "no-kubeconfig", false, "only sign in, write no contexts")

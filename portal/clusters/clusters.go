@@ -22,6 +22,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/access"
 	"github.com/fairlead-auth/fairlead/server/flow"
 	"github.com/fairlead-auth/fairlead/server/session"
+	"github.com/fairlead-auth/fairlead/server/setupcode"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/tokenfile"
 	"github.com/fairlead-auth/fairlead/server/tokeninfo"
@@ -49,6 +50,8 @@ type Handler struct {
 	Plugins *downloads.List
 	// TokenFiles makes tokens that people carry in files.
 	TokenFiles *tokenfile.Maker
+	// SetupCodes makes codes that sign a computer in; nil where that is off.
+	SetupCodes *setupcode.Maker
 	// Now tells the time.
 	Now func() time.Time
 }
@@ -81,6 +84,10 @@ type HomeData struct {
 	States, Uses bool
 	Systems      []downloads.System
 	Login        Block
+	// Coded is the same with a code in it, where that is on; its text is a secret.
+	Coded Block
+	// CodeLife is how long the code is good.
+	CodeLife time.Duration
 	// Try shows that it works.
 	Try       Block
 	Groups    []string
@@ -119,6 +126,13 @@ func (h *Handler) home(c echo.Context, current *session.Current) error {
 	}
 	if len(rows) > 0 {
 		data.Try = tryCommand(h.ContextPrefix + rows[0].ID)
+	}
+	if len(rows) > 0 && h.SetupCodes != nil {
+		code, err := h.SetupCodes.Make(c.Request().Context(), current)
+		if err != nil {
+			return err
+		}
+		data.Coded, data.CodeLife = Block{data.Login.Label, data.Login.Text + " --code " + code.Reveal()}, setupcode.Life
 	}
 	waiting := false
 	for _, row := range rows {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
-	"github.com/fairlead-auth/fairlead/internal/names"
 	"github.com/fairlead-auth/fairlead/server/clients"
 	"github.com/fairlead-auth/fairlead/server/flow"
 	"github.com/fairlead-auth/fairlead/server/oauth"
@@ -23,13 +22,8 @@ const (
 	maxRedirect = 2048
 	maxState    = 2048
 	maxNonce    = 512
-	maxHost     = 64
 	maxClaims   = 4096
 )
-
-// HostParameter is how the plugin names its computer. Other clients don't send
-// it. What it says is shown to the person as what the client says.
-const HostParameter = "fairlead_host"
 
 var challengePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 
@@ -82,9 +76,7 @@ func (h *Handler) check(p *parsed, params oauth.Params) error {
 	}
 	req := p.flow.Request
 	req.Nonce, req.LoginHint, req.Connector = params["nonce"], params["login_hint"], params["connector_id"]
-	if host := params[HostParameter]; len(host) <= maxHost && names.Check(host) == nil {
-		req.Host = host
-	}
+	req.Host = oauth.Host(params)
 	return nil
 }
 

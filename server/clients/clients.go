@@ -82,7 +82,7 @@ func plugin() *Client {
 	return &Client{
 		ID: Plugin, Name: "kubectl", Public: true, PKCERequired: true,
 		RedirectURIs: []string{"http://127.0.0.1/callback", "http://[::1]/callback", "http://localhost/callback"},
-		Grants:       []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken, oauth.GrantTokenExchange, oauth.GrantDeviceCode},
+		Grants:       []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken, oauth.GrantTokenExchange, oauth.GrantDeviceCode, oauth.GrantSetupCode},
 	}
 }
 

@@ -20,7 +20,6 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
-	"github.com/fairlead-auth/fairlead/internal/names"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/access"
 	"github.com/fairlead-auth/fairlead/server/clientauth"
@@ -44,7 +43,6 @@ const (
 	life = 10 * time.Minute
 	// interval is how far apart polls must be, in seconds.
 	interval = 5
-	maxHost  = 64
 )
 
 // Handler is the endpoint and the pages.
@@ -116,18 +114,11 @@ func (h *Handler) request(c echo.Context) (*answerBody, error) {
 	if verdict.Wait > 0 {
 		return nil, oauth.TooMany(oauth.SlowDown, verdict.Wait)
 	}
-	return h.issue(ctx, client, scopes, origin{host: hostName(params["fairlead_host"]), address: c.RealIP()})
+	return h.issue(ctx, client, scopes, origin{host: oauth.Host(params), address: c.RealIP()})
 }
 
 // origin is where a program says it runs and where its request came from.
 type origin struct{ host, address string }
-
-func hostName(given string) string {
-	if len(given) > maxHost || names.Check(given) != nil {
-		return ""
-	}
-	return given
-}
 
 func (h *Handler) issue(ctx context.Context, client *clients.Client, scopes []string, from origin) (*answerBody, error) {
 	code, user, now := secret.Token().Reveal(), newUserCode(), h.Now()

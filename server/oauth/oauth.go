@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/names"
 )
 
 // Code is an OAuth error code.
@@ -70,10 +71,29 @@ const (
 	GrantDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
 	GrantTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange"
 
+	// GrantSetupCode is our own: see package setupcode.
+	GrantSetupCode = "urn:fairlead:params:oauth:grant-type:setup-code"
+
 	TokenTypeAccess  = "urn:ietf:params:oauth:token-type:access_token"
 	TokenTypeIDToken = "urn:ietf:params:oauth:token-type:id_token"
 	TokenTypeJWT     = "urn:ietf:params:oauth:token-type:jwt"
 )
+
+// hostParameter is how a program names its computer, and maxHost bounds it, in bytes.
+const (
+	hostParameter = "fairlead_host"
+	maxHost       = 64
+)
+
+// Host returns what a program says its computer is called; empty when it says nothing, or what
+// can't be a name. It is shown to the person as what the program says.
+func Host(params Params) string {
+	host := params[hostParameter]
+	if len(host) > maxHost || names.Check(host) != nil {
+		return ""
+	}
+	return host
+}
 
 // Error is an error in the protocol's own words. The description is shown to
 // people by their clients: make it say what to do.

@@ -68,15 +68,20 @@ func (r *Reader) checkCluster(path string, row *store.Cluster) {
 		r.Doc.Add(path+".color", "want one of %s, got %q", strings.Join(Colors()[1:], ", "), row.Color)
 	}
 	r.checkAlgorithm(path+".algorithm", row.Algorithm)
+	r.checkLives(path, row)
+	r.checkProxy(path, row)
+	if row.Namespace != "" && !slug.MatchString(row.Namespace) {
+		r.Doc.Add(path+".namespace", "is not a name of a namespace: %q", row.Namespace)
+	}
+}
+
+// checkLives checks how long tokens live.
+func (r *Reader) checkLives(path string, row *store.Cluster) {
 	if life := row.TokenLife(); life < minTokenLife || life > maxTokenLife {
 		r.Doc.Add(path+".tokenLife", "want %v to %v", minTokenLife, maxTokenLife)
 	}
 	if life := row.TokenFileLife(); life != 0 && (life < minTokenLife || life > maxTokenLife) {
 		r.Doc.Add(path+".tokenFile", "want %v to %v, or nothing", minTokenLife, maxTokenLife)
-	}
-	r.checkProxy(path, row)
-	if row.Namespace != "" && !slug.MatchString(row.Namespace) {
-		r.Doc.Add(path+".namespace", "is not a name of a namespace: %q", row.Namespace)
 	}
 }
 

@@ -65,6 +65,16 @@ func (s *Store) SignIns(ctx context.Context, userID string, now time.Time) ([]Si
 	return rows, nil
 }
 
+// SignInLives reports whether a session may still be used.
+func (s *Store) SignInLives(ctx context.Context, id string, now time.Time) (bool, error) {
+	var live int64
+	err := s.db.WithContext(ctx).Model(&SignIn{}).Where("id = ? AND ended = 0 AND idle_expires > ? AND expires > ?", id, At(now), At(now)).Count(&live).Error
+	if err != nil {
+		return false, fmt.Errorf("looking for a sign-in: %w", translate(err))
+	}
+	return live == 1, nil
+}
+
 // maxList bounds lists that a person sees of their own things.
 const maxList = 200
 

@@ -15,6 +15,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/issuer"
 	"github.com/fairlead-auth/fairlead/server/oauth"
+	"github.com/fairlead-auth/fairlead/server/setupcode"
 	"github.com/fairlead-auth/fairlead/server/store"
 )
 
@@ -31,6 +32,9 @@ func (h *Handler) authorizationCode(ctx context.Context, req *request) ([]byte, 
 	}
 	if err != nil {
 		return nil, err
+	}
+	if setupcode.Is(row) {
+		return nil, errCode().Because("setup_code")
 	}
 	req.event.UserID, req.event.SignInID, req.event.DeviceID = row.UserID, row.SignInID, row.DeviceID
 	if err := checkCode(row, req); err != nil {

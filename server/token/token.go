@@ -41,6 +41,8 @@ type Handler struct {
 	// Live says how long devices last, and how long a refresh token that was just
 	// used still gives the same answer.
 	Live *live.Settings
+	// SetupCodes lets people sign a computer in with a code from a page.
+	SetupCodes bool
 	// ClusterPages begins the addresses of the pages of clusters.
 	ClusterPages string
 	// Issued, when set, is told about each answer, for metrics.
@@ -62,13 +64,17 @@ type request struct {
 
 // grants is the list. Discovery reads it through Grants.
 func (h *Handler) grants() map[string]grant {
-	return map[string]grant{
+	all := map[string]grant{
 		oauth.GrantAuthorizationCode: h.authorizationCode,
 		oauth.GrantRefreshToken:      h.refresh,
 		oauth.GrantDeviceCode:        h.deviceCode,
 		oauth.GrantClientCredentials: h.clientCredentials,
 		oauth.GrantTokenExchange:     h.exchange,
 	}
+	if h.SetupCodes {
+		all[oauth.GrantSetupCode] = h.setupCode
+	}
+	return all
 }
 
 // Grants returns the grant types that the endpoint knows.

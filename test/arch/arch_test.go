@@ -100,7 +100,7 @@ func TestWhoReachesWhom(t *testing.T) {
 
 func TestDirectImports(t *testing.T) {
 	t.Parallel()
-	endpoints := []string{"server/authorize", "server/tokenfile", "server/login", "server/consent", "server/token", "server/tokeninfo", "server/discovery", "server/logout", "server/device", "server/adminapi"}
+	endpoints := []string{"server/authorize", "server/tokenfile", "server/setupcode", "server/login", "server/consent", "server/token", "server/tokeninfo", "server/discovery", "server/logout", "server/device", "server/adminapi"}
 	for _, p := range packages(t) {
 		for _, dep := range p.Imports {
 			if under(p.ImportPath, endpoints...) && under(dep, endpoints...) {
@@ -135,7 +135,7 @@ func untested() []string {
 		"connectors/dexadapter",                                                                                                                                                             // every connector on it runs the contract
 		"connectors/connectortest", "connectors/mock", "server/store/storetest", "test/rp", "test/fakesaml", "test/slapd", "test/postgres", "test/realkube", "test/demo", "test/attack/run", // test helpers
 		"portal", "portal/admin", "portal/recovery", "portal/clusters", "portal/help", "portal/page", // driven in cmd/fairlead and test/e2e
-		"server/authorize", "server/tokenfile", "server/login", "server/consent", "server/tokeninfo", "server/discovery", "server/logout", "server/codes", "server/sweep", // driven in server and test/e2e
+		"server/authorize", "server/tokenfile", "server/setupcode", "server/login", "server/consent", "server/tokeninfo", "server/discovery", "server/logout", "server/codes", "server/sweep", // driven in server and test/e2e
 		"migrations",                                                  // driven in server/store
 		"cmd/kubectl-fairlead/remote", "cmd/kubectl-fairlead/session", // driven in test/e2e
 	}

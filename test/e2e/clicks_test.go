@@ -144,3 +144,53 @@ func TestTimeToFirstKubectl(t *testing.T) {
 		}
 	})
 }
+
+// TestSetupCode pastes a command with a code in it: no browser is opened there, and nothing is
+// clicked but the way in and Copy.
+func TestSetupCode(t *testing.T) {
+	t.Parallel()
+	s := prepare(t, needParts(t))
+	a := freeAddress(t)
+	s.run(t, strings.TrimPrefix(s.issuer, "https://"), "kubeconfig: {setupCodes: true}\n"+localUsers(t)+"clusters:\n"+clusterEntry("a", a, s.dir)+`
+rules:
+- {id: developers, description: Developers, who: {groups: ["local:developers"]}, clusters: {ids: ["*"]}}
+`)
+	s.startKube(t, nil)
+	s.startProxy(t, "a", a, "")
+	n := s.newcomer(t)
+	for _, name := range []string{"clipboard-read", "clipboard-write"} {
+		n.do(browser.SetPermission(&browser.PermissionDescriptor{Name: name}, browser.PermissionSettingGranted))
+	}
+	n.do(chromedp.Navigate(s.issuer+"/"), chromedp.WaitReady("main"))
+	n.signIn()
+	n.clicks++
+	n.do(chromedp.WaitVisible(".coded [data-copy]"), chromedp.Click(".coded [data-copy]", chromedp.ByQuery))
+	eventuallySee(t, "Copied", func() string { return n.eval(`document.querySelector(".coded [data-copy]").textContent`) })
+	if got := n.eval(`String(document.querySelector("#coded").checkVisibility())`); got != "false" {
+		t.Errorf("the code is shown: %s", got)
+	}
+	command := n.eval(`navigator.clipboard.readText()`)
+	for _, width := range []int64{360, 1280} {
+		n.look(width, "light")
+		n.shoot("setup-code", "light", width)
+	}
+	me := s.person(t, jane()) // over SSH: no browser, and nobody to type a code
+	args := strings.Fields(command)[2:]
+	if r := me.run("", "kubectl-fairlead", args...); r.code != 0 || !strings.Contains(r.err, "Signed in to "+s.issuer+" as local:jane@example.test.") {
+		t.Fatalf("%s: %+v", command, r)
+	}
+	n.atMost(2, 0)
+	if got := me.kubectl("get", "pods", "-n", "demo", "--context", "a"); !strings.Contains(got, "hello") || me.tabs() != 0 {
+		t.Errorf("%d tabs: %s", me.tabs(), got)
+	}
+	// The same command at another computer signs nobody in, and ends the first one: it had been seen.
+	other := s.person(t, jane())
+	if r := other.run("", "kubectl-fairlead", args...); r.code != 4 || !strings.Contains(r.err, "used before") || other.tabs() != 0 {
+		t.Errorf("%+v", r)
+	}
+	me.expireTokens()
+	me.env = append(me.env, "CI=true")
+	if r := me.run("", "kubectl", "get", "pods", "-n", "demo", "--context", "a"); r.code == 0 || !strings.Contains(r.err, "Sign-in needed") {
+		t.Errorf("%+v", r)
+	}
+}

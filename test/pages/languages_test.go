@@ -22,7 +22,7 @@ import (
 // spoken is the Go code whose messages people other than admins read: folders, and files.
 var spoken = []string{
 	"internal/i18n", "portal/account", "portal/clusters", "portal/downloads", "portal/help", "portal/machines", "server/access", "server/authorize", "server/clients",
-	"server/consent", "server/device", "server/flow", "server/login", "server/logout", "server/reply", "server/tokenfile", "server/upstream/upstream.go", "server/upstream/fresh.go",
+	"server/consent", "server/device", "server/flow", "server/login", "server/logout", "server/reply", "server/tokenfile", "server/setupcode", "server/upstream/upstream.go", "server/upstream/fresh.go",
 	"server/web", "server/admin/invite.go", "server/store/store.go", "server/store/user.go", "server/store/signin.go", "server/keys/keys.go",
 }
 

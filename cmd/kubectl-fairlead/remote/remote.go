@@ -27,6 +27,7 @@ const (
 	maxClockSkew = 2 * time.Minute
 	grantCode    = "authorization_code"
 	grantRefresh = "refresh_token"
+	grantSetup   = "urn:fairlead:params:oauth:grant-type:setup-code"
 	grantSwap    = "urn:ietf:params:oauth:grant-type:token-exchange"
 	typeAccess   = "urn:ietf:params:oauth:token-type:access_token"
 	typeJWT      = "urn:ietf:params:oauth:token-type:jwt"
@@ -141,6 +142,11 @@ type answer struct {
 // Redeem exchanges a code.
 func (s *Server) Redeem(ctx context.Context, code, redirectURI, verifier string) (Grant, error) {
 	return s.grant(ctx, url.Values{"grant_type": {grantCode}, "code": {code}, "redirect_uri": {redirectURI}, "code_verifier": {verifier}})
+}
+
+// RedeemSetup exchanges a setup code. The host is what this computer calls itself.
+func (s *Server) RedeemSetup(ctx context.Context, code secret.Value, host string) (Grant, error) {
+	return s.grant(ctx, url.Values{"grant_type": {grantSetup}, "code": {code.Reveal()}, "fairlead_host": {host}})
 }
 
 // Refresh uses up a refresh token.

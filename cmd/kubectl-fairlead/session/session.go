@@ -14,6 +14,7 @@ import (
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/cache"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/remote"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/workload"
+	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/internal/wire"
 )
 
@@ -210,11 +211,19 @@ func (c *Client) askLocked(ctx context.Context, why string) (*cache.Session, err
 	if attempt, young := c.Cache.Attempt(c.Now(), quiet); young {
 		return nil, c.need(orElse(why, orElse(attempt.Failed, "The last sign-in was not finished.")))
 	}
-	return c.signInLocked(ctx, "")
+	return c.signInLocked(ctx, How{})
+}
+
+// How is a way to sign in, other than by the browser of this computer.
+type How struct {
+	// CA is the PEM of the authority to trust for the server, or empty.
+	CA string
+	// Code is a setup code that the person brought from a page; empty without one.
+	Code secret.Value
 }
 
 // SignIn asks the person now, whatever happened before: the person asked for it.
-func (c *Client) SignIn(ctx context.Context, ca string) (*cache.Session, error) {
+func (c *Client) SignIn(ctx context.Context, how How) (*cache.Session, error) {
 	if !c.MaySignIn {
 		return nil, c.need("Nobody is asked to sign in where CI=true is set. Programs sign in with an identity of their own: " + c.Account.Server + wire.MachinesPath)
 	}
@@ -228,29 +237,20 @@ func (c *Client) SignIn(ctx context.Context, ca string) (*cache.Session, error) 
 		return nil, errors.New("another sign-in is waiting in your browser; finish or close it first")
 	}
 	defer unlock()
-	return c.signInLocked(ctx, ca)
+	return c.signInLocked(ctx, how)
 }
 
-func (c *Client) signInLocked(ctx context.Context, ca string) (*cache.Session, error) {
-	server, err := c.remote(ca)
+func (c *Client) signInLocked(ctx context.Context, how How) (*cache.Session, error) {
+	server, err := c.remote(how.CA)
 	if err != nil {
 		return nil, err
 	}
-	attempt := cache.Attempt{Began: c.Now()}
-	if err := c.Cache.SaveAttempt(attempt); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, signInWait)
-	defer cancel()
-	cfg := c.Ask
-	cfg.Server = server
-	grant, err := browser.SignIn(ctx, cfg)
+	grant, err := c.grantLocked(ctx, server, how)
 	if err != nil {
-		attempt.Failed = "The last sign-in failed: " + err.Error()
-		return nil, errors.Join(c.need(err.Error()), c.Cache.SaveAttempt(attempt))
+		return nil, err
 	}
 	c.Cache.ClearAttempt()
-	s := &cache.Session{AccessToken: grant.AccessToken, AccessExpires: grant.Expires, RefreshToken: grant.RefreshToken, CA: ca}
+	s := &cache.Session{AccessToken: grant.AccessToken, AccessExpires: grant.Expires, RefreshToken: grant.RefreshToken, CA: how.CA}
 	if err := c.Cache.SaveSession(s); err != nil {
 		return nil, err
 	}
@@ -260,6 +260,27 @@ func (c *Client) signInLocked(ctx context.Context, ca string) (*cache.Session, e
 	}
 	s.User, s.Clusters = list.User, list.Clusters
 	return s, c.Cache.SaveSession(s)
+}
+
+// grantLocked redeems the code, or asks the person.
+func (c *Client) grantLocked(ctx context.Context, server *remote.Server, how How) (remote.Grant, error) {
+	if !how.Code.Empty() {
+		return server.RedeemSetup(ctx, how.Code, c.Ask.Host)
+	}
+	attempt := cache.Attempt{Began: c.Now()}
+	if err := c.Cache.SaveAttempt(attempt); err != nil {
+		return remote.Grant{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, signInWait)
+	defer cancel()
+	cfg := c.Ask
+	cfg.Server = server
+	grant, err := browser.SignIn(ctx, cfg)
+	if err != nil {
+		attempt.Failed = "The last sign-in failed: " + err.Error()
+		return remote.Grant{}, errors.Join(c.need(err.Error()), c.Cache.SaveAttempt(attempt))
+	}
+	return grant, nil
 }
 
 // Session returns a session that works, without asking anybody: refreshed if
