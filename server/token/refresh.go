@@ -35,6 +35,9 @@ func (h *Handler) refresh(ctx context.Context, req *request) ([]byte, error) {
 		return nil, oauth.Errorf(oauth.InvalidGrant, "The refresh token is not known here. Sign in again.").Because("other_client")
 	}
 	req.event.UserID, req.event.DeviceID, req.event.SignInID = device.UserID, device.ID, device.SignInID
+	if found.User.Disabled { // which has ended the device as well: say the cause
+		return nil, oauth.Errorf(oauth.InvalidGrant, "The account %s is disabled. Ask an admin.", found.User.KubeName).Because("account")
+	}
 	if !device.Live(h.Now()) || row.Expires.Passed(h.Now()) {
 		return nil, deadDevice(device)
 	}

@@ -100,7 +100,7 @@ func TestWhoReachesWhom(t *testing.T) {
 
 func TestDirectImports(t *testing.T) {
 	t.Parallel()
-	endpoints := []string{"server/authorize", "server/tokenfile", "server/setupcode", "server/login", "server/consent", "server/token", "server/tokeninfo", "server/discovery", "server/logout", "server/device", "server/adminapi"}
+	endpoints := []string{"server/authorize", "server/login", "server/consent", "server/token", "server/tokeninfo", "server/discovery", "server/logout", "server/device", "server/adminapi"}
 	for _, p := range packages(t) {
 		for _, dep := range p.Imports {
 			if under(p.ImportPath, endpoints...) && under(dep, endpoints...) {

@@ -182,6 +182,11 @@ database: {driver: sqlite, path: %[3]s/fairlead.db, maxConnections: 1}
 upstream: {maxAge: 1ms}
 %s`, s.issuer, listen, s.dir, extra))
 	s.server = start(t, s.bin+"/fairlead", nil, "serve", "--config", file)
+	s.waitReady(t)
+}
+
+func (s *system) waitReady(t *testing.T) {
+	t.Helper()
 	eventually(t, "server", 30*time.Second, func() bool {
 		resp, err := s.client.Get(s.issuer + "/keys")
 		if err != nil {
