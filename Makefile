@@ -57,6 +57,11 @@ drills: deps build ## Let things go wrong for long: rotations, dead replicas and
 	@FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(test/kube/build.sh) test/with-postgres.sh go test -count=1 -v -timeout 90m ./test/drills -long
 	@FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(test/kube/build.sh) test/with-postgres.sh go test -count=1 -v -timeout 90m ./test/e2e -run TestALoadBalancerInBetween -long
 
+.PHONY: lighthouse
+lighthouse: deps build ## Audit the pages for people with Lighthouse
+	@cd test/lighthouse && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+	@FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(test/kube/build.sh) test/with-postgres.sh go test -count=1 -v ./test/e2e -run TestLighthouse -lighthouse $(CURDIR)/test/lighthouse
+
 .PHONY: bench
 bench: deps build ## Measure what everything costs, beside Dex's server and other proxies, and write docs/performance.md
 	go test ./server/admin -run xxx -bench Pages -benchtime 40x

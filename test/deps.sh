@@ -11,6 +11,8 @@ have chromium /usr/bin/chromium || missing+=(chromium)
 have certutil /usr/bin/certutil || missing+=(libnss3-tools)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || have initdb /usr/bin/initdb || missing+=(postgresql)
 have npm /usr/bin/npm || missing+=(npm)
+have zsh /usr/bin/zsh || missing+=(zsh)
+have fish /usr/bin/fish || missing+=(fish)
 have nginx /usr/sbin/nginx || missing+=(nginx-light)
 
 if [ ${#missing[@]} -gt 0 ]; then

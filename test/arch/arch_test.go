@@ -136,8 +136,8 @@ func untested() []string {
 		"connectors/connectortest", "connectors/mock", "server/store/storetest", "test/rp", "test/fakesaml", "test/slapd", "test/postgres", "test/realkube", "test/demo", "test/attack/run", // test helpers
 		"portal", "portal/admin", "portal/recovery", "portal/clusters", "portal/help", "portal/page", // driven in cmd/fairlead and test/e2e
 		"server/authorize", "server/tokenfile", "server/setupcode", "server/login", "server/consent", "server/tokeninfo", "server/discovery", "server/logout", "server/codes", "server/sweep", // driven in server and test/e2e
-		"migrations",                                                  // driven in server/store
-		"cmd/kubectl-fairlead/remote", "cmd/kubectl-fairlead/session", // driven in test/e2e
+		"migrations",                   // driven in server/store
+		"cmd/kubectl-fairlead/session", // driven in test/e2e
 	}
 }
 

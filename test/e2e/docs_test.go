@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fairlead-auth/fairlead/test/need"
+	"github.com/fairlead-auth/fairlead/test/rp"
 )
 
 // TestCommandsOfTheDocs runs each command that the pages for people show, in their order.
@@ -39,15 +42,53 @@ rules:
 			t.Errorf("%s: %d commands", page, commands)
 		}
 	}
+	// What the page of one's clusters shows, in every shell.
+	page := rp.NewBrowser(t, s.issuer, s.client.Transport).SignIn(s.issuer+"/", jane().Credentials)
+	shown := page.Doc.Find("section[aria-labelledby=setup] > ol > li > .copy code").Map(func(_ int, d *rp.Selection) string { return d.Text() })
+	if len(shown) != 2 {
+		t.Fatalf("%q", shown)
+	}
+	for _, shell := range []string{"sh", "bash", "zsh", "fish"} {
+		me := s.person(t, jane())
+		for _, command := range shown {
+			runsIn(t, shell, me, "the page, in "+shell, command)
+		}
+	}
 }
 
 func runs(t *testing.T, me *person, page, command string) {
 	t.Helper()
+	runsIn(t, "sh", me, page, command)
+}
+
+func runsIn(t *testing.T, shell string, me *person, page, command string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "sh", "-c", command)
+	cmd := exec.CommandContext(ctx, need.Program(t, shell), "-c", command)
 	cmd.Dir, cmd.Env = me.home, append(os.Environ(), me.env...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%s: %s: %v\n%s", page, command, err, out)
+	said := &tail{}
+	cmd.Stdout, cmd.Stderr = said, said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(command, "--device") {
+		me.typesTheCode(said)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%s: %s: %v\n%s", page, command, err, said)
+	}
+}
+
+// typesTheCode does at another screen what the plugin asks for.
+func (p *person) typesTheCode(said *tail) {
+	p.t.Helper()
+	code := regexp.MustCompile(`\b[B-Z]{4}-[B-Z]{4}\b`)
+	eventually(p.t, "a code", 20*time.Second, func() bool { return code.MatchString(said.String()) })
+	b := rp.NewBrowser(p.t, p.s.issuer, p.s.client.Transport)
+	b.SignIn(p.s.issuer+"/", jane().Credentials)
+	page := b.Submit(b.Get(p.s.issuer+"/device"), map[string]string{"user_code": code.FindString(said.String())})
+	if page = b.Submit(page, map[string]string{"answer": "yes"}); !strings.Contains(page.Text, "Done") {
+		p.t.Errorf("%s", page.Text)
 	}
 }

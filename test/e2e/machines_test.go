@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -186,6 +187,14 @@ func runsOnGitHub(t *testing.T, p *programs) {
 	}
 	env := []string{"ACTIONS_ID_TOKEN_REQUEST_URL=" + actions.URL + "?api-version=2", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=of-the-runner"}
 	p.runs(t, e, commands, env...)
+	// Without the plugin, as the how-to has it.
+	howTo := readFile(t, "../../docs/howto/machines.md")
+	command := regexp.MustCompile("(?s)```sh\n(curl .*?)```").FindStringSubmatch(howTo)[1]
+	cmd := exec.CommandContext(t.Context(), "sh", "-e", "-c", strings.NewReplacer("https://login.example.com", p.issuer, "clusters/staging", "clusters/a").Replace(command))
+	cmd.Env = append(os.Environ(), "CURL_CA_BUNDLE="+p.dir+"/ca.crt", "TOKEN="+p.job(t, issuer, p.issuer, claims))
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), `"issued_token_type"`) {
+		t.Errorf("%v: %s", err, out)
+	}
 	// Another branch is refused, at once and with the reason, and leaves nothing on the runner.
 	claims["ref"] = "refs/heads/other"
 	me := p.person(t, jane())

@@ -38,7 +38,7 @@ type chromium struct {
 	host     string
 }
 
-func startChromium(t *testing.T, s *system) *chromium {
+func startChromium(t *testing.T, s *system, more ...chromedp.ExecAllocatorOption) *chromium {
 	t.Helper()
 	program := need.Program(t, "chromium", "/usr/bin/chromium")
 	certutil := need.Program(t, "certutil")
@@ -54,6 +54,7 @@ func startChromium(t *testing.T, s *system) *chromium {
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.UserDataDir(filepath.Join(home, "profile")),
 		chromedp.Env("HOME="+home), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("no-proxy-server", true))
+	options = append(options, more...)
 	allocator, cancel := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(cancel)
 	ctx, cancelTab := chromedp.NewContext(allocator)

@@ -3,7 +3,9 @@ package e2e_test
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -16,7 +18,9 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"github.com/google/go-cmp/cmp"
 
+	"github.com/fairlead-auth/fairlead/test/need"
 	"github.com/fairlead-auth/fairlead/test/rp"
 )
 
@@ -188,6 +192,16 @@ func completes(t *testing.T, p person) {
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		if got := p.must("kubectl-fairlead", "completion", shell); !strings.Contains(got, "fairlead") {
 			t.Errorf("%s: %s", shell, got)
+		}
+	}
+	// The shells themselves take it.
+	for shell, try := range map[string][2]string{
+		"bash": {`eval "$(kubectl-fairlead completion bash)" && complete -p kubectl-fairlead`, "__start_kubectl-fairlead kubectl-fairlead"},
+		"zsh":  {`autoload -U compinit && compinit -u -D && eval "$(kubectl-fairlead completion zsh)" && print ${_comps[kubectl-fairlead]}`, "_kubectl-fairlead"},
+		"fish": {`kubectl-fairlead completion fish | source; complete -C "kubectl-fairlead use "`, "a\tCluster a"},
+	} {
+		if r := p.run("", need.Program(t, shell), "-c", try[0]); r.code != 0 || !strings.Contains(r.out, try[1]) {
+			t.Errorf("%s: %+v", shell, r)
 		}
 	}
 	dir := t.TempDir()
@@ -375,51 +389,114 @@ func signsInByPasting(t *testing.T, p person, wrong int) {
 }
 
 // TestContextsFollowTheServer changes at the server what can change there: the next kubectl,
-// or the one after it, works, and nobody downloads anything.
+// or the one after it, works, and nobody downloads anything. testdata/follows.golden has the
+// kubeconfig after each change.
 func TestContextsFollowTheServer(t *testing.T) {
 	t.Parallel()
-	s := prepare(t, needParts(t))
-	a, b := freeAddress(t), freeAddress(t)
-	configure := func(prefix, clusters string) string {
-		return localUsers(t) + "kubeconfig: {contextPrefix: \"" + prefix + "\"}\nclusters:\n" + clusters + "rules:\n- {id: developers, description: Developers, who: {groups: [\"local:developers\"]}, clusters: {ids: [\"*\"]}}\n"
-	}
-	one := clusterEntry("a", a, s.dir)
-	s.run(t, strings.TrimPrefix(s.issuer, "https://"), configure("", one))
-	s.startKube(t, nil)
-	s.startProxy(t, "a", a, "")
-	me := s.person(t, jane())
-	if r := me.run("", "kubectl-fairlead", "login", s.issuer); r.code != 0 {
-		t.Fatalf("%+v\n%s", r, me.browserFault())
-	}
-	base := readFile(t, s.dir+"/fairlead.yaml")
-	head := base[:strings.Index(base, "upstream: {maxAge: 1ms}\n")+len("upstream: {maxAge: 1ms}\n")]
-	follow := func(what, clusters string, done func() bool) {
-		t.Helper()
-		writeFile(t, s.dir+"/fairlead.yaml", head+configure("", clusters))
-		eventually(t, what, 40*time.Second, func() bool {
-			me.backdate("contexts.json")
-			_ = me.run("", "kubectl-fairlead", "get-token", "--server", s.issuer, "--cluster", "a")
-			time.Sleep(300 * time.Millisecond)
-			return done()
-		})
-	}
-	kubeconfig := func() string { return readFile(t, me.home+"/kubeconfig") }
+	f := startFollowing(t)
+	s, me := f.system, f.me
+	one := clusterEntry("a", f.a, s.dir)
 	me.kubectl("auth", "whoami", "--context", "a")
-	follow("a cluster that was added", one+clusterEntry("b", b, s.dir), func() bool { return strings.Contains(kubeconfig(), "--cluster=b") })
-	s.startProxy(t, "b", b, "")
+	f.note("after the sign-in")
+	f.follow("a cluster was added", one+clusterEntry("b", f.b, s.dir), func() bool { return strings.Contains(f.kubeconfig(), "--cluster=b") })
+	s.startProxy(t, "b", f.b, "")
 	me.kubectl("auth", "whoami", "--context", "b")
-	follow("an endpoint that moved", clusterEntry("a", b, s.dir)+clusterEntry("b", b, s.dir), func() bool { return me.contextServer("a") == "https://"+b })
+	f.follow("a cluster got another name", strings.Replace(one, "Cluster a", "Shop", 1)+clusterEntry("b", f.b, s.dir), func() bool { return strings.Contains(f.kubeconfig(), "sign in to Shop") })
+	me.kubectl("auth", "whoami", "--context", "a")
+	f.follow("an endpoint moved", clusterEntry("a", f.b, s.dir)+clusterEntry("b", f.b, s.dir), func() bool { return me.contextServer("a") == "https://"+f.b })
 	writeFile(t, s.dir+"/other.crt", readFile(t, s.dir+"/ca.crt")+readFile(t, s.dir+"/ca.crt"))
-	moved := strings.Replace(clusterEntry("a", a, s.dir), "/ca.crt", "/other.crt", 1) + clusterEntry("b", b, s.dir)
-	before := kubeconfig()
-	follow("an authority that was rotated", moved, func() bool { return kubeconfig() != before && me.contextServer("a") == "https://"+a })
+	before := f.kubeconfig()
+	f.follow("an authority was rotated", strings.Replace(one, "/ca.crt", "/other.crt", 1)+clusterEntry("b", f.b, s.dir), func() bool { return f.kubeconfig() != before && me.contextServer("a") == "https://"+f.a })
+	me.kubectl("auth", "whoami", "--context", "a")
+	writeFile(t, s.dir+"/kube.crt", string(s.kube.CA))
+	direct := fmt.Sprintf("- {id: a, name: Cluster a, mode: direct, server: %q, ca: \"file:%s/kube.crt\"}\n", s.kube.URL, s.dir)
+	f.follow("a cluster is reached directly now", direct+clusterEntry("b", f.b, s.dir), func() bool { return me.contextServer("a") == s.kube.URL })
+	review(t, s, s.kube, me.token("a")) // waits until the API server has the issuer's keys
 	me.kubectl("auth", "whoami", "--context", "a")
 	me.kubectl("config", "rename-context", "b", "mine")
-	follow("a cluster that is gone", one, func() bool { return !strings.Contains(kubeconfig(), "--cluster=b") })
-	if strings.Contains(kubeconfig(), "mine") {
-		t.Errorf("%s", kubeconfig())
+	f.follow("access was taken away", direct, func() bool { return !strings.Contains(f.kubeconfig(), "--cluster=b") })
+	if strings.Contains(f.kubeconfig(), "mine") {
+		t.Errorf("%s", f.kubeconfig())
 	}
 	me.kubectl("auth", "whoami", "--context", "a")
+	const golden = "testdata/follows.golden"
+	if *updateRefusals {
+		if err := os.WriteFile(golden, []byte(f.story.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(readFile(t, golden), f.story.String()); diff != "" {
+		t.Errorf("%s (-file +now), update it with -update:\n%s", golden, diff)
+	}
+}
+
+// following is somebody whose kubeconfig follows what happens at the server.
+type following struct {
+	*system
+	t     *testing.T
+	me    *person
+	a, b  string
+	head  string
+	story strings.Builder
+}
+
+func startFollowing(t *testing.T) *following {
+	t.Helper()
+	s := prepare(t, needParts(t))
+	f := &following{system: s, t: t, a: freeAddress(t), b: freeAddress(t)}
+	s.run(t, strings.TrimPrefix(s.issuer, "https://"), f.configuration(clusterEntry("a", f.a, s.dir)))
+	// The API server trusts the issuer from the start, and is asked directly later.
+	file := writeFile(t, s.dir+"/direct.yaml", strings.Replace(readFile(t, s.dir+"/fairlead.yaml"), "name: Cluster a", "mode: direct, name: Cluster a", 1))
+	authentication, err := exec.Command(s.bin+"/fairlead", "cluster", "config", "a", "--config", file).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.startKube(t, authentication)
+	s.startProxy(t, "a", f.a, s.serviceAccount(t))
+	f.me = s.person(t, jane())
+	if r := f.me.run("", "kubectl-fairlead", "login", s.issuer); r.code != 0 {
+		t.Fatalf("%+v\n%s", r, f.me.browserFault())
+	}
+	base := readFile(t, s.dir+"/fairlead.yaml")
+	f.head = base[:strings.Index(base, "upstream: {maxAge: 1ms}\n")+len("upstream: {maxAge: 1ms}\n")]
+	return f
+}
+
+func (f *following) configuration(clusters string) string {
+	return localUsers(f.t) + "clusters:\n" + clusters + "rules:\n- {id: developers, description: Developers, who: {groups: [\"local:developers\"]}, clusters: {ids: [\"*\"]}}\n"
+}
+
+func (f *following) kubeconfig() string { return readFile(f.t, f.me.home+"/kubeconfig") }
+
+// follow changes the clusters, and uses kubectl's plugin until it has followed.
+func (f *following) follow(what, clusters string, done func() bool) {
+	f.t.Helper()
+	writeFile(f.t, f.dir+"/fairlead.yaml", f.head+f.configuration(clusters))
+	eventually(f.t, what, 40*time.Second, func() bool {
+		f.me.backdate("contexts.json")
+		_ = f.me.run("", "kubectl-fairlead", "get-token", "--server", f.issuer, "--cluster", "a")
+		time.Sleep(300 * time.Millisecond)
+		return done()
+	})
+	f.note(what)
+}
+
+// note writes down what the kubeconfig says now, without what differs in each run.
+func (f *following) note(what string) {
+	f.t.Helper()
+	text := f.kubeconfig()
+	for from, to := range map[string]string{
+		f.issuer: "https://SERVER", "https://" + f.a: "https://A", "https://" + f.b: "https://B", f.kube.URL: "https://API-SERVER", f.bin: "/bin",
+		encode(readFile(f.t, f.dir+"/ca.crt") + readFile(f.t, f.dir+"/ca.crt")): "OTHER-AUTHORITY", encode(string(f.kube.CA)): "AUTHORITY-OF-API-SERVER",
+	} {
+		text = strings.ReplaceAll(text, from, to)
+	}
+	text = strings.ReplaceAll(text, encode(readFile(f.t, f.dir+"/ca.crt")), "AUTHORITY")
+	fmt.Fprintf(&f.story, "# %s\n%s\n", what, text)
+}
+
+func encode(text string) string {
+	return base64.StdEncoding.EncodeToString([]byte(strings.TrimSpace(text)))
 }
 
 // backdate lets a file of the cache say that it is an hour older.

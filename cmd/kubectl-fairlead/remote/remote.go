@@ -271,11 +271,19 @@ func (s *Server) noteClock(resp *http.Response) {
 	}
 }
 
-// clockHint tells a person whose clock is wrong; otherwise every error of this
-// kind looks like something else.
-func (s *Server) clockHint() string {
+// Clock says what is wrong with the clocks, for people; nothing when they agree. A token of a
+// server whose clock is ahead is not good yet for a cluster whose clock is right, and what
+// kubectl says then does not mention a clock.
+func (s *Server) Clock() string {
 	if s.skew.Abs() < maxClockSkew {
 		return ""
 	}
-	return fmt.Sprintf(" (The clock of this computer differs from the server's by %s. Set it first.)", s.skew.Abs().Round(time.Second))
+	return fmt.Sprintf("The clock of this computer differs from that of %s by %s. Set it first.", s.base, s.skew.Abs().Round(time.Second))
+}
+
+func (s *Server) clockHint() string {
+	if text := s.Clock(); text != "" {
+		return " (" + text + ")"
+	}
+	return ""
 }

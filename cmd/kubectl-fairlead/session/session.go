@@ -129,8 +129,16 @@ func (c *Client) tokenLocked(ctx context.Context, cluster string) (cache.Token, 
 	if err != nil {
 		return cache.Token{}, err
 	}
+	c.mentionClock(server)
 	t := cache.Token{Token: grant.AccessToken.Reveal(), Expires: grant.Expires}
 	return t, c.Cache.SaveToken(cluster, t)
+}
+
+// mentionClock warns of a clock for which a cluster may refuse what it is given.
+func (c *Client) mentionClock(server *remote.Server) {
+	if text := server.Clock(); text != "" {
+		fmt.Fprintln(c.Ask.Out, "Warning: "+text+" Until then a cluster may say that you are not logged in.")
+	}
 }
 
 // exchange finds the cluster's audience, from the server's list when it isn't
