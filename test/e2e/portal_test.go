@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/fairlead-auth/fairlead/test/rp"
@@ -103,5 +104,59 @@ rules:
 	stranger.SignIn(s.issuer+"/", bob().Credentials)
 	if page := stranger.Post(s.issuer+"/clusters/a/token-file", nil); page.Status != http.StatusNotFound {
 		t.Errorf("bob: %d", page.Status)
+	}
+}
+
+// TestWithoutThePlugin has the file that everybody gets, and no plugin: kubectl says what is
+// missing and where it is.
+func TestWithoutThePlugin(t *testing.T) {
+	t.Parallel()
+	s := withClient(t)
+	b := rp.NewBrowser(t, s.issuer, s.client.Transport)
+	b.SignIn(s.issuer+"/", jane().Credentials)
+	file := writeFile(t, t.TempDir()+"/config", b.Get(s.issuer+"/kubeconfig").Text)
+	cmd := exec.CommandContext(t.Context(), s.parts.kube+"/kubectl", "get", "pods", "--kubeconfig", file, "--context", "rsa")
+	cmd.Env = append(os.Environ(), "PATH=/usr/bin:/bin", "HOME="+t.TempDir())
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "executable kubectl-fairlead not found") || !strings.Contains(string(out), "How to install it on Linux, macOS and Windows: "+s.issuer+"/help") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// TestBelowAPath has the whole server below a path of a host that it shares.
+func TestBelowAPath(t *testing.T) {
+	t.Parallel()
+	s := prepare(t, needParts(t))
+	a, listen := freeAddress(t), strings.TrimPrefix(s.issuer, "https://")
+	s.issuer += "/sso"
+	s.run(t, listen, localUsers(t)+"clusters:\n"+clusterEntry("a", a, s.dir)+`
+rules:
+- {id: developers, description: Developers, who: {groups: ["local:developers"]}, clusters: {ids: ["*"]}}
+admins: {users: ["local:jane@example.test"]}
+`)
+	s.startKube(t, nil)
+	s.startProxy(t, "a", a, "")
+	me := s.person(t, jane())
+	me.must("kubectl-fairlead", "login", s.issuer)
+	if got := me.kubectl("get", "pods", "-n", "demo", "--context", "a"); !strings.Contains(got, "hello") {
+		t.Errorf("%s", got)
+	}
+	c := startChromium(t, s)
+	c.signIn(s.issuer+"/", "jane@example.test")
+	c.click(".mark")
+	c.click(".languages button[value=de]")
+	if got := c.eval(`document.querySelector(".mark").ariaPressed + " " + document.documentElement.lang + " " + location.pathname`); got != "true de /sso/" {
+		t.Errorf("%s", got)
+	}
+	for _, path := range []string{"/", "/clusters/a", "/account", "/access", "/help", "/machines", "/admin", "/admin/clusters", "/nowhere"} {
+		c.reset()
+		c.do(chromedp.Navigate(s.issuer+path), chromedp.WaitReady("main"))
+		c.checkBudgets(path, 200<<10) // a style sheet that is not found stands in the console
+		if got := c.eval(`String([...document.querySelectorAll("[href], [src], [action]")].filter(e => { const u = e.getAttribute("href") ?? e.getAttribute("src") ?? e.getAttribute("action"); return u.startsWith("/") && !u.startsWith("/sso") }).length)`); got != "0" {
+			t.Errorf("%s: %s addresses are outside of the path", path, got)
+		}
+		if got := c.eval(`getComputedStyle(document.querySelector(".brand")).display`); got != "flex" && got != "inline-flex" {
+			t.Errorf("%s has no style: %s", path, got)
+		}
 	}
 }
