@@ -160,3 +160,30 @@ admins: {users: ["local:jane@example.test"]}
 		}
 	}
 }
+
+// TestAnAllowListOfPlugins has the kuberc of a careful company: with the lines of the help
+// page kubectl works, with any other list it says what is not allowed.
+func TestAnAllowListOfPlugins(t *testing.T) {
+	t.Parallel()
+	s := setupProxies(t)
+	me := s.person(t, jane())
+	me.must("kubectl-fairlead", "login", s.issuer) // which writes the full path of the plugin
+	help := rp.NewBrowser(t, s.issuer, s.client.Transport).Get(s.issuer + "/help").Text
+	lines := []string{"credentialPluginPolicy: Allowlist", "- name: kubectl-fairlead"}
+	for _, line := range lines {
+		if !strings.Contains(help, line) {
+			t.Errorf("the help page has no %q", line)
+		}
+	}
+	kuberc := func(rest string) string {
+		return writeFile(t, t.TempDir()+"/kuberc", "apiVersion: kubectl.config.k8s.io/v1beta1\nkind: Preference\n"+rest)
+	}
+	allowed := kuberc(lines[0] + "\ncredentialPluginAllowlist:\n" + lines[1] + "\n")
+	if r := me.run("", "kubectl", "auth", "whoami", "--context", "a", "--kuberc", allowed); r.code != 0 || !strings.Contains(r.out, "local:jane@example.test") {
+		t.Errorf("with the lines of the page: %+v", r)
+	}
+	other := kuberc("credentialPluginPolicy: Allowlist\ncredentialPluginAllowlist:\n- name: something-else\n")
+	if r := me.run("", "kubectl", "auth", "whoami", "--context", "a", "--kuberc", other); r.code == 0 || !strings.Contains(r.err, "kubectl-fairlead") {
+		t.Errorf("with another list: %+v", r)
+	}
+}
