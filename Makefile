@@ -28,6 +28,7 @@ plugins: ## Build the kubectl plugin for every system into bin/plugins/, where t
 	@mkdir -p $(BIN)/plugins
 	@for p in $(PLATFORMS); do os=$${p%/*}; arch=$${p#*/}; ext=; if [ $$os = windows ]; then ext=.exe; fi; echo "kubectl-fairlead for $$p"; \
 	CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/plugins/kubectl-fairlead-$$os-$$arch$$ext ./cmd/kubectl-fairlead || exit 1; done
+	@$(BIN)/plugins/kubectl-fairlead-$$(go env GOOS)-$$(go env GOARCH) version > $(BIN)/plugins/VERSION
 
 .PHONY: run
 run: ## Run a demo: server, proxy and a real Kubernetes API server, all on loopback
