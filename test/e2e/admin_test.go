@@ -59,7 +59,7 @@ func (o *operator) open(path string) {
 func (o *operator) fill(fields map[string]string) {
 	o.t.Helper()
 	for name, value := range fields {
-		selector := fmt.Sprintf(`[name=%q]`, name)
+		selector := fmt.Sprintf(`main [name=%q]`, name)
 		if o.eval(fmt.Sprintf(`String(!!document.querySelector(%q))`, selector)) != "true" {
 			o.t.Fatalf("there is no field %s:\n%s", name, o.eval(`document.body.innerText`))
 		}
