@@ -38,7 +38,7 @@ func (o *operator) see(what string) {
 
 func eventuallySee(t *testing.T, what string, read func() string) {
 	t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
+	deadline := time.Now().Add(45 * time.Second)
 	text := ""
 	for time.Now().Before(deadline) {
 		if text = read(); strings.Contains(text, what) {
