@@ -22,18 +22,12 @@ import (
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
-// Block is text to copy, with a name for people who can't see it.
-type Block struct {
-	Label i18n.Text
-	Text  string
+func (h *Handler) loginCommand() page.Block {
+	return page.Block{Label: i18n.T("Command to sign this computer in"), Text: "kubectl fairlead login " + h.Site.Absolute("")}
 }
 
-func (h *Handler) loginCommand() Block {
-	return Block{i18n.T("Command to sign this computer in"), "kubectl fairlead login " + h.Site.Absolute("")}
-}
-
-func tryCommand(context string) Block {
-	return Block{i18n.T("Command to try it"), "kubectl auth whoami --context " + context}
+func tryCommand(context string) page.Block {
+	return page.Block{Label: i18n.T("Command to try it"), Text: "kubectl auth whoami --context " + context}
 }
 
 // Extra is one extra value that the cluster sees.
@@ -46,7 +40,7 @@ type Extra struct {
 type ClusterData struct {
 	ID, Name, Description, Environment, Server, Context, Doing string
 	Why                                                        i18n.Text
-	Login, Try, Kubelogin                                      Block
+	Login, Try, Kubelogin                                      page.Block
 	// TokenFile is how long a token in a file lives; zero where nobody may have one.
 	TokenFile       time.Duration
 	TokenLife, Idle time.Duration
@@ -55,7 +49,7 @@ type ClusterData struct {
 	Groups          []string
 	Extra           []Extra
 	// Direct is set for admins of a cluster in direct mode.
-	Direct, Flags *Block
+	Direct, Flags *page.Block
 }
 
 // ClusterPage is one cluster.
@@ -104,7 +98,7 @@ func (h *Handler) addConfigs(c echo.Context, current *session.Current, cluster *
 	if err != nil {
 		return err
 	}
-	data.Kubelogin = Block{i18n.T("Kubeconfig for kubectl oidc-login"), string(text)}
+	data.Kubelogin = page.Block{Label: i18n.T("Kubeconfig for kubectl oidc-login"), Text: string(text)}
 	admin, err := h.Access.Admin(c.Request().Context(), current.User)
 	if err != nil || !admin || cluster.Mode != store.ModeDirect {
 		return err
@@ -114,8 +108,8 @@ func (h *Handler) addConfigs(c echo.Context, current *session.Current, cluster *
 	if err != nil {
 		return err
 	}
-	data.Direct = &Block{i18n.T("AuthenticationConfiguration for the API server"), string(structured)}
-	data.Flags = &Block{i18n.T("Flags for the API server"), strings.Join(authconfig.Flags(cfg), "\n")}
+	data.Direct = &page.Block{Label: i18n.T("AuthenticationConfiguration for the API server"), Text: string(structured)}
+	data.Flags = &page.Block{Label: i18n.T("Flags for the API server"), Text: strings.Join(authconfig.Flags(cfg), "\n")}
 	return nil
 }
 

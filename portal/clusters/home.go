@@ -49,13 +49,13 @@ type HomeData struct {
 	// States says that there is something to show about how clusters are.
 	States, Uses bool
 	Systems      []downloads.System
-	Login        Block
+	Login        page.Block
 	// Coded is the same with a code in it, where that is on; its text is a secret.
-	Coded Block
+	Coded page.Block
 	// CodeLife is how long the code is good.
 	CodeLife time.Duration
 	// Try shows that it works.
-	Try       Block
+	Try       page.Block
 	Groups    []string
 	User      string
 	Connector string
@@ -97,7 +97,7 @@ func (h *Handler) setUp(c echo.Context, current *session.Current, cluster string
 		return nil
 	}
 	code, err := h.SetupCodes.Make(c.Request().Context(), current)
-	data.Coded, data.CodeLife = Block{data.Login.Label, data.Login.Text + " --code " + code.Reveal()}, setupcode.Life
+	data.Coded, data.CodeLife = page.Block{Label: data.Login.Label, Text: data.Login.Text + " --code " + code.Reveal()}, setupcode.Life
 	return err
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/internal/kubeconfig"
 	"github.com/fairlead-auth/fairlead/internal/wire"
+	"github.com/fairlead-auth/fairlead/portal/page"
 )
 
 // Example is how one platform uses a cluster.
@@ -23,13 +24,7 @@ type Example struct {
 	// Before says what else is needed; it may be nothing.
 	Before i18n.Text
 	// File is what to save, under a name; Grant what an admin adds to Fairlead's configuration.
-	File, Grant Block
-}
-
-// Block is text to copy, with a name for people who can't see it.
-type Block struct {
-	Label i18n.Text
-	Text  string
+	File, Grant page.Block
 }
 
 // Target is a cluster, and where one gets to it from.
@@ -137,10 +132,10 @@ func Examples(target Target) ([]Example, error) {
 	}
 	beside := i18n.T("Download the kubeconfig of the cluster and keep it beside the code as kubeconfig.yaml: it holds no secret.")
 	list := []Example{
-		{ID: "github", Name: "GitHub Actions", Before: beside, File: Block{Label: i18n.T("Workflow for GitHub Actions")}},
-		{ID: "gitlab", Name: "GitLab CI", Before: beside, File: Block{Label: i18n.T("Job for GitLab CI")}},
-		{ID: "terraform", Name: "Terraform", Before: i18n.T("The same block works for you at your desk, as yourself, and in a CI job, as the job."), File: Block{Label: i18n.T("Provider for Terraform and OpenTofu")}},
-		{ID: "argocd", Name: "Argo CD", Before: i18n.T("The plugin has to be in Argo CD’s image, or in a volume of its custom tools."), File: Block{Label: i18n.T("Manifests for Argo CD")}},
+		{ID: "github", Name: "GitHub Actions", Before: beside, File: page.Block{Label: i18n.T("Workflow for GitHub Actions")}},
+		{ID: "gitlab", Name: "GitLab CI", Before: beside, File: page.Block{Label: i18n.T("Job for GitLab CI")}},
+		{ID: "terraform", Name: "Terraform", Before: i18n.T("The same block works for you at your desk, as yourself, and in a CI job, as the job."), File: page.Block{Label: i18n.T("Provider for Terraform and OpenTofu")}},
+		{ID: "argocd", Name: "Argo CD", Before: i18n.T("The plugin has to be in Argo CD’s image, or in a volume of its custom tools."), File: page.Block{Label: i18n.T("Manifests for Argo CD")}},
 	}
 	grants := map[string]grant{
 		"github":    {Issuer: "github", URL: "https://token.actions.githubusercontent.com", Machine: "deploy", Description: "Deploys from GitHub", Claims: "repository: [acme/shop]\nref: [refs/heads/main]"},

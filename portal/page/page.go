@@ -3,12 +3,14 @@
 package page
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/server/session"
 	"github.com/fairlead-auth/fairlead/server/store"
 	"github.com/fairlead-auth/fairlead/server/web"
@@ -49,13 +51,14 @@ func (g *Guard) For(h Handler) echo.HandlerFunc {
 	}
 }
 
-// returnTo is the page asked for, below the site's own path. A form can't be
-// sent again, so after a POST it is the start page.
-func (g *Guard) returnTo(c echo.Context) string {
-	if c.Request().Method != http.MethodGet {
-		return "/"
-	}
-	return "/" + c.Request().URL.RequestURI()[len(g.Site.Path("/")):]
+// returnTo is the page asked for. A form can't be sent again, so after a POST it is the start
+// page.
+func (g *Guard) returnTo(c echo.Context) string { return cmp.Or(g.Site.Here(c.Request()), "/") }
+
+// Block is text to copy, with a name for people who can't see it.
+type Block struct {
+	Label i18n.Text
+	Text  string
 }
 
 // Person is how the page's head shows who is signed in.

@@ -34,12 +34,16 @@ type Maker struct {
 // kind Denied says why there is none.
 func (m *Maker) Make(ctx context.Context, visit session.Visit, cluster *store.Cluster) (issuer.Minted, error) {
 	signIn := visit.Current.SignIn
-	event := audit.Event{SignInID: signIn.ID, Address: visit.Address, ClusterID: cluster.ID}
-	user, err := m.Upstream.Confirm(ctx, visit.Current.User)
+	user := visit.Current.User
+	event := audit.Event{
+		SignInID: signIn.ID, Address: visit.Address, ClusterID: cluster.ID, UserID: user.ID, UserName: user.KubeName, ConnectorID: user.ConnectorID,
+	}
+	user, err := m.Upstream.Confirm(ctx, user)
 	if err != nil {
+		event.Name, event.Reason, event.Detail = audit.TokenRefused, "account", err.Error()
+		m.Audit.Record(ctx, event)
 		return issuer.Minted{}, err
 	}
-	event.UserID, event.UserName, event.ConnectorID = user.ID, user.KubeName, user.ConnectorID
 	if _, err := m.Access.Use(ctx, user, cluster, event); err != nil {
 		return issuer.Minted{}, err
 	}

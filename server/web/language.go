@@ -45,9 +45,9 @@ func (s *Site) ChooseLanguage(c echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, s.Path(flow.LocalPath(c.FormValue("back"))))
 }
 
-// here is the page that is shown, below the site's own path; empty for the answer to a form,
-// which can't be shown again.
-func (s *Site) here(r *http.Request) string {
+// Here is the page that is asked for, below the site's own path; empty for the answer to a
+// form, which can't be shown again.
+func (s *Site) Here(r *http.Request) string {
 	if r.Method != http.MethodGet {
 		return ""
 	}

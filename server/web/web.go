@@ -124,7 +124,7 @@ func Render[T any](c echo.Context, s *Site, v View[T]) error {
 
 func (s *Site) frame(c echo.Context, title i18n.Text, person *templates.Person) templates.Frame {
 	return templates.Frame{
-		Language: s.Language(c), Languages: s.languages.Choice(), Here: s.here(c.Request()),
+		Language: s.Language(c), Languages: s.languages.Choice(), Here: s.Here(c.Request()),
 		Title: title, Brand: s.live.Get().Brand, Path: s.Path, Asset: s.assets.Path,
 		RequestID: logging.RequestID(c.Request().Context()), Person: person, Demo: s.demo, Version: version.String(),
 		Logo: s.brandAddress(logoFile), Style: s.brandAddress(styleFile),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -78,6 +79,30 @@ func (n *newcomer) atMost(clicks, commands int) {
 // loginCopy is the button beside the command to sign in.
 const loginCopy = "#login + [data-copy]"
 
+// copies presses a Copy button and returns what is on the clipboard.
+func (n *newcomer) copies(button string) string {
+	n.t.Helper()
+	n.mayCopy()
+	n.clicks++
+	n.do(chromedp.WaitVisible(button), chromedp.Click(button, chromedp.ByQuery))
+	return n.copied(button)
+}
+
+// mayCopy lets pages use the clipboard, as a person who is asked does.
+func (c *chromium) mayCopy() {
+	c.t.Helper()
+	for _, name := range []string{"clipboard-read", "clipboard-write"} {
+		c.do(browser.SetPermission(&browser.PermissionDescriptor{Name: name}, browser.PermissionSettingGranted))
+	}
+}
+
+// copied waits until a Copy button says so, and reads the clipboard.
+func (c *chromium) copied(button string) string {
+	c.t.Helper()
+	eventuallySee(c.t, "Copied", func() string { return c.eval("document.querySelector(" + strconv.Quote(button) + ").textContent") })
+	return c.eval(`navigator.clipboard.readText()`)
+}
+
 // TestTimeToFirstKubectl counts what somebody does until the first "kubectl get" works.
 func TestTimeToFirstKubectl(t *testing.T) {
 	t.Parallel()
@@ -95,15 +120,9 @@ func TestTimeToFirstKubectl(t *testing.T) {
 	})
 	t.Run("from the browser", func(t *testing.T) {
 		n := s.newcomer(t)
-		for _, name := range []string{"clipboard-read", "clipboard-write"} {
-			n.do(browser.SetPermission(&browser.PermissionDescriptor{Name: name}, browser.PermissionSettingGranted))
-		}
 		n.do(chromedp.Navigate(s.issuer+"/"), chromedp.WaitReady("main"))
 		n.signIn()
-		n.clicks++
-		n.do(chromedp.WaitVisible(loginCopy), chromedp.Click(loginCopy, chromedp.ByQuery))
-		eventuallySee(t, "Copied", func() string { return n.eval("document.querySelector('" + loginCopy + "').textContent") })
-		done := n.paste(n.eval(`navigator.clipboard.readText()`))
+		done := n.paste(n.copies(loginCopy))
 		n.press("button[value=yes]")
 		done()
 		n.me.kubectl("get", "pods", "-n", "demo", "--context", "b")
@@ -158,18 +177,12 @@ rules:
 	s.startKube(t, nil)
 	s.startProxy(t, "a", a, "")
 	n := s.newcomer(t)
-	for _, name := range []string{"clipboard-read", "clipboard-write"} {
-		n.do(browser.SetPermission(&browser.PermissionDescriptor{Name: name}, browser.PermissionSettingGranted))
-	}
 	n.do(chromedp.Navigate(s.issuer+"/"), chromedp.WaitReady("main"))
 	n.signIn()
-	n.clicks++
-	n.do(chromedp.WaitVisible(".coded [data-copy]"), chromedp.Click(".coded [data-copy]", chromedp.ByQuery))
-	eventuallySee(t, "Copied", func() string { return n.eval(`document.querySelector(".coded [data-copy]").textContent`) })
+	command := n.copies(".coded [data-copy]")
 	if got := n.eval(`String(document.querySelector("#coded").checkVisibility())`); got != "false" {
 		t.Errorf("the code is shown: %s", got)
 	}
-	command := n.eval(`navigator.clipboard.readText()`)
 	for _, width := range []int64{360, 1280} {
 		n.look(width, "light")
 		n.shoot("setup-code", "light", width)

@@ -122,7 +122,16 @@ func keyboardOnly(t *testing.T, c *chromium, s *system) {
 	if got := c.eval(`document.querySelector("h1").textContent`); got != "Sign in kubectl on laptop?" {
 		t.Fatalf("%s", got)
 	}
-	c.tabTo("button[value=no]")
+	c.tabTo("button[value=yes]")
+	c.keys(kb.Enter) // it leaves for the program, of which there is none here
+	eventually(t, "the way back to kubectl", 20*time.Second, func() bool { return !strings.HasPrefix(c.eval(`location.href`), s.issuer) })
+	c.do(chromedp.Navigate(s.issuer+"/"), chromedp.WaitReady("main"))
+	c.mayCopy()
+	c.tabTo(loginCopy)
+	c.keys(kb.Enter)
+	if got := c.copied(loginCopy); got != "kubectl fairlead login "+s.issuer {
+		t.Errorf("copied %q", got)
+	}
 	c.do(chromedp.Navigate(s.issuer+"/"), chromedp.WaitReady("main"))
 	dir := t.TempDir()
 	c.do(browser.SetDownloadBehavior(browser.SetDownloadBehaviorBehaviorAllow).WithDownloadPath(dir))
