@@ -96,6 +96,35 @@ func TestStreamsEndWithWords(t *testing.T) {
 	t.Errorf("%d ends were recorded", w.count(audit.ProxyStreamEnded))
 }
 
+// TestWaitingEndsWithWords takes access away before the API server has said anything: the answer
+// is why, and not that the API server can't be reached.
+func TestWaitingEndsWithWords(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	arrived := make(chan struct{}, 3)
+	w.start(t, func(_ http.ResponseWriter, r *http.Request) {
+		arrived <- struct{}{}
+		<-r.Context().Done()
+	})
+	answers := make(chan string, 3)
+	for _, c := range []struct{ method, path string }{{http.MethodGet, "/api/v1/pods?watch=1"}, {http.MethodPost, "/api/v1/namespaces/a/services/b/proxy/"}} {
+		go func() {
+			resp, text := w.do(t, c.method, c.path, nil, "")
+			answers <- resp.Status + " " + text
+		}()
+		<-arrived
+	}
+	w.cutoff.EndAll(status.Unauthorized("test", "The end."))
+	for range 2 {
+		if text := <-answers; !strings.HasPrefix(text, "401") || !strings.Contains(text, "The end.") {
+			t.Error(text)
+		}
+	}
+	if n := w.count(audit.ProxyRefused); n != 2 || w.count(audit.ProxyStreamEnded) != 0 {
+		t.Errorf("%d refusals, %d ends", n, w.count(audit.ProxyStreamEnded))
+	}
+}
+
 func (w *world) count(name audit.Name) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()

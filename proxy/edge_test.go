@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
 )
 
 // request is one of jane's.
@@ -202,6 +204,53 @@ func TestTheAPIServerIsGone(t *testing.T) {
 	w.upstream.Close()
 	if resp, text := w.do(t, http.MethodGet, "/api/closed", nil, ""); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, `"kind":"Status"`) {
 		t.Errorf("%s %s", resp.Status, text)
+	}
+}
+
+// TestNothingIsUnrecorded holds the record of each request back: what changes something does not
+// reach the API server without it, and of what only asks nobody gets the answer.
+func TestNothingIsUnrecorded(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	var arrived atomic.Int64
+	w.start(t, func(rw http.ResponseWriter, _ *http.Request) {
+		arrived.Add(1)
+		_, _ = io.WriteString(rw, "secret")
+	})
+	w.do(t, http.MethodGet, "/api", nil, "")
+	for _, c := range []struct {
+		method, path, body string
+		sent               int64
+	}{
+		{http.MethodGet, "/api/v1/pods", "", 1},
+		{http.MethodHead, "/api/v1/pods", "", 1},
+		{http.MethodGet, "/api/v1/pods?watch=1", "", 0},
+		{http.MethodGet, "/api/v1/pods", "x", 0},
+		{http.MethodPost, "/api/v1/pods", "x", 0},
+		{http.MethodPost, "/api/v1/pods", "", 0},
+		{http.MethodDelete, "/api/v1/pods/a", "", 0},
+	} {
+		hold := make(chan struct{})
+		w.hold.Store(&hold)
+		before, answered := arrived.Load(), make(chan *http.Response, 1)
+		go func() {
+			resp, _ := w.do(t, c.method, c.path, nil, c.body)
+			answered <- resp
+		}()
+		time.Sleep(100 * time.Millisecond)
+		if got := arrived.Load() - before; got != c.sent || len(answered) > 0 {
+			t.Errorf("%s %s: %d arrived and %d answered without a record", c.method, c.path, got, len(answered))
+		}
+		w.hold.Store(nil)
+		close(hold)
+		if resp := <-answered; resp.StatusCode != http.StatusOK || w.last().Name != audit.ProxyRequest || w.last().RequestID != resp.Header.Get("X-Request-Id") {
+			t.Errorf("%s %s: %s %+v", c.method, c.path, resp.Status, w.last())
+		}
+	}
+	w.upstream.Close()
+	was := w.count(audit.ProxyRequest)
+	if resp, _ := w.do(t, http.MethodGet, "/api", nil, ""); resp.StatusCode != http.StatusServiceUnavailable || w.count(audit.ProxyRequest) != was+1 || w.last().Name != audit.ProxyRefused {
+		t.Errorf("%s %+v", resp.Status, w.last())
 	}
 }
 

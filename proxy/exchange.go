@@ -64,8 +64,7 @@ func (x *exchange) serve() *status.Error {
 	if refusal := x.film(); refusal != nil {
 		return refusal
 	}
-	x.record()
-	x.job.Started, x.job.Beyond = x.started, x.info.Proxied()
+	x.job.Account, x.job.Started, x.job.Beyond = x.record, x.started, x.info.Proxied()
 	if page := x.p.cfg.AccessPage; page != "" {
 		x.job.Amend = hint(page) //nolint:bodyclose // the forwarder closes it
 	}
@@ -154,9 +153,8 @@ func (x *exchange) started(code int) {
 	x.entry.Started(x.r.Context(), code)
 }
 
-// record records a request before it is forwarded, so that nothing reaches the
-// API server unrecorded. The path is without its query, which can hold the
-// command of an exec.
+// record records a request, so that nothing is done at the API server, and nothing learnt from
+// it, unrecorded. The path is without its query, which can hold the command of an exec.
 func (x *exchange) record() {
 	event := x.event(audit.ProxyRequest, string(x.job.Kind))
 	event.Detail = method(x.r) + " " + x.r.URL.EscapedPath()
@@ -191,6 +189,7 @@ func (x *exchange) end() {
 	x.entry.Complete(x.r.Context(), kubeaudit.Outcome{Refusal: x.answer(), Notes: x.notes(took)})
 	result := x.job.Result
 	switch {
+	case x.refusal != nil: // that is recorded
 	case why != nil:
 		x.p.refusals.WithLabelValues(why.Word).Inc()
 		x.ended(audit.ProxyStreamEnded, why.Word, fmt.Sprintf("ended after %d bytes", result.In+result.Out))

@@ -52,12 +52,18 @@ type world struct {
 	cutoff   cutoff.Registry
 	stale    atomic.Bool
 
+	// hold, when set, is what recording waits for.
+	hold atomic.Pointer[chan struct{}]
+
 	mu     sync.Mutex
 	events []audit.Event
 }
 
 // WriteEvent keeps what the proxy records.
 func (w *world) WriteEvent(_ context.Context, e audit.Event) error {
+	if hold := w.hold.Load(); hold != nil {
+		<-*hold
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.events = append(w.events, e)

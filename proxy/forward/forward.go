@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/fairlead-auth/fairlead/proxy/impersonate"
+	"github.com/fairlead-auth/fairlead/proxy/inline"
 	"github.com/fairlead-auth/fairlead/proxy/requestinfo"
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
@@ -77,12 +78,27 @@ type Job struct {
 	// Watch, when set, is called when a connection is switched to a protocol, with that and
 	// what is spoken in it: what it returns sees all that passes. A refusal ends it.
 	Watch func(protocol, subprotocol string) (Witness, *status.Error)
+	// Account, when set, writes down that the request is sent: before that is done, or, for one
+	// that changes nothing, before anything of the answer is passed on. It is called once.
+	Account func()
 	// Amend, when set, may change an answer before it is passed on.
 	Amend func(resp *http.Response)
 	// Started is called with the status of the answer, before any of it is written.
 	Started func(code int)
 	// Result says how it ended, even when the handler is aborted.
 	Result Result
+
+	accounted bool
+}
+
+// asks reports whether the request changes nothing and is soon answered.
+func (j *Job) asks(req *http.Request) bool { return j.Kind == Short && inline.Takes(req) }
+
+func (j *Job) account() {
+	if j.Account != nil && !j.accounted {
+		j.accounted = true
+		j.Account()
+	}
 }
 
 // Witness sees what passes through a tunnel, before it is passed on. A refusal ends the
@@ -107,12 +123,7 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, job *Job) *s
 	if job.Kind == Upgrade {
 		return f.upgrade(w, r, job)
 	}
-	ways := f.pools.Load().of(job)
-	transport := ways.short
-	if job.Kind == Stream {
-		transport = ways.streams
-	}
-	resp, refusal := f.send(transport, f.request(r.Context(), r, job.Header), job)
+	resp, refusal := f.send(f.request(r.Context(), r, job), job)
 	if refusal != nil {
 		return refusal
 	}
@@ -131,30 +142,40 @@ func (j *Job) begin(code int) {
 
 // request builds the outbound request. Path and query are sent as they came:
 // what a parser would repair is not ours to repair.
-func (f *Forwarder) request(ctx context.Context, r *http.Request, out http.Header) *http.Request {
+func (f *Forwarder) request(ctx context.Context, r *http.Request, job *Job) *http.Request {
 	u := *f.target
 	u.Path = strings.TrimSuffix(f.target.Path, "/") + r.URL.Path
 	if r.URL.RawPath != "" {
 		u.RawPath = strings.TrimSuffix(f.target.EscapedPath(), "/") + r.URL.RawPath
 	}
 	u.RawQuery, u.ForceQuery = r.URL.RawQuery, r.URL.ForceQuery
-	req := (&http.Request{
-		Method: r.Method, URL: &u, Host: f.target.Host, Header: out,
+	req := &http.Request{
+		Method: r.Method, URL: &u, Host: f.target.Host, Header: job.Header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: r.ContentLength,
-	}).WithContext(ctx)
+	}
 	if r.ContentLength != 0 {
 		req.Body = r.Body
 	}
-	if _, given := out["User-Agent"]; !given {
-		out["User-Agent"] = nil // or net/http would say its own
+	if _, given := job.Header["User-Agent"]; !given {
+		job.Header["User-Agent"] = nil // or net/http would say its own
 	}
-	return req
+	if job.asks(req) {
+		ctx = inline.Meanwhile(ctx, job.account)
+	}
+	return req.WithContext(ctx)
 }
 
-func (f *Forwarder) send(transport http.RoundTripper, req *http.Request, job *Job) (*http.Response, *status.Error) {
-	resp, err := transport.RoundTrip(req)
+func (f *Forwarder) send(req *http.Request, job *Job) (*http.Response, *status.Error) {
+	if !job.asks(req) {
+		job.account()
+	}
+	resp, err := f.pools.Load().of(job, req).RoundTrip(req)
+	job.account() // when it could not even be sent
 	if err == nil {
 		return accepted(resp, job)
+	}
+	if why := ending(req.Context()); why != nil {
+		return nil, why
 	}
 	if errors.Is(err, context.Canceled) && req.Context().Err() != nil {
 		return nil, status.Unavailable("client_gone", "The request was cancelled.", err)
@@ -278,7 +299,7 @@ func (f *Forwarder) upgrade(w http.ResponseWriter, r *http.Request, job *Job) *s
 	}
 	impersonate.Upgrade(job.Header, name)
 	ctx := r.Context()
-	resp, refusal := f.send(f.pools.Load().of(job).short, f.request(ctx, r, job.Header), job)
+	resp, refusal := f.send(f.request(ctx, r, job), job)
 	if refusal != nil {
 		return refusal
 	}

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -12,8 +13,11 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/net/idna"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
+
+	"github.com/fairlead-auth/fairlead/proxy/inline"
 )
 
 const (
@@ -67,17 +71,29 @@ func newPools(cfg *rest.Config) (*pools, error) {
 // pools are the ways to the API server: with the proxy's credential, and without any.
 type pools struct{ own, bare pair }
 
-// pair are a way for short requests and one for streams.
+// pair are the ways with one credential: for what only asks, for other short requests and
+// upgrades, and for streams.
 type pair struct {
-	short, streams http.RoundTripper
-	idle           []*http.Transport
+	asks, short, streams http.RoundTripper
+	idle                 []idler
 }
 
-func (p *pools) of(job *Job) pair {
+// idler keeps connections that nobody uses.
+type idler interface{ CloseIdleConnections() }
+
+// of is the way for a request.
+func (p *pools) of(job *Job, req *http.Request) http.RoundTripper {
+	ways := &p.own
 	if job.Bare {
-		return p.bare
+		ways = &p.bare
 	}
-	return p.own
+	switch {
+	case job.Kind == Stream:
+		return ways.streams
+	case job.asks(req):
+		return ways.asks
+	}
+	return ways.short
 }
 
 func newPair(cfg *rest.Config) (p pair, err error) {
@@ -92,11 +108,27 @@ func newPair(cfg *rest.Config) (p pair, err error) {
 	if tlsConfig == nil {
 		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	p.idle = []*http.Transport{newTransport(tlsConfig, false), newTransport(tlsConfig, true)}
-	if p.short, err = rest.HTTPWrappersForConfig(cfg, p.idle[0]); err != nil {
-		return p, fmt.Errorf("using credentials: %w", err)
+	if tlsConfig.ClientSessionCache == nil {
+		tlsConfig.ClientSessionCache = tls.NewLRUClientSessionCache(poolSize)
 	}
-	if p.streams, err = rest.HTTPWrappersForConfig(cfg, p.idle[1]); err != nil {
+	add := func(way *http.RoundTripper, base interface {
+		http.RoundTripper
+		idler
+	},
+	) {
+		if err == nil {
+			p.idle = append(p.idle, base)
+			*way, err = rest.HTTPWrappersForConfig(cfg, base)
+		}
+	}
+	at, err := address(cfg)
+	if err != nil {
+		return p, err
+	}
+	add(&p.asks, newInline(at, tlsConfig))
+	add(&p.short, newTransport(tlsConfig, false))
+	add(&p.streams, newTransport(tlsConfig, true))
+	if err != nil {
 		return p, fmt.Errorf("using credentials: %w", err)
 	}
 	return p, nil
@@ -139,6 +171,48 @@ func (f *Forwarder) run(ctx context.Context, every time.Duration) error {
 	}
 }
 
+// newInline makes the pool for short requests that can be sent again: most of all.
+func newInline(address string, tlsConfig *tls.Config) *inline.Pool {
+	cfg := tlsConfig.Clone()
+	cfg.NextProtos = []string{"http/1.1"}
+	if cfg.ServerName == "" {
+		cfg.ServerName, _, _ = net.SplitHostPort(address) // it was joined
+	}
+	dialer := newDialer()
+	return inline.New(inline.Config{
+		Dial: func(ctx context.Context) (*tls.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+			defer cancel()
+			raw, err := dialer.DialContext(ctx, "tcp", address)
+			if err != nil {
+				return nil, err
+			}
+			conn := tls.Client(raw, cfg)
+			if err := conn.HandshakeContext(ctx); err != nil {
+				_ = raw.Close()
+				return nil, err
+			}
+			return conn, nil
+		},
+		Now: time.Now, MaxIdle: poolSize, IdleTimeout: idleTimeout, //nolint:forbidigo // a bound on real time
+	})
+}
+
+func newDialer() *net.Dialer { return &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive} }
+
+// address is where to dial, as net/http would.
+func address(cfg *rest.Config) (string, error) {
+	target, _, err := rest.DefaultServerUrlFor(cfg)
+	if err != nil {
+		return "", fmt.Errorf("reading API server address: %w", err)
+	}
+	host, err := idna.Lookup.ToASCII(target.Hostname())
+	if err != nil || net.ParseIP(target.Hostname()) != nil {
+		host = target.Hostname()
+	}
+	return net.JoinHostPort(host, cmp.Or(target.Port(), "443")), nil
+}
+
 // newTransport makes the pool for short requests, which HTTP/1.1 makes immune
 // to GOAWAY in the middle of a body, or the one for streams over HTTP/2.
 func newTransport(tlsConfig *tls.Config, http2 bool) *http.Transport {
@@ -147,12 +221,9 @@ func newTransport(tlsConfig *tls.Config, http2 bool) *http.Transport {
 	protocols.SetHTTP2(http2)
 	cfg := tlsConfig.Clone()
 	cfg.NextProtos = nil
-	if cfg.ClientSessionCache == nil {
-		cfg.ClientSessionCache = tls.NewLRUClientSessionCache(poolSize)
-	}
 	return &http.Transport{
 		Protocols:           protocols,
-		DialContext:         (&net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive}).DialContext,
+		DialContext:         newDialer().DialContext,
 		TLSClientConfig:     cfg,
 		TLSHandshakeTimeout: dialTimeout,
 		DisableCompression:  true, // what the client did not ask for is not ours to add

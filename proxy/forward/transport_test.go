@@ -57,7 +57,7 @@ func TestANewAuthorityIsTakenUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, refusal := f.send(f.pools.Load().own.short, req, &Job{})
+		resp, refusal := f.send(req, &Job{Kind: Short})
 		if refusal == nil {
 			resp.Body.Close()
 		}

@@ -63,7 +63,7 @@ func bounded(out http.Header) (http.Header, *status.Error) {
 
 // clean leaves what the client may say.
 func clean(inbound http.Header, refuse func(name, key string) *status.Error) (http.Header, *status.Error) {
-	hop := hopByHop(inbound)
+	ends := named(inbound["Connection"])
 	const room = 8 // for who it is
 	out := make(http.Header, len(inbound)+room)
 	for name, values := range inbound {
@@ -71,7 +71,7 @@ func clean(inbound http.Header, refuse func(name, key string) *status.Error) (ht
 		if refusal := refuse(name, key); refusal != nil {
 			return nil, refusal
 		}
-		if hop[key] || dropped(key) {
+		if hopByHop(key) || ends[key] || dropped(key) {
 			continue
 		}
 		out[name] = values
@@ -97,9 +97,27 @@ func addIdentity(out http.Header, id *authn.Identity) {
 	}
 	out["Impersonate-Group"] = id.Groups
 	for _, e := range id.Extra {
-		key := textproto.CanonicalMIMEHeaderKey("Impersonate-Extra-" + escape(e.Key))
+		key := extraHeader(e.Key)
 		out[key] = append(out[key], e.Value)
 	}
+}
+
+// extraHeader is the name of the header for an extra value. Those that every token of ours
+// has are written out: to make them anew costs a thirtieth of a small request.
+func extraHeader(key string) string {
+	switch key {
+	case authn.ExtraSignIn:
+		return "Impersonate-Extra-Fairlead.dev%2fsid"
+	case authn.ExtraDevice:
+		return "Impersonate-Extra-Fairlead.dev%2fdevice"
+	case authn.ExtraCredential:
+		return "Impersonate-Extra-Authentication.kubernetes.io%2fcredential-Id"
+	}
+	return made(key)
+}
+
+func made(key string) string {
+	return textproto.CanonicalMIMEHeaderKey("Impersonate-Extra-" + escape(key))
 }
 
 // fold makes "X_Remote_User", "X--Remote-User" and "x-remote-user" the same: some
@@ -137,21 +155,27 @@ func dropped(key string) bool {
 	return strings.HasPrefix(key, "x-remote-") || strings.HasPrefix(key, "x-forwarded-") || strings.HasPrefix(key, "impersonate")
 }
 
-// hopByHop are the headers that end here (RFC 9110 section 7.6.1), those that
-// the client names among them.
-func hopByHop(inbound http.Header) map[string]bool {
-	hop := map[string]bool{
-		"connection": true, "proxy-connection": true, "keep-alive": true, "te": true, "trailer": true,
-		"transfer-encoding": true, "upgrade": true, "proxy-authenticate": true,
+// hopByHop reports whether a header ends here (RFC 9110 section 7.6.1).
+func hopByHop(key string) bool {
+	switch key {
+	case "connection", "proxy-connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "proxy-authenticate":
+		return true
 	}
-	for _, value := range inbound["Connection"] {
+	return false
+}
+
+// named are the headers that the client says end here. Most say nothing.
+func named(connection []string) map[string]bool {
+	if len(connection) == 0 {
+		return nil
+	}
+	names := map[string]bool{}
+	for _, value := range connection {
 		for name := range strings.SplitSeq(value, ",") {
-			if name = fold(strings.TrimSpace(name)); name != "" {
-				hop[name] = true
-			}
+			names[fold(strings.TrimSpace(name))] = true
 		}
 	}
-	return hop
+	return names
 }
 
 // escape writes a key so that it fits a header's name: what is no token

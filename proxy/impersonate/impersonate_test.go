@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -131,4 +132,33 @@ func FuzzHeaders(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestExtraKeysArrive reads the names of headers as an API server does
+// (unescapeExtraKey in k8s.io/apiserver/pkg/endpoints/filters/impersonation).
+func TestExtraKeysArrive(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{authn.ExtraSignIn, authn.ExtraDevice, authn.ExtraCredential, authn.ExtraAddress, "scopes", "a b", "ü", "50%", "example.com/a%2fb"} {
+		id := jane()
+		id.Extra = []authn.Extra{{Key: key, Value: "a"}, {Key: key, Value: "b"}}
+		got, refusal := impersonate.Headers(http.Header{}, id)
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		found := false
+		for name, values := range got {
+			rest, is := strings.CutPrefix(name, "Impersonate-Extra-")
+			if !is {
+				continue
+			}
+			found = true
+			read, err := url.PathUnescape(strings.ToLower(rest))
+			if err != nil || read != key || !slices.Equal(values, []string{"a", "b"}) || http.CanonicalHeaderKey(name) != name {
+				t.Errorf("%q arrives as %q: %v", key, read, values)
+			}
+		}
+		if !found {
+			t.Errorf("%q does not arrive", key)
+		}
+	}
 }
