@@ -128,9 +128,13 @@ const (
 
 const defaultDrain = strictyaml.Duration(30 * time.Second)
 
-// loadConfig reads and checks a file. The error lists every fault.
-func loadConfig(file string) (*config, error) {
-	text, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+// source is where the configuration comes from: a file, and the sign-in server when the
+// command line names it.
+type source struct{ file, server string }
+
+// load reads and checks it. The error lists every fault.
+func (s *source) load() (*config, error) {
+	text, err := os.ReadFile(s.file)
 	if err != nil {
 		return nil, fmt.Errorf("reading configuration: %w", err)
 	}
@@ -141,9 +145,15 @@ func loadConfig(file string) (*config, error) {
 		Limits:    limitsConfig{StreamsPerPerson: 1000},
 		Recording: recordingConfig{OnFailure: onRefuse, MaxMegabytes: 100, MaxDays: 90, Upload: true},
 	}
-	doc := strictyaml.Decode(filepath.Base(file), text, c)
+	doc := strictyaml.Decode(filepath.Base(s.file), text, c)
 	if err := doc.Err(); err != nil {
 		return nil, err
+	}
+	if s.server != "" {
+		if c.Server.URL != "" && c.Server.URL != s.server {
+			doc.Add("server.url", "is %s, and --server says %s: leave one out", c.Server.URL, s.server)
+		}
+		c.Server.URL = s.server
 	}
 	c.check(doc)
 	return c, doc.Err()

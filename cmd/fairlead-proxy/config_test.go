@@ -14,11 +14,16 @@ import (
 
 func load(t *testing.T, text string) (*config, error) {
 	t.Helper()
+	return loadFor(t, text, "")
+}
+
+func loadFor(t *testing.T, text, server string) (*config, error) {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "fairlead-proxy.yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return loadConfig(file)
+	return (&source{file, server}).load()
 }
 
 func TestExampleIsGood(t *testing.T) {
@@ -51,6 +56,30 @@ fairlead-proxy.yaml:4: audit.file: want maxMegabytes of 1 or more, maxFiles and 
 		_, err := load(t, c.text)
 		if diff := cmp.Diff(c.want, fmt.Sprint(err)); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+// TestTheServerFromTheCommandLine is as good as that of the file, and no better.
+func TestTheServerFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	const rest = "state: /s\ntls: {certificate: a, key: b}\n"
+	for _, c := range []struct{ text, server, want string }{
+		{rest, "https://login.example.com", ""},
+		{rest + "server: {url: \"https://login.example.com\"}\n", "https://login.example.com", ""},
+		{rest + "server: {url: \"https://other.example.com\"}\n", "https://login.example.com", "fairlead-proxy.yaml:3: server.url: is https://other.example.com, and --server says https://login.example.com: leave one out"},
+		{rest, "http://login.example.com", "fairlead-proxy.yaml:1: server.url: want https: over http somebody on the way could replace the keys"},
+		{rest + "audience: a\n", "https://login.example.com", "fairlead-proxy.yaml:3: audience: comes from the server that the proxy enrols at: remove it, or server"},
+	} {
+		cfg, err := loadFor(t, c.text, c.server)
+		if c.want != "" || err != nil {
+			if fmt.Sprint(err) != c.want {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+			continue
+		}
+		if cfg.Server.URL != c.server {
+			t.Errorf("server %q", cfg.Server.URL)
 		}
 	}
 }

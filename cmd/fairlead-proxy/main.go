@@ -38,13 +38,14 @@ func newCommand() *cobra.Command {
 		Use: "fairlead-proxy", Short: "Lets people with a Fairlead token into one Kubernetes cluster",
 		Version: version.String(), SilenceUsage: true, SilenceErrors: true,
 	}
-	var file string
-	root.PersistentFlags().StringVarP(&file, "config", "c", "fairlead-proxy.yaml", "configuration file")
+	from := &source{}
+	root.PersistentFlags().StringVarP(&from.file, "config", "c", "fairlead-proxy.yaml", "configuration file")
+	root.PersistentFlags().StringVar(&from.server, "server", "", "address of the Fairlead server, where the file does not say it (server.url)")
 	var code string
 	serve := &cobra.Command{
 		Use: "serve", Short: "Run the proxy", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(file)
+			cfg, err := from.load()
 			if err != nil {
 				return err
 			}
@@ -60,13 +61,13 @@ func newCommand() *cobra.Command {
 		},
 	}
 	serve.Flags().StringVar(&code, "enrol", os.Getenv("FAIRLEAD_ENROL_CODE"), "one-time code from the page of the cluster, for the first start (or FAIRLEAD_ENROL_CODE)")
-	root.AddCommand(serve, newRecordingCommand(&file), &cobra.Command{
+	root.AddCommand(serve, newRecordingCommand(from), &cobra.Command{
 		Use: "validate", Short: "List every fault of the configuration file", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := loadConfig(file); err != nil {
+			if _, err := from.load(); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is fine.\n", file)
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is fine.\n", from.file)
 			return err
 		},
 	})

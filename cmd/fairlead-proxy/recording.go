@@ -18,9 +18,8 @@ import (
 // errUnverified says that a recording is not what the proxy wrote.
 var errUnverified = errors.New("not every recording is whole and unchanged")
 
-// newRecordingCommand is about recordings of shells. Config is where the configuration file
-// is, once flags are read.
-func newRecordingCommand(config *string) *cobra.Command {
+// newRecordingCommand is about recordings of shells. From is filled when flags have been read.
+func newRecordingCommand(from *source) *cobra.Command {
 	group := &cobra.Command{Use: "recording", Short: "Check recordings of shells"}
 	var keyFile string
 	verify := &cobra.Command{
@@ -29,7 +28,7 @@ func newRecordingCommand(config *string) *cobra.Command {
 			"The key is that of this proxy (state in its configuration), or one from a file. The exit code is 1 when a recording is not whole and unchanged.",
 		Example: "  fairlead-proxy recording verify /var/lib/fairlead-proxy/recordings/*.cast\n  fairlead-proxy recording verify --key prod.jwk session.cast",
 		RunE: func(cmd *cobra.Command, files []string) error {
-			keys, err := recordingKeys(*config, keyFile)
+			keys, err := recordingKeys(from, keyFile)
 			if err != nil {
 				return err
 			}
@@ -40,7 +39,7 @@ func newRecordingCommand(config *string) *cobra.Command {
 	group.AddCommand(verify, &cobra.Command{
 		Use: "key", Short: "Print the public key that recordings are checked with", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			keys, err := recordingKeys(*config, "")
+			keys, err := recordingKeys(from, "")
 			if err != nil {
 				return err
 			}
@@ -56,9 +55,9 @@ func newRecordingCommand(config *string) *cobra.Command {
 }
 
 // recordingKeys returns the public key of a file or, without one, of this proxy.
-func recordingKeys(config, keyFile string) (jose.JSONWebKey, error) {
+func recordingKeys(from *source, keyFile string) (jose.JSONWebKey, error) {
 	if keyFile == "" {
-		cfg, err := loadConfig(config)
+		cfg, err := from.load()
 		if err != nil {
 			return jose.JSONWebKey{}, err
 		}
