@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -198,7 +199,7 @@ func (x *exchange) end() {
 	case result.Code == http.StatusForbidden:
 		x.ended(audit.ProxyDenied, "", "the API server says 403")
 	}
-	if x.who != nil {
+	if x.who != nil && x.p.cfg.Logger.Enabled(x.r.Context(), slog.LevelDebug) {
 		x.p.cfg.Logger.DebugContext(x.r.Context(), "request ended", "user", x.who.User, "groups", len(x.who.Groups), "kind", string(x.job.Kind),
 			"path", x.r.URL.EscapedPath(), "milliseconds", took.Milliseconds())
 	}
