@@ -317,7 +317,6 @@ const protocolPrefix = "base64url.bearer.authorization.k8s.io."
 // for browsers, from the WebSocket subprotocols. Two are refused, because then
 // it is not clear who asks.
 func Token(h http.Header) (string, *status.Error) {
-	missing := status.Unauthorized("no_token", "Sign in first: kubectl fairlead login")
 	headers := h.Values("Authorization")
 	protocols := protocolTokens(h)
 	if len(headers)+len(protocols) > 1 {
@@ -330,15 +329,13 @@ func Token(h http.Header) (string, *status.Error) {
 		}
 		return string(raw), nil
 	}
-	if len(headers) == 0 {
-		return "", missing
+	if len(headers) == 1 {
+		scheme, token, _ := strings.Cut(headers[0], " ")
+		if token = strings.TrimSpace(token); token != "" && strings.EqualFold(scheme, "Bearer") {
+			return token, nil
+		}
 	}
-	scheme, token, _ := strings.Cut(headers[0], " ")
-	token = strings.TrimSpace(token)
-	if !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return "", missing
-	}
-	return token, nil
+	return "", status.Unauthorized("no_token", "Sign in first: kubectl fairlead login")
 }
 
 func protocolTokens(h http.Header) []string {

@@ -69,6 +69,9 @@ func (g *Registry) Check(id *authn.Identity) *status.Error {
 }
 
 func (g *Registry) check(id *authn.Identity) *status.Error {
+	if len(g.revoked) == 0 {
+		return nil
+	}
 	for _, s := range subjects(id) {
 		// A token of the same second may be an older one: whole seconds is all it says.
 		if r, there := g.revoked[s]; there && !id.Issued.After(r.At) {

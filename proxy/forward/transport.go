@@ -118,7 +118,7 @@ func newPair(cfg *rest.Config) (p pair, err error) {
 	) {
 		if err == nil {
 			p.idle = append(p.idle, base)
-			*way, err = rest.HTTPWrappersForConfig(cfg, base)
+			*way, err = credential(cfg, base)
 		}
 	}
 	at, err := address(cfg)

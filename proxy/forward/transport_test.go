@@ -3,6 +3,7 @@ package forward
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -74,4 +75,56 @@ func TestANewAuthorityIsTakenUp(t *testing.T) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	t.Error("the new authority was not taken up")
+}
+
+// TestTheProxysOwnToken goes with every kind of request, but not with those of who speaks for
+// themselves.
+func TestTheProxysOwnToken(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header()["X-Said"] = r.Header["Authorization"] }))
+	t.Cleanup(server.Close)
+	file := t.TempDir() + "/token"
+	if err := os.WriteFile(file, []byte("of-a-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, cfg := range map[string]*rest.Config{"[Bearer of-a-file]": {BearerTokenFile: file}, "[Bearer as-it-is]": {BearerToken: "as-it-is"}, "[]": {}, "[Basic YTpi]": {Username: "a", Password: "b"}} {
+		cfg.Host, cfg.Insecure = server.URL, true
+		f, err := FromConfig(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			method string
+			job    Job
+			want   string
+		}{
+			{http.MethodGet, Job{Kind: Short}, want},
+			{http.MethodDelete, Job{Kind: Short}, want},
+			{http.MethodGet, Job{Kind: Stream}, want},
+			{http.MethodGet, Job{Kind: Short, Bare: true}, "[Bearer own]"},
+		} {
+			req, err := http.NewRequestWithContext(t.Context(), c.method, server.URL, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Body = nil
+			if c.job.Bare {
+				req.Header.Set("Authorization", "Bearer own")
+			}
+			resp, refusal := f.send(req, &c.job)
+			if refusal != nil {
+				t.Fatal(refusal)
+			}
+			resp.Body.Close()
+			if got := fmt.Sprint(resp.Header["X-Said"]); got != c.want {
+				t.Errorf("%s %s: %s, want %s", c.method, c.job.Kind, got, c.want)
+			}
+		}
+	}
+	for name, cfg := range map[string]*rest.Config{"no file": {BearerTokenFile: file + "x"}, "two ways": {BearerToken: "a", Username: "b"}} {
+		cfg.Host = server.URL
+		if _, err := FromConfig(cfg); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
 }
