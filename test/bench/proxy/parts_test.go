@@ -43,6 +43,7 @@ type bench struct {
 // part is a process in between, or the API server itself.
 type part struct {
 	name, address string
+	health        string // where the metrics are
 	cmd           *exec.Cmd
 	started       time.Duration // until it answered for the first time
 }
@@ -194,9 +195,9 @@ func address(t *testing.T) string {
 // ours is the program as it is shipped.
 func (b *bench) ours(t *testing.T, kubeconfig string) *part {
 	t.Helper()
-	p := &part{name: "fairlead-proxy", address: address(t)}
+	p := &part{name: "fairlead-proxy", address: address(t), health: address(t)}
 	file := b.write(t, "proxy.yaml", fmt.Sprintf("listen: %s\ntls: {certificate: %[2]s/proxy.crt, key: %[2]s/proxy.key}\naudience: k8s-bench\nissuer: {url: %q, ca: %[2]s/issuer.crt}\nupstream: {kubeconfig: %[4]s}\nhealth: {listen: %[5]s}\ndrain: 1s\nlimits: {streamsPerPerson: 0}\n",
-		p.address, b.dir, b.issuer.URL, kubeconfig, address(t)))
+		p.address, b.dir, b.issuer.URL, kubeconfig, p.health))
 	p.cmd = exec.Command(need.Variable(t, "FAIRLEAD_TEST_BIN", "built programs")+"/fairlead-proxy", "serve", "--config", file)
 	return b.run(t, p)
 }

@@ -67,20 +67,22 @@ func (b *bench) get(client *http.Client, address, path string) (int, error) {
 	return resp.StatusCode, err
 }
 
-// cell is something that is asked for.
+// cell is something that is asked for, over each connection one at a time: as fast as it is
+// answered, or every so often.
 type cell struct {
 	name, path  string
 	h2          bool
 	connections int
+	every       time.Duration
 }
 
 func cells() []cell {
 	const pod = "/api/v1/namespaces/demo/pods/"
 	return []cell{
-		{"HTTP/1.1, 2 KB, 16 at a time", pod + "small", false, 16},
-		{"HTTP/2, 2 KB, 16 at a time", pod + "small", true, 16},
-		{"HTTP/2, 100 KB, 16 at a time", pod + "medium", true, 16},
-		{"HTTP/2, 5 MB, 4 at a time", pod + "large", true, 4},
+		{"HTTP/1.1, 2 KB, 16 at a time", pod + "small", false, 16, 0},
+		{"HTTP/2, 2 KB, 16 at a time", pod + "small", true, 16, 0},
+		{"HTTP/2, 100 KB, 16 at a time", pod + "medium", true, 16, 0},
+		{"HTTP/2, 5 MB, 4 at a time", pod + "large", true, 4, 0},
 	}
 }
 
@@ -108,10 +110,13 @@ func (b *bench) load(t *testing.T, c cell, p, api *part) sample {
 	var mu sync.Mutex
 	var took []time.Duration
 	var group sync.WaitGroup
-	for _, client := range clients {
+	for i, client := range clients {
 		group.Go(func() {
 			var mine []time.Duration
+			next := began.Add(c.every * time.Duration(i) / time.Duration(len(clients)))
 			for time.Since(began) < window {
+				time.Sleep(time.Until(next)) // not at all, when there is no pause
+				next = next.Add(c.every)
 				at := time.Now()
 				if code, err := b.get(client, p.address, c.path); err != nil || code != http.StatusOK {
 					t.Errorf("%s: %d %v", p.name, code, err)
@@ -224,7 +229,9 @@ func TestTable(t *testing.T) {
 	for _, p := range ways {
 		fresh[p] = p.memory()
 	}
-	alone := b.inTurns(t, cell{"", cells()[0].path, true, 1}, ways, api) // before anything has left its traces
+	// Before anything has left its traces.
+	alone := b.inTurns(t, cell{"", cells()[0].path, true, 1, 0}, ways, api)
+	now := b.inTurns(t, cell{"", cells()[0].path, true, 16, 80 * time.Millisecond}, ways, api)
 	for _, c := range cells() {
 		samples := b.inTurns(t, c, ways, api)
 		fmt.Fprintf(&out, "\n**%s**\n\n| way | requests/s to direct | processor of all to direct | proxy, µs a request | API server to direct |\n| --- | ---: | ---: | ---: | ---: |\n", c.name)
@@ -242,7 +249,8 @@ func TestTable(t *testing.T) {
 				median(samples[i], func(s sample) float64 { return float64(s.proxy) / 1000 }), ratio(func(s, d sample) float64 { return float64(s.upstream) / float64(d.upstream) }))
 		}
 	}
-	b.others(t, &out, ways, alone, fresh)
+	b.others(t, &out, ways, [2][][]sample{alone, now}, fresh)
+	b.ourOwn(t, &out, kubeconfig)
 	b.real(t, &out)
 	if *table != "" {
 		insert(t, *table, out.String())
@@ -251,23 +259,25 @@ func TestTable(t *testing.T) {
 }
 
 // others are figures of each way that are no rate of requests.
-func (b *bench) others(t *testing.T, out *strings.Builder, ways []*part, alone [][]sample, fresh map[*part]float64) {
+func (b *bench) others(t *testing.T, out *strings.Builder, ways []*part, calm [2][][]sample, fresh map[*part]float64) {
 	t.Helper()
-	fmt.Fprintf(out, "\n**Alone, streams, memory**\n\n| way | one at a time, p50 more than direct | watch event, p50 | port-forward, to direct | memory, MB | with %d idle watches | a watch, KB | until the first answer |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n", *idle)
-	base := median(alone[0], func(s sample) float64 { return float64(s.p50) })
+	fmt.Fprintf(out, "\n**Alone, streams, memory**\n\n| way | one at a time, p50 more than direct | 200 a second, p50 more than direct | watch event, p50 | port-forward, to direct | memory, MB | with %d idle watches | a watch, KB | until the first answer |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n", *idle)
+	more := func(samples [][]sample, i int) time.Duration {
+		p50 := func(s sample) float64 { return float64(s.p50) }
+		return time.Duration(median(samples[i], p50) - median(samples[0], p50)).Round(time.Microsecond)
+	}
 	flow := b.throughput(t, ways[0])
 	for i, p := range ways {
-		more := time.Duration(median(alone[i], func(s sample) float64 { return float64(s.p50) }) - base).Round(time.Microsecond)
 		event := b.watchLatency(t, p).Round(time.Microsecond)
 		through := b.throughput(t, p) / flow
 		before := p.memory()
 		loaded, each := "–", "–"
 		if p.name != nginxName { // it holds back what begins so many streams of a connection
-			held := b.idleWatches(t, p)
+			held := b.idleWatches(t, p, *idle, 25)
 			loaded, each = fmt.Sprintf("%.0f", held), fmt.Sprintf("%.0f", (held-before)*1024/float64(*idle))
 		}
 		size, first := fmt.Sprintf("%.0f", fresh[p]), p.started.Round(time.Millisecond).String()
-		fmt.Fprintf(out, "| %s | %v | %v | %.2f | %s | %s | %s | %s |\n", p.name, more, event, through, size, loaded, each, first)
+		fmt.Fprintf(out, "| %s | %v | %v | %v | %.2f | %s | %s | %s | %s |\n", p.name, more(calm[0], i), more(calm[1], i), event, through, size, loaded, each, first)
 	}
 	errs := b.goaway(t, ways[len(ways)-1])
 	fetches := b.badTokens(t, ways[len(ways)-1])
@@ -276,6 +286,48 @@ func (b *bench) others(t *testing.T, out *strings.Builder, ways []*part, alone [
 		t.Fatal(err)
 	}
 	fmt.Fprintf(out, "\nThe proxy's program is %.1f MB. Of 9,600 requests with a body to an API server that ends connections under 2 %% of them, %d fail. 40 made-up tokens cause %d fetches of keys.\n", float64(info.Size())/1e6, errs, fetches)
+}
+
+// ourOwn are figures that only fairlead-proxy has a goal for, of fresh ones.
+func (b *bench) ourOwn(t *testing.T, out *strings.Builder, kubeconfig string) {
+	t.Helper()
+	few, many, asked := b.ours(t, kubeconfig), b.ours(t, kubeconfig), b.ours(t, kubeconfig)
+	fmt.Fprintf(out, "With 1,000 idle watches it has %.0f MB when they come over 10 connections, and %.0f MB over 1,000.", b.idleWatches(t, few, 1000, 10), b.idleWatches(t, many, 1000, 1000))
+	count := func() (allocations, bytes float64) {
+		return asked.metric(t, "go_memstats_mallocs_total"), asked.metric(t, "go_memstats_alloc_bytes_total")
+	}
+	const requests = 5000
+	client := newClient(true)
+	defer client.CloseIdleConnections()
+	ask := func(n int) {
+		for range n {
+			if code, err := b.get(client, asked.address, cells()[1].path); err != nil || code != http.StatusOK {
+				t.Fatal(code, err)
+			}
+		}
+	}
+	ask(100) // what is made once
+	objects, bytes := count()
+	ask(requests)
+	after, more := count()
+	fmt.Fprintf(out, " A request of 2 KB over HTTP/2 takes %.0f allocations, %.1f KB in all.\n", (after-objects)/requests, (more-bytes)/requests/1024)
+}
+
+// metric reads one of the proxy's own metrics.
+func (p *part) metric(t *testing.T, name string) float64 {
+	t.Helper()
+	resp, err := http.Get("http://" + p.health + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if value, found := strings.CutPrefix(lines.Text(), name+" "); found {
+			return number(value)
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
 }
 
 // watchLatency is the median time of an event, of twenty watchers.
@@ -341,12 +393,11 @@ func (b *bench) throughput(t *testing.T, p *part) float64 {
 	return total / time.Since(began).Seconds()
 }
 
-// idleWatches opens watches that say nothing, over twenty connections, and returns the
-// memory then.
-func (b *bench) idleWatches(t *testing.T, p *part) float64 {
+// idleWatches opens watches that say nothing, over some connections, and returns the memory
+// then.
+func (b *bench) idleWatches(t *testing.T, p *part, watches, connections int) float64 {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	const connections = 25
 	var group sync.WaitGroup
 	clients := make([]*http.Client, connections)
 	var bodies []io.Closer
@@ -354,7 +405,7 @@ func (b *bench) idleWatches(t *testing.T, p *part) float64 {
 	for i := range clients {
 		clients[i] = newClient(true)
 		group.Go(func() {
-			for range *idle / connections {
+			for range watches / connections {
 				resp, err := clients[i].Do(b.request(p.address, "/api/v1/pods?watch=1").WithContext(ctx))
 				if err != nil {
 					t.Errorf("%s: %v", p.name, err)
@@ -485,7 +536,7 @@ func (b *bench) real(t *testing.T, out *strings.Builder) {
 	ways := []*part{api, b.own(t, "built as kube-oidc-proxy", "peer", "proxy", credentials), b.ours(t, credentials), b.ours(t, certificate)}
 	ways[len(ways)-1].name += ", with a client certificate"
 	fmt.Fprintf(out, "\n**A real kube-apiserver, 2 KB, twelve groups**\n\n| way | requests/s to direct, 16 at a time | processor of proxy, µs | API server to direct | one at a time, p50 more than direct |\n| --- | ---: | ---: | ---: | ---: |\n")
-	many, alone := b.inTurns(t, cell{"", path, true, 16}, ways, api), b.inTurns(t, cell{"", path, true, 1}, ways, api)
+	many, alone := b.inTurns(t, cell{"", path, true, 16, 0}, ways, api), b.inTurns(t, cell{"", path, true, 1, 0}, ways, api)
 	for i, p := range ways {
 		more := time.Duration(median(alone[i], func(s sample) float64 { return float64(s.p50) }) - median(alone[0], func(s sample) float64 { return float64(s.p50) }))
 		fmt.Fprintf(out, "| %s | %.2f | %.0f | %.2f | %v |\n", p.name, median(many[i], func(s sample) float64 { return s.perSecond })/median(many[0], func(s sample) float64 { return s.perSecond }),
