@@ -177,6 +177,9 @@ func (b *Browser) page(resp *http.Response, text string) *Page {
 // Submit sends the first form of main with the given fields filled in.
 func (b *Browser) Submit(p *Page, fields map[string]string) *Page {
 	b.t.Helper()
+	if p.Left != nil {
+		b.t.Fatalf("no form, but sent away to %s", p.Left)
+	}
 	form := p.Doc.Find("main form").First()
 	if form.Length() == 0 {
 		b.t.Fatalf("no form on %s:\n%s", p.URL, p.Text)
