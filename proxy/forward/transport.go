@@ -194,7 +194,7 @@ func newInline(address string, tlsConfig *tls.Config) *inline.Pool {
 			}
 			return conn, nil
 		},
-		Now: time.Now, MaxIdle: poolSize, IdleTimeout: idleTimeout, //nolint:forbidigo // a bound on real time
+		Now: time.Now, DialTimeout: dialTimeout, MaxIdle: poolSize, IdleTimeout: idleTimeout, //nolint:forbidigo // a bound on real time
 	})
 }
 

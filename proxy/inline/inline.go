@@ -22,6 +22,7 @@ const maxHeader = 1 << 20
 
 var (
 	errNotForUs = errors.New("only GET and HEAD without a body are sent inline")
+	errTimeout  = errors.New("no connection to the API server in time")
 	errSwitched = errors.New("the API server switched protocols without being asked to")
 	errHeader   = fmt.Errorf("the header of the answer is over %d bytes", maxHeader)
 )

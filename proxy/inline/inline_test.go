@@ -95,7 +95,7 @@ func (s *server) pool(t *testing.T) *inline.Pool {
 			}
 			return conn.(*tls.Conn), nil
 		},
-		Now: time.Now, MaxIdle: 4, IdleTimeout: time.Minute,
+		Now: time.Now, DialTimeout: 20 * time.Second, MaxIdle: 4, IdleTimeout: time.Minute,
 	})
 }
 
@@ -548,7 +548,7 @@ func TestIdleConnectionsEnd(t *testing.T) {
 		conn := tls.Client(counted{raw.(*net.TCPConn), &ended}, s.config())
 		return conn, conn.HandshakeContext(ctx)
 	}
-	pool := s.poolWith(t, inline.Config{Dial: dial, Now: time.Now, MaxIdle: 4, IdleTimeout: 50 * time.Millisecond})
+	pool := s.poolWith(t, inline.Config{Dial: dial, Now: time.Now, DialTimeout: 20 * time.Second, MaxIdle: 4, IdleTimeout: 50 * time.Millisecond})
 	waiting := make(chan heard)
 	go func() { waiting <- ask(pool, s.request(t.Context(), t, http.MethodGet, "/wait")) }()
 	eventually(t, func() bool { return s.opened.Load() == 1 })
@@ -581,7 +581,7 @@ func TestTakenBackRequestsCostLittle(t *testing.T) {
 	})
 	var now, most, all atomic.Int64
 	release := make(chan struct{})
-	pool := s.poolWith(t, inline.Config{Now: time.Now, MaxIdle: 100, IdleTimeout: time.Minute, Dial: func(ctx context.Context) (*tls.Conn, error) {
+	pool := s.poolWith(t, inline.Config{Now: time.Now, DialTimeout: 20 * time.Second, MaxIdle: 100, IdleTimeout: time.Minute, Dial: func(ctx context.Context) (*tls.Conn, error) {
 		all.Add(1)
 		n := now.Add(1)
 		defer now.Add(-1)
@@ -613,6 +613,27 @@ func TestTakenBackRequestsCostLittle(t *testing.T) {
 	if got := <-waited; got.Body != "hi" || most.Load() != 32 || all.Load() != 32 {
 		t.Errorf("%+v, %d at once, %d in all", got, most.Load(), all.Load())
 	}
+}
+
+// TestNobodyWaitsForEver for a server that takes no connections, and be it behind others.
+func TestNobodyWaitsForEver(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, nil)
+	end := make(chan struct{})
+	t.Cleanup(func() { close(end) })
+	pool := s.poolWith(t, inline.Config{Now: time.Now, DialTimeout: 100 * time.Millisecond, MaxIdle: 1, IdleTimeout: time.Minute, Dial: func(context.Context) (*tls.Conn, error) {
+		<-end
+		return nil, errors.New("the end")
+	}})
+	var group sync.WaitGroup
+	for range 100 {
+		group.Go(func() {
+			if _, err := pool.RoundTrip(s.request(t.Context(), t, http.MethodGet, "/")); err == nil || !strings.Contains(err.Error(), "in time") {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
 }
 
 // TestManyAtOnce has many ask, give up and read half, and each gets what they asked for.

@@ -34,6 +34,9 @@ type Config struct {
 	Dial func(ctx context.Context) (*tls.Conn, error)
 	// Now is the time.
 	Now func() time.Time
+	// DialTimeout is how long a request waits for a connection, its place among those that
+	// open one included.
+	DialTimeout time.Duration
 	// MaxIdle is how many connections are kept, IdleTimeout how long.
 	MaxIdle     int
 	IdleTimeout time.Duration
@@ -85,6 +88,8 @@ func (p *Pool) take(ctx context.Context) (*conn, error) {
 	if c := p.kept(); c != nil {
 		return c, nil
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.DialTimeout, errTimeout)
+	defer cancel()
 	if err := p.queue(ctx); err != nil {
 		return nil, err
 	}
@@ -97,6 +102,8 @@ func (p *Pool) take(ctx context.Context) (*conn, error) {
 
 // fresh returns a new connection.
 func (p *Pool) fresh(ctx context.Context) (*conn, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.DialTimeout, errTimeout)
+	defer cancel()
 	if err := p.queue(ctx); err != nil {
 		return nil, err
 	}
