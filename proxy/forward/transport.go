@@ -32,6 +32,8 @@ const (
 	pingAfter    = 20 * time.Second
 	pingTimeout  = 10 * time.Second
 	streamWindow = 512 << 10
+	// deadAfter is as long as HTTP/2 takes to notice, with its pings.
+	deadAfter = pingAfter + pingTimeout
 )
 
 // FromConfig makes a forwarder with the credentials of a client-go
@@ -179,6 +181,7 @@ func newInline(address string, tlsConfig *tls.Config) *inline.Pool {
 		cfg.ServerName, _, _ = net.SplitHostPort(address) // it was joined
 	}
 	dialer := newDialer()
+	dialer.Control = inline.NoticeDead(deadAfter)
 	return inline.New(inline.Config{
 		Dial: func(ctx context.Context) (*tls.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, dialTimeout)

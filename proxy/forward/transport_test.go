@@ -128,3 +128,16 @@ func TestTheProxysOwnToken(t *testing.T) {
 		}
 	}
 }
+
+// TestAddress is where net/http would dial.
+func TestAddress(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]string{
+		"https://10.0.0.1": "10.0.0.1:443", "https://10.0.0.1:6443/base": "10.0.0.1:6443", "https://[::1]:6443": "[::1]:6443", "https://[2001:db8::1]": "[2001:db8::1]:443",
+		"https://api.example.com": "api.example.com:443", "https://kübe.example.com:6443": "xn--kbe-hoa.example.com:6443", "https://under_score.example.com": "under_score.example.com:443",
+	} {
+		if got, err := address(&rest.Config{Host: host}); err != nil || got != want {
+			t.Errorf("%s: %s %v, want %s", host, got, err, want)
+		}
+	}
+}
