@@ -204,6 +204,16 @@ func median[T any](list []T, f func(T) float64) float64 {
 	return values[len(values)/2]
 }
 
+// longer says how long the first way took, and of each other how much longer that was.
+func longer(samples [][]sample, i int) string {
+	p50 := func(s sample) float64 { return float64(s.p50) }
+	direct, took := median(samples[0], p50), median(samples[i], p50)
+	if i == 0 {
+		return time.Duration(direct).Round(time.Microsecond).String()
+	}
+	return fmt.Sprintf("+%v, %.2f ×", time.Duration(took-direct).Round(time.Microsecond), took/direct)
+}
+
 // inTurns measures every way in every round, each time in another order, so that none always
 // comes after the one that leaves the most behind it, and returns the samples by way.
 func (b *bench) inTurns(t *testing.T, c cell, ways []*part, api *part) [][]sample {
@@ -261,11 +271,7 @@ func TestTable(t *testing.T) {
 // others are figures of each way that are no rate of requests.
 func (b *bench) others(t *testing.T, out *strings.Builder, ways []*part, calm [2][][]sample, fresh map[*part]float64) {
 	t.Helper()
-	fmt.Fprintf(out, "\n**Alone, streams, memory**\n\n| way | one at a time, p50 more than direct | 200 a second, p50 more than direct | watch event, p50 | port-forward, to direct | memory, MB | with %d idle watches | a watch, KB | until the first answer |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n", *idle)
-	more := func(samples [][]sample, i int) time.Duration {
-		p50 := func(s sample) float64 { return float64(s.p50) }
-		return time.Duration(median(samples[i], p50) - median(samples[0], p50)).Round(time.Microsecond)
-	}
+	fmt.Fprintf(out, "\n**Alone, streams, memory**\n\n| way | one at a time, p50, and to direct | 200 a second, p50, and to direct | watch event, p50 | port-forward, to direct | memory, MB | with %d idle watches | a watch, KB | until the first answer |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n", *idle)
 	flow := b.throughput(t, ways[0])
 	for i, p := range ways {
 		event := b.watchLatency(t, p).Round(time.Microsecond)
@@ -277,7 +283,7 @@ func (b *bench) others(t *testing.T, out *strings.Builder, ways []*part, calm [2
 			loaded, each = fmt.Sprintf("%.0f", held), fmt.Sprintf("%.0f", (held-before)*1024/float64(*idle))
 		}
 		size, first := fmt.Sprintf("%.0f", fresh[p]), p.started.Round(time.Millisecond).String()
-		fmt.Fprintf(out, "| %s | %v | %v | %v | %.2f | %s | %s | %s | %s |\n", p.name, more(calm[0], i), more(calm[1], i), event, through, size, loaded, each, first)
+		fmt.Fprintf(out, "| %s | %s | %s | %v | %.2f | %s | %s | %s | %s |\n", p.name, longer(calm[0], i), longer(calm[1], i), event, through, size, loaded, each, first)
 	}
 	errs := b.goaway(t, ways[len(ways)-1])
 	fetches := b.badTokens(t, ways[len(ways)-1])
@@ -533,14 +539,13 @@ func (b *bench) real(t *testing.T, out *strings.Builder) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ways := []*part{api, b.own(t, "built as kube-oidc-proxy", "peer", "proxy", credentials), b.ours(t, credentials), b.ours(t, certificate)}
+	ways := []*part{api, b.own(t, "bare ReverseProxy, passes the person's token on", "bare", "proxy", credentials), b.own(t, "built as kube-oidc-proxy", "peer", "proxy", credentials), b.ours(t, credentials), b.ours(t, certificate)}
 	ways[len(ways)-1].name += ", with a client certificate"
-	fmt.Fprintf(out, "\n**A real kube-apiserver, 2 KB, twelve groups**\n\n| way | requests/s to direct, 16 at a time | processor of proxy, µs | API server to direct | one at a time, p50 more than direct |\n| --- | ---: | ---: | ---: | ---: |\n")
+	fmt.Fprintf(out, "\n**A real kube-apiserver, 2 KB, twelve groups**\n\n| way | requests/s to direct, 16 at a time | processor of proxy, µs | API server to direct | one at a time, p50, and to direct |\n| --- | ---: | ---: | ---: | ---: |\n")
 	many, alone := b.inTurns(t, cell{"", path, true, 16, 0}, ways, api), b.inTurns(t, cell{"", path, true, 1, 0}, ways, api)
 	for i, p := range ways {
-		more := time.Duration(median(alone[i], func(s sample) float64 { return float64(s.p50) }) - median(alone[0], func(s sample) float64 { return float64(s.p50) }))
-		fmt.Fprintf(out, "| %s | %.2f | %.0f | %.2f | %v |\n", p.name, median(many[i], func(s sample) float64 { return s.perSecond })/median(many[0], func(s sample) float64 { return s.perSecond }),
-			median(many[i], func(s sample) float64 { return float64(s.proxy) / 1000 }), median(many[i], func(s sample) float64 { return float64(s.upstream) })/median(many[0], func(s sample) float64 { return float64(s.upstream) }), more.Round(time.Microsecond))
+		fmt.Fprintf(out, "| %s | %.2f | %.0f | %.2f | %s |\n", p.name, median(many[i], func(s sample) float64 { return s.perSecond })/median(many[0], func(s sample) float64 { return s.perSecond }),
+			median(many[i], func(s sample) float64 { return float64(s.proxy) / 1000 }), median(many[i], func(s sample) float64 { return float64(s.upstream) })/median(many[0], func(s sample) float64 { return float64(s.upstream) }), longer(alone, i))
 	}
 }
 
