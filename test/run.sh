@@ -16,8 +16,9 @@ echo "== ten thousand kubeconfigs"
 go test -count=1 ./cmd/kubectl-fairlead/merge
 echo "== protocol conformance, and that each of its checks can fail"
 go test -count=1 -timeout 20m ./test/conformance
-echo "== the plugin builds for every system"
+echo "== the plugin builds for every system, and the check of a deployed issuer on macOS"
 make --no-print-directory plugins
+GOOS=darwin go vet ./test/conformance
 echo "== whole system (kube-apiserver, kubectl, slapd, Chromium)"
 # Some of them wait for a minute: more at once than there are cores.
 test/with-postgres.sh go test -count=1 -parallel 4 -timeout 20m ./test/e2e

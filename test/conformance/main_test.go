@@ -24,7 +24,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -222,7 +221,7 @@ func startServer() (*plan, func(), error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, serverBinary(), "serve", "--config", dir+"/fairlead.yaml")
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when a check panics
+	endWithUs(cmd) // also when a check panics
 	if err := cmd.Start(); err != nil {
 		cancel()
 		clean()
