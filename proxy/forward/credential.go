@@ -10,8 +10,9 @@ import (
 	"k8s.io/client-go/transport"
 )
 
-// bearer says who the proxy is with its token. It does what client-go's wrapper does but for
-// one thing: that one copies all headers first, and ours were made for this one request.
+// bearer says who the proxy is with its token, as client-go's wrapper does. That one copies
+// all headers first, and lets a credential that is there already stand: ours were made for this
+// one request, and only the proxy's own credential may go this way.
 type bearer struct {
 	source oauth2.TokenSource
 	next   http.RoundTripper

@@ -103,11 +103,10 @@ func TestTheProxysOwnToken(t *testing.T) {
 			{http.MethodGet, Job{Kind: Stream}, want},
 			{http.MethodGet, Job{Kind: Short, Bare: true}, "[Bearer own]"},
 		} {
-			req, err := http.NewRequestWithContext(t.Context(), c.method, server.URL, http.NoBody)
+			req, err := http.NewRequestWithContext(t.Context(), c.method, server.URL, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			req.Body = nil
 			if c.job.Bare {
 				req.Header.Set("Authorization", "Bearer own")
 			}

@@ -33,10 +33,12 @@ func vanish(t *testing.T, conn net.Conn) {
 // TestAMachineThatIsGone without a word is noticed, and the request goes another way.
 func TestAMachineThatIsGone(t *testing.T) {
 	t.Parallel()
+	gone := make(chan struct{})
 	s := newServer(t, func(conn net.Conn, r *http.Request) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
 		if r.URL.Path == "/last" {
 			vanish(t, conn)
+			close(gone)
 		}
 	})
 	dialer := &net.Dialer{Control: inline.NoticeDead(500 * time.Millisecond)}
@@ -49,7 +51,7 @@ func TestAMachineThatIsGone(t *testing.T) {
 		return conn, conn.HandshakeContext(ctx)
 	}})
 	ask(pool, s.request(t.Context(), t, http.MethodGet, "/last"))
-	time.Sleep(100 * time.Millisecond) // the filter is there
+	<-gone
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if got := ask(pool, s.request(ctx, t, http.MethodGet, "/")); got.Body != "hi" || s.opened.Load() != 2 {

@@ -204,14 +204,24 @@ func median[T any](list []T, f func(T) float64) float64 {
 	return values[len(values)/2]
 }
 
+// toDirect is the median ratio of a way to the first one. Ratios are of a round: what disturbs
+// one disturbs all of it.
+func toDirect(samples [][]sample, i int, f func(s, direct sample) float64) float64 {
+	ratios := make([]float64, len(samples[i]))
+	for n, s := range samples[i] {
+		ratios[n] = f(s, samples[0][n])
+	}
+	return median(ratios, func(r float64) float64 { return r })
+}
+
 // longer says how long the first way took, and of each other how much longer that was.
 func longer(samples [][]sample, i int) string {
 	p50 := func(s sample) float64 { return float64(s.p50) }
-	direct, took := median(samples[0], p50), median(samples[i], p50)
 	if i == 0 {
-		return time.Duration(direct).Round(time.Microsecond).String()
+		return time.Duration(median(samples[0], p50)).Round(time.Microsecond).String()
 	}
-	return fmt.Sprintf("+%v, %.2f ×", time.Duration(took-direct).Round(time.Microsecond), took/direct)
+	more := median(samples[i], p50) - median(samples[0], p50)
+	return fmt.Sprintf("+%v, %.2f ×", time.Duration(more).Round(time.Microsecond), toDirect(samples, i, func(s, d sample) float64 { return p50(s) / p50(d) }))
 }
 
 // inTurns measures every way in every round, each time in another order, so that none always
@@ -219,7 +229,11 @@ func longer(samples [][]sample, i int) string {
 func (b *bench) inTurns(t *testing.T, c cell, ways []*part, api *part) [][]sample {
 	t.Helper()
 	samples := make([][]sample, len(ways))
-	for range *rounds {
+	n := *rounds
+	if c.connections == 1 || c.every > 0 { // what waits differs most from round to round
+		n *= 2
+	}
+	for range n {
 		for _, which := range rand.Perm(len(ways)) {
 			samples[which] = append(samples[which], b.load(t, c, ways[which], api))
 		}
@@ -246,17 +260,9 @@ func TestTable(t *testing.T) {
 		samples := b.inTurns(t, c, ways, api)
 		fmt.Fprintf(&out, "\n**%s**\n\n| way | requests/s to direct | processor of all to direct | proxy, µs a request | API server to direct |\n| --- | ---: | ---: | ---: | ---: |\n", c.name)
 		for i, p := range ways {
-			// Ratios are of a round: what disturbs one disturbs all of it.
-			ratio := func(f func(s, direct sample) float64) float64 {
-				rounds := make([]int, len(samples[i]))
-				for n := range rounds {
-					rounds[n] = n
-				}
-				return median(rounds, func(n int) float64 { return f(samples[i][n], samples[0][n]) })
-			}
 			all := func(s sample) float64 { return float64(s.proxy + s.upstream + s.client) }
-			fmt.Fprintf(&out, "| %s | %.2f | %.2f | %.0f | %.1f |\n", p.name, ratio(func(s, d sample) float64 { return s.perSecond / d.perSecond }), ratio(func(s, d sample) float64 { return all(d) / all(s) }),
-				median(samples[i], func(s sample) float64 { return float64(s.proxy) / 1000 }), ratio(func(s, d sample) float64 { return float64(s.upstream) / float64(d.upstream) }))
+			fmt.Fprintf(&out, "| %s | %.2f | %.2f | %.0f | %.1f |\n", p.name, toDirect(samples, i, func(s, d sample) float64 { return s.perSecond / d.perSecond }), toDirect(samples, i, func(s, d sample) float64 { return all(d) / all(s) }),
+				median(samples[i], func(s sample) float64 { return float64(s.proxy) / 1000 }), toDirect(samples, i, func(s, d sample) float64 { return float64(s.upstream) / float64(d.upstream) }))
 		}
 	}
 	b.others(t, &out, ways, [2][][]sample{alone, now}, fresh)
@@ -544,8 +550,8 @@ func (b *bench) real(t *testing.T, out *strings.Builder) {
 	fmt.Fprintf(out, "\n**A real kube-apiserver, 2 KB, twelve groups**\n\n| way | requests/s to direct, 16 at a time | processor of proxy, µs | API server to direct | one at a time, p50, and to direct |\n| --- | ---: | ---: | ---: | ---: |\n")
 	many, alone := b.inTurns(t, cell{"", path, true, 16, 0}, ways, api), b.inTurns(t, cell{"", path, true, 1, 0}, ways, api)
 	for i, p := range ways {
-		fmt.Fprintf(out, "| %s | %.2f | %.0f | %.2f | %s |\n", p.name, median(many[i], func(s sample) float64 { return s.perSecond })/median(many[0], func(s sample) float64 { return s.perSecond }),
-			median(many[i], func(s sample) float64 { return float64(s.proxy) / 1000 }), median(many[i], func(s sample) float64 { return float64(s.upstream) })/median(many[0], func(s sample) float64 { return float64(s.upstream) }), longer(alone, i))
+		fmt.Fprintf(out, "| %s | %.2f | %.0f | %.2f | %s |\n", p.name, toDirect(many, i, func(s, d sample) float64 { return s.perSecond / d.perSecond }),
+			median(many[i], func(s sample) float64 { return float64(s.proxy) / 1000 }), toDirect(many, i, func(s, d sample) float64 { return float64(s.upstream) / float64(d.upstream) }), longer(alone, i))
 	}
 }
 
