@@ -51,32 +51,32 @@ test: deps build demo ## Run every test, with real parts
 
 .PHONY: test-fast
 test-fast: ## Run the unit tests on SQLite (the inner loop)
-	go test -shuffle=on ./cmd/... ./connectors/... ./internal/... ./migrations/... ./portal/... ./proxy/... ./server/... ./static/... ./templates/... ./test/arch/...
+	go test -shuffle=on ./cmd/... ./connectors/... ./internal/... ./migrations/... ./portal/... ./proxy/... ./server/... ./static/... ./templates/... ./test/suites/arch/...
 
 .PHONY: drills
 drills: deps build ## Let things go wrong for long: rotations, dead replicas and databases, a million devices (an hour)
-	@FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(test/kube/build.sh) test/with-postgres.sh go test -count=1 -v -timeout 90m ./test/drills -long
-	@FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(test/kube/build.sh) test/with-postgres.sh go test -count=1 -v -timeout 90m ./test/e2e -run TestALoadBalancerInBetween -long
+	@FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(test/tools/kube/build.sh) test/with-postgres.sh go test -count=1 -v -timeout 90m ./test/suites/drills -long
+	@FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(test/tools/kube/build.sh) test/with-postgres.sh go test -count=1 -v -timeout 90m ./test/suites/e2e -run TestALoadBalancerInBetween -long
 
 .PHONY: lighthouse
 lighthouse: deps build ## Audit the pages for people with Lighthouse
-	@cd test/lighthouse && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
-	@FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(test/kube/build.sh) test/with-postgres.sh go test -count=1 -v ./test/e2e -run TestLighthouse -lighthouse $(CURDIR)/test/lighthouse
+	@cd test/tools/lighthouse && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+	@FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(test/tools/kube/build.sh) test/with-postgres.sh go test -count=1 -v ./test/suites/e2e -run TestLighthouse -lighthouse $(CURDIR)/test/tools/lighthouse
 
 .PHONY: bench
 bench: deps build ## Measure what everything costs, beside Dex's server and other proxies, and write docs/performance.md
 	go test ./server/admin -run xxx -bench Pages -benchtime 40x
 	go test ./proxy -run xxx -bench Forward -benchtime 30x
-	cd test/bench && FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(../kube/build.sh) go test -count=1 -v -timeout 60m -run TestTable ./proxy -table ../../../docs/performance.md
-	cd test/bench && ../with-postgres.sh go test -count=1 -v -timeout 60m -run TestTable . -table ../../docs/performance.md
+	cd test/suites/bench && FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(../../tools/kube/build.sh) go test -count=1 -v -timeout 60m -run TestTable ./proxy -table ../../../../docs/performance.md
+	cd test/suites/bench && ../../with-postgres.sh go test -count=1 -v -timeout 60m -run TestTable . -table ../../../docs/performance.md
 
 .PHONY: conformance
 conformance: ## Check a deployed issuer: make conformance ISSUER=https://… PLAN=plan.json
-	go test -count=1 ./test/conformance -issuer $(ISSUER) -plan $(abspath $(PLAN)) -long -report conformance.json
+	go test -count=1 ./test/suites/conformance -issuer $(ISSUER) -plan $(abspath $(PLAN)) -long -report conformance.json
 
 .PHONY: attack
 attack: ## Attack a proxy: make attack TARGET=host:port TOKEN=… (its upstream has to be https://127.0.0.1:9443)
-	go run ./test/attack/run -target $(TARGET) -token $(TOKEN)
+	go run ./test/suites/attack/run -target $(TARGET) -token $(TOKEN)
 
 .PHONY: check
 check: format-diff vet lint dead tidy-diff test ## Everything that must be green before a change lands
@@ -92,9 +92,9 @@ format-diff:
 .PHONY: vet
 vet:
 	go vet ./...
-	cd test/kube && CGO_ENABLED=0 go vet ./...
-	cd test/bench && CGO_ENABLED=0 go vet ./...
-	cd test/clients/kubectl && CGO_ENABLED=0 go vet ./...
+	cd test/tools/kube && CGO_ENABLED=0 go vet ./...
+	cd test/suites/bench && CGO_ENABLED=0 go vet ./...
+	cd test/tools/clients/kubectl && CGO_ENABLED=0 go vet ./...
 
 .PHONY: lint
 lint: ## Run the linters (the first time builds them, which takes minutes)
@@ -107,10 +107,10 @@ dead: ## List code that nothing reaches
 .PHONY: tidy-diff
 tidy-diff:
 	go mod tidy -diff
-	cd test/kube && go mod tidy -diff
-	cd test/bench && go mod tidy -diff
-	for m in test/clients/*/; do (cd $$m && go mod tidy -diff) || exit 1; done
+	cd test/tools/kube && go mod tidy -diff
+	cd test/suites/bench && go mod tidy -diff
+	for m in test/tools/clients/*/; do (cd $$m && go mod tidy -diff) || exit 1; done
 
 .PHONY: fuzz
-fuzz: ## Fuzz one target for ten minutes: make fuzz P=./server/clients T=FuzzAllowsRedirect
+fuzz: ## Fuzz one target for ten minutes: make fuzz P=./server/policy/clients T=FuzzAllowsRedirect
 	go test -run '^$$' -fuzz '^$(T)$$' -fuzztime 10m $(P)

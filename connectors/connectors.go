@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/fairlead-auth/fairlead/internal/form"
-	"github.com/fairlead-auth/fairlead/internal/names"
+	"github.com/fairlead-auth/fairlead/internal/kubenames"
 )
 
 // Identity is what an upstream says about a person at one moment.
@@ -261,8 +261,8 @@ func Settle(id Identity, p Prefixes) (kubeName string, settled Identity, err err
 }
 
 func checkBoth(name, prefix string) error {
-	if err := names.Check(name); err != nil {
+	if err := kubenames.Check(name); err != nil {
 		return err
 	}
-	return names.Check(prefix + name)
+	return kubenames.Check(prefix + name)
 }

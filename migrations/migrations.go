@@ -1,6 +1,6 @@
 // Package migrations brings a database to the schema that this build needs.
 // The files only go forward and are never edited after a release. What the
-// tables mean is told in server/store.
+// tables mean is told in server/base/store.
 package migrations
 
 import (

@@ -17,13 +17,13 @@ import (
 	"github.com/fairlead-auth/fairlead/portal/clusters"
 	"github.com/fairlead-auth/fairlead/portal/downloads"
 	"github.com/fairlead-auth/fairlead/portal/help"
-	"github.com/fairlead-auth/fairlead/portal/machines"
 	"github.com/fairlead-auth/fairlead/portal/page"
-	"github.com/fairlead-auth/fairlead/portal/reach"
+	"github.com/fairlead-auth/fairlead/portal/reachability"
 	"github.com/fairlead-auth/fairlead/portal/recovery"
+	"github.com/fairlead-auth/fairlead/portal/workloads"
 	"github.com/fairlead-auth/fairlead/server"
-	"github.com/fairlead-auth/fairlead/server/clients"
-	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
 )
 
 // Config is what the pages need.
@@ -76,7 +76,7 @@ func (p *Portal) Mount(g *echo.Group) {
 			Guard: guard, Store: c.Store, Access: c.Server.Access, Bearer: c.Server.Bearer, Site: c.Server.Site, Audit: c.Audit, Now: c.Now,
 			ContextPrefix: c.ContextPrefix, IssuerCA: c.IssuerCA, Ready: c.Ready, Plugins: p.plugins,
 			TokenFiles: c.Server.TokenFiles, SetupCodes: c.Server.SetupCodes,
-			Reach: &reach.Watcher{Now: c.Now, Look: func(ctx context.Context, cluster *store.Cluster) bool { return c.Probe(ctx, cluster).Reachable }},
+			Reach: &reachability.Watcher{Now: c.Now, Look: func(ctx context.Context, cluster *store.Cluster) bool { return c.Probe(ctx, cluster).Reachable }},
 		},
 		&account.Handler{Guard: guard, Store: c.Store, Clients: clients.NewRegistry(c.Store), Site: c.Server.Site, Audit: c.Audit, Now: c.Now, Keyring: c.Keyring, Limit: c.Server.Limit, Bearer: c.Server.Bearer, Passkeys: c.Server.Passkeys},
 		&recovery.Handler{Admin: c.Server.Admin, Sessions: c.Server.Sessions, Site: c.Server.Site, Keyring: c.Keyring, Now: c.Now},
@@ -84,7 +84,7 @@ func (p *Portal) Mount(g *echo.Group) {
 			Guard: &turning, Admin: c.Server.Admin, Site: c.Server.Site, Types: c.Types, Now: c.Now, IssuerCA: c.IssuerCA, Probe: c.Probe, Effective: c.Effective,
 			CallbackURL: c.Server.CallbackURL, Leave: c.Server.Login.LeaveForTest,
 		},
-		&machines.Handler{Guard: guard, Access: c.Server.Access, Site: c.Server.Site, ContextPrefix: c.ContextPrefix, Plugins: p.plugins},
+		&workloads.Handler{Guard: guard, Access: c.Server.Access, Site: c.Server.Site, ContextPrefix: c.ContextPrefix, Plugins: p.plugins},
 		&help.Handler{Sessions: c.Server.Sessions, Site: c.Server.Site, Plugins: p.plugins}, p.plugins,
 	} {
 		h.Mount(g)

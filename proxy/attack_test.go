@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
-	"github.com/fairlead-auth/fairlead/test/attack"
+	"github.com/fairlead-auth/fairlead/test/suites/attack"
 )
 
 // TestNobodyArrivesAsSomebodyElse sends every attack, over sockets and in frames of HTTP/2.

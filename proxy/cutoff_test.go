@@ -12,12 +12,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
-	"github.com/fairlead-auth/fairlead/proxy/cutoff"
+	"github.com/fairlead-auth/fairlead/proxy/revocation"
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
-func (w *world) revoke(kind cutoff.Kind, value string) int {
-	return w.cutoff.Revoke(cutoff.Revocation{Kind: kind, Value: value, At: time.Now(), Until: time.Now().Add(time.Hour)})
+func (w *world) revoke(kind revocation.Kind, value string) int {
+	return w.cutoff.Revoke(revocation.Revocation{Kind: kind, Value: value, At: time.Now(), Until: time.Now().Add(time.Hour)})
 }
 
 // open begins a stream and reads its first line.
@@ -53,11 +53,11 @@ func TestStreamsEndWithWords(t *testing.T) {
 	if _, err := io.ReadFull(shell, make([]byte, 4)); err != nil {
 		t.Fatal(err)
 	}
-	if n := w.revoke(cutoff.User, "usr_2"); n != 0 {
+	if n := w.revoke(revocation.User, "usr_2"); n != 0 {
 		t.Errorf("%d streams of somebody else", n)
 	}
 	began := time.Now()
-	if n := w.revoke(cutoff.User, "usr_1"); n != 4 {
+	if n := w.revoke(revocation.User, "usr_1"); n != 4 {
 		t.Errorf("%d streams, want 4", n)
 	}
 	var event struct {

@@ -14,14 +14,14 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/logging"
-	"github.com/fairlead-auth/fairlead/proxy/actas"
 	"github.com/fairlead-auth/fairlead/proxy/authn"
 	"github.com/fairlead-auth/fairlead/proxy/forward"
 	"github.com/fairlead-auth/fairlead/proxy/impersonate"
 	"github.com/fairlead-auth/fairlead/proxy/kubeaudit"
-	"github.com/fairlead-auth/fairlead/proxy/record"
+	"github.com/fairlead-auth/fairlead/proxy/recorder"
 	"github.com/fairlead-auth/fairlead/proxy/requestinfo"
 	"github.com/fairlead-auth/fairlead/proxy/status"
+	"github.com/fairlead-auth/fairlead/proxy/userimpersonation"
 )
 
 // exchange is one request on its way through the proxy, and the account that is given of it.
@@ -36,7 +36,7 @@ type exchange struct {
 	who, target *authn.Identity
 	entry       *kubeaudit.Entry
 	job         forward.Job
-	recording   *record.Recording
+	recording   *recorder.Recording
 	refusal     *status.Error
 	done        func() // forgets a stream
 }
@@ -113,11 +113,11 @@ func (x *exchange) headers() (refusal *status.Error) {
 		return x.named(refusal)
 	}
 	asker := x.p.cfg.ActAs
-	if asker == nil || !actas.Wanted(x.r.Header) {
+	if asker == nil || !userimpersonation.Wanted(x.r.Header) {
 		x.job.Header, refusal = impersonate.Headers(x.r.Header, x.located())
 		return x.named(refusal)
 	}
-	wish, refusal := actas.Read(x.r.Header)
+	wish, refusal := userimpersonation.Read(x.r.Header)
 	if refusal == nil {
 		refusal = asker.Allow(x.r.Context(), x.who, wish)
 	}

@@ -14,13 +14,13 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/logging"
-	"github.com/fairlead-auth/fairlead/proxy/actas"
 	"github.com/fairlead-auth/fairlead/proxy/authn"
-	"github.com/fairlead-auth/fairlead/proxy/cutoff"
 	"github.com/fairlead-auth/fairlead/proxy/forward"
 	"github.com/fairlead-auth/fairlead/proxy/kubeaudit"
-	"github.com/fairlead-auth/fairlead/proxy/record"
+	"github.com/fairlead-auth/fairlead/proxy/recorder"
+	"github.com/fairlead-auth/fairlead/proxy/revocation"
 	"github.com/fairlead-auth/fairlead/proxy/status"
+	"github.com/fairlead-auth/fairlead/proxy/userimpersonation"
 )
 
 // Config is what a Proxy needs.
@@ -30,9 +30,9 @@ type Config struct {
 	Verifier  *authn.Verifier
 	Forwarder *forward.Forwarder
 	// Cutoff ends what is open when access is taken away.
-	Cutoff *cutoff.Registry
+	Cutoff *revocation.Registry
 	// ActAs asks whether somebody may act as somebody else (kubectl --as). Nil refuses it.
-	ActAs *actas.Reviewer
+	ActAs *userimpersonation.Reviewer
 	// Admit is the sign-in server's say, beyond what Cutoff holds: it refuses while that has
 	// not been heard of for too long, where that was chosen, and asks it about whom it must,
 	// so that Cutoff knows. Nil never refuses.
@@ -45,7 +45,7 @@ type Config struct {
 	Audit  *audit.Log
 	Events *kubeaudit.Log
 	// Recorder records shells. Nil records none.
-	Recorder *record.Recorder
+	Recorder *recorder.Recorder
 	Logger   *slog.Logger
 	Now      func() time.Time
 	// Metrics registers the proxy's metrics; nil means none.
@@ -70,7 +70,7 @@ type Proxy struct {
 // New returns the handler.
 func New(cfg Config) *Proxy {
 	if cfg.Cutoff == nil {
-		cfg.Cutoff = &cutoff.Registry{}
+		cfg.Cutoff = &revocation.Registry{}
 	}
 	if cfg.AfterExpiry == nil {
 		cfg.AfterExpiry = func() time.Duration { return -1 }

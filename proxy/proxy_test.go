@@ -31,10 +31,10 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/proxy"
 	"github.com/fairlead-auth/fairlead/proxy/authn"
-	"github.com/fairlead-auth/fairlead/proxy/cutoff"
 	"github.com/fairlead-auth/fairlead/proxy/forward"
+	"github.com/fairlead-auth/fairlead/proxy/revocation"
 	"github.com/fairlead-auth/fairlead/proxy/status"
-	"github.com/fairlead-auth/fairlead/test/jws"
+	"github.com/fairlead-auth/fairlead/test/harness/jws"
 )
 
 // seen is a request as it arrived at the API server.
@@ -49,7 +49,7 @@ type world struct {
 	upstream *httptest.Server
 	front    *httptest.Server
 	token    string
-	cutoff   cutoff.Registry
+	cutoff   revocation.Registry
 	stale    atomic.Bool
 
 	// hold, when set, is what recording waits for.

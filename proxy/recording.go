@@ -6,7 +6,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/logging"
 	"github.com/fairlead-auth/fairlead/internal/recording"
 	"github.com/fairlead-auth/fairlead/proxy/forward"
-	"github.com/fairlead-auth/fairlead/proxy/record"
+	"github.com/fairlead-auth/fairlead/proxy/recorder"
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
@@ -63,15 +63,15 @@ func notRecorded(err error) *status.Error {
 }
 
 // witness lets a session see what passes. Without one it sees nothing.
-type witness struct{ *record.Session }
+type witness struct{ *recorder.Session }
 
 // Up implements forward.Witness.
-func (w witness) Up(p []byte) *status.Error { return w.see((*record.Session).Up, p) }
+func (w witness) Up(p []byte) *status.Error { return w.see((*recorder.Session).Up, p) }
 
 // Down implements forward.Witness.
-func (w witness) Down(p []byte) *status.Error { return w.see((*record.Session).Down, p) }
+func (w witness) Down(p []byte) *status.Error { return w.see((*recorder.Session).Down, p) }
 
-func (w witness) see(how func(*record.Session, []byte) error, p []byte) *status.Error {
+func (w witness) see(how func(*recorder.Session, []byte) error, p []byte) *status.Error {
 	if w.Session == nil {
 		return nil
 	}

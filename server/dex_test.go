@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/fairlead-auth/fairlead/server/store"
-	"github.com/fairlead-auth/fairlead/server/store/storetest"
-	"github.com/fairlead-auth/fairlead/test/rp"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
+	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
 
 // TestTwoLaptops signs one person in twice with one client. Both go on, and each
@@ -41,7 +41,7 @@ func TestNothingInClear(t *testing.T) {
 	cfg := storetest.SQLiteConfig(t)
 	w := setup(t, cfg)
 	codes := w.askDevice(t, w.plugin)
-	b := rp.NewBrowser(t, w.issuer, nil)
+	b := relyingparty.NewBrowser(t, w.issuer, nil)
 	answerDevice(t, b, codes.Page, codes.UserCode, "yes")
 	tokens := w.poll(t, codes.DeviceCode)
 	refreshed := w.plugin.Refresh(t, tokens.RefreshToken)
@@ -81,7 +81,7 @@ func TestAConnectorThatDoesNotOpen(t *testing.T) {
 	if got := w.signIn(t); got.RefreshToken == "" {
 		t.Errorf("another connector: %s", got.Raw)
 	}
-	if p := rp.NewBrowser(t, w.issuer, nil).Get(w.issuer + "/login/broken"); p.Status != 503 || !strings.Contains(p.Text, "Broken") {
+	if p := relyingparty.NewBrowser(t, w.issuer, nil).Get(w.issuer + "/login/broken"); p.Status != 503 || !strings.Contains(p.Text, "Broken") {
 		t.Errorf("the broken one: %v\n%s", p, p.Text)
 	}
 }

@@ -22,11 +22,11 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors/mock"
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/secret"
-	"github.com/fairlead-auth/fairlead/server/session"
-	"github.com/fairlead-auth/fairlead/server/setupcode"
-	"github.com/fairlead-auth/fairlead/server/store"
-	"github.com/fairlead-auth/fairlead/server/store/storetest"
-	"github.com/fairlead-auth/fairlead/test/rp"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
+	"github.com/fairlead-auth/fairlead/server/signin/session"
+	"github.com/fairlead-auth/fairlead/server/signin/setupcode"
+	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
 
 const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
@@ -40,7 +40,7 @@ type deviceCodes struct {
 	Interval   int    `json:"interval"`
 }
 
-func (w *world) askDevice(t *testing.T, c *rp.Client) deviceCodes {
+func (w *world) askDevice(t *testing.T, c *relyingparty.Client) deviceCodes {
 	t.Helper()
 	got := c.Post(t, "/device/authorize", url.Values{"client_id": {c.ID}, "scope": {"openid groups offline_access"}, "fairlead_host": {"jump-host"}})
 	var codes deviceCodes
@@ -50,17 +50,17 @@ func (w *world) askDevice(t *testing.T, c *rp.Client) deviceCodes {
 	return codes
 }
 
-func (w *world) poll(t *testing.T, code string) rp.Tokens {
+func (w *world) poll(t *testing.T, code string) relyingparty.Tokens {
 	t.Helper()
 	return w.plugin.Token(t, url.Values{"grant_type": {deviceGrant}, "device_code": {code}})
 }
 
 // answerDevice types the code in a browser, signs in and answers.
-func answerDevice(t *testing.T, b *rp.Browser, page, code, answer string) *rp.Page {
+func answerDevice(t *testing.T, b *relyingparty.Browser, page, code, answer string) *relyingparty.Page {
 	t.Helper()
 	p := b.Submit(b.Get(page), map[string]string{"user_code": code})
 	if p.Doc.Find("input[type=password], ul.choices").Length() > 0 {
-		p = b.SignIn(p.URL.String(), rp.Credentials{Connector: "Corp", Username: "jane", Password: "right", Stop: true})
+		p = b.SignIn(p.URL.String(), relyingparty.Credentials{Connector: "Corp", Username: "jane", Password: "right", Stop: true})
 	}
 	if p.Doc.Find("button[name=answer]").Length() == 0 {
 		return p
@@ -86,7 +86,7 @@ func TestDeviceGrant(t *testing.T) {
 		}
 
 		// 2. The complete address fills the code in, and approves nothing.
-		b := rp.NewBrowser(t, w.issuer, nil)
+		b := relyingparty.NewBrowser(t, w.issuer, nil)
 		p := b.Get(codes.Complete)
 		if p.Doc.Find("input[name=user_code]").AttrOr("value", "") != codes.UserCode || p.Doc.Find("button[name=answer]").Length() != 0 {
 			t.Errorf("page of the complete address:\n%s", p.Text)
@@ -94,7 +94,7 @@ func TestDeviceGrant(t *testing.T) {
 
 		// 3. The person sees who asks and says yes.
 		p = b.Submit(p, nil)
-		p = b.SignIn(p.URL.String(), rp.Credentials{Connector: "Corp", Username: "jane", Password: "right", Stop: true})
+		p = b.SignIn(p.URL.String(), relyingparty.Credentials{Connector: "Corp", Username: "jane", Password: "right", Stop: true})
 		for _, must := range []string{"jump-host", "127.0.0.1", codes.UserCode, "use all of your clusters", "jane"} {
 			if !strings.Contains(p.Text, must) {
 				t.Errorf("the question does not show %q:\n%s", must, p.Text)
@@ -105,7 +105,7 @@ func TestDeviceGrant(t *testing.T) {
 		// 4. The program gets its tokens, once.
 		w.clock.add(30 * time.Second)
 		tokens := w.poll(t, codes.DeviceCode)
-		if tokens.RefreshToken == "" || rp.Claims(t, tokens.IDToken)["preferred_username"] != nil {
+		if tokens.RefreshToken == "" || relyingparty.Claims(t, tokens.IDToken)["preferred_username"] != nil {
 			t.Fatalf("tokens: %s", tokens.Raw)
 		}
 		if got := w.plugin.Exchange(t, tokens.AccessToken, "k8s-a"); got.Error != "" {
@@ -126,7 +126,7 @@ func TestDeviceGrant(t *testing.T) {
 func TestDeviceGrantRefusals(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	b := rp.NewBrowser(t, w.issuer, nil)
+	b := relyingparty.NewBrowser(t, w.issuer, nil)
 	denied := w.askDevice(t, w.plugin)
 	answerDevice(t, b, denied.Page, denied.UserCode, "no")
 	if got := w.poll(t, denied.DeviceCode); got.Error != "access_denied" {
@@ -136,7 +136,7 @@ func TestDeviceGrantRefusals(t *testing.T) {
 		t.Errorf("a second answer must not count: %s", p.Text)
 	}
 	expired := w.askDevice(t, w.plugin)
-	other := &rp.Client{Issuer: w.issuer, ID: "k8s-a"}
+	other := &relyingparty.Client{Issuer: w.issuer, ID: "k8s-a"}
 	if got := other.Token(t, url.Values{"grant_type": {deviceGrant}, "device_code": {expired.DeviceCode}}); got.Error != "invalid_grant" {
 		t.Errorf("another client's code: %s", got.Raw)
 	}
@@ -150,11 +150,11 @@ func TestDeviceGrantRefusals(t *testing.T) {
 	if got := w.poll(t, "made-up"); got.Error != "invalid_grant" {
 		t.Errorf("unknown code: %s", got.Raw)
 	}
-	if got := (&rp.Client{Issuer: w.issuer}).Post(t, "/device/authorize", url.Values{"client_id": {"nobody"}, "scope": {"openid"}}); got.Error != "invalid_client" {
+	if got := (&relyingparty.Client{Issuer: w.issuer}).Post(t, "/device/authorize", url.Values{"client_id": {"nobody"}, "scope": {"openid"}}); got.Error != "invalid_client" {
 		t.Errorf("unknown client: %s", got.Raw)
 	}
 	// A cluster that the person may not use.
-	ops := &rp.Client{Issuer: w.issuer, ID: "k8s-c"}
+	ops := &relyingparty.Client{Issuer: w.issuer, ID: "k8s-c"}
 	codes := w.askDevice(t, ops)
 	if p := answerDevice(t, b, codes.Page, codes.UserCode, "yes"); p.Status != http.StatusForbidden {
 		t.Errorf("no access rule: %s", p)
@@ -167,7 +167,7 @@ func TestUserCodesCanNotBeGuessed(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	codes := w.askDevice(t, w.plugin)
-	b := rp.NewBrowser(t, w.issuer, nil)
+	b := relyingparty.NewBrowser(t, w.issuer, nil)
 	answerDevice(t, b, codes.Page, "BBBB-BBBB", "yes")
 	for range 10 {
 		answerDevice(t, b, codes.Page, "BBBB-BBBC", "yes")
@@ -188,7 +188,7 @@ func TestUserCodesCanNotBeGuessed(t *testing.T) {
 func TestDeviceRequestsAreBounded(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	var last rp.Tokens
+	var last relyingparty.Tokens
 	for range 61 {
 		last = w.plugin.Post(t, "/device/authorize", url.Values{"client_id": {"kubectl-fairlead"}, "scope": {"openid"}})
 	}
@@ -200,7 +200,7 @@ func TestDeviceRequestsAreBounded(t *testing.T) {
 func TestConsentIsAskedOnceAndCanBeTakenBack(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	b := rp.NewBrowser(t, w.issuer, nil)
+	b := relyingparty.NewBrowser(t, w.issuer, nil)
 	request := func(more url.Values) string {
 		q := url.Values{"response_type": {"code"}, "client_id": {"wiki"}, "redirect_uri": {"https://wiki.test/cb"}, "scope": {"openid email offline_access"}, "state": {"s"}}
 		maps.Copy(q, more)
@@ -241,7 +241,7 @@ func TestConsentIsAskedOnceAndCanBeTakenBack(t *testing.T) {
 func TestFormPost(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	b := rp.NewBrowser(t, w.issuer, nil)
+	b := relyingparty.NewBrowser(t, w.issuer, nil)
 	request := func(more url.Values) string {
 		q := url.Values{
 			"response_type": {"code"}, "client_id": {"grafana"}, "redirect_uri": {"https://grafana.test/cb?x=1"}, "scope": {"openid"},
@@ -250,9 +250,9 @@ func TestFormPost(t *testing.T) {
 		maps.Copy(q, more)
 		return w.issuer + "/authorize?" + q.Encode()
 	}
-	fields := func(p *rp.Page) map[string]string {
+	fields := func(p *relyingparty.Page) map[string]string {
 		got := map[string]string{}
-		p.Doc.Find("main form input").Each(func(_ int, s *rp.Selection) { got[s.AttrOr("name", "")] = s.AttrOr("value", "") })
+		p.Doc.Find("main form input").Each(func(_ int, s *relyingparty.Selection) { got[s.AttrOr("name", "")] = s.AttrOr("value", "") })
 		return got
 	}
 	refused := b.Get(request(url.Values{"prompt": {"none"}}))
@@ -276,16 +276,16 @@ func TestWhomTheClientMeans(t *testing.T) {
 	john := jane("dev")
 	john.Identity.Subject, john.Identity.Username = "2", "john"
 	w.upstream.Set(john)
-	b := rp.NewBrowser(t, w.issuer, nil)
+	b := relyingparty.NewBrowser(t, w.issuer, nil)
 	hers := w.plugin.SignIn(t, b, asJane())
-	his := w.plugin.SignIn(t, rp.NewBrowser(t, w.issuer, nil), rp.Credentials{Connector: "Corp", Username: "john", Password: "right"})
+	his := w.plugin.SignIn(t, relyingparty.NewBrowser(t, w.issuer, nil), relyingparty.Credentials{Connector: "Corp", Username: "john", Password: "right"})
 	request := func(more url.Values) string {
 		q := url.Values{"response_type": {"code"}, "client_id": {"grafana"}, "redirect_uri": {"https://grafana.test/cb?x=1"}, "scope": {"openid"}}
 		maps.Copy(q, more)
 		return w.issuer + "/authorize?" + q.Encode()
 	}
 	b.Get(request(url.Values{"prompt": {"none"}, "id_token_hint": {hers.IDToken}})).Code(t)
-	sub, _ := rp.Claims(t, his.IDToken)["sub"].(string)
+	sub, _ := relyingparty.Claims(t, his.IDToken)["sub"].(string)
 	parts := strings.Split(hers.IDToken, ".")
 	for name, tc := range map[string]struct {
 		more url.Values
@@ -307,7 +307,7 @@ func TestWhomTheClientMeans(t *testing.T) {
 	if p.Left == nil || p.Left.Query().Get("error") != "login_required" {
 		t.Errorf("signed in as the wrong person again: %s", p)
 	}
-	b.SignIn(request(url.Values{"id_token_hint": {his.IDToken}}), rp.Credentials{Connector: "Corp", Username: "john", Password: "right"}).Code(t)
+	b.SignIn(request(url.Values{"id_token_hint": {his.IDToken}}), relyingparty.Credentials{Connector: "Corp", Username: "john", Password: "right"}).Code(t)
 	// The claims parameter adds what its claims come with.
 	code := b.Get(request(url.Values{"claims": {`{"userinfo":{"name":{"essential":true},"email":null}}`}})).Code(t)
 	tokens := w.plugin.Token(t, url.Values{
@@ -321,26 +321,26 @@ func TestWhomTheClientMeans(t *testing.T) {
 func TestClientCredentials(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	robot := &rp.Client{Issuer: w.issuer, ID: "robot"}
+	robot := &relyingparty.Client{Issuer: w.issuer, ID: "robot"}
 	got := robot.Token(t, url.Values{"grant_type": {"client_credentials"}, "client_secret": {"old"}})
 	if got.AccessToken == "" || got.RefreshToken != "" || got.IDToken != "" {
 		t.Fatalf("answer %s", got.Raw)
 	}
-	exchange := func(audience, resource string) rp.Tokens {
+	exchange := func(audience, resource string) relyingparty.Tokens {
 		return robot.Token(t, url.Values{
 			"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "client_secret": {"new"}, "audience": {audience}, "resource": {resource},
 			"subject_token": {got.AccessToken}, "subject_token_type": {"urn:ietf:params:oauth:token-type:access_token"},
 		})
 	}
 	cluster := exchange("k8s-c", "")
-	claims := rp.Claims(t, cluster.AccessToken)
+	claims := relyingparty.Claims(t, cluster.AccessToken)
 	if claims["preferred_username"] != "service:robot" || !cmp.Equal(claims["groups"], []any{"corp:ops"}) || claims["aud"] != "k8s-c" {
 		t.Errorf("claims %v", claims)
 	}
-	if got := exchange("", "https://c.test/"); rp.Claims(t, got.AccessToken)["aud"] != "k8s-c" {
+	if got := exchange("", "https://c.test/"); relyingparty.Claims(t, got.AccessToken)["aud"] != "k8s-c" {
 		t.Errorf("by resource: %s", got.Raw)
 	}
-	for name, refused := range map[string]rp.Tokens{"no rule": exchange("k8s-a", ""), "two clusters": exchange("k8s-c", "https://a.test"), "unknown": exchange("", "https://x.test")} {
+	for name, refused := range map[string]relyingparty.Tokens{"no rule": exchange("k8s-a", ""), "two clusters": exchange("k8s-c", "https://a.test"), "unknown": exchange("", "https://x.test")} {
 		if refused.Error != "invalid_target" {
 			t.Errorf("%s: %s", name, refused.Raw)
 		}
@@ -410,7 +410,7 @@ func TestPrivateKeyJWT(t *testing.T) {
 		}
 		return m
 	}
-	try := func(assertion string, more url.Values) rp.Tokens {
+	try := func(assertion string, more url.Values) relyingparty.Tokens {
 		form := url.Values{
 			"grant_type": {"client_credentials"}, "client_id": {"keyed"}, "client_assertion": {assertion},
 			"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
@@ -455,7 +455,7 @@ func TestPrivateKeyJWT(t *testing.T) {
 func TestIntrospection(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	b := rp.NewBrowser(t, w.issuer, nil)
+	b := relyingparty.NewBrowser(t, w.issuer, nil)
 	page := b.SignIn(w.issuer+"/authorize?"+url.Values{
 		"response_type": {"code"}, "client_id": {"grafana"}, "redirect_uri": {"https://grafana.test/cb?x=1"}, "scope": {"openid email offline_access"},
 	}.Encode(), asJane())
@@ -473,7 +473,7 @@ func TestIntrospection(t *testing.T) {
 	}
 	for name, token := range map[string]string{"access": tokens.AccessToken, "refresh": tokens.RefreshToken} {
 		got := ask("grafana", "s3cret", token)
-		if got["active"] != true || got["client_id"] != "grafana" || got["sub"] != rp.Claims(t, tokens.IDToken)["sub"] || got["iss"] != w.issuer {
+		if got["active"] != true || got["client_id"] != "grafana" || got["sub"] != relyingparty.Claims(t, tokens.IDToken)["sub"] || got["iss"] != w.issuer {
 			t.Errorf("%s: %v", name, got)
 		}
 		// Somebody else's token is as good as none.
@@ -534,7 +534,7 @@ func TestAMachineBringsItsOwnToken(t *testing.T) {
 		maps.Copy(m, change)
 		return m
 	}
-	try := func(token, audience string) rp.Tokens {
+	try := func(token, audience string) relyingparty.Tokens {
 		return w.plugin.Token(t, url.Values{
 			"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "audience": {audience},
 			"subject_token": {token}, "subject_token_type": {"urn:ietf:params:oauth:token-type:jwt"},
@@ -544,7 +544,7 @@ func TestAMachineBringsItsOwnToken(t *testing.T) {
 	if got.RefreshToken != "" || got.Error != "" {
 		t.Fatalf("answer %s", got.Raw)
 	}
-	token := rp.Claims(t, got.AccessToken)
+	token := relyingparty.Claims(t, got.AccessToken)
 	if token["preferred_username"] != "machine:deploy" || !cmp.Equal(token["groups"], []any{"corp:dev"}) || token["aud"] != "k8s-a" || token["sid"] != nil {
 		t.Errorf("claims %v", token)
 	}
@@ -567,13 +567,13 @@ func TestAMachineBringsItsOwnToken(t *testing.T) {
 		t.Errorf("events %+v", w.events(t, audit.MachineRefused))
 	}
 	// The plugin knows the cluster's id only, and names its page.
-	byPage := func(resource string) rp.Tokens {
+	byPage := func(resource string) relyingparty.Tokens {
 		return w.plugin.Token(t, url.Values{
 			"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "resource": {resource},
 			"subject_token": {signJWT(t, key, claims(nil))}, "subject_token_type": {"urn:ietf:params:oauth:token-type:jwt"},
 		})
 	}
-	if got := byPage(w.plugin.Issuer + "/clusters/a"); got.Error != "" || rp.Claims(t, got.AccessToken)["aud"] != "k8s-a" {
+	if got := byPage(w.plugin.Issuer + "/clusters/a"); got.Error != "" || relyingparty.Claims(t, got.AccessToken)["aud"] != "k8s-a" {
 		t.Errorf("%s", got.Raw)
 	}
 	for _, resource := range []string{"/clusters/nope", "/clusters/", "/clusters/a/..", "/clusters/a?x=y", "/clusters/c"} {
@@ -639,15 +639,15 @@ func TestBackChannelLogout(t *testing.T) {
 		w.settings.Clients[0].LogoutURI = srv.URL
 		apply(t, s, w.settings, w.clock.now())
 		w.serve(t, s)
-		w.plugin = &rp.Client{Issuer: w.issuer, ID: "kubectl-fairlead", RedirectURI: "http://127.0.0.1:4711/callback", Scope: "openid offline_access"}
-		b := rp.NewBrowser(t, w.issuer, nil)
+		w.plugin = &relyingparty.Client{Issuer: w.issuer, ID: "kubectl-fairlead", RedirectURI: "http://127.0.0.1:4711/callback", Scope: "openid offline_access"}
+		b := relyingparty.NewBrowser(t, w.issuer, nil)
 		page := b.SignIn(w.issuer+"/authorize?"+url.Values{
 			"response_type": {"code"}, "client_id": {"grafana"}, "redirect_uri": {"https://grafana.test/cb?x=1"}, "scope": {"openid"},
 		}.Encode(), asJane())
 		tokens := w.plugin.Token(t, url.Values{
 			"grant_type": {"authorization_code"}, "code": {page.Code(t)}, "redirect_uri": {"https://grafana.test/cb?x=1"}, "client_id": {"grafana"}, "client_secret": {"s3cret"},
 		})
-		id := rp.Claims(t, tokens.IDToken)
+		id := relyingparty.Claims(t, tokens.IDToken)
 		deliver := func() {
 			t.Helper()
 			if err := w.provider.Notifier().Deliver(t.Context()); err != nil {
@@ -678,7 +678,7 @@ func TestBackChannelLogout(t *testing.T) {
 		if len(box.got()) != 1 {
 			t.Fatalf("told %d times, want once", len(box.got()))
 		}
-		claims := rp.Claims(t, box.got()[0])
+		claims := relyingparty.Claims(t, box.got()[0])
 		want := map[string]any{
 			"iss": w.issuer, "aud": "grafana", "sub": id["sub"], "sid": id["sid"],
 			"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
@@ -721,7 +721,7 @@ func TestDisablingAPersonEndsEverythingAtOnce(t *testing.T) {
 	t.Parallel()
 	cfg := storetest.PostgresConfig(t)
 	w := setup(t, cfg, cfg)
-	b := rp.NewBrowser(t, w.issuer, nil)
+	b := relyingparty.NewBrowser(t, w.issuer, nil)
 	tokens := w.plugin.SignIn(t, b, asJane())
 	user, err := w.store.UserByName(t.Context(), "corp:jane")
 	if err != nil {
@@ -731,7 +731,7 @@ func TestDisablingAPersonEndsEverythingAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, replica := range w.replicas {
-		c := &rp.Client{Issuer: replica, ID: "kubectl-fairlead"}
+		c := &relyingparty.Client{Issuer: replica, ID: "kubectl-fairlead"}
 		if got := c.Refresh(t, tokens.RefreshToken); got.Error != "invalid_grant" {
 			t.Errorf("refresh: %s", got.Raw)
 		}
@@ -753,11 +753,11 @@ func TestSetupCodes(t *testing.T) {
 	w := setup(t)
 	ctx := t.Context()
 	maker := &setupcode.Maker{Store: w.store, Now: w.clock.now}
-	b := rp.NewBrowser(t, w.issuer, nil)
+	b := relyingparty.NewBrowser(t, w.issuer, nil)
 	visit := func() *session.Current {
 		t.Helper()
 		tokens := w.plugin.SignIn(t, b, asJane())
-		user, err := w.store.UserByName(ctx, fmt.Sprint(rp.Claims(t, w.plugin.Exchange(t, tokens.AccessToken, "k8s-a").AccessToken)["preferred_username"]))
+		user, err := w.store.UserByName(ctx, fmt.Sprint(relyingparty.Claims(t, w.plugin.Exchange(t, tokens.AccessToken, "k8s-a").AccessToken)["preferred_username"]))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -775,7 +775,7 @@ func TestSetupCodes(t *testing.T) {
 		}
 		return made.Reveal()
 	}
-	redeem := func(code string, more url.Values) rp.Tokens {
+	redeem := func(code string, more url.Values) relyingparty.Tokens {
 		form := url.Values{"grant_type": {"urn:fairlead:params:oauth:grant-type:setup-code"}, "code": {code}, "fairlead_host": {"jump-host"}}
 		maps.Copy(form, more)
 		return w.plugin.Token(t, form)
@@ -812,8 +812,8 @@ func TestSetupCodes(t *testing.T) {
 		}
 	}
 	// An authorization code is no setup code.
-	verifier, challenge := rp.PKCE()
-	ordinary := b.SignIn(w.plugin.AuthURL(challenge, nil), rp.Credentials{}).Code(t)
+	verifier, challenge := relyingparty.PKCE()
+	ordinary := b.SignIn(w.plugin.AuthURL(challenge, nil), relyingparty.Credentials{}).Code(t)
 	if got := redeem(ordinary, url.Values{"code_verifier": {verifier}, "redirect_uri": {w.plugin.RedirectURI}}); got.Error != "invalid_grant" {
 		t.Errorf("an authorization code: %s", got.Raw)
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fairlead-auth/fairlead/test/rp"
+	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
 
 // TestGuessesElsewhereDoNotKeepAPersonOut signs in once in a browser; then
@@ -13,12 +13,12 @@ import (
 func TestGuessesElsewhereDoNotKeepAPersonOut(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	b := rp.NewBrowser(t, w.issuer, nil)
+	b := relyingparty.NewBrowser(t, w.issuer, nil)
 	b.SignIn(w.issuer+"/login?return_to=/signed-out", asJane())
 	for range 15 {
-		rp.NewBrowser(t, w.issuer, nil).SignIn(w.issuer+"/login", rp.Credentials{Username: "jane", Password: "wrong"})
+		relyingparty.NewBrowser(t, w.issuer, nil).SignIn(w.issuer+"/login", relyingparty.Credentials{Username: "jane", Password: "wrong"})
 	}
-	if page := rp.NewBrowser(t, w.issuer, nil).SignIn(w.issuer+"/login", asJane()); page.Status != http.StatusTooManyRequests {
+	if page := relyingparty.NewBrowser(t, w.issuer, nil).SignIn(w.issuer+"/login", asJane()); page.Status != http.StatusTooManyRequests {
 		t.Fatalf("a strange browser: %v", page)
 	}
 	if page := b.SignIn(w.issuer+"/login?return_to=/signed-out", asJane()); page.Status != http.StatusOK {
@@ -26,16 +26,16 @@ func TestGuessesElsewhereDoNotKeepAPersonOut(t *testing.T) {
 	}
 	// It is no licence: the browser has ten tries of its own, and for this name only.
 	for range 10 {
-		b.SignIn(w.issuer+"/login", rp.Credentials{Username: "jane", Password: "wrong"})
+		b.SignIn(w.issuer+"/login", relyingparty.Credentials{Username: "jane", Password: "wrong"})
 	}
 	if page := b.SignIn(w.issuer+"/login", asJane()); page.Status != http.StatusTooManyRequests {
 		t.Errorf("guessing in her own browser: %v", page)
 	}
 	w.clock.add(15 * time.Minute)
 	for range 11 {
-		b.SignIn(w.issuer+"/login", rp.Credentials{Username: "john", Password: "wrong"})
+		b.SignIn(w.issuer+"/login", relyingparty.Credentials{Username: "john", Password: "wrong"})
 	}
-	if page := b.SignIn(w.issuer+"/login", rp.Credentials{Username: "john", Password: "wrong"}); page.Status != http.StatusTooManyRequests {
+	if page := b.SignIn(w.issuer+"/login", relyingparty.Credentials{Username: "john", Password: "wrong"}); page.Status != http.StatusTooManyRequests {
 		t.Errorf("another name in her browser: %v", page)
 	}
 }

@@ -15,17 +15,17 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/proxy/authn"
-	"github.com/fairlead-auth/fairlead/proxy/cutoff"
 	"github.com/fairlead-auth/fairlead/proxy/feed"
+	"github.com/fairlead-auth/fairlead/proxy/revocation"
 	"github.com/fairlead-auth/fairlead/proxy/status"
 	"github.com/fairlead-auth/fairlead/server/admin"
-	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
 // outpost is a proxy's line to the server, without the proxy.
 type outpost struct {
 	*feed.Feed
-	cutoff *cutoff.Registry
+	cutoff *revocation.Registry
 	dir    feed.Dir
 	cfg    feed.Config
 	stop   func()
@@ -67,7 +67,7 @@ func (l *cutLine) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (w *world) resumeThrough(t *testing.T, line http.RoundTripper, dir feed.Dir, id feed.Identity) *outpost {
 	t.Helper()
-	o := &outpost{cutoff: &cutoff.Registry{}, dir: dir}
+	o := &outpost{cutoff: &revocation.Registry{}, dir: dir}
 	keys := json.RawMessage(`{"keys":[]}`)
 	o.cfg = feed.Config{
 		Identity: id, Dir: dir, HTTP: &http.Client{Transport: line}, Cutoff: o.cutoff, Known: func() []string { return nil },

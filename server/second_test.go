@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
-	"github.com/fairlead-auth/fairlead/server/factor"
+	"github.com/fairlead-auth/fairlead/server/signin/mfa"
 )
 
 // person is somebody at a browser with cookies.
@@ -74,7 +74,7 @@ func TestASecondFactor(t *testing.T) {
 	page := document(t, first.c, "GET", w.issuer+second, nil)
 	totp, flow := page.Find("#totp").Text(), field(page, "flow")
 	code := func(later time.Duration) string {
-		text, err := factor.Code(totp, w.clock.now().Add(later))
+		text, err := mfa.Code(totp, w.clock.now().Add(later))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,38 +17,38 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/password"
 	"github.com/fairlead-auth/fairlead/internal/secret"
-	"github.com/fairlead-auth/fairlead/server/access"
 	"github.com/fairlead-auth/fairlead/server/admin"
-	"github.com/fairlead-auth/fairlead/server/adminapi"
-	"github.com/fairlead-auth/fairlead/server/authorize"
-	"github.com/fairlead-auth/fairlead/server/clientauth"
-	"github.com/fairlead-auth/fairlead/server/clients"
-	"github.com/fairlead-auth/fairlead/server/codes"
-	"github.com/fairlead-auth/fairlead/server/consent"
-	"github.com/fairlead-auth/fairlead/server/device"
-	"github.com/fairlead-auth/fairlead/server/discovery"
-	"github.com/fairlead-auth/fairlead/server/factor"
-	"github.com/fairlead-auth/fairlead/server/flow"
-	"github.com/fairlead-auth/fairlead/server/issuer"
-	"github.com/fairlead-auth/fairlead/server/keys"
-	"github.com/fairlead-auth/fairlead/server/limit"
-	"github.com/fairlead-auth/fairlead/server/live"
-	"github.com/fairlead-auth/fairlead/server/login"
-	"github.com/fairlead-auth/fairlead/server/logout"
-	"github.com/fairlead-auth/fairlead/server/machine"
-	"github.com/fairlead-auth/fairlead/server/notify"
-	"github.com/fairlead-auth/fairlead/server/proxies"
-	"github.com/fairlead-auth/fairlead/server/recordings"
-	"github.com/fairlead-auth/fairlead/server/reply"
-	"github.com/fairlead-auth/fairlead/server/session"
-	"github.com/fairlead-auth/fairlead/server/setupcode"
-	"github.com/fairlead-auth/fairlead/server/store"
-	"github.com/fairlead-auth/fairlead/server/sweep"
-	"github.com/fairlead-auth/fairlead/server/token"
-	"github.com/fairlead-auth/fairlead/server/tokenfile"
-	"github.com/fairlead-auth/fairlead/server/tokeninfo"
-	"github.com/fairlead-auth/fairlead/server/upstream"
-	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/server/admin/adminapi"
+	"github.com/fairlead-auth/fairlead/server/base/flow"
+	"github.com/fairlead-auth/fairlead/server/base/ratelimit"
+	"github.com/fairlead-auth/fairlead/server/base/runtimesettings"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/sweep"
+	"github.com/fairlead-auth/fairlead/server/base/web"
+	"github.com/fairlead-auth/fairlead/server/fleet/proxyapi"
+	"github.com/fairlead-auth/fairlead/server/fleet/recordings"
+	"github.com/fairlead-auth/fairlead/server/oidc/authcode"
+	"github.com/fairlead-auth/fairlead/server/oidc/authorize"
+	"github.com/fairlead-auth/fairlead/server/oidc/authresponse"
+	"github.com/fairlead-auth/fairlead/server/oidc/backchannel"
+	"github.com/fairlead-auth/fairlead/server/oidc/clientauth"
+	"github.com/fairlead-auth/fairlead/server/oidc/consent"
+	"github.com/fairlead-auth/fairlead/server/oidc/device"
+	"github.com/fairlead-auth/fairlead/server/oidc/discovery"
+	"github.com/fairlead-auth/fairlead/server/oidc/logout"
+	"github.com/fairlead-auth/fairlead/server/oidc/token"
+	"github.com/fairlead-auth/fairlead/server/oidc/tokenfile"
+	"github.com/fairlead-auth/fairlead/server/oidc/tokeninfo"
+	"github.com/fairlead-auth/fairlead/server/policy/access"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
+	"github.com/fairlead-auth/fairlead/server/policy/workload"
+	"github.com/fairlead-auth/fairlead/server/signin/login"
+	"github.com/fairlead-auth/fairlead/server/signin/mfa"
+	"github.com/fairlead-auth/fairlead/server/signin/session"
+	"github.com/fairlead-auth/fairlead/server/signin/setupcode"
+	"github.com/fairlead-auth/fairlead/server/signin/upstream"
+	"github.com/fairlead-auth/fairlead/server/signing/issuer"
+	"github.com/fairlead-auth/fairlead/server/signing/keys"
 )
 
 // Config is what the provider needs.
@@ -63,7 +63,7 @@ type Config struct {
 	// Types are the kinds of connector by name.
 	Types map[string]connectors.Type
 	// Live is what may change while the server runs. Nil means the defaults.
-	Live *live.Settings
+	Live *runtimesettings.Settings
 	// KeyRotation is how long a key signs. Zero means 30 days.
 	KeyRotation time.Duration
 	// KeyTiming is changed by tests only.
@@ -103,10 +103,10 @@ const (
 
 func (c *Config) setDefaults() {
 	if c.Live == nil {
-		c.Live = live.New(live.Values{})
+		c.Live = runtimesettings.New(runtimesettings.Values{})
 	}
 	if c.PasswordWindow == 0 {
-		c.PasswordWindow = limit.DefaultWindow
+		c.PasswordWindow = ratelimit.DefaultWindow
 	}
 	if c.RequestsPerSecond == 0 {
 		c.RequestsPerSecond = defaultRequests
@@ -133,7 +133,7 @@ type Server struct {
 	Admin    *admin.Admin
 	Login    *login.Handler
 	// Passkeys is nil when this site can have none.
-	Passkeys *factor.Passkeys
+	Passkeys *mfa.Passkeys
 	clients  *clients.Registry
 	upstream *upstream.Registry
 	// TokenFiles makes tokens that people carry in files, SetupCodes codes that sign a computer
@@ -141,11 +141,11 @@ type Server struct {
 	TokenFiles *tokenfile.Maker
 	SetupCodes *setupcode.Maker
 	flows      *flow.Sealer
-	codes      *codes.Granter
+	codes      *authcode.Granter
 	auth       *clientauth.Authenticator
-	Limit      *limit.Limiter
-	reply      *reply.Sender
-	notifier   *notify.Notifier
+	Limit      *ratelimit.Limiter
+	reply      *authresponse.Sender
+	notifier   *backchannel.Notifier
 
 	recordings *recordings.Keeper
 }
@@ -177,10 +177,10 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s.Sessions = &session.Manager{
 		Store: cfg.Store, Audit: cfg.Audit, Now: cfg.Now, Live: cfg.Live, Secure: site.Secure(),
 	}
-	s.codes = &codes.Granter{
+	s.codes = &authcode.Granter{
 		Issuer: &issuer.Issuer{URL: site.Absolute(""), Keys: signing, Store: cfg.Store, Now: cfg.Now}, Audit: cfg.Audit,
 	}
-	s.Limit = &limit.Limiter{Store: cfg.Store, Now: cfg.Now, Window: cfg.PasswordWindow}
+	s.Limit = &ratelimit.Limiter{Store: cfg.Store, Now: cfg.Now, Window: cfg.PasswordWindow}
 	s.auth = &clientauth.Authenticator{
 		Clients: s.clients, Store: cfg.Store, Limit: s.Limit, Now: cfg.Now, Audiences: []string{site.Absolute(""), site.Absolute(token.Path)},
 	}
@@ -188,12 +188,12 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.SetupCodes {
 		s.SetupCodes = &setupcode.Maker{Store: cfg.Store, Now: cfg.Now}
 	}
-	s.reply = &reply.Sender{Site: site, Issuer: site.Absolute("")}
-	s.notifier = notify.New(notify.Notifier{
+	s.reply = &authresponse.Sender{Site: site, Issuer: site.Absolute("")}
+	s.notifier = backchannel.New(backchannel.Notifier{
 		Store: cfg.Store, Clients: s.clients, Issuer: s.codes.Issuer, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now,
 	})
 	s.Sessions.Ended = s.notifier.Wake
-	s.Passkeys = factor.NewPasskeys(cfg.URL, cfg.Live.Get().Brand)
+	s.Passkeys = mfa.NewPasskeys(cfg.URL, cfg.Live.Get().Brand)
 	s.recordings = &recordings.Keeper{Store: cfg.Store, Audit: cfg.Audit, Now: cfg.Now, Life: cfg.RecordingLife, MaxBytes: cfg.RecordingBytes}
 	s.Admin = admin.New(admin.Config{
 		Store: cfg.Store, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now, Types: cfg.Types, Upstream: s.upstream, Keys: signing, Limit: s.Limit,
@@ -220,7 +220,7 @@ func (s *Server) Echo(more ...mounter) (*echo.Echo, error) {
 				s.Admin.RecordCrossSite(c.Request().Context(), c.RealIP(), c.Request().Method+" "+c.Path())
 			}
 		},
-		Party: limit.Network, RequestsPerSecond: s.cfg.RequestsPerSecond,
+		Party: ratelimit.Network, RequestsPerSecond: s.cfg.RequestsPerSecond,
 		CrossSite: []string{
 			s.Site.Path(token.Path), s.Site.Path(tokeninfo.UserInfoPath), s.Site.Path(tokeninfo.RevocationPath), s.Site.Path(tokeninfo.IntrospectPath),
 			s.Site.Path(device.AuthorizationPath), s.Site.Path(authorize.Path), s.Site.Path(logout.EndSessionPath),
@@ -245,7 +245,7 @@ func (s *Server) handlers() ([]mounter, error) {
 	c := s.cfg
 	tokens := &token.Handler{
 		Store: c.Store, Auth: s.auth, Issuer: s.codes.Issuer, Access: s.Access, Upstream: s.upstream, Audit: c.Audit,
-		Machines: &machine.Registry{Store: c.Store, Audit: c.Audit, Now: c.Now},
+		Machines: &workload.Registry{Store: c.Store, Audit: c.Audit, Now: c.Now},
 		Now:      c.Now, Live: c.Live, Issued: c.Issued, SetupCodes: c.SetupCodes, ClusterPages: s.Site.Absolute("/clusters/"),
 	}
 	metadata, err := discovery.New(discovery.Config{
@@ -276,7 +276,7 @@ func (s *Server) handlers() ([]mounter, error) {
 			Store: c.Store, Auth: s.auth, Clients: s.clients, Sessions: s.Sessions, Access: s.Access, Limit: s.Limit, Flows: s.flows,
 			Site: s.Site, Audit: c.Audit, Now: c.Now,
 		},
-		&proxies.Handler{Store: c.Store, Audit: c.Audit, Limit: s.Limit, Recordings: s.recordings, Now: c.Now, Issuer: s.Site.Absolute("")},
+		&proxyapi.Handler{Store: c.Store, Audit: c.Audit, Limit: s.Limit, Recordings: s.recordings, Now: c.Now, Issuer: s.Site.Absolute("")},
 		&logout.Handler{Sessions: s.Sessions, Clients: s.clients, Issuer: s.codes.Issuer, Site: s.Site},
 		&tokeninfo.Handler{Store: c.Store, Auth: s.auth, Bearer: s.Bearer, Audit: c.Audit, Now: c.Now, Issuer: s.Site.Absolute("")},
 	}, nil
@@ -286,7 +286,7 @@ func (s *Server) handlers() ([]mounter, error) {
 func (s *Server) CallbackURL(id string) string { return login.CallbackURL(s.Site, id) }
 
 // Notifier tells clients of sign-outs; Jobs runs it.
-func (s *Server) Notifier() *notify.Notifier { return s.notifier }
+func (s *Server) Notifier() *backchannel.Notifier { return s.notifier }
 
 // Jobs are what must run beside the router until the context ends.
 func (s *Server) Jobs() []func(context.Context) error {

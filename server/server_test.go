@@ -25,10 +25,10 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server"
-	"github.com/fairlead-auth/fairlead/server/live"
-	"github.com/fairlead-auth/fairlead/server/store"
-	"github.com/fairlead-auth/fairlead/server/store/storetest"
-	"github.com/fairlead-auth/fairlead/test/rp"
+	"github.com/fairlead-auth/fairlead/server/base/runtimesettings"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
+	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
 
 // clock is a time that tests move.
@@ -57,7 +57,7 @@ type world struct {
 	issuer   string
 	// replicas are the addresses of the replicas; issuer is the first.
 	replicas []string
-	plugin   *rp.Client
+	plugin   *relyingparty.Client
 	// settings are those of applySettings, for tests that change some.
 	settings store.Settings
 	provider *server.Server
@@ -74,8 +74,8 @@ func jane(groups ...string) mock.Person {
 	}}
 }
 
-func asJane() rp.Credentials {
-	return rp.Credentials{Connector: "Corp", Username: "jane", Password: "right"}
+func asJane() relyingparty.Credentials {
+	return relyingparty.Credentials{Connector: "Corp", Username: "jane", Password: "right"}
 }
 
 func setup(t *testing.T, cfgs ...store.Config) *world {
@@ -93,7 +93,7 @@ func setup(t *testing.T, cfgs ...store.Config) *world {
 		}
 		w.serve(t, s)
 	}
-	w.plugin = &rp.Client{
+	w.plugin = &relyingparty.Client{
 		Issuer: w.issuer, ID: "kubectl-fairlead", RedirectURI: "http://127.0.0.1:4711/callback",
 		Scope: "openid profile email groups offline_access",
 	}
@@ -156,7 +156,7 @@ func (w *world) serve(t *testing.T, s *store.Store) {
 		w.types = map[string]connectors.Type{"mock": mock.Type(w.upstream)}
 	}
 	provider, err := server.New(t.Context(), server.Config{
-		Live: live.New(live.Values{MaxAge: w.maxAge, Brand: "Test"}), Transport: w.transport, URL: u, Store: s, Keyring: storetest.Keyring(t), Audit: audit.NewLog(w.clock.now, logger, s), Logger: logger,
+		Live: runtimesettings.New(runtimesettings.Values{MaxAge: w.maxAge, Brand: "Test"}), Transport: w.transport, URL: u, Store: s, Keyring: storetest.Keyring(t), Audit: audit.NewLog(w.clock.now, logger, s), Logger: logger,
 		Now: w.clock.now, Types: w.types, RequestsPerSecond: 10000, SetupCodes: true,
 	})
 	if err != nil {
@@ -184,9 +184,9 @@ func (w *world) events(t *testing.T, name audit.Name) []store.AuditEvent {
 	return events
 }
 
-func (w *world) signIn(t *testing.T) rp.Tokens {
+func (w *world) signIn(t *testing.T) relyingparty.Tokens {
 	t.Helper()
-	return w.plugin.SignIn(t, rp.NewBrowser(t, w.issuer, nil), asJane())
+	return w.plugin.SignIn(t, relyingparty.NewBrowser(t, w.issuer, nil), asJane())
 }
 
 // TestAnIndependentClient signs in with coreos/go-oidc and x/oauth2, which
@@ -204,7 +204,7 @@ func TestAnIndependentClient(t *testing.T) {
 		Scopes: []string{"openid", "profile", "email", "groups", "offline_access"},
 	}
 	verifier := oauth2.GenerateVerifier()
-	page := rp.NewBrowser(t, w.issuer, nil).SignIn(cfg.AuthCodeURL("st&te", oidc.Nonce("n-1"), oauth2.S256ChallengeOption(verifier)), asJane())
+	page := relyingparty.NewBrowser(t, w.issuer, nil).SignIn(cfg.AuthCodeURL("st&te", oidc.Nonce("n-1"), oauth2.S256ChallengeOption(verifier)), asJane())
 	if page.Left == nil || page.Left.Query().Get("state") != "st&te" || page.Left.Query().Get("iss") != w.issuer || page.Left.Query().Get("x") != "1" {
 		t.Fatalf("browser %v", page)
 	}
@@ -247,10 +247,10 @@ func TestNothingIsStoredForAVisitor(t *testing.T) {
 	w := setup(t)
 	before := w.rows(t)
 	for range 5 {
-		_, challenge := rp.PKCE()
-		b := rp.NewBrowser(t, w.issuer, nil)
+		_, challenge := relyingparty.PKCE()
+		b := relyingparty.NewBrowser(t, w.issuer, nil)
 		b.Get(w.plugin.AuthURL(challenge, nil))
-		b.SignIn(w.plugin.AuthURL(challenge, nil), rp.Credentials{Username: "nobody", Password: "wrong"})
+		b.SignIn(w.plugin.AuthURL(challenge, nil), relyingparty.Credentials{Username: "nobody", Password: "wrong"})
 		w.plugin.Token(t, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"made-up"}})
 	}
 	if diff := cmp.Diff(before, w.rows(t)); diff != "" {
@@ -271,12 +271,12 @@ func (w *world) rows(t *testing.T) map[string]int64 {
 func TestOneSignInServesEveryClient(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	b := rp.NewBrowser(t, w.issuer, nil)
+	b := relyingparty.NewBrowser(t, w.issuer, nil)
 	first := w.plugin.SignIn(t, b, asJane())
 	asked := w.upstream.Asked()
 	// A cluster is a public client of its own; the person only confirms.
-	cluster := &rp.Client{Issuer: w.issuer, ID: "k8s-a", RedirectURI: "http://localhost:8000", Scope: "openid offline_access"}
-	second := cluster.SignIn(t, b, rp.Credentials{})
+	cluster := &relyingparty.Client{Issuer: w.issuer, ID: "k8s-a", RedirectURI: "http://localhost:8000", Scope: "openid offline_access"}
+	second := cluster.SignIn(t, b, relyingparty.Credentials{})
 	// A confidential client needs nothing from the person.
 	page := b.Get(w.issuer + "/authorize?" + url.Values{
 		"response_type": {"code"}, "client_id": {"grafana"}, "redirect_uri": {"https://grafana.test/cb?x=1"}, "scope": {"openid"}, "prompt": {"none"},
@@ -288,13 +288,13 @@ func TestOneSignInServesEveryClient(t *testing.T) {
 	if w.upstream.Asked() != asked {
 		t.Error("the upstream was asked again")
 	}
-	sid := rp.Claims(t, first.IDToken)["sid"]
-	for name, tokens := range map[string]rp.Tokens{"cluster": second, "grafana": third} {
-		if claims := rp.Claims(t, tokens.IDToken); claims["sid"] != sid || sid == "" {
+	sid := relyingparty.Claims(t, first.IDToken)["sid"]
+	for name, tokens := range map[string]relyingparty.Tokens{"cluster": second, "grafana": third} {
+		if claims := relyingparty.Claims(t, tokens.IDToken); claims["sid"] != sid || sid == "" {
 			t.Errorf("%s: sid %v, want %v", name, claims["sid"], sid)
 		}
 	}
-	claims := rp.Claims(t, second.IDToken)
+	claims := relyingparty.Claims(t, second.IDToken)
 	if claims["aud"] != "k8s-a" || claims["azp"] != nil || claims["preferred_username"] != "corp:jane" {
 		t.Errorf("cluster claims %v", claims)
 	}
@@ -306,14 +306,14 @@ func TestExchangeGivesATokenForOneCluster(t *testing.T) {
 	tokens := w.signIn(t)
 	for _, audience := range []string{"k8s-a", "k8s-b"} {
 		got := w.plugin.Exchange(t, tokens.AccessToken, audience)
-		claims := rp.Claims(t, got.AccessToken)
+		claims := relyingparty.Claims(t, got.AccessToken)
 		if claims["aud"] != audience || claims["azp"] != "kubectl-fairlead" || got.RefreshToken != "" || got.TokenType != "N_A" {
 			t.Errorf("%s: %+v, claims %v", audience, got, claims)
 		}
 	}
-	other := &rp.Client{Issuer: w.issuer, ID: "k8s-a"}
+	other := &relyingparty.Client{Issuer: w.issuer, ID: "k8s-a"}
 	for name, c := range map[string]struct {
-		client   *rp.Client
+		client   *relyingparty.Client
 		token    string
 		audience string
 		want     string
@@ -365,7 +365,7 @@ func TestConcurrentRefresh(t *testing.T) {
 					t.Fatalf("round %d: answer %d is %s, the first %s", round, i, raw, answers[0])
 				}
 			}
-			var next rp.Tokens
+			var next relyingparty.Tokens
 			if err := json.Unmarshal([]byte(answers[0]), &next); err != nil {
 				t.Fatal(err)
 			}
@@ -392,9 +392,9 @@ func TestConcurrentRefresh(t *testing.T) {
 func TestReplayKillsTheFamily(t *testing.T) {
 	t.Parallel()
 	storetestEach(t, func(t *testing.T, w *world) {
-		for name, replay := range map[string]func(first, second rp.Tokens){
-			"after the grace period": func(rp.Tokens, rp.Tokens) { w.clock.add(31 * time.Second) },
-			"after the successor was used": func(_, second rp.Tokens) {
+		for name, replay := range map[string]func(first, second relyingparty.Tokens){
+			"after the grace period": func(relyingparty.Tokens, relyingparty.Tokens) { w.clock.add(31 * time.Second) },
+			"after the successor was used": func(_, second relyingparty.Tokens) {
 				if got := w.plugin.Refresh(t, second.RefreshToken); got.Error != "" {
 					t.Fatal(got.Raw)
 				}
@@ -429,9 +429,9 @@ func storetestEach(t *testing.T, fn func(*testing.T, *world)) {
 func TestCodeReplayEndsWhatItGave(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	verifier, challenge := rp.PKCE()
-	code := rp.NewBrowser(t, w.issuer, nil).SignIn(w.plugin.AuthURL(challenge, nil), asJane()).Code(t)
-	redeem := func(verifier string) rp.Tokens {
+	verifier, challenge := relyingparty.PKCE()
+	code := relyingparty.NewBrowser(t, w.issuer, nil).SignIn(w.plugin.AuthURL(challenge, nil), asJane()).Code(t)
+	redeem := func(verifier string) relyingparty.Tokens {
 		t.Helper()
 		return w.plugin.Token(t, url.Values{
 			"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {w.plugin.RedirectURI}, "code_verifier": {verifier},
@@ -442,7 +442,7 @@ func TestCodeReplayEndsWhatItGave(t *testing.T) {
 		t.Fatal(tokens.Raw)
 	}
 	// With a wrong verifier it is no second valid use and must end nothing.
-	wrong, _ := rp.PKCE()
+	wrong, _ := relyingparty.PKCE()
 	if got := redeem(wrong); got.Error != "invalid_grant" {
 		t.Errorf("wrong verifier: %s", got.Raw)
 	}
@@ -461,8 +461,8 @@ func TestCodeReplayEndsWhatItGave(t *testing.T) {
 func TestTokenEndpointRefusals(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	verifier, challenge := rp.PKCE()
-	b := rp.NewBrowser(t, w.issuer, nil)
+	verifier, challenge := relyingparty.PKCE()
+	b := relyingparty.NewBrowser(t, w.issuer, nil)
 	code := func() string { return b.SignIn(w.plugin.AuthURL(challenge, nil), asJane()).Code(t) }
 	base := func() url.Values {
 		return url.Values{
@@ -510,8 +510,8 @@ func TestTokenEndpointRefusals(t *testing.T) {
 func TestAuthorizationRefusals(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	_, challenge := rp.PKCE()
-	b := rp.NewBrowser(t, w.issuer, nil)
+	_, challenge := relyingparty.PKCE()
+	b := relyingparty.NewBrowser(t, w.issuer, nil)
 	// These must stay here: neither address can be trusted.
 	for name, more := range map[string]url.Values{
 		"unknown client":      {"client_id": {"nobody"}},
@@ -567,19 +567,19 @@ func TestAuthorizationRefusals(t *testing.T) {
 func TestPromptAndMaxAge(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	b := rp.NewBrowser(t, w.issuer, nil)
-	authTime := func(more url.Values, as rp.Credentials) any {
+	b := relyingparty.NewBrowser(t, w.issuer, nil)
+	authTime := func(more url.Values, as relyingparty.Credentials) any {
 		t.Helper()
-		verifier, challenge := rp.PKCE()
+		verifier, challenge := relyingparty.PKCE()
 		page := b.SignIn(w.plugin.AuthURL(challenge, more), as)
 		tokens := w.plugin.Token(t, url.Values{
 			"grant_type": {"authorization_code"}, "code": {page.Code(t)}, "redirect_uri": {w.plugin.RedirectURI}, "code_verifier": {verifier},
 		})
-		return rp.Claims(t, tokens.IDToken)["auth_time"]
+		return relyingparty.Claims(t, tokens.IDToken)["auth_time"]
 	}
 	first := authTime(nil, asJane())
 	w.clock.add(10 * time.Second)
-	if got := authTime(url.Values{"max_age": {"10000"}}, rp.Credentials{}); got != first {
+	if got := authTime(url.Values{"max_age": {"10000"}}, relyingparty.Credentials{}); got != first {
 		t.Errorf("max_age large: auth_time %v, want %v", got, first)
 	}
 	second := authTime(url.Values{"max_age": {"1"}}, asJane())
@@ -634,7 +634,7 @@ func TestRevocation(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	laptop, desktop := w.signIn(t), w.signIn(t)
-	stranger := &rp.Client{Issuer: w.issuer, ID: "k8s-a"}
+	stranger := &relyingparty.Client{Issuer: w.issuer, ID: "k8s-a"}
 	if got := stranger.Post(t, "/revoke", url.Values{"client_id": {"k8s-a"}, "token": {laptop.RefreshToken}}); got.Status != 200 {
 		t.Errorf("stranger: %d", got.Status)
 	}
@@ -695,15 +695,15 @@ func TestUserInfoRefusals(t *testing.T) {
 func TestLoginCSRF(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	_, challenge := rp.PKCE()
-	eve := rp.NewBrowser(t, w.issuer, nil)
+	_, challenge := relyingparty.PKCE()
+	eve := relyingparty.NewBrowser(t, w.issuer, nil)
 	form := eve.Get(w.plugin.AuthURL(challenge, nil))
 	flow := form.Doc.Find("input[name=flow]").AttrOr("value", "")
 	if flow == "" {
 		t.Fatalf("no flow on %v", form)
 	}
 	// Jane's browser must not go on with a flow that Eve began.
-	victim := rp.NewBrowser(t, w.issuer, nil)
+	victim := relyingparty.NewBrowser(t, w.issuer, nil)
 	page := victim.Post(w.issuer+"/login/corp", url.Values{"flow": {flow}, "username": {"jane"}, "password": {"right"}})
 	if page.Status != http.StatusBadRequest || !strings.Contains(page.Text, "another browser") {
 		t.Errorf("%v:\n%s", page, page.Text)
@@ -713,8 +713,8 @@ func TestLoginCSRF(t *testing.T) {
 func TestWrongPasswordKeepsTheName(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	b := rp.NewBrowser(t, w.issuer, nil)
-	page := b.SignIn(w.issuer+"/login?return_to=/x", rp.Credentials{Username: "jane", Password: "wrong"})
+	b := relyingparty.NewBrowser(t, w.issuer, nil)
+	page := b.SignIn(w.issuer+"/login?return_to=/x", relyingparty.Credentials{Username: "jane", Password: "wrong"})
 	if page.Status != http.StatusUnauthorized || page.Doc.Find("input[name=username]").AttrOr("value", "") != "jane" ||
 		!strings.Contains(page.Doc.Find("[role=alert]").Text(), "wrong") || strings.Contains(page.Text, `value="wrong"`) {
 		t.Errorf("%v:\n%s", page, page.Text)
@@ -731,15 +731,15 @@ func TestEndSession(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	const home = "https://grafana.test/bye"
-	grafana := &rp.Client{Issuer: w.issuer, ID: "grafana", RedirectURI: "https://grafana.test/cb?x=1", Scope: "openid"}
-	signIn := func(b *rp.Browser) string {
-		verifier, challenge := rp.PKCE()
+	grafana := &relyingparty.Client{Issuer: w.issuer, ID: "grafana", RedirectURI: "https://grafana.test/cb?x=1", Scope: "openid"}
+	signIn := func(b *relyingparty.Browser) string {
+		verifier, challenge := relyingparty.PKCE()
 		page := b.SignIn(grafana.AuthURL(challenge, nil), asJane())
 		return grafana.Token(t, url.Values{
 			"grant_type": {"authorization_code"}, "code": {page.Code(t)}, "redirect_uri": {grafana.RedirectURI}, "code_verifier": {verifier}, "client_secret": {"s3cret"},
 		}).IDToken
 	}
-	stranger := signIn(rp.NewBrowser(t, w.issuer, nil)) // the same person in another browser
+	stranger := signIn(relyingparty.NewBrowser(t, w.issuer, nil)) // the same person in another browser
 	parts := strings.Split(stranger, ".")
 	for name, c := range map[string]struct {
 		params func(hint string) url.Values
@@ -772,7 +772,7 @@ func TestEndSession(t *testing.T) {
 			return url.Values{"id_token_hint": {hint}, "post_logout_redirect_uri": {home, "https://evil.test/"}}
 		}, "error"},
 	} {
-		b := rp.NewBrowser(t, w.issuer, nil)
+		b := relyingparty.NewBrowser(t, w.issuer, nil)
 		page := b.Get(w.issuer + "/end-session?" + c.params(signIn(b)).Encode())
 		got := "error"
 		switch {
@@ -797,12 +797,12 @@ func TestEndSession(t *testing.T) {
 func TestGuessingIsRefusedAndOpensByItself(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	wrong := rp.Credentials{Username: "jane", Password: "wrong"}
+	wrong := relyingparty.Credentials{Username: "jane", Password: "wrong"}
 	for range 10 {
-		rp.NewBrowser(t, w.issuer, nil).SignIn(w.issuer+"/login", wrong)
+		relyingparty.NewBrowser(t, w.issuer, nil).SignIn(w.issuer+"/login", wrong)
 	}
 	asked := w.upstream.Asked()
-	page := rp.NewBrowser(t, w.issuer, nil).SignIn(w.issuer+"/login", asJane())
+	page := relyingparty.NewBrowser(t, w.issuer, nil).SignIn(w.issuer+"/login", asJane())
 	if page.Status != http.StatusTooManyRequests || page.Header.Get("Retry-After") == "" || !strings.Contains(page.Text, "Try again in 15 minutes") {
 		t.Errorf("%v\n%s", page, page.Text)
 	}
@@ -813,7 +813,7 @@ func TestGuessingIsRefusedAndOpensByItself(t *testing.T) {
 		t.Errorf("events %+v", events)
 	}
 	w.clock.add(15 * time.Minute)
-	if page := rp.NewBrowser(t, w.issuer, nil).SignIn(w.issuer+"/login?return_to=/signed-out", asJane()); page.Status != http.StatusOK {
+	if page := relyingparty.NewBrowser(t, w.issuer, nil).SignIn(w.issuer+"/login?return_to=/signed-out", asJane()); page.Status != http.StatusOK {
 		t.Errorf("after the wait: %v", page)
 	}
 }
@@ -947,7 +947,7 @@ func fuzzHandler(f *testing.F) http.Handler {
 	logger := slog.New(slog.DiscardHandler)
 	provider, err := server.New(f.Context(), server.Config{
 		URL: &url.URL{Scheme: "http", Host: "127.0.0.1:1"}, Store: s, Keyring: storetest.Keyring(f), Audit: audit.NewLog(time.Now, logger), Logger: logger,
-		Now: time.Now, Types: map[string]connectors.Type{"mock": mock.Type(mock.NewUpstream())}, Live: live.New(live.Values{Brand: "Test"}), RequestsPerSecond: 1_000_000,
+		Now: time.Now, Types: map[string]connectors.Type{"mock": mock.Type(mock.NewUpstream())}, Live: runtimesettings.New(runtimesettings.Values{Brand: "Test"}), RequestsPerSecond: 1_000_000,
 	})
 	if err != nil {
 		f.Fatal(err)

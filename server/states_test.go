@@ -13,11 +13,11 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors/all"
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/password"
-	"github.com/fairlead-auth/fairlead/server/store"
-	"github.com/fairlead-auth/fairlead/server/store/storetest"
-	"github.com/fairlead-auth/fairlead/test/fakegithub"
-	"github.com/fairlead-auth/fairlead/test/rp"
-	"github.com/fairlead-auth/fairlead/test/slapd"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakegithub"
+	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
+	"github.com/fairlead-auth/fairlead/test/harness/slapd"
 )
 
 // realWorld is a provider whose upstreams are a real directory and the stand-in
@@ -50,7 +50,7 @@ func startRealWorld(t *testing.T) *realWorld {
 		Rules:    []store.AccessRule{{ID: "platform", GroupNames: store.Strings{"ldap:platform", "github:acme:platform"}, ClusterIDs: store.Strings{"a"}, Origin: file}},
 	}, w.clock.now())
 	w.serve(t, w.store)
-	w.plugin = &rp.Client{Issuer: w.issuer, ID: "kubectl-fairlead", RedirectURI: "http://127.0.0.1:4711/callback", Scope: "openid groups offline_access"}
+	w.plugin = &relyingparty.Client{Issuer: w.issuer, ID: "kubectl-fairlead", RedirectURI: "http://127.0.0.1:4711/callback", Scope: "openid groups offline_access"}
 	return w
 }
 
@@ -63,21 +63,21 @@ func asJSON(t *testing.T, v any) string {
 	return string(body)
 }
 
-func (w *realWorld) viaLDAP(t *testing.T, uid string) rp.Tokens {
+func (w *realWorld) viaLDAP(t *testing.T, uid string) relyingparty.Tokens {
 	t.Helper()
-	return w.plugin.SignIn(t, rp.NewBrowser(t, w.issuer, nil), rp.Credentials{Connector: "Directory", Username: uid, Password: slapd.Password})
+	return w.plugin.SignIn(t, relyingparty.NewBrowser(t, w.issuer, nil), relyingparty.Credentials{Connector: "Directory", Username: uid, Password: slapd.Password})
 }
 
-func (w *realWorld) viaGitHub(t *testing.T, account fakegithub.Account) rp.Tokens {
+func (w *realWorld) viaGitHub(t *testing.T, account fakegithub.Account) relyingparty.Tokens {
 	t.Helper()
 	w.github.Set(account)
-	b := rp.NewBrowser(t, w.issuer, nil)
+	b := relyingparty.NewBrowser(t, w.issuer, nil)
 	u, err := url.Parse(w.github.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.Elsewhere = u.Host
-	return w.plugin.SignIn(t, b, rp.Credentials{Connector: "GitHub"})
+	return w.plugin.SignIn(t, b, relyingparty.Credentials{Connector: "GitHub"})
 }
 
 // TestAccountStatesDenyAtTheNextRenewal takes thirteen states of an account, each
@@ -133,7 +133,7 @@ func TestAccountStatesDenyAtTheNextRenewal(t *testing.T) {
 }
 
 // expect renews before and after something happens upstream.
-func (w *realWorld) expect(t *testing.T, tokens rp.Tokens, happen func(), clusterOnly bool) {
+func (w *realWorld) expect(t *testing.T, tokens relyingparty.Tokens, happen func(), clusterOnly bool) {
 	t.Helper()
 	before := w.plugin.Refresh(t, tokens.RefreshToken)
 	if before.Error != "" || w.plugin.Exchange(t, before.AccessToken, "k8s-a").Error != "" {
@@ -166,7 +166,7 @@ func TestTheOutageBudgetIsKeptToTheSecond(t *testing.T) {
 	tokens := w.viaLDAP(t, "anna")
 	began := w.clock.now()
 	w.directory.Stop()
-	refresh := func() rp.Tokens {
+	refresh := func() relyingparty.Tokens {
 		t.Helper()
 		got := w.plugin.Refresh(t, tokens.RefreshToken)
 		if got.Error == "" {

@@ -15,11 +15,11 @@ import (
 
 	"github.com/fairlead-auth/fairlead/connectors/all"
 	"github.com/fairlead-auth/fairlead/internal/password"
-	"github.com/fairlead-auth/fairlead/server/store"
-	"github.com/fairlead-auth/fairlead/server/store/storetest"
-	"github.com/fairlead-auth/fairlead/test/fakeforge"
-	"github.com/fairlead-auth/fairlead/test/fakesaml"
-	"github.com/fairlead-auth/fairlead/test/rp"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakeforge"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakesaml"
+	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
 
 // through is a provider with one connector of a real type.
@@ -33,7 +33,7 @@ func through(t *testing.T, kind string, config map[string]any, transport http.Ro
 		Rules:      []store.AccessRule{{ID: "r", GroupNames: store.Strings{"up:platform", "up:acme/platform", "up:acme:platform", "up:acme"}, ClusterIDs: store.Strings{"a"}, Origin: file}},
 	}, w.clock.now())
 	w.serve(t, w.store)
-	w.plugin = &rp.Client{Issuer: w.issuer, ID: "kubectl-fairlead", RedirectURI: "http://127.0.0.1:4711/callback", Scope: "openid groups offline_access"}
+	w.plugin = &relyingparty.Client{Issuer: w.issuer, ID: "kubectl-fairlead", RedirectURI: "http://127.0.0.1:4711/callback", Scope: "openid groups offline_access"}
 	return w
 }
 
@@ -78,12 +78,12 @@ func TestEveryForgeSignsInAndRefreshes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			browser := rp.NewBrowser(t, w.issuer, detour)
+			browser := relyingparty.NewBrowser(t, w.issuer, detour)
 			browser.Elsewhere = u.Host
 			if kind == "bitbucket" {
 				browser.Elsewhere = "bitbucket.org"
 			}
-			tokens := w.plugin.SignIn(t, browser, rp.Credentials{})
+			tokens := w.plugin.SignIn(t, browser, relyingparty.Credentials{})
 			again := w.plugin.Refresh(t, tokens.RefreshToken)
 			if again.Status != http.StatusOK {
 				t.Fatalf("refresh: %s", again.Raw)

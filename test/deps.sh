@@ -28,11 +28,11 @@ if [ ${#missing[@]} -gt 0 ]; then
   apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-if [ -f test/js/package-lock.json ] && ! [ test/js/node_modules/.package-lock.json -nt test/js/package-lock.json ]; then
+if [ -f test/tools/js/package-lock.json ] && ! [ test/tools/js/node_modules/.package-lock.json -nt test/tools/js/package-lock.json ]; then
   echo "Installing npm modules for the tests …"
-  (cd test/js && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error)
+  (cd test/tools/js && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error)
 fi
 
 echo "Building a real kube-apiserver, etcd and kubectl, unless they are there …"
-test/kube/build.sh >/dev/null
-test/clients/build.sh >/dev/null
+test/tools/kube/build.sh >/dev/null
+test/tools/clients/build.sh >/dev/null

@@ -12,7 +12,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/proxy/feed"
 	"github.com/fairlead-auth/fairlead/proxy/kubeaudit"
-	"github.com/fairlead-auth/fairlead/proxy/record"
+	"github.com/fairlead-auth/fairlead/proxy/recorder"
 )
 
 // account is where what happens is written down.
@@ -20,7 +20,7 @@ type account struct {
 	log    *audit.Log
 	events *kubeaudit.Log // nil without a sink
 	// recorder records shells; nil records none.
-	recorder *record.Recorder
+	recorder *recorder.Recorder
 	run      []func(ctx context.Context) error
 	close    []io.Closer
 	lost     *prometheus.CounterVec
@@ -111,7 +111,7 @@ func (a *app) openRecorder(ctx context.Context, acc *account) {
 	}
 	failures := prometheus.NewCounter(prometheus.CounterOpts{Name: "fairlead_proxy_recordings_failed_total", Help: "Recordings that are not complete, or were not made."})
 	a.registry.MustRegister(failures)
-	acc.recorder = &record.Recorder{
+	acc.recorder = &recorder.Recorder{
 		Dir: cfg.Dir, Key: a.identity.Key, KeyID: a.identity.ID, Stdin: cfg.Stdin, Strict: cfg.OnFailure == onRefuse, MaxBytes: int64(cfg.MaxMegabytes) << 20, Now: time.Now,
 		Failed: func(id string, err error) {
 			failures.Inc()
@@ -119,7 +119,7 @@ func (a *app) openRecorder(ctx context.Context, acc *account) {
 		},
 	}
 	if cfg.Upload {
-		courier := &record.Courier{Dir: cfg.Dir, Send: a.feed.HandIn, Logger: a.logger}
+		courier := &recorder.Courier{Dir: cfg.Dir, Send: a.feed.HandIn, Logger: a.logger}
 		courier.Release(ctx)
 		acc.run = append(acc.run, courier.Run)
 	}

@@ -26,16 +26,16 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/serve"
 	"github.com/fairlead-auth/fairlead/internal/version"
 	"github.com/fairlead-auth/fairlead/proxy"
-	"github.com/fairlead-auth/fairlead/proxy/actas"
+	"github.com/fairlead-auth/fairlead/proxy/authenticationconfig"
 	"github.com/fairlead-auth/fairlead/proxy/authn"
 	"github.com/fairlead-auth/fairlead/proxy/clientaddr"
-	"github.com/fairlead-auth/fairlead/proxy/cutoff"
 	"github.com/fairlead-auth/fairlead/proxy/feed"
 	"github.com/fairlead-auth/fairlead/proxy/forward"
-	"github.com/fairlead-auth/fairlead/proxy/guest"
-	"github.com/fairlead-auth/fairlead/proxy/rights"
+	"github.com/fairlead-auth/fairlead/proxy/leastprivilege"
+	"github.com/fairlead-auth/fairlead/proxy/revocation"
 	"github.com/fairlead-auth/fairlead/proxy/status"
-	"github.com/fairlead-auth/fairlead/proxy/trust"
+	"github.com/fairlead-auth/fairlead/proxy/tokenreview"
+	"github.com/fairlead-auth/fairlead/proxy/userimpersonation"
 )
 
 // app is the running program.
@@ -45,7 +45,7 @@ type app struct {
 	keys      *authn.KeySet
 	forwarder *forward.Forwarder
 	verifier  *authn.Verifier
-	cutoff    *cutoff.Registry
+	cutoff    *revocation.Registry
 	feed      *feed.Feed // nil when the file says all
 	handler   http.Handler
 	registry  *prometheus.Registry
@@ -101,11 +101,11 @@ func newApp(ctx context.Context, cfg *config, enrol string, logs io.Writer) (*ap
 		return nil, err
 	}
 	what.Audit, what.Events, what.Recorder = a.account.log, a.account.events, a.account.recorder
-	asker, err := actas.NewAsker(upstream)
+	asker, err := userimpersonation.NewAsker(upstream)
 	if err != nil {
 		return nil, err
 	}
-	what.ActAs = &actas.Reviewer{Asker: asker, Now: time.Now}
+	what.ActAs = &userimpersonation.Reviewer{Asker: asker, Now: time.Now}
 	if a.feed != nil {
 		what.Admit, what.AfterExpiry = a.feed.Admit, a.feed.AfterExpiry
 		a.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -119,7 +119,7 @@ func newApp(ctx context.Context, cfg *config, enrol string, logs io.Writer) (*ap
 // listen learns whose tokens to take: from the file, or from the server that the proxy
 // has enrolled at, or enrols at now with a code.
 func (a *app) listen(ctx context.Context, client *http.Client, code string) error {
-	a.cutoff = &cutoff.Registry{MaxPerPerson: a.cfg.Limits.StreamsPerPerson}
+	a.cutoff = &revocation.Registry{MaxPerPerson: a.cfg.Limits.StreamsPerPerson}
 	if a.cfg.Server.URL == "" {
 		a.take(client, a.cfg.Issuer.URL, a.cfg.Audience)
 		return nil
@@ -163,12 +163,12 @@ func (a *app) take(client *http.Client, issuer, audience string) {
 func (a *app) trust(upstream *rest.Config) (err error) {
 	cfg := a.cfg.Authentication
 	if cfg.File != "" {
-		if a.verifier.Others, err = trust.Read(cfg.File, a.verifier.Issuer, time.Now, a.logger); err != nil {
+		if a.verifier.Others, err = authenticationconfig.Read(cfg.File, a.verifier.Issuer, time.Now, a.logger); err != nil {
 			return err
 		}
 	}
 	if cfg.ServiceAccounts {
-		reviewer, err := guest.NewReviewer(upstream, cfg.Audiences, time.Now)
+		reviewer, err := tokenreview.NewReviewer(upstream, cfg.Audiences, time.Now)
 		if err != nil {
 			return err
 		}
@@ -229,7 +229,7 @@ func (a *app) run(ctx context.Context, ln net.Listener) error {
 func (a *app) lookAtRights(ctx context.Context) error {
 	asking, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()
-	excess, err := rights.Excess(asking, a.upstream)
+	excess, err := leastprivilege.Excess(asking, a.upstream)
 	if err != nil {
 		a.logger.InfoContext(ctx, "what the proxy may do is not known", "error", err)
 		return nil

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/fairlead-auth/fairlead/internal/strictyaml"
+	"github.com/fairlead-auth/fairlead/proxy/authenticationconfig"
 	"github.com/fairlead-auth/fairlead/proxy/kubeaudit"
-	"github.com/fairlead-auth/fairlead/proxy/trust"
 )
 
 // config is the configuration file. docs/config.md is held equal to it.
@@ -168,7 +168,7 @@ func (c *config) check(doc *strictyaml.Document) {
 	}
 	c.checkPeople(doc)
 	if f := c.Authentication.File; f != "" {
-		if _, err := trust.Read(f, "", time.Now, slog.New(slog.DiscardHandler)); err != nil {
+		if _, err := authenticationconfig.Read(f, "", time.Now, slog.New(slog.DiscardHandler)); err != nil {
 			doc.Add("authentication.file", "%v", err)
 		}
 	}

@@ -12,11 +12,11 @@ import (
 	"time"
 
 	"github.com/fairlead-auth/fairlead/server/admin"
-	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
 // worlds is how many random configurations are tried over HTTP. The functions behind
-// are tried with ten thousand in server/access.
+// are tried with ten thousand in server/policy/access.
 const worlds = 150
 
 // TestPagesTokensAndSimulatorAgree asks the list of clusters, the authorization

@@ -11,8 +11,8 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/admin"
-	"github.com/fairlead-auth/fairlead/server/adminapi"
-	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/admin/adminapi"
+	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
 // program is a caller of the interface for programs.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/connectors/probe"
 	"github.com/fairlead-auth/fairlead/portal/admin"
-	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
 // lookTimeout bounds a look at an API server.

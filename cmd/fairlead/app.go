@@ -25,8 +25,8 @@ import (
 	"github.com/fairlead-auth/fairlead/migrations"
 	"github.com/fairlead-auth/fairlead/portal"
 	"github.com/fairlead-auth/fairlead/server"
-	"github.com/fairlead-auth/fairlead/server/keys"
-	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/signing/keys"
 )
 
 // app is the running program: everything that main knows, put together once.

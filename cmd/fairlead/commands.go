@@ -17,13 +17,13 @@ import (
 
 	"github.com/fairlead-auth/fairlead/connectors/all"
 	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/kubenames"
 	"github.com/fairlead-auth/fairlead/internal/logging"
-	"github.com/fairlead-auth/fairlead/internal/names"
 	"github.com/fairlead-auth/fairlead/internal/password"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/internal/serve"
 	"github.com/fairlead-auth/fairlead/portal/authconfig"
-	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
 func serveCommand(file *string) *cobra.Command {
@@ -165,7 +165,7 @@ func userAddCommand(file *string) *cobra.Command {
 			u.Login, u.GroupNames = args[0], groups
 			u.Origin = store.Origin{Origin: store.OriginPage}
 			for _, name := range append([]string{u.Login}, groups...) {
-				if err := names.Check(name); err != nil {
+				if err := kubenames.Check(name); err != nil {
 					return fmt.Errorf("the name %q %w", name, err)
 				}
 			}

@@ -14,9 +14,9 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/brand"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/internal/strictyaml"
-	"github.com/fairlead-auth/fairlead/server/live"
-	"github.com/fairlead-auth/fairlead/server/settings"
-	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/admin/settings"
+	"github.com/fairlead-auth/fairlead/server/base/runtimesettings"
+	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
 // fileConfig is the configuration file. docs/config.md is held equal to it.
@@ -164,8 +164,8 @@ func (c *config) settings(types map[string]connectors.Type) (store.Settings, err
 }
 
 // live is what the file says about settings that the pages can change as well.
-func (c *config) live() *live.Settings {
-	return live.New(live.Values{
+func (c *config) live() *runtimesettings.Settings {
+	return runtimesettings.New(runtimesettings.Values{
 		Idle: time.Duration(c.Sessions.Idle), Absolute: time.Duration(c.Sessions.Absolute), Grace: time.Duration(c.Sessions.RefreshGrace),
 		MaxAge: time.Duration(c.Upstream.MaxAge), OutageBudget: time.Duration(c.Upstream.OutageBudget), Brand: c.Brand, Contact: c.Contact,
 		Notice: c.Notice, Logo: c.Logo.Reveal(), Color: c.Color, ColorDark: c.ColorDark,

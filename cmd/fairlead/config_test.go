@@ -20,8 +20,8 @@ import (
 
 	"github.com/fairlead-auth/fairlead/connectors/all"
 	"github.com/fairlead-auth/fairlead/internal/password"
-	"github.com/fairlead-auth/fairlead/server/store"
-	"github.com/fairlead-auth/fairlead/test/pki"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/test/harness/pki"
 )
 
 // folder is an /etc/fairlead with every file that the examples name.

@@ -16,8 +16,8 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/logging"
-	"github.com/fairlead-auth/fairlead/server/keys"
-	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/signing/keys"
 )
 
 // withKeys runs fn with the signing keys of the database that is configured.

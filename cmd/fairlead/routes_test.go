@@ -16,10 +16,10 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/form"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/admin"
-	"github.com/fairlead-auth/fairlead/server/adminapi"
-	"github.com/fairlead-auth/fairlead/server/settings"
-	"github.com/fairlead-auth/fairlead/server/store"
-	"github.com/fairlead-auth/fairlead/test/pki"
+	"github.com/fairlead-auth/fairlead/server/admin/adminapi"
+	"github.com/fairlead-auth/fairlead/server/admin/settings"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/test/harness/pki"
 )
 
 // station is the whole program in process, with people at it.

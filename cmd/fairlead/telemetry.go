@@ -17,7 +17,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/version"
-	"github.com/fairlead-auth/fairlead/server/oauth"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
 )
 
 // telemetry is the metrics and the health checks. Labels are bounded: ids of what

@@ -13,20 +13,20 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/form"
 	"github.com/fairlead-auth/fairlead/internal/password"
 	"github.com/fairlead-auth/fairlead/server/admin"
-	"github.com/fairlead-auth/fairlead/server/settings"
-	"github.com/fairlead-auth/fairlead/test/detour"
-	"github.com/fairlead-auth/fairlead/test/fakecrowd"
-	"github.com/fairlead-auth/fairlead/test/fakeforge"
-	"github.com/fairlead-auth/fairlead/test/fakekeystone"
-	"github.com/fairlead-auth/fairlead/test/fakeoidc"
-	"github.com/fairlead-auth/fairlead/test/fakesaml"
-	"github.com/fairlead-auth/fairlead/test/rp"
+	"github.com/fairlead-auth/fairlead/server/admin/settings"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakecrowd"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakeforge"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakekeystone"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakeoidc"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakesaml"
+	"github.com/fairlead-auth/fairlead/test/harness/forwardproxy"
+	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
 
 // proxy leads to the stand-ins of upstreams whose address is fixed.
-var proxy detour.Proxy
+var proxy forwardproxy.Proxy
 
-func TestMain(m *testing.M) { os.Exit(detour.Run(m, &proxy)) }
+func TestMain(m *testing.M) { os.Exit(forwardproxy.Run(m, &proxy)) }
 
 // desk is an admin's browser: what goes to Fairlead stays in this process.
 type desk struct {
@@ -136,7 +136,7 @@ func otherTrials(t *testing.T) map[string]trial {
 
 // TestASignInIsTestedBeforeItIsSaved types a connector into its page and goes to the
 // upstream and back with it: the page shows who came, and nothing is kept. LDAP, GitHub
-// and OpenID Connect do so in test/e2e.
+// and OpenID Connect do so in test/suites/e2e.
 func TestASignInIsTestedBeforeItIsSaved(t *testing.T) {
 	t.Parallel()
 	trials := redirectTrials(t, "http://127.0.0.1:1/callback/up")
@@ -146,7 +146,7 @@ func TestASignInIsTestedBeforeItIsSaved(t *testing.T) {
 			t.Parallel()
 			s := newStation(t)
 			root, cookie := s.person("break-glass", "root", time.Now().Add(time.Hour))
-			browser := rp.NewBrowser(t, s.cfg.url.String(), &desk{s: s, cookie: cookie, front: http.Header{
+			browser := relyingparty.NewBrowser(t, s.cfg.url.String(), &desk{s: s, cookie: cookie, front: http.Header{
 				"X-Fairlead-Proxy-Secret": {frontSecret}, "X-Remote-User": {"jane"}, "X-Remote-Group": {"acme,platform"},
 			}})
 			browser.Elsewhere = one.site
@@ -192,7 +192,7 @@ func TestALocalSignInIsTested(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	browser := rp.NewBrowser(t, s.cfg.url.String(), &desk{s: s, cookie: cookie})
+	browser := relyingparty.NewBrowser(t, s.cfg.url.String(), &desk{s: s, cookie: cookie})
 	address := s.cfg.url.String() + "/admin/connectors/local"
 	values := controls(browser.Get(address).Doc)
 	values.Set("do", "test")
@@ -203,7 +203,7 @@ func TestALocalSignInIsTested(t *testing.T) {
 
 // try presses the button for a test with some settings and goes where it leads: to a
 // form for a password, or to the upstream and back. It returns what is said in the end.
-func try(t *testing.T, browser *rp.Browser, address string, values url.Values, fields map[string]string) string {
+func try(t *testing.T, browser *relyingparty.Browser, address string, values url.Values, fields map[string]string) string {
 	t.Helper()
 	for name, value := range fields {
 		values.Set("config."+name, value)
@@ -231,7 +231,7 @@ func try(t *testing.T, browser *rp.Browser, address string, values url.Values, f
 	return end(t, page)
 }
 
-func end(t *testing.T, page *rp.Page) string {
+func end(t *testing.T, page *relyingparty.Page) string {
 	t.Helper()
 	if page.Left != nil {
 		t.Fatal(page)

@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/cache"
-	"github.com/fairlead-auth/fairlead/internal/wire"
+	"github.com/fairlead-auth/fairlead/internal/apitypes"
 )
 
 func (g *global) statusCommand() *cobra.Command {
@@ -54,7 +54,7 @@ func (g *global) status(cmd *cobra.Command, args []string) error {
 	return printStatus(cmd.OutOrStdout(), c.Account, list, c.Cache.Session(), time.Now())
 }
 
-func printStatus(w io.Writer, account cache.Account, list wire.Clusters, s *cache.Session, now time.Time) error {
+func printStatus(w io.Writer, account cache.Account, list apitypes.Clusters, s *cache.Session, now time.Time) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprintf(tw, "Server\t%s\n", account.Server)
 	if account.Profile != "" {
@@ -83,7 +83,7 @@ func remaining(d time.Duration) string {
 	return fmt.Sprintf("%d minutes", max(d/time.Minute, 0))
 }
 
-func printClusters(w io.Writer, account cache.Account, clusters []wire.Cluster) error {
+func printClusters(w io.Writer, account cache.Account, clusters []apitypes.Cluster) error {
 	if len(clusters) == 0 {
 		_, err := fmt.Fprintf(w, "No cluster is shared with you. Whom to ask: %s/\n", account.Server)
 		return err
@@ -117,7 +117,7 @@ func (g *global) clustersCommand() *cobra.Command {
 	return list
 }
 
-func writeClusters(w io.Writer, output string, account cache.Account, clusters []wire.Cluster) error {
+func writeClusters(w io.Writer, output string, account cache.Account, clusters []apitypes.Cluster) error {
 	var text []byte
 	var err error
 	switch output {
@@ -141,7 +141,7 @@ func writeClusters(w io.Writer, output string, account cache.Account, clusters [
 }
 
 // clusterID finds a cluster by its id, its name or its context.
-func clusterID(clusters []wire.Cluster, name string) (string, error) {
+func clusterID(clusters []apitypes.Cluster, name string) (string, error) {
 	var ids []string
 	for _, c := range clusters {
 		if c.ID == name || c.Context == name || strings.EqualFold(c.Name, name) {

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/merge"
-	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/remote"
+	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/serverclient"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/session"
 	"github.com/fairlead-auth/fairlead/internal/kubeconfig"
 	"github.com/fairlead-auth/fairlead/internal/version"
@@ -175,7 +175,7 @@ func atServer(ctx context.Context, c *session.Client) []finding {
 	if s != nil {
 		ca = s.CA
 	}
-	server, err := remote.New(c.Account.Server, ca, c.Now)
+	server, err := serverclient.New(c.Account.Server, ca, c.Now)
 	if err == nil {
 		err = server.Check(ctx)
 	}

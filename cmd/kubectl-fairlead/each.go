@@ -19,8 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/session"
+	"github.com/fairlead-auth/fairlead/internal/apitypes"
 	"github.com/fairlead-auth/fairlead/internal/kubeconfig"
-	"github.com/fairlead-auth/fairlead/internal/wire"
 )
 
 // defaultParallel is how many clusters are asked at once.
@@ -63,12 +63,12 @@ func (g *global) eachCommand() *cobra.Command {
 }
 
 // choose returns the clusters that a selector selects.
-func choose(clusters []wire.Cluster, selector string) ([]wire.Cluster, error) {
+func choose(clusters []apitypes.Cluster, selector string) ([]apitypes.Cluster, error) {
 	matches, err := matcher(selector)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	chosen := slices.DeleteFunc(slices.Clone(clusters), func(c wire.Cluster) bool { return !matches(c) })
+	chosen := slices.DeleteFunc(slices.Clone(clusters), func(c apitypes.Cluster) bool { return !matches(c) })
 	if len(chosen) == 0 {
 		var ids []string
 		for _, c := range clusters {
@@ -79,16 +79,16 @@ func choose(clusters []wire.Cluster, selector string) ([]wire.Cluster, error) {
 	return chosen, nil
 }
 
-func matcher(selector string) (func(c wire.Cluster) bool, error) {
+func matcher(selector string) (func(c apitypes.Cluster) bool, error) {
 	if selector == "all" {
-		return func(wire.Cluster) bool { return true }, nil
+		return func(apitypes.Cluster) bool { return true }, nil
 	}
 	if strings.ContainsAny(selector, "=!()") {
 		parsed, err := labels.Parse(selector)
 		if err != nil {
 			return nil, fmt.Errorf("the selector %q: %w", selector, err)
 		}
-		return func(c wire.Cluster) bool {
+		return func(c apitypes.Cluster) bool {
 			set := labels.Set{"environment": c.Environment, "id": c.ID}
 			maps.Copy(set, c.Labels)
 			return parsed.Matches(set)
@@ -100,7 +100,7 @@ func matcher(selector string) (func(c wire.Cluster) bool, error) {
 			return nil, fmt.Errorf("the pattern %q: %w", p, err)
 		}
 	}
-	return func(c wire.Cluster) bool {
+	return func(c apitypes.Cluster) bool {
 		return slices.ContainsFunc(patterns, func(p string) bool {
 			byID, _ := path.Match(p, c.ID) // it was checked before
 			byContext, _ := path.Match(p, c.Context)
@@ -119,7 +119,7 @@ type runner struct {
 	codes    map[string]int // of those that failed
 }
 
-func (r *runner) all(ctx context.Context, c *session.Client, clusters []wire.Cluster, parallel int) error {
+func (r *runner) all(ctx context.Context, c *session.Client, clusters []apitypes.Cluster, parallel int) error {
 	file, err := fleetFile(c, clusters)
 	if err != nil {
 		return err
@@ -150,7 +150,7 @@ func (r *runner) all(ctx context.Context, c *session.Client, clusters []wire.Clu
 }
 
 // fleetFile is a kubeconfig of these clusters, for this run. It holds no secret.
-func fleetFile(c *session.Client, clusters []wire.Cluster) (string, error) {
+func fleetFile(c *session.Client, clusters []apitypes.Cluster) (string, error) {
 	text, err := kubeconfig.Render(clusters, kubeconfig.WithPlugin(command(), c.Account.Server, c.Account.Profile))
 	if err != nil {
 		return "", err
@@ -166,7 +166,7 @@ func fleetFile(c *session.Client, clusters []wire.Cluster) (string, error) {
 	return f.Name(), nil
 }
 
-func (r *runner) one(ctx context.Context, file string, c wire.Cluster) error {
+func (r *runner) one(ctx context.Context, file string, c apitypes.Cluster) error {
 	cmd := exec.CommandContext(ctx, "kubectl", append([]string{"--kubeconfig", file, "--context", c.Context}, r.args...)...) //nolint:gosec // what the person asks for
 	stdout, errOut := cmd.StdoutPipe()
 	stderr, errErr := cmd.StderrPipe()

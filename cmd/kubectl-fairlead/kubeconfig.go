@@ -22,8 +22,8 @@ import (
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/cache"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/merge"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/session"
+	"github.com/fairlead-auth/fairlead/internal/apitypes"
 	"github.com/fairlead-auth/fairlead/internal/kubeconfig"
-	"github.com/fairlead-auth/fairlead/internal/wire"
 )
 
 // fileOptions say how kubeconfigs are written.
@@ -82,7 +82,7 @@ func (g *global) kubeconfigCommand() *cobra.Command {
 }
 
 // checkContexts says what is different, and writes nothing.
-func (g *global) checkContexts(cmd *cobra.Command, c *session.Client, opts fileOptions, clusters []wire.Cluster) error {
+func (g *global) checkContexts(cmd *cobra.Command, c *session.Client, opts fileOptions, clusters []apitypes.Cluster) error {
 	var differences bytes.Buffer
 	opts.dryRun = &differences
 	if err := g.writeContexts(cmd.OutOrStdout(), c, opts, clusters); err != nil {
@@ -97,7 +97,7 @@ func (g *global) checkContexts(cmd *cobra.Command, c *session.Client, opts fileO
 }
 
 // writeContexts brings the person's kubeconfigs up to date.
-func (g *global) writeContexts(w io.Writer, c *session.Client, opts fileOptions, clusters []wire.Cluster) error {
+func (g *global) writeContexts(w io.Writer, c *session.Client, opts fileOptions, clusters []apitypes.Cluster) error {
 	files, first := kubeconfigs(opts.file)
 	known := c.Cache.Contexts()
 	if opts.follow && len(known.Files) > 0 {
@@ -146,7 +146,7 @@ func kubeconfigs(named string) (files []string, first string) {
 type update struct {
 	client   *session.Client
 	opts     fileOptions
-	clusters []wire.Cluster
+	clusters []apitypes.Cluster
 	known    cache.Contexts
 
 	changes []merge.Change

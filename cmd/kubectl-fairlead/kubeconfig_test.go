@@ -16,7 +16,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/cache"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/session"
-	"github.com/fairlead-auth/fairlead/internal/wire"
+	"github.com/fairlead-auth/fairlead/internal/apitypes"
 )
 
 const server = "https://login.test"
@@ -31,10 +31,10 @@ func client(t *testing.T, dir, profile string) *session.Client {
 	return &session.Client{Account: account, Cache: c, Now: time.Now}
 }
 
-func fleet(ids ...string) []wire.Cluster {
-	var list []wire.Cluster
+func fleet(ids ...string) []apitypes.Cluster {
+	var list []apitypes.Cluster
 	for _, id := range ids {
-		list = append(list, wire.Cluster{ID: id, Name: "Cluster " + id, Context: "acme-" + id, Server: "https://" + id + ".test"})
+		list = append(list, apitypes.Cluster{ID: id, Name: "Cluster " + id, Context: "acme-" + id, Server: "https://" + id + ".test"})
 	}
 	return list
 }
@@ -187,7 +187,7 @@ func text(t *testing.T, file string) string {
 
 func TestChoose(t *testing.T) {
 	t.Parallel()
-	clusters := []wire.Cluster{
+	clusters := []apitypes.Cluster{
 		{ID: "prod-eu", Context: "acme-prod-eu", Environment: "prod", Labels: map[string]string{"team": "a"}}, {ID: "prod-us", Context: "acme-prod-us", Environment: "prod"}, {ID: "dev", Context: "acme-dev", Environment: "dev", Labels: map[string]string{"team": "b"}},
 	}
 	for selector, want := range map[string]string{

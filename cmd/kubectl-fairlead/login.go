@@ -11,7 +11,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/browser"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/cache"
-	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/remote"
+	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/serverclient"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/session"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
@@ -40,7 +40,7 @@ func (g *global) loginCommand() *cobra.Command {
 			if ca == "" && c.Cache.Session() != nil {
 				ca = c.Cache.Session().CA
 			}
-			server, err := remote.New(c.Account.Server, ca, c.Now)
+			server, err := serverclient.New(c.Account.Server, ca, c.Now)
 			if err != nil {
 				return usageError{err}
 			}

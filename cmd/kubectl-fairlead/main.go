@@ -17,10 +17,10 @@ import (
 
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/browser"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/cache"
-	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/remote"
+	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/serverclient"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/session"
+	"github.com/fairlead-auth/fairlead/internal/apitypes"
 	"github.com/fairlead-auth/fairlead/internal/version"
-	"github.com/fairlead-auth/fairlead/internal/wire"
 )
 
 // Exit codes; scripts rely on them.
@@ -59,7 +59,7 @@ func exitCode(err error) int {
 	if _, ok := errors.AsType[*session.NeedSignInError](err); ok {
 		return exitNeedSignIn
 	}
-	if _, ok := errors.AsType[*remote.RefusedError](err); ok {
+	if _, ok := errors.AsType[*serverclient.RefusedError](err); ok {
 		return exitRefused
 	}
 	if _, ok := errors.AsType[usageError](err); ok {
@@ -152,10 +152,10 @@ func (g *global) clientFor(cmd *cobra.Command, args []string) (*session.Client, 
 }
 
 // mine is clientFor, with what its person may use.
-func (g *global) mine(cmd *cobra.Command, args []string) (*session.Client, wire.Clusters, error) {
+func (g *global) mine(cmd *cobra.Command, args []string) (*session.Client, apitypes.Clusters, error) {
 	c, err := g.clientFor(cmd, args)
 	if err != nil {
-		return nil, wire.Clusters{}, err
+		return nil, apitypes.Clusters{}, err
 	}
 	list, err := c.Clusters(cmd.Context())
 	return c, list, err

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/fairlead-auth/fairlead/connectors"
-	"github.com/fairlead-auth/fairlead/test/fakeforge"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakeforge"
 )
 
 // ForgeCase is a connector whose upstream fakeforge stands in for.

@@ -9,7 +9,7 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors/connectortest"
 	"github.com/fairlead-auth/fairlead/connectors/crowd"
 	"github.com/fairlead-auth/fairlead/internal/secret"
-	"github.com/fairlead-auth/fairlead/test/fakecrowd"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakecrowd"
 )
 
 func config(s *fakecrowd.Server) *crowd.Config {

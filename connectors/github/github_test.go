@@ -15,7 +15,7 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors/connectortest"
 	"github.com/fairlead-auth/fairlead/connectors/github"
 	"github.com/fairlead-auth/fairlead/internal/secret"
-	"github.com/fairlead-auth/fairlead/test/fakegithub"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakegithub"
 )
 
 const callback = "http://127.0.0.1:1/callback/github"

@@ -20,7 +20,7 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors/connectortest"
 	"github.com/fairlead-auth/fairlead/connectors/google"
 	"github.com/fairlead-auth/fairlead/internal/secret"
-	"github.com/fairlead-auth/fairlead/test/fakeoidc"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakeoidc"
 )
 
 // workspace stands in for the token endpoint that takes a service account's assertions

@@ -16,17 +16,17 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors/connectortest"
 	"github.com/fairlead-auth/fairlead/connectors/google"
 	"github.com/fairlead-auth/fairlead/internal/secret"
-	"github.com/fairlead-auth/fairlead/test/detour"
-	"github.com/fairlead-auth/fairlead/test/fakeoidc"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakeoidc"
+	"github.com/fairlead-auth/fairlead/test/harness/forwardproxy"
 )
 
 const accounts = "accounts.google.com"
 
 // proxy is before the connector, as a company has one: the connector's address is
 // fixed, and stays so in the test.
-var proxy detour.Proxy
+var proxy forwardproxy.Proxy
 
-func TestMain(m *testing.M) { os.Exit(detour.Run(m, &proxy)) }
+func TestMain(m *testing.M) { os.Exit(forwardproxy.Run(m, &proxy)) }
 
 func start(t *testing.T) *fakeoidc.Server {
 	t.Helper()

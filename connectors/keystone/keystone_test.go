@@ -9,7 +9,7 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors/connectortest"
 	"github.com/fairlead-auth/fairlead/connectors/keystone"
 	"github.com/fairlead-auth/fairlead/internal/secret"
-	"github.com/fairlead-auth/fairlead/test/fakekeystone"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakekeystone"
 )
 
 func config(s *fakekeystone.Server) *keystone.Config {

@@ -17,8 +17,8 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors/connectortest"
 	"github.com/fairlead-auth/fairlead/connectors/ldap"
 	"github.com/fairlead-auth/fairlead/internal/secret"
-	"github.com/fairlead-auth/fairlead/test/pki"
-	"github.com/fairlead-auth/fairlead/test/slapd"
+	"github.com/fairlead-auth/fairlead/test/harness/pki"
+	"github.com/fairlead-auth/fairlead/test/harness/slapd"
 )
 
 func config(d *slapd.Directory) *ldap.Config {

@@ -7,7 +7,7 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors/connectortest"
 	"github.com/fairlead-auth/fairlead/connectors/linkedin"
 	"github.com/fairlead-auth/fairlead/internal/secret"
-	"github.com/fairlead-auth/fairlead/test/fakeforge"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakeforge"
 )
 
 func TestConnector(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors/connectortest"
 	"github.com/fairlead-auth/fairlead/connectors/oidc"
 	"github.com/fairlead-auth/fairlead/internal/secret"
-	"github.com/fairlead-auth/fairlead/test/fakeoidc"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakeoidc"
 )
 
 const callback = "http://127.0.0.1:1/callback/corp"

@@ -15,7 +15,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/connectors/probe"
-	"github.com/fairlead-auth/fairlead/test/pki"
+	"github.com/fairlead-auth/fairlead/test/harness/pki"
 )
 
 func env() connectors.Env {

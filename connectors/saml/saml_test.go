@@ -15,7 +15,7 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/connectors/connectortest"
 	"github.com/fairlead-auth/fairlead/connectors/saml"
-	"github.com/fairlead-auth/fairlead/test/fakesaml"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakesaml"
 )
 
 func config(p *fakesaml.Provider) *saml.Config {

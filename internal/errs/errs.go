@@ -1,5 +1,5 @@
 // Package errs gives errors a kind and a message for people. It leaves to the
-// edge (server/web, server/oauth) how a kind is answered.
+// edge (server/base/web, server/base/oauth) how a kind is answered.
 package errs
 
 import (

@@ -1,6 +1,6 @@
 // Package i18n says what people read in their language. Its messages are English, where
 // they are used; a catalogue has each of them in another language. It leaves to the pages
-// what is said, and to package server/web which language somebody reads.
+// what is said, and to package server/base/web which language somebody reads.
 package i18n
 
 import (

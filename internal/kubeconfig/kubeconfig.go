@@ -10,7 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/fairlead-auth/fairlead/internal/wire"
+	"github.com/fairlead-auth/fairlead/internal/apitypes"
 )
 
 // APIVersion is the only one of the exec protocol that will last.
@@ -26,7 +26,7 @@ const Plugin = "kubectl-fairlead"
 const Kubelogin = "kubectl-oidc_login"
 
 // User makes the exec part for a cluster.
-type User func(c wire.Cluster) Exec
+type User func(c apitypes.Cluster) Exec
 
 // Exec is a user's exec section (client-go/tools/clientcmd/api/v1.ExecConfig).
 type Exec struct {
@@ -79,20 +79,20 @@ type userBody struct {
 }
 
 // RenderToken returns a file for one cluster that holds a token. It is a secret.
-func RenderToken(c wire.Cluster, token string) ([]byte, error) {
-	return render([]wire.Cluster{c}, func(wire.Cluster) userBody { return userBody{Token: token} })
+func RenderToken(c apitypes.Cluster, token string) ([]byte, error) {
+	return render([]apitypes.Cluster{c}, func(apitypes.Cluster) userBody { return userBody{Token: token} })
 }
 
 // Render returns the file for the clusters. With exactly one cluster its
 // context is the current one; a file of many is meant to be merged and has none.
-func Render(clusters []wire.Cluster, as User) ([]byte, error) {
-	return render(clusters, func(c wire.Cluster) userBody {
+func Render(clusters []apitypes.Cluster, as User) ([]byte, error) {
+	return render(clusters, func(c apitypes.Cluster) userBody {
 		exec := as(c)
 		return userBody{Exec: &exec}
 	})
 }
 
-func render(clusters []wire.Cluster, as func(wire.Cluster) userBody) ([]byte, error) {
+func render(clusters []apitypes.Cluster, as func(apitypes.Cluster) userBody) ([]byte, error) {
 	f := file{APIVersion: "v1", Kind: "Config", Clusters: []cluster{}, Contexts: []context{}, Users: []user{}}
 	for _, c := range clusters {
 		f.Clusters = append(f.Clusters, cluster{Name: c.Context, Cluster: clusterBody{
@@ -120,7 +120,7 @@ func render(clusters []wire.Cluster, as func(wire.Cluster) userBody) ([]byte, er
 // need. Server is the address to sign in at, profile the account there when somebody has
 // several.
 func WithPlugin(command, server, profile string) User {
-	return func(c wire.Cluster) Exec {
+	return func(c apitypes.Cluster) Exec {
 		args := []string{"get-token", "--server=" + server, "--cluster=" + c.ID}
 		if profile != "" {
 			args = append(args, "--profile="+profile)
@@ -136,7 +136,7 @@ func WithPlugin(command, server, profile string) User {
 
 // WithKubelogin makes users that call kubelogin. The cluster is its client.
 func WithKubelogin(server string) User {
-	return func(c wire.Cluster) Exec {
+	return func(c apitypes.Cluster) Exec {
 		return Exec{
 			APIVersion: APIVersion, Command: Kubelogin, InteractiveMode: "IfAvailable",
 			Args: []string{

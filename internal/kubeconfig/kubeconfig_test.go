@@ -11,14 +11,14 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/fairlead-auth/fairlead/internal/apitypes"
 	"github.com/fairlead-auth/fairlead/internal/kubeconfig"
-	"github.com/fairlead-auth/fairlead/internal/wire"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
 
-func clusters() []wire.Cluster {
-	return []wire.Cluster{
+func clusters() []apitypes.Cluster {
+	return []apitypes.Cluster{
 		{ID: "prod-eu", Name: "Production Europe", Context: "acme-prod-eu", Server: "https://prod-eu.k8s.acme.example", CA: "PEM", Audience: "k8s-prod-eu", Namespace: "team-a"},
 		{ID: "dev", Name: "Dev: \"odd\" # name", Context: "acme-dev", Server: "https://dev.k8s.acme.example:6443", Audience: "k8s-dev"},
 	}
@@ -28,7 +28,7 @@ func TestGolden(t *testing.T) {
 	t.Parallel()
 	const server = "https://login.acme.example"
 	for name, c := range map[string]struct {
-		clusters []wire.Cluster
+		clusters []apitypes.Cluster
 		user     kubeconfig.User
 	}{
 		"plugin":    {clusters(), kubeconfig.WithPlugin(kubeconfig.Plugin, server, "")},
@@ -62,7 +62,7 @@ func TestGolden(t *testing.T) {
 }
 
 // check reads the file as kubectl does.
-func check(t *testing.T, name string, parsed *api.Config, clusters []wire.Cluster) {
+func check(t *testing.T, name string, parsed *api.Config, clusters []apitypes.Cluster) {
 	t.Helper()
 	if err := clientcmd.Validate(*parsed); err != nil && len(clusters) > 0 {
 		t.Errorf("%s: %v", name, err)

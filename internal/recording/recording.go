@@ -1,5 +1,5 @@
 // Package recording is what a recording of a shell is: lines of asciicast v2, chained and
-// signed. It says what was done to one since it was made. Who makes them is proxy/record.
+// signed. It says what was done to one since it was made. Who makes them is proxy/recorder.
 package recording
 
 // About says whose session it is.

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/fairlead-auth/fairlead/internal/serve"
-	"github.com/fairlead-auth/fairlead/test/pki"
+	"github.com/fairlead-auth/fairlead/test/harness/pki"
 )
 
 func listen(t *testing.T) net.Listener {

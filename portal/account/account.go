@@ -9,19 +9,19 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/fairlead-auth/fairlead/internal/apitypes"
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/internal/secret"
-	"github.com/fairlead-auth/fairlead/internal/wire"
 	"github.com/fairlead-auth/fairlead/portal/page"
-	"github.com/fairlead-auth/fairlead/server/clients"
-	"github.com/fairlead-auth/fairlead/server/factor"
-	"github.com/fairlead-auth/fairlead/server/limit"
-	"github.com/fairlead-auth/fairlead/server/session"
-	"github.com/fairlead-auth/fairlead/server/store"
-	"github.com/fairlead-auth/fairlead/server/tokeninfo"
-	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/server/base/ratelimit"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/web"
+	"github.com/fairlead-auth/fairlead/server/oidc/tokeninfo"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
+	"github.com/fairlead-auth/fairlead/server/signin/mfa"
+	"github.com/fairlead-auth/fairlead/server/signin/session"
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
@@ -37,9 +37,9 @@ type Handler struct {
 	Bearer *tokeninfo.Bearer
 	// Keyring seals what is being set up, Limit bounds guesses.
 	Keyring *secret.Keyring
-	Limit   *limit.Limiter
+	Limit   *ratelimit.Limiter
 	// Passkeys makes passkeys; nil when this site can have none.
-	Passkeys *factor.Passkeys
+	Passkeys *mfa.Passkeys
 }
 
 // Browser is a sign-in.
@@ -103,7 +103,7 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.GET("/account/factors/code.png", h.Guard.For(h.factorPicture))
 	g.POST("/account/factors/:id/end", h.Guard.For(h.removeFactor))
 	g.POST("/account/applications/:id/end", h.Guard.For(h.endApplication))
-	g.POST(wire.SignOutPath, h.signOutEverywhere)
+	g.POST(apitypes.SignOutPath, h.signOutEverywhere)
 }
 
 func (h *Handler) show(c echo.Context, current *session.Current) error {

@@ -10,10 +10,10 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/i18n"
-	"github.com/fairlead-auth/fairlead/server/factor"
-	"github.com/fairlead-auth/fairlead/server/limit"
-	"github.com/fairlead-auth/fairlead/server/session"
-	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/base/ratelimit"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/signin/mfa"
+	"github.com/fairlead-auth/fairlead/server/signin/session"
 )
 
 // sealContext binds the secret of an app that is being set up to the person.
@@ -32,7 +32,7 @@ func (h *Handler) factors(c echo.Context, current *session.Current, data *Data) 
 		return err
 	}
 	if c.QueryParam("factor") != "" && data.Enrol == "" {
-		data.Enrol = factor.NewSecret()
+		data.Enrol = mfa.NewSecret()
 	}
 	if data.Enrol != "" {
 		data.Sealed = h.Keyring.Seal(sealContext(current.User.ID), []byte(data.Enrol))
@@ -57,7 +57,7 @@ func (h *Handler) factorPicture(c echo.Context, current *session.Current) error 
 	if err != nil {
 		return errs.New(errs.NotFound, "This picture is not there any more.")
 	}
-	png, err := factor.Picture(factor.Address(h.Site.Live().Brand, current.User.KubeName, string(totp)))
+	png, err := mfa.Picture(mfa.Address(h.Site.Live().Brand, current.User.KubeName, string(totp)))
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (h *Handler) addFactor(c echo.Context, current *session.Current) error {
 	if err != nil {
 		return errs.New(errs.Invalid, "The set-up took too long. Start it again.")
 	}
-	attempt := limit.SecondFactor(current.User.ID, c.RealIP())
+	attempt := ratelimit.SecondFactor(current.User.ID, c.RealIP())
 	verdict, err := h.Limit.Begin(ctx, attempt)
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func (h *Handler) addFactor(c echo.Context, current *session.Current) error {
 		}
 		return h.page(c, current, Data{Enrol: string(totp), Fault: i18n.T("Too many wrong codes. Try again in %s.", verdict.Wait)}, http.StatusUnprocessableEntity)
 	}
-	step, ok := factor.CheckCode(string(totp), c.FormValue("code"), h.Now())
+	step, ok := mfa.CheckCode(string(totp), c.FormValue("code"), h.Now())
 	if !ok {
 		return h.page(c, current, Data{Enrol: string(totp), Fault: i18n.T("That is not the code that the app shows now.")}, http.StatusUnprocessableEntity)
 	}
@@ -134,7 +134,7 @@ func (h *Handler) offerPasskey(current *session.Current, rows []store.Factor, da
 	if h.Passkeys == nil {
 		return nil
 	}
-	owner, _ := factor.OwnerOf(current.User, rows)
+	owner, _ := mfa.OwnerOf(current.User, rows)
 	asked, err := h.Passkeys.Make(owner)
 	if err != nil {
 		return err
@@ -155,9 +155,9 @@ func (h *Handler) addPasskey(c echo.Context, current *session.Current) error {
 	if err != nil {
 		return err
 	}
-	owner, _ := factor.OwnerOf(current.User, rows)
+	owner, _ := mfa.OwnerOf(current.User, rows)
 	key, err := h.Passkeys.Made(owner, string(kept), c.FormValue("response"))
-	if errors.Is(err, factor.ErrPasskey) {
+	if errors.Is(err, mfa.ErrPasskey) {
 		return h.page(c, current, Data{Fault: i18n.T("The passkey was not made. Try again.")}, http.StatusUnprocessableEntity)
 	}
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/i18n"
-	"github.com/fairlead-auth/fairlead/server/access"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
-	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/server/base/web"
+	"github.com/fairlead-auth/fairlead/server/policy/access"
 	"github.com/fairlead-auth/fairlead/templates"
 )
 

@@ -9,7 +9,7 @@ import (
 	"github.com/fairlead-auth/fairlead/portal/authconfig"
 )
 
-// That a real kube-apiserver takes it is shown in test/e2e.
+// That a real kube-apiserver takes it is shown in test/suites/e2e.
 func TestStructured(t *testing.T) {
 	t.Parallel()
 	got, err := authconfig.Structured(authconfig.Config{Issuer: "https://login.test", Audience: "k8s-a", CA: "-----BEGIN\nx\n", Algorithm: "RS256"})

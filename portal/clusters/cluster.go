@@ -8,17 +8,17 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/fairlead-auth/fairlead/internal/apitypes"
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/internal/kubeconfig"
-	"github.com/fairlead-auth/fairlead/internal/wire"
 	"github.com/fairlead-auth/fairlead/portal/authconfig"
 	"github.com/fairlead-auth/fairlead/portal/page"
-	"github.com/fairlead-auth/fairlead/server/oauth"
-	"github.com/fairlead-auth/fairlead/server/session"
-	"github.com/fairlead-auth/fairlead/server/store"
-	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/web"
+	"github.com/fairlead-auth/fairlead/server/signin/session"
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
@@ -94,7 +94,7 @@ func clusterGroups(u *store.User) []string {
 }
 
 func (h *Handler) addConfigs(c echo.Context, current *session.Current, cluster *store.Cluster, data *ClusterData) error {
-	text, err := kubeconfig.Render([]wire.Cluster{h.wire(cluster)}, kubeconfig.WithKubelogin(h.Site.Absolute("")))
+	text, err := kubeconfig.Render([]apitypes.Cluster{h.wire(cluster)}, kubeconfig.WithKubelogin(h.Site.Absolute("")))
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (h *Handler) downloadOne(c echo.Context, current *session.Current) error {
 	if err != nil {
 		return err
 	}
-	return h.download(c, current, []wire.Cluster{h.wire(cluster)}, h.ContextPrefix+cluster.ID)
+	return h.download(c, current, []apitypes.Cluster{h.wire(cluster)}, h.ContextPrefix+cluster.ID)
 }
 
 // downloadAll gives the file of all clusters, or of those that were chosen.
@@ -131,7 +131,7 @@ func (h *Handler) downloadAll(c echo.Context, current *session.Current) error {
 	if len(chosen) == 0 && c.QueryParam("selected") != "" {
 		return c.Redirect(http.StatusSeeOther, h.Site.Path("/?none=chosen"))
 	}
-	var list []wire.Cluster
+	var list []apitypes.Cluster
 	for _, a := range mine {
 		if len(chosen) == 0 || slices.Contains(chosen, a.Cluster.ID) {
 			list = append(list, h.wire(&a.Cluster))
@@ -170,7 +170,7 @@ func attach(c echo.Context, name string, text []byte) error {
 
 // download answers with a file. It holds no secret, but says which clusters a
 // person may use, so it is recorded and never cached.
-func (h *Handler) download(c echo.Context, current *session.Current, list []wire.Cluster, name string) error {
+func (h *Handler) download(c echo.Context, current *session.Current, list []apitypes.Cluster, name string) error {
 	as := kubeconfig.WithPlugin(kubeconfig.Plugin, h.Site.Absolute(""), "")
 	if c.QueryParam("for") == "kubelogin" {
 		as = kubeconfig.WithKubelogin(h.Site.Absolute(""))

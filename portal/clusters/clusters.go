@@ -1,6 +1,6 @@
 // Package clusters is the pages about clusters: the list of a person's own, one
 // of them with how to use it, and the kubeconfig downloads. It leaves to
-// server/access who may use what, and to internal/kubeconfig the file.
+// server/policy/access who may use what, and to internal/kubeconfig the file.
 package clusters
 
 import (
@@ -12,19 +12,19 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/fairlead-auth/fairlead/internal/apitypes"
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
-	"github.com/fairlead-auth/fairlead/internal/wire"
 	"github.com/fairlead-auth/fairlead/portal/downloads"
 	"github.com/fairlead-auth/fairlead/portal/page"
-	"github.com/fairlead-auth/fairlead/portal/reach"
-	"github.com/fairlead-auth/fairlead/server/access"
-	"github.com/fairlead-auth/fairlead/server/session"
-	"github.com/fairlead-auth/fairlead/server/setupcode"
-	"github.com/fairlead-auth/fairlead/server/store"
-	"github.com/fairlead-auth/fairlead/server/tokenfile"
-	"github.com/fairlead-auth/fairlead/server/tokeninfo"
-	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/portal/reachability"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/web"
+	"github.com/fairlead-auth/fairlead/server/oidc/tokenfile"
+	"github.com/fairlead-auth/fairlead/server/oidc/tokeninfo"
+	"github.com/fairlead-auth/fairlead/server/policy/access"
+	"github.com/fairlead-auth/fairlead/server/signin/session"
+	"github.com/fairlead-auth/fairlead/server/signin/setupcode"
 )
 
 // Handler is the pages.
@@ -43,7 +43,7 @@ type Handler struct {
 	// that every cluster is.
 	Ready func(ctx context.Context, statusURL string) (ready bool, doing string)
 	// Reach knows which API servers answer. Plugins is what can be downloaded.
-	Reach   *reach.Watcher
+	Reach   *reachability.Watcher
 	Plugins *downloads.List
 	// TokenFiles makes tokens that people carry in files.
 	TokenFiles *tokenfile.Maker
@@ -62,7 +62,7 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.GET("/kubeconfig", h.Guard.For(h.downloadAll))
 	g.GET("/clusters/:id/kubeconfig", h.Guard.For(h.downloadOne))
 	g.POST("/clusters/:id/token-file", h.Guard.For(h.tokenFile))
-	g.GET(wire.ClustersPath, h.list)
+	g.GET(apitypes.ClustersPath, h.list)
 }
 
 // doing says what a cluster that isn't ready is busy with.
@@ -87,7 +87,7 @@ func (h *Handler) list(c echo.Context) error {
 	if err != nil {
 		return writeError(c, err)
 	}
-	answer := wire.Clusters{User: user.KubeName, Clusters: []wire.Cluster{}}
+	answer := apitypes.Clusters{User: user.KubeName, Clusters: []apitypes.Cluster{}}
 	if token.DeviceID != "" {
 		device, err := h.Store.Device(c.Request().Context(), token.DeviceID)
 		if err != nil {
@@ -98,12 +98,12 @@ func (h *Handler) list(c echo.Context) error {
 	for _, a := range mine {
 		answer.Clusters = append(answer.Clusters, h.wire(&a.Cluster))
 	}
-	slices.SortFunc(answer.Clusters, func(a, b wire.Cluster) int { return strings.Compare(a.Context, b.Context) })
+	slices.SortFunc(answer.Clusters, func(a, b apitypes.Cluster) int { return strings.Compare(a.Context, b.Context) })
 	return c.JSON(http.StatusOK, answer)
 }
 
-func (h *Handler) wire(c *store.Cluster) wire.Cluster {
-	return wire.Cluster{
+func (h *Handler) wire(c *store.Cluster) apitypes.Cluster {
+	return apitypes.Cluster{
 		ID: c.ID, Name: c.Name, Context: h.ContextPrefix + c.ID, Server: c.Server, CA: c.CA, Audience: c.Audience, Namespace: c.Namespace,
 		Environment: c.Environment, Labels: c.Labels,
 	}

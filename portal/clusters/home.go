@@ -12,13 +12,13 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/portal/downloads"
 	"github.com/fairlead-auth/fairlead/portal/page"
-	"github.com/fairlead-auth/fairlead/portal/reach"
-	"github.com/fairlead-auth/fairlead/server/access"
-	"github.com/fairlead-auth/fairlead/server/flow"
-	"github.com/fairlead-auth/fairlead/server/session"
-	"github.com/fairlead-auth/fairlead/server/setupcode"
-	"github.com/fairlead-auth/fairlead/server/store"
-	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/portal/reachability"
+	"github.com/fairlead-auth/fairlead/server/base/flow"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/web"
+	"github.com/fairlead-auth/fairlead/server/policy/access"
+	"github.com/fairlead-auth/fairlead/server/signin/session"
+	"github.com/fairlead-auth/fairlead/server/signin/setupcode"
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
@@ -34,7 +34,7 @@ type Row struct {
 	// Ready says that the cluster has a status address that said so.
 	Ready bool
 	// Seen is whether its API server answers.
-	Seen reach.Seen
+	Seen reachability.Seen
 	// Favourite says that the person has marked it; Used is when they last got a token for it.
 	Favourite bool
 	Used      time.Time

@@ -19,7 +19,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/version"
-	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/server/base/web"
 )
 
 // Path is below what the programs are, SumsPath the list of their digests, as sha256sum

@@ -14,13 +14,13 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/portal/downloads"
-	"github.com/fairlead-auth/fairlead/server/live"
-	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/server/base/runtimesettings"
+	"github.com/fairlead-auth/fairlead/server/base/web"
 )
 
 func open(t *testing.T, names ...string) *downloads.List {
 	t.Helper()
-	site, err := web.New(web.Config{URL: &url.URL{Scheme: "https", Host: "login.test", Path: "/sso"}, Live: live.New(live.Values{}), Logger: slog.New(slog.DiscardHandler)})
+	site, err := web.New(web.Config{URL: &url.URL{Scheme: "https", Host: "login.test", Path: "/sso"}, Live: runtimesettings.New(runtimesettings.Values{}), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

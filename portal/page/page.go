@@ -11,9 +11,9 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/i18n"
-	"github.com/fairlead-auth/fairlead/server/session"
-	"github.com/fairlead-auth/fairlead/server/store"
-	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/web"
+	"github.com/fairlead-auth/fairlead/server/signin/session"
 	"github.com/fairlead-auth/fairlead/templates"
 )
 

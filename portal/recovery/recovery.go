@@ -15,10 +15,10 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
-	"github.com/fairlead-auth/fairlead/server/factor"
-	"github.com/fairlead-auth/fairlead/server/session"
-	"github.com/fairlead-auth/fairlead/server/store"
-	"github.com/fairlead-auth/fairlead/server/web"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/web"
+	"github.com/fairlead-auth/fairlead/server/signin/mfa"
+	"github.com/fairlead-auth/fairlead/server/signin/session"
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
@@ -111,7 +111,7 @@ func (h *Handler) form(c echo.Context, data SetupData, status int) error {
 		return err
 	}
 	if data.TOTP == "" {
-		data.TOTP = factor.NewSecret()
+		data.TOTP = mfa.NewSecret()
 	}
 	data.First, data.URL, data.Least = purpose == store.LinkSetup, h.Site.Absolute(""), ops.MinPassword
 	data.Plain = !h.Site.Secure()
@@ -141,7 +141,7 @@ func (h *Handler) picture(c echo.Context) error {
 	if err != nil {
 		return errs.New(errs.NotFound, "This picture is not there any more.")
 	}
-	png, err := factor.Picture(factor.Address(h.Site.Live().Brand, "recovery", string(totp)))
+	png, err := mfa.Picture(mfa.Address(h.Site.Live().Brand, "recovery", string(totp)))
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
-	"github.com/fairlead-auth/fairlead/internal/names"
+	"github.com/fairlead-auth/fairlead/internal/kubenames"
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
@@ -275,10 +275,10 @@ func instant(n json.Number) (time.Time, bool) {
 // identify refuses names that must never be impersonated, whatever the issuer
 // says.
 func identify(c *claims, expires time.Time) (*Identity, *status.Error) {
-	if err := names.Check(c.Username); err != nil {
+	if err := kubenames.Check(c.Username); err != nil {
 		return nil, status.Forbidden("reserved_name", "The user name in the token "+err.Error()+".")
 	}
-	if names.Check(c.Subject) != nil {
+	if kubenames.Check(c.Subject) != nil {
 		return nil, status.Forbidden("reserved_name", "The token has no usable subject.")
 	}
 	if refusal := checkGroups(c.Groups); refusal != nil {
@@ -287,11 +287,11 @@ func identify(c *claims, expires time.Time) (*Identity, *status.Error) {
 	id := &Identity{User: c.Username, UID: c.Subject, Groups: c.Groups, TokenID: c.ID, SignIn: c.SignIn, Device: c.Device, Expires: expires}
 	id.Issued, _ = instant(c.IssuedAt) // without one it counts as older than any revocation
 	for _, e := range []Extra{{ExtraSignIn, c.SignIn}, {ExtraDevice, c.Device}} {
-		if e.Value != "" && names.Check(e.Value) == nil {
+		if e.Value != "" && kubenames.Check(e.Value) == nil {
 			id.Extra = append(id.Extra, e)
 		}
 	}
-	if c.ID != "" && names.Check(c.ID) == nil {
+	if c.ID != "" && kubenames.Check(c.ID) == nil {
 		id.Extra = append(id.Extra, Extra{ExtraCredential, "JTI=" + c.ID})
 	}
 	return id, nil
@@ -302,7 +302,7 @@ func checkGroups(groups []string) *status.Error {
 		return status.Forbidden("too_many_groups", "The token has more groups than can be sent to an API server.")
 	}
 	for _, g := range groups {
-		if err := names.Check(g); err != nil {
+		if err := kubenames.Check(g); err != nil {
 			return status.Forbidden("reserved_name", "A group name in the token "+err.Error()+".")
 		}
 	}

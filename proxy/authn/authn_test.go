@@ -23,7 +23,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/proxy/authn"
 	"github.com/fairlead-auth/fairlead/proxy/status"
-	"github.com/fairlead-auth/fairlead/test/jws"
+	"github.com/fairlead-auth/fairlead/test/harness/jws"
 )
 
 // issuer is a provider's two documents, with a counter.

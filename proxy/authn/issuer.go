@@ -8,7 +8,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
-	"github.com/fairlead-auth/fairlead/internal/names"
+	"github.com/fairlead-auth/fairlead/internal/kubenames"
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
@@ -97,14 +97,14 @@ func (i *Issuer) identity(b bag) (*Identity, *status.Error) {
 	id := &Identity{User: user, Issuer: i.URL}
 	if i.UID != "" {
 		var ok bool
-		if id.UID, ok = b.text(i.UID); !ok || names.Check(id.UID) != nil {
+		if id.UID, ok = b.text(i.UID); !ok || kubenames.Check(id.UID) != nil {
 			return nil, status.Forbidden("claim", "The token has no claim "+i.UID+" that could be the user's id.")
 		}
 	}
 	if id.Groups, refusal = i.groups(b); refusal != nil {
 		return nil, refusal
 	}
-	if id.TokenID, _ = b.text("jti"); id.TokenID != "" && names.Check(id.TokenID) == nil {
+	if id.TokenID, _ = b.text("jti"); id.TokenID != "" && kubenames.Check(id.TokenID) == nil {
 		id.Extra = []Extra{{ExtraCredential, "JTI=" + id.TokenID}}
 	}
 	return id, nil
@@ -120,7 +120,7 @@ func (i *Issuer) user(b bag) (string, *status.Error) {
 		return "", status.Forbidden("email_not_verified", "The token says that your e-mail address is not verified, and this cluster knows people by it. Verify it where you sign in, and sign in again.")
 	}
 	name := i.Username.Prefix + user
-	if names.Check(name) != nil || user == "" {
+	if kubenames.Check(name) != nil || user == "" {
 		return "", status.Forbidden("reserved_name", "The user name in the token can't be used at a cluster.")
 	}
 	return name, nil

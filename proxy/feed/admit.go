@@ -8,7 +8,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/proxyfeed"
 	"github.com/fairlead-auth/fairlead/proxy/authn"
-	"github.com/fairlead-auth/fairlead/proxy/cutoff"
+	"github.com/fairlead-auth/fairlead/proxy/revocation"
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
@@ -29,7 +29,7 @@ type doubts struct {
 
 // Admit refuses everybody while the feed is stale, where that was chosen. About somebody
 // whose token is older than the last change of rules, and who was not known here then, it
-// asks the server first; what follows is up to proxy/cutoff. While the server is away they
+// asks the server first; what follows is up to proxy/revocation. While the server is away they
 // are let in, and asked about as soon as it is back.
 func (f *Feed) Admit(ctx context.Context, id *authn.Identity) *status.Error {
 	if refusal := f.Fresh(); refusal != nil {
@@ -91,7 +91,7 @@ func (f *Feed) recheck(ctx context.Context, news *proxyfeed.News) error {
 	if changed {
 		people = slices.Concat(people, f.cfg.Known(), f.cfg.Cutoff.People())
 		for _, r := range f.cfg.Cutoff.Revocations() {
-			if r.Reason == cutoff.ReasonNoAccess { // who may use it again is let in again
+			if r.Reason == revocation.ReasonNoAccess { // who may use it again is let in again
 				people = append(people, r.Value)
 			}
 		}
@@ -144,10 +144,10 @@ func (f *Feed) settled(people []string, since time.Time) {
 }
 
 func (f *Feed) apply(ctx context.Context, asked []string, answer proxyfeed.Answer) {
-	var denied []cutoff.Revocation
+	var denied []revocation.Revocation
 	for _, id := range asked {
 		if slices.Contains(answer.Denied, id) {
-			denied = append(denied, cutoff.Revocation{Kind: cutoff.User, Value: id, Reason: cutoff.ReasonNoAccess, At: answer.Now, Until: answer.Now.Add(noAccessLife)})
+			denied = append(denied, revocation.Revocation{Kind: revocation.User, Value: id, Reason: revocation.ReasonNoAccess, At: answer.Now, Until: answer.Now.Add(noAccessLife)})
 		} else {
 			f.cfg.Cutoff.Lift(id, answer.Now)
 		}

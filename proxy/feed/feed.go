@@ -1,6 +1,6 @@
 // Package feed is the proxy's line to the sign-in server: it enrols, hears of access
 // that was taken away, and keeps what it knows for when the server is away. What ends
-// is up to proxy/cutoff.
+// is up to proxy/revocation.
 package feed
 
 import (
@@ -23,7 +23,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/proxyfeed"
 	"github.com/fairlead-auth/fairlead/internal/version"
-	"github.com/fairlead-auth/fairlead/proxy/cutoff"
+	"github.com/fairlead-auth/fairlead/proxy/revocation"
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
@@ -46,7 +46,7 @@ type Config struct {
 	Identity Identity
 	Dir      Dir
 	HTTP     *http.Client
-	Cutoff   *cutoff.Registry
+	Cutoff   *revocation.Registry
 	// Known returns who has shown a good token lately, by user id.
 	Known func() []string
 	// Changed, when set, is told of settings that are others than before.
@@ -249,11 +249,11 @@ func (f *Feed) keep() error {
 	return f.cfg.Dir.Keep(f.cfg.Identity, s)
 }
 
-func revocations(list []proxyfeed.Revocation) []cutoff.Revocation {
-	var out []cutoff.Revocation
+func revocations(list []proxyfeed.Revocation) []revocation.Revocation {
+	var out []revocation.Revocation
 	for _, r := range list {
 		if r.Kind != proxyfeed.Rights {
-			out = append(out, cutoff.Revocation{Kind: cutoff.Kind(r.Kind), Value: r.Value, Reason: r.Reason, At: r.At, Until: r.Until})
+			out = append(out, revocation.Revocation{Kind: revocation.Kind(r.Kind), Value: r.Value, Reason: r.Reason, At: r.At, Until: r.Until})
 		}
 	}
 	return out

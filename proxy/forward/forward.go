@@ -17,8 +17,8 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/fairlead-auth/fairlead/proxy/fastpath"
 	"github.com/fairlead-auth/fairlead/proxy/impersonate"
-	"github.com/fairlead-auth/fairlead/proxy/inline"
 	"github.com/fairlead-auth/fairlead/proxy/requestinfo"
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
@@ -92,7 +92,7 @@ type Job struct {
 }
 
 // asks reports whether the request changes nothing and is soon answered.
-func (j *Job) asks(req *http.Request) bool { return j.Kind == Short && inline.Takes(req) }
+func (j *Job) asks(req *http.Request) bool { return j.Kind == Short && fastpath.Takes(req) }
 
 func (j *Job) account() {
 	if j.Account != nil && !j.accounted {
@@ -160,7 +160,7 @@ func (f *Forwarder) request(ctx context.Context, r *http.Request, job *Job) *htt
 		job.Header["User-Agent"] = nil // or net/http would say its own
 	}
 	if job.asks(req) {
-		ctx = inline.Meanwhile(ctx, job.account)
+		ctx = fastpath.Meanwhile(ctx, job.account)
 	}
 	return req.WithContext(ctx)
 }

@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
 
-	"github.com/fairlead-auth/fairlead/proxy/inline"
+	"github.com/fairlead-auth/fairlead/proxy/fastpath"
 )
 
 const (
@@ -174,15 +174,15 @@ func (f *Forwarder) run(ctx context.Context, every time.Duration) error {
 }
 
 // newInline makes the pool for short requests that can be sent again: most of all.
-func newInline(address string, tlsConfig *tls.Config) *inline.Pool {
+func newInline(address string, tlsConfig *tls.Config) *fastpath.Pool {
 	cfg := tlsConfig.Clone()
 	cfg.NextProtos = []string{"http/1.1"}
 	if cfg.ServerName == "" {
 		cfg.ServerName, _, _ = net.SplitHostPort(address) // it was joined
 	}
 	dialer := newDialer()
-	dialer.Control = inline.NoticeDead(deadAfter)
-	return inline.New(inline.Config{
+	dialer.Control = fastpath.NoticeDead(deadAfter)
+	return fastpath.New(fastpath.Config{
 		Dial: func(ctx context.Context) (*tls.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 			defer cancel()

@@ -13,7 +13,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
-	"github.com/fairlead-auth/fairlead/test/pki"
+	"github.com/fairlead-auth/fairlead/test/harness/pki"
 )
 
 // TestANewAuthorityIsTakenUp replaces the API server's certificate and its authority.

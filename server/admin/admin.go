@@ -14,14 +14,14 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/password"
-	"github.com/fairlead-auth/fairlead/server/access"
-	"github.com/fairlead-auth/fairlead/server/factor"
-	"github.com/fairlead-auth/fairlead/server/keys"
-	"github.com/fairlead-auth/fairlead/server/limit"
-	"github.com/fairlead-auth/fairlead/server/live"
-	"github.com/fairlead-auth/fairlead/server/recordings"
-	"github.com/fairlead-auth/fairlead/server/store"
-	"github.com/fairlead-auth/fairlead/server/upstream"
+	"github.com/fairlead-auth/fairlead/server/base/ratelimit"
+	"github.com/fairlead-auth/fairlead/server/base/runtimesettings"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/fleet/recordings"
+	"github.com/fairlead-auth/fairlead/server/policy/access"
+	"github.com/fairlead-auth/fairlead/server/signin/mfa"
+	"github.com/fairlead-auth/fairlead/server/signin/upstream"
+	"github.com/fairlead-auth/fairlead/server/signing/keys"
 )
 
 // Config is what the operations need.
@@ -33,14 +33,14 @@ type Config struct {
 	Types    map[string]connectors.Type
 	Upstream *upstream.Registry
 	Keys     *keys.Manager
-	Limit    *limit.Limiter
+	Limit    *ratelimit.Limiter
 	Hasher   *password.Hasher
 	// Passkeys is nil when this site can have none.
-	Passkeys *factor.Passkeys
+	Passkeys *mfa.Passkeys
 	// URL is this server's address.
 	URL string
 	// Live is told what changes at once.
-	Live *live.Settings
+	Live *runtimesettings.Settings
 	// ReadOnly refuses every change of what is configured: the file alone says it.
 	ReadOnly bool
 	// Recordings are those of shells that proxies have handed in.

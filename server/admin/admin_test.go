@@ -16,11 +16,11 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/form"
 	"github.com/fairlead-auth/fairlead/internal/password"
 	"github.com/fairlead-auth/fairlead/server/admin"
-	"github.com/fairlead-auth/fairlead/server/limit"
-	"github.com/fairlead-auth/fairlead/server/settings"
-	"github.com/fairlead-auth/fairlead/server/store"
-	"github.com/fairlead-auth/fairlead/server/store/storetest"
-	"github.com/fairlead-auth/fairlead/server/upstream"
+	"github.com/fairlead-auth/fairlead/server/admin/settings"
+	"github.com/fairlead-auth/fairlead/server/base/ratelimit"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
+	"github.com/fairlead-auth/fairlead/server/signin/upstream"
 )
 
 // bundle is the operations on a database of their own.
@@ -51,7 +51,7 @@ func setup(t testing.TB, s *store.Store) *bundle {
 	log := audit.NewLog(b.now, logger, s)
 	b.Admin = admin.New(admin.Config{
 		Store: s, Audit: log, Logger: logger, Now: b.now, Types: all.Types(hasher), Hasher: hasher, URL: "https://login.test",
-		Limit: &limit.Limiter{Store: s, Now: b.now, Window: time.Hour},
+		Limit: &ratelimit.Limiter{Store: s, Now: b.now, Window: time.Hour},
 		Upstream: upstream.New(upstream.Config{
 			Store: s, Audit: log, Logger: logger, Now: b.now, Types: all.Types(hasher), CallbackURL: func(id string) string { return "https://login.test/callback/" + id },
 		}),

@@ -6,11 +6,11 @@ import (
 	"fmt"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
-	"github.com/fairlead-auth/fairlead/server/access"
-	"github.com/fairlead-auth/fairlead/server/clients"
-	"github.com/fairlead-auth/fairlead/server/issuer"
-	"github.com/fairlead-auth/fairlead/server/oauth"
-	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/policy/access"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
+	"github.com/fairlead-auth/fairlead/server/signing/issuer"
 )
 
 // ClaimsPreview is what an ID token would say about somebody.

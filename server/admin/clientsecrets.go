@@ -9,8 +9,8 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/form"
 	"github.com/fairlead-auth/fairlead/internal/secret"
-	"github.com/fairlead-auth/fairlead/server/settings"
-	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/admin/settings"
+	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
 // hashShown is how much of a hash is shown: enough to tell it apart.

@@ -10,8 +10,8 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/form"
 	"github.com/fairlead-auth/fairlead/internal/secret"
-	"github.com/fairlead-auth/fairlead/server/settings"
-	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/admin/settings"
+	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
 // PageSize is how many rows a list has on a page.

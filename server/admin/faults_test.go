@@ -18,16 +18,16 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/internal/form"
 	"github.com/fairlead-auth/fairlead/server/admin"
-	"github.com/fairlead-auth/fairlead/server/store"
-	"github.com/fairlead-auth/fairlead/server/store/storetest"
-	"github.com/fairlead-auth/fairlead/test/detour"
-	"github.com/fairlead-auth/fairlead/test/fakecrowd"
-	"github.com/fairlead-auth/fairlead/test/fakeforge"
-	"github.com/fairlead-auth/fairlead/test/fakegithub"
-	"github.com/fairlead-auth/fairlead/test/fakekeystone"
-	"github.com/fairlead-auth/fairlead/test/fakeoidc"
-	"github.com/fairlead-auth/fairlead/test/fakesaml"
-	"github.com/fairlead-auth/fairlead/test/slapd"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakecrowd"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakeforge"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakegithub"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakekeystone"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakeoidc"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakesaml"
+	"github.com/fairlead-auth/fairlead/test/harness/forwardproxy"
+	"github.com/fairlead-auth/fairlead/test/harness/slapd"
 )
 
 // update writes the table of faults anew.
@@ -43,9 +43,9 @@ type broken struct {
 }
 
 // proxy leads to the stand-ins of upstreams whose address is fixed.
-var proxy detour.Proxy
+var proxy forwardproxy.Proxy
 
-func TestMain(m *testing.M) { os.Exit(detour.Run(m, &proxy)) }
+func TestMain(m *testing.M) { os.Exit(forwardproxy.Run(m, &proxy)) }
 
 // upstreams are what the faults are made with.
 type upstreams struct {

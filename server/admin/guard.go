@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
-	"github.com/fairlead-auth/fairlead/internal/names"
-	"github.com/fairlead-auth/fairlead/server/access"
-	"github.com/fairlead-auth/fairlead/server/settings"
-	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/internal/kubenames"
+	"github.com/fairlead-auth/fairlead/server/admin/settings"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/policy/access"
 )
 
 // verifiedWithin is how long ago somebody must have signed in with a recovery
@@ -38,7 +38,7 @@ func hasAdmins(set store.Settings) bool {
 
 // after is the person as the changed local account will make them.
 func after(p *plan, user *store.User) *store.User {
-	if p.kind.Name != settings.LocalUsers || names.Key(p.id) != names.Key(user.Login) {
+	if p.kind.Name != settings.LocalUsers || kubenames.Key(p.id) != kubenames.Key(user.Login) {
 		return user
 	}
 	through := pick(p.from.Connectors, user.ConnectorID, func(r *store.Connector) string { return r.ID })

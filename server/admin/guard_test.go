@@ -12,12 +12,12 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/form"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/admin"
-	"github.com/fairlead-auth/fairlead/server/clients"
-	"github.com/fairlead-auth/fairlead/server/factor"
-	"github.com/fairlead-auth/fairlead/server/live"
-	"github.com/fairlead-auth/fairlead/server/settings"
-	"github.com/fairlead-auth/fairlead/server/store"
-	"github.com/fairlead-auth/fairlead/server/store/storetest"
+	"github.com/fairlead-auth/fairlead/server/admin/settings"
+	"github.com/fairlead-auth/fairlead/server/base/runtimesettings"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
+	"github.com/fairlead-auth/fairlead/server/signin/mfa"
 )
 
 // TestNobodyLocksThemselvesOut tries each way.
@@ -226,8 +226,8 @@ func TestEnablingNeedsATestOrAReason(t *testing.T) {
 
 // newAccount is a good choice for a recovery account.
 func (b *bundle) newAccount(login string) admin.NewAccount {
-	totp := factor.NewSecret()
-	code, err := factor.Code(totp, b.now())
+	totp := mfa.NewSecret()
+	code, err := mfa.Code(totp, b.now())
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -328,7 +328,7 @@ func TestRecovery(t *testing.T) {
 		t.Errorf("the code of the set-up, again: %v", err)
 	}
 	b.advance(31 * time.Second)
-	code, err := factor.Code(choice.TOTP, b.now())
+	code, err := mfa.Code(choice.TOTP, b.now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +345,7 @@ func TestRecovery(t *testing.T) {
 		_ = sign("guess guess guess guess", "000000")
 	}
 	b.advance(30 * time.Second)
-	if code, err = factor.Code(choice.TOTP, b.now()); err != nil {
+	if code, err = mfa.Code(choice.TOTP, b.now()); err != nil {
 		t.Fatal(err)
 	}
 	if err := sign(choice.Password, code); err == nil || !strings.Contains(err.Error(), "Too many") {
@@ -491,7 +491,7 @@ func (b *bundle) secretEnds(c admin.Caller, label, text string) {
 func TestABrandThatNobodyCanReadIsRefused(t *testing.T) {
 	t.Parallel()
 	b, jane := furnished(t, storetest.SQLite(t))
-	b.Live = live.New(live.Values{})
+	b.Live = runtimesettings.New(runtimesettings.Values{})
 	b.apply(jane, settings.General, form.Doc{"id": "branding", "color": "#7a1fa2", "logo": `<svg xmlns="http://www.w3.org/2000/svg"/>`})
 	for _, doc := range []form.Doc{{"color": "#ffff00"}, {"colorDark": "#000000"}, {"color": "red"}, {"logo": `<svg xmlns="http://www.w3.org/2000/svg"><script/></svg>`}} {
 		doc["id"] = "branding"
@@ -508,9 +508,9 @@ func TestABrandThatNobodyCanReadIsRefused(t *testing.T) {
 func TestGeneralSettingsHoldAtOnce(t *testing.T) {
 	t.Parallel()
 	b, jane := furnished(t, storetest.SQLite(t))
-	b.Live = live.New(live.Values{Contact: "in the file"})
+	b.Live = runtimesettings.New(runtimesettings.Values{Contact: "in the file"})
 	r := b.apply(jane, settings.General, form.Doc{"id": "sessions", "idle": "1h", "maxAge": "2m"})
-	if v := b.Live.Get(); v.Idle != time.Hour || v.MaxAge != 2*time.Minute || v.Absolute != live.DefaultAbsolute {
+	if v := b.Live.Get(); v.Idle != time.Hour || v.MaxAge != 2*time.Minute || v.Absolute != runtimesettings.DefaultAbsolute {
 		t.Errorf("%+v", v)
 	}
 	for _, doc := range []form.Doc{
@@ -526,7 +526,7 @@ func TestGeneralSettingsHoldAtOnce(t *testing.T) {
 	if _, err := b.Restore(t.Context(), jane, r.ID, false, ""); err != nil {
 		t.Fatal(err)
 	}
-	if v := b.Live.Get(); v.Idle != live.DefaultIdle {
+	if v := b.Live.Get(); v.Idle != runtimesettings.DefaultIdle {
 		t.Errorf("restored: %+v", v)
 	}
 }

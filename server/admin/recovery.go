@@ -12,11 +12,11 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/i18n"
-	"github.com/fairlead-auth/fairlead/internal/names"
+	"github.com/fairlead-auth/fairlead/internal/kubenames"
 	"github.com/fairlead-auth/fairlead/internal/secret"
-	"github.com/fairlead-auth/fairlead/server/factor"
-	"github.com/fairlead-auth/fairlead/server/limit"
-	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/base/ratelimit"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/signin/mfa"
 )
 
 // How long links are good.
@@ -122,7 +122,7 @@ type PasskeyAnswer struct{ Kept, Answer string }
 // faults lists what is wrong with the choice, by field.
 func (n NewAccount) faults(now time.Time) AccountError {
 	faults := AccountError{}
-	if err := names.Check(n.Login); err != nil || len(n.Login) > 64 {
+	if err := kubenames.Check(n.Login); err != nil || len(n.Login) > 64 {
 		faults["login"] = i18n.T("Choose a name of letters and digits, at most 64.")
 	}
 	if n.Passkey.Answer != "" {
@@ -133,7 +133,7 @@ func (n NewAccount) faults(now time.Time) AccountError {
 	} else if n.Password != n.Again {
 		faults["again"] = i18n.T("The two passwords differ.")
 	}
-	if _, ok := factor.CheckCode(n.TOTP, n.Code, now); !ok {
+	if _, ok := mfa.CheckCode(n.TOTP, n.Code, now); !ok {
 		faults["code"] = i18n.T("This is not the code that the app shows now. Check the clock of your phone.")
 	}
 	return faults
@@ -208,7 +208,7 @@ func (a *Admin) CreateAccount(ctx context.Context, token, address string, n NewA
 // newPassword makes what is kept of a password and an authenticator app.
 func (a *Admin) newPassword(ctx context.Context, n NewAccount) (hash string, app store.Factor, err error) {
 	now := a.Now()
-	step, _ := factor.CheckCode(n.TOTP, n.Code, now)
+	step, _ := mfa.CheckCode(n.TOTP, n.Code, now)
 	hash, err = a.Hasher.Hash(ctx, n.Password)
 	return hash, store.Factor{Kind: store.FactorTOTP, Label: "Authenticator app", Data: n.TOTP, LastStep: step, Created: store.At(now)}, err
 }
@@ -250,7 +250,7 @@ type RecoveryProof struct {
 }
 
 func (a *Admin) recover(ctx context.Context, proof RecoveryProof, address string) (*store.User, error) {
-	attempt := limit.Password(store.BreakGlass, proof.Login, address)
+	attempt := ratelimit.Password(store.BreakGlass, proof.Login, address)
 	verdict, err := a.Limit.Begin(ctx, attempt)
 	if err != nil {
 		return nil, err
@@ -288,7 +288,7 @@ func (a *Admin) useCode(ctx context.Context, owner, code string) error {
 		if f.Kind != store.FactorTOTP {
 			continue
 		}
-		step, ok := factor.CheckCode(f.Data, code, a.Now())
+		step, ok := mfa.CheckCode(f.Data, code, a.Now())
 		if !ok {
 			continue
 		}

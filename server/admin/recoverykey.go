@@ -7,24 +7,24 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/i18n"
-	"github.com/fairlead-auth/fairlead/server/factor"
-	"github.com/fairlead-auth/fairlead/server/limit"
-	"github.com/fairlead-auth/fairlead/server/store"
+	"github.com/fairlead-auth/fairlead/server/base/ratelimit"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/signin/mfa"
 )
 
 // OfferPasskey asks for a passkey for a new recovery account. There is no question
 // when this site can have none: its address has no name.
-func (a *Admin) OfferPasskey() (factor.Asked, error) {
+func (a *Admin) OfferPasskey() (mfa.Asked, error) {
 	if a.Passkeys == nil {
-		return factor.Asked{}, nil
+		return mfa.Asked{}, nil
 	}
 	return a.Passkeys.MakeAlone("Recovery")
 }
 
 // AskPasskey asks for the passkey of a recovery account, if there can be one.
-func (a *Admin) AskPasskey() (factor.Asked, error) {
+func (a *Admin) AskPasskey() (mfa.Asked, error) {
 	if a.Passkeys == nil {
-		return factor.Asked{}, nil
+		return mfa.Asked{}, nil
 	}
 	return a.Passkeys.AskAlone()
 }
@@ -36,7 +36,7 @@ func (a *Admin) newPasskey(p PasskeyAnswer) (store.Factor, error) {
 		return store.Factor{}, refused
 	}
 	key, err := a.Passkeys.MadeAlone(p.Kept, p.Answer)
-	if errors.Is(err, factor.ErrPasskey) {
+	if errors.Is(err, mfa.ErrPasskey) {
 		return store.Factor{}, refused
 	}
 	return store.Factor{Kind: store.FactorPasskey, Label: "Passkey", Data: string(key), Created: store.At(a.Now())}, err
@@ -46,7 +46,7 @@ func (a *Admin) newPasskey(p PasskeyAnswer) (store.Factor, error) {
 var errRecoveryKey = errs.New(errs.Unauthenticated, "This passkey is not that of a recovery account, or was not right.")
 
 func (a *Admin) recoverWithPasskey(ctx context.Context, proof RecoveryProof, address string) (*store.User, error) {
-	attempt := limit.Passkey(address)
+	attempt := ratelimit.Passkey(address)
 	verdict, err := a.Limit.Begin(ctx, attempt)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (a *Admin) usePasskey(ctx context.Context, p PasskeyAnswer) (*store.Recover
 		}
 	}
 	used, err := a.Passkeys.AnsweredAlone(keys, p.Kept, p.Answer)
-	if errors.Is(err, factor.ErrPasskey) {
+	if errors.Is(err, mfa.ErrPasskey) {
 		return nil, errRecoveryKey
 	}
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/fairlead-auth/fairlead/test/realkube"
+	"github.com/fairlead-auth/fairlead/test/harness/realkube"
 )
 
 //go:embed demo.yaml
@@ -104,7 +104,7 @@ func linkKubectl(from, to string) {
 func (d *demo) build(ctx context.Context) (string, error) {
 	progress := d.path("build.progress")
 	_ = os.Remove(progress)
-	cmd := exec.CommandContext(ctx, filepath.Join(d.root, "test/kube/build.sh"))
+	cmd := exec.CommandContext(ctx, filepath.Join(d.root, "test/tools/kube/build.sh"))
 	cmd.Env = append(os.Environ(), "FAIRLEAD_KUBE_PROGRESS="+progress)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

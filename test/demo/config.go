@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/fairlead-auth/fairlead/internal/password"
-	"github.com/fairlead-auth/fairlead/test/pki"
+	"github.com/fairlead-auth/fairlead/test/harness/pki"
 )
 
 const demoPassword = "fairlead-demo"

@@ -21,7 +21,7 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/remote"
+	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/serverclient"
 )
 
 //go:embed result.html
@@ -29,7 +29,7 @@ var resultHTML string
 
 // Config is how to sign in.
 type Config struct {
-	Server *remote.Server
+	Server *serverclient.Server
 	// Host is the name of this computer, for the device list.
 	Host string
 	// OtherUser asks for a fresh sign-in.
@@ -52,7 +52,7 @@ type outcome struct {
 }
 
 // SignIn waits for the person until ctx ends.
-func SignIn(ctx context.Context, cfg Config) (remote.Grant, error) {
+func SignIn(ctx context.Context, cfg Config) (serverclient.Grant, error) {
 	if cfg.Way == ByCode {
 		return byCode(ctx, cfg)
 	}
@@ -60,10 +60,10 @@ func SignIn(ctx context.Context, cfg Config) (remote.Grant, error) {
 }
 
 // here opens a browser, or says what to open.
-func here(ctx context.Context, cfg Config) (remote.Grant, error) {
+func here(ctx context.Context, cfg Config) (serverclient.Grant, error) {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return remote.Grant{}, fmt.Errorf("listening on loopback: %w", err)
+		return serverclient.Grant{}, fmt.Errorf("listening on loopback: %w", err)
 	}
 	verifier, state := rand.Text()+rand.Text(), rand.Text()
 	sum := sha256.Sum256([]byte(verifier))
@@ -73,7 +73,7 @@ func here(ctx context.Context, cfg Config) (remote.Grant, error) {
 	go func() { _ = srv.Serve(ln) }()
 	defer stop(context.WithoutCancel(ctx), srv)
 
-	address := cfg.Server.AuthURL(remote.Authorization{
+	address := cfg.Server.AuthURL(serverclient.Authorization{
 		RedirectURI: redirect, State: state, Challenge: base64.RawURLEncoding.EncodeToString(sum[:]),
 		Host: cfg.Host, OtherUser: cfg.OtherUser,
 	})
@@ -84,10 +84,10 @@ func here(ctx context.Context, cfg Config) (remote.Grant, error) {
 	pasted(ctx, cfg, state, done)
 	select {
 	case <-ctx.Done():
-		return remote.Grant{}, fmt.Errorf("nobody signed in in the browser: %w", ctx.Err())
+		return serverclient.Grant{}, fmt.Errorf("nobody signed in in the browser: %w", ctx.Err())
 	case o := <-done:
 		if o.err != nil {
-			return remote.Grant{}, o.err
+			return serverclient.Grant{}, o.err
 		}
 		return cfg.Server.Redeem(ctx, o.code, redirect, verifier)
 	}
@@ -160,7 +160,7 @@ func refusal(code, text string) error {
 	if text == "" {
 		text = "The server sent no code."
 	}
-	return &remote.RefusedError{Code: code, Text: text}
+	return &serverclient.RefusedError{Code: code, Text: text}
 }
 
 // Open opens an address with what the system has for it. The environment

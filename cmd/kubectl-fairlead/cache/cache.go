@@ -21,8 +21,8 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/zalando/go-keyring"
 
+	"github.com/fairlead-auth/fairlead/internal/apitypes"
 	"github.com/fairlead-auth/fairlead/internal/secret"
-	"github.com/fairlead-auth/fairlead/internal/wire"
 )
 
 const service = "kubectl-fairlead"
@@ -96,7 +96,7 @@ type Session struct {
 	// CA is the PEM of the authority to trust for the server, or empty.
 	CA string
 	// Clusters is what the server said last.
-	Clusters []wire.Cluster
+	Clusters []apitypes.Cluster
 	// InKeyring says where the refresh token is.
 	InKeyring bool
 }
@@ -104,13 +104,13 @@ type Session struct {
 // stored is the file.
 type stored struct {
 	Account
-	User          string         `json:"user"`
-	AccessToken   string         `json:"accessToken"`
-	AccessExpires time.Time      `json:"accessExpires"`
-	RefreshToken  string         `json:"refreshToken,omitempty"`
-	InKeyring     bool           `json:"inKeyring"`
-	CA            string         `json:"ca,omitempty"`
-	Clusters      []wire.Cluster `json:"clusters"`
+	User          string             `json:"user"`
+	AccessToken   string             `json:"accessToken"`
+	AccessExpires time.Time          `json:"accessExpires"`
+	RefreshToken  string             `json:"refreshToken,omitempty"`
+	InKeyring     bool               `json:"inKeyring"`
+	CA            string             `json:"ca,omitempty"`
+	Clusters      []apitypes.Cluster `json:"clusters"`
 }
 
 // Session returns the session, or nil when there is none. A file that can't be
@@ -135,7 +135,7 @@ func (c *Cache) Session() *Session {
 }
 
 // Offered is what the server said last, without a look at any secret.
-func (c *Cache) Offered() []wire.Cluster {
+func (c *Cache) Offered() []apitypes.Cluster {
 	var f stored
 	if readJSON(c.path("session.json"), &f) != nil || f.Account != c.account {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/cache"
+	"github.com/fairlead-auth/fairlead/internal/apitypes"
 	"github.com/fairlead-auth/fairlead/internal/secret"
-	"github.com/fairlead-auth/fairlead/internal/wire"
 )
 
 func open(t *testing.T, dir, server string) *cache.Cache {
@@ -33,7 +33,7 @@ func TestSessionsAndTokens(t *testing.T) {
 	}
 	want := &cache.Session{
 		User: "corp:jane", AccessToken: secret.NewValue("at"), AccessExpires: now, RefreshToken: secret.NewValue("rt"),
-		CA: "PEM", Clusters: []wire.Cluster{{ID: "x", Audience: "k8s-x"}},
+		CA: "PEM", Clusters: []apitypes.Cluster{{ID: "x", Audience: "k8s-x"}},
 	}
 	if err := c.SaveSession(want); err != nil {
 		t.Fatal(err)

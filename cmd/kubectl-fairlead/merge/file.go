@@ -9,8 +9,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/fairlead-auth/fairlead/internal/apitypes"
 	"github.com/fairlead-auth/fairlead/internal/kubeconfig"
-	"github.com/fairlead-auth/fairlead/internal/wire"
 )
 
 // file is a kubeconfig, as text and as what it says.
@@ -223,7 +223,7 @@ func (e *entry) drop(within []string, name string) bool {
 }
 
 // setCluster writes where the API server is, and whom to trust for it.
-func (e *entry) setCluster(c wire.Cluster) bool {
+func (e *entry) setCluster(c apitypes.Cluster) bool {
 	different := e.set(c.Server, "cluster", "server")
 	if c.CA == "" {
 		return e.drop([]string{"cluster"}, "certificate-authority-data") || different

@@ -12,8 +12,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/fairlead-auth/fairlead/internal/apitypes"
 	"github.com/fairlead-auth/fairlead/internal/kubeconfig"
-	"github.com/fairlead-auth/fairlead/internal/wire"
 )
 
 // Wanted is what a kubeconfig should hold of one server.
@@ -24,7 +24,7 @@ type Wanted struct {
 	Profile string
 	// Command is what they call.
 	Command  string
-	Clusters []wire.Cluster
+	Clusters []apitypes.Cluster
 	// Elsewhere are ids of clusters that another file of the person's has entries for,
 	// Taken names that are in use there.
 	Elsewhere, Taken []string
@@ -126,7 +126,7 @@ func (m *merger) keepOrRemove() {
 		if !own {
 			continue
 		}
-		i := slices.IndexFunc(m.want.Clusters, func(c wire.Cluster) bool { return c.ID == id })
+		i := slices.IndexFunc(m.want.Clusters, func(c apitypes.Cluster) bool { return c.ID == id })
 		if i < 0 {
 			m.remove(user, id)
 			continue
@@ -161,7 +161,7 @@ func (m *merger) remove(user *entry, id string) {
 
 // update writes what the server says now. What the person changed (the name of a context, its
 // namespace, further settings of the cluster) stays.
-func (m *merger) update(user *entry, c wire.Cluster) {
+func (m *merger) update(user *entry, c apitypes.Cluster) {
 	list := m.using(user)
 	if len(list) == 0 { // the person deleted the context
 		if slices.Contains(m.want.Known, c.ID) {
@@ -191,7 +191,7 @@ func (m *merger) update(user *entry, c wire.Cluster) {
 }
 
 // again makes a context anew for a user entry that has none.
-func (m *merger) again(user *entry, c wire.Cluster) *entry {
+func (m *merger) again(user *entry, c apitypes.Cluster) *entry {
 	name := user.name()
 	for n := 2; m.file.find(contexts, name) != nil; n++ {
 		name = user.name() + "-" + strconv.Itoa(n)
@@ -207,7 +207,7 @@ func (m *merger) again(user *entry, c wire.Cluster) *entry {
 	return m.file.insert(contexts, e)
 }
 
-func (m *merger) rename(user, context *entry, c wire.Cluster) {
+func (m *merger) rename(user, context *entry, c apitypes.Cluster) {
 	before := context.name()
 	c.Context = m.name(c)
 	cluster := m.file.find(clusters, context.text("context", "cluster"))
@@ -230,7 +230,7 @@ func (m *merger) user() kubeconfig.User {
 }
 
 // name is the name of a cluster's context.
-func (m *merger) name(c wire.Cluster) string {
+func (m *merger) name(c apitypes.Cluster) string {
 	if m.want.Profile == "" {
 		return c.Context
 	}
@@ -288,8 +288,8 @@ func (m *merger) use() {
 }
 
 // entries are those of a new cluster, by list.
-func entries(c wire.Cluster, as kubeconfig.User) (map[string]*entry, error) {
-	text, err := kubeconfig.Render([]wire.Cluster{c}, as)
+func entries(c apitypes.Cluster, as kubeconfig.User) (map[string]*entry, error) {
+	text, err := kubeconfig.Render([]apitypes.Cluster{c}, as)
 	if err != nil {
 		return nil, err
 	}
@@ -304,7 +304,7 @@ func entries(c wire.Cluster, as kubeconfig.User) (map[string]*entry, error) {
 	return out, nil
 }
 
-func clusterEntry(name string, c wire.Cluster) *entry {
+func clusterEntry(name string, c apitypes.Cluster) *entry {
 	e := &entry{node: &yaml.Node{Kind: yaml.MappingNode}}
 	e.set(name, "name")
 	e.setCluster(c)

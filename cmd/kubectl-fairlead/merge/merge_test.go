@@ -14,13 +14,13 @@ import (
 	"k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/merge"
-	"github.com/fairlead-auth/fairlead/internal/wire"
+	"github.com/fairlead-auth/fairlead/internal/apitypes"
 )
 
 const server = "https://login.acme.example"
 
-func cluster(id string) wire.Cluster {
-	return wire.Cluster{ID: id, Name: "Cluster " + id, Context: "acme-" + id, Server: "https://" + id + ".k8s.acme.example", CA: "PEM " + id, Audience: "k8s-" + id, Namespace: "team"}
+func cluster(id string) apitypes.Cluster {
+	return apitypes.Cluster{ID: id, Name: "Cluster " + id, Context: "acme-" + id, Server: "https://" + id + ".k8s.acme.example", CA: "PEM " + id, Audience: "k8s-" + id, Namespace: "team"}
 }
 
 func wanted(ids ...string) merge.Wanted {

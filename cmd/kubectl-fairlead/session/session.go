@@ -12,10 +12,10 @@ import (
 
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/browser"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/cache"
-	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/remote"
+	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/serverclient"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/workload"
+	"github.com/fairlead-auth/fairlead/internal/apitypes"
 	"github.com/fairlead-auth/fairlead/internal/secret"
-	"github.com/fairlead-auth/fairlead/internal/wire"
 )
 
 const (
@@ -118,7 +118,7 @@ func (c *Client) tokenLocked(ctx context.Context, cluster string) (cache.Token, 
 		return cache.Token{}, err
 	}
 	grant, err := c.exchange(ctx, server, s, cluster)
-	if remote.SignedOut(err) {
+	if serverclient.SignedOut(err) {
 		// The access token was ended early; the refresh token may still be good.
 		s.AccessExpires = time.Time{}
 		if s, err = c.refreshLocked(ctx, server, s); err != nil {
@@ -135,7 +135,7 @@ func (c *Client) tokenLocked(ctx context.Context, cluster string) (cache.Token, 
 }
 
 // mentionClock warns of a clock for which a cluster may refuse what it is given.
-func (c *Client) mentionClock(server *remote.Server) {
+func (c *Client) mentionClock(server *serverclient.Server) {
 	if text := server.Clock(); text != "" {
 		fmt.Fprintln(c.Ask.Out, "Warning: "+text+" Until then a cluster may say that you are not logged in.")
 	}
@@ -143,35 +143,35 @@ func (c *Client) mentionClock(server *remote.Server) {
 
 // exchange finds the cluster's audience, from the server's list when it isn't
 // known yet or has changed.
-func (c *Client) exchange(ctx context.Context, server *remote.Server, s *cache.Session, cluster string) (remote.Grant, error) {
+func (c *Client) exchange(ctx context.Context, server *serverclient.Server, s *cache.Session, cluster string) (serverclient.Grant, error) {
 	if audience, known := audienceOf(s.Clusters, cluster); known {
 		grant, err := server.Exchange(ctx, s.AccessToken, audience)
-		if r, ok := errors.AsType[*remote.RefusedError](err); !ok || r.Code != "invalid_target" {
+		if r, ok := errors.AsType[*serverclient.RefusedError](err); !ok || r.Code != "invalid_target" {
 			return grant, err
 		}
 	}
 	list, err := server.Clusters(ctx, s.AccessToken)
-	if r, ok := errors.AsType[*remote.RefusedError](err); ok && r.Code == "invalid_token" {
-		return remote.Grant{}, &remote.RefusedError{Code: "invalid_grant", Text: r.Text}
+	if r, ok := errors.AsType[*serverclient.RefusedError](err); ok && r.Code == "invalid_token" {
+		return serverclient.Grant{}, &serverclient.RefusedError{Code: "invalid_grant", Text: r.Text}
 	}
 	if err != nil {
-		return remote.Grant{}, err
+		return serverclient.Grant{}, err
 	}
 	s.Clusters, s.User = list.Clusters, list.User
 	if err := c.Cache.SaveSession(s); err != nil {
-		return remote.Grant{}, err
+		return serverclient.Grant{}, err
 	}
 	audience, known := audienceOf(list.Clusters, cluster)
 	if !known {
-		return remote.Grant{}, &remote.RefusedError{Code: "invalid_target", Text: fmt.Sprintf(
+		return serverclient.Grant{}, &serverclient.RefusedError{Code: "invalid_target", Text: fmt.Sprintf(
 			"You are signed in as %s, but no access rule lets you use the cluster %s. Ask the people who run it. Your clusters: %s/",
 			s.User, cluster, c.Account.Server)}
 	}
 	return server.Exchange(ctx, s.AccessToken, audience)
 }
 
-func audienceOf(clusters []wire.Cluster, id string) (string, bool) {
-	i := slices.IndexFunc(clusters, func(cl wire.Cluster) bool { return cl.ID == id })
+func audienceOf(clusters []apitypes.Cluster, id string) (string, bool) {
+	i := slices.IndexFunc(clusters, func(cl apitypes.Cluster) bool { return cl.ID == id })
 	if i < 0 {
 		return "", false
 	}
@@ -194,9 +194,9 @@ func (c *Client) sessionLocked(ctx context.Context) (*cache.Session, error) {
 	return c.refreshLocked(ctx, server, s)
 }
 
-func (c *Client) refreshLocked(ctx context.Context, server *remote.Server, s *cache.Session) (*cache.Session, error) {
+func (c *Client) refreshLocked(ctx context.Context, server *serverclient.Server, s *cache.Session) (*cache.Session, error) {
 	grant, err := server.Refresh(ctx, s.RefreshToken)
-	if remote.SignedOut(err) {
+	if serverclient.SignedOut(err) {
 		why := err.Error()
 		if err := c.Cache.Forget(); err != nil {
 			return nil, err
@@ -233,7 +233,7 @@ type How struct {
 // SignIn asks the person now, whatever happened before: the person asked for it.
 func (c *Client) SignIn(ctx context.Context, how How) (*cache.Session, error) {
 	if !c.MaySignIn {
-		return nil, c.need("Nobody is asked to sign in where CI=true is set. Programs sign in with an identity of their own: " + c.Account.Server + wire.MachinesPath)
+		return nil, c.need("Nobody is asked to sign in where CI=true is set. Programs sign in with an identity of their own: " + c.Account.Server + apitypes.MachinesPath)
 	}
 	wait, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
@@ -271,13 +271,13 @@ func (c *Client) signInLocked(ctx context.Context, how How) (*cache.Session, err
 }
 
 // grantLocked redeems the code, or asks the person.
-func (c *Client) grantLocked(ctx context.Context, server *remote.Server, how How) (remote.Grant, error) {
+func (c *Client) grantLocked(ctx context.Context, server *serverclient.Server, how How) (serverclient.Grant, error) {
 	if !how.Code.Empty() {
 		return server.RedeemSetup(ctx, how.Code, c.Ask.Host)
 	}
 	attempt := cache.Attempt{Began: c.Now()}
 	if err := c.Cache.SaveAttempt(attempt); err != nil {
-		return remote.Grant{}, err
+		return serverclient.Grant{}, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, signInWait)
 	defer cancel()
@@ -286,7 +286,7 @@ func (c *Client) grantLocked(ctx context.Context, server *remote.Server, how How
 	grant, err := browser.SignIn(ctx, cfg)
 	if err != nil {
 		attempt.Failed = "The last sign-in failed: " + err.Error()
-		return remote.Grant{}, errors.Join(c.need(err.Error()), c.Cache.SaveAttempt(attempt))
+		return serverclient.Grant{}, errors.Join(c.need(err.Error()), c.Cache.SaveAttempt(attempt))
 	}
 	return grant, nil
 }
@@ -322,21 +322,21 @@ func (c *Client) session(ctx context.Context, refused bool) (*cache.Session, err
 }
 
 // Clusters asks the server what the person may use.
-func (c *Client) Clusters(ctx context.Context) (wire.Clusters, error) {
+func (c *Client) Clusters(ctx context.Context) (apitypes.Clusters, error) {
 	s, err := c.Session(ctx)
 	if err != nil {
-		return wire.Clusters{}, err
+		return apitypes.Clusters{}, err
 	}
 	server, err := c.remote(s.CA)
 	if err != nil {
-		return wire.Clusters{}, err
+		return apitypes.Clusters{}, err
 	}
 	list, err := server.Clusters(ctx, s.AccessToken)
-	if r, ok := errors.AsType[*remote.RefusedError](err); !ok || r.Code != "invalid_token" {
+	if r, ok := errors.AsType[*serverclient.RefusedError](err); !ok || r.Code != "invalid_token" {
 		return list, err
 	}
 	if s, err = c.session(ctx, true); err != nil { // it was ended early
-		return wire.Clusters{}, err
+		return apitypes.Clusters{}, err
 	}
 	return server.Clusters(ctx, s.AccessToken)
 }
@@ -377,8 +377,8 @@ func (c *Client) SignOutEverywhere(ctx context.Context) error {
 	return c.Cache.Forget()
 }
 
-func (c *Client) remote(ca string) (*remote.Server, error) {
-	return remote.New(c.Account.Server, ca, c.Now)
+func (c *Client) remote(ca string) (*serverclient.Server, error) {
+	return serverclient.New(c.Account.Server, ca, c.Now)
 }
 
 func orElse(text, fallback string) string {

@@ -1,0 +1,19 @@
+//go:build unix
+
+package fastpath
+
+import (
+	"errors"
+	"syscall"
+)
+
+// nothingCame reports whether the kernel holds nothing of a connection, not even its end.
+func nothingCame(fd syscall.RawConn) bool {
+	empty := false
+	err := fd.Control(func(fd uintptr) {
+		var one [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		empty = errors.Is(err, syscall.EAGAIN)
+	})
+	return err == nil && empty
+}

@@ -1,8 +1,0 @@
-//go:build !unix
-
-package inline
-
-import "syscall"
-
-// nothingCame can't be told here: each connection is used once.
-func nothingCame(syscall.RawConn) bool { return false }

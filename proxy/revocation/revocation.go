@@ -1,0 +1,295 @@
+// Package cutoff ends what a person has open at this cluster when the sign-in server
+// takes their access away, and refuses their older tokens from then on. It knows
+// nothing of how it hears of that.
+package revocation
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/proxy/authn"
+	"github.com/fairlead-auth/fairlead/proxy/status"
+)
+
+// Kind says what a revocation ends.
+type Kind string
+
+// The kinds of revocation, as the server's feed names them. A sign-in ends what hangs
+// on no device: kubectl's tokens hang on one, and outlive the browser's session.
+const (
+	User   Kind = "user"
+	Device Kind = "device"
+	SignIn Kind = "sign_in"
+)
+
+// Revocation ends everything whose token was issued up to At.
+type Revocation struct {
+	Kind  Kind      `json:"kind"`
+	Value string    `json:"value"`
+	At    time.Time `json:"at"`
+	// Until is when every token of that time has expired by itself.
+	Until  time.Time `json:"until"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+type subject struct {
+	kind  Kind
+	value string
+}
+
+// Registry holds what is open and what is revoked. It is safe for use by several
+// goroutines. The zero value is ready.
+type Registry struct {
+	// MaxPerPerson is how many streams somebody may have open; zero is no limit.
+	MaxPerPerson int
+
+	mu      sync.RWMutex // read at every request, written when access is taken away
+	revoked map[subject]Revocation
+	open    map[*stream]struct{}
+	count   map[string]int // of open streams, by user name
+	live    int            // streams whose handlers have not returned yet
+	empty   chan struct{}  // closed when live comes to zero, once somebody waits
+	closed  *status.Error  // why nothing may begin any more
+}
+
+type stream struct {
+	id  *authn.Identity
+	end context.CancelCauseFunc
+}
+
+// Check refuses an identity whose token was issued before its access was taken away.
+func (g *Registry) Check(id *authn.Identity) *status.Error {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return g.check(id)
+}
+
+func (g *Registry) check(id *authn.Identity) *status.Error {
+	if len(g.revoked) == 0 {
+		return nil
+	}
+	for _, s := range subjects(id) {
+		// A token of the same second may be an older one: whole seconds is all it says.
+		if r, there := g.revoked[s]; there && !id.Issued.After(r.At) {
+			return Refusal(r)
+		}
+	}
+	return nil
+}
+
+// subjects are what can be revoked of an identity.
+func subjects(id *authn.Identity) []subject {
+	if id.Issuer != "" {
+		return nil // of others' people nobody hears, and their ids are not ours
+	}
+	list := []subject{{User, id.UID}}
+	if id.Device != "" {
+		return append(list, subject{Device, id.Device})
+	}
+	return append(list, subject{SignIn, id.SignIn})
+}
+
+// Refusal says what was taken away, and what to do.
+func Refusal(r Revocation) *status.Error {
+	switch r.Kind {
+	case Device:
+		return status.Refused("revoked_device", "This device was signed out. Sign in again: kubectl fairlead login")
+	case SignIn:
+		return status.Refused("revoked_sign_in", "You signed out. Sign in again: kubectl fairlead login")
+	case User:
+	}
+	if r.Reason == ReasonNoAccess {
+		return status.Forbidden("no_access", "You may not use this cluster any more. The page “My access” of the sign-in server says why.")
+	}
+	return status.Refused("revoked_user", "Your sign-ins were ended. Sign in again: kubectl fairlead login")
+}
+
+// ReasonNoAccess is the reason of a revocation for this cluster alone: no rule lets the
+// person use it any more.
+const ReasonNoAccess = "no_access"
+
+// Begin registers a stream of an identity. The context that it returns ends, with a
+// *status.Error as its cause, when the access is taken away or, when lasts is not zero,
+// at that time. The caller calls done when the stream is over.
+func (g *Registry) Begin(ctx context.Context, id *authn.Identity, lasts time.Time) (life context.Context, done func(), refusal *status.Error) {
+	life, end := context.WithCancelCause(ctx)
+	s := &stream{id: id, end: end}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	// With the lock held: a revocation comes either before, and is seen here, or after,
+	// and finds the stream.
+	if refusal := g.check(id); refusal != nil {
+		end(refusal)
+		return nil, nil, refusal
+	}
+	if g.closed != nil {
+		end(g.closed)
+		return nil, nil, g.closed
+	}
+	if g.MaxPerPerson > 0 && g.count[id.User] >= g.MaxPerPerson {
+		end(nil)
+		return nil, nil, status.TooMany("too_many_streams", "You have "+strconv.Itoa(g.MaxPerPerson)+" shells, watches and the like open at this cluster, which is the limit. End some of them.")
+	}
+	if g.open == nil {
+		g.open, g.count = map[*stream]struct{}{}, map[string]int{}
+	}
+	g.open[s] = struct{}{}
+	g.count[id.User]++
+	g.live++
+	stop := func() bool { return true }
+	if !lasts.IsZero() {
+		timer := time.AfterFunc(time.Until(lasts), func() { //nolint:forbidigo // when a token ends is real time
+			end(status.Unauthorized("stream_expired", "The token that this began with has expired. Run the command again."))
+		})
+		stop = timer.Stop
+	}
+	var once sync.Once
+	return life, func() {
+		once.Do(func() {
+			stop()
+			end(nil)
+			g.over(s)
+		})
+	}, nil
+}
+
+// over is called when a stream's handler returns.
+func (g *Registry) over(s *stream) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.forget(s)
+	if g.live--; g.live == 0 && g.empty != nil {
+		close(g.empty)
+		g.empty = nil
+	}
+}
+
+// Drain waits until every stream has ended by itself or ctx ends. Then it ends those that
+// are left, with words, lets none begin any more, and waits for grace until they are gone.
+func (g *Registry) Drain(ctx context.Context, grace time.Duration, why *status.Error) {
+	select {
+	case <-g.gone():
+	case <-ctx.Done():
+	}
+	g.mu.Lock()
+	g.closed = why
+	g.mu.Unlock()
+	g.EndAll(why)
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-g.gone():
+	case <-timer.C:
+	}
+}
+
+// gone is closed when no stream is left.
+func (g *Registry) gone() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.live == 0 {
+		none := make(chan struct{})
+		close(none)
+		return none
+	}
+	if g.empty == nil {
+		g.empty = make(chan struct{})
+	}
+	return g.empty
+}
+
+func (g *Registry) forget(s *stream) {
+	if _, there := g.open[s]; !there {
+		return
+	}
+	delete(g.open, s)
+	if g.count[s.id.User]--; g.count[s.id.User] == 0 {
+		delete(g.count, s.id.User)
+	}
+}
+
+// Revoke takes access away and ends what is open. It returns how many streams that were.
+func (g *Registry) Revoke(list ...Revocation) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.revoked == nil {
+		g.revoked = map[subject]Revocation{}
+	}
+	for _, r := range list {
+		key := subject{r.Kind, r.Value}
+		if old, there := g.revoked[key]; r.Value != "" && (!there || old.At.Before(r.At)) {
+			g.revoked[key] = r
+		}
+	}
+	ended := 0
+	for s := range g.open {
+		if refusal := g.check(s.id); refusal != nil {
+			s.end(refusal)
+			g.forget(s)
+			ended++
+		}
+	}
+	return ended
+}
+
+// Lift takes back that a person may not use this cluster: at a time they may again. What
+// was said later stays.
+func (g *Registry) Lift(userID string, at time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	key := subject{User, userID}
+	if r := g.revoked[key]; r.Reason == ReasonNoAccess && !r.At.After(at) {
+		delete(g.revoked, key)
+	}
+}
+
+// EndAll ends every stream for a reason.
+func (g *Registry) EndAll(why *status.Error) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	ended := len(g.open)
+	for s := range g.open {
+		s.end(why)
+	}
+	clear(g.open)
+	clear(g.count)
+	return ended
+}
+
+// Forget drops revocations whose tokens have all expired.
+func (g *Registry) Forget(now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	maps.DeleteFunc(g.revoked, func(_ subject, r Revocation) bool { return now.After(r.Until) })
+}
+
+// Revocations returns what is revoked.
+func (g *Registry) Revocations() []Revocation {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.SortedFunc(maps.Values(g.revoked), func(a, b Revocation) int { return a.At.Compare(b.At) })
+}
+
+// People returns who has something open, by user id.
+func (g *Registry) People() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	people := map[string]bool{}
+	for s := range g.open {
+		if s.id.Issuer == "" {
+			people[s.id.UID] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(people))
+}
+
+// Open returns how many streams are open.
+func (g *Registry) Open() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.open)
+}

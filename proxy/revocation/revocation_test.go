@@ -1,0 +1,197 @@
+package revocation_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/proxy/authn"
+	"github.com/fairlead-auth/fairlead/proxy/revocation"
+	"github.com/fairlead-auth/fairlead/proxy/status"
+)
+
+func issued() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
+
+func person(uid, device, signIn string) *authn.Identity {
+	return &authn.Identity{User: uid, UID: uid, Device: device, SignIn: signIn, Issued: issued()}
+}
+
+func revoke(kind revocation.Kind, value string, after time.Duration) revocation.Revocation {
+	return revocation.Revocation{Kind: kind, Value: value, At: issued().Add(after), Until: issued().Add(time.Hour)}
+}
+
+func TestWhatARevocationEnds(t *testing.T) {
+	t.Parallel()
+	jane, browser := person("u1", "d1", "s1"), person("u1", "", "s1")
+	for name, c := range map[string]struct {
+		r    revocation.Revocation
+		id   *authn.Identity
+		ends bool
+	}{
+		"the person":                       {revoke(revocation.User, "u1", time.Minute), jane, true},
+		"somebody else":                    {revoke(revocation.User, "u2", time.Minute), jane, false},
+		"the device":                       {revoke(revocation.Device, "d1", time.Minute), jane, true},
+		"another device":                   {revoke(revocation.Device, "d2", time.Minute), jane, false},
+		"the sign-in of what has a device": {revoke(revocation.SignIn, "s1", time.Minute), jane, false},
+		"the sign-in of what has none":     {revoke(revocation.SignIn, "s1", time.Minute), browser, true},
+		"before the token was issued":      {revoke(revocation.User, "u1", -time.Minute), jane, false},
+		"in the same second":               {revoke(revocation.User, "u1", 0), jane, true},
+		"nothing":                          {revoke(revocation.Device, "", time.Minute), browser, false},
+	} {
+		var g revocation.Registry
+		life, done, refusal := g.Begin(t.Context(), c.id, time.Time{})
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		n := g.Revoke(c.r)
+		if ended := life.Err() != nil; ended != c.ends || (n == 1) != c.ends || (g.Check(c.id) != nil) != c.ends {
+			t.Errorf("%s: ended %v, %d streams, then %v", name, ended, n, g.Check(c.id))
+		}
+		if cause, ok := errors.AsType[*status.Error](context.Cause(life)); c.ends && (!ok || cause.Message == "") {
+			t.Errorf("%s: no words: %v", name, context.Cause(life))
+		}
+		done()
+		if g.Open() != 0 {
+			t.Errorf("%s: %d are open", name, g.Open())
+		}
+	}
+}
+
+// TestNoStreamSlipsThrough begins streams while the access is taken away: each is
+// either refused or ended.
+func TestNoStreamSlipsThrough(t *testing.T) {
+	t.Parallel()
+	var g revocation.Registry
+	var wg sync.WaitGroup
+	for i := range 200 {
+		wg.Go(func() {
+			if i == 100 {
+				g.Revoke(revoke(revocation.User, "u1", time.Minute))
+				return
+			}
+			life, done, refusal := g.Begin(context.WithoutCancel(t.Context()), person("u1", fmt.Sprint("d", i), ""), time.Time{})
+			if refusal != nil {
+				return
+			}
+			defer done()
+			select {
+			case <-life.Done():
+			case <-time.After(10 * time.Second):
+				t.Error("a stream was left open")
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestAStreamEndsWithItsToken(t *testing.T) {
+	t.Parallel()
+	var g revocation.Registry
+	life, done, refusal := g.Begin(t.Context(), person("u1", "d1", ""), time.Now().Add(10*time.Millisecond))
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	defer done()
+	<-life.Done()
+	if cause, ok := errors.AsType[*status.Error](context.Cause(life)); !ok || cause.Word != "stream_expired" {
+		t.Errorf("it ended with %v", context.Cause(life))
+	}
+}
+
+func TestOldRevocationsAreForgotten(t *testing.T) {
+	t.Parallel()
+	var g revocation.Registry
+	g.Revoke(revoke(revocation.User, "u1", time.Minute), revoke(revocation.User, "u1", time.Second), revoke(revocation.User, "u2", time.Minute))
+	if list := g.Revocations(); len(list) != 2 || !list[0].At.Equal(issued().Add(time.Minute)) {
+		t.Errorf("%+v", list)
+	}
+	g.Forget(issued().Add(2 * time.Hour))
+	if list := g.Revocations(); len(list) != 0 {
+		t.Errorf("%+v", list)
+	}
+	_, done, _ := g.Begin(t.Context(), person("u1", "d1", ""), time.Time{})
+	defer done()
+	if people := g.People(); len(people) != 1 || people[0] != "u1" {
+		t.Errorf("%v", people)
+	}
+	if g.EndAll(status.Unavailable("stale", "x", nil)) != 1 || g.Open() != 0 {
+		t.Error("not all were ended")
+	}
+}
+
+// TestNobodyHasTooManyStreams: a limit is a person's own, and what ends makes room.
+func TestNobodyHasTooManyStreams(t *testing.T) {
+	t.Parallel()
+	g := revocation.Registry{MaxPerPerson: 2}
+	begin := func(uid string) (func(), *status.Error) {
+		_, done, refusal := g.Begin(t.Context(), &authn.Identity{UID: uid, User: uid, Issued: time.Now()}, time.Time{})
+		return done, refusal
+	}
+	first, _ := begin("usr_1")
+	second, _ := begin("usr_1")
+	if _, refusal := begin("usr_1"); refusal == nil || refusal.Code != 429 || refusal.Word != "too_many_streams" {
+		t.Errorf("a third stream: %v", refusal)
+	}
+	if _, refusal := begin("usr_2"); refusal != nil {
+		t.Errorf("somebody else's: %v", refusal)
+	}
+	first()
+	first() // once is enough, twice changes nothing
+	if _, refusal := begin("usr_1"); refusal != nil {
+		t.Errorf("after one has ended: %v", refusal)
+	}
+	if _, refusal := begin("usr_1"); refusal == nil {
+		t.Error("ending one made room for two")
+	}
+	second()
+	// What was ended makes room as well.
+	g.EndAll(status.Unavailable("w", "m", nil))
+	for range 2 {
+		if _, refusal := begin("usr_1"); refusal != nil {
+			t.Errorf("after all were ended: %v", refusal)
+		}
+	}
+	g.Revoke(revocation.Revocation{Kind: revocation.User, Value: "usr_1", At: time.Now(), Until: time.Now(), Reason: revocation.ReasonNoAccess})
+	g.Lift("usr_1", time.Now())
+	for range 2 {
+		if _, refusal := begin("usr_1"); refusal != nil {
+			t.Errorf("after theirs were ended: %v", refusal)
+		}
+	}
+}
+
+// TestDrain waits for who ends in time, ends the others with words, and lets nobody in after.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	g := revocation.Registry{}
+	why := status.Unavailable("stopping", "x", nil)
+	_, quick, _ := g.Begin(t.Context(), person("usr_1", "d", "s"), time.Time{})
+	life, slow, _ := g.Begin(t.Context(), person("usr_2", "d", "s"), time.Time{})
+	ctx, deadline := context.WithCancel(t.Context())
+	drained := make(chan struct{})
+	go func() { g.Drain(ctx, time.Minute, why); close(drained) }()
+	quick()
+	if life.Err() != nil {
+		t.Error("a stream was ended before the deadline")
+	}
+	deadline()
+	<-life.Done()
+	if got := context.Cause(life); !errors.Is(got, why) {
+		t.Errorf("ended because of %v", got)
+	}
+	select {
+	case <-drained:
+		t.Error("it did not wait for the last words")
+	default:
+	}
+	slow()
+	<-drained
+	if _, _, refusal := g.Begin(t.Context(), person("usr_3", "d", "s"), time.Time{}); refusal != why {
+		t.Errorf("a stream that begins after: %v", refusal)
+	}
+	empty := revocation.Registry{}
+	empty.Drain(t.Context(), time.Minute, why)
+}

@@ -1,0 +1,167 @@
+// Package guest lets tokens in that the API server itself has issued, to service accounts:
+// it asks the API server whose they are. They are sent on as they are, and the API server
+// decides about them as if there were no proxy.
+package tokenreview
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
+	authnv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/fairlead-auth/fairlead/proxy/authn"
+	"github.com/fairlead-auth/fairlead/proxy/kubereview"
+	"github.com/fairlead-auth/fairlead/proxy/status"
+)
+
+const (
+	// keepYes and keepNo are how long an answer is good; a yes never beyond the token's end.
+	keepYes  = time.Minute
+	keepNo   = 10 * time.Second
+	mostKept = 4096
+	// perSecond and burst bound the questions: made-up tokens must not flood the API server.
+	perSecond = 20
+	burst     = 50
+	patience  = 5 * time.Second
+	// serviceAccount begins the name of everybody who may come this way.
+	serviceAccount = "system:serviceaccount:"
+)
+
+// Issuer is what identities of guests have as their issuer.
+const Issuer = "kubernetes"
+
+// Reviewer asks whose a token is (TokenReview of authentication.k8s.io/v1).
+type Reviewer struct {
+	client    *kubereview.Client
+	audiences []string
+	now       func() time.Time
+	limit     *rate.Limiter
+	flight    singleflight.Group
+
+	mu    sync.Mutex
+	known map[[sha256.Size]byte]answer
+}
+
+type answer struct {
+	identity *authn.Identity
+	refusal  *status.Error
+	until    time.Time
+}
+
+// NewReviewer asks with the credentials of a client-go configuration. Audiences are those
+// that a token may be for; none means the API server's own.
+func NewReviewer(cfg *rest.Config, audiences []string, now func() time.Time) (*Reviewer, error) {
+	client, err := kubereview.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Reviewer{
+		client: client, audiences: audiences, now: now,
+		limit: rate.NewLimiter(perSecond, burst), known: map[[sha256.Size]byte]answer{},
+	}, nil
+}
+
+// Review says whose a token is.
+func (v *Reviewer) Review(ctx context.Context, token string) (*authn.Identity, *status.Error) {
+	key := sha256.Sum256([]byte(token))
+	v.mu.Lock()
+	kept, there := v.known[key]
+	v.mu.Unlock()
+	if there && v.now().Before(kept.until) {
+		return kept.identity, kept.refusal
+	}
+	fresh, _, _ := v.flight.Do(string(key[:]), func() (any, error) { return v.ask(ctx, token), nil })
+	a, ok := fresh.(answer)
+	if !ok {
+		return nil, unavailable(nil)
+	}
+	if !a.until.IsZero() {
+		v.keep(key, a)
+	}
+	return a.identity, a.refusal
+}
+
+func (v *Reviewer) keep(key [sha256.Size]byte, a answer) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.known) >= mostKept {
+		clear(v.known) // all at once: rare, and simple
+	}
+	v.known[key] = a
+}
+
+func unavailable(cause error) *status.Error {
+	return status.Unavailable("upstream_unreachable", "The cluster's API server could not be asked whose token this is. Try again.", cause)
+}
+
+// ask asks. What could not be asked is not kept.
+func (v *Reviewer) ask(ctx context.Context, token string) answer {
+	if !v.limit.AllowN(v.now(), 1) {
+		return answer{refusal: status.TooMany("too_many_reviews", "Too many tokens that this proxy does not know were tried. Try again in a moment.")}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	said, err := v.post(ctx, token)
+	if errors.Is(err, kubereview.ErrMayNot) {
+		return answer{refusal: status.Forbidden("may_not_ask", "Tokens of service accounts are let through here, but the proxy may not ask whose they are. The people who run the cluster have to apply deploy/kubernetes/proxy-guests-rbac.yaml.")}
+	}
+	if err != nil {
+		return answer{refusal: unavailable(err)}
+	}
+	now := v.now()
+	if !said.Authenticated || !strings.HasPrefix(said.User.Username, serviceAccount) {
+		return answer{refusal: status.Unauthorized("malformed", "The token is not one of this cluster's issuer. Sign in again."), until: now.Add(keepNo)}
+	}
+	id := &authn.Identity{User: said.User.Username, UID: said.User.UID, Issuer: Issuer, Guest: true, Expires: expiry(token)}
+	for _, g := range said.User.Groups {
+		if g != "system:authenticated" {
+			id.Groups = append(id.Groups, g)
+		}
+	}
+	for key, values := range said.User.Extra {
+		for _, value := range values {
+			id.Extra = append(id.Extra, authn.Extra{Key: key, Value: value})
+		}
+	}
+	until := now.Add(keepYes)
+	if !id.Expires.IsZero() && id.Expires.Before(until) {
+		until = id.Expires
+	}
+	return answer{identity: id, until: until}
+}
+
+// expiry is when a token ends that the API server takes; zero when it does not say.
+func expiry(token string) time.Time {
+	var claims struct {
+		Expiry int64 `json:"exp"`
+	}
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return time.Time{}
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || json.Unmarshal(payload, &claims) != nil || claims.Expiry <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(claims.Expiry, 0)
+}
+
+func (v *Reviewer) post(ctx context.Context, token string) (authnv1.TokenReviewStatus, error) {
+	question := authnv1.TokenReview{
+		TypeMeta: metav1.TypeMeta{Kind: "TokenReview", APIVersion: authnv1.SchemeGroupVersion.String()},
+		Spec:     authnv1.TokenReviewSpec{Token: token, Audiences: v.audiences},
+	}
+	var answer authnv1.TokenReview
+	err := v.client.Create(ctx, "/apis/authentication.k8s.io/v1/tokenreviews", question, &answer)
+	return answer.Status, err
+}

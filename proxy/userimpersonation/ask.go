@@ -1,0 +1,29 @@
+package userimpersonation
+
+import (
+	"context"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/fairlead-auth/fairlead/proxy/kubereview"
+)
+
+type asker struct{ client *kubereview.Client }
+
+// NewAsker asks with the credentials of a client-go configuration.
+func NewAsker(cfg *rest.Config) (Asker, error) {
+	client, err := kubereview.New(cfg)
+	return &asker{client}, err
+}
+
+// Ask implements Asker.
+func (a *asker) Ask(ctx context.Context, spec authorizationv1.SubjectAccessReviewSpec) (authorizationv1.SubjectAccessReviewStatus, error) {
+	question := authorizationv1.SubjectAccessReview{
+		TypeMeta: metav1.TypeMeta{Kind: "SubjectAccessReview", APIVersion: authorizationv1.SchemeGroupVersion.String()}, Spec: spec,
+	}
+	var answer authorizationv1.SubjectAccessReview
+	err := a.client.Create(ctx, "/apis/authorization.k8s.io/v1/subjectaccessreviews", question, &answer)
+	return answer.Status, err
+}

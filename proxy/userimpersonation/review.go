@@ -1,0 +1,144 @@
+package userimpersonation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/fairlead-auth/fairlead/proxy/authn"
+	"github.com/fairlead-auth/fairlead/proxy/kubereview"
+	"github.com/fairlead-auth/fairlead/proxy/status"
+)
+
+// Asker asks the API server for one review.
+type Asker interface {
+	Ask(ctx context.Context, spec authorizationv1.SubjectAccessReviewSpec) (authorizationv1.SubjectAccessReviewStatus, error)
+}
+
+const (
+	// budget bounds all the questions of one request.
+	budget = 5 * time.Second
+	// atOnce is how many questions of a request are asked at the same time.
+	atOnce = 8
+	// keep is how long a yes is good; a no is asked again.
+	keep     = 5 * time.Second
+	mostKept = 4096
+)
+
+// Reviewer asks the API server whether somebody may act as somebody else.
+type Reviewer struct {
+	Asker Asker
+	Now   func() time.Time
+
+	mu  sync.Mutex
+	yes map[string]time.Time
+}
+
+// Allow refuses unless the API server allows each of the questions to this very
+// identity.
+func (v *Reviewer) Allow(ctx context.Context, id *authn.Identity, w *Wish) *status.Error {
+	ctx, cancel := context.WithTimeout(ctx, budget)
+	defer cancel()
+	refusals := make([]*status.Error, len(w.Questions))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for i, q := range w.Questions {
+		group.Go(func() error {
+			if refusals[i] = v.one(ctx, id, q); refusals[i] != nil {
+				return refusals[i]
+			}
+			return nil
+		})
+	}
+	if group.Wait() == nil {
+		return nil
+	}
+	// The first in order that is a no, as the API server says it; else what failed.
+	var failed *status.Error
+	for _, refusal := range refusals {
+		if refusal != nil && refusal.Status != nil {
+			return refusal
+		}
+		if refusal != nil && failed == nil {
+			failed = refusal
+		}
+	}
+	return failed
+}
+
+func (v *Reviewer) one(ctx context.Context, id *authn.Identity, q Question) *status.Error {
+	key := fmt.Sprintf("%q %q %q %q %q %q", id.Issuer, id.TokenID, id.User, id.UID, id.Groups, q)
+	if v.isKept(key) {
+		return nil
+	}
+	answer, err := v.Asker.Ask(ctx, question(id, q))
+	switch {
+	case errors.Is(err, kubereview.ErrMayNot):
+		return status.Forbidden("may_not_ask", "Acting as somebody else (kubectl --as) is not set up: the proxy may not ask whether you may. The people who run the cluster have to apply deploy/kubernetes/proxy-as-rbac.yaml.")
+	case err != nil && errors.Is(err, context.Canceled):
+		return status.Unavailable("client_gone", "The request was cancelled.", err)
+	case err != nil:
+		return status.Unavailable("upstream_unreachable", "The cluster's API server could not be asked whether you may act as somebody else. Try again.", err)
+	case !answer.Allowed || answer.Denied:
+		return denied(id, q, answer.Reason)
+	}
+	v.remember(key)
+	return nil
+}
+
+// question is the one for one resource (k8s.io/api/authorization/v1).
+func question(id *authn.Identity, q Question) authorizationv1.SubjectAccessReviewSpec {
+	extra := map[string]authorizationv1.ExtraValue{}
+	for _, e := range id.Extra {
+		extra[e.Key] = append(extra[e.Key], e.Value)
+	}
+	return authorizationv1.SubjectAccessReviewSpec{
+		User: id.User, UID: id.UID, Groups: append(append([]string{}, id.Groups...), authenticated), Extra: extra,
+		ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Verb: "impersonate", Group: q.Group, Resource: q.Resource, Subresource: q.Subresource, Namespace: q.Namespace, Name: q.Name,
+		},
+	}
+}
+
+// denied says no in the API server's own words
+// (k8s.io/apiserver/pkg/endpoints/handlers/responsewriters).
+func denied(id *authn.Identity, q Question, reason string) *status.Error {
+	where, resource := "at the cluster scope", q.Resource
+	if q.Namespace != "" {
+		where = fmt.Sprintf("in the namespace %q", q.Namespace)
+	}
+	if q.Subresource != "" {
+		resource += "/" + q.Subresource
+	}
+	text := fmt.Sprintf("User %q cannot impersonate resource %q in API group %q %s", id.User, resource, q.Group, where)
+	if reason != "" {
+		text += ": " + reason
+	}
+	said := apierrors.NewForbidden(schema.GroupResource{Group: q.Group, Resource: q.Resource}, q.Name, errors.New(text)).Status()
+	refusal := status.Forbidden("may_not_act_as", said.Message)
+	refusal.Status = &said
+	return refusal
+}
+
+func (v *Reviewer) isKept(key string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	until, there := v.yes[key]
+	return there && v.Now().Before(until)
+}
+
+func (v *Reviewer) remember(key string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.yes == nil || len(v.yes) >= mostKept {
+		v.yes = map[string]time.Time{} // all at once: rare, and simple
+	}
+	v.yes[key] = v.Now().Add(keep)
+}

@@ -1,0 +1,172 @@
+// Package actas is "kubectl --as": who somebody wants to act as, read from their
+// headers, and whether the API server would let them. It asks the API server with
+// exactly the questions that it would ask itself
+// (k8s.io/apiserver/pkg/endpoints/filters/impersonation), and decides nothing.
+package userimpersonation
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/fairlead-auth/fairlead/proxy/authn"
+	"github.com/fairlead-auth/fairlead/proxy/status"
+)
+
+// The groups that stand for everybody
+// (k8s.io/apiserver/pkg/authentication/user).
+const (
+	authenticated   = "system:authenticated"
+	unauthenticated = "system:unauthenticated"
+	anonymous       = "system:anonymous"
+
+	serviceAccounts       = "system:serviceaccounts"
+	serviceAccountPrefix  = "system:serviceaccount:"
+	authenticationGroup   = "authentication.k8s.io"
+	extraHeader           = "Impersonate-Extra-"
+	maxQuestions          = 64
+	maxName               = 1024
+	resourceUsers         = "users"
+	resourceGroups        = "groups"
+	resourceUIDs          = "uids"
+	resourceExtras        = "userextras"
+	resourceServiceAccts  = "serviceaccounts"
+	headerUser, headerUID = "Impersonate-User", "Impersonate-Uid"
+	headerGroup           = "Impersonate-Group"
+)
+
+// Question is one thing that the API server has to allow: the verb is always
+// impersonate.
+type Question struct {
+	Group, Resource, Subresource, Namespace, Name string
+}
+
+// Wish is who somebody wants to act as.
+type Wish struct {
+	// Target is the identity to send; its groups are complete.
+	Target *authn.Identity
+	// Questions are what has to be allowed, each.
+	Questions []Question
+}
+
+// Wanted reports whether a request wants to act as somebody else.
+func Wanted(h http.Header) bool {
+	for name := range h {
+		if strings.HasPrefix(strings.ReplaceAll(strings.ToLower(name), "_", "-"), "impersonate") {
+			return true
+		}
+	}
+	return false
+}
+
+// Read returns who a request wants to act as. What could be read in two ways is refused.
+func Read(h http.Header) (*Wish, *status.Error) {
+	if err := known(h); err != nil {
+		return nil, err
+	}
+	users := h.Values(headerUser)
+	if len(users) != 1 {
+		return nil, ambiguous("Name exactly one user to act as: kubectl --as NAME.")
+	}
+	uids := h.Values(headerUID)
+	if len(uids) > 1 {
+		return nil, ambiguous("Name at most one uid to act as.")
+	}
+	w := &Wish{Target: &authn.Identity{User: users[0]}}
+	w.user(users[0])
+	w.groups(h.Values(headerGroup))
+	if len(uids) == 1 {
+		w.Target.UID = uids[0]
+		w.ask(Question{Group: authenticationGroup, Resource: resourceUIDs, Name: uids[0]})
+	}
+	w.extras(h)
+	if len(w.Questions) > maxQuestions {
+		return nil, ambiguous("The request names too many groups and extra values to act with.")
+	}
+	for _, q := range w.Questions {
+		if q.Name == "" || len(q.Name) > maxName || q.Name != strings.TrimSpace(q.Name) || strings.ContainsFunc(q.Name, unicode.IsControl) {
+			return nil, ambiguous("A name to act as is empty, too long, or has blanks or control characters at its ends.")
+		}
+	}
+	return w, nil
+}
+
+func ambiguous(message string) *status.Error { return status.BadRequest("impersonation", message) }
+
+// known refuses headers that some server could take for others.
+func known(h http.Header) *status.Error {
+	for name := range h {
+		folded := strings.ReplaceAll(strings.ToLower(name), "_", "-")
+		if !strings.HasPrefix(folded, "impersonate") {
+			continue
+		}
+		exact := slices.Contains([]string{headerUser, headerUID, headerGroup}, name) || strings.HasPrefix(name, extraHeader) && len(name) > len(extraHeader)
+		if !exact || strings.Contains(name, "_") && !strings.HasPrefix(name, extraHeader) {
+			return ambiguous("The header " + name + " is none with which somebody acts as somebody else.")
+		}
+	}
+	return nil
+}
+
+func (w *Wish) ask(q Question) { w.Questions = append(w.Questions, q) }
+
+// user asks about a service account by its namespace, as the API server does.
+func (w *Wish) user(name string) {
+	if namespace, account, found := splitServiceAccount(name); found {
+		w.ask(Question{Resource: resourceServiceAccts, Namespace: namespace, Name: account})
+		return
+	}
+	w.ask(Question{Resource: resourceUsers, Name: name})
+}
+
+// splitServiceAccount is k8s.io/apiserver/pkg/authentication/serviceaccount.SplitUsername.
+func splitServiceAccount(name string) (namespace, account string, found bool) {
+	rest, isOne := strings.CutPrefix(name, serviceAccountPrefix)
+	parts := strings.Split(rest, ":")
+	if !isOne || len(parts) != 2 || parts[0] == "" || parts[1] == "" || strings.Contains(rest, " ") {
+		return "", "", false
+	}
+	return parts[0], parts[1], true
+}
+
+// groups completes the groups as the API server does.
+func (w *Wish) groups(named []string) {
+	for _, g := range named {
+		w.ask(Question{Resource: resourceGroups, Name: g})
+	}
+	w.Target.Groups = slices.Clone(named)
+	if namespace, _, found := splitServiceAccount(w.Target.User); found && len(named) == 0 {
+		w.Target.Groups = []string{serviceAccounts, serviceAccounts + ":" + namespace}
+	}
+	everybody := authenticated
+	if w.Target.User == anonymous {
+		everybody = unauthenticated
+	}
+	said := func(group string) bool { return slices.Contains(w.Target.Groups, group) }
+	if !said(everybody) && !said(unauthenticated) {
+		w.Target.Groups = append(w.Target.Groups, everybody)
+	}
+}
+
+// extras are percent-decoded once, and their keys are lower case.
+func (w *Wish) extras(h http.Header) {
+	var names []string
+	for name := range h {
+		if strings.HasPrefix(name, extraHeader) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		key := strings.ToLower(name[len(extraHeader):])
+		if plain, err := url.PathUnescape(key); err == nil {
+			key = plain
+		}
+		for _, value := range h[name] {
+			w.ask(Question{Group: authenticationGroup, Resource: resourceExtras, Subresource: key, Name: value})
+			w.Target.Extra = append(w.Target.Extra, authn.Extra{Key: key, Value: value})
+		}
+	}
+}

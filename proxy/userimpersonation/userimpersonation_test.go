@@ -1,0 +1,229 @@
+package userimpersonation_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/fairlead-auth/fairlead/proxy/authn"
+	"github.com/fairlead-auth/fairlead/proxy/userimpersonation"
+)
+
+func TestWishes(t *testing.T) {
+	t.Parallel()
+	authenticated := []string{"system:authenticated"}
+	for name, c := range map[string]struct {
+		in   http.Header
+		want userimpersonation.Wish
+	}{
+		"a user": {http.Header{"Impersonate-User": {"bob"}}, userimpersonation.Wish{
+			Target: &authn.Identity{User: "bob", Groups: authenticated}, Questions: []userimpersonation.Question{{Resource: "users", Name: "bob"}},
+		}},
+		"groups": {http.Header{"Impersonate-User": {"bob"}, "Impersonate-Group": {"dev", "ops"}}, userimpersonation.Wish{
+			Target:    &authn.Identity{User: "bob", Groups: []string{"dev", "ops", "system:authenticated"}},
+			Questions: []userimpersonation.Question{{Resource: "users", Name: "bob"}, {Resource: "groups", Name: "dev"}, {Resource: "groups", Name: "ops"}},
+		}},
+		"a service account": {http.Header{"Impersonate-User": {"system:serviceaccount:kube-system:default"}}, userimpersonation.Wish{
+			Target:    &authn.Identity{User: "system:serviceaccount:kube-system:default", Groups: []string{"system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"}},
+			Questions: []userimpersonation.Question{{Resource: "serviceaccounts", Namespace: "kube-system", Name: "default"}},
+		}},
+		"what only looks like a service account": {http.Header{"Impersonate-User": {"system:serviceaccount:a:b:c"}}, userimpersonation.Wish{
+			Target: &authn.Identity{User: "system:serviceaccount:a:b:c", Groups: authenticated}, Questions: []userimpersonation.Question{{Resource: "users", Name: "system:serviceaccount:a:b:c"}},
+		}},
+		"anonymous": {http.Header{"Impersonate-User": {"system:anonymous"}}, userimpersonation.Wish{
+			Target: &authn.Identity{User: "system:anonymous", Groups: []string{"system:unauthenticated"}}, Questions: []userimpersonation.Question{{Resource: "users", Name: "system:anonymous"}},
+		}},
+		"unauthenticated": {http.Header{"Impersonate-User": {"bob"}, "Impersonate-Group": {"system:unauthenticated"}}, userimpersonation.Wish{
+			Target:    &authn.Identity{User: "bob", Groups: []string{"system:unauthenticated"}},
+			Questions: []userimpersonation.Question{{Resource: "users", Name: "bob"}, {Resource: "groups", Name: "system:unauthenticated"}},
+		}},
+		"uid and extra": {http.Header{"Impersonate-User": {"bob"}, "Impersonate-Uid": {"42"}, "Impersonate-Extra-Example.com%2fscopes": {"a", "b"}}, userimpersonation.Wish{
+			Target: &authn.Identity{User: "bob", UID: "42", Groups: authenticated, Extra: []authn.Extra{{Key: "example.com/scopes", Value: "a"}, {Key: "example.com/scopes", Value: "b"}}},
+			Questions: []userimpersonation.Question{
+				{Resource: "users", Name: "bob"},
+				{Group: "authentication.k8s.io", Resource: "uids", Name: "42"},
+				{Group: "authentication.k8s.io", Resource: "userextras", Subresource: "example.com/scopes", Name: "a"},
+				{Group: "authentication.k8s.io", Resource: "userextras", Subresource: "example.com/scopes", Name: "b"},
+			},
+		}},
+		"decoded once": {http.Header{"Impersonate-User": {"bob"}, "Impersonate-Extra-A%252fb": {"x"}}, userimpersonation.Wish{
+			Target:    &authn.Identity{User: "bob", Groups: authenticated, Extra: []authn.Extra{{Key: "a%2fb", Value: "x"}}},
+			Questions: []userimpersonation.Question{{Resource: "users", Name: "bob"}, {Group: "authentication.k8s.io", Resource: "userextras", Subresource: "a%2fb", Name: "x"}},
+		}},
+	} {
+		got, refusal := userimpersonation.Read(c.in)
+		if refusal != nil {
+			t.Errorf("%s: %v", name, refusal)
+			continue
+		}
+		if diff := cmp.Diff(&c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestWhatIsAmbiguousIsRefused(t *testing.T) {
+	t.Parallel()
+	many := make([]string, 100)
+	for i := range many {
+		many[i] = "g"
+	}
+	for name, h := range map[string]http.Header{
+		"groups alone":     {"Impersonate-Group": {"system:masters"}},
+		"uid alone":        {"Impersonate-Uid": {"0"}},
+		"extra alone":      {"Impersonate-Extra-A": {"b"}},
+		"two users":        {"Impersonate-User": {"a", "b"}},
+		"empty user":       {"Impersonate-User": {""}},
+		"empty first":      {"Impersonate-User": {"", "b"}},
+		"blanks":           {"Impersonate-User": {" admin"}},
+		"control":          {"Impersonate-User": {"a\x00b"}},
+		"empty group":      {"Impersonate-User": {"a"}, "Impersonate-Group": {""}},
+		"two uids":         {"Impersonate-User": {"a"}, "Impersonate-Uid": {"1", "2"}},
+		"underscore":       {"Impersonate-User": {"a"}, "Impersonate_Group": {"b"}},
+		"odd case":         {"Impersonate-User": {"a"}, "impersonate-group": {"b"}},
+		"unknown":          {"Impersonate-User": {"a"}, "Impersonate-Foo": {"b"}},
+		"bare word":        {"Impersonate-User": {"a"}, "Impersonate": {"b"}},
+		"extra of nothing": {"Impersonate-User": {"a"}, "Impersonate-Extra-": {"b"}},
+		"too many groups":  {"Impersonate-User": {"a"}, "Impersonate-Group": many},
+		"too long":         {"Impersonate-User": {strings.Repeat("a", 5000)}},
+	} {
+		if w, refusal := userimpersonation.Read(h); refusal == nil {
+			t.Errorf("%s: %+v", name, w)
+		}
+		if !userimpersonation.Wanted(h) {
+			t.Errorf("%s goes unnoticed", name)
+		}
+	}
+	if userimpersonation.Wanted(http.Header{"Accept": {"x"}, "X-Impersonate-User": {"y"}}) {
+		t.Error("a header of somebody else's is taken for one of these")
+	}
+}
+
+// api answers reviews.
+type api struct {
+	mu    sync.Mutex
+	asked []authorizationv1.SubjectAccessReviewSpec
+	allow func(a *authorizationv1.ResourceAttributes) bool
+	err   error
+}
+
+func (f *api) Ask(_ context.Context, spec authorizationv1.SubjectAccessReviewSpec) (authorizationv1.SubjectAccessReviewStatus, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = append(f.asked, spec)
+	return authorizationv1.SubjectAccessReviewStatus{Allowed: f.allow != nil && f.allow(spec.ResourceAttributes)}, f.err
+}
+
+func TestReviews(t *testing.T) {
+	t.Parallel()
+	jane := &authn.Identity{User: "corp:jane", UID: "usr_1", Groups: []string{"corp:dev"}, TokenID: "jti_1", Extra: []authn.Extra{{Key: "a", Value: "b"}}}
+	wish, refusal := userimpersonation.Read(http.Header{"Impersonate-User": {"bob"}, "Impersonate-Group": {"dev", "system:masters"}})
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	now := time.Now()
+	f := &api{allow: func(a *authorizationv1.ResourceAttributes) bool { return a.Name != "system:masters" }}
+	v := &userimpersonation.Reviewer{Asker: f, Now: func() time.Time { return now }}
+	refusal = v.Allow(t.Context(), jane, wish)
+	if refusal == nil || refusal.Code != http.StatusForbidden || refusal.Object().Message != `groups "system:masters" is forbidden: User "corp:jane" cannot impersonate resource "groups" in API group "" at the cluster scope` {
+		t.Fatalf("%v", refusal)
+	}
+	want := authorizationv1.SubjectAccessReviewSpec{
+		User: "corp:jane", UID: "usr_1", Groups: []string{"corp:dev", "system:authenticated"}, Extra: map[string]authorizationv1.ExtraValue{"a": {"b"}},
+		ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: "impersonate", Resource: "users", Name: "bob"},
+	}
+	found := false
+	for _, spec := range f.asked {
+		found = found || cmp.Equal(want, spec)
+	}
+	if !found || len(f.asked) != 3 {
+		t.Errorf("asked: %+v", f.asked)
+	}
+
+	f.allow, f.asked = func(*authorizationv1.ResourceAttributes) bool { return true }, nil
+	for range 3 {
+		if refusal := v.Allow(t.Context(), jane, wish); refusal != nil {
+			t.Fatal(refusal)
+		}
+	}
+	if len(f.asked) != 1 { // two were allowed before
+		t.Errorf("asked %d times", len(f.asked))
+	}
+	other := *jane
+	other.TokenID = "jti_2"
+	if v.Allow(t.Context(), &other, wish); len(f.asked) != 4 {
+		t.Errorf("an answer for one token was taken for another: asked %d times", len(f.asked))
+	}
+	now = now.Add(time.Minute)
+	f.allow = nil
+	if v.Allow(t.Context(), jane, wish) == nil {
+		t.Error("a yes is good for ever")
+	}
+}
+
+// TestWhoCantBeAskedLetsNobodyIn asks an API server that says something else than yes.
+func TestWhoCantBeAskedLetsNobodyIn(t *testing.T) {
+	t.Parallel()
+	wish, _ := userimpersonation.Read(http.Header{"Impersonate-User": {"bob"}})
+	for answer, want := range map[string]string{
+		"201 " + `{"kind":"SubjectAccessReview","status":{"allowed":true}}`: "", "403 {}": "may_not_ask", "500 oops": "upstream_unreachable", "200 <html>": "upstream_unreachable",
+		"201 {}": "may_not_act_as", "201 " + `{"status":{"allowed":true,"denied":true}}`: "may_not_act_as", "201 " + `{"spec":{"user":"x"}}`: "may_not_act_as", "302 ": "upstream_unreachable",
+	} {
+		status, body, _ := strings.Cut(answer, " ")
+		code, err := strconv.Atoi(status)
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/apis/authorization.k8s.io/v1/subjectaccessreviews" || r.Header.Get("Authorization") != "Bearer credential" {
+				t.Errorf("%s %v", r.URL, r.Header)
+			}
+			w.WriteHeader(code)
+			_, _ = io.WriteString(w, body)
+		}))
+		t.Cleanup(srv.Close)
+		asker, err := userimpersonation.NewAsker(&rest.Config{Host: srv.URL, BearerToken: "credential"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if refusal := (&userimpersonation.Reviewer{Asker: asker, Now: time.Now}).Allow(t.Context(), &authn.Identity{User: "jane"}, wish); refusal != nil {
+			got = refusal.Word
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", answer, got, want)
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add("Impersonate-User", "bob", "Impersonate-Extra-A%2fb", "x")
+	f.Add("Impersonate_User", "", "Impersonate-Group", "system:masters")
+	f.Fuzz(func(t *testing.T, name, value, name2, value2 string) {
+		h := http.Header{}
+		h.Add(name, value)
+		h.Add(name2, value2)
+		w, refusal := userimpersonation.Read(h)
+		if refusal != nil {
+			return
+		}
+		if w.Target.User == "" || len(w.Target.Groups) == 0 || len(w.Questions) == 0 {
+			t.Errorf("%q: %+v", h, w)
+		}
+		for _, q := range w.Questions {
+			if q.Name == "" || q.Name != strings.TrimSpace(q.Name) {
+				t.Errorf("%q: %+v", h, q)
+			}
+		}
+	})
+}

@@ -1,0 +1,254 @@
+package adminapi
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/fairlead-auth/fairlead/server/admin"
+	"github.com/fairlead-auth/fairlead/server/admin/settings"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/policy/access"
+)
+
+// routes is the table of all operations.
+func routes() []route {
+	var list []route
+	for _, k := range settings.Kinds() {
+		list = append(list, entryRoutes(k)...)
+	}
+	list = slices.Concat(list, connectorRoutes(), clientAndProxyRoutes())
+	list = append(list, peopleRoutes()...)
+	return append(list, otherRoutes()...)
+}
+
+func entryRoutes(k settings.Kind) []route {
+	path, one := "/"+k.Path, k.One
+	return []route{
+		{http.MethodGet, path, "List " + strings.ToLower(k.Many), admin.ReadSettings, nil, Entries{}, []string{"q", "page"}, func(h *Handler, r *call) (any, error) {
+			page, _ := strconv.Atoi(r.QueryParam("page")) // anything else is the first
+			list, err := h.Admin.Entries(r.Request().Context(), r.caller, k.Name, r.QueryParam("q"), page)
+			out := Entries{Items: []Entry{}, Total: list.Total, Page: list.Page, Pages: list.Pages()}
+			for _, item := range list.Items {
+				out.Items = append(out.Items, entry(item))
+			}
+			return out, err
+		}},
+		{http.MethodPost, path, "Make a " + one, admin.WriteSettings, Change{}, Revision{}, nil, func(h *Handler, r *call) (any, error) {
+			return apply(h, r, k, "")
+		}},
+		{http.MethodPost, path + "/preview", "Say what a change of a " + one + " would do", admin.WriteSettings, Change{}, Preview{}, []string{"id"}, func(h *Handler, r *call) (any, error) {
+			in := body[Change](r)
+			p, err := h.Admin.Preview(r.Request().Context(), r.caller, admin.Draft{Kind: k.Name, ID: r.QueryParam("id"), Doc: in.Document, Version: in.Version})
+			if err != nil {
+				return nil, err
+			}
+			return Preview{p.Action, diff(p.Diff), p.Sentences, p.Names, p.Trial, p.Refused, p.Uses}, nil
+		}},
+		{http.MethodGet, path + "/:id", "Read a " + one, admin.ReadSettings, nil, Entry{}, nil, func(h *Handler, r *call) (any, error) {
+			item, err := h.Admin.Entry(r.Request().Context(), r.caller, k.Name, r.Param("id"))
+			return entry(item), err
+		}},
+		{http.MethodPut, path + "/:id", "Change a " + one, admin.WriteSettings, Change{}, Revision{}, nil, func(h *Handler, r *call) (any, error) {
+			return apply(h, r, k, r.Param("id"))
+		}},
+		{http.MethodDelete, path + "/:id", "Delete a " + one, admin.WriteSettings, nil, Revision{}, []string{"version", "reason"}, func(h *Handler, r *call) (any, error) {
+			made, err := h.Admin.Apply(r.Request().Context(), r.caller, admin.Draft{Kind: k.Name, ID: r.Param("id"), Version: intended(r, r.QueryParam("version")), Reason: r.QueryParam("reason")})
+			if err != nil {
+				return nil, err
+			}
+			return revision(made), nil
+		}},
+	}
+}
+
+// intended is the version that a change is for: from the body, or from If-Match.
+func intended(r *call, given string) string {
+	if given != "" {
+		return given
+	}
+	return strings.Trim(r.Request().Header.Get("If-Match"), `"`)
+}
+
+func apply(h *Handler, r *call, k settings.Kind, id string) (any, error) {
+	in := body[Change](r)
+	d := admin.Draft{Kind: k.Name, ID: id, Doc: in.Document, Version: intended(r, in.Version), Reason: in.Reason}
+	if d.Doc == nil {
+		d.Doc = map[string]any{}
+	}
+	secret := ""
+	var made *store.Revision
+	var err error
+	if k.Name == settings.Clients && id == "" {
+		made, secret, err = h.Admin.CreateClient(r.Request().Context(), r.caller, d)
+	} else {
+		made, err = h.Admin.Apply(r.Request().Context(), r.caller, d)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := revision(made)
+	out.Secret = secret
+	return out, nil
+}
+
+func connectorRoutes() []route {
+	enable := func(on bool) func(h *Handler, r *call) (any, error) {
+		return func(h *Handler, r *call) (any, error) {
+			made, err := h.Admin.Enable(r.Request().Context(), r.caller, r.Param("id"), on, body[Reason](r).Reason)
+			if err != nil {
+				return nil, err
+			}
+			return revision(made), nil
+		}
+	}
+	move := func(up bool) func(h *Handler, r *call) (any, error) {
+		return func(h *Handler, r *call) (any, error) {
+			return nil, h.Admin.Move(r.Request().Context(), r.caller, r.Param("id"), up)
+		}
+	}
+	return []route{
+		{http.MethodPost, "/connectors/:id/enable", "Let people sign in with a connector", admin.WriteSettings, Reason{}, Revision{}, nil, enable(true)},
+		{http.MethodPost, "/connectors/:id/disable", "Stop a connector", admin.WriteSettings, Reason{}, Revision{}, nil, enable(false)},
+		{http.MethodPost, "/connectors/:id/up", "Move a connector up on the sign-in page", admin.WriteSettings, nil, nil, nil, move(true)},
+		{http.MethodPost, "/connectors/:id/down", "Move a connector down", admin.WriteSettings, nil, nil, nil, move(false)},
+		{http.MethodPost, "/connectors/check", "Try a connector’s settings without a person", admin.WriteSettings, Trying{}, Findings{}, nil, func(h *Handler, r *call) (any, error) {
+			in := body[Trying](r)
+			steps, err := h.Admin.Check(r.Request().Context(), r.caller, admin.Trying{ID: in.ID, Doc: in.Document})
+			out := Findings{Steps: []Finding{}}
+			for _, s := range steps {
+				out.Steps = append(out.Steps, finding(s))
+			}
+			return out, err
+		}},
+		{http.MethodPost, "/connectors/lookup", "Look a person up with a connector’s settings", admin.WriteSettings, Trying{}, Found{}, nil, func(h *Handler, r *call) (any, error) {
+			in := body[Trying](r)
+			f, err := h.Admin.Lookup(r.Request().Context(), r.caller, admin.Trying{ID: in.ID, Doc: in.Document}, in.Username)
+			if err != nil {
+				return nil, err
+			}
+			out := Found{UserName: f.KubeName, Groups: f.Groups, Admin: f.Admin, Warnings: f.Warnings, Fault: f.Fault, Remedy: f.Remedy}
+			for _, c := range f.Clusters {
+				out.Clusters = append(out.Clusters, c.Cluster.ID)
+			}
+			return out, nil
+		}},
+	}
+}
+
+func clientAndProxyRoutes() []route {
+	return []route{
+		{http.MethodGet, "/clients/:id/secrets", "List a client’s secrets, by the beginning of their hashes", admin.ReadSettings, nil, ClientSecrets{}, nil, func(h *Handler, r *call) (any, error) {
+			list, err := h.Admin.ClientSecrets(r.Request().Context(), r.caller, r.Param("id"))
+			out := ClientSecrets{Items: []ClientSecret{}}
+			for _, s := range list {
+				out.Items = append(out.Items, ClientSecret{Hash: s.Hash, Label: s.Label, Made: s.Made, LastUsed: s.LastUsed, Ends: s.Ends})
+			}
+			return out, err
+		}},
+		{http.MethodPost, "/clients/:id/secrets", "Add a secret to a client; it is shown this once", admin.WriteSettings, SecretLabel{}, Secret{}, nil, func(h *Handler, r *call) (any, error) {
+			text, err := h.Admin.AddClientSecret(r.Request().Context(), r.caller, r.Param("id"), admin.SecretLabel(body[SecretLabel](r)))
+			return Secret{text}, err
+		}},
+		{http.MethodDelete, "/clients/:id/secrets/:hash", "Remove a secret of a client", admin.WriteSettings, nil, nil, nil, func(h *Handler, r *call) (any, error) {
+			return nil, h.Admin.RemoveClientSecret(r.Request().Context(), r.caller, r.Param("id"), r.Param("hash"))
+		}},
+		{http.MethodGet, "/clusters/:id/proxies", "List the proxies that have enrolled for a cluster", admin.ReadSettings, nil, Proxies{}, nil, listProxies},
+		{http.MethodPost, "/clusters/:id/enrolment-code", "Make a one-time code with which a proxy enrols; earlier ones end", admin.WriteSettings, nil, Secret{}, nil, func(h *Handler, r *call) (any, error) {
+			code, err := h.Admin.EnrolmentCode(r.Request().Context(), r.caller, r.Param("id"))
+			return Secret{code}, err
+		}},
+		{http.MethodDelete, "/proxies/:id", "Remove a proxy: it hears nothing any more", admin.WriteSettings, nil, nil, nil, func(h *Handler, r *call) (any, error) {
+			return nil, h.Admin.RemoveProxy(r.Request().Context(), r.caller, r.Param("id"))
+		}},
+		{http.MethodPost, "/local-users/:id/invitation", "Make the address where a local user sets a password", admin.WritePeople, nil, Secret{}, nil, func(h *Handler, r *call) (any, error) {
+			token, err := h.Admin.Invite(r.Request().Context(), r.caller, r.Param("id"))
+			return Secret{h.URL + "/invitation/" + token}, err
+		}},
+	}
+}
+
+func listProxies(h *Handler, r *call) (any, error) {
+	list, err := h.Admin.Proxies(r.Request().Context(), r.caller, r.Param("id"))
+	out := Proxies{Items: []Proxy{}}
+	for _, p := range list {
+		out.Items = append(out.Items, Proxy{ID: p.ID, Cluster: p.ClusterID, Name: p.Name, Version: p.Version, Address: p.Address, Created: p.Created.Time(), LastSeen: p.LastSeen.Time(), Away: p.Away})
+	}
+	return out, err
+}
+
+func peopleRoutes() []route {
+	disable := func(off bool) func(h *Handler, r *call) (any, error) {
+		return func(h *Handler, r *call) (any, error) {
+			return nil, h.Admin.Disable(r.Request().Context(), r.caller, r.Param("id"), off)
+		}
+	}
+	return []route{
+		{http.MethodGet, "/people", "List people", admin.ReadPeople, nil, People{}, []string{"q", "connector", "disabled", "after"}, listPeople},
+		{http.MethodGet, "/people/:id", "Read a person, with what they may use and have open", admin.ReadPeople, nil, Person{}, nil, onePerson},
+		{http.MethodPost, "/people/:id/disable", "Keep a person out; everything ends at once", admin.WritePeople, nil, nil, nil, disable(true)},
+		{http.MethodPost, "/people/:id/enable", "Let a person in again", admin.WritePeople, nil, nil, nil, disable(false)},
+		{http.MethodPost, "/people/:id/revoke", "End one session of a person, or all", admin.WritePeople, Revoke{}, nil, nil, func(h *Handler, r *call) (any, error) {
+			return nil, h.Admin.Revoke(r.Request().Context(), r.caller, r.Param("id"), body[Revoke](r).Session)
+		}},
+		{http.MethodPost, "/claims", "Say what an ID token would say about somebody, for a cluster or a client", admin.ReadPeople, ClaimsQuestion{}, Claims{}, nil, func(h *Handler, r *call) (any, error) {
+			p, err := h.Admin.PreviewClaims(r.Request().Context(), r.caller, admin.ClaimsQuestion(body[ClaimsQuestion](r)))
+			if err != nil {
+				return nil, err
+			}
+			return Claims{Refused: p.Refused, Claims: p.Claims, Bytes: p.Bytes}, nil
+		}},
+		{http.MethodPost, "/simulate", "Say who may use what, and what is missing", admin.ReadPeople, Question{}, Answers{}, nil, simulate},
+	}
+}
+
+func listPeople(h *Handler, r *call) (any, error) {
+	rows, total, err := h.Admin.People(r.Request().Context(), r.caller, store.PeopleQuery{
+		Text: r.QueryParam("q"), ConnectorID: r.QueryParam("connector"), Disabled: r.QueryParam("disabled") != "", After: r.QueryParam("after"),
+	})
+	out := People{Items: []Person{}, Total: total}
+	for i := range rows {
+		out.Items = append(out.Items, person(&rows[i]))
+	}
+	if len(rows) == admin.PageSize {
+		out.Next = rows[len(rows)-1].NameKey
+	}
+	return out, err
+}
+
+func onePerson(h *Handler, r *call) (any, error) {
+	p, err := h.Admin.Person(r.Request().Context(), r.caller, r.Param("id"))
+	if err != nil {
+		return nil, err
+	}
+	out := person(p.User)
+	out.Admin = p.Admin
+	for _, c := range p.Clusters {
+		out.Clusters = append(out.Clusters, c.Cluster.ID)
+	}
+	for _, s := range p.SignIns {
+		out.Sessions = append(out.Sessions, Session{ID: s.ID, Kind: "browser", Address: s.Address, LastUsed: s.LastSeen.Time(), Expires: s.Expires.Time()})
+	}
+	for _, d := range p.Devices {
+		out.Sessions = append(out.Sessions, Session{ID: d.ID, Kind: "device", Client: d.ClientID, Host: d.Host, Address: d.Address, LastUsed: d.LastUsed.Time(), Expires: d.Expires.Time()})
+	}
+	return out, nil
+}
+
+func simulate(h *Handler, r *call) (any, error) {
+	in := body[Question](r)
+	answers, err := h.Admin.Simulate(r.Request().Context(), r.caller, admin.Question{User: in.User, Cluster: in.Cluster, Who: access.Who{
+		ConnectorID: in.Connector, Groups: in.Groups, Email: in.Email, EmailVerified: in.Email != "",
+	}})
+	out := Answers{Items: []Answer{}}
+	for _, a := range answers {
+		answer := Answer{Cluster: a.Cluster.ID, Allowed: a.Allowed, Rule: a.Rule, Why: a.Why.String()}
+		for _, near := range a.Near {
+			answer.Near = append(answer.Near, near.Rule+" "+near.Missing)
+		}
+		out.Admin = a.Admin
+		out.Items = append(out.Items, answer)
+	}
+	return out, err
+}

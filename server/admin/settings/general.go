@@ -1,0 +1,160 @@
+package settings
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/brand"
+	"github.com/fairlead-auth/fairlead/internal/form"
+	"github.com/fairlead-auth/fairlead/internal/strictyaml"
+	"github.com/fairlead-auth/fairlead/server/base/runtimesettings"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+)
+
+// General is the kind of what is there once: it can be changed, not made or deleted.
+const General = "general"
+
+// The entries of General.
+const (
+	Sessions = "sessions"
+	Branding = "branding"
+)
+
+// Setting is an entry of General. Each uses some of the keys.
+type Setting struct {
+	ID           string              `yaml:"id"`
+	Idle         strictyaml.Duration `yaml:"idle"`
+	Absolute     strictyaml.Duration `yaml:"absolute"`
+	RefreshGrace strictyaml.Duration `yaml:"refreshGrace"`
+	MaxAge       strictyaml.Duration `yaml:"maxAge"`
+	OutageBudget strictyaml.Duration `yaml:"outageBudget"`
+	Brand        string              `yaml:"brand"`
+	Contact      string              `yaml:"contact"`
+	Notice       string              `yaml:"notice"`
+	Logo         string              `yaml:"logo"`
+	Color        string              `yaml:"color"`
+	ColorDark    string              `yaml:"colorDark"`
+}
+
+// limits of the lengths of time.
+const (
+	minSession = 5 * time.Minute
+	maxSession = 90 * 24 * time.Hour
+	maxGrace   = 5 * time.Minute
+	maxMaxAge  = 24 * time.Hour
+	maxOutage  = 7 * 24 * time.Hour
+	maxBrand   = 60
+	maxWords   = 1000
+)
+
+func (r *Reader) generalRows() []store.Document {
+	var rows []store.Document
+	for i, e := range r.in.General {
+		path := fmt.Sprintf("%s[%d]", General, i)
+		if e.ID != Sessions && e.ID != Branding {
+			r.Doc.Add(path+".id", "want %s or %s, got %q", Sessions, Branding, e.ID)
+		}
+		r.checkSetting(path, &e)
+		doc := form.Doc{"idle": span(e.Idle), "absolute": span(e.Absolute), "refreshGrace": span(e.RefreshGrace), "maxAge": span(e.MaxAge), "outageBudget": span(e.OutageBudget), "brand": e.Brand, "contact": e.Contact, "notice": e.Notice, "logo": e.Logo, "color": e.Color, "colorDark": e.ColorDark}
+		body, err := json.Marshal(doc.Compact())
+		if err != nil {
+			r.Doc.Add(path, "%v", err)
+		}
+		rows = append(rows, store.Document{ID: e.ID, Body: string(body), Origin: r.Origin(path)})
+	}
+	return rows
+}
+
+func span(d strictyaml.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return duration(time.Duration(d))
+}
+
+func (r *Reader) checkSetting(path string, e *Setting) {
+	for _, c := range []struct {
+		key         string
+		value       strictyaml.Duration
+		least, most time.Duration
+	}{
+		{"idle", e.Idle, minSession, maxSession},
+		{"absolute", e.Absolute, minSession, maxSession},
+		{"refreshGrace", e.RefreshGrace, time.Second, maxGrace},
+		{"maxAge", e.MaxAge, time.Second, maxMaxAge},
+		{"outageBudget", e.OutageBudget, time.Second, maxOutage},
+	} {
+		if d := time.Duration(c.value); d != 0 && (d < c.least || d > c.most) {
+			r.Doc.Add(path+"."+c.key, "want %s to %s, or nothing", duration(c.least), duration(c.most))
+		}
+	}
+	values := runtimesettings.Values{Idle: time.Duration(e.Idle), Absolute: time.Duration(e.Absolute)}.WithDefaults()
+	if values.Idle > values.Absolute {
+		r.Doc.Add(path+".idle", "is longer than a session lasts at all (%s)", duration(values.Absolute))
+	}
+	if len(e.Brand) > maxBrand {
+		r.Doc.Add(path+".brand", "want at most %d characters", maxBrand)
+	}
+	for _, fault := range brand.Faults(e.Logo, e.Color, e.ColorDark) {
+		r.Doc.Add(path+"."+fault.Key, "%v", fault.Err)
+	}
+	if len(e.Notice) > maxWords || len(e.Contact) > maxWords {
+		r.Doc.Add(path+".notice", "want at most %d characters", maxWords)
+	}
+}
+
+// generalDocs are the documents of General. What nobody has set yet is there, empty.
+func generalDocs(rows []store.Document) []Entry {
+	list := []Entry{{ID: Sessions, Doc: form.Doc{"id": Sessions}, Origin: store.Origin{Origin: store.OriginPage}}, {ID: Branding, Doc: form.Doc{"id": Branding}, Origin: store.Origin{Origin: store.OriginPage}}}
+	for _, row := range rows {
+		for i := range list {
+			var doc form.Doc
+			if list[i].ID == row.ID && json.Unmarshal([]byte(row.Body), &doc) == nil && doc != nil {
+				doc["id"] = row.ID
+				list[i].Doc = doc
+			}
+		}
+	}
+	return list
+}
+
+// Live returns what the rows say, for the running server.
+func Live(rows []store.Document) runtimesettings.Values {
+	var v runtimesettings.Values
+	for _, e := range generalDocs(rows) {
+		read := func(key string) time.Duration {
+			d, err := time.ParseDuration(e.Doc.Text(key))
+			if err != nil {
+				return 0
+			}
+			return d
+		}
+		v = runtimesettings.Values{
+			Idle: read("idle"), Absolute: read("absolute"), Grace: read("refreshGrace"), MaxAge: read("maxAge"), OutageBudget: read("outageBudget"),
+			Brand: e.Doc.Text("brand"), Contact: e.Doc.Text("contact"), Notice: e.Doc.Text("notice"),
+			Logo: e.Doc.Text("logo"), Color: e.Doc.Text("color"), ColorDark: e.Doc.Text("colorDark"),
+		}.Over(v)
+	}
+	return v
+}
+
+func generalFields(id string) []form.Field {
+	if id == Branding {
+		return []form.Field{
+			{Key: "brand", Label: "Name", Help: "In the head of every page, and in authenticator apps. Fairlead when empty.", Kind: form.Text, Section: "Words", Placeholder: "Acme Kubernetes"},
+			{Key: "notice", Label: "Notice on the sign-in page", Help: "Such as who may use this, or what is down today.", Kind: form.Long},
+			{Key: "contact", Label: "Whom to ask for access", Help: "A sentence or an address, for people who have no cluster yet.", Kind: form.Text, Placeholder: "platform@example.com"},
+			{Key: "logo", Label: "Logo", Help: "The text of an SVG file, from <svg to </svg>; about as wide as high. It is shown 28 pixels high in the head of every page.", Kind: form.Long, Section: "Look", Placeholder: `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">…</svg>`},
+			{Key: "color", Label: "Colour", Help: "Of links and buttons, such as #0b6478. One that can’t be read well is refused.", Kind: form.Text, Placeholder: "#0b6478"},
+			{Key: "colorDark", Label: "Colour in dark mode", Help: "A lighter one.", Kind: form.Text, Placeholder: "#5cc8de"},
+		}
+	}
+	return []form.Field{
+		{Key: "idle", Label: "A session ends when it is not used for", Help: "Browsers and kubectl alike. 12h when empty: somebody who was away overnight signs in again in the morning.", Kind: form.Text, Section: "How long people stay signed in", Placeholder: "12h"},
+		{Key: "absolute", Label: "A session ends in any case after", Help: "168h, a week, when empty. Existing sessions keep the end they were given.", Kind: form.Text, Placeholder: "168h"},
+		{Key: "maxAge", Label: "The upstream’s word is good for", Help: "5m when empty. A group that was taken away upstream is noticed within this time, plus the life of a token.", Kind: form.Text, Section: "How fast a change upstream counts", Placeholder: "5m"},
+		{Key: "outageBudget", Label: "Rights stay while the upstream is down for", Help: "1h when empty. After that nobody gets a new token until it answers again.", Kind: form.Text, Placeholder: "1h"},
+		{Key: "refreshGrace", Label: "A used refresh token gives the same answer for", Help: "30s when empty: for programs whose answer got lost. Later it counts as theft and ends the device.", Kind: form.Text, Advanced: true, Placeholder: "30s"},
+	}
+}

@@ -1,0 +1,63 @@
+package settings
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/fairlead-auth/fairlead/server/base/store"
+)
+
+func (r *Reader) issuerRows() []store.TrustedIssuer {
+	var rows []store.TrustedIssuer
+	seen, urls := ids{r: r}, map[string]bool{}
+	for i := range r.in.TrustedIssuers {
+		e := &r.in.TrustedIssuers[i]
+		path := fmt.Sprintf("trustedIssuers[%d]", i)
+		seen.check(path+".id", e.ID)
+		u, err := url.Parse(e.URL)
+		if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
+			r.Doc.Add(path+".url", "want the https address that its tokens name as iss, got %q", e.URL)
+		}
+		if urls[e.URL] || e.URL == r.URL {
+			r.Doc.Add(path+".url", "%q is there twice, or is this server itself", e.URL)
+		}
+		urls[e.URL] = true
+		if e.Audience == "" {
+			r.Doc.Add(path+".audience", "is missing: tokens that were made for others must not be good here; %s is a good choice", r.URL)
+		}
+		e.CA = r.resolve(path+".ca", e.CA)
+		r.checkPEM(path+".ca", e.CA)
+		rows = append(rows, store.TrustedIssuer{
+			ID: e.ID, URL: e.URL, Audience: e.Audience, KeySet: r.keySet(path+".keys", e.Keys), CA: e.CA, Origin: r.Origin(path),
+		})
+	}
+	return rows
+}
+
+func (r *Reader) machineRows() []store.MachineRule {
+	var rows []store.MachineRule
+	seen := ids{r: r}
+	for i, e := range r.in.Machines {
+		path := fmt.Sprintf("machines[%d]", i)
+		seen.check(path+".id", e.ID)
+		if !slices.ContainsFunc(r.in.TrustedIssuers, func(row Issuer) bool { return row.ID == e.Issuer }) {
+			r.Doc.Add(path+".issuer", "there is no trusted issuer %q", e.Issuer)
+		}
+		if len(e.Claims) == 0 {
+			r.Doc.Add(path+".claims", "is missing: without claims everybody on that platform would be this machine")
+		}
+		for name, values := range e.Claims {
+			if len(values) == 0 || slices.Contains(values, "") || slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, "*") }) {
+				r.Doc.Add(path+".claims."+name, "want a list of exact values; there are no wildcards")
+			}
+		}
+		r.checkGroups(path, e.Groups)
+		rows = append(rows, store.MachineRule{
+			ID: e.ID, Position: i, Description: orElse(e.Description, e.ID), IssuerID: e.Issuer, Claims: e.Claims, GroupNames: e.Groups,
+			Origin: r.Origin(path),
+		})
+	}
+	return rows
+}

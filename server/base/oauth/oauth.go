@@ -1,0 +1,271 @@
+// Package oauth holds the words of the protocol: parameters, grants, errors and
+// how they are written. It decides nothing.
+package oauth
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/kubenames"
+)
+
+// Code is an OAuth error code.
+type Code string
+
+// Error codes of RFC 6749 sections 4.1.2.1 and 5.2, RFC 8628 section 3.5, RFC
+// 8693 section 2.2.2, OpenID Connect Core section 3.1.2.6 and OpenID Connect
+// Core Error Code unmet_authentication_requirements.
+const (
+	InvalidRequest           Code = "invalid_request"
+	InvalidClient            Code = "invalid_client"
+	InvalidGrant             Code = "invalid_grant"
+	UnauthorizedClient       Code = "unauthorized_client"
+	UnsupportedGrantType     Code = "unsupported_grant_type"
+	UnsupportedResponseType  Code = "unsupported_response_type"
+	InvalidScope             Code = "invalid_scope"
+	InvalidTarget            Code = "invalid_target"
+	InvalidToken             Code = "invalid_token"
+	AccessDenied             Code = "access_denied"
+	ServerError              Code = "server_error"
+	TemporarilyUnavailable   Code = "temporarily_unavailable"
+	LoginRequired            Code = "login_required"
+	InteractionRequired      Code = "interaction_required"
+	ConsentRequired          Code = "consent_required"
+	UnmetAuthentication      Code = "unmet_authentication_requirements"
+	AuthorizationPending     Code = "authorization_pending"
+	SlowDown                 Code = "slow_down"
+	ExpiredToken             Code = "expired_token"
+	RequestNotSupported      Code = "request_not_supported"
+	RequestURINotSupported   Code = "request_uri_not_supported"
+	RegistrationNotSupported Code = "registration_not_supported"
+)
+
+// Scopes that mean something here.
+const (
+	ScopeOpenID        = "openid"
+	ScopeProfile       = "profile"
+	ScopeEmail         = "email"
+	ScopeGroups        = "groups"
+	ScopeOfflineAccess = "offline_access"
+)
+
+// Scopes returns every scope.
+func Scopes() []string {
+	return []string{ScopeOpenID, ScopeProfile, ScopeEmail, ScopeGroups, ScopeOfflineAccess}
+}
+
+// Grant types and token types.
+const (
+	GrantAuthorizationCode = "authorization_code"
+	GrantRefreshToken      = "refresh_token"
+	GrantClientCredentials = "client_credentials"
+	GrantDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
+	GrantTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange"
+
+	// GrantSetupCode is our own: see package setupcode.
+	GrantSetupCode = "urn:fairlead:params:oauth:grant-type:setup-code"
+
+	TokenTypeAccess  = "urn:ietf:params:oauth:token-type:access_token"
+	TokenTypeIDToken = "urn:ietf:params:oauth:token-type:id_token"
+	TokenTypeJWT     = "urn:ietf:params:oauth:token-type:jwt"
+)
+
+// hostParameter is how a program names its computer, and maxHost bounds it, in bytes.
+const (
+	hostParameter = "fairlead_host"
+	maxHost       = 64
+)
+
+// Host returns what a program says its computer is called; empty when it says nothing, or what
+// can't be a name. It is shown to the person as what the program says.
+func Host(params Params) string {
+	host := params[hostParameter]
+	if len(host) > maxHost || kubenames.Check(host) != nil {
+		return ""
+	}
+	return host
+}
+
+// Error is an error in the protocol's own words. The description is shown to
+// people by their clients: make it say what to do.
+type Error struct {
+	Code        Code
+	Description string
+	// Reason is a fixed word for the audit log.
+	Reason string
+	// RetryAfter, when set, is how long the client should wait.
+	RetryAfter time.Duration
+	cause      error
+}
+
+// Errorf makes an error without a cause.
+func Errorf(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Description: fmt.Sprintf(format, args...), Reason: string(code)}
+}
+
+// Because returns e with a fixed word for the audit log.
+func (e *Error) Because(reason string) *Error {
+	e.Reason = reason
+	return e
+}
+
+// TooMany is the answer to who tries too often.
+func TooMany(code Code, wait time.Duration) *Error {
+	e := Errorf(code, "Too many tries. Wait %d seconds.", int(wait.Seconds())+1).Because("too_many_failures")
+	e.RetryAfter = wait
+	return e
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	if e.cause != nil {
+		return fmt.Sprintf("%s: %s: %v", e.Code, e.Description, e.cause)
+	}
+	return fmt.Sprintf("%s: %s", e.Code, e.Description)
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.cause }
+
+// From turns any error into one of the protocol: what has no words becomes
+// server_error or temporarily_unavailable and says nothing of the inside.
+func From(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	if errs.Is(err, errs.Unavailable) {
+		return &Error{Code: TemporarilyUnavailable, Description: errs.Message(err), Reason: "unavailable", cause: err}
+	}
+	return &Error{Code: ServerError, Description: "Something went wrong in the server. Its log has the details.", Reason: "internal", cause: err}
+}
+
+// Status is the HTTP status of an answer with this error.
+func (e *Error) Status() int {
+	if e.RetryAfter > 0 {
+		return http.StatusTooManyRequests
+	}
+	switch e.Code {
+	case InvalidClient, InvalidToken:
+		return http.StatusUnauthorized
+	case TemporarilyUnavailable:
+		return http.StatusServiceUnavailable
+	case ServerError:
+		return http.StatusInternalServerError
+	default:
+		return http.StatusBadRequest
+	}
+}
+
+// Write answers with the error as JSON (RFC 6749 section 5.2).
+func (e *Error) Write(w http.ResponseWriter) {
+	switch e.Code {
+	case InvalidClient:
+		w.Header().Set("WWW-Authenticate", `Basic realm="fairlead"`)
+	case InvalidToken:
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token", error_description="`+printable(e.Description)+`"`)
+	case TemporarilyUnavailable:
+		w.Header().Set("Retry-After", "2")
+	default:
+	}
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter.Seconds())+1))
+	}
+	WriteJSON(w, e.Status(), map[string]string{"error": string(e.Code), "error_description": printable(e.Description)})
+}
+
+// WriteJSON answers with v, never cached (RFC 6749 section 5.1).
+func WriteJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, "encoding answer", http.StatusInternalServerError)
+		return
+	}
+	WriteBody(w, status, body)
+}
+
+// WriteBody answers with JSON that is encoded already, never cached.
+func WriteBody(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Pragma", "no-cache")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client is gone; there is nobody to tell
+}
+
+// printable keeps the characters that RFC 6749 allows in a description.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '"':
+			return '\''
+		case r < 0x20 || r > 0x7e || r == '\\':
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// maxForm bounds the body of a protocol request in bytes.
+const maxForm = 64 << 10
+
+// Form reads the parameters of a POST from its body only: a token in a query
+// would end up in logs. Each parameter may come once; an empty one counts as
+// absent (RFC 6749 section 3.2).
+func Form(w http.ResponseWriter, r *http.Request) (Params, error) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/x-www-form-urlencoded" {
+		return nil, Errorf(InvalidRequest, "Send the parameters as application/x-www-form-urlencoded.")
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		return nil, Errorf(InvalidRequest, "The body is not a readable form, or larger than %d bytes.", maxForm)
+	}
+	params, err := Single(r.PostForm)
+	if err != nil {
+		return nil, err
+	}
+	return params, nil
+}
+
+// Params are parameters that came once each.
+type Params map[string]string
+
+// Single refuses parameters that came twice and leaves out empty ones. With an
+// error it still returns those that came once, so that the caller can tell
+// where the error may be sent.
+func Single(values url.Values) (Params, error) {
+	var repeated error
+	p := make(Params, len(values))
+	for name, list := range values {
+		switch {
+		case len(list) > 1:
+			repeated = Errorf(InvalidRequest, "The parameter %q was sent more than once.", printable(name))
+		case list[0] != "":
+			p[name] = list[0]
+		}
+	}
+	return p, repeated
+}
+
+// SplitScope returns the scopes that mean something here, each once, in our own
+// order. Unknown ones are ignored (OpenID Connect Core section 3.1.2.1).
+func SplitScope(scope string) []string {
+	asked := strings.Fields(scope)
+	var known []string
+	for _, s := range Scopes() {
+		if slices.Contains(asked, s) {
+			known = append(known, s)
+		}
+	}
+	return known
+}

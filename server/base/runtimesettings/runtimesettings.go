@@ -1,0 +1,97 @@
+// Package live holds the few settings that concern everybody and may change while
+// the server runs: how long sessions last, what the installation is called.
+package runtimesettings
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Values are the settings at one moment.
+type Values struct {
+	// Idle ends a sign-in or device that isn't used, Absolute in any case.
+	Idle, Absolute time.Duration
+	// Grace is how long a used refresh token gives the same answer.
+	Grace time.Duration
+	// MaxAge is how old an upstream's word may be; negative asks each time.
+	// OutageBudget is how long rights are kept while it can't be asked.
+	MaxAge, OutageBudget time.Duration
+	// Brand is the name of the installation, Contact whom to ask, and Notice what is
+	// shown on the sign-in page.
+	Brand, Contact, Notice string
+	// Logo is an SVG document, Color and ColorDark are such as #0b6478; all were checked
+	// by internal/brand. Empty ones are Fairlead's own.
+	Logo, Color, ColorDark string
+}
+
+// The values when none are set.
+const (
+	DefaultIdle         = 12 * time.Hour
+	DefaultAbsolute     = 7 * 24 * time.Hour
+	DefaultGrace        = 30 * time.Second
+	DefaultMaxAge       = 5 * time.Minute
+	DefaultOutageBudget = time.Hour
+	DefaultBrand        = "Fairlead"
+)
+
+// WithDefaults fills in what is zero.
+func (v Values) WithDefaults() Values {
+	for value, fallback := range map[*time.Duration]time.Duration{
+		&v.Idle: DefaultIdle, &v.Absolute: DefaultAbsolute, &v.Grace: DefaultGrace, &v.MaxAge: DefaultMaxAge, &v.OutageBudget: DefaultOutageBudget,
+	} {
+		if *value == 0 {
+			*value = fallback
+		}
+	}
+	if v.Brand == "" {
+		v.Brand = DefaultBrand
+	}
+	return v
+}
+
+// Over returns v where it says something, and below elsewhere.
+func (v Values) Over(below Values) Values {
+	for value, fallback := range map[*time.Duration]time.Duration{
+		&v.Idle: below.Idle, &v.Absolute: below.Absolute, &v.Grace: below.Grace, &v.MaxAge: below.MaxAge, &v.OutageBudget: below.OutageBudget,
+	} {
+		if *value == 0 {
+			*value = fallback
+		}
+	}
+	for value, fallback := range map[*string]string{&v.Brand: below.Brand, &v.Contact: below.Contact, &v.Notice: below.Notice, &v.Logo: below.Logo, &v.Color: below.Color, &v.ColorDark: below.ColorDark} {
+		if *value == "" {
+			*value = fallback
+		}
+	}
+	return v
+}
+
+// Settings hand the values out. It is safe for use by several goroutines.
+type Settings struct {
+	// file is what the configuration file says; it can't be changed in pages.
+	file    Values
+	current atomic.Pointer[Values]
+}
+
+// New returns settings with what the file says.
+func New(file Values) *Settings {
+	s := &Settings{file: file}
+	s.Set(Values{})
+	return s
+}
+
+// Get returns the values of now.
+func (s *Settings) Get() Values { return *s.current.Load() }
+
+// Set takes what the pages say. The file goes first.
+func (s *Settings) Set(pages Values) {
+	v := s.file.Over(pages).WithDefaults()
+	s.current.Store(&v)
+}
+
+// InFile reports whether the file says something about sessions, and about the
+// installation's name and words.
+func (s *Settings) InFile() (sessions, branding bool) {
+	f := s.file
+	return f.Idle+f.Absolute+f.Grace+f.MaxAge+f.OutageBudget != 0, f.Brand+f.Contact+f.Notice+f.Logo+f.Color+f.ColorDark != ""
+}

@@ -1,0 +1,290 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/kubenames"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+)
+
+// Configuration is what is configured, inside a transaction that no other change
+// runs beside.
+type Configuration struct {
+	tx    *gorm.DB
+	store *Store
+	// Version counts the changes so far.
+	Version int64
+}
+
+// Configure runs fn in one transaction, after every other change of what is
+// configured: what fn reads is still so when it writes. fn may run again, see tx.
+func (s *Store) Configure(ctx context.Context, fn func(c *Configuration) error) error {
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		c := &Configuration{tx: tx, store: s}
+		// The row is locked by being written first.
+		if err := tx.Raw("UPDATE config_state SET version = version + 1 WHERE id = 1 RETURNING version").Scan(&c.Version).Error; err != nil {
+			return err
+		}
+		return fn(c)
+	})
+	s.cache.forget()
+	return err
+}
+
+// Configured returns everything that is configured, connectors with their settings
+// in clear.
+func (s *Store) Configured(ctx context.Context) (Settings, error) {
+	return s.readConfigured(s.db.WithContext(ctx))
+}
+
+// All returns everything that is configured, connectors with their settings in
+// clear.
+func (c *Configuration) All() (Settings, error) { return c.store.readConfigured(c.tx) }
+
+func (s *Store) readConfigured(db *gorm.DB) (Settings, error) {
+	var set Settings
+	for _, read := range []func() error{
+		func() error { return db.Order("position, id").Find(&set.Connectors).Error },
+		func() error { return db.Order("name, id").Find(&set.Clusters).Error },
+		func() error { return db.Order("position, id").Find(&set.Rules).Error },
+		func() error { return db.Order("id").Find(&set.Clients).Error },
+		func() error { return db.Order("id").Find(&set.Issuers).Error },
+		func() error { return db.Order("position, id").Find(&set.Machines).Error },
+		func() error { return db.Order("login_key").Find(&set.LocalUsers).Error },
+		func() error { return db.Order("id").Find(&set.Documents).Error },
+	} {
+		if err := read(); err != nil {
+			return Settings{}, fmt.Errorf("reading configuration: %w", translate(err))
+		}
+	}
+	for i := range set.Connectors {
+		plain, err := s.ConnectorConfig(&set.Connectors[i])
+		if err != nil {
+			return Settings{}, err
+		}
+		set.Connectors[i].Config = string(plain)
+	}
+	return set, nil
+}
+
+// Put writes a row: a new one, or in place of the one with its id.
+func (c *Configuration) Put(row any, now time.Time) error {
+	switch r := row.(type) {
+	case *Connector:
+		sealed := *r
+		c.store.seal(&sealed)
+		return translate(c.tx.Save(&sealed).Error)
+	case *LocalUser:
+		return c.putLocalUser(r, now)
+	default:
+		return translate(c.tx.Save(row).Error)
+	}
+}
+
+// putLocalUser keeps the id and the password of the account that is there.
+func (c *Configuration) putLocalUser(u *LocalUser, now time.Time) error {
+	var old LocalUser
+	u.LoginKey = kubenames.Key(u.Login)
+	found := c.tx.Where("login_key = ?", u.LoginKey).Limit(1).Find(&old)
+	if found.Error != nil {
+		return translate(found.Error)
+	}
+	if found.RowsAffected == 0 {
+		u.ID, u.Created, u.PasswordHash = secret.ID("loc"), At(now), u.FileHash
+		return translate(c.tx.Create(u).Error)
+	}
+	u.ID, u.Created, u.Disabled, u.PasswordHash = old.ID, old.Created, old.Disabled, old.PasswordHash
+	if u.FileHash != "" && u.FileHash != old.FileHash {
+		u.PasswordHash = u.FileHash // imported
+	} else {
+		u.FileHash = old.FileHash
+	}
+	return translate(c.tx.Save(u).Error)
+}
+
+// Remove deletes the row with this id from the table of T.
+func Remove[T any](c *Configuration, column, id string) error {
+	res := c.tx.Where(column+" = ?", id).Delete(new(T))
+	if res.Error == nil && res.RowsAffected == 0 {
+		return notFound("There is no such entry.")
+	}
+	return translate(res.Error)
+}
+
+// seal computes a connector's revision and seals its settings.
+func (s *Store) seal(c *Connector) {
+	c.Revision = ConnectorRevision(c)
+	c.Config = s.keyring.Seal(connectorContext(c.ID), []byte(c.Config))
+}
+
+// ConnectorRevision names what a connector does: two with the same one sign the
+// same people in under the same names.
+func ConnectorRevision(c *Connector) string {
+	return secret.Hash(c.Type + "\x00" + c.Config + "\x00" + c.GroupPrefix + "\x00" + c.UserPrefix)
+}
+
+// MarkTested notes that a test sign-in passed with this revision of a connector.
+func (s *Store) MarkTested(ctx context.Context, id, revision string) error {
+	if _, err := s.exec(ctx, "UPDATE connectors SET tested = ? WHERE id = ?", revision, id); err != nil {
+		return fmt.Errorf("marking a connector tested: %w", err)
+	}
+	return nil
+}
+
+// Document is something that is configured once, as JSON.
+type Document struct {
+	ID     string
+	Body   string
+	Origin `gorm:"embedded"`
+}
+
+// Documents lists them.
+func (s *Store) Documents(ctx context.Context) ([]Document, error) {
+	return list[Document](ctx, s, "id")
+}
+
+// Revision is one change of what is configured.
+type Revision struct {
+	ID                           string
+	Number                       int64
+	Time                         Instant
+	Kind, ObjectID, Action       string
+	AuthorID, AuthorName, Reason string
+	// Before and After are the documents, sealed: see Open.
+	Before, After string
+	// TrialUntil is when a change on trial is taken back, unless somebody confirms
+	// it. Zero means that it was never on trial.
+	TrialUntil Instant
+	Outcome    string
+}
+
+// The actions and outcomes of a revision.
+const (
+	ActionCreate = "create"
+	ActionUpdate = "update"
+	ActionDelete = "delete"
+
+	OutcomeApplied    = "applied"
+	OutcomeTrial      = "trial"
+	OutcomeConfirmed  = "confirmed"
+	OutcomeRolledBack = "rolled back"
+)
+
+func revisionContext(id string) string { return "revisions.document:" + id }
+
+// AddRevision writes a revision down, with its documents in clear.
+func (c *Configuration) AddRevision(r *Revision) error {
+	r.ID, r.Number = secret.ID("rev"), c.Version
+	sealed := *r
+	sealed.Before = c.store.keyring.Seal(revisionContext(r.ID), []byte(r.Before))
+	sealed.After = c.store.keyring.Seal(revisionContext(r.ID), []byte(r.After))
+	return translate(c.tx.Create(&sealed).Error)
+}
+
+// Settle ends a trial, unless it has ended. It reports whether it did.
+func (c *Configuration) Settle(id, outcome string) (bool, error) {
+	res := c.tx.Exec("UPDATE revisions SET outcome = ?, trial_until = 0 WHERE id = ? AND outcome = ?", outcome, id, OutcomeTrial)
+	return res.RowsAffected == 1, translate(res.Error)
+}
+
+// RevisionQuery selects revisions. Empty fields select all.
+type RevisionQuery struct {
+	Kind, ObjectID string
+	// Trials selects those on trial.
+	Trials bool
+	// Before selects those with a smaller number; Limit is how many.
+	Before int64
+	Limit  int
+}
+
+// Revisions lists them, the newest first, with documents in clear.
+func (s *Store) Revisions(ctx context.Context, query RevisionQuery) ([]Revision, error) {
+	q := s.db.WithContext(ctx).Order("number DESC").Limit(query.Limit)
+	if query.Kind != "" {
+		q = q.Where("kind = ?", query.Kind)
+	}
+	if query.ObjectID != "" {
+		q = q.Where("object_id = ?", query.ObjectID)
+	}
+	if query.Trials {
+		q = q.Where("trial_until > 0")
+	}
+	if query.Before > 0 {
+		q = q.Where("number < ?", query.Before)
+	}
+	var rows []Revision
+	if err := q.Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("listing revisions: %w", translate(err))
+	}
+	for i := range rows {
+		if err := s.openRevision(&rows[i]); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+// Revision returns one, with its documents in clear.
+func (s *Store) Revision(ctx context.Context, id string) (*Revision, error) {
+	row, err := byID[Revision](ctx, s, id)
+	if err != nil {
+		return nil, err
+	}
+	return row, s.openRevision(row)
+}
+
+func (s *Store) openRevision(r *Revision) error {
+	for _, text := range []*string{&r.Before, &r.After} {
+		plain, err := s.keyring.Open(revisionContext(r.ID), *text)
+		if err != nil {
+			return fmt.Errorf("opening revision %s: %w", r.ID, err)
+		}
+		*text = string(plain)
+	}
+	return nil
+}
+
+// checkOrigins refuses an entry of the file that the pages have as well.
+func checkOrigins[T any](tx *gorm.DB, kind, column string, ids []string, origin func(i int) string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	var taken []string
+	if err := tx.Model(new(T)).Where("origin = ? AND "+column+" IN ?", OriginPage, ids).Pluck(column, &taken).Error; err != nil {
+		return err
+	}
+	for i, id := range ids {
+		if slices.Contains(taken, id) {
+			return errs.New(errs.Conflict, fmt.Sprintf("The %s %q is in the file (%s) and was also made in the admin pages. Remove one of the two: entries are never merged.", kind, id, origin(i)))
+		}
+	}
+	return nil
+}
+
+// SetPosition puts a connector at a place on the sign-in page.
+func (c *Configuration) SetPosition(id string, position int) error {
+	return translate(c.tx.Exec("UPDATE connectors SET position = ? WHERE id = ?", position, id).Error)
+}
+
+// LastSignIns says when somebody last signed in through each connector.
+func (s *Store) LastSignIns(ctx context.Context) (map[string]Instant, error) {
+	var rows []struct {
+		ConnectorID string
+		Last        Instant
+	}
+	err := s.db.WithContext(ctx).Raw("SELECT connector_id, MAX(last_sign_in) AS last FROM users GROUP BY connector_id").Scan(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("reading last sign-ins: %w", translate(err))
+	}
+	last := map[string]Instant{}
+	for _, row := range rows {
+		last[row.ConnectorID] = row.Last
+	}
+	return last, nil
+}

@@ -1,0 +1,225 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/kubenames"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+)
+
+// Link is an address that works once. The token itself is not stored.
+type Link struct {
+	Hash    string
+	Purpose string
+	// Subject is whom it is for: the login of a local user, for an invitation.
+	Subject string
+	Created Instant
+	Expires Instant
+	Used    Instant
+}
+
+// The purposes of links.
+const (
+	LinkSetup    = "setup"
+	LinkRecovery = "recovery"
+	LinkInvite   = "invite"
+)
+
+// CreateLink stores a link. Earlier ones of the same purpose and subject end.
+func (s *Store) CreateLink(ctx context.Context, l Link, now time.Time) error {
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		err := tx.Exec("UPDATE links SET used = ? WHERE purpose = ? AND subject = ? AND used = 0", At(now), l.Purpose, l.Subject).Error
+		if err != nil {
+			return err
+		}
+		return tx.Create(&l).Error
+	})
+	if err != nil {
+		return fmt.Errorf("creating link: %w", err)
+	}
+	return nil
+}
+
+// Link returns a link that may still be used. The error's kind is NotFound when
+// there is none.
+func (s *Store) Link(ctx context.Context, purpose, hash string, now time.Time) (*Link, error) {
+	var row Link
+	err := s.db.WithContext(ctx).Where("hash = ? AND purpose = ? AND used = 0 AND expires > ?", hash, purpose, At(now)).Take(&row).Error
+	if err != nil {
+		return nil, fmt.Errorf("reading link: %w", translate(err))
+	}
+	return &row, nil
+}
+
+// spend uses a link up. Of several at once, one succeeds.
+func spend(tx *gorm.DB, purpose, hash string, now time.Time) error {
+	res := tx.Exec("UPDATE links SET used = ? WHERE hash = ? AND purpose = ? AND used = 0 AND expires > ?", At(now), hash, purpose, At(now))
+	if res.Error == nil && res.RowsAffected == 0 {
+		return errs.New(errs.Invalid, "This link has been used, or is too old. Ask for another.")
+	}
+	return res.Error
+}
+
+// BreakGlass is the connector id of users who signed in with a recovery account.
+// No configured connector can have it.
+const BreakGlass = "break-glass"
+
+// RecoveryAccount lets an admin in when no connector does.
+type RecoveryAccount struct {
+	ID              string
+	Login, LoginKey string
+	PasswordHash    string
+	Created         Instant
+	// Verified is when somebody last signed in with it.
+	Verified Instant
+}
+
+// CreateRecoveryAccount spends a link and makes the account, or gives the one with
+// this login new credentials. Its earlier second factors end.
+func (s *Store) CreateRecoveryAccount(ctx context.Context, purpose, hash string, a RecoveryAccount, f Factor) (*RecoveryAccount, error) {
+	now := a.Created.Time()
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		if err := spend(tx, purpose, hash, now); err != nil {
+			return err
+		}
+		var old RecoveryAccount
+		a.LoginKey = kubenames.Key(a.Login)
+		if err := tx.Where("login_key = ?", a.LoginKey).Limit(1).Find(&old).Error; err != nil {
+			return err
+		}
+		if a.ID = old.ID; a.ID == "" {
+			a.ID = secret.ID("rec")
+		}
+		if err := tx.Save(&a).Error; err != nil {
+			return err
+		}
+		if err := tx.Where("owner = ?", a.ID).Delete(&Factor{}).Error; err != nil {
+			return err
+		}
+		f.Owner = a.ID
+		return s.addFactor(tx, f)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("creating recovery account: %w", err)
+	}
+	return &a, nil
+}
+
+// RecoveryAccounts lists them by login name.
+func (s *Store) RecoveryAccounts(ctx context.Context) ([]RecoveryAccount, error) {
+	return list[RecoveryAccount](ctx, s, "login_key")
+}
+
+// RecoveryAccount finds one by login name.
+func (s *Store) RecoveryAccount(ctx context.Context, login string) (*RecoveryAccount, error) {
+	var row RecoveryAccount
+	if err := s.db.WithContext(ctx).Where("login_key = ?", kubenames.Key(login)).Take(&row).Error; err != nil {
+		return nil, fmt.Errorf("reading recovery account: %w", translate(err))
+	}
+	return &row, nil
+}
+
+// VerifyRecoveryAccount notes a sign-in.
+func (s *Store) VerifyRecoveryAccount(ctx context.Context, id string, now time.Time) error {
+	_, err := s.exec(ctx, "UPDATE recovery_accounts SET verified = ? WHERE id = ?", At(now), id)
+	return err
+}
+
+// AcceptInvitation spends a link and sets the password of the local user that it
+// is for.
+func (s *Store) AcceptInvitation(ctx context.Context, hash, login, passwordHash string, now time.Time) error {
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		if err := spend(tx, LinkInvite, hash, now); err != nil {
+			return err
+		}
+		res := tx.Exec("UPDATE local_users SET password_hash = ? WHERE login_key = ?", passwordHash, kubenames.Key(login))
+		if res.Error == nil && res.RowsAffected == 0 {
+			return notFound("The account does not exist any more.")
+		}
+		return res.Error
+	})
+	if err != nil {
+		return fmt.Errorf("accepting invitation: %w", err)
+	}
+	return nil
+}
+
+// Factor is a second factor of an account.
+type Factor struct {
+	ID    string
+	Owner string
+	Kind  string
+	Label string
+	// Data is what is needed to check it, sealed at rest.
+	Data string
+	// LastStep is the time step of the last code of a FactorTOTP, the signature
+	// counter of a FactorPasskey: neither may be used again.
+	LastStep int64
+	Created  Instant
+	LastUsed Instant
+}
+
+// The kinds of factor.
+const (
+	FactorTOTP    = "totp"
+	FactorPasskey = "passkey"
+)
+
+func factorContext(id string) string { return "factors.data:" + id }
+
+func (s *Store) addFactor(tx *gorm.DB, f Factor) error {
+	f.ID = secret.ID("fac")
+	f.Data = s.keyring.Seal(factorContext(f.ID), []byte(f.Data))
+	return tx.Create(&f).Error
+}
+
+// AddFactor adds a factor, its data in clear.
+func (s *Store) AddFactor(ctx context.Context, f Factor) error {
+	if err := s.addFactor(s.db.WithContext(ctx), f); err != nil {
+		return fmt.Errorf("adding factor: %w", translate(err))
+	}
+	return nil
+}
+
+// Factors lists an account's factors, their data in clear.
+func (s *Store) Factors(ctx context.Context, owner string) ([]Factor, error) {
+	var rows []Factor
+	if err := s.db.WithContext(ctx).Where("owner = ?", owner).Order("created, id").Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("listing factors: %w", translate(err))
+	}
+	for i := range rows {
+		plain, err := s.keyring.Open(factorContext(rows[i].ID), rows[i].Data)
+		if err != nil {
+			return nil, fmt.Errorf("opening factor: %w", err)
+		}
+		rows[i].Data = string(plain)
+	}
+	return rows, nil
+}
+
+// RemoveFactor deletes a factor of an account.
+func (s *Store) RemoveFactor(ctx context.Context, owner, id string) error {
+	n, err := s.exec(ctx, "DELETE FROM factors WHERE owner = ? AND id = ?", owner, id)
+	if err == nil && n == 0 {
+		return notFound("There is no such second factor.")
+	}
+	return err
+}
+
+// NoteFactor notes a use of a factor that counts nothing.
+func (s *Store) NoteFactor(ctx context.Context, id string, now time.Time) error {
+	_, err := s.exec(ctx, "UPDATE factors SET last_used = ? WHERE id = ?", At(now), id)
+	return err
+}
+
+// UseFactor notes a use at a step that must be later than the last one. It reports
+// false when it isn't: the code was used before.
+func (s *Store) UseFactor(ctx context.Context, id string, step int64, now time.Time) (bool, error) {
+	n, err := s.exec(ctx, "UPDATE factors SET last_step = ?, last_used = ? WHERE id = ? AND last_step < ?", step, At(now), id, step)
+	return n == 1, err
+}

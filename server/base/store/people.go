@@ -1,0 +1,128 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+
+	"github.com/fairlead-auth/fairlead/internal/kubenames"
+)
+
+// People lists users whose name, login or e-mail address contains text, by
+// name; at most limit of them.
+func (s *Store) People(ctx context.Context, text string, limit int) ([]User, error) {
+	var rows []User
+	q := s.db.WithContext(ctx).Order("name_key").Limit(limit)
+	if text != "" {
+		like := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(strings.ToLower(text)) + "%"
+		q = q.Where(`name_key LIKE ? ESCAPE '\' OR LOWER(email) LIKE ? ESCAPE '\' OR LOWER(display_name) LIKE ? ESCAPE '\'`, like, like, like)
+	}
+	if err := q.Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("listing people: %w", translate(err))
+	}
+	return rows, nil
+}
+
+// UserByName finds a user by the name that clusters see, in whatever case.
+func (s *Store) UserByName(ctx context.Context, name string) (*User, error) {
+	var u User
+	if err := s.db.WithContext(ctx).Where("name_key = ?", kubenames.Key(name)).Take(&u).Error; err != nil {
+		return nil, fmt.Errorf("reading user: %w", translate(err))
+	}
+	return &u, nil
+}
+
+// SetUserDisabled switches a person off or on. Switching off ends everything
+// that they have, in the same transaction: the next token request on any replica
+// is refused.
+func (s *Store) SetUserDisabled(ctx context.Context, id string, disabled bool, now time.Time) error {
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		if err := tx.Model(&User{}).Where("id = ?", id).Update("disabled", disabled).Error; err != nil || !disabled {
+			return err
+		}
+		return endEverything(tx, id, RevokedByAdmin, now)
+	})
+	if err != nil {
+		return fmt.Errorf("switching user: %w", err)
+	}
+	return nil
+}
+
+// EndEverything ends every sign-in, device and token of a person.
+func (s *Store) EndEverything(ctx context.Context, id, reason string, now time.Time) error {
+	if err := s.tx(ctx, func(tx *gorm.DB) error { return endEverything(tx, id, reason, now) }); err != nil {
+		return fmt.Errorf("ending everything of a user: %w", err)
+	}
+	return nil
+}
+
+func endEverything(tx *gorm.DB, userID, reason string, now time.Time) error {
+	if _, err := endSignIns(tx, now, "user_id = ?", userID); err != nil {
+		return err
+	}
+	err := tx.Exec("UPDATE devices SET revoked = ?, reason = ? WHERE user_id = ? AND revoked = 0", At(now), reason, userID).Error
+	if err != nil {
+		return err
+	}
+	if err := tx.Exec("UPDATE access_tokens SET revoked = ? WHERE user_id = ? AND revoked = 0", At(now), userID).Error; err != nil {
+		return err
+	}
+	return addRevocations(tx, now, RevokedUser, reason, userID)
+}
+
+// EachUser calls fn with every user, by id: with what access rules look at and no
+// more. It reads some at a time.
+func (s *Store) EachUser(ctx context.Context, fn func(u *User)) error {
+	const batch = 2000
+	for last := ""; ; {
+		var rows []User
+		err := s.db.WithContext(ctx).Select("id", "connector_id", "kube_name", "name_key", "email", "email_verified", "group_names", "disabled").Where("id > ?", last).Order("id").Limit(batch).Find(&rows).Error
+		if err != nil {
+			return fmt.Errorf("reading users: %w", translate(err))
+		}
+		for i := range rows {
+			fn(&rows[i])
+		}
+		if len(rows) < batch {
+			return nil
+		}
+		last = rows[len(rows)-1].ID
+	}
+}
+
+// PeopleQuery selects people.
+type PeopleQuery struct {
+	Text, ConnectorID string
+	Disabled          bool
+	// After is the name of the last one of the page before.
+	After string
+	Limit int
+}
+
+// FindPeople lists them by name, and how many there are in all.
+func (s *Store) FindPeople(ctx context.Context, query PeopleQuery) (rows []User, total int64, err error) {
+	q := s.db.WithContext(ctx).Model(&User{})
+	if query.Text != "" {
+		like := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(strings.ToLower(query.Text)) + "%"
+		q = q.Where(`(name_key LIKE ? ESCAPE '\' OR LOWER(email) LIKE ? ESCAPE '\' OR LOWER(display_name) LIKE ? ESCAPE '\')`, like, like, like)
+	}
+	if query.ConnectorID != "" {
+		q = q.Where("connector_id = ?", query.ConnectorID)
+	}
+	if query.Disabled {
+		q = q.Where("disabled = ?", true)
+	}
+	if err = q.Count(&total).Error; err == nil {
+		if query.After != "" {
+			q = q.Where("name_key > ?", query.After)
+		}
+		err = q.Omit("upstream_data").Order("name_key").Limit(query.Limit).Find(&rows).Error
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("listing people: %w", translate(err))
+	}
+	return rows, total, nil
+}

@@ -1,0 +1,245 @@
+package store_test
+
+import (
+	"fmt"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
+)
+
+// twoPools opens one database twice, as two replicas do, on each database; and
+// once more on a PostgreSQL whose transactions are serializable by default, where
+// losers get errors that must be tried again.
+func twoPools(t *testing.T, fn func(t *testing.T, pools [2]*store.Store)) {
+	t.Helper()
+	both := func(t *testing.T, cfg store.Config) {
+		t.Helper()
+		fn(t, [2]*store.Store{storetest.Open(t, cfg), storetest.Open(t, cfg)})
+	}
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		both(t, storetest.SQLiteConfig(t))
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		both(t, storetest.PostgresConfig(t))
+	})
+	t.Run("postgres serializable", func(t *testing.T) {
+		t.Parallel()
+		cfg := storetest.PostgresConfig(t)
+		u, err := url.Parse(cfg.DSN.Reveal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := u.Query()
+		q.Set("default_transaction_isolation", "serializable")
+		u.RawQuery = q.Encode()
+		cfg.DSN = secret.NewValue(u.String())
+		both(t, cfg)
+	})
+}
+
+// race lets eight callers of two replicas do the same thing at once, some
+// rounds, and wants exactly one to win in each.
+func race(t *testing.T, pools [2]*store.Store, prepare func(round int) func(s *store.Store) (bool, error)) {
+	t.Helper()
+	const rounds, callers = 15, 8
+	for round := range rounds {
+		try := prepare(round)
+		var wins atomic.Int64
+		var wg sync.WaitGroup
+		start := make(chan struct{})
+		for i := range callers {
+			wg.Go(func() {
+				<-start
+				won, err := try(pools[i%2])
+				if err != nil {
+					t.Error(err)
+				}
+				if won {
+					wins.Add(1)
+				}
+			})
+		}
+		close(start)
+		wg.Wait()
+		if wins.Load() != 1 {
+			t.Fatalf("round %d: %d winners, want 1", round, wins.Load())
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// grant is what a code is exchanged for. Each caller brings its own.
+func grant(u *store.User, hash string) store.Redemption {
+	end := store.At(noon().Add(time.Hour))
+	d := &store.Device{ID: secret.ID("dev"), UserID: u.ID, ClientID: "c", IdleExpires: end, Expires: end}
+	return store.Redemption{
+		CodeHash: hash, Device: d, Refresh: &store.RefreshToken{Hash: secret.ID("r"), DeviceID: d.ID, Expires: end},
+		Access: store.AccessToken{Hash: secret.ID("a"), UserID: u.ID, DeviceID: d.ID, Expires: end},
+	}
+}
+
+func TestOneRedeemsACode(t *testing.T) {
+	t.Parallel()
+	twoPools(t, func(t *testing.T, pools [2]*store.Store) {
+		u := mustUser(t, pools[0], "17", "jane")
+		race(t, pools, func(round int) func(*store.Store) (bool, error) {
+			hash := fmt.Sprint("code", round)
+			must(t, pools[0].CreateCode(t.Context(), &store.Code{Hash: hash, UserID: u.ID, Expires: store.At(noon().Add(time.Minute))}))
+			return func(s *store.Store) (bool, error) { return s.RedeemCode(t.Context(), grant(u, hash), noon()) }
+		})
+		devices, err := pools[1].Devices(t.Context(), u.ID, noon())
+		if err != nil || len(devices) != 15 {
+			t.Errorf("%d devices, want one a round; error %v", len(devices), err)
+		}
+	})
+}
+
+func TestOneRotatesARefreshToken(t *testing.T) {
+	t.Parallel()
+	twoPools(t, func(t *testing.T, pools [2]*store.Store) {
+		u := mustUser(t, pools[0], "17", "jane")
+		race(t, pools, func(int) func(*store.Store) (bool, error) {
+			d, token := device(t, pools[0], u)
+			return func(s *store.Store) (bool, error) {
+				return s.Rotate(t.Context(), store.Rotation{
+					Presented: secret.Hash(token), SealedAnswer: "x", IdleExpires: d.IdleExpires,
+					Successor: store.RefreshToken{Hash: secret.ID("r"), DeviceID: d.ID, Expires: d.Expires},
+					Access:    store.AccessToken{Hash: secret.ID("a"), UserID: u.ID, DeviceID: d.ID, Expires: d.Expires},
+				}, noon())
+			}
+		})
+	})
+}
+
+func TestOneUsesADeviceCode(t *testing.T) {
+	t.Parallel()
+	twoPools(t, func(t *testing.T, pools [2]*store.Store) {
+		u := mustUser(t, pools[0], "17", "jane")
+		create := func(hash string) {
+			must(t, pools[0].CreateDeviceCode(t.Context(), &store.DeviceCode{
+				Hash: hash, UserCodeHash: hash, ClientID: "c", Expires: store.At(noon().Add(time.Minute)), IntervalSeconds: 5,
+			}))
+		}
+		// A yes and a no at once: one of them counts.
+		race(t, pools, func(round int) func(*store.Store) (bool, error) {
+			hash := fmt.Sprint("answer", round)
+			create(hash)
+			var n atomic.Int64
+			return func(s *store.Store) (bool, error) {
+				if n.Add(1)%2 == 0 {
+					return s.DenyDeviceCode(t.Context(), hash, u.ID, noon())
+				}
+				return s.ApproveDeviceCode(t.Context(), hash, store.Approval{UserID: u.ID}, noon())
+			}
+		})
+		race(t, pools, func(round int) func(*store.Store) (bool, error) {
+			hash := fmt.Sprint("redeem", round)
+			create(hash)
+			if won, err := pools[0].ApproveDeviceCode(t.Context(), hash, store.Approval{UserID: u.ID}, noon()); !won || err != nil {
+				t.Fatalf("approval: %v, %v", won, err)
+			}
+			return func(s *store.Store) (bool, error) { return s.RedeemDeviceCode(t.Context(), grant(u, hash), noon()) }
+		})
+		// Polls at once: one is in time, the others are early.
+		race(t, pools, func(round int) func(*store.Store) (bool, error) {
+			hash := fmt.Sprint("poll", round)
+			create(hash)
+			return func(s *store.Store) (bool, error) {
+				early, err := s.PollDeviceCode(t.Context(), hash, noon())
+				return !early, err
+			}
+		})
+	})
+}
+
+func TestOneEndsASignIn(t *testing.T) {
+	t.Parallel()
+	twoPools(t, func(t *testing.T, pools [2]*store.Store) {
+		u := mustUser(t, pools[0], "17", "jane")
+		end := store.At(noon().Add(time.Hour))
+		race(t, pools, func(round int) func(*store.Store) (bool, error) {
+			id := fmt.Sprint("sid", round)
+			must(t, pools[0].CreateSignIn(t.Context(), &store.SignIn{ID: id, CookieHash: id, UserID: u.ID, IdleExpires: end, Expires: end}))
+			must(t, pools[0].RememberClient(t.Context(), id, "app"))
+			return func(s *store.Store) (bool, error) { return s.EndSignIn(t.Context(), u.ID, id, noon()) }
+		})
+		notices, err := pools[1].DueNotices(t.Context(), noon(), noon().Add(time.Minute), 100)
+		if err != nil || len(notices) != 15 {
+			t.Errorf("%d notices, want one a round; error %v", len(notices), err)
+		}
+	})
+}
+
+func TestOneClaimsANoticeALeaseAndAName(t *testing.T) {
+	t.Parallel()
+	twoPools(t, func(t *testing.T, pools [2]*store.Store) {
+		u := mustUser(t, pools[0], "17", "jane")
+		end := store.At(noon().Add(time.Hour))
+		race(t, pools, func(round int) func(*store.Store) (bool, error) {
+			id := fmt.Sprint("sid", round)
+			must(t, pools[0].CreateSignIn(t.Context(), &store.SignIn{ID: id, CookieHash: id, UserID: u.ID, IdleExpires: end, Expires: end}))
+			must(t, pools[0].RememberClient(t.Context(), id, "app"))
+			if _, err := pools[0].EndSignIn(t.Context(), u.ID, id, noon()); err != nil {
+				t.Fatal(err)
+			}
+			return func(s *store.Store) (bool, error) {
+				mine, err := s.DueNotices(t.Context(), noon(), noon().Add(time.Hour), 10)
+				return len(mine) == 1, err
+			}
+		})
+		race(t, pools, func(round int) func(*store.Store) (bool, error) {
+			return func(s *store.Store) (bool, error) {
+				return s.TakeLease(t.Context(), fmt.Sprint("lease", round), secret.ID("holder"), noon(), noon().Add(time.Minute))
+			}
+		})
+		// Something that may be shown once, such as a signed assertion.
+		race(t, pools, func(round int) func(*store.Store) (bool, error) {
+			return func(s *store.Store) (bool, error) {
+				counters, err := s.Try(t.Context(), []string{fmt.Sprint("once", round)}, noon(), time.Minute)
+				return err == nil && counters[0].Tries == 1, err
+			}
+		})
+		// The first sign-in of one person in several browsers makes one user.
+		race(t, pools, func(round int) func(*store.Store) (bool, error) {
+			return func(s *store.Store) (bool, error) {
+				_, created, err := s.SignInUser(t.Context(), person(fmt.Sprint("s", round), fmt.Sprint("new", round)), noon())
+				return created, err
+			}
+		})
+	})
+}
+
+// TestARotationAndItsEventAreOne looks for the event of the one caller that won.
+func TestARotationAndItsEventAreOne(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		u := mustUser(t, s, "17", "jane")
+		d, token := device(t, s, u)
+		for i := range 2 {
+			r := rotation(d, token)
+			r.Event = audit.Event{Name: audit.TokenIssued, Time: noon(), DeviceID: d.ID, TokenID: fmt.Sprint("jti", i), Address: "192.0.2.1"}
+			if won, err := s.Rotate(t.Context(), r, noon()); err != nil || won != (i == 0) {
+				t.Fatalf("rotation %d: %v, %v", i, won, err)
+			}
+		}
+		events, err := s.AuditEvents(t.Context(), audit.TokenIssued, 10)
+		if err != nil || len(events) != 1 || events[0].TokenID != "jti0" || events[0].Address != "192.0.2.1" || events[0].Time != store.At(noon()) {
+			t.Errorf("events %+v, error %v", events, err)
+		}
+	})
+}

@@ -1,0 +1,55 @@
+// Package sweep deletes what has expired, in the background, a little at a
+// time.
+package sweep
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/server/base/store"
+)
+
+// keep is how long something expired stays, so that a late repeat of it is
+// still recognised and recorded.
+const keep = 24 * time.Hour
+
+// every is the time between sweeps.
+const every = 10 * time.Minute
+
+// Sweeper sweeps.
+type Sweeper struct {
+	Store  *store.Store
+	Logger *slog.Logger
+	Now    func() time.Time
+}
+
+// Run sweeps until ctx ends.
+func (s *Sweeper) Run(ctx context.Context) error {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		s.Sweep(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// Sweep sweeps once, until nothing is left.
+func (s *Sweeper) Sweep(ctx context.Context) {
+	for ctx.Err() == nil {
+		more, err := s.Store.Sweep(ctx, s.Now().Add(-keep))
+		if err != nil {
+			if ctx.Err() == nil {
+				s.Logger.ErrorContext(ctx, "sweep failed, will try again", "error", err)
+			}
+			return
+		}
+		if !more {
+			return
+		}
+	}
+}

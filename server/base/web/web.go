@@ -1,0 +1,229 @@
+// Package web is what every page shares: rendering, security headers, the
+// request id, the cross-site check and the one place that turns an error into
+// a page. It leaves to the pages what they show.
+package web
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
+	"github.com/fairlead-auth/fairlead/internal/logging"
+	"github.com/fairlead-auth/fairlead/internal/version"
+	"github.com/fairlead-auth/fairlead/server/base/runtimesettings"
+	"github.com/fairlead-auth/fairlead/static"
+	"github.com/fairlead-auth/fairlead/templates"
+)
+
+// Site renders pages.
+type Site struct {
+	url    *url.URL
+	live   *runtimesettings.Settings
+	demo   bool
+	set    *templates.Set
+	assets *static.Files
+	logger *slog.Logger
+
+	languages *i18n.Languages
+}
+
+// Config is what a Site needs.
+type Config struct {
+	// URL is the external address, such as https://login.example.com or
+	// https://example.com/login. Nothing is ever taken from a request's host.
+	URL *url.URL
+	// Live has the name of the installation. Nil means the defaults.
+	Live *runtimesettings.Settings
+	// Demo marks every page.
+	Demo   bool
+	Logger *slog.Logger
+}
+
+// New loads the templates and assets.
+func New(cfg Config) (*Site, error) {
+	if cfg.Live == nil {
+		cfg.Live = runtimesettings.New(runtimesettings.Values{})
+	}
+	languages, err := i18n.Load()
+	if err != nil {
+		return nil, err
+	}
+	set, err := templates.Load(languages)
+	if err != nil {
+		return nil, err
+	}
+	assets, err := static.New(strings.TrimSuffix(cfg.URL.Path, "/") + "/static")
+	if err != nil {
+		return nil, err
+	}
+	return &Site{url: cfg.URL, live: cfg.Live, demo: cfg.Demo, set: set, assets: assets, logger: cfg.Logger, languages: languages}, nil
+}
+
+// Path returns the path of a page of ours: "/x" below the site's own path.
+func (s *Site) Path(path string) string { return strings.TrimSuffix(s.url.Path, "/") + path }
+
+// Absolute returns the full address of a page of ours.
+func (s *Site) Absolute(path string) string {
+	return s.url.Scheme + "://" + s.url.Host + s.Path(path)
+}
+
+// Live returns what may change while the server runs.
+func (s *Site) Live() runtimesettings.Values { return s.live.Get() }
+
+// Host is the host of the site, with its port if it has one.
+func (s *Site) Host() string { return s.url.Host }
+
+// Secure reports whether the site is reached over https.
+func (s *Site) Secure() bool { return s.url.Scheme == "https" }
+
+// Assets serves the style sheet and its like.
+func (s *Site) Assets() http.Handler { return s.assets }
+
+// View is what a handler says about a page.
+type View[T any] struct {
+	Page  templates.Page[T]
+	Title i18n.Text
+	Data  T
+	// Status is 200 when it is zero.
+	Status int
+	// Person is who is signed in, or nil.
+	Person *templates.Person
+	// FormOrigin is one more origin that a form on this page may lead to.
+	FormOrigin string
+	// Refresh loads the page again after so many seconds.
+	Refresh int
+	// Nav and Notes: see templates.Frame.
+	Nav   []templates.Link
+	Notes []string
+}
+
+// Render answers with a page. It is written only when it rendered whole.
+func Render[T any](c echo.Context, s *Site, v View[T]) error {
+	frame := s.frame(c, v.Title, v.Person)
+	frame.Refresh, frame.Nav, frame.Notes = v.Refresh, v.Nav, v.Notes
+	if v.Status >= http.StatusBadRequest && c.Request().URL.RawQuery != "" {
+		frame.Here = "" // a query that was refused may hold a code: it is not repeated
+	}
+	var body bytes.Buffer
+	if err := templates.Render(&body, s.set, v.Page, templates.View[T]{Frame: frame, Data: v.Data}); err != nil {
+		return err
+	}
+	h := c.Response().Header()
+	h.Set("Content-Security-Policy", policy(v.FormOrigin))
+	if v.Status == 0 {
+		v.Status = http.StatusOK
+	}
+	return c.HTMLBlob(v.Status, body.Bytes())
+}
+
+func (s *Site) frame(c echo.Context, title i18n.Text, person *templates.Person) templates.Frame {
+	return templates.Frame{
+		Language: s.Language(c), Languages: s.languages.Choice(), Here: s.Here(c.Request()),
+		Title: title, Brand: s.live.Get().Brand, Path: s.Path, Asset: s.assets.Path,
+		RequestID: logging.RequestID(c.Request().Context()), Person: person, Demo: s.demo, Version: version.String(),
+		Logo: s.brandAddress(logoFile), Style: s.brandAddress(styleFile),
+	}
+}
+
+// policy is the strictest policy that the pages work with. The extra origin
+// lets a form's redirect chain leave for a validated redirect URI; Chromium
+// blocks it otherwise.
+func policy(formOrigin string) string {
+	action := "'self'"
+	if formOrigin != "" && !strings.ContainsAny(formOrigin, " ;,'\"") {
+		action += " " + formOrigin
+	}
+	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action " + action +
+		"; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+}
+
+// ErrorData is what an error page shows.
+type ErrorData struct {
+	Code, NextPath              string
+	Heading, Message, NextLabel i18n.Text
+}
+
+// ErrorPage is what is shown when something went wrong.
+func ErrorPage() templates.Page[ErrorData] { return templates.Define[ErrorData]("login/error") }
+
+// Fail answers a page request with the page for an error and logs what people
+// must not see.
+func (s *Site) Fail(c echo.Context, err error) error {
+	data, status := s.describe(err)
+	if status >= http.StatusInternalServerError {
+		s.logger.ErrorContext(c.Request().Context(), "request failed", "path", c.Path(), "error", err)
+	}
+	return Render(c, s, View[ErrorData]{Page: ErrorPage(), Title: data.Heading, Data: data, Status: status})
+}
+
+// failure is how a kind of error is shown.
+type failure struct {
+	status        int
+	heading, next i18n.Text
+}
+
+func failureOf(kind errs.Kind) failure {
+	clusters := i18n.T("Go to my clusters")
+	switch kind {
+	case errs.NotFound:
+		return failure{http.StatusNotFound, i18n.T("There is nothing here"), clusters}
+	case errs.Denied:
+		return failure{http.StatusForbidden, i18n.T("You can't go there"), clusters}
+	case errs.Unauthenticated:
+		return failure{http.StatusUnauthorized, i18n.T("You are not signed in"), i18n.T("Sign in")}
+	case errs.Invalid:
+		return failure{http.StatusBadRequest, i18n.T("That did not work"), i18n.T("Start again")}
+	case errs.Conflict:
+		return failure{http.StatusConflict, i18n.T("Somebody was faster"), clusters}
+	case errs.Unavailable:
+		return failure{http.StatusServiceUnavailable, i18n.T("Not available right now"), i18n.T("Try again")}
+	case errs.Internal:
+	}
+	return failure{http.StatusInternalServerError, i18n.T("Something went wrong"), clusters}
+}
+
+func (s *Site) describe(err error) (ErrorData, int) {
+	kind, message := errs.KindOf(err), errs.Text(err)
+	if kind == errs.Internal {
+		message = i18n.T("It is not your fault. Try again; if it stays, tell the people who run this server the request id below.")
+	}
+	f := failureOf(kind)
+	return ErrorData{Code: string(kind), Heading: f.heading, Message: message, NextPath: "/", NextLabel: f.next}, f.status
+}
+
+// HandleError is echo's error handler: the only place that answers an error
+// that a handler returned.
+func (s *Site) HandleError(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	var plain *echo.HTTPError
+	if e, ok := err.(*echo.HTTPError); ok { //nolint:errorlint // echo returns it bare
+		plain = e
+	}
+	if plain != nil {
+		err = fromHTTP(plain)
+	}
+	if fault := s.Fail(c, err); fault != nil {
+		s.logger.ErrorContext(c.Request().Context(), "error page not shown", "error", fault)
+		http.Error(c.Response(), "Something went wrong.", http.StatusInternalServerError)
+	}
+}
+
+func fromHTTP(e *echo.HTTPError) error {
+	switch e.Code {
+	case http.StatusNotFound:
+		return errs.New(errs.NotFound, "This page does not exist, or you may not see it.")
+	case http.StatusMethodNotAllowed, http.StatusBadRequest, http.StatusRequestEntityTooLarge:
+		return errs.New(errs.Invalid, "The request was not understood.")
+	case http.StatusForbidden:
+		return errs.New(errs.Denied, "You may not do this.")
+	}
+	return e
+}

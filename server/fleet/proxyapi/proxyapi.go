@@ -1,0 +1,308 @@
+// Package proxies is what the proxies of clusters ask: they enrol, hear of access that
+// was taken away, and ask what is left of it. What a proxy does with that is its own.
+package proxyapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/kubenames"
+	"github.com/fairlead-auth/fairlead/internal/proxyfeed"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/server/base/ratelimit"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/fleet/recordings"
+	"github.com/fairlead-auth/fairlead/server/policy/access"
+	"github.com/fairlead-auth/fairlead/server/policy/workload"
+)
+
+// Handler answers proxies.
+type Handler struct {
+	Store *store.Store
+	Audit *audit.Log
+	Limit *ratelimit.Limiter
+	// Recordings keeps those of shells.
+	Recordings *recordings.Keeper
+	Now        func() time.Time
+	// Issuer is this server's address.
+	Issuer string
+
+	watcher *watcher
+	reports allowance
+}
+
+// Mount adds the routes.
+func (h *Handler) Mount(g *echo.Group) {
+	h.watcher = newWatcher(h.Store.FeedMark)
+	g.POST(proxyfeed.EnrolPath, h.answer(h.enrol))
+	g.GET(proxyfeed.FeedPath, h.answer(h.feed))
+	g.POST(proxyfeed.CheckPath, h.answer(h.check))
+	g.POST(proxyfeed.ReportPath, h.answer(h.report))
+	g.POST(proxyfeed.RecordingPath, h.answer(h.recording))
+}
+
+// fault is an error as proxies get it.
+type fault struct {
+	Kind    string `json:"kind"`
+	Message string `json:"message"`
+}
+
+func (h *Handler) answer(ask func(c echo.Context) (any, error)) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		body, err := ask(c)
+		if err == nil {
+			return c.JSON(http.StatusOK, body)
+		}
+		if c.Request().Context().Err() != nil && errors.Is(err, context.Canceled) {
+			return nil // the proxy has gone; there is nobody to tell
+		}
+		status := map[errs.Kind]int{
+			errs.Unauthenticated: http.StatusUnauthorized, errs.Denied: http.StatusForbidden, errs.Invalid: http.StatusBadRequest, errs.NotFound: http.StatusNotFound,
+			errs.Unavailable: http.StatusServiceUnavailable, errs.Conflict: http.StatusConflict,
+		}[errs.KindOf(err)]
+		if status == 0 {
+			return err
+		}
+		return c.JSON(status, fault{string(errs.KindOf(err)), errs.Message(err)})
+	}
+}
+
+// maxName bounds a proxy's name and version, in characters.
+const maxName = 100
+
+func decode(c echo.Context, into any) error {
+	decoder := json.NewDecoder(c.Request().Body)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil && !errors.Is(err, io.EOF) {
+		return errs.Wrap(errs.Invalid, err, "The body is not the JSON that is wanted.")
+	}
+	return nil
+}
+
+func (h *Handler) enrol(c echo.Context) (any, error) {
+	ctx := c.Request().Context()
+	attempt := ratelimit.Enrolment(c.RealIP())
+	verdict, err := h.Limit.Begin(ctx, attempt)
+	if err != nil {
+		return nil, err
+	}
+	if verdict.Wait > 0 {
+		h.Audit.Mention(ctx, audit.Event{Name: audit.ProxyNotEnrolled, Address: c.RealIP(), Reason: "too_many_failures"})
+		return nil, errs.New(errs.Denied, "Too many codes were wrong. Try again later.")
+	}
+	var in proxyfeed.Enrolment
+	if err := decode(c, &in); err != nil {
+		return nil, err
+	}
+	made, cluster, err := h.store(ctx, in, c.RealIP())
+	if err != nil {
+		h.Audit.Record(ctx, audit.Event{Name: audit.ProxyNotEnrolled, Address: c.RealIP(), Reason: string(errs.KindOf(err)), Detail: line(in.Name)})
+		return nil, err
+	}
+	h.Audit.Record(ctx, audit.Event{Name: audit.ProxyEnrolled, ClusterID: cluster.ID, Address: c.RealIP(), Detail: made.ID + " " + made.Name})
+	return proxyfeed.Enrolled{ID: made.ID, Settings: h.settings(cluster)}, h.Limit.Forgive(ctx, attempt)
+}
+
+func (h *Handler) store(ctx context.Context, in proxyfeed.Enrolment, address string) (*store.Proxy, *store.Cluster, error) {
+	if err := proxyfeed.CheckKey(in.Key); err != nil {
+		return nil, nil, errs.Wrap(errs.Invalid, err, "The key is not one: "+err.Error()+".")
+	}
+	key, err := json.Marshal(in.Key)
+	if err != nil {
+		return nil, nil, errs.Wrap(errs.Invalid, err, "The key can't be read.")
+	}
+	made, err := h.Store.EnrolProxy(ctx, secret.Hash(in.Code), store.Proxy{Name: line(in.Name), Version: line(in.Version), PublicKey: string(key), Address: address}, h.Now())
+	if err != nil {
+		return nil, nil, err
+	}
+	cluster, err := h.Store.Cluster(ctx, made.ClusterID)
+	return made, cluster, err
+}
+
+// line makes one short line of what somebody else says.
+func line(text string) string { return kubenames.Line(text, maxName) }
+
+// maxDetail bounds what a proxy says of an event, in characters.
+const maxDetail = 2000
+
+// longLine makes one line of what somebody else says at more length.
+func longLine(text string) string { return kubenames.Line(text, maxDetail) }
+
+// who returns the proxy that asks, and its cluster.
+func (h *Handler) who(c echo.Context) (*store.Proxy, *store.Cluster, error) {
+	ctx := c.Request().Context()
+	pass, found := strings.CutPrefix(c.Request().Header.Get("Authorization"), "Bearer ")
+	stranger := errs.New(errs.Unauthenticated, "This server does not know this proxy (any more). Enrol it again with a code from the page of its cluster.")
+	if !found {
+		return nil, nil, stranger
+	}
+	var proxy *store.Proxy
+	_, err := proxyfeed.ReadPass(pass, h.Issuer, h.Now(), func(id string) (string, error) {
+		var err error
+		if proxy, err = h.Store.Proxy(ctx, id); err != nil {
+			return "", err
+		}
+		return proxy.PublicKey, nil
+	})
+	if errs.Is(err, errs.NotFound) || errors.Is(err, proxyfeed.ErrPass) {
+		h.Audit.Mention(ctx, audit.Event{Name: audit.ProxyNotEnrolled, Address: c.RealIP(), Reason: "no_good_pass", Detail: c.Path()})
+		return nil, nil, stranger
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	cluster, err := h.Store.Cluster(ctx, proxy.ClusterID)
+	if errs.Is(err, errs.NotFound) {
+		return nil, nil, errs.New(errs.Denied, "The cluster "+proxy.ClusterID+" was deleted.")
+	}
+	return proxy, cluster, err
+}
+
+// seeEvery is how often it is written down that a proxy was heard of.
+const seeEvery = 10 * time.Second
+
+func (h *Handler) feed(c echo.Context) (any, error) {
+	proxy, cluster, err := h.who(c)
+	if err != nil {
+		return nil, err
+	}
+	ctx := c.Request().Context()
+	if version := line(c.Request().Header.Get("User-Agent")); h.Now().Sub(proxy.LastSeen.Time()) > seeEvery || version != proxy.Version {
+		if err := h.Store.SeeProxy(ctx, proxy.ID, version, c.RealIP(), h.Now()); err != nil {
+			return nil, err
+		}
+	}
+	seen, err := marks(c)
+	if err != nil {
+		return nil, err
+	}
+	if seconds, err := strconv.Atoi(c.QueryParam("wait")); err == nil && seconds > 0 {
+		waiting, cancel := context.WithTimeout(ctx, min(time.Duration(seconds)*time.Second, proxyfeed.MaxWait))
+		h.watcher.wait(waiting, seen)
+		cancel()
+		// What admins have said may be newer than what was read before.
+		if cluster, err = h.Store.Cluster(ctx, proxy.ClusterID); err != nil {
+			return nil, err
+		}
+	}
+	return h.news(ctx, cluster, seen)
+}
+
+func marks(c echo.Context) (store.FeedMark, error) {
+	seq, errSeq := strconv.ParseInt(c.QueryParam("after"), 10, 64)
+	version, errVersion := strconv.ParseInt(c.QueryParam("version"), 10, 64)
+	if errors.Join(errSeq, errVersion) != nil {
+		return store.FeedMark{}, errs.New(errs.Invalid, "Name the numbers after and version; 0 for the first time.")
+	}
+	return store.FeedMark{Seq: seq, Version: version}, nil
+}
+
+func (h *Handler) news(ctx context.Context, cluster *store.Cluster, seen store.FeedMark) (any, error) {
+	// The mark first: what comes in between is told twice rather than never.
+	mark, err := h.Store.FeedMark(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if mark.Seq < seen.Seq { // the database is an older copy: everything has to be told again
+		seen.Seq = 0
+	}
+	rows, err := h.Store.Revocations(ctx, seen.Seq, h.Now())
+	if err != nil {
+		return nil, err
+	}
+	news := proxyfeed.News{Seq: mark.Seq, Version: mark.Version, Now: h.Now().UTC(), Settings: h.settings(cluster), Revocations: []proxyfeed.Revocation{}}
+	for _, r := range rows {
+		news.Revocations = append(news.Revocations, proxyfeed.Revocation{
+			Kind: string(r.Kind), Value: r.Value, Reason: r.Reason, At: r.Time.Time().UTC(), Until: r.Expires.Time().UTC(),
+		})
+	}
+	return news, nil
+}
+
+func (h *Handler) settings(cluster *store.Cluster) proxyfeed.Settings {
+	return proxyfeed.Settings{
+		Cluster: cluster.ID, Audience: cluster.Audience, Issuer: h.Issuer, StaleSeconds: int(cluster.Stale().Seconds()), FailClosed: cluster.FailClosed, StreamSeconds: cluster.StreamSeconds,
+	}
+}
+
+// check says who of some people may not use the proxy's cluster any more.
+func (h *Handler) check(c echo.Context) (any, error) {
+	_, cluster, err := h.who(c)
+	if err != nil {
+		return nil, err
+	}
+	var in proxyfeed.Question
+	if err := decode(c, &in); err != nil {
+		return nil, err
+	}
+	if len(in.People) > proxyfeed.MaxCheck {
+		return nil, errs.New(errs.Invalid, "Ask about at most "+strconv.Itoa(proxyfeed.MaxCheck)+" people at once.")
+	}
+	// Before anything is read: what changes meanwhile is later.
+	now := h.Now().UTC()
+	allowed, err := h.allowed(c.Request().Context(), cluster, in.People)
+	if err != nil {
+		return nil, err
+	}
+	out := proxyfeed.Answer{Denied: []string{}, Now: now}
+	for _, id := range in.People {
+		if !allowed[id] {
+			out.Denied = append(out.Denied, id)
+		}
+	}
+	return out, nil
+}
+
+// allowed asks the same function as tokens do. Who signed in through a connector that
+// is gone, or switched off, gets no new token either.
+func (h *Handler) allowed(ctx context.Context, cluster *store.Cluster, ids []string) (map[string]bool, error) {
+	users, err := h.Store.UsersByID(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := h.Store.Rules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := h.Store.Connectors(ctx)
+	if err != nil {
+		return nil, err
+	}
+	connectors := map[string]store.Connector{store.BreakGlass: {Enabled: true}}
+	for _, row := range rows {
+		connectors[row.ID] = row
+	}
+	allowed := map[string]bool{}
+	for i := range users {
+		u := &users[i]
+		from := connectors[u.ConnectorID]
+		known := workload.IsMachine(u) || from.Enabled
+		if known && from.Type == "local" {
+			if known, err = h.isActive(ctx, u); err != nil {
+				return nil, err
+			}
+		}
+		allowed[u.ID] = known && access.Decide(rules, u, cluster).Allowed
+	}
+	return allowed, nil
+}
+
+// isActive reports whether a local user is still there and not switched off. Others are
+// asked about upstream, at the next renewal.
+func (h *Handler) isActive(ctx context.Context, u *store.User) (bool, error) {
+	account, err := h.Store.AccountByID(ctx, u.Subject)
+	if errs.Is(err, errs.NotFound) {
+		return false, nil
+	}
+	return err == nil && !account.Disabled, err
+}

@@ -1,0 +1,103 @@
+package proxyapi
+
+import (
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"golang.org/x/time/rate"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/proxyfeed"
+)
+
+// reportable are the events that a proxy may tell of: its own.
+func reportable() []audit.Name {
+	return []audit.Name{audit.ProxyRequest, audit.ProxyActedAs, audit.ProxyRefused, audit.ProxyDenied, audit.ProxyStreamEnded, audit.ProxySessionEnded}
+}
+
+// maxAge is how old an event may be when it is told: a proxy keeps them only in memory.
+const maxAge = time.Hour
+
+const (
+	// reportRate and reportBurst bound what one proxy may report to one replica, in events a
+	// second: twice what a proxy does, so that a stolen identity can't fill the database.
+	reportRate  = 40
+	reportBurst = 2000
+)
+
+// allowance is how much each proxy may still report.
+type allowance struct {
+	mu     sync.Mutex
+	limits map[string]*rate.Limiter
+}
+
+func (a *allowance) allows(proxyID string, events int, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.limits == nil {
+		a.limits = map[string]*rate.Limiter{}
+	}
+	if a.limits[proxyID] == nil {
+		a.limits[proxyID] = rate.NewLimiter(reportRate, reportBurst)
+	}
+	return a.limits[proxyID].AllowN(now, events)
+}
+
+// recording keeps a part of a recording of a shell.
+func (h *Handler) recording(c echo.Context) (any, error) {
+	proxy, _, err := h.who(c)
+	if err != nil {
+		return nil, err
+	}
+	var part proxyfeed.RecordingPart
+	if err := decode(c, &part); err != nil {
+		return nil, err
+	}
+	return struct{}{}, h.Recordings.Take(c.Request().Context(), proxy, part)
+}
+
+// report keeps what happened at a proxy. Whose cluster it was is not the proxy's to say.
+func (h *Handler) report(c echo.Context) (any, error) {
+	proxy, cluster, err := h.who(c)
+	if err != nil {
+		return nil, err
+	}
+	ctx := c.Request().Context()
+	var in proxyfeed.Report
+	if err := decode(c, &in); err != nil {
+		return nil, err
+	}
+	if len(in.Events) > proxyfeed.MaxReport {
+		return nil, errs.New(errs.Invalid, "Report at most "+strconv.Itoa(proxyfeed.MaxReport)+" events at once.")
+	}
+	if !h.reports.allows(proxy.ID, len(in.Events), h.Now()) {
+		h.Audit.Mention(ctx, audit.Event{Name: audit.ProxyReportRefused, ClusterID: cluster.ID, Address: c.RealIP(), Reason: "too_often", Detail: proxy.ID + " " + proxy.Name})
+		return nil, errs.New(errs.Denied, "This proxy reports more than a proxy does. Wait.")
+	}
+	now, events := h.Now().UTC(), make([]audit.Event, 0, len(in.Events))
+	for _, e := range in.Events {
+		if !slices.Contains(reportable(), audit.Name(e.Name)) {
+			h.Audit.Record(ctx, audit.Event{Name: audit.ProxyReportRefused, ClusterID: cluster.ID, Address: c.RealIP(), Reason: line(e.Name), Detail: proxy.ID + " " + proxy.Name})
+			return nil, errs.New(errs.Invalid, "A proxy can't report an event "+strconv.Quote(line(e.Name))+".")
+		}
+		when := e.Time.UTC()
+		if when.After(now) || now.Sub(when) > maxAge {
+			when = now
+		}
+		events = append(events, audit.Event{
+			Name: audit.Name(e.Name), Time: when, ClusterID: cluster.ID, RequestID: line(e.RequestID), UserID: line(e.UserID), UserName: longLine(e.UserName),
+			SignInID: line(e.SignInID), DeviceID: line(e.DeviceID), TokenID: line(e.TokenID), Address: line(e.Address), Reason: line(e.Reason), Detail: longLine(e.Detail),
+		})
+	}
+	if err := h.Store.WriteEvents(ctx, events); err != nil {
+		return nil, err
+	}
+	for _, e := range events {
+		h.Audit.RecordKept(ctx, e, h.Store)
+	}
+	return struct{}{}, nil
+}

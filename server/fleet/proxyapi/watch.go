@@ -1,0 +1,82 @@
+package proxyapi
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/server/base/store"
+)
+
+// lookEvery is how often the database is looked at while somebody waits: one small
+// query for all who do. It bounds how late a proxy hears of what another replica did.
+const lookEvery = 250 * time.Millisecond
+
+// watcher lets many wait for one mark in the database to move.
+type watcher struct {
+	mark func(ctx context.Context) (store.FeedMark, error)
+
+	mu      sync.Mutex
+	waiting int
+	looking bool
+	moved   chan struct{} // closed when last changes
+	last    store.FeedMark
+	known   bool
+}
+
+func newWatcher(mark func(ctx context.Context) (store.FeedMark, error)) *watcher {
+	return &watcher{mark: mark, moved: make(chan struct{})}
+}
+
+// wait returns as soon as the mark is another than seen, or when ctx ends.
+func (w *watcher) wait(ctx context.Context, seen store.FeedMark) {
+	w.mu.Lock()
+	if w.waiting++; !w.looking {
+		w.looking, w.known = true, false
+		go w.look() //nolint:contextcheck // it looks for all who wait, and ends with the last
+	}
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.waiting--
+	}()
+	for ctx.Err() == nil {
+		w.mu.Lock()
+		moved, other := w.moved, w.known && w.last != seen
+		w.mu.Unlock()
+		if other {
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-moved:
+		}
+	}
+}
+
+// look reads the mark for as long as anybody waits.
+func (w *watcher) look() {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for w.lookOnce() {
+		<-ticker.C
+	}
+}
+
+const lookTimeout = 5 * time.Second
+
+func (w *watcher) lookOnce() (on bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
+	defer cancel()
+	mark, err := w.mark(ctx)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err == nil && (!w.known || mark != w.last) {
+		w.last, w.known = mark, true
+		close(w.moved)
+		w.moved = make(chan struct{})
+	}
+	w.looking = w.waiting > 0
+	return w.looking
+}

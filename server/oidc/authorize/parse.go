@@ -1,0 +1,182 @@
+package authorize
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/base/flow"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/oidc/authresponse"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
+	"github.com/fairlead-auth/fairlead/server/signin/session"
+)
+
+// Limits of parameters, in bytes.
+const (
+	maxRedirect = 2048
+	maxState    = 2048
+	maxNonce    = 512
+	maxClaims   = 4096
+)
+
+var challengePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
+
+// parsed is a checked request.
+type parsed struct {
+	client *clients.Client
+	flow   *flow.Flow
+	// silent is prompt=none: no page may be shown.
+	silent bool
+	// current is who is signed in, once that was asked.
+	current *session.Current
+}
+
+// clientError is an error that must not be sent to the redirect URI, because
+// the client or the URI itself is what is wrong (RFC 6749 section 4.1.2.1).
+func clientError(message string) error { return errs.New(errs.Invalid, message) }
+
+// parse checks a request. A plain error is for the person; an *oauth.Error is
+// for the client, at the redirect URI in the returned flow.
+func (h *Handler) parse(ctx context.Context, params oauth.Params, repeated error) (*parsed, error) {
+	client, err := h.Clients.Find(ctx, params["client_id"])
+	if errs.Is(err, errs.NotFound) {
+		return nil, clientError("The application that sent you here is not known to this server. Tell its owner to check the client id.")
+	}
+	if err != nil {
+		return nil, err
+	}
+	uri := params["redirect_uri"]
+	if len(uri) > maxRedirect || !client.AllowsRedirect(uri) {
+		return nil, clientError("The application that sent you here gave a return address that is not registered for it. Tell its owner to check the redirect URI.")
+	}
+	p := &parsed{client: client, flow: &flow.Flow{Request: &flow.Request{ClientID: client.ID, RedirectURI: uri}}}
+	if len(params["state"]) <= maxState {
+		p.flow.Request.State = params["state"]
+	}
+	if params["response_mode"] == authresponse.FormPost && strings.HasPrefix(uri, "http") {
+		p.flow.Request.Mode = authresponse.FormPost
+	}
+	if repeated != nil {
+		return p, repeated
+	}
+	return p, h.check(p, params)
+}
+
+func (h *Handler) check(p *parsed, params oauth.Params) error {
+	for _, check := range []func(*parsed, oauth.Params) error{checkUnsupported, checkShape, checkPKCE, h.checkPrompt, checkScope, checkClaims, h.checkHint} {
+		if err := check(p, params); err != nil {
+			return err
+		}
+	}
+	req := p.flow.Request
+	req.Nonce, req.LoginHint, req.Connector = params["nonce"], params["login_hint"], params["connector_id"]
+	req.Host = oauth.Host(params)
+	return nil
+}
+
+func checkUnsupported(_ *parsed, params oauth.Params) error {
+	switch {
+	case params["request"] != "":
+		return oauth.Errorf(oauth.RequestNotSupported, "Request objects are not supported.")
+	case params["request_uri"] != "":
+		return oauth.Errorf(oauth.RequestURINotSupported, "Request objects are not supported.")
+	case params["registration"] != "":
+		return oauth.Errorf(oauth.RegistrationNotSupported, "Registration in a request is not supported.")
+	case params["response_type"] != "code":
+		return oauth.Errorf(oauth.UnsupportedResponseType, "The response type must be code.")
+	case params["response_mode"] != "" && !slices.Contains(authresponse.Modes(), params["response_mode"]):
+		return oauth.Errorf(oauth.InvalidRequest, "The response mode must be one of: %s.", strings.Join(authresponse.Modes(), ", "))
+	}
+	return nil
+}
+
+func checkScope(p *parsed, params oauth.Params) error {
+	p.flow.Request.Scopes = oauth.SplitScope(params["scope"])
+	if !slices.Contains(p.flow.Request.Scopes, oauth.ScopeOpenID) {
+		return oauth.Errorf(oauth.InvalidScope, "The scope openid is needed.")
+	}
+	return nil
+}
+
+// checkHint reads whom the client means. A hint that was not signed here is
+// refused: it could name anybody.
+func (h *Handler) checkHint(p *parsed, params oauth.Params) error {
+	if params["id_token_hint"] == "" {
+		return nil
+	}
+	hint, err := h.Codes.Issuer.ReadHint(params["id_token_hint"])
+	if err != nil {
+		return oauth.Errorf(oauth.InvalidRequest, "The id_token_hint was not issued here.")
+	}
+	if p.flow.Request.Subject != "" && p.flow.Request.Subject != hint.Subject {
+		return oauth.Errorf(oauth.InvalidRequest, "The id_token_hint and the claims parameter name different people.")
+	}
+	p.flow.Request.Subject = hint.Subject
+	return nil
+}
+
+func checkShape(p *parsed, params oauth.Params) error {
+	switch {
+	case len(params["state"]) > maxState:
+		return oauth.Errorf(oauth.InvalidRequest, "The state is longer than %d bytes.", maxState)
+	case len(params["nonce"]) > maxNonce:
+		return oauth.Errorf(oauth.InvalidRequest, "The nonce is longer than %d bytes.", maxNonce)
+	case params["response_mode"] == authresponse.FormPost && p.flow.Request.Mode != authresponse.FormPost:
+		return oauth.Errorf(oauth.InvalidRequest, "The response mode form_post needs a redirect URI of the web.")
+	case !p.client.MayUse(oauth.GrantAuthorizationCode):
+		return oauth.Errorf(oauth.UnauthorizedClient, "The client may not sign people in.")
+	}
+	return nil
+}
+
+// checkPKCE demands S256; "plain" protects nothing (RFC 7636 section 7.2).
+func checkPKCE(p *parsed, params oauth.Params) error {
+	challenge, method := params["code_challenge"], params["code_challenge_method"]
+	switch {
+	case challenge == "" && method == "" && !p.client.PKCERequired:
+		return nil
+	case challenge == "":
+		return oauth.Errorf(oauth.InvalidRequest, "PKCE is required: send code_challenge and code_challenge_method=S256.")
+	case method != "S256":
+		return oauth.Errorf(oauth.InvalidRequest, "The code_challenge_method must be S256.")
+	case !challengePattern.MatchString(challenge):
+		return oauth.Errorf(oauth.InvalidRequest, "The code_challenge is not the base64url of a SHA-256.")
+	}
+	p.flow.Request.Challenge = challenge
+	return nil
+}
+
+func (h *Handler) checkPrompt(p *parsed, params oauth.Params) error {
+	prompts := strings.Fields(params["prompt"])
+	now := h.Now()
+	for _, prompt := range prompts {
+		switch prompt {
+		case "none":
+			p.silent = true
+		case "login", "select_account":
+			p.flow.Fresh = store.At(now)
+		case "consent":
+			p.flow.Request.Ask = true
+		default:
+			return oauth.Errorf(oauth.InvalidRequest, "The prompt %q is not known.", prompt)
+		}
+	}
+	if p.silent && len(prompts) > 1 {
+		return oauth.Errorf(oauth.InvalidRequest, "The prompt none can't be combined with another.")
+	}
+	if params["max_age"] == "" {
+		return nil
+	}
+	seconds, err := strconv.Atoi(params["max_age"])
+	if err != nil || seconds < 0 {
+		return oauth.Errorf(oauth.InvalidRequest, "The max_age is not a number of seconds.")
+	}
+	p.flow.Fresh = max(p.flow.Fresh, store.At(now.Add(-time.Duration(seconds)*time.Second)))
+	return nil
+}

@@ -1,0 +1,189 @@
+// Package notify tells clients that a sign-in has ended (OpenID Connect
+// Back-Channel Logout). What is to be told is stored with the end of the sign-in,
+// so that a client that is away for a while, or a server that stops, loses
+// nothing.
+package backchannel
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
+	"github.com/fairlead-auth/fairlead/server/signing/issuer"
+)
+
+const (
+	// look is how often notices are looked for that another replica has left.
+	look = 5 * time.Second
+	// batch bounds what one look takes up.
+	batch = 20
+	// patience is how long one client has to answer.
+	patience = 5 * time.Second
+	// firstPause grows with each try, up to longestPause.
+	firstPause   = 5 * time.Second
+	longestPause = time.Hour
+)
+
+// Notifier delivers notices.
+type Notifier struct {
+	Store   *store.Store
+	Clients *clients.Registry
+	Issuer  *issuer.Issuer
+	Audit   *audit.Log
+	Logger  *slog.Logger
+	Now     func() time.Time
+	// Client sends. It must follow no redirect.
+	Client *http.Client
+
+	wake chan struct{}
+}
+
+// New completes a Notifier.
+func New(n Notifier) *Notifier {
+	n.wake = make(chan struct{}, 1)
+	if n.Client == nil {
+		n.Client = &http.Client{
+			Timeout:       patience,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
+	}
+	return &n
+}
+
+// Wake makes Run look at once.
+func (n *Notifier) Wake() {
+	select {
+	case n.wake <- struct{}{}:
+	default: // it is about to look anyway
+	}
+}
+
+// Run delivers until ctx ends.
+func (n *Notifier) Run(ctx context.Context) error {
+	ticker := time.NewTicker(look)
+	defer ticker.Stop()
+	for {
+		if err := n.Deliver(ctx); err != nil && ctx.Err() == nil {
+			n.Logger.WarnContext(ctx, "sign-outs not told to clients, will try again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		case <-n.wake:
+		}
+	}
+}
+
+// Deliver tells what is due. Each notice is claimed first, so that replicas
+// don't tell twice.
+func (n *Notifier) Deliver(ctx context.Context) error {
+	for {
+		now := n.Now()
+		due, err := n.Store.DueNotices(ctx, now, now.Add(firstPause), batch)
+		if err != nil || len(due) == 0 {
+			return err
+		}
+		for _, notice := range due {
+			if err := n.deliver(ctx, notice); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (n *Notifier) deliver(ctx context.Context, notice store.LogoutNotice) error {
+	client, err := n.Clients.Find(ctx, notice.ClientID)
+	if errs.Is(err, errs.NotFound) || err == nil && client.LogoutURI == "" {
+		return n.Store.DropNotice(ctx, notice.ID) // removed in the meantime
+	}
+	if err != nil {
+		return err
+	}
+	event := audit.Event{
+		Name: audit.ClientNotified, UserID: notice.UserID, SignInID: notice.SID, ClientID: notice.ClientID, Reason: fmt.Sprintf("try_%d", notice.Tries),
+	}
+	fault := n.send(ctx, client, notice)
+	if ctx.Err() != nil {
+		return ctx.Err() // it stays claimed for a moment, and is then tried again
+	}
+	if fault == nil {
+		n.Audit.Record(ctx, event)
+		return n.Store.DropNotice(ctx, notice.ID)
+	}
+	event.Name, event.Detail = audit.ClientNotNotified, fault.Error()
+	n.Audit.Record(ctx, event)
+	return n.Store.PostponeNotice(ctx, notice.ID, n.Now().Add(pause(notice.Tries)))
+}
+
+func pause(tries int) time.Duration {
+	d := firstPause
+	for range tries - 1 {
+		d = min(2*d, longestPause)
+	}
+	return d
+}
+
+// claims is a logout token (OpenID Connect Back-Channel Logout section 2.4).
+type claims struct {
+	Issuer   string              `json:"iss"`
+	Subject  string              `json:"sub"`
+	Audience string              `json:"aud"`
+	IssuedAt int64               `json:"iat"`
+	Expiry   int64               `json:"exp"`
+	ID       string              `json:"jti"`
+	SID      string              `json:"sid"`
+	Events   map[string]struct{} `json:"events"`
+}
+
+// event is the member that makes a token a logout token.
+const event = "http://schemas.openid.net/event/backchannel-logout"
+
+// tokenLife is what the specification recommends.
+const tokenLife = 2 * time.Minute
+
+func (n *Notifier) send(ctx context.Context, client *clients.Client, notice store.LogoutNotice) error {
+	now := n.Now()
+	payload, err := json.Marshal(claims{
+		Issuer: n.Issuer.URL, Subject: notice.UserID, Audience: client.ID, IssuedAt: now.Unix(), Expiry: now.Add(tokenLife).Unix(),
+		ID: secret.ID("jti"), SID: notice.SID, Events: map[string]struct{}{event: {}},
+	})
+	if err != nil {
+		return fmt.Errorf("encoding logout token: %w", err)
+	}
+	token, err := n.Issuer.SignLogout(client.Algorithm, payload)
+	if err != nil {
+		return err
+	}
+	form := url.Values{"logout_token": {token}}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, client.LogoutURI, strings.NewReader(form.Encode()))
+	if err != nil {
+		return fmt.Errorf("making request: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := n.Client.Do(req)
+	if err != nil {
+		return errors.New("the client does not answer") // the cause names addresses inside the network
+	}
+	defer func() { _ = resp.Body.Close() }()
+	const enough = 4 << 10
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, enough)) // the connection is used again
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
+		return fmt.Errorf("the client answered %d", resp.StatusCode)
+	}
+	return nil
+}

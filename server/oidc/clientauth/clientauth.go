@@ -1,0 +1,156 @@
+// Package clientauth finds and authenticates the client of a request that no
+// browser makes: by a secret, by a signed assertion, or, for public clients, by
+// its name alone. It leaves to the endpoints what the client may do.
+package clientauth
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
+	"github.com/fairlead-auth/fairlead/server/base/ratelimit"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
+)
+
+// The ways that a client can authenticate (OpenID Connect Core section 9).
+const (
+	None          = "none"
+	SecretBasic   = "client_secret_basic"
+	SecretPost    = "client_secret_post"
+	PrivateKeyJWT = "private_key_jwt"
+)
+
+// Methods returns every way, public clients included or not.
+func Methods(public bool) []string {
+	methods := []string{SecretBasic, SecretPost, PrivateKeyJWT}
+	if public {
+		methods = append(methods, None)
+	}
+	return methods
+}
+
+// Authenticator authenticates.
+type Authenticator struct {
+	Clients *clients.Registry
+	Store   *store.Store
+	Limit   *ratelimit.Limiter
+	Now     func() time.Time
+	// Audiences are what an assertion may be made for: the issuer and the
+	// address of the token endpoint.
+	Audiences []string
+
+	used sync.Map // name of a secret or key → time.Time of the last mark
+}
+
+// Request is what is looked at.
+type Request struct {
+	HTTP   *http.Request
+	Params oauth.Params
+	// Address is where the request came from.
+	Address string
+}
+
+// credentials are what a client said of itself.
+type credentials struct {
+	id, secret, assertion string
+	basic                 bool
+}
+
+// Client returns the authenticated client. Every refusal is an *oauth.Error; an
+// unknown client and a wrong secret can't be told apart.
+func (a *Authenticator) Client(ctx context.Context, req Request) (*clients.Client, error) {
+	given, err := read(req)
+	if err != nil {
+		return nil, err
+	}
+	client, err := a.Clients.Find(ctx, given.id)
+	if err != nil && !errs.Is(err, errs.NotFound) {
+		return nil, err
+	}
+	if err == nil && given.id != "" {
+		ok, err := a.fits(ctx, client, given)
+		if err != nil || ok {
+			return client, err
+		}
+	}
+	return nil, a.refuse(ctx, req.Address)
+}
+
+// fits reports whether the credentials are the client's.
+func (a *Authenticator) fits(ctx context.Context, client *clients.Client, given credentials) (bool, error) {
+	if client.Public {
+		return given.secret == "" && given.assertion == "" && !given.basic, nil
+	}
+	if given.assertion != "" {
+		return a.checkAssertion(ctx, client, given.assertion)
+	}
+	hash, ok := client.MatchSecret(given.secret, a.Now())
+	if !ok {
+		return false, nil
+	}
+	return true, a.mark(ctx, store.SecretUse(client.ID, hash))
+}
+
+// markEvery is how often the use of a secret is noted.
+const markEvery = time.Minute
+
+// mark notes the use of a secret or key, so that one that nobody needs any more
+// can be found. Most requests only look into memory.
+func (a *Authenticator) mark(ctx context.Context, name string) error {
+	now := a.Now()
+	if last, ok := a.used.Load(name); ok {
+		if at, isTime := last.(time.Time); isTime && now.Sub(at) < markEvery {
+			return nil
+		}
+	}
+	a.used.Store(name, now)
+	return a.Store.MarkUse(ctx, name, now)
+}
+
+// refuse counts the failure. It counts only failures, so that the good path
+// pays nothing; a secret has 256 bits and can't be guessed in between.
+func (a *Authenticator) refuse(ctx context.Context, address string) error {
+	verdict, err := a.Limit.Begin(ctx, ratelimit.ClientSecret(address))
+	if err != nil {
+		return err
+	}
+	if verdict.Wait > 0 {
+		return oauth.TooMany(oauth.InvalidClient, verdict.Wait)
+	}
+	return oauth.Errorf(oauth.InvalidClient, "The client could not be authenticated. Check its id and its secret or key.")
+}
+
+// read takes the credentials from a request. There may be only one kind of them
+// (RFC 6749 section 2.3).
+func read(req Request) (credentials, error) {
+	p := req.Params
+	given := credentials{id: p["client_id"], secret: p["client_secret"], assertion: p["client_assertion"]}
+	user, pass, basic := req.HTTP.BasicAuth()
+	if basic && (given.secret != "" || given.assertion != "") || given.secret != "" && given.assertion != "" {
+		return given, oauth.Errorf(oauth.InvalidRequest, "The client authenticated in two ways.")
+	}
+	if basic {
+		return readBasic(given, user, pass)
+	}
+	if given.assertion != "" {
+		return readAssertion(given, p)
+	}
+	return given, nil
+}
+
+func readBasic(given credentials, user, pass string) (credentials, error) {
+	id, errID := url.QueryUnescape(user)
+	text, errSecret := url.QueryUnescape(pass)
+	if errID != nil || errSecret != nil {
+		return given, oauth.Errorf(oauth.InvalidClient, "The Basic credentials are not form-encoded.")
+	}
+	if given.id != "" && given.id != id {
+		return given, oauth.Errorf(oauth.InvalidRequest, "The client named itself in two ways.")
+	}
+	return credentials{id: id, secret: text, basic: true}, nil
+}

@@ -1,0 +1,198 @@
+// Package consent is the page on which a person confirms that a program on
+// their computer may act for them, or agrees that an application may know who
+// they are. A public client can't prove who it is, so the person is asked each
+// time (RFC 8252 section 8.6); an application is remembered.
+package consent
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
+	"github.com/fairlead-auth/fairlead/server/base/flow"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/web"
+	"github.com/fairlead-auth/fairlead/server/oidc/authcode"
+	"github.com/fairlead-auth/fairlead/server/oidc/authresponse"
+	"github.com/fairlead-auth/fairlead/server/policy/access"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
+	"github.com/fairlead-auth/fairlead/server/signin/session"
+	"github.com/fairlead-auth/fairlead/templates"
+)
+
+// Handler is the page.
+type Handler struct {
+	Clients  *clients.Registry
+	Sessions *session.Manager
+	Access   *access.Policy
+	Codes    *authcode.Granter
+	Flows    *flow.Sealer
+	Reply    *authresponse.Sender
+	Store    *store.Store
+	Site     *web.Site
+	Audit    *audit.Log
+	Now      func() time.Time
+}
+
+// Data is what the page shows.
+type Data struct {
+	Client, Host, Account, Flow, OtherAccount string
+	May                                       i18n.Text
+	Lasting, Idle                             time.Duration
+	// Application says that this is about a web application and not about a
+	// program on this computer; Address is where it is.
+	Application bool
+	Address     string
+}
+
+// Page is the confirmation.
+func Page() templates.Page[Data] { return templates.Define[Data]("login/confirm") }
+
+// Mount adds the routes.
+func (h *Handler) Mount(g *echo.Group) {
+	g.GET("/confirm", h.show)
+	g.POST("/confirm", h.decide)
+}
+
+// pending is a request that waits for an answer.
+type pending struct {
+	flow    *flow.Flow
+	client  *clients.Client
+	current *session.Current
+}
+
+// load finds the request and the person again; nil means that they must sign in.
+func (h *Handler) load(c echo.Context, sealed string) (*pending, error) {
+	f, err := h.Flows.Open(c.Request(), sealed)
+	if err != nil {
+		return nil, err
+	}
+	if f.Request == nil {
+		return nil, flow.ErrLost
+	}
+	client, err := h.Clients.Find(c.Request().Context(), f.Request.ClientID)
+	if errs.Is(err, errs.NotFound) {
+		return nil, errs.Wrap(errs.NotFound, err, "The cluster or application was removed in the meantime.")
+	}
+	if err != nil {
+		return nil, err
+	}
+	current, err := h.Sessions.Current(c.Request())
+	if err != nil {
+		return nil, err
+	}
+	return &pending{flow: f, client: client, current: current}, nil
+}
+
+// stale sends a browser whose sign-in ended meanwhile back to the start.
+func (h *Handler) stale(c echo.Context, p *pending) (bool, error) {
+	meant := p.flow.Request.Subject // somebody else may have signed in meanwhile
+	if p.current != nil && p.current.SignIn.Authenticated >= p.flow.Fresh && (meant == "" || meant == p.current.User.ID) {
+		return false, nil
+	}
+	sealed, err := h.Flows.Seal(c.Response(), c.Request(), p.flow)
+	if err != nil {
+		return true, err
+	}
+	return true, c.Redirect(http.StatusSeeOther, h.Site.Path("/login")+"?flow="+url.QueryEscape(sealed))
+}
+
+func (h *Handler) show(c echo.Context) error {
+	p, err := h.load(c, c.QueryParam("flow"))
+	if err != nil {
+		return err
+	}
+	if gone, err := h.stale(c, p); gone {
+		return err
+	}
+	again := *p.flow
+	again.Fresh = store.At(h.Now())
+	other, err := h.Flows.Seal(c.Response(), c.Request(), &again)
+	if err != nil {
+		return err
+	}
+	data := Data{
+		Client: p.client.Name, Host: p.flow.Request.Host, Account: account(p.current), May: p.client.May(p.flow.Request.Scopes),
+		Idle: h.Sessions.Live.Get().Idle, Flow: c.QueryParam("flow"),
+		OtherAccount: h.Site.Path("/login") + "?choose=yes&flow=" + url.QueryEscape(other),
+		Application:  !p.client.Public, Address: clients.RedirectOrigin(p.flow.Request.RedirectURI),
+	}
+	if slices.Contains(p.flow.Request.Scopes, oauth.ScopeOfflineAccess) {
+		data.Lasting = h.Sessions.Live.Get().Absolute
+	}
+	return web.Render(c, h.Site, web.View[Data]{
+		Page: Page(), Title: i18n.T("Confirm"), Data: data, FormOrigin: clients.RedirectOrigin(p.flow.Request.RedirectURI),
+	})
+}
+
+func account(current *session.Current) string {
+	if current.User.Email != "" {
+		return current.User.Label() + " (" + current.User.Email + ")"
+	}
+	return current.User.Label() + " (" + current.User.KubeName + ")"
+}
+
+func (h *Handler) decide(c echo.Context) error {
+	p, err := h.load(c, c.FormValue("flow"))
+	if err != nil {
+		return err
+	}
+	if gone, err := h.stale(c, p); gone {
+		return err
+	}
+	if c.FormValue("answer") != "yes" {
+		return h.refuse(c, p, oauth.Errorf(oauth.AccessDenied, "The sign-in was cancelled on the confirmation page.").Because("person_said_no"))
+	}
+	if err := h.admit(c, p); err != nil {
+		return err
+	}
+	if !p.client.Public {
+		if err := h.remember(c, p); err != nil {
+			return err
+		}
+	}
+	params, err := h.Codes.Grant(c.Request().Context(), p.client, p.flow.Request, p.current, c.RealIP())
+	if err != nil {
+		return err
+	}
+	return h.Reply.Send(c, p.flow.Request, params)
+}
+
+func (h *Handler) remember(c echo.Context, p *pending) error {
+	ctx, user := c.Request().Context(), p.current.User
+	if err := h.Store.GrantConsent(ctx, user.ID, p.client.ID, p.flow.Request.Scopes, h.Now()); err != nil {
+		return err
+	}
+	h.Audit.Record(ctx, audit.Event{
+		Name: audit.ConsentGranted, UserID: user.ID, UserName: user.KubeName, SignInID: p.current.SignIn.ID, ClientID: p.client.ID,
+		Address: c.RealIP(), Detail: strings.Join(p.flow.Request.Scopes, " "),
+	})
+	return nil
+}
+
+// admit asks again whether the person may use the cluster: the account may be
+// another one than when the request came in.
+func (h *Handler) admit(c echo.Context, p *pending) error {
+	if p.client.Cluster == nil {
+		return nil
+	}
+	_, err := h.Access.Use(c.Request().Context(), p.current.User, p.client.Cluster,
+		audit.Event{ClientID: p.client.ID, SignInID: p.current.SignIn.ID, Address: c.RealIP()})
+	return err
+}
+
+func (h *Handler) refuse(c echo.Context, p *pending, e *oauth.Error) error {
+	h.Audit.Record(c.Request().Context(), audit.Event{
+		Name: audit.AuthorizationRefused, UserID: p.current.User.ID, UserName: p.current.User.KubeName,
+		SignInID: p.current.SignIn.ID, ClientID: p.client.ID, Address: c.RealIP(), Reason: e.Reason,
+	})
+	return h.Reply.Refuse(c, p.flow.Request, e)
+}

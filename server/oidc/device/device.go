@@ -1,0 +1,181 @@
+// Package device lets a program sign in that can't open a browser (RFC 8628): it
+// gets two codes, and the person types the short one on another screen. It
+// leaves to server/oidc/token what the program gets.
+//
+//	program ──► POST /device/authorize ──► device code, user code, addresses
+//	person  ──► GET /device ──► types the code ──► signs in ──► is asked
+//	        ──► POST /device/answer ──► yes or no
+//	program ──► POST /token, again and again ──► tokens, or the refusal
+package device
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/server/base/flow"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
+	"github.com/fairlead-auth/fairlead/server/base/ratelimit"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/web"
+	"github.com/fairlead-auth/fairlead/server/oidc/clientauth"
+	"github.com/fairlead-auth/fairlead/server/policy/access"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
+	"github.com/fairlead-auth/fairlead/server/signin/session"
+)
+
+// Where things are, below the issuer.
+const (
+	AuthorizationPath = "/device/authorize"
+	Path              = "/device"
+)
+
+const (
+	// life is how long a person has to type the code and sign in.
+	life = 10 * time.Minute
+	// interval is how far apart polls must be, in seconds.
+	interval = 5
+)
+
+// Handler is the endpoint and the pages.
+type Handler struct {
+	Store    *store.Store
+	Auth     *clientauth.Authenticator
+	Clients  *clients.Registry
+	Sessions *session.Manager
+	Access   *access.Policy
+	Limit    *ratelimit.Limiter
+	Flows    *flow.Sealer
+	Site     *web.Site
+	Audit    *audit.Log
+	Now      func() time.Time
+}
+
+// Mount adds the routes.
+func (h *Handler) Mount(g *echo.Group) {
+	g.POST(AuthorizationPath, h.authorize)
+	g.GET(Path, h.enter)
+	g.POST(Path, h.typed)
+	g.GET(Path+"/ask", h.ask)
+	g.POST(Path+"/answer", h.answer)
+}
+
+// answerBody is RFC 8628 section 3.2.
+type answerBody struct {
+	DeviceCode              string `json:"device_code"`
+	UserCode                string `json:"user_code"`
+	VerificationURI         string `json:"verification_uri"`
+	VerificationURIComplete string `json:"verification_uri_complete"`
+	ExpiresIn               int    `json:"expires_in"`
+	Interval                int    `json:"interval"`
+}
+
+// authorize hands out the codes.
+func (h *Handler) authorize(c echo.Context) error {
+	body, err := h.request(c)
+	if err != nil {
+		oauth.From(err).Write(c.Response())
+		return nil
+	}
+	oauth.WriteJSON(c.Response(), http.StatusOK, body)
+	return nil
+}
+
+func (h *Handler) request(c echo.Context) (*answerBody, error) {
+	params, err := oauth.Form(c.Response(), c.Request())
+	if err != nil {
+		return nil, err
+	}
+	ctx := c.Request().Context()
+	client, err := h.Auth.Client(ctx, clientauth.Request{HTTP: c.Request(), Params: params, Address: c.RealIP()})
+	if err != nil {
+		return nil, err
+	}
+	if !client.MayUse(oauth.GrantDeviceCode) {
+		return nil, oauth.Errorf(oauth.UnauthorizedClient, "The client may not use this grant type.")
+	}
+	scopes := oauth.SplitScope(params["scope"])
+	if !slices.Contains(scopes, oauth.ScopeOpenID) {
+		return nil, oauth.Errorf(oauth.InvalidScope, "The scope openid is needed.")
+	}
+	// The one thing that is stored for somebody who has proved nothing.
+	verdict, err := h.Limit.Begin(ctx, ratelimit.DeviceRequest(c.RealIP()))
+	if err != nil {
+		return nil, err
+	}
+	if verdict.Wait > 0 {
+		return nil, oauth.TooMany(oauth.SlowDown, verdict.Wait)
+	}
+	return h.issue(ctx, client, scopes, origin{host: oauth.Host(params), address: c.RealIP()})
+}
+
+// origin is where a program says it runs and where its request came from.
+type origin struct{ host, address string }
+
+func (h *Handler) issue(ctx context.Context, client *clients.Client, scopes []string, from origin) (*answerBody, error) {
+	code, user, now := secret.Token().Reveal(), newUserCode(), h.Now()
+	err := h.Store.CreateDeviceCode(ctx, &store.DeviceCode{
+		Hash: secret.Hash(code), UserCodeHash: hashUserCode(user), ClientID: client.ID, Scopes: scopes,
+		Host: from.host, Address: from.address, Created: store.At(now), Expires: store.At(now.Add(life)),
+		IntervalSeconds: interval, AMR: store.Strings{},
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.Audit.Mention(ctx, audit.Event{Name: audit.DeviceCodeRequested, ClientID: client.ID, Address: from.address, Detail: from.host})
+	page := h.Site.Absolute(Path)
+	return &answerBody{
+		DeviceCode: code, UserCode: user, VerificationURI: page,
+		VerificationURIComplete: page + "?user_code=" + url.QueryEscape(user),
+		ExpiresIn:               int(life.Seconds()), Interval: interval,
+	}, nil
+}
+
+// refused records a no, or too many wrong codes.
+func (h *Handler) refused(c echo.Context, current *session.Current, clientID, reason string) {
+	h.Audit.Record(c.Request().Context(), audit.Event{
+		Name: audit.DeviceCodeRefused, UserID: current.User.ID, UserName: current.User.KubeName, SignInID: current.SignIn.ID,
+		ClientID: clientID, Address: c.RealIP(), Reason: reason,
+	})
+}
+
+// errCode is what the person reads about a code that leads nowhere.
+func errCode() error {
+	return errs.New(errs.NotFound, "This code is not waiting for an answer. It may be mistyped, older than ten minutes, or answered already. Compare it with your terminal, or start again there.")
+}
+
+// letters are those of user codes: no vowels, so that no word comes up, and none
+// that look alike (RFC 8628 section 6.1).
+const letters = "BCDFGHJKLMNPQRSTVWXZ"
+
+// newUserCode returns eight letters, 34 bits, with a dash for reading.
+func newUserCode() string {
+	var b strings.Builder
+	for i, n := range secret.Digits(8, len(letters)) {
+		if i == 4 {
+			b.WriteByte('-')
+		}
+		b.WriteByte(letters[n])
+	}
+	return b.String()
+}
+
+// hashUserCode hashes what a person typed, in whatever case and with or without
+// dashes and spaces.
+func hashUserCode(typed string) string {
+	clean := strings.Map(func(r rune) rune {
+		if strings.ContainsRune(letters, r) {
+			return r
+		}
+		return -1
+	}, strings.ToUpper(typed))
+	return secret.Hash("user code\x00" + clean)
+}

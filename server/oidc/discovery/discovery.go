@@ -1,0 +1,145 @@
+// Package discovery publishes the provider's metadata and keys, from memory: it
+// needs no database and stays up without one.
+package discovery
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
+	"github.com/fairlead-auth/fairlead/server/oidc/authresponse"
+	"github.com/fairlead-auth/fairlead/server/oidc/clientauth"
+	"github.com/fairlead-auth/fairlead/server/signing/keys"
+)
+
+// KeysPath is where the key set is, below the issuer.
+const KeysPath = "/keys"
+
+// Endpoints are the full addresses of what is mounted. An empty one is not
+// published.
+type Endpoints struct {
+	Authorization, Token, UserInfo, Revocation, Introspection, DeviceAuthorization, EndSession string
+}
+
+// Config is what the documents say.
+type Config struct {
+	// Issuer is the issuer identifier.
+	Issuer string
+	// Endpoints are what is mounted.
+	Endpoints Endpoints
+	// Grants are what the token endpoint knows.
+	Grants []string
+	// Keys publish.
+	Keys *keys.Manager
+}
+
+// Handler serves both documents.
+type Handler struct {
+	keys     *keys.Manager
+	metadata []byte
+	etag     string
+}
+
+// metadata is OpenID Connect Discovery section 3 and RFC 8414 section 2.
+type metadata struct {
+	Issuer                string   `json:"issuer"`
+	Authorization         string   `json:"authorization_endpoint"`
+	Token                 string   `json:"token_endpoint"`
+	UserInfo              string   `json:"userinfo_endpoint,omitempty"`
+	Revocation            string   `json:"revocation_endpoint,omitempty"`
+	Introspection         string   `json:"introspection_endpoint,omitempty"`
+	DeviceAuthorization   string   `json:"device_authorization_endpoint,omitempty"`
+	EndSession            string   `json:"end_session_endpoint,omitempty"`
+	JWKS                  string   `json:"jwks_uri"`
+	Scopes                []string `json:"scopes_supported"`
+	ResponseTypes         []string `json:"response_types_supported"`
+	ResponseModes         []string `json:"response_modes_supported"`
+	GrantTypes            []string `json:"grant_types_supported"`
+	SubjectTypes          []string `json:"subject_types_supported"`
+	Algorithms            []string `json:"id_token_signing_alg_values_supported"`
+	TokenAuth             []string `json:"token_endpoint_auth_methods_supported"`
+	TokenAuthAlgorithms   []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	RevocationAuth        []string `json:"revocation_endpoint_auth_methods_supported"`
+	IntrospectionAuth     []string `json:"introspection_endpoint_auth_methods_supported"`
+	Claims                []string `json:"claims_supported"`
+	PKCE                  []string `json:"code_challenge_methods_supported"`
+	Prompts               []string `json:"prompt_values_supported"`
+	IssInResponse         bool     `json:"authorization_response_iss_parameter_supported"`
+	ClaimsParameter       bool     `json:"claims_parameter_supported"`
+	RequestParameter      bool     `json:"request_parameter_supported"`
+	RequestURIParameter   bool     `json:"request_uri_parameter_supported"`
+	RequireRequestURIRegs bool     `json:"require_request_uri_registration"`
+	BackChannelLogout     bool     `json:"backchannel_logout_supported"`
+	BackChannelSession    bool     `json:"backchannel_logout_session_supported"`
+	Locales               []string `json:"ui_locales_supported"`
+}
+
+// New builds the metadata once.
+func New(cfg Config) (*Handler, error) {
+	body, err := json.Marshal(metadata{
+		Issuer: cfg.Issuer, Authorization: cfg.Endpoints.Authorization, Token: cfg.Endpoints.Token,
+		UserInfo: cfg.Endpoints.UserInfo, Revocation: cfg.Endpoints.Revocation, EndSession: cfg.Endpoints.EndSession,
+		Introspection: cfg.Endpoints.Introspection, DeviceAuthorization: cfg.Endpoints.DeviceAuthorization, JWKS: cfg.Issuer + KeysPath,
+		Scopes: oauth.Scopes(), ResponseTypes: []string{"code"}, ResponseModes: authresponse.Modes(),
+		GrantTypes: cfg.Grants, SubjectTypes: []string{"public"}, Algorithms: names(keys.Algorithms()),
+		TokenAuth: clientauth.Methods(true), TokenAuthAlgorithms: names(clientauth.Algorithms()),
+		RevocationAuth: clientauth.Methods(true), IntrospectionAuth: clientauth.Methods(false),
+		Claims: []string{
+			"iss", "sub", "aud", "exp", "iat", "auth_time", "jti", "azp", "nonce", "amr", "sid", "device_id",
+			"name", "preferred_username", "email", "email_verified", "groups",
+		},
+		PKCE: []string{"S256"}, Prompts: []string{"none", "login", "consent", "select_account"}, IssInResponse: true,
+		ClaimsParameter: true, BackChannelLogout: true, BackChannelSession: true, Locales: []string{"en"},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encoding metadata: %w", err)
+	}
+	return &Handler{keys: cfg.Keys, metadata: body, etag: `"` + secret.Hash(string(body))[:16] + `"`}, nil
+}
+
+func names(algorithms []jose.SignatureAlgorithm) []string {
+	list := make([]string, len(algorithms))
+	for i, alg := range algorithms {
+		list[i] = string(alg)
+	}
+	return list
+}
+
+// Mount adds the routes.
+func (h *Handler) Mount(g *echo.Group) {
+	g.GET("/.well-known/openid-configuration", h.configuration)
+	g.HEAD("/.well-known/openid-configuration", h.configuration)
+	g.GET(KeysPath, h.keySet)
+	g.HEAD(KeysPath, h.keySet)
+}
+
+func (h *Handler) configuration(c echo.Context) error {
+	return h.publish(c, h.metadata, h.etag)
+}
+
+func (h *Handler) keySet(c echo.Context) error {
+	body, etag := h.keys.Published()
+	if !h.keys.Ready() {
+		oauth.From(keys.ErrNotReady).Write(c.Response())
+		return nil
+	}
+	return h.publish(c, body, etag)
+}
+
+func (h *Handler) publish(c echo.Context, body []byte, etag string) error {
+	header := c.Response().Header()
+	header.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(h.keys.CacheAge().Seconds())))
+	header.Set("ETag", etag)
+	header.Set("Access-Control-Allow-Origin", "*")
+	header.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	if c.Request().Header.Get("If-None-Match") == etag {
+		return c.NoContent(http.StatusNotModified)
+	}
+	return c.Blob(http.StatusOK, "application/json", body)
+}

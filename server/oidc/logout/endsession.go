@@ -1,0 +1,105 @@
+package logout
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
+	"github.com/fairlead-auth/fairlead/server/base/web"
+	"github.com/fairlead-auth/fairlead/server/signin/session"
+	"github.com/fairlead-auth/fairlead/server/signing/issuer"
+)
+
+// EndSessionPath is where relying parties send a browser to sign out (OpenID
+// Connect RP-Initiated Logout), below the issuer.
+const EndSessionPath = "/end-session"
+
+// endSession signs the browser out when the hint proves that the request comes
+// from somebody who signed this very person in; else it asks. It leaves only for
+// a URI that is registered for the client of the hint.
+func (h *Handler) endSession(c echo.Context) error {
+	values := c.QueryParams()
+	if c.Request().Method == http.MethodPost {
+		if err := c.Request().ParseForm(); err != nil {
+			return errs.Wrap(errs.Invalid, err, "The request of the application could not be read.")
+		}
+		values = c.Request().PostForm //nolint:forbidigo // the form of this request, not a call
+	}
+	params, err := oauth.Single(values)
+	if err != nil {
+		return errs.Wrap(errs.Invalid, err, "The application that sent you here said something twice. You are still signed in.")
+	}
+	proof, err := h.proof(params)
+	if err != nil {
+		return err
+	}
+	if err := h.checkReturn(c, params, proof); err != nil {
+		return err
+	}
+	current, err := h.Sessions.Current(c.Request())
+	if err != nil {
+		return err
+	}
+	if current != nil && !proves(proof, current) {
+		return web.Render(c, h.Site, web.View[None]{Page: AskPage(), Title: i18n.T("Sign out")})
+	}
+	if current != nil {
+		if err := h.Sessions.End(c.Response(), c.Request(), current); err != nil {
+			return err
+		}
+	}
+	if uri := params["post_logout_redirect_uri"]; uri != "" {
+		return c.Redirect(http.StatusSeeOther, oauth.RedirectURL(uri, map[string]string{"state": params["state"]}))
+	}
+	return c.Redirect(http.StatusSeeOther, h.Site.Path("/signed-out"))
+}
+
+// proof reads the hint. One that we did not sign is as good as none.
+func (h *Handler) proof(params oauth.Params) (*issuer.Hint, error) {
+	proof, err := h.Issuer.ReadHint(params["id_token_hint"])
+	if err != nil {
+		return nil, nil //nolint:nilnil,nilerr // nothing is proved: that is an answer, not a fault
+	}
+	if id := params["client_id"]; id != "" && id != proof.Audience {
+		return nil, errs.New(errs.Invalid, "The application that sent you here contradicts itself. You are still signed in.")
+	}
+	return proof, nil
+}
+
+// checkReturn refuses an address that is not registered, before anything ends:
+// the person would not be where they think they are.
+func (h *Handler) checkReturn(c echo.Context, params oauth.Params, proof *issuer.Hint) error {
+	uri := params["post_logout_redirect_uri"]
+	if uri == "" {
+		return nil
+	}
+	refusal := errs.New(errs.Invalid, "The application that sent you here gave a return address that is not registered for it. You are still signed in.")
+	if proof == nil {
+		return refusal
+	}
+	client, err := h.Clients.Find(c.Request().Context(), proof.Audience)
+	if errs.Is(err, errs.NotFound) {
+		return refusal
+	}
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(client.PostLogoutURIs, uri) {
+		h.Sessions.Audit.Record(c.Request().Context(), audit.Event{
+			Name: audit.AuthorizationRefused, UserID: proof.Subject, SignInID: proof.SignIn, ClientID: client.ID,
+			Address: c.RealIP(), Reason: "post_logout_redirect_uri",
+		})
+		return refusal
+	}
+	return nil
+}
+
+// proves reports whether the hint is about the person who is signed in here.
+func proves(proof *issuer.Hint, current *session.Current) bool {
+	return proof != nil && proof.Subject == current.User.ID && (proof.SignIn == "" || proof.SignIn == current.SignIn.ID)
+}

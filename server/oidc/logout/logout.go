@@ -1,0 +1,64 @@
+// Package logout ends the browser's sign-in. Devices go on: a person who leaves
+// a shared browser does not want kubectl at home to stop.
+package logout
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/i18n"
+	"github.com/fairlead-auth/fairlead/server/base/web"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
+	"github.com/fairlead-auth/fairlead/server/signin/session"
+	"github.com/fairlead-auth/fairlead/server/signing/issuer"
+	"github.com/fairlead-auth/fairlead/templates"
+)
+
+// Handler is the pages.
+type Handler struct {
+	Sessions *session.Manager
+	Clients  *clients.Registry
+	Issuer   *issuer.Issuer
+	Site     *web.Site
+}
+
+// None is the data of a page that shows nothing of its own.
+type None struct{}
+
+// AskPage asks before signing out.
+func AskPage() templates.Page[None] { return templates.Define[None]("login/signout") }
+
+// DonePage says what was ended and what was not.
+func DonePage() templates.Page[None] { return templates.Define[None]("login/signedout") }
+
+// Mount adds the routes. Signing out is a POST, so that no picture on another
+// page can do it.
+func (h *Handler) Mount(g *echo.Group) {
+	g.GET("/sign-out", h.ask)
+	g.POST("/sign-out", h.end)
+	g.GET("/signed-out", h.done)
+	g.GET(EndSessionPath, h.endSession)
+	g.POST(EndSessionPath, h.endSession)
+}
+
+func (h *Handler) ask(c echo.Context) error {
+	return web.Render(c, h.Site, web.View[None]{Page: AskPage(), Title: i18n.T("Sign out")})
+}
+
+func (h *Handler) end(c echo.Context) error {
+	current, err := h.Sessions.Current(c.Request())
+	if err != nil {
+		return err
+	}
+	if current != nil {
+		if err := h.Sessions.End(c.Response(), c.Request(), current); err != nil {
+			return err
+		}
+	}
+	return c.Redirect(http.StatusSeeOther, h.Site.Path("/signed-out"))
+}
+
+func (h *Handler) done(c echo.Context) error {
+	return web.Render(c, h.Site, web.View[None]{Page: DonePage(), Title: i18n.T("Signed out")})
+}

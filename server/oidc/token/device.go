@@ -1,0 +1,65 @@
+package token
+
+import (
+	"context"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+)
+
+// deviceCode answers a program that waits for a person (RFC 8628 section 3.4).
+func (h *Handler) deviceCode(ctx context.Context, req *request) ([]byte, error) {
+	row, err := h.Store.DeviceCode(ctx, req.params["device_code"])
+	if errs.Is(err, errs.NotFound) || err == nil && row.ClientID != req.client.ID {
+		return nil, oauth.Errorf(oauth.InvalidGrant, "The device code is not known here. Start again.").Because("unknown_code")
+	}
+	if err != nil {
+		return nil, err
+	}
+	req.event.UserID, req.event.SignInID, req.event.DeviceID = row.UserID, row.SignInID, row.DeviceID
+	if row.Used != 0 {
+		return nil, h.replayed(ctx, row.DeviceID, row.AccessHash, req)
+	}
+	if err := h.waiting(ctx, row); err != nil {
+		return nil, err
+	}
+	user, err := h.allowed(ctx, row.UserID, req.client.Cluster, req)
+	if err != nil {
+		return nil, err
+	}
+	return h.redeem(ctx, authorization{
+		hash: row.Hash, user: user, signIn: row.SignInID, scopes: row.Scopes, amr: row.AMR, authenticated: row.Authenticated,
+		host: row.Host, redeem: h.Store.RedeemDeviceCode,
+	}, req)
+}
+
+// waiting reports why there is nothing to redeem yet, or at all.
+func (h *Handler) waiting(ctx context.Context, row *store.DeviceCode) error {
+	early, err := h.Store.PollDeviceCode(ctx, row.Hash, h.Now())
+	switch {
+	case err != nil:
+		return err
+	case row.Denied != 0:
+		return oauth.Errorf(oauth.AccessDenied, "The person said no.").Because("person_said_no")
+	case row.Expires.Passed(h.Now()):
+		return oauth.Errorf(oauth.ExpiredToken, "The code has expired. Start again.").Because("expired")
+	case early:
+		return oauth.Errorf(oauth.SlowDown, "Ask less often.")
+	case row.Approved == 0:
+		return oauth.Errorf(oauth.AuthorizationPending, "The person has not answered yet.")
+	}
+	return nil
+}
+
+// replayed ends what was issued for a code or device code that came twice.
+func (h *Handler) replayed(ctx context.Context, deviceID, accessHash string, req *request) error {
+	if err := h.Store.RevokeIssued(ctx, deviceID, accessHash, h.Now()); err != nil {
+		return err
+	}
+	event := req.event
+	event.Name, event.Reason = audit.TokenReplayed, store.RevokedCodeReplay
+	h.Audit.Record(ctx, event)
+	return errCode().Because("code_replayed")
+}

@@ -1,0 +1,142 @@
+package token
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/signing/issuer"
+)
+
+// exchange turns what somebody has into an ID token for one cluster (RFC 8693):
+// the plugin's access token, a service client's, or a machine's token from its
+// own platform. It only narrows: one audience, no refresh token, the same
+// person, sign-in and device.
+func (h *Handler) exchange(ctx context.Context, req *request) ([]byte, error) {
+	if err := checkExchange(req.params); err != nil {
+		return nil, err
+	}
+	cluster, err := h.target(ctx, req.params)
+	if err != nil {
+		return nil, err
+	}
+	subject, err := h.subject(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	if subject.User, err = h.mayUse(ctx, subject.User, cluster, req); err != nil {
+		return nil, targetError(err)
+	}
+	minted, err := h.Issuer.MintID(issuer.IDToken{
+		Subject: *subject, Audience: cluster.Audience, Cluster: cluster, Requester: req.client.ID,
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.issued(ctx, req, minted.ID, "token_exchange")
+	return json.Marshal(answer{
+		AccessToken: minted.Token, IssuedTokenType: oauth.TokenTypeIDToken, TokenType: "N_A",
+		ExpiresIn: int(cluster.TokenLife().Seconds()),
+	})
+}
+
+func checkExchange(p oauth.Params) error {
+	switch {
+	case p["subject_token"] == "":
+		return oauth.Errorf(oauth.InvalidRequest, "The subject_token is missing.")
+	case p["requested_token_type"] != "" && p["requested_token_type"] != oauth.TokenTypeIDToken:
+		return oauth.Errorf(oauth.InvalidRequest, "The requested_token_type must be %s.", oauth.TokenTypeIDToken)
+	case p["actor_token"] != "" || p["actor_token_type"] != "":
+		return oauth.Errorf(oauth.InvalidRequest, "Acting for somebody else is not supported.")
+	case p["audience"] == "" && p["resource"] == "":
+		return oauth.Errorf(oauth.InvalidTarget, "Name the cluster: its audience as audience, or its address as resource.")
+	}
+	return nil
+}
+
+// target finds the cluster that is meant: by its audience, or by an address (RFC 8707), its
+// own or that of its page here. Both must be the same one.
+func (h *Handler) target(ctx context.Context, p oauth.Params) (*store.Cluster, error) {
+	var found []*store.Cluster
+	for param, find := range map[string]func(context.Context, string) (*store.Cluster, error){"audience": h.Store.ClusterByAudience, "resource": h.byAddress} {
+		if p[param] == "" {
+			continue
+		}
+		cluster, err := find(ctx, p[param])
+		if errs.Is(err, errs.NotFound) {
+			return nil, oauth.Errorf(oauth.InvalidTarget, "There is no such cluster. List yours with: kubectl fairlead status").Because("unknown_audience")
+		}
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, cluster)
+	}
+	if len(found) > 1 && found[0].ID != found[1].ID {
+		return nil, oauth.Errorf(oauth.InvalidTarget, "The audience and the resource are different clusters.")
+	}
+	return found[0], nil
+}
+
+// byAddress finds a cluster by its own address, or by that of its page.
+func (h *Handler) byAddress(ctx context.Context, address string) (*store.Cluster, error) {
+	if id, isPage := strings.CutPrefix(address, h.ClusterPages); isPage {
+		return h.Store.Cluster(ctx, id)
+	}
+	return h.Store.ClusterByServer(ctx, strings.TrimSuffix(address, "/"))
+}
+
+// subject finds out for whom the token is to be.
+func (h *Handler) subject(ctx context.Context, req *request) (*issuer.Subject, error) {
+	switch req.params["subject_token_type"] {
+	case oauth.TokenTypeAccess:
+		return h.accessSubject(ctx, req)
+	case oauth.TokenTypeJWT, oauth.TokenTypeIDToken:
+		return h.machineSubject(ctx, req)
+	}
+	return nil, oauth.Errorf(oauth.InvalidRequest, "The subject_token_type must be %s, or %s for the token of a CI job or workload.",
+		oauth.TokenTypeAccess, oauth.TokenTypeJWT)
+}
+
+// accessSubject finds an access token of ours. It must have been given to this
+// very client.
+func (h *Handler) accessSubject(ctx context.Context, req *request) (*issuer.Subject, error) {
+	dead := oauth.Errorf(oauth.InvalidGrant, "The subject token is not valid any more. Refresh it or sign in again.").Because("subject_token")
+	row, user, err := h.Store.Bearer(ctx, req.params["subject_token"])
+	if errs.Is(err, errs.NotFound) {
+		return nil, dead
+	}
+	if err != nil {
+		return nil, err
+	}
+	req.event.UserID, req.event.DeviceID, req.event.SignInID = row.UserID, row.DeviceID, row.SignInID
+	if !row.Live(h.Now()) || row.ClientID != req.client.ID {
+		return nil, dead
+	}
+	if user, err = h.confirm(ctx, user, req); err != nil {
+		return nil, err
+	}
+	return &issuer.Subject{
+		User: user, SignInID: row.SignInID, DeviceID: row.DeviceID, AMR: row.AMR, Authenticated: row.Authenticated,
+	}, nil
+}
+
+// machineSubject takes the token of a platform that is trusted.
+func (h *Handler) machineSubject(ctx context.Context, req *request) (*issuer.Subject, error) {
+	user, issued, err := h.Machines.Workload(ctx, req.params["subject_token"], req.event)
+	if err != nil {
+		return nil, denied(err, "machine")
+	}
+	return &issuer.Subject{User: user, Authenticated: store.At(issued)}, nil
+}
+
+// targetError names a missing access rule as RFC 8693 section 2.2.2 wants it:
+// the target is refused, the subject token is fine.
+func targetError(err error) error {
+	if e := oauth.From(err); e.Reason == "no_access_rule" {
+		return oauth.Errorf(oauth.InvalidTarget, "%s", e.Description).Because(e.Reason)
+	}
+	return err
+}

@@ -1,0 +1,49 @@
+package token
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/server/base/store"
+)
+
+// outage remembers the last time that the database did not answer. A refresh may
+// have been stored just before, and its answer lost: the client that asks again
+// when the database is back is no thief.
+type outage struct {
+	mu           sync.Mutex
+	began, ended time.Time
+	on           bool
+}
+
+// note takes in how a request ended.
+func (o *outage) note(err error, now time.Time) {
+	out := errors.Is(err, store.ErrOutage)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case out && !o.on:
+		o.on, o.began = true, now
+	case !out && err == nil && o.on:
+		o.on, o.ended = false, now
+	}
+}
+
+// graced reports whether a token that was used at a time may still get the same
+// answer: for the grace period, and as long again after an outage that began
+// within it.
+func (o *outage) graced(used, now time.Time, grace time.Duration) bool {
+	if now.Sub(used) <= grace {
+		return true
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.began.IsZero() || o.began.After(used.Add(grace)) {
+		return false
+	}
+	if o.on {
+		return true
+	}
+	return !used.After(o.ended) && now.Sub(o.ended) <= grace
+}

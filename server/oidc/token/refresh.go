@@ -1,0 +1,177 @@
+package token
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/signing/issuer"
+)
+
+// sealContext binds a sealed answer to its token's row.
+func sealContext(hash string) string { return "refresh_tokens.sealed_answer:" + hash }
+
+// refresh uses up a refresh token (RFC 6749 section 6) and rotates it. Several
+// callers with one token, on any replica, get the very same answer during the
+// grace period; after it, or once the successor was used, a repeat is theft and
+// ends the device (RFC 9700 section 4.14).
+func (h *Handler) refresh(ctx context.Context, req *request) ([]byte, error) {
+	presented := req.params["refresh_token"]
+	found, err := h.Store.Presented(ctx, presented)
+	if errs.Is(err, errs.NotFound) {
+		return nil, oauth.Errorf(oauth.InvalidGrant, "The refresh token is not known here. Sign in again.").Because("unknown_token")
+	}
+	if err != nil {
+		return nil, err
+	}
+	row, device := &found.Token, &found.Device
+	if device.ClientID != req.client.ID {
+		return nil, oauth.Errorf(oauth.InvalidGrant, "The refresh token is not known here. Sign in again.").Because("other_client")
+	}
+	req.event.UserID, req.event.DeviceID, req.event.SignInID = device.UserID, device.ID, device.SignInID
+	if found.User.Disabled { // which has ended the device as well: say the cause
+		return nil, oauth.Errorf(oauth.InvalidGrant, "The account %s is disabled. Ask an admin.", found.User.KubeName).Because("account")
+	}
+	if !device.Live(h.Now()) || row.Expires.Passed(h.Now()) {
+		return nil, deadDevice(device)
+	}
+	if row.Used != 0 {
+		return h.repeat(ctx, presented, row, req)
+	}
+	scopes, err := narrow(device.Scopes, req.params["scope"])
+	if err != nil {
+		return nil, err
+	}
+	user, err := h.confirm(ctx, &found.User, req)
+	if err != nil {
+		return nil, err
+	}
+	if cluster := req.client.Cluster; cluster != nil {
+		if user, err = h.mayUse(ctx, user, cluster, req); err != nil {
+			return nil, err
+		}
+	}
+	return h.rotate(ctx, rotating{presented: presented, device: device, user: user, scopes: scopes}, req)
+}
+
+// deadDevice says why, for the last line that the plugin prints.
+func deadDevice(d *store.Device) error {
+	switch d.Reason {
+	case store.RevokedByPerson:
+		return oauth.Errorf(oauth.InvalidGrant, "This device was signed out on the account page. Sign in again.").Because(d.Reason)
+	case store.RevokedByAdmin:
+		return oauth.Errorf(oauth.InvalidGrant, "An admin signed this device out. Sign in again.").Because(d.Reason)
+	case store.RevokedConsent:
+		return oauth.Errorf(oauth.InvalidGrant, "The person took back what this application was allowed. Sign in again.").Because(d.Reason)
+	case store.RevokedByClient:
+		return oauth.Errorf(oauth.InvalidGrant, "This device has signed out. Sign in again.").Because(d.Reason)
+	case store.RevokedReplay, store.RevokedCodeReplay:
+		return oauth.Errorf(oauth.InvalidGrant, "This device was signed out because its token was used twice, which can be theft. Sign in again.").Because(d.Reason)
+	}
+	return oauth.Errorf(oauth.InvalidGrant, "The session has reached its time limit. Sign in again.").Because("session_limit")
+}
+
+// narrow allows to ask for less than was granted, never for more.
+func narrow(granted []string, asked string) ([]string, error) {
+	if asked == "" {
+		return granted, nil
+	}
+	scopes := oauth.SplitScope(asked)
+	for _, s := range scopes {
+		if !slices.Contains(granted, s) {
+			return nil, oauth.Errorf(oauth.InvalidScope, "The scope %s was not granted at the sign-in.", s)
+		}
+	}
+	if !slices.Contains(scopes, oauth.ScopeOpenID) {
+		return nil, oauth.Errorf(oauth.InvalidScope, "The scope openid is needed.")
+	}
+	return scopes, nil
+}
+
+type rotating struct {
+	presented string
+	device    *store.Device
+	user      *store.User
+	scopes    []string
+}
+
+func (h *Handler) rotate(ctx context.Context, r rotating, req *request) ([]byte, error) {
+	subject := issuer.Subject{
+		User: r.user, SignInID: r.device.SignInID, DeviceID: r.device.ID, AMR: r.device.AMR, Authenticated: r.device.Authenticated,
+	}
+	successor, row := h.newRefresh(r.device)
+	out := answer{
+		TokenType: "Bearer", ExpiresIn: int(issuer.AccessTokenLife.Seconds()), RefreshToken: successor, Scope: strings.Join(r.scopes, " "),
+	}
+	minted, err := h.Issuer.MintID(issuer.IDToken{
+		Subject: subject, Audience: req.client.ID, Cluster: req.client.Cluster, Requester: req.client.ID,
+		Scopes: r.scopes, Algorithm: req.client.Algorithm,
+	})
+	if err != nil {
+		return nil, err
+	}
+	out.IDToken = minted.Token
+	token, accessRow := h.Issuer.MintAccess(subject, req.client.ID, r.scopes)
+	out.AccessToken = token
+	body, err := json.Marshal(out)
+	if err != nil {
+		return nil, err
+	}
+	hash := secret.Hash(r.presented)
+	sealed, err := secret.SealUnder(r.presented, sealContext(hash), body)
+	if err != nil {
+		return nil, err
+	}
+	event := h.Audit.Complete(ctx, issuedEvent(req, minted.ID, oauth.GrantRefreshToken))
+	won, err := h.Store.Rotate(ctx, store.Rotation{
+		Presented: hash, Successor: *row, Access: accessRow, SealedAnswer: sealed,
+		IdleExpires: store.At(h.Now().Add(h.Live.Get().Idle)), Event: event,
+	}, h.Now())
+	if err != nil {
+		return nil, err
+	}
+	if !won { // another caller was first, or the device was revoked meanwhile
+		return h.lostRace(ctx, r.presented, req)
+	}
+	h.Audit.RecordKept(ctx, event, h.Store)
+	return body, nil
+}
+
+func (h *Handler) lostRace(ctx context.Context, presented string, req *request) ([]byte, error) {
+	found, err := h.Store.Presented(ctx, presented)
+	if err != nil {
+		return nil, err
+	}
+	if !found.Device.Live(h.Now()) || found.Token.Used == 0 {
+		return nil, deadDevice(&found.Device)
+	}
+	return h.repeat(ctx, presented, &found.Token, req)
+}
+
+// repeat answers a token that was used before.
+func (h *Handler) repeat(ctx context.Context, presented string, row *store.RefreshToken, req *request) ([]byte, error) {
+	successorUsed, err := h.Store.SuccessorUsed(ctx, row)
+	if err != nil {
+		return nil, err
+	}
+	if !successorUsed && h.outage.graced(row.Used.Time(), h.Now(), h.Live.Get().Grace) {
+		body, err := secret.OpenUnder(presented, sealContext(row.Hash), row.SealedAnswer)
+		if err != nil {
+			return nil, err
+		}
+		return body, nil
+	}
+	if _, err := h.Store.RevokeDevice(ctx, req.event.UserID, row.DeviceID, store.RevokedReplay, h.Now()); err != nil {
+		return nil, err
+	}
+	event := req.event
+	event.Name, event.Reason = audit.TokenReplayed, store.RevokedReplay
+	h.Audit.Record(ctx, event)
+	return nil, deadDevice(&store.Device{Reason: store.RevokedReplay})
+}

@@ -1,0 +1,46 @@
+package token
+
+import (
+	"context"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
+	"github.com/fairlead-auth/fairlead/server/signin/setupcode"
+)
+
+// errSetup is one answer for every code that signs nobody in.
+func errSetup() *oauth.Error {
+	return oauth.Errorf(oauth.InvalidGrant, "This code has been used, is older than five minutes, or its browser has signed out. Copy a new one from the page of your clusters.")
+}
+
+// setupCode signs a computer in with a code that its person copied from a page. It is a
+// bearer's, so a second use ends what the first one got: one of the two was not its person.
+func (h *Handler) setupCode(ctx context.Context, req *request) ([]byte, error) {
+	row, err := h.Store.Code(ctx, req.params["code"])
+	if errs.Is(err, errs.NotFound) || err == nil && (!setupcode.Is(row) || req.client.ID != clients.Plugin) {
+		return nil, errSetup()
+	}
+	if err != nil {
+		return nil, err
+	}
+	req.event.UserID, req.event.SignInID, req.event.DeviceID = row.UserID, row.SignInID, row.DeviceID
+	if row.Used != 0 {
+		return nil, h.replayed(ctx, row.DeviceID, row.AccessHash, req)
+	}
+	live, err := h.Store.SignInLives(ctx, row.SignInID, h.Now())
+	if err != nil {
+		return nil, err
+	}
+	if !live || row.Expires.Passed(h.Now()) {
+		return nil, errSetup().Because("expired")
+	}
+	user, err := h.allowed(ctx, row.UserID, nil, req)
+	if err != nil {
+		return nil, err
+	}
+	return h.redeem(ctx, authorization{
+		hash: row.Hash, user: user, signIn: row.SignInID, scopes: row.Scopes, amr: row.AMR, authenticated: row.Authenticated,
+		host: oauth.Host(req.params), redeem: h.Store.RedeemCode,
+	}, req)
+}

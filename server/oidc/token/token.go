@@ -1,0 +1,208 @@
+// Package token is the token endpoint: one pipeline (read the form, find and
+// authenticate the client, check the grant) and one file per grant. It leaves
+// minting to server/signing/issuer and atomicity to server/base/store.
+package token
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
+	"github.com/fairlead-auth/fairlead/server/base/runtimesettings"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/oidc/clientauth"
+	"github.com/fairlead-auth/fairlead/server/policy/access"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
+	"github.com/fairlead-auth/fairlead/server/policy/workload"
+	"github.com/fairlead-auth/fairlead/server/signin/upstream"
+	"github.com/fairlead-auth/fairlead/server/signing/issuer"
+)
+
+// Path is where the endpoint is, below the issuer.
+const Path = "/token"
+
+// Handler is the endpoint.
+type Handler struct {
+	Store    *store.Store
+	Auth     *clientauth.Authenticator
+	Issuer   *issuer.Issuer
+	Machines *workload.Registry
+	Access   *access.Policy
+	Upstream *upstream.Registry
+	Audit    *audit.Log
+	Now      func() time.Time
+	// Live says how long devices last, and how long a refresh token that was just
+	// used still gives the same answer.
+	Live *runtimesettings.Settings
+	// SetupCodes lets people sign a computer in with a code from a page.
+	SetupCodes bool
+	// ClusterPages begins the addresses of the pages of clusters.
+	ClusterPages string
+	// Issued, when set, is told about each answer, for metrics.
+	Issued func(grant, result string)
+
+	outage outage
+}
+
+// grant is one way to get a token. It returns the JSON of the answer.
+type grant func(ctx context.Context, req *request) ([]byte, error)
+
+// request is what a grant may look at.
+type request struct {
+	client *clients.Client
+	params oauth.Params
+	// event is the start of what will be recorded; grants complete it.
+	event audit.Event
+}
+
+// grants is the list. Discovery reads it through Grants.
+func (h *Handler) grants() map[string]grant {
+	all := map[string]grant{
+		oauth.GrantAuthorizationCode: h.authorizationCode,
+		oauth.GrantRefreshToken:      h.refresh,
+		oauth.GrantDeviceCode:        h.deviceCode,
+		oauth.GrantClientCredentials: h.clientCredentials,
+		oauth.GrantTokenExchange:     h.exchange,
+	}
+	if h.SetupCodes {
+		all[oauth.GrantSetupCode] = h.setupCode
+	}
+	return all
+}
+
+// Grants returns the grant types that the endpoint knows.
+func (h *Handler) Grants() []string { return slices.Sorted(maps.Keys(h.grants())) }
+
+// Mount adds the route.
+func (h *Handler) Mount(g *echo.Group) { g.POST(Path, h.serve) }
+
+func (h *Handler) serve(c echo.Context) error {
+	req := &request{event: audit.Event{Address: c.RealIP()}}
+	body, err := h.answer(c, req)
+	h.outage.note(err, h.Now())
+	name := req.params["grant_type"]
+	if err != nil {
+		h.refuse(c.Request().Context(), req, name, err)
+		oauth.From(err).Write(c.Response())
+		return nil
+	}
+	h.count(name, "ok")
+	oauth.WriteBody(c.Response(), http.StatusOK, body)
+	return nil
+}
+
+func (h *Handler) answer(c echo.Context, req *request) ([]byte, error) {
+	var err error
+	if req.params, err = oauth.Form(c.Response(), c.Request()); err != nil {
+		return nil, err
+	}
+	ctx := c.Request().Context()
+	if req.client, err = h.Auth.Client(ctx, clientauth.Request{HTTP: c.Request(), Params: req.params, Address: c.RealIP()}); err != nil {
+		return nil, err
+	}
+	req.event.ClientID = req.client.ID
+	name := req.params["grant_type"]
+	handle, known := h.grants()[name]
+	if !known {
+		return nil, oauth.Errorf(oauth.UnsupportedGrantType, "The grant type is missing or not supported here.")
+	}
+	if !req.client.MayUse(name) {
+		return nil, oauth.Errorf(oauth.UnauthorizedClient, "The client may not use this grant type.")
+	}
+	return handle(ctx, req)
+}
+
+// refuse records a refusal. What somebody sends who has proved nothing, not even
+// to be a client with a secret, is mentioned only: anybody could fill the log.
+func (h *Handler) refuse(ctx context.Context, req *request, name string, err error) {
+	e := oauth.From(err)
+	h.count(name, string(e.Code))
+	if e.Code == oauth.AuthorizationPending || e.Code == oauth.SlowDown {
+		return
+	}
+	event := req.event
+	event.Name, event.Reason, event.Detail = audit.TokenRefused, e.Reason, e.Error()
+	if req.client == nil || req.client.Public && req.event.UserID == "" {
+		h.Audit.Mention(ctx, event)
+		return
+	}
+	h.Audit.Record(ctx, event)
+}
+
+func (h *Handler) count(grantType, result string) {
+	if h.Issued == nil {
+		return
+	}
+	if _, known := h.grants()[grantType]; !known {
+		grantType = "unknown"
+	}
+	h.Issued(grantType, result)
+}
+
+// answer is the JSON of RFC 6749 section 5.1 and RFC 8693 section 2.2.1.
+type answer struct {
+	AccessToken     string `json:"access_token"`
+	IssuedTokenType string `json:"issued_token_type,omitempty"`
+	TokenType       string `json:"token_type"`
+	ExpiresIn       int    `json:"expires_in"`
+	RefreshToken    string `json:"refresh_token,omitempty"`
+	IDToken         string `json:"id_token,omitempty"`
+	Scope           string `json:"scope,omitempty"`
+}
+
+// allowed asks the upstream about the person and, for a cluster, the rules.
+func (h *Handler) allowed(ctx context.Context, userID string, cluster *store.Cluster, req *request) (*store.User, error) {
+	user, err := h.fresh(ctx, userID, req)
+	if err != nil || cluster == nil {
+		return user, err
+	}
+	return h.mayUse(ctx, user, cluster, req)
+}
+
+// fresh returns the user as their upstream knows them now.
+func (h *Handler) fresh(ctx context.Context, userID string, req *request) (*store.User, error) {
+	user, err := h.Upstream.Fresh(ctx, userID)
+	return confirmed(user, err, req)
+}
+
+// confirm is fresh for a user who was read just now.
+func (h *Handler) confirm(ctx context.Context, user *store.User, req *request) (*store.User, error) {
+	user, err := h.Upstream.Confirm(ctx, user)
+	return confirmed(user, err, req)
+}
+
+func confirmed(user *store.User, err error, req *request) (*store.User, error) {
+	if err != nil {
+		return nil, denied(err, "account")
+	}
+	req.event.UserID, req.event.UserName, req.event.ConnectorID = user.ID, user.KubeName, user.ConnectorID
+	return user, nil
+}
+
+// mayUse asks the rules whether a user may use a cluster, and notes that they do.
+func (h *Handler) mayUse(ctx context.Context, user *store.User, cluster *store.Cluster, req *request) (*store.User, error) {
+	req.event.UserID, req.event.UserName, req.event.ConnectorID = user.ID, user.KubeName, user.ConnectorID
+	req.event.ClusterID = cluster.ID
+	if _, err := h.Access.Use(ctx, user, cluster, req.event); err != nil {
+		return nil, denied(err, "no_access_rule")
+	}
+	if err := h.Store.MarkClusterUse(ctx, user.ID, cluster.ID, h.Now()); err != nil {
+		return nil, err
+	}
+	return user, nil
+}
+
+// denied turns a refusal into the protocol's words and keeps other errors.
+func denied(err error, reason string) error {
+	if errs.Is(err, errs.Denied) || errs.Is(err, errs.NotFound) {
+		return oauth.Errorf(oauth.InvalidGrant, "%s", errs.Message(err)).Because(reason)
+	}
+	return err
+}

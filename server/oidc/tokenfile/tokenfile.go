@@ -1,0 +1,69 @@
+// Package tokenfile gives a person who is signed in with a browser a token for a cluster, to
+// carry in a file: for computers where no plugin may be installed. Whoever has the file is that
+// person at the cluster until it expires, so admins allow it for each cluster, for an hour at
+// most.
+package tokenfile
+
+import (
+	"context"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/policy/access"
+	"github.com/fairlead-auth/fairlead/server/signin/session"
+	"github.com/fairlead-auth/fairlead/server/signin/upstream"
+	"github.com/fairlead-auth/fairlead/server/signing/issuer"
+)
+
+// Reason is why the token was issued, in the audit log.
+const Reason = "token_file"
+
+// Maker makes them.
+type Maker struct {
+	Issuer   *issuer.Issuer
+	Access   *access.Policy
+	Upstream *upstream.Registry
+	Store    *store.Store
+	Audit    *audit.Log
+	Now      func() time.Time
+}
+
+// Make returns a token that belongs to this sign-in and ends no later than it. An error of
+// kind Denied says why there is none.
+func (m *Maker) Make(ctx context.Context, visit session.Visit, cluster *store.Cluster) (issuer.Minted, error) {
+	signIn := visit.Current.SignIn
+	user := visit.Current.User
+	event := audit.Event{
+		SignInID: signIn.ID, Address: visit.Address, ClusterID: cluster.ID, UserID: user.ID, UserName: user.KubeName, ConnectorID: user.ConnectorID,
+	}
+	user, err := m.Upstream.Confirm(ctx, user)
+	if err != nil {
+		event.Name, event.Reason, event.Detail = audit.TokenRefused, "account", err.Error()
+		m.Audit.Record(ctx, event)
+		return issuer.Minted{}, err
+	}
+	if _, err := m.Access.Use(ctx, user, cluster, event); err != nil {
+		return issuer.Minted{}, err
+	}
+	life := min(cluster.TokenFileLife(), signIn.Expires.Time().Sub(m.Now()))
+	if life <= 0 {
+		event.Name, event.Reason = audit.TokenRefused, Reason+"_not_allowed"
+		m.Audit.Record(ctx, event)
+		return issuer.Minted{}, errs.New(errs.Denied, "Nobody may carry a token for %s in a file. Its admins can allow it.", cluster.Name)
+	}
+	minted, err := m.Issuer.MintID(issuer.IDToken{
+		Subject:  issuer.Subject{User: user, SignInID: signIn.ID, AMR: signIn.AMR, Authenticated: signIn.Authenticated},
+		Audience: cluster.Audience, Requester: cluster.Audience, Cluster: cluster, Life: life,
+	})
+	if err != nil {
+		return issuer.Minted{}, err
+	}
+	if err := m.Store.MarkClusterUse(ctx, user.ID, cluster.ID, m.Now()); err != nil {
+		return issuer.Minted{}, err
+	}
+	event.Name, event.TokenID, event.Reason = audit.TokenIssued, minted.ID, Reason
+	m.Audit.Record(ctx, event)
+	return minted, nil
+}

@@ -1,0 +1,48 @@
+package tokeninfo
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+)
+
+// Bearer finds who sends a request with an access token.
+type Bearer struct {
+	Store *store.Store
+	Now   func() time.Time
+}
+
+// Person returns the token and the person of the Authorization header. A token
+// in a query is not looked at: it would be in logs. A refusal is an
+// *oauth.Error with the code invalid_token.
+func (b *Bearer) Person(r *http.Request) (*store.AccessToken, *store.User, error) {
+	headers := r.Header.Values("Authorization")
+	if len(headers) != 1 {
+		return nil, nil, oauth.Errorf(oauth.InvalidToken, "Send one access token as Authorization: Bearer.")
+	}
+	scheme, token, _ := strings.Cut(headers[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return nil, nil, oauth.Errorf(oauth.InvalidToken, "Send one access token as Authorization: Bearer.")
+	}
+	return b.live(r, token)
+}
+
+func (b *Bearer) live(r *http.Request, token string) (*store.AccessToken, *store.User, error) {
+	dead := oauth.Errorf(oauth.InvalidToken, "The access token is not valid, has expired or was revoked.")
+	row, user, err := b.Store.Bearer(r.Context(), token)
+	if errs.Is(err, errs.NotFound) {
+		return nil, nil, dead
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if !row.Live(b.Now()) || !slices.Contains(row.Scopes, oauth.ScopeOpenID) || user.Disabled {
+		return nil, nil, dead
+	}
+	return row, user, nil
+}

@@ -1,0 +1,103 @@
+package tokeninfo
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
+)
+
+// introspection is RFC 7662 section 2.2.
+type introspection struct {
+	Active    bool   `json:"active"`
+	Scope     string `json:"scope,omitempty"`
+	ClientID  string `json:"client_id,omitempty"`
+	Username  string `json:"username,omitempty"`
+	TokenType string `json:"token_type,omitempty"`
+	Expiry    int64  `json:"exp,omitempty"`
+	Subject   string `json:"sub,omitempty"`
+	Issuer    string `json:"iss,omitempty"`
+	SignIn    string `json:"sid,omitempty"`
+}
+
+// introspect tells a confidential client about a token of its own. Everything
+// else, dead or somebody else's, is inactive: what the answer does not say can't
+// be found out by asking (RFC 7662 section 4).
+func (h *Handler) introspect(c echo.Context) error {
+	answer, err := h.lookUp(c)
+	if err != nil {
+		oauth.From(err).Write(c.Response())
+		return nil
+	}
+	oauth.WriteJSON(c.Response(), http.StatusOK, answer)
+	return nil
+}
+
+func (h *Handler) lookUp(c echo.Context) (*introspection, error) {
+	client, params, err := h.client(c)
+	if err != nil {
+		return nil, err
+	}
+	if client.Public {
+		return nil, oauth.Errorf(oauth.InvalidClient, "Only a client with a secret or key may ask about tokens.")
+	}
+	ctx := c.Request().Context()
+	answer, err := h.accessToken(ctx, client, params["token"])
+	if err != nil || answer.Active {
+		return answer, err
+	}
+	return h.refreshToken(ctx, client, params["token"])
+}
+
+func (h *Handler) accessToken(ctx context.Context, client *clients.Client, token string) (*introspection, error) {
+	row, err := h.Store.AccessToken(ctx, token)
+	if errs.Is(err, errs.NotFound) {
+		return &introspection{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if row.ClientID != client.ID || !row.Live(h.Now()) {
+		return &introspection{}, nil
+	}
+	return h.about(ctx, row.UserID, introspection{
+		Scope: strings.Join(row.Scopes, " "), ClientID: row.ClientID, TokenType: "Bearer", Expiry: row.Expires.Time().Unix(), SignIn: row.SignInID,
+	})
+}
+
+func (h *Handler) refreshToken(ctx context.Context, client *clients.Client, token string) (*introspection, error) {
+	row, device, err := h.Store.RefreshToken(ctx, token)
+	if errs.Is(err, errs.NotFound) {
+		return &introspection{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if device.ClientID != client.ID || !device.Live(h.Now()) || row.Used != 0 {
+		return &introspection{}, nil
+	}
+	return h.about(ctx, device.UserID, introspection{
+		Scope: strings.Join(device.Scopes, " "), ClientID: device.ClientID, Expiry: earlier(device).Time().Unix(), SignIn: device.SignInID,
+	})
+}
+
+// earlier is when a device ends unless it is used.
+func earlier(d *store.Device) store.Instant { return min(d.IdleExpires, d.Expires) }
+
+func (h *Handler) about(ctx context.Context, userID string, answer introspection) (*introspection, error) {
+	user, err := h.Store.User(ctx, userID)
+	if err != nil {
+		return nil, err
+	}
+	if user.Disabled {
+		return &introspection{}, nil
+	}
+	answer.Active, answer.Username, answer.Subject, answer.Issuer = true, user.Login, user.ID, h.Issuer
+	return &answer, nil
+}

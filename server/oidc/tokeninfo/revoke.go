@@ -1,0 +1,77 @@
+package tokeninfo
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
+)
+
+// revoke ends a token (RFC 7009) with the whole device that it belongs to. A token that is not known is answered like one that was ended.
+func (h *Handler) revoke(c echo.Context) error {
+	if err := h.revokeToken(c); err != nil {
+		oauth.From(err).Write(c.Response())
+		return nil
+	}
+	return c.NoContent(http.StatusOK)
+}
+
+func (h *Handler) revokeToken(c echo.Context) error {
+	client, params, err := h.client(c)
+	if err != nil {
+		return err
+	}
+	ctx, token := c.Request().Context(), params["token"]
+	found, err := h.revokeRefresh(ctx, client, token)
+	if err != nil || found {
+		return err
+	}
+	row, err := h.Store.AccessToken(ctx, token)
+	if errs.Is(err, errs.NotFound) {
+		return nil
+	}
+	if err != nil || row.ClientID != client.ID {
+		return err
+	}
+	if row.DeviceID != "" { // RFC 7009 section 2.1: the whole grant ends
+		return h.endDevice(ctx, client, row.UserID, row.DeviceID)
+	}
+	if err := h.Store.RevokeAccessToken(ctx, secret.Hash(token), h.Now()); err != nil {
+		return err
+	}
+	h.Audit.Record(ctx, audit.Event{
+		Name: audit.TokenRevoked, UserID: row.UserID, SignInID: row.SignInID, ClientID: client.ID, Address: c.RealIP(), Reason: store.RevokedByClient,
+	})
+	return nil
+}
+
+func (h *Handler) revokeRefresh(ctx context.Context, client *clients.Client, token string) (bool, error) {
+	_, device, err := h.Store.RefreshToken(ctx, token)
+	if errs.Is(err, errs.NotFound) {
+		return false, nil
+	}
+	if err != nil || device.ClientID != client.ID {
+		return true, err
+	}
+	return true, h.endDevice(ctx, client, device.UserID, device.ID)
+}
+
+func (h *Handler) endDevice(ctx context.Context, client *clients.Client, userID, deviceID string) error {
+	revoked, err := h.Store.RevokeDevice(ctx, userID, deviceID, store.RevokedByClient, h.Now())
+	if err != nil {
+		return err
+	}
+	if revoked {
+		h.Audit.Record(ctx, audit.Event{
+			Name: audit.DeviceRevoked, UserID: userID, DeviceID: deviceID, ClientID: client.ID, Reason: store.RevokedByClient,
+		})
+	}
+	return nil
+}

@@ -1,0 +1,57 @@
+// Package tokeninfo answers about tokens that were issued: userinfo,
+// introspection and revocation, a file each.
+package tokeninfo
+
+import (
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/oidc/clientauth"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
+)
+
+// Where the endpoints are, below the issuer.
+const (
+	UserInfoPath   = "/userinfo"
+	RevocationPath = "/revoke"
+	IntrospectPath = "/introspect"
+)
+
+// Handler is the endpoints.
+type Handler struct {
+	Store  *store.Store
+	Auth   *clientauth.Authenticator
+	Bearer *Bearer
+	Audit  *audit.Log
+	Now    func() time.Time
+	// Issuer is named in introspection answers.
+	Issuer string
+}
+
+// client authenticates the client of a request and returns it with the form.
+func (h *Handler) client(c echo.Context) (*clients.Client, oauth.Params, error) {
+	params, err := oauth.Form(c.Response(), c.Request())
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := h.Auth.Client(c.Request().Context(), clientauth.Request{HTTP: c.Request(), Params: params, Address: c.RealIP()})
+	if err != nil {
+		return nil, nil, err
+	}
+	if params["token"] == "" {
+		return nil, nil, oauth.Errorf(oauth.InvalidRequest, "The token is missing.")
+	}
+	return client, params, nil
+}
+
+// Mount adds the routes.
+func (h *Handler) Mount(g *echo.Group) {
+	g.GET(UserInfoPath, h.userInfo)
+	g.POST(UserInfoPath, h.userInfo)
+	g.POST(RevocationPath, h.revoke)
+	g.POST(IntrospectPath, h.introspect)
+}

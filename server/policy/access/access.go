@@ -1,0 +1,157 @@
+// Package access answers the one question that the portal, the authorization
+// endpoint and every grant ask: may this person use this cluster now? It leaves
+// to its callers what follows from the answer.
+package access
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
+	"github.com/fairlead-auth/fairlead/internal/kubenames"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+)
+
+// Decision is an answer. Its zero value is no.
+type Decision struct {
+	Allowed bool
+	// Rule is the id of the rule that allowed it.
+	Rule string
+	// Why describes the rule, or says why not, for people.
+	Why i18n.Text
+}
+
+// Decide applies rules to a person and a cluster. It is a pure function: the
+// same question has the same answer everywhere.
+func Decide(rules []store.AccessRule, user *store.User, cluster *store.Cluster) Decision {
+	if user.Disabled {
+		return Decision{Why: i18n.T("The account is disabled.")}
+	}
+	for i := range rules {
+		rule := &rules[i]
+		if !rule.Admin && coversCluster(rule, cluster) && coversUser(rule, user) {
+			return Decision{Allowed: true, Rule: rule.ID, Why: i18n.Verbatim(rule.Description)}
+		}
+	}
+	return Decision{Why: i18n.T("No access rule lets %s use the cluster %s.", user.KubeName, cluster.ID)}
+}
+
+// IsAdmin reports whether a rule makes the person an admin of Fairlead. Who came in
+// with a recovery account is one without a rule.
+func IsAdmin(rules []store.AccessRule, user *store.User) bool {
+	if user.ConnectorID == store.BreakGlass {
+		return !user.Disabled
+	}
+	return !user.Disabled && slices.ContainsFunc(rules, func(rule store.AccessRule) bool {
+		return rule.Admin && coversUser(&rule, user)
+	})
+}
+
+// coversUser is true when every kind of condition that the rule names holds: a
+// connector, and a group, a user name or a domain, or everyone.
+func coversUser(rule *store.AccessRule, user *store.User) bool {
+	if len(rule.ConnectorIDs) > 0 && !slices.Contains(rule.ConnectorIDs, user.ConnectorID) {
+		return false
+	}
+	return covered(rule, user)
+}
+
+// covered is coversUser without the connector.
+func covered(rule *store.AccessRule, user *store.User) bool {
+	if rule.Everyone {
+		return true
+	}
+	if slices.ContainsFunc(rule.UserNames, func(name string) bool { return kubenames.Key(name) == user.NameKey }) {
+		return true
+	}
+	if slices.ContainsFunc(rule.GroupNames, func(group string) bool { return slices.Contains(user.GroupNames, group) }) {
+		return true
+	}
+	return slices.Contains(rule.Domains, Domain(user))
+}
+
+// Domain is that of a person's e-mail address when the upstream vouches for the
+// address, else a text that no rule names.
+func Domain(user *store.User) string {
+	_, domain, found := strings.Cut(user.Email, "@")
+	if !user.EmailVerified || !found || domain == "" {
+		return "-"
+	}
+	return strings.ToLower(domain)
+}
+
+func coversCluster(rule *store.AccessRule, cluster *store.Cluster) bool {
+	if slices.Contains(rule.ClusterIDs, cluster.ID) || slices.Contains(rule.ClusterIDs, "*") {
+		return true
+	}
+	if len(rule.ClusterLabels) == 0 {
+		return false
+	}
+	for key, value := range rule.ClusterLabels {
+		if cluster.Labels[key] != value {
+			return false
+		}
+	}
+	return true
+}
+
+// Policy asks the stored rules.
+type Policy struct {
+	Store *store.Store
+	Audit *audit.Log
+}
+
+// Allowed is a cluster that a person may use, and why.
+type Allowed struct {
+	Cluster store.Cluster
+	Decision
+}
+
+// Clusters lists what the person may use.
+func (p *Policy) Clusters(ctx context.Context, user *store.User) ([]Allowed, error) {
+	rules, err := p.Store.Rules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := p.Store.Clusters(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var mine []Allowed
+	for _, cluster := range all {
+		if d := Decide(rules, user, &cluster); d.Allowed {
+			mine = append(mine, Allowed{Cluster: cluster, Decision: d})
+		}
+	}
+	return mine, nil
+}
+
+// Use decides whether the person may use the cluster. A refusal is recorded,
+// completed from the event that the caller hands in, and is an error of kind
+// Denied.
+func (p *Policy) Use(ctx context.Context, user *store.User, cluster *store.Cluster, event audit.Event) (Decision, error) {
+	rules, err := p.Store.Rules(ctx)
+	if err != nil {
+		return Decision{}, err
+	}
+	d := Decide(rules, user, cluster)
+	if d.Allowed {
+		return d, nil
+	}
+	event.Name, event.Reason = audit.AccessRefused, "no_access_rule"
+	event.UserID, event.UserName, event.ClusterID = user.ID, user.KubeName, cluster.ID
+	p.Audit.Record(ctx, event)
+	return d, errs.New(errs.Denied, "%s Ask the people who run this cluster to add you or one of your groups.", d.Why)
+}
+
+// Admin reports whether the person administers Fairlead.
+func (p *Policy) Admin(ctx context.Context, user *store.User) (bool, error) {
+	rules, err := p.Store.Rules(ctx)
+	if err != nil {
+		return false, err
+	}
+	return IsAdmin(rules, user), nil
+}

@@ -1,0 +1,75 @@
+package access
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/fairlead-auth/fairlead/internal/kubenames"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+)
+
+// Explanation is a decision with what almost made it another.
+type Explanation struct {
+	Decision
+	// Near are the rules that cover the cluster, and what the person lacks for each.
+	Near []Near
+}
+
+// Near is a rule that a person misses.
+type Near struct{ Rule, Description, Missing string }
+
+// Explain decides like Decide, and says why not.
+func Explain(rules []store.AccessRule, user *store.User, cluster *store.Cluster) Explanation {
+	e := Explanation{Decision: Decide(rules, user, cluster)}
+	if e.Allowed {
+		return e
+	}
+	for i := range rules {
+		rule := &rules[i]
+		if rule.Admin || !coversCluster(rule, cluster) || coversUser(rule, user) {
+			continue
+		}
+		e.Near = append(e.Near, Near{Rule: rule.ID, Description: rule.Description, Missing: missing(rule, user)})
+	}
+	return e
+}
+
+// missing says what a person lacks for a rule.
+func missing(rule *store.AccessRule, user *store.User) string {
+	var parts []string
+	if len(rule.ConnectorIDs) > 0 && !slices.Contains(rule.ConnectorIDs, user.ConnectorID) {
+		parts = append(parts, "needs to sign in through "+strings.Join(rule.ConnectorIDs, " or "))
+	}
+	var anyOf []string
+	if len(rule.GroupNames) > 0 {
+		anyOf = append(anyOf, "the group "+strings.Join(rule.GroupNames, " or "))
+	}
+	if len(rule.Domains) > 0 {
+		anyOf = append(anyOf, "a verified address at "+strings.Join(rule.Domains, " or "))
+	}
+	if len(rule.UserNames) > 0 {
+		anyOf = append(anyOf, "to be "+strings.Join(rule.UserNames, " or "))
+	}
+	if len(anyOf) > 0 && !rule.Everyone && !covered(rule, user) {
+		has := "no groups"
+		if len(user.GroupNames) > 0 {
+			has = strings.Join(user.GroupNames, ", ")
+		}
+		parts = append(parts, "needs "+strings.Join(anyOf, ", or ")+"; has "+has)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// Who is somebody who may not exist: for asking what they might do.
+type Who struct {
+	ConnectorID, Name, Email string
+	EmailVerified            bool
+	Groups                   []string
+}
+
+// User returns them as the rules see people.
+func (w Who) User() *store.User {
+	return &store.User{
+		ConnectorID: w.ConnectorID, KubeName: w.Name, NameKey: kubenames.Key(w.Name), Email: w.Email, EmailVerified: w.EmailVerified, GroupNames: w.Groups,
+	}
+}

@@ -1,0 +1,52 @@
+package access
+
+import (
+	"slices"
+
+	"github.com/fairlead-auth/fairlead/internal/i18n"
+	"github.com/fairlead-auth/fairlead/internal/kubenames"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+)
+
+// Grant is one way in which a person may use a cluster.
+type Grant struct {
+	// Rule is the rule's id, Description what it says of itself.
+	Rule, Description string
+	// Group is the group that it needs, if it needs one; By says in words what it goes by.
+	Group string
+	By    i18n.Text
+}
+
+// Grants lists every way in which a person may use a cluster, by rules in their order. There
+// is one exactly when Decide says yes.
+func Grants(rules []store.AccessRule, user *store.User, cluster *store.Cluster) []Grant {
+	if user.Disabled {
+		return nil
+	}
+	var list []Grant
+	for i := range rules {
+		rule := &rules[i]
+		if rule.Admin || !coversCluster(rule, cluster) || !coversUser(rule, user) {
+			continue
+		}
+		add := func(group string, by i18n.Text) {
+			list = append(list, Grant{Rule: rule.ID, Description: rule.Description, Group: group, By: by})
+		}
+		if rule.Everyone {
+			add("", i18n.T("everybody who signs in"))
+			continue
+		}
+		if slices.ContainsFunc(rule.UserNames, func(name string) bool { return kubenames.Key(name) == user.NameKey }) {
+			add("", i18n.T("your user name"))
+		}
+		for _, group := range user.GroupNames {
+			if slices.Contains(rule.GroupNames, group) {
+				add(group, i18n.T("your group %s", group))
+			}
+		}
+		if domain := Domain(user); slices.Contains(rule.Domains, domain) {
+			add("", i18n.T("your mail address at %s", domain))
+		}
+	}
+	return list
+}

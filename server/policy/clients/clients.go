@@ -1,0 +1,158 @@
+// Package clients says who may ask for tokens and where answers may go: the
+// kubectl plugin, each cluster (which is a public client of its own, so that
+// other exec plugins work), and the configured relying parties. It leaves to
+// server/oidc/token what a client gets.
+package clients
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+)
+
+// Plugin is the client id of kubectl-fairlead.
+const Plugin = "kubectl-fairlead"
+
+// Client is a relying party as the protocol sees it.
+type Client struct {
+	ID   string
+	Name string
+	// Public clients have no secret; they must use PKCE and may use any port on
+	// loopback.
+	Public       bool
+	PKCERequired bool
+	RedirectURIs []string
+	// PostLogoutURIs are where a browser may go after signing out.
+	PostLogoutURIs []string
+	Grants         []string
+	// Algorithm signs its ID tokens; empty means RS256.
+	Algorithm string
+	// Cluster is set when the client is a cluster.
+	Cluster *store.Cluster
+	// FirstParty clients are trusted: nobody is asked what they may see.
+	FirstParty bool
+	// LogoutURI is told when a sign-in ends.
+	LogoutURI string
+	// Groups are the client's own, for client credentials.
+	Groups []string
+	// Keys are what the client may authenticate with instead of a secret.
+	Keys jose.JSONWebKeySet
+
+	secretHashes []string
+	secretNotes  store.SecretNotes
+}
+
+// Registry finds clients.
+type Registry struct{ store *store.Store }
+
+// NewRegistry returns a registry on s.
+func NewRegistry(s *store.Store) *Registry { return &Registry{store: s} }
+
+// Find returns a client. The error's kind is NotFound when there is none.
+func (r *Registry) Find(ctx context.Context, id string) (*Client, error) {
+	if id == Plugin {
+		return plugin(), nil
+	}
+	cluster, err := r.store.ClusterByAudience(ctx, id)
+	if err == nil {
+		return forCluster(cluster), nil
+	}
+	if !errs.Is(err, errs.NotFound) {
+		return nil, err
+	}
+	row, err := r.store.Client(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return configured(row)
+}
+
+func plugin() *Client {
+	return &Client{
+		ID: Plugin, Name: "kubectl", Public: true, PKCERequired: true,
+		RedirectURIs: []string{"http://127.0.0.1/callback", "http://[::1]/callback", "http://localhost/callback"},
+		Grants:       []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken, oauth.GrantTokenExchange, oauth.GrantDeviceCode, oauth.GrantSetupCode},
+	}
+}
+
+// forCluster makes the client that kubectl oidc-login and its like use. They
+// redirect to loopback without a path.
+func forCluster(c *store.Cluster) *Client {
+	return &Client{
+		ID: c.Audience, Name: "kubectl for " + c.Name, Public: true, PKCERequired: true,
+		RedirectURIs: []string{"http://localhost", "http://127.0.0.1", "http://[::1]"},
+		Grants:       []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken, oauth.GrantDeviceCode},
+		Algorithm:    c.Algorithm, Cluster: c,
+	}
+}
+
+func configured(row *store.Client) (*Client, error) {
+	c := &Client{
+		ID: row.ID, Name: row.Name, Public: row.Public, PKCERequired: row.Public || !row.PKCEOptional,
+		RedirectURIs: row.RedirectURIs, PostLogoutURIs: row.PostLogoutURIs, Grants: row.Grants, Algorithm: row.Algorithm,
+		FirstParty: row.FirstParty, LogoutURI: row.LogoutURI, Groups: row.GroupNames, secretHashes: row.SecretHashes, secretNotes: row.SecretNotes,
+	}
+	if row.KeySet == "" {
+		return c, nil
+	}
+	if err := json.Unmarshal([]byte(row.KeySet), &c.Keys); err != nil {
+		return nil, fmt.Errorf("reading keys of client %s: %w", row.ID, err)
+	}
+	return c, nil
+}
+
+// MayUse reports whether the client may use a grant.
+func (c *Client) MayUse(grant string) bool { return slices.Contains(c.Grants, grant) }
+
+// MatchSecret compares a secret with each of the client's, in constant time, and
+// returns the hash of the one that fits. Client secrets are random, so that a
+// plain hash of them is enough. One that has ended fits no more.
+func (c *Client) MatchSecret(given string, now time.Time) (hash string, ok bool) {
+	hash = secret.Hash(given)
+	match := 0
+	for _, stored := range c.secretHashes {
+		match |= subtle.ConstantTimeCompare([]byte(hash), []byte(stored))
+	}
+	ends := c.secretNotes.Of(hash).EndsAt()
+	return hash, match == 1 && !c.Public && (ends.IsZero() || now.Before(ends))
+}
+
+// May says in words what the client may do for a person with these scopes.
+func (c *Client) May(scopes []string) i18n.Text {
+	switch {
+	case c.Cluster != nil:
+		return i18n.T("use the cluster %s as you", c.Cluster.Name)
+	case c.ID == Plugin:
+		return i18n.T("use all of your clusters as you")
+	}
+	var sees i18n.Text
+	for _, s := range []struct {
+		scope string
+		what  i18n.Text
+	}{
+		{oauth.ScopeProfile, i18n.T("your name")}, {oauth.ScopeEmail, i18n.T("your e-mail address")}, {oauth.ScopeGroups, i18n.T("your groups")},
+	} {
+		switch {
+		case !slices.Contains(scopes, s.scope):
+		case sees.IsZero():
+			sees = s.what
+		default:
+			sees = i18n.T("%s, %s", sees, s.what)
+		}
+	}
+	if sees.IsZero() {
+		return i18n.T("know that it is you again, and nothing else")
+	}
+	return i18n.T("see %s", sees)
+}

@@ -1,0 +1,280 @@
+// Package machine knows who is not a person: a CI job or workload that brings a
+// token of its own platform, and a client that acts for itself. Both become
+// users with a name and groups, so that access rules decide about them like
+// about everybody; neither ever has a refresh token.
+package workload
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
+)
+
+// The connector ids of users that are no people. Configured connectors can't
+// have them.
+const (
+	Workloads = "machine"
+	Services  = "service"
+)
+
+// IsMachine reports whether a user is no person, so that there is no upstream to
+// ask about them.
+func IsMachine(u *store.User) bool { return u.ConnectorID == Workloads || u.ConnectorID == Services }
+
+// maxToken bounds a platform's token in bytes, fetchTimeout a call to it.
+const (
+	maxToken     = 16 << 10
+	fetchTimeout = 10 * time.Second
+	// verifierLife is how long the discovery of an issuer is believed.
+	verifierLife = time.Hour
+)
+
+// Registry knows machines.
+type Registry struct {
+	Store *store.Store
+	Audit *audit.Log
+	Now   func() time.Time
+
+	flights   singleflight.Group
+	mu        sync.Mutex
+	verifiers map[string]verifier
+}
+
+// verifier checks the tokens of one issuer, as it was configured at a moment.
+type verifier struct {
+	of     store.TrustedIssuer
+	check  *oidc.IDTokenVerifier
+	expiry time.Time
+}
+
+// errToken is one answer for every token that nobody here trusts.
+func errToken(cause error) error {
+	return errs.Wrap(errs.Denied, cause, "The token is not from a platform that is trusted here, or it is not made for this server, or it has expired.")
+}
+
+// Workload returns the user that a platform's token stands for, and when the
+// token was issued. An error of kind Denied says that there is none.
+func (r *Registry) Workload(ctx context.Context, token string, event audit.Event) (*store.User, time.Time, error) {
+	claims, issued, issuerID, err := r.verify(ctx, token)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	rules, err := r.Store.MachineRules(ctx)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	for i := range rules {
+		if rules[i].IssuerID == issuerID && Matches(rules[i].Claims, claims) {
+			user, err := r.become(ctx, &rules[i])
+			return user, issued, err
+		}
+	}
+	event.Name, event.Reason, event.Detail = audit.MachineRefused, "no_machine_rule", fmt.Sprintf("%s: sub %v", issuerID, claims["sub"])
+	r.Audit.Record(ctx, event)
+	return nil, time.Time{}, errs.New(errs.Denied, fmt.Sprintf(
+		"No machine rule fits this token of %s (sub %v). Ask the people who run this server for a rule on its claims.", issuerID, claims["sub"]))
+}
+
+// become turns a rule into its user, as the rule is now.
+func (r *Registry) become(ctx context.Context, rule *store.MachineRule) (*store.User, error) {
+	if err := r.Store.MarkUse(ctx, store.RuleUse(rule.ID), r.Now()); err != nil {
+		return nil, err
+	}
+	return r.user(ctx, Workloads, connectors.Identity{
+		Subject: rule.ID, Username: rule.ID, Name: rule.Description, Groups: rule.GroupNames,
+	})
+}
+
+// Service returns the user that a client is when it acts for itself.
+func (r *Registry) Service(ctx context.Context, client *clients.Client) (*store.User, error) {
+	return r.user(ctx, Services, connectors.Identity{
+		Subject: client.ID, Username: client.ID, Name: client.Name, Groups: client.Groups,
+	})
+}
+
+func (r *Registry) user(ctx context.Context, kind string, id connectors.Identity) (*store.User, error) {
+	user, created, err := r.Store.SignInUser(ctx, store.Person{ConnectorID: kind, KubeName: kind + ":" + id.Username, Identity: id}, r.Now())
+	if err != nil {
+		return nil, err
+	}
+	if created {
+		r.Audit.Record(ctx, audit.Event{Name: audit.UserCreated, UserID: user.ID, UserName: user.KubeName, ConnectorID: kind})
+	}
+	if user.Disabled {
+		return nil, errs.New(errs.Denied, "The account %s is disabled. Ask an admin.", user.KubeName)
+	}
+	return user, nil
+}
+
+// verify checks signature, issuer, audience and time, and returns the claims.
+func (r *Registry) verify(ctx context.Context, token string) (claims map[string]any, issued time.Time, issuerID string, err error) { //nolint:revive // what one token says
+	url, err := issuerOf(token)
+	if err != nil {
+		return nil, time.Time{}, "", errToken(err)
+	}
+	issuer, err := r.Store.TrustedIssuerByURL(ctx, url)
+	if errs.Is(err, errs.NotFound) {
+		return nil, time.Time{}, "", errToken(err)
+	}
+	if err != nil {
+		return nil, time.Time{}, "", err
+	}
+	check, err := r.verifierFor(ctx, issuer)
+	if err != nil {
+		return nil, time.Time{}, "", errs.Wrap(errs.Unavailable, err, "The platform "+issuer.ID+" could not be asked for its keys. Try again in a minute.")
+	}
+	parsed, err := check.Verify(ctx, token)
+	if err != nil {
+		return nil, time.Time{}, "", errToken(err)
+	}
+	if err := parsed.Claims(&claims); err != nil {
+		return nil, time.Time{}, "", errToken(err)
+	}
+	return claims, parsed.IssuedAt, issuer.ID, nil
+}
+
+// issuerOf reads who a token says has issued it. Nothing is checked yet.
+func issuerOf(token string) (string, error) {
+	parts := strings.Split(token, ".")
+	const three = 3
+	if len(token) > maxToken || len(parts) != three {
+		return "", errors.New("not a JWT")
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return "", errors.New("not a JWT")
+	}
+	var says struct {
+		Issuer string `json:"iss"`
+	}
+	if err := json.Unmarshal(payload, &says); err != nil || says.Issuer == "" {
+		return "", errors.New("names no issuer")
+	}
+	return says.Issuer, nil
+}
+
+func (r *Registry) verifierFor(ctx context.Context, issuer *store.TrustedIssuer) (*oidc.IDTokenVerifier, error) {
+	r.mu.Lock()
+	known, ok := r.verifiers[issuer.ID]
+	r.mu.Unlock()
+	if ok && known.of == *issuer && r.Now().Before(known.expiry) {
+		return known.check, nil
+	}
+	made, err, _ := r.flights.Do(issuer.ID, func() (any, error) {
+		check, err := r.newVerifier(context.WithoutCancel(ctx), issuer)
+		if err != nil {
+			return nil, err
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.verifiers == nil {
+			r.verifiers = map[string]verifier{}
+		}
+		r.verifiers[issuer.ID] = verifier{of: *issuer, check: check, expiry: r.Now().Add(verifierLife)}
+		return check, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	check, isVerifier := made.(*oidc.IDTokenVerifier)
+	if !isVerifier {
+		return nil, errors.New("a flight brought something else") // it returns nothing else
+	}
+	return check, nil
+}
+
+func (r *Registry) newVerifier(ctx context.Context, issuer *store.TrustedIssuer) (*oidc.IDTokenVerifier, error) {
+	cfg := &oidc.Config{
+		ClientID: issuer.Audience, Now: r.Now,
+		SupportedSigningAlgs: []string{oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.PS256, oidc.EdDSA},
+	}
+	if issuer.KeySet != "" {
+		var set jose.JSONWebKeySet
+		if err := json.Unmarshal([]byte(issuer.KeySet), &set); err != nil {
+			return nil, fmt.Errorf("reading keys of %s: %w", issuer.ID, err)
+		}
+		static := &oidc.StaticKeySet{}
+		for _, key := range set.Keys {
+			static.PublicKeys = append(static.PublicKeys, key.Key)
+		}
+		return oidc.NewVerifier(issuer.URL, static, cfg), nil
+	}
+	client, err := httpClient(issuer.CA)
+	if err != nil {
+		return nil, err
+	}
+	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, client), issuer.URL)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s: %w", issuer.URL, err)
+	}
+	return provider.Verifier(cfg), nil
+}
+
+func httpClient(ca string) (*http.Client, error) {
+	base, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return nil, errors.New("the default transport is another one")
+	}
+	transport := base.Clone()
+	if ca != "" {
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM([]byte(ca)) {
+			return nil, errors.New("the issuer's CA holds no certificate")
+		}
+		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
+	}
+	return &http.Client{Transport: transport, Timeout: fetchTimeout}, nil
+}
+
+// Matches reports whether every claim that a rule names is there with exactly
+// one of the rule's values. A claim that is a list matches when one of its
+// elements does. No claims at all match nothing.
+func Matches(rule store.ClaimRules, claims map[string]any) bool {
+	for name, values := range rule {
+		if !slices.ContainsFunc(texts(claims[name]), func(text string) bool { return slices.Contains(values, text) }) {
+			return false
+		}
+	}
+	return len(rule) > 0
+}
+
+// texts returns a claim's value, or its elements, as texts.
+func texts(claim any) []string {
+	switch value := claim.(type) {
+	case string:
+		return []string{value}
+	case bool:
+		return []string{strconv.FormatBool(value)}
+	case float64:
+		return []string{strconv.FormatFloat(value, 'f', -1, 64)}
+	case []any:
+		var list []string
+		for _, element := range value {
+			if text, ok := element.(string); ok {
+				list = append(list, text)
+			}
+		}
+		return list
+	}
+	return nil
+}

@@ -1,0 +1,346 @@
+// Package login is the sign-in: choose a connector, give a password or go to
+// the upstream and come back, and get a session. Where the browser goes
+// afterwards is decided by server/oidc/authorize or is a page of ours.
+package login
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
+	"github.com/fairlead-auth/fairlead/server/base/flow"
+	"github.com/fairlead-auth/fairlead/server/base/ratelimit"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/web"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
+	"github.com/fairlead-auth/fairlead/server/signin/mfa"
+	"github.com/fairlead-auth/fairlead/server/signin/session"
+	"github.com/fairlead-auth/fairlead/server/signin/upstream"
+	"github.com/fairlead-auth/fairlead/templates"
+)
+
+// Handler is the sign-in pages.
+type Handler struct {
+	Store    *store.Store
+	Clients  *clients.Registry
+	Sessions *session.Manager
+	Upstream *upstream.Registry
+	Limit    *ratelimit.Limiter
+	Flows    *flow.Sealer
+	Site     *web.Site
+	Audit    *audit.Log
+	Now      func() time.Time
+	// Passkeys checks passkeys; nil when this site can have none.
+	Passkeys *mfa.Passkeys
+	// Tests takes the answers to test sign-ins.
+	Tests Tester
+}
+
+// Tester is what tries connectors whose settings need not be stored: server/admin.
+type Tester interface {
+	// Testing returns the connector of a test that this person began in this browser.
+	Testing(ctx context.Context, by session.Visit, id string) (*store.Connector, connectors.Connector, error)
+	// FinishTest takes what came of it.
+	FinishTest(ctx context.Context, by session.Visit, id string, said connectors.Identity, fault error) error
+}
+
+// Choice is a connector on the page.
+type Choice struct{ Name, Icon, URL string }
+
+// ChooseData is the page with the choice of connectors.
+type ChooseData struct {
+	For     i18n.Text
+	Choices []Choice
+	// Notice is the admins' word to everybody.
+	Notice string
+}
+
+// PasswordData is the page with the password form.
+type PasswordData struct {
+	For, UsernameLabel, Error   i18n.Text
+	Connector, Username, Action string
+	Flow, Others, Notice        string
+}
+
+// ChoosePage is the choice of connectors.
+func ChoosePage() templates.Page[ChooseData] { return templates.Define[ChooseData]("login/choose") }
+
+// PasswordPage is the password form.
+func PasswordPage() templates.Page[PasswordData] {
+	return templates.Define[PasswordData]("login/password")
+}
+
+// Mount adds the routes.
+func (h *Handler) Mount(g *echo.Group) {
+	g.GET("/login", h.choose)
+	g.GET("/login/:connector", h.start)
+	g.POST("/login/:connector", h.password)
+	g.GET("/login/second", h.second)
+	g.POST("/login/second", h.checkSecond)
+	g.GET("/login/second/code.png", h.secondPicture)
+	g.GET("/callback/:connector", h.callback)
+	g.POST("/callback/:connector", h.posted)
+	g.POST("/callback/:connector/answer", h.answer)
+}
+
+// open reads the flow of a request. Without one the browser is on its way to
+// the clusters.
+func (h *Handler) open(c echo.Context, sealed string) (*flow.Flow, error) {
+	if sealed == "" {
+		return &flow.Flow{ReturnTo: flow.LocalPath(c.QueryParam("return_to"))}, nil
+	}
+	return h.Flows.Open(c.Request(), sealed)
+}
+
+func (h *Handler) choose(c echo.Context) error {
+	f, err := h.open(c, c.QueryParam("flow"))
+	if err != nil {
+		return err
+	}
+	rows, err := h.Store.Connectors(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	sealed, err := h.Flows.Seal(c.Response(), c.Request(), f)
+	if err != nil {
+		return err
+	}
+	choices, asked := h.choices(rows, f, sealed)
+	// One way in needs no choice, unless the person came here to choose.
+	if asked == "" && len(choices) == 1 && c.QueryParam("choose") == "" {
+		asked = choices[0].URL
+	}
+	if asked != "" {
+		return c.Redirect(http.StatusSeeOther, asked)
+	}
+	name, err := h.destination(c, f)
+	if err != nil {
+		return err
+	}
+	return web.Render(c, h.Site, web.View[ChooseData]{
+		Page: ChoosePage(), Title: i18n.T("Sign in"), Data: ChooseData{For: name, Choices: choices, Notice: h.Site.Live().Notice},
+	})
+}
+
+// choices are the connectors to choose from, and the address of the one that the
+// client asked for, if it did.
+func (h *Handler) choices(rows []store.Connector, f *flow.Flow, sealed string) (choices []Choice, asked string) {
+	for _, row := range rows {
+		if !row.Enabled {
+			continue
+		}
+		address := h.Site.Path("/login/"+row.ID) + "?flow=" + url.QueryEscape(sealed)
+		if f.Request != nil && f.Request.Connector == row.ID {
+			asked = address
+		}
+		if !row.Hidden {
+			choices = append(choices, Choice{Name: row.Name, Icon: h.Upstream.Icon(row.Type), URL: address})
+		}
+	}
+	return choices, asked
+}
+
+// destination names the client that the person is on the way to.
+func (h *Handler) destination(c echo.Context, f *flow.Flow) (i18n.Text, error) {
+	if f.Request == nil {
+		return i18n.Text{}, nil
+	}
+	client, err := h.Clients.Find(c.Request().Context(), f.Request.ClientID)
+	if err != nil {
+		return i18n.Text{}, err
+	}
+	if f.Request.Host != "" {
+		return i18n.T("%s on %s", client.Name, f.Request.Host), nil
+	}
+	return i18n.Verbatim(client.Name), nil
+}
+
+// start shows the password form or sends the browser to the upstream.
+func (h *Handler) start(c echo.Context) error {
+	f, err := h.open(c, c.QueryParam("flow"))
+	if err != nil {
+		return err
+	}
+	row, opened, err := h.connector(c)
+	if err != nil {
+		return err
+	}
+	if poster, ok := opened.(connectors.Poster); ok {
+		return h.post(c, row, poster, f)
+	}
+	redirecter, ok := opened.(connectors.Redirecter)
+	if !ok {
+		hint := ""
+		if f.Request != nil {
+			hint = f.Request.LoginHint
+		}
+		return h.form(c, form{row: row, opened: opened, flow: f, username: hint})
+	}
+	return h.leave(c, row, redirecter, f)
+}
+
+func (h *Handler) connector(c echo.Context) (*store.Connector, connectors.Connector, error) {
+	ctx := c.Request().Context()
+	row, err := h.Store.Connector(ctx, c.Param("connector"))
+	if errs.Is(err, errs.NotFound) {
+		return nil, nil, errs.Wrap(errs.NotFound, err, "This way to sign in does not exist any more. Choose another.")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	opened, err := h.Upstream.Connector(ctx, row)
+	return row, opened, err
+}
+
+// leave sends the browser to the upstream. What must come back unchanged is
+// sealed into the state, which only this browser can use.
+func (h *Handler) leave(c echo.Context, row *store.Connector, redirecter connectors.Redirecter, f *flow.Flow) error {
+	away := *f
+	away.Expires = 0
+	// The connector needs the state before it says what to keep; so the state
+	// that it gets is a handle that is replaced below.
+	const handle = "FAIRLEADSTATE"
+	address, kept, err := redirecter.AuthURL(c.Request().Context(), CallbackURL(h.Site, row.ID), handle)
+	if err != nil {
+		return errs.Wrap(errs.Unavailable, err, "%s could not be asked. Try again in a minute.", row.Name)
+	}
+	away.Upstream = &flow.Upstream{ConnectorID: row.ID, Kept: kept, Test: testOf(f)}
+	sealed, err := h.Flows.Seal(c.Response(), c.Request(), &away)
+	if err != nil {
+		return err
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return errs.Wrap(errs.Unavailable, err, "%s is not set up correctly. Tell the people who run this server.", row.Name)
+	}
+	q := u.Query()
+	q.Set("state", sealed)
+	u.RawQuery = q.Encode()
+	return c.Redirect(http.StatusSeeOther, u.String())
+}
+
+// CallbackURL is where an upstream sends the browser back to. Each connector
+// has its own, so that one upstream can't answer for another.
+func CallbackURL(site *web.Site, connectorID string) string {
+	return site.Absolute("/callback/" + connectorID)
+}
+
+// callback takes what the upstream sent back.
+func (h *Handler) callback(c echo.Context) error {
+	f, err := h.Flows.Open(c.Request(), c.QueryParam("state"))
+	if err != nil {
+		return err
+	}
+	// A state that was made for one connector must not work at another: an
+	// upstream could otherwise pass off its answer as somebody else's (mix-up).
+	if f.Upstream == nil || f.Upstream.ConnectorID != c.Param("connector") {
+		return flow.ErrLost
+	}
+	if f.Upstream.Test != "" {
+		return h.tested(c, f, func(opened connectors.Connector) (connectors.Identity, error) {
+			redirecter, ok := opened.(connectors.Redirecter)
+			if !ok {
+				return connectors.Identity{}, flow.ErrLost
+			}
+			return redirecter.Callback(c.Request().Context(), h.Upstream.CallbackURL(f.Upstream.ConnectorID), f.Upstream.Kept, c.Request())
+		})
+	}
+	row, err := h.Store.Connector(c.Request().Context(), f.Upstream.ConnectorID)
+	if err != nil {
+		return err
+	}
+	person, err := h.Upstream.Callback(c.Request(), row, f.Upstream.Kept)
+	if err != nil {
+		h.recordFailure(c, row, "", err)
+		return err
+	}
+	return h.finish(c, row, proved{person: person}, f)
+}
+
+// proved is who somebody is and how that was shown: RFC 8176 values.
+type proved struct {
+	person  store.Person
+	methods []string
+}
+
+// arrival is somebody who has shown all that was asked for.
+type arrival struct {
+	user    *store.User
+	methods []string
+}
+
+// finish begins the session and goes on, or asks for a second factor first.
+func (h *Handler) finish(c echo.Context, row *store.Connector, p proved, f *flow.Flow) error {
+	ctx := c.Request().Context()
+	user, created, err := h.Store.SignInUser(ctx, p.person, h.Now())
+	if err == nil && user.Disabled {
+		err = errs.New(errs.Denied, "The account %s is disabled. Ask an admin.", user.KubeName)
+	}
+	if err != nil {
+		h.recordFailure(c, row, p.person.KubeName, err)
+		return err
+	}
+	second, err := h.needsSecond(ctx, row, user)
+	if err != nil {
+		return err
+	}
+	if created {
+		h.Audit.Record(ctx, audit.Event{Name: audit.UserCreated, UserID: user.ID, UserName: user.KubeName, ConnectorID: row.ID, Address: c.RealIP()})
+	}
+	if second {
+		return h.askSecond(c, row, user, p.methods, f)
+	}
+	return h.begin(c, row, arrival{user: user, methods: p.methods}, f)
+}
+
+// begin begins the session and goes on.
+func (h *Handler) begin(c echo.Context, row *store.Connector, a arrival, f *flow.Flow) error {
+	user := a.user
+	current, err := h.Sessions.Begin(c.Response(), c.Request(), session.Proof{User: user, Methods: a.methods, Address: c.RealIP()})
+	if err != nil {
+		return err
+	}
+	h.Audit.Record(c.Request().Context(), audit.Event{
+		Name: audit.SignInSucceeded, UserID: user.ID, UserName: user.KubeName, SignInID: current.SignIn.ID, ConnectorID: row.ID, Address: c.RealIP(),
+	})
+	return h.next(c, f)
+}
+
+func (h *Handler) next(c echo.Context, f *flow.Flow) error {
+	if f.Request == nil {
+		return c.Redirect(http.StatusSeeOther, h.Site.Path(flow.LocalPath(f.ReturnTo)))
+	}
+	onward := *f
+	onward.Upstream = nil
+	sealed, err := h.Flows.Seal(c.Response(), c.Request(), &onward)
+	if err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, h.Site.Path("/authorize/continue")+"?flow="+url.QueryEscape(sealed))
+}
+
+// recordFailure records who did not get in. A name that somebody typed is cut:
+// people type their password there by mistake.
+func (h *Handler) recordFailure(c echo.Context, row *store.Connector, name string, err error) {
+	if errors.Is(err, errStillTooMany) {
+		return
+	}
+	event := audit.Event{
+		Name: audit.SignInFailed, UserName: name, ConnectorID: row.ID, Address: c.RealIP(), Reason: string(errs.KindOf(err)),
+	}
+	if errors.Is(err, errTooMany) {
+		event.Name, event.Reason = audit.SignInRefused, "too_many_failures"
+	}
+	if errs.Is(err, errs.Denied) || errs.Is(err, errs.Conflict) {
+		event.Name, event.Detail = audit.SignInRefused, err.Error()
+	}
+	h.Audit.Record(c.Request().Context(), event)
+}

@@ -1,0 +1,133 @@
+package login
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
+	"github.com/fairlead-auth/fairlead/server/base/flow"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/web"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
+)
+
+// form is what the password page needs to be shown, also a second time.
+type form struct {
+	row      *store.Connector
+	opened   connectors.Connector
+	flow     *flow.Flow
+	username string
+	problem  error
+}
+
+func (h *Handler) form(c echo.Context, f form) error {
+	sealed, err := h.Flows.Seal(c.Response(), c.Request(), f.flow)
+	if err != nil {
+		return err
+	}
+	name, err := h.destination(c, f.flow)
+	if err != nil {
+		return err
+	}
+	rows, err := h.Store.Connectors(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	data := PasswordData{
+		For: name, Connector: f.row.Name, Username: f.username, Flow: sealed,
+		Action: h.Site.Path("/login/" + f.row.ID), Error: errs.Text(f.problem), UsernameLabel: i18n.T("User name"), Notice: h.Site.Live().Notice,
+	}
+	if p, ok := f.opened.(connectors.Passworder); ok {
+		data.UsernameLabel = i18n.T(p.UsernameLabel()) // what connectors say by themselves is in the catalogue
+	}
+	if len(rows) > 1 {
+		data.Others = h.Site.Path("/login") + "?choose=yes&flow=" + url.QueryEscape(sealed)
+	}
+	view := web.View[PasswordData]{Page: PasswordPage(), Title: i18n.T("Sign in"), Data: data}
+	if f.flow.Request != nil {
+		view.FormOrigin = clients.RedirectOrigin(f.flow.Request.RedirectURI)
+	}
+	if f.problem != nil {
+		view.Status = status(f.problem)
+	}
+	return web.Render(c, h.Site, view)
+}
+
+func status(err error) int {
+	switch {
+	case errors.Is(err, errTooMany):
+		return http.StatusTooManyRequests
+	case errs.Is(err, errs.Unavailable):
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusUnauthorized
+}
+
+// errTooMany is the first refusal of a window, errStillTooMany the ones after it:
+// a flood fills neither the database nor the audit log.
+var (
+	errTooMany      = errors.New("too many wrong passwords")
+	errStillTooMany = fmt.Errorf("still: %w", errTooMany)
+)
+
+// check asks the connector, unless too many wrong passwords came before.
+func (h *Handler) check(c echo.Context, row *store.Connector, username string) (store.Person, error) {
+	ctx := c.Request().Context()
+	attempt := h.attempt(c, row.ID, username)
+	verdict, err := h.Limit.Begin(ctx, attempt)
+	if err != nil {
+		return store.Person{}, err
+	}
+	if wait := verdict.Wait; wait > 0 {
+		c.Response().Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
+		cause := errTooMany
+		if verdict.Again {
+			cause = errStillTooMany
+		}
+		return store.Person{}, errs.Wrap(errs.Unauthenticated, cause,
+			"Too many wrong passwords. Try again in %s.", wait.Truncate(time.Minute)+time.Minute)
+	}
+	person, err := h.Upstream.Login(ctx, row, username, c.FormValue("password"))
+	if errs.Is(err, errs.Unauthenticated) {
+		return store.Person{}, err
+	}
+	// Only wrong passwords count, not an upstream that is away.
+	if taken := h.Limit.Forgive(ctx, attempt); taken != nil {
+		return store.Person{}, errors.Join(err, taken)
+	}
+	return person, err
+}
+
+// password checks a name and a password.
+func (h *Handler) password(c echo.Context) error {
+	f, err := h.open(c, c.FormValue("flow"))
+	if err != nil {
+		return err
+	}
+	row, opened, err := h.connector(c)
+	if err != nil {
+		return err
+	}
+	username := c.FormValue("username")
+	person, err := h.check(c, row, username)
+	if err != nil {
+		name := ""
+		if errs.Is(err, errs.Denied) {
+			name = username // the password was right, so this is a real name
+		}
+		h.recordFailure(c, row, name, err)
+		return h.form(c, form{row: row, opened: opened, flow: f, username: username, problem: err})
+	}
+	if err := h.remember(c, row.ID, username); err != nil {
+		return err
+	}
+	return h.finish(c, row, proved{person: person, methods: []string{"pwd"}}, f)
+}

@@ -1,0 +1,208 @@
+package login
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/i18n"
+	"github.com/fairlead-auth/fairlead/server/base/flow"
+	"github.com/fairlead-auth/fairlead/server/base/ratelimit"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/web"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
+	"github.com/fairlead-auth/fairlead/server/signin/mfa"
+	"github.com/fairlead-auth/fairlead/templates"
+)
+
+// SecondData is the page that asks for a second factor, or lets one be set up.
+type SecondData struct {
+	User, Flow string
+	Error      i18n.Text
+	// TOTP and Picture are set when the person has none yet and has to set one up.
+	TOTP, Picture string
+	Action        string
+	// Passkey is what the browser needs to ask for one; Code says that a code does as
+	// well.
+	Passkey string
+	Code    bool
+}
+
+// SecondPage asks for a second factor.
+func SecondPage() templates.Page[SecondData] { return templates.Define[SecondData]("login/second") }
+
+// needsSecond reports whether the person has a second factor, or their connector
+// wants one from everybody.
+func (h *Handler) needsSecond(ctx context.Context, row *store.Connector, user *store.User) (bool, error) {
+	if row.SecondFactor {
+		return true, nil
+	}
+	factors, err := h.Store.Factors(ctx, user.ID)
+	return len(factors) > 0, err
+}
+
+// askSecond sends the browser on to the second factor. Who it is about travels in the
+// sealed flow; nobody is signed in yet.
+func (h *Handler) askSecond(c echo.Context, row *store.Connector, user *store.User, methods []string, f *flow.Flow) error {
+	half := *f
+	half.Upstream = nil
+	half.Half = &flow.Half{UserID: user.ID, ConnectorID: row.ID, Methods: methods}
+	factors, err := h.Store.Factors(c.Request().Context(), user.ID)
+	if err != nil {
+		return err
+	}
+	if len(factors) == 0 {
+		half.Half.Enrol = mfa.NewSecret()
+	}
+	sealed, err := h.Flows.Seal(c.Response(), c.Request(), &half)
+	if err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, h.Site.Path("/login/second")+"?flow="+url.QueryEscape(sealed))
+}
+
+// half opens a flow of somebody who has shown the first factor.
+func (h *Handler) half(c echo.Context, sealed string) (*flow.Flow, *store.User, error) {
+	f, err := h.Flows.Open(c.Request(), sealed)
+	if err != nil {
+		return nil, nil, err
+	}
+	if f.Half == nil {
+		return nil, nil, flow.ErrLost
+	}
+	user, err := h.Store.User(c.Request().Context(), f.Half.UserID)
+	if err == nil && user.Disabled {
+		err = errs.New(errs.Denied, "The account %s is disabled. Ask an admin.", user.KubeName)
+	}
+	return f, user, err
+}
+
+func (h *Handler) second(c echo.Context) error {
+	return h.secondPage(c, c.QueryParam("flow"), i18n.Text{})
+}
+
+func (h *Handler) secondPage(c echo.Context, sealed string, fault i18n.Text) error {
+	f, user, err := h.half(c, sealed)
+	if err != nil {
+		return err
+	}
+	data := SecondData{User: user.Label(), Flow: sealed, Error: fault, TOTP: f.Half.Enrol, Action: h.Site.Path("/login/second")}
+	title := i18n.T("Second factor")
+	if err := h.offerPasskey(c, f, user, &data); err != nil {
+		return err
+	}
+	if f.Half.Enrol != "" {
+		data.Picture = h.Site.Path("/login/second/code.png") + "?flow=" + url.QueryEscape(sealed)
+		title = i18n.T("Set up a second factor")
+	}
+	view := web.View[SecondData]{Page: SecondPage(), Title: title, Data: data}
+	if f.Request != nil {
+		view.FormOrigin = clients.RedirectOrigin(f.Request.RedirectURI)
+	}
+	if !fault.IsZero() {
+		view.Status = http.StatusUnauthorized
+	}
+	return web.Render(c, h.Site, view)
+}
+
+func (h *Handler) secondPicture(c echo.Context) error {
+	f, user, err := h.half(c, c.QueryParam("flow"))
+	if err != nil {
+		return err
+	}
+	if f.Half.Enrol == "" {
+		return errs.New(errs.NotFound, "There is nothing to set up.")
+	}
+	png, err := mfa.Picture(mfa.Address(h.Site.Live().Brand, user.KubeName, f.Half.Enrol))
+	if err != nil {
+		return err
+	}
+	return c.Blob(http.StatusOK, "image/png", png)
+}
+
+// recordSecond records why somebody did not get past the second factor.
+func (h *Handler) recordSecond(c echo.Context, f *flow.Flow, user *store.User, why string) {
+	h.Audit.Record(c.Request().Context(), audit.Event{
+		Name: audit.SignInFailed, UserID: user.ID, UserName: user.KubeName, ConnectorID: f.Half.ConnectorID, Address: c.RealIP(), Reason: why,
+	})
+}
+
+// checkSecond takes the code.
+func (h *Handler) checkSecond(c echo.Context) error {
+	ctx, sealed := c.Request().Context(), c.FormValue("flow")
+	f, user, err := h.half(c, sealed)
+	if err != nil {
+		return err
+	}
+	attempt := ratelimit.SecondFactor(user.ID, c.RealIP())
+	verdict, err := h.Limit.Begin(ctx, attempt)
+	if err != nil {
+		return err
+	}
+	if verdict.Wait > 0 {
+		if !verdict.Again {
+			h.recordSecond(c, f, user, "too_many_failures")
+		}
+		return h.secondPage(c, sealed, i18n.T("Too many wrong codes. Try again in %s.", verdict.Wait))
+	}
+	var good bool
+	method := "otp"
+	if answer := c.FormValue("response"); answer != "" {
+		method = "hwk"
+		good, err = h.takePasskey(ctx, f.Half, answer)
+	} else {
+		good, err = h.takeCode(ctx, f.Half, c.FormValue("code"), c.RealIP())
+	}
+	if err != nil {
+		return err
+	}
+	if !good {
+		h.recordSecond(c, f, user, "second_factor")
+		return h.secondPage(c, sealed, i18n.T("That was not right. A code works once, and only while the app shows it."))
+	}
+	if err := h.Limit.Forgive(ctx, attempt); err != nil {
+		return err
+	}
+	row, err := h.Store.Connector(ctx, f.Half.ConnectorID)
+	if err != nil {
+		return err
+	}
+	methods := append(f.Half.Methods, method, "mfa")
+	f.Half = nil
+	return h.begin(c, row, arrival{user: user, methods: methods}, f)
+}
+
+// takeCode checks a code against what the person has, or is setting up, and uses it
+// up.
+func (h *Handler) takeCode(ctx context.Context, half *flow.Half, code, address string) (bool, error) {
+	now := h.Now()
+	factors, err := h.Store.Factors(ctx, half.UserID)
+	if err != nil {
+		return false, err
+	}
+	// Who has one by now, in another tab, doesn't set up a second one here.
+	if half.Enrol != "" && len(factors) == 0 {
+		step, ok := mfa.CheckCode(half.Enrol, code, now)
+		if !ok {
+			return false, nil
+		}
+		h.Audit.Record(ctx, audit.Event{Name: audit.FactorChanged, UserID: half.UserID, ConnectorID: half.ConnectorID, Address: address, Reason: "added"})
+		return true, h.Store.AddFactor(ctx, store.Factor{
+			Owner: half.UserID, Kind: store.FactorTOTP, Label: "Authenticator app", Data: half.Enrol, LastStep: step, Created: store.At(now), LastUsed: store.At(now),
+		})
+	}
+	for _, f := range factors {
+		step, ok := mfa.CheckCode(f.Data, code, now)
+		if f.Kind != store.FactorTOTP || !ok {
+			continue
+		}
+		if first, err := h.Store.UseFactor(ctx, f.ID, step, now); err != nil || first {
+			return first, err
+		}
+	}
+	return false, nil
+}

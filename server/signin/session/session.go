@@ -1,0 +1,171 @@
+// Package session is the browser's sign-in: who is this request, begin one, end
+// one. It leaves to server/signin/login how a person proves who they are.
+package session
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/server/base/runtimesettings"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+)
+
+// touchEvery is how often the last use is written.
+const touchEvery = time.Minute
+
+// maxUserAgent is how much of a browser's name is kept, in bytes.
+const maxUserAgent = 256
+
+// Manager finds, begins and ends sign-ins.
+type Manager struct {
+	Store *store.Store
+	Audit *audit.Log
+	Now   func() time.Time
+	// Live says how long sign-ins last.
+	Live *runtimesettings.Settings
+	// Secure says that the server is reached over https.
+	Secure bool
+	// Ended, when set, is told that a sign-in has ended.
+	Ended func()
+}
+
+// Current is the signed-in person of a request.
+type Current struct {
+	SignIn *store.SignIn
+	User   *store.User
+	// Admin says that the person administers Fairlead, for what pages show.
+	Admin bool
+}
+
+// Visit is a signed-in person at a network address.
+type Visit struct {
+	Current *Current
+	Address string
+}
+
+func (m *Manager) cookieName() string {
+	if m.Secure {
+		return "__Host-fairlead"
+	}
+	return "fairlead"
+}
+
+// Current returns who is signed in, or nil. A disabled person isn't.
+func (m *Manager) Current(r *http.Request) (*Current, error) {
+	cookie, err := r.Cookie(m.cookieName())
+	if err != nil || cookie.Value == "" {
+		return nil, nil //nolint:nilnil,nilerr // nobody is signed in: that is an answer, not a fault
+	}
+	ctx, now := r.Context(), m.Now()
+	row, err := m.Store.SignInByCookie(ctx, secret.Hash(cookie.Value))
+	if errs.Is(err, errs.NotFound) {
+		return nil, nil //nolint:nilnil // see above
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !row.Live(now) {
+		return nil, nil //nolint:nilnil // see above
+	}
+	user, err := m.Store.User(ctx, row.UserID)
+	if err != nil {
+		return nil, err
+	}
+	if user.Disabled {
+		return nil, nil //nolint:nilnil // see above
+	}
+	if now.Sub(row.LastSeen.Time()) > touchEvery {
+		if err := m.Store.TouchSignIn(ctx, row.ID, now, now.Add(m.Live.Get().Idle)); err != nil {
+			return nil, err
+		}
+	}
+	return &Current{SignIn: row, User: user}, nil
+}
+
+// Proof is how a person has shown who they are.
+type Proof struct {
+	User *store.User
+	// Methods are RFC 8176 values, such as "pwd".
+	Methods []string
+	// Address is where the browser is.
+	Address string
+}
+
+// Begin starts a sign-in with a new id and a new cookie. What the browser had
+// before ends: a cookie that somebody planted is worth nothing.
+func (m *Manager) Begin(w http.ResponseWriter, r *http.Request, p Proof) (*Current, error) {
+	old, err := m.Current(r)
+	if err != nil {
+		return nil, err
+	}
+	token, now := secret.Token(), m.Now()
+	row := &store.SignIn{
+		ID: secret.ID("sid"), CookieHash: secret.Hash(token.Reveal()), UserID: p.User.ID, ConnectorID: p.User.ConnectorID,
+		AMR: p.Methods, UserAgent: shorten(r.UserAgent()), Address: p.Address,
+		Authenticated: store.At(now), LastSeen: store.At(now),
+		IdleExpires: store.At(now.Add(m.Live.Get().Idle)), Expires: store.At(now.Add(m.Live.Get().Absolute)),
+	}
+	if err := m.begin(r.Context(), old, row); err != nil {
+		return nil, err
+	}
+	m.setCookie(w, token.Reveal(), int(m.Live.Get().Absolute/time.Second))
+	return &Current{SignIn: row, User: p.User}, nil
+}
+
+// begin stores a sign-in in place of the browser's last one. Applications that
+// the same person is signed in at are not told that they are gone.
+func (m *Manager) begin(ctx context.Context, old *Current, row *store.SignIn) error {
+	if old != nil && old.User.ID == row.UserID {
+		return m.Store.ReplaceSignIn(ctx, old.SignIn.ID, row, m.Now())
+	}
+	if old != nil {
+		if err := m.EndByID(ctx, old.User, old.SignIn.ID); err != nil {
+			return err
+		}
+	}
+	return m.Store.CreateSignIn(ctx, row)
+}
+
+// End ends the sign-in of this browser.
+func (m *Manager) End(w http.ResponseWriter, r *http.Request, current *Current) error {
+	if err := m.EndByID(r.Context(), current.User, current.SignIn.ID); err != nil {
+		return err
+	}
+	m.setCookie(w, "", -1)
+	return nil
+}
+
+// EndByID ends one of the person's sign-ins.
+func (m *Manager) EndByID(ctx context.Context, user *store.User, id string) error {
+	ended, err := m.Store.EndSignIn(ctx, user.ID, id, m.Now())
+	if err != nil {
+		return err
+	}
+	if ended {
+		m.Audit.Record(ctx, audit.Event{
+			Name: audit.SignInEnded, UserID: user.ID, UserName: user.KubeName, SignInID: id, ConnectorID: user.ConnectorID,
+		})
+		if m.Ended != nil {
+			m.Ended()
+		}
+	}
+	return nil
+}
+
+func (m *Manager) setCookie(w http.ResponseWriter, value string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure is off on plain http, which is loopback only
+		Name: m.cookieName(), Value: value, Path: "/", MaxAge: maxAge,
+		HttpOnly: true, Secure: m.Secure, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+func shorten(s string) string {
+	if len(s) > maxUserAgent {
+		return s[:maxUserAgent]
+	}
+	return s
+}

@@ -1,0 +1,42 @@
+// Package setupcode gives a person who is signed in with a browser a code that signs a computer
+// in, once and within minutes, without a second way through a browser. It is off unless the
+// configuration says otherwise: docs/adr/0010-setup-code.md says what it costs.
+package setupcode
+
+import (
+	"context"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
+	"github.com/fairlead-auth/fairlead/server/signin/session"
+)
+
+// Life is how long a code is good.
+const Life = 5 * time.Minute
+
+// mark takes the place of the redirect URI: no client can register it, so that neither kind of
+// code can be taken for the other.
+const mark = "urn:fairlead:setup-code"
+
+// Maker makes codes.
+type Maker struct {
+	Store *store.Store
+	Now   func() time.Time
+}
+
+// Make returns a code that belongs to this sign-in: it is worth nothing once that has ended.
+func (m *Maker) Make(ctx context.Context, current *session.Current) (secret.Value, error) {
+	code := secret.Token()
+	signIn := current.SignIn
+	err := m.Store.CreateCode(ctx, &store.Code{
+		Hash: secret.Hash(code.Reveal()), ClientID: clients.Plugin, UserID: current.User.ID, SignInID: signIn.ID, RedirectURI: mark,
+		Scopes: oauth.Scopes(), AMR: signIn.AMR, Authenticated: signIn.Authenticated, Expires: store.At(m.Now().Add(Life)),
+	})
+	return code, err
+}
+
+// Is reports whether a code is one of these, and not an authorization code.
+func Is(code *store.Code) bool { return code.RedirectURI == mark }

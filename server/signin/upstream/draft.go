@@ -1,0 +1,104 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/probe"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+)
+
+// fault is what an upstream last failed with, and since when it fails.
+type fault struct {
+	err   error
+	since time.Time
+}
+
+// note keeps whether an upstream could be asked, on this replica.
+func (g *Registry) note(id string, err error, down bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !down {
+		delete(g.faults, id)
+		return
+	}
+	since := g.cfg.Now()
+	if old, failing := g.faults[id]; failing {
+		since = old.since
+	}
+	g.faults[id] = fault{err: err, since: since}
+}
+
+// Fault returns what a connector fails with, as far as this replica knows, and
+// since when; nil when it works or has not been used.
+func (g *Registry) Fault(id string) (since time.Time, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f := g.faults[id]
+	return f.since, f.err
+}
+
+// Explain says in words why an upstream could not be asked, and what to change.
+func (g *Registry) Explain(err error) (cause, remedy string) {
+	switch {
+	case errors.Is(err, connectors.ErrBadCredentials):
+		return "Nobody has this name and password.", "Check both. The name is what the user name attribute holds."
+	case errors.Is(err, connectors.ErrDenied):
+		return "The upstream did not let this account in: " + err.Error() + ".", "Check who may sign in: allowed groups, organizations, domains."
+	}
+	return probe.Explain(err)
+}
+
+// Draft opens a connector whose settings are in clear and not stored. It is not
+// kept.
+func (g *Registry) Draft(ctx context.Context, row *store.Connector) (connectors.Connector, error) {
+	cfg, err := g.decode(row.Type, []byte(row.Config))
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	opened, err := cfg.Open(ctx, g.env(row.ID))
+	if err != nil {
+		cause, remedy := g.Explain(err)
+		return nil, errs.Wrap(errs.Unavailable, err, cause+" "+remedy)
+	}
+	return opened, nil
+}
+
+// Check tries settings that are in clear and not stored.
+func (g *Registry) Check(ctx context.Context, row *store.Connector) ([]connectors.Finding, error) {
+	cfg, err := g.decode(row.Type, []byte(row.Config))
+	if err != nil {
+		return nil, err
+	}
+	checker, ok := cfg.(connectors.Checker)
+	if !ok {
+		return []connectors.Finding{{Step: "Check the settings", State: connectors.Passed, Detail: "There is nothing to reach."}}, nil
+	}
+	return checker.Check(ctx, g.env(row.ID)), nil
+}
+
+// Lookup looks a person up with settings that are in clear and not stored.
+func (g *Registry) Lookup(ctx context.Context, row *store.Connector, username string) (connectors.Lookup, error) {
+	opened, err := g.Draft(ctx, row)
+	if err != nil {
+		return connectors.Lookup{}, err
+	}
+	lookuper, ok := opened.(connectors.Lookuper)
+	if !ok {
+		return connectors.Lookup{}, errs.New(errs.Invalid, "This kind of connector can't look people up. Test it with a sign-in.")
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return lookuper.Lookup(ctx, username)
+}
+
+// Icon is the glyph of a type of connector.
+func (g *Registry) Icon(typeName string) string { return g.cfg.Types[typeName].Icon }
+
+// CallbackURL is where the upstream of a connector sends the browser back to.
+func (g *Registry) CallbackURL(id string) string { return g.cfg.CallbackURL(id) }

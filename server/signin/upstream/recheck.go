@@ -1,0 +1,163 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/policy/workload"
+)
+
+// Fresh returns the user as the upstream knows them, at most MaxAge ago. It
+// asks at most once at a time for a person, outside any transaction. While the
+// upstream can't be asked the user stays as they were, until the outage budget
+// is used up. A person whom the upstream no longer lets in is an error of kind
+// Denied.
+func (g *Registry) Fresh(ctx context.Context, userID string) (*store.User, error) {
+	user, err := g.cfg.Store.User(ctx, userID)
+	if err != nil {
+		return nil, err
+	}
+	return g.Confirm(ctx, user)
+}
+
+// Confirm is Fresh for a user who was read just now.
+func (g *Registry) Confirm(ctx context.Context, user *store.User) (*store.User, error) {
+	young, err := g.young(user)
+	if err != nil || young {
+		return user, err
+	}
+	fresh, err, _ := g.flights.Do("fresh\x00"+user.ID, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+		defer cancel()
+		// Who was ahead of us may have asked in the meantime.
+		user, err := g.cfg.Store.User(ctx, user.ID)
+		if err != nil {
+			return nil, err
+		}
+		if young, err := g.young(user); err != nil || young {
+			return user, err
+		}
+		return g.ask(ctx, user)
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer, ok := fresh.(*store.User)
+	if !ok {
+		return nil, errors.New("a flight brought something else") // ask returns nothing else
+	}
+	return answer, nil
+}
+
+// young reports whether the upstream's word is young enough. A person who is
+// disabled here is an error of kind Denied.
+func (g *Registry) young(user *store.User) (bool, error) {
+	if user.Disabled {
+		return false, errs.New(errs.Denied, "The account %s is disabled. Ask an admin.", user.KubeName)
+	}
+	if workload.IsMachine(user) || user.ConnectorID == store.BreakGlass { // nobody to ask: the configuration is the upstream
+		return true, nil
+	}
+	age := g.cfg.Live.Get().MaxAge
+	return age > 0 && g.cfg.Now().Sub(user.Checked.Time()) <= age, nil
+}
+
+func (g *Registry) ask(ctx context.Context, user *store.User) (*store.User, error) {
+	row, err := g.cfg.Store.Connector(ctx, user.ConnectorID)
+	if errs.Is(err, errs.NotFound) {
+		return nil, g.refuse(ctx, user, "connector_removed", errs.New(errs.Denied,
+			"The way you signed in with (%s) was removed. Sign in another way.", user.ConnectorID))
+	}
+	if err != nil {
+		return nil, err
+	}
+	person, err := g.reread(ctx, row, user)
+	switch {
+	case err == nil:
+	case errs.Is(err, errs.Denied), errs.Is(err, errs.Unauthenticated):
+		return nil, g.refuse(ctx, user, "upstream_denied", err)
+	default:
+		return g.duringOutage(ctx, user, err)
+	}
+	if person.Identity.Subject != user.Subject {
+		return nil, g.refuse(ctx, user, "other_account", errs.New(errs.Denied, "%s answered with another account. Sign in again.", row.Name))
+	}
+	fresh, err := g.cfg.Store.RefreshUser(ctx, user, person, g.cfg.Now())
+	if errs.Is(err, errs.Conflict) {
+		return nil, g.refuse(ctx, user, reasonTaken, errs.Wrap(errs.Denied, err, "The name %s belongs to another account. Ask an admin.", person.KubeName))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return fresh, g.recordChange(ctx, user, fresh)
+}
+
+func (g *Registry) reread(ctx context.Context, row *store.Connector, user *store.User) (store.Person, error) {
+	opened, err := g.Connector(ctx, row)
+	if err != nil {
+		return store.Person{}, err
+	}
+	last, err := g.cfg.Store.Identity(user)
+	if err != nil {
+		return store.Person{}, err
+	}
+	refresher, ok := opened.(connectors.Refresher)
+	if !ok {
+		return store.Person{}, errs.New(errs.Denied, "%s can't confirm accounts later. Sign in again.", row.Name)
+	}
+	began := g.cfg.Now()
+	id, err := refresher.Refresh(ctx, last)
+	return g.settle(row, "refresh", began, answer{id, err})
+}
+
+func (g *Registry) refuse(ctx context.Context, user *store.User, reason string, err error) error {
+	g.cfg.Audit.Record(ctx, audit.Event{
+		Name: audit.UpstreamRefused, UserID: user.ID, UserName: user.KubeName, ConnectorID: user.ConnectorID,
+		Reason: reason, Detail: err.Error(),
+	})
+	if reason == reasonTaken { // it is somebody else's name that is refused
+		return err
+	}
+	// What is open at clusters ends as well.
+	if fault := g.cfg.Store.Revoke(ctx, store.RevokedUser, user.ID, reason, g.cfg.Now()); fault != nil {
+		return errors.Join(err, fault)
+	}
+	return err
+}
+
+// reasonTaken is the reason of a refusal that takes nothing away.
+const reasonTaken = "name_taken"
+
+func (g *Registry) duringOutage(ctx context.Context, user *store.User, cause error) (*store.User, error) {
+	if errors.Is(cause, context.Canceled) {
+		return nil, cause
+	}
+	age := g.cfg.Now().Sub(user.Checked.Time())
+	event := audit.Event{
+		Name: audit.UpstreamOutage, UserID: user.ID, UserName: user.KubeName, ConnectorID: user.ConnectorID,
+		Reason: "rights_kept", Detail: cause.Error(),
+	}
+	if age > g.cfg.Live.Get().OutageBudget {
+		event.Reason = "outage_budget_over"
+		g.cfg.Audit.Record(ctx, event)
+		return nil, errs.Wrap(errs.Unavailable, cause,
+			"Your account could not be confirmed with %s for too long. Try again when it is back.", user.ConnectorID)
+	}
+	g.cfg.Audit.Record(ctx, event)
+	return user, nil
+}
+
+func (g *Registry) recordChange(ctx context.Context, before, after *store.User) error {
+	if slices.Equal(before.GroupNames, after.GroupNames) && before.KubeName == after.KubeName {
+		return nil
+	}
+	g.cfg.Audit.Record(ctx, audit.Event{
+		Name: audit.UserChanged, UserID: after.ID, UserName: after.KubeName, ConnectorID: after.ConnectorID, Reason: "upstream_changed",
+	})
+	return g.cfg.Store.Revoke(ctx, store.RevokedRights, after.ID, "groups_changed", g.cfg.Now())
+}

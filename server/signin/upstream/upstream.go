@@ -1,0 +1,225 @@
+// Package upstream opens the stored connectors, keeps them, signs people in
+// through them and asks them again later. It leaves to server/signin/login what the
+// browser sees.
+package upstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/base/runtimesettings"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+)
+
+// Config is what a Registry needs.
+type Config struct {
+	Store  *store.Store
+	Audit  *audit.Log
+	Logger *slog.Logger
+	Now    func() time.Time
+	// Types finds a kind of connector by name.
+	Types map[string]connectors.Type
+	// CallbackURL says where a connector's upstream sends the browser back to.
+	CallbackURL func(connectorID string) string
+	// Live says how old an upstream's word may be, and how long rights are kept while
+	// it can't be asked. Nil means the defaults.
+	Live *runtimesettings.Settings
+	// Asked, when set, is told how a connector did, for metrics. A refusal is an
+	// answer: the upstream is up.
+	Asked func(connector, operation string, took time.Duration, up bool)
+	// Transport: see connectors.Env.
+	Transport http.RoundTripper
+}
+
+const (
+	// openTimeout and askTimeout bound a call to an upstream.
+	openTimeout = 10 * time.Second
+	askTimeout  = 15 * time.Second
+	// retryAfter is how long a connector that did not open is left alone.
+	retryAfter = 5 * time.Second
+)
+
+// Registry holds the opened connectors.
+type Registry struct {
+	cfg     Config
+	flights singleflight.Group
+
+	mu     sync.Mutex
+	opened map[string]*entry
+	faults map[string]fault
+}
+
+type entry struct {
+	revision  string
+	connector connectors.Connector
+	err       error
+	tried     time.Time
+}
+
+// New returns a registry. It opens nothing yet: an upstream that is down must
+// not keep the server from starting.
+func New(cfg Config) *Registry {
+	if cfg.Live == nil {
+		cfg.Live = runtimesettings.New(runtimesettings.Values{})
+	}
+	return &Registry{cfg: cfg, opened: map[string]*entry{}, faults: map[string]fault{}}
+}
+
+// Connector returns the opened connector of a row.
+func (g *Registry) Connector(ctx context.Context, row *store.Connector) (connectors.Connector, error) {
+	if !row.Enabled {
+		return nil, errs.New(errs.Denied, "Signing in through %s is switched off.", row.Name)
+	}
+	now := g.cfg.Now()
+	g.mu.Lock()
+	e := g.opened[row.ID]
+	g.mu.Unlock()
+	if e != nil && e.revision == row.Revision && (e.err == nil || now.Sub(e.tried) < retryAfter) {
+		return e.connector, e.err
+	}
+	opened, err, _ := g.flights.Do("open\x00"+row.ID+"\x00"+row.Revision, func() (any, error) {
+		e := g.open(ctx, row, now)
+		g.mu.Lock()
+		g.opened[row.ID] = e
+		g.mu.Unlock()
+		return e.connector, e.err
+	})
+	return opened, err
+}
+
+func (g *Registry) open(ctx context.Context, row *store.Connector, now time.Time) *entry {
+	e := &entry{revision: row.Revision, tried: now}
+	e.connector, e.err = g.build(context.WithoutCancel(ctx), row)
+	if e.err != nil {
+		g.cfg.Logger.ErrorContext(ctx, "connector not opened, will try again", "connector", row.ID, "error", e.err)
+		g.note(row.ID, e.err, true)
+		e.err = errs.Wrap(errs.Unavailable, e.err, "Signing in through %s does not work at the moment. Try again in a minute.", row.Name)
+	}
+	return e
+}
+
+func (g *Registry) build(ctx context.Context, row *store.Connector) (connectors.Connector, error) {
+	raw, err := g.cfg.Store.ConnectorConfig(row)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := g.decode(row.Type, raw)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	return cfg.Open(ctx, g.env(row.ID))
+}
+
+func (g *Registry) decode(typeName string, raw []byte) (connectors.Config, error) {
+	kind, known := g.cfg.Types[typeName]
+	if !known {
+		return nil, fmt.Errorf("connector type %q is not known", typeName)
+	}
+	cfg := kind.Config()
+	if err := json.Unmarshal(raw, cfg); err != nil {
+		return nil, errors.New("decoding connector settings: not readable") // the cause could show a secret
+	}
+	return cfg, nil
+}
+
+func (g *Registry) env(id string) connectors.Env {
+	return connectors.Env{
+		ID: id, CallbackURL: g.cfg.CallbackURL(id), Now: g.cfg.Now, Logger: g.cfg.Logger, Accounts: g.cfg.Store, Transport: g.cfg.Transport,
+	}
+}
+
+// Login signs a person in with a password.
+func (g *Registry) Login(ctx context.Context, row *store.Connector, username, password string) (store.Person, error) {
+	opened, err := g.Connector(ctx, row)
+	if err != nil {
+		return store.Person{}, err
+	}
+	p, ok := opened.(connectors.Passworder)
+	if !ok {
+		return store.Person{}, errs.New(errs.Invalid, "%s does not take passwords.", row.Name)
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	began := g.cfg.Now()
+	id, err := p.Login(ctx, username, password)
+	return g.settle(row, "login", began, answer{id, err})
+}
+
+// Callback signs a person in with what the upstream sent back.
+func (g *Registry) Callback(r *http.Request, row *store.Connector, kept []byte) (store.Person, error) {
+	opened, err := g.Connector(r.Context(), row)
+	if err != nil {
+		return store.Person{}, err
+	}
+	redirecter, ok := opened.(connectors.Redirecter)
+	if !ok {
+		return store.Person{}, errs.New(errs.Invalid, "%s does not send people back.", row.Name)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
+	defer cancel()
+	began := g.cfg.Now()
+	id, err := redirecter.Callback(ctx, g.cfg.CallbackURL(row.ID), kept, r.WithContext(ctx))
+	return g.settle(row, "callback", began, answer{id, err})
+}
+
+// Answer signs a person in with what the upstream posted.
+func (g *Registry) Answer(ctx context.Context, row *store.Connector, kept []byte, posted url.Values) (store.Person, error) {
+	opened, err := g.Connector(ctx, row)
+	if err != nil {
+		return store.Person{}, err
+	}
+	poster, ok := opened.(connectors.Poster)
+	if !ok {
+		return store.Person{}, errs.New(errs.Invalid, "%s posts nothing.", row.Name)
+	}
+	began := g.cfg.Now()
+	id, err := poster.Answer(ctx, kept, posted)
+	return g.settle(row, "callback", began, answer{id, err})
+}
+
+// answer is what a connector said.
+type answer struct {
+	id  connectors.Identity
+	err error
+}
+
+// settle notes how long a connector took and settles what it said.
+func (g *Registry) settle(row *store.Connector, operation string, began time.Time, a answer) (store.Person, error) {
+	person, err := settle(row, a.id, a.err)
+	g.note(row.ID, a.err, errs.Is(err, errs.Unavailable))
+	if g.cfg.Asked != nil {
+		g.cfg.Asked(row.ID, operation, g.cfg.Now().Sub(began), !errs.Is(err, errs.Unavailable))
+	}
+	return person, err
+}
+
+// settle gives a connector's answer its names and its errors their kind.
+func settle(row *store.Connector, id connectors.Identity, err error) (store.Person, error) {
+	switch {
+	case errors.Is(err, connectors.ErrBadCredentials):
+		return store.Person{}, errs.Wrap(errs.Unauthenticated, err, "The name or the password is wrong.")
+	case errors.Is(err, connectors.ErrDenied):
+		return store.Person{}, errs.Wrap(errs.Denied, err, "%s did not let this account in.", row.Name)
+	case err != nil:
+		return store.Person{}, errs.Wrap(errs.Unavailable, err, "%s could not be asked. Try again in a minute.", row.Name)
+	}
+	name, settled, err := connectors.Settle(id, connectors.Prefixes{User: row.UserPrefix, Group: row.GroupPrefix})
+	if err != nil {
+		return store.Person{}, errs.Wrap(errs.Denied, err, "%s gave this account a name or a group that clusters must not see.", row.Name)
+	}
+	return store.Person{ConnectorID: row.ID, KubeName: name, Identity: settled}, nil
+}

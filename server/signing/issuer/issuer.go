@@ -1,0 +1,186 @@
+// Package issuer mints what clients get: ID tokens, opaque access tokens and
+// codes. It decides which claims go where; it leaves to server/oidc/token and
+// server/oidc/authorize whether there is anything to mint.
+package issuer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/server/base/flow"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/signing/keys"
+)
+
+// How long things live that no setting changes.
+const (
+	// IDTokenLife is for clients that aren't clusters.
+	IDTokenLife = 10 * time.Minute
+	// AccessTokenLife is for the provider's own endpoints.
+	AccessTokenLife = 10 * time.Minute
+	// codeLife is far below the ten minutes that OAuth 2.1 allows.
+	codeLife = time.Minute
+)
+
+// Issuer mints.
+type Issuer struct {
+	// URL is the issuer identifier, without a trailing slash.
+	URL string
+	// Keys sign.
+	Keys *keys.Manager
+	// Store keeps codes.
+	Store *store.Store
+	// Now tells the time.
+	Now func() time.Time
+}
+
+// Claims is what an ID token says (OpenID Connect Core section 2).
+type Claims struct {
+	Issuer            string   `json:"iss"`
+	Subject           string   `json:"sub"`
+	Audience          string   `json:"aud"`
+	Expiry            int64    `json:"exp"`
+	IssuedAt          int64    `json:"iat"`
+	AuthTime          int64    `json:"auth_time"`
+	ID                string   `json:"jti"`
+	AuthorizedParty   string   `json:"azp,omitempty"`
+	Nonce             string   `json:"nonce,omitempty"`
+	AMR               []string `json:"amr,omitempty"`
+	SessionID         string   `json:"sid,omitempty"`
+	DeviceID          string   `json:"device_id,omitempty"`
+	Name              string   `json:"name,omitempty"`
+	PreferredUsername string   `json:"preferred_username,omitempty"`
+	Email             string   `json:"email,omitempty"`
+	EmailVerified     *bool    `json:"email_verified,omitempty"`
+	Groups            []string `json:"groups,omitempty"`
+}
+
+// Subject is for whom, in which sign-in and on which device a token is.
+type Subject struct {
+	User          *store.User
+	SignInID      string
+	DeviceID      string
+	AMR           []string
+	Authenticated store.Instant
+}
+
+// IDToken describes the token to mint.
+type IDToken struct {
+	Subject
+	// Audience is the client or the cluster that the token is for.
+	Audience string
+	// Cluster is set when the token is for a cluster.
+	Cluster *store.Cluster
+	// Requester is the client that asked; it becomes azp when it differs.
+	Requester string
+	Scopes    []string
+	Nonce     string
+	// Algorithm is RS256 when empty.
+	Algorithm string
+	// Life is how long the token lives, when that is not what is usual for it.
+	Life time.Duration
+}
+
+// Minted is a signed token.
+type Minted struct {
+	Token   string
+	ID      string
+	Expires time.Time
+}
+
+// MintID signs an ID token. A token for a cluster has exactly the cluster's
+// audience and all that the cluster needs to know; one for another client has
+// what its scopes ask for.
+func (i *Issuer) MintID(t IDToken) (Minted, error) {
+	claims := i.Claims(t)
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return Minted{}, fmt.Errorf("encoding claims: %w", err)
+	}
+	if t.Cluster != nil {
+		t.Algorithm = t.Cluster.Algorithm
+	}
+	token, err := i.Keys.Sign(algorithm(t.Algorithm), payload)
+	if err != nil {
+		return Minted{}, err
+	}
+	return Minted{Token: token, ID: claims.ID, Expires: time.Unix(claims.Expiry, 0).UTC()}, nil
+}
+
+// Claims returns what MintID would sign now.
+func (i *Issuer) Claims(t IDToken) Claims {
+	now, life := i.Now().UTC(), IDTokenLife
+	if t.Cluster != nil {
+		life = t.Cluster.TokenLife()
+		t.Scopes = oauth.Scopes()
+	}
+	if t.Life != 0 {
+		life = t.Life
+	}
+	claims := PersonClaims(t.User, t.Scopes)
+	if t.Cluster != nil {
+		claims.PreferredUsername = t.User.KubeName
+	}
+	claims.Issuer, claims.Audience, claims.ID = i.URL, t.Audience, secret.ID("jti")
+	claims.IssuedAt, claims.Expiry = now.Unix(), now.Add(life).Unix()
+	claims.AuthTime = t.Authenticated.Time().Unix()
+	claims.Nonce, claims.AMR = t.Nonce, t.AMR
+	claims.SessionID, claims.DeviceID = t.SignInID, t.DeviceID
+	if t.Requester != t.Audience {
+		claims.AuthorizedParty = t.Requester
+	}
+	return claims
+}
+
+func algorithm(name string) jose.SignatureAlgorithm {
+	if name == "" {
+		return keys.RS256
+	}
+	return jose.SignatureAlgorithm(name)
+}
+
+// PersonClaims returns the claims about a person that the scopes ask for; the
+// subject always.
+func PersonClaims(u *store.User, scopes []string) Claims {
+	c := Claims{Subject: u.ID}
+	if slices.Contains(scopes, oauth.ScopeProfile) {
+		c.Name, c.PreferredUsername = u.DisplayName, u.Login
+	}
+	if slices.Contains(scopes, oauth.ScopeEmail) && u.Email != "" {
+		c.Email, c.EmailVerified = u.Email, new(u.EmailVerified)
+	}
+	if slices.Contains(scopes, oauth.ScopeGroups) {
+		c.Groups = u.GroupNames
+	}
+	return c
+}
+
+// MintAccess returns a fresh opaque access token and its row.
+func (i *Issuer) MintAccess(s Subject, clientID string, scopes []string) (string, store.AccessToken) {
+	token := secret.Token().Reveal()
+	return token, store.AccessToken{
+		Hash: secret.Hash(token), UserID: s.User.ID, ClientID: clientID, DeviceID: s.DeviceID, SignInID: s.SignInID,
+		Scopes: scopes, AMR: s.AMR, Authenticated: s.Authenticated, Expires: store.At(i.Now().Add(AccessTokenLife)),
+	}
+}
+
+// IssueCode stores a code for a request and returns it.
+func (i *Issuer) IssueCode(ctx context.Context, req *flow.Request, s Subject) (string, error) {
+	code := secret.Token().Reveal()
+	row := &store.Code{
+		Hash: secret.Hash(code), ClientID: req.ClientID, UserID: s.User.ID, SignInID: s.SignInID,
+		RedirectURI: req.RedirectURI, Scopes: req.Scopes, Nonce: req.Nonce, Challenge: req.Challenge, Host: req.Host,
+		AMR: s.AMR, Authenticated: s.Authenticated, Expires: store.At(i.Now().Add(codeLife)),
+	}
+	if err := i.Store.CreateCode(ctx, row); err != nil {
+		return "", err
+	}
+	return code, nil
+}

@@ -1,0 +1,356 @@
+// Package keys holds the signing keys: it makes them in the background,
+// publishes each before it signs, signs, and retires. It leaves to
+// server/signing/issuer what is signed.
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+)
+
+// The algorithms. EdDSA is not among them: no Kubernetes API server accepts it.
+const (
+	RS256 = jose.RS256
+	ES256 = jose.ES256
+)
+
+// Algorithms returns every algorithm, the default first.
+func Algorithms() []jose.SignatureAlgorithm { return []jose.SignatureAlgorithm{RS256, ES256} }
+
+// Timing is how long keys are in each part of their life. Only tests change it.
+type Timing struct {
+	// CacheAge is how long others may keep the published keys. Zero means ten
+	// minutes.
+	CacheAge time.Duration
+	// Margin is how much longer than that a key is published before it signs: for
+	// the replicas to see it, for clocks and slow fetches. Zero means a minute.
+	Margin time.Duration
+	// KeepRetired is how long a key that signs no more stays published: the
+	// longest token life and skew. Zero means 70 minutes.
+	KeepRetired time.Duration
+	// Tick is how often the stored keys are looked at. Zero means 5 seconds.
+	Tick time.Duration
+}
+
+func (t Timing) withDefaults() Timing {
+	for field, fallback := range map[*time.Duration]time.Duration{
+		&t.CacheAge: 10 * time.Minute, &t.Margin: time.Minute, &t.KeepRetired: time.Hour + 10*time.Minute, &t.Tick: 5 * time.Second,
+	} {
+		if *field == 0 {
+			*field = fallback
+		}
+	}
+	return t
+}
+
+// leaseLife is how long a replica that died keeps the others from tending.
+const (
+	leaseName = "signing-keys"
+	leaseLife = time.Minute
+)
+
+// Config is what a Manager needs.
+type Config struct {
+	Store  *store.Store
+	Audit  *audit.Log
+	Logger *slog.Logger
+	Now    func() time.Time
+	// RotateEvery is how long a key signs. Zero means 30 days.
+	RotateEvery time.Duration
+	Timing      Timing
+}
+
+// Manager holds the keys in memory. All replicas agree through the store.
+type Manager struct {
+	cfg     Config
+	holder  string
+	current atomic.Pointer[snapshot]
+}
+
+const defaultRotateEvery = 30 * 24 * time.Hour
+
+// New reads the stored keys. With none yet, Ready is false until Run has made
+// the first ones.
+func New(ctx context.Context, cfg Config) (*Manager, error) {
+	if cfg.RotateEvery == 0 {
+		cfg.RotateEvery = defaultRotateEvery
+	}
+	cfg.Timing = cfg.Timing.withDefaults()
+	m := &Manager{cfg: cfg, holder: secret.ID("replica")}
+	m.current.Store(&snapshot{})
+	if err := m.reload(ctx); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Run keeps the keys fresh until ctx ends.
+func (m *Manager) Run(ctx context.Context) error {
+	ticker := time.NewTicker(m.cfg.Timing.Tick)
+	defer ticker.Stop()
+	for {
+		if err := m.Tend(ctx); err != nil && ctx.Err() == nil {
+			m.cfg.Logger.ErrorContext(ctx, "signing keys not tended, will try again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// CacheAge is how long others may keep the published keys.
+func (m *Manager) CacheAge() time.Duration { return m.cfg.Timing.CacheAge }
+
+// Tend makes, activates and removes keys as their ages ask for, if this replica
+// gets the lease, and then reads what is stored. Mostly there is nothing to do,
+// and nothing is written.
+func (m *Manager) Tend(ctx context.Context) error {
+	idle, err := m.idle(ctx)
+	if err != nil {
+		return err
+	}
+	if !idle {
+		if err := m.tendAll(ctx); err != nil {
+			return err
+		}
+	}
+	return m.reload(ctx)
+}
+
+// idle reports whether every key is where its age wants it.
+func (m *Manager) idle(ctx context.Context) (bool, error) {
+	for _, alg := range Algorithms() {
+		r, err := m.ring(ctx, alg)
+		if err != nil || r.next == nil || len(r.gone) > 0 || m.due(r) {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (m *Manager) tendAll(ctx context.Context) error {
+	held, err := m.lease(ctx)
+	if err != nil || !held {
+		return err
+	}
+	for _, alg := range Algorithms() {
+		if err := m.tend(ctx, alg); err != nil {
+			return errors.Join(err, m.release(ctx))
+		}
+	}
+	return m.release(ctx)
+}
+
+// release lets an operator's command have its turn.
+func (m *Manager) release(ctx context.Context) error {
+	return m.cfg.Store.ReleaseLease(ctx, leaseName, m.holder)
+}
+
+func (m *Manager) lease(ctx context.Context) (bool, error) {
+	now := m.cfg.Now()
+	return m.cfg.Store.TakeLease(ctx, leaseName, m.holder, now, now.Add(leaseLife))
+}
+
+// ring is the stored keys of one algorithm.
+type ring struct {
+	next, active *store.SigningKey
+	// gone are those that nobody needs any more.
+	gone []*store.SigningKey
+}
+
+func (m *Manager) ring(ctx context.Context, alg jose.SignatureAlgorithm) (ring, error) {
+	rows, err := m.cfg.Store.SigningKeys(ctx)
+	if err != nil {
+		return ring{}, err
+	}
+	var r ring
+	for i := range rows {
+		k := &rows[i]
+		switch {
+		case k.Algorithm != string(alg):
+		case k.State == store.KeyNext:
+			r.next = k
+		case k.State == store.KeyActive:
+			r.active = k
+		case k.Retired.Time().Add(m.cfg.Timing.KeepRetired).Before(m.cfg.Now()):
+			r.gone = append(r.gone, k)
+		}
+	}
+	return r, nil
+}
+
+func (m *Manager) tend(ctx context.Context, alg jose.SignatureAlgorithm) error {
+	r, err := m.ring(ctx, alg)
+	if err != nil {
+		return err
+	}
+	for _, k := range r.gone {
+		if err := m.cfg.Store.DeleteKey(ctx, k.ID); err != nil {
+			return err
+		}
+	}
+	if r.next == nil {
+		if r.next, err = m.create(ctx, alg); err != nil {
+			return err
+		}
+	}
+	if !m.due(r) {
+		return nil
+	}
+	if err := m.activate(ctx, r); err != nil {
+		return err
+	}
+	_, err = m.create(ctx, alg)
+	return err
+}
+
+// due reports whether next must take over. The very first key signs at once:
+// nobody can have cached an older set.
+func (m *Manager) due(r ring) bool {
+	if r.active == nil {
+		return true
+	}
+	now := m.cfg.Now()
+	return r.active.Activated.Time().Add(m.cfg.RotateEvery).Before(now) && m.signsFrom(r.next).Before(now)
+}
+
+// signsFrom is when everybody knows a key, however long they cache.
+func (m *Manager) signsFrom(next *store.SigningKey) time.Time {
+	return next.Created.Time().Add(m.cfg.Timing.CacheAge + m.cfg.Timing.Margin)
+}
+
+func (m *Manager) create(ctx context.Context, alg jose.SignatureAlgorithm) (*store.SigningKey, error) {
+	k, err := generate(alg)
+	if err != nil {
+		return nil, err
+	}
+	row := &store.SigningKey{
+		ID: k.id, Algorithm: string(alg), State: store.KeyNext,
+		Private: m.cfg.Store.SealKey(k.id, k.pkcs8), Public: string(k.public), Created: store.At(m.cfg.Now()),
+	}
+	if err := m.cfg.Store.AddKey(ctx, row); err != nil {
+		return nil, err
+	}
+	m.cfg.Audit.Record(ctx, audit.Event{Name: audit.KeyCreated, Detail: string(alg) + " " + k.id})
+	return row, nil
+}
+
+func (m *Manager) activate(ctx context.Context, r ring) error {
+	if err := m.cfg.Store.ActivateKey(ctx, r.next, m.cfg.Now()); err != nil {
+		return err
+	}
+	m.cfg.Audit.Record(ctx, audit.Event{Name: audit.KeyActivated, Detail: r.next.Algorithm + " " + r.next.ID})
+	if r.active != nil {
+		m.cfg.Audit.Record(ctx, audit.Event{Name: audit.KeyRetired, Detail: r.active.Algorithm + " " + r.active.ID})
+	}
+	return nil
+}
+
+func (m *Manager) reload(ctx context.Context) error {
+	rows, err := m.cfg.Store.SigningKeys(ctx)
+	if err != nil {
+		return err
+	}
+	fresh, err := m.current.Load().with(rows, m.cfg.Store.OpenKey)
+	if err != nil {
+		return fmt.Errorf("loading signing keys: %w", err)
+	}
+	m.current.Store(fresh)
+	return nil
+}
+
+// Ready reports whether every algorithm has a key that signs.
+func (m *Manager) Ready() bool {
+	s := m.current.Load()
+	for _, alg := range Algorithms() {
+		if s.active[alg] == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// ErrNotReady says that the first keys are still being made.
+var ErrNotReady = errs.New(errs.Unavailable, "The server has just started and is making its signing keys. Try again in a few seconds.")
+
+// Sign returns payload as a compact JWT.
+func (m *Manager) Sign(alg jose.SignatureAlgorithm, payload []byte) (string, error) {
+	k := m.current.Load().active[alg]
+	if k == nil {
+		return "", ErrNotReady
+	}
+	return serialize(k.signer, payload)
+}
+
+// SignAs returns payload as a compact JWT of another type than JWT.
+func (m *Manager) SignAs(alg jose.SignatureAlgorithm, kind jose.ContentType, payload []byte) (string, error) {
+	k := m.current.Load().active[alg]
+	if k == nil {
+		return "", ErrNotReady
+	}
+	signer, err := k.typed(kind)
+	if err != nil {
+		return "", err
+	}
+	return serialize(signer, payload)
+}
+
+func serialize(signer jose.Signer, payload []byte) (string, error) {
+	signed, err := signer.Sign(payload)
+	if err != nil {
+		return "", fmt.Errorf("signing: %w", err)
+	}
+	return signed.CompactSerialize()
+}
+
+// RotatesAt is when the key that signs now is due to be replaced, for metrics.
+// It is zero before there is one.
+func (m *Manager) RotatesAt(alg jose.SignatureAlgorithm) time.Time {
+	k := m.current.Load().active[alg]
+	if k == nil {
+		return time.Time{}
+	}
+	return k.activated.Add(m.cfg.RotateEvery)
+}
+
+// ErrSignature says that a token was not signed by one of our published keys.
+var ErrSignature = errors.New("not signed by this server")
+
+// Verify returns the payload of a JWT that one of the published keys signed,
+// whatever its age. The error is ErrSignature.
+func (m *Manager) Verify(token string) ([]byte, error) {
+	parsed, err := jose.ParseSignedCompact(token, Algorithms())
+	if err != nil || len(parsed.Signatures) != 1 {
+		return nil, ErrSignature
+	}
+	head := parsed.Signatures[0].Header
+	k := m.current.Load().published[head.KeyID]
+	if k == nil || head.Algorithm != string(k.alg) {
+		return nil, ErrSignature
+	}
+	payload, err := parsed.Verify(k.verifier)
+	if err != nil {
+		return nil, ErrSignature
+	}
+	return payload, nil
+}
+
+// Published returns the key set as JSON and its entity tag. It needs no
+// database.
+func (m *Manager) Published() (body []byte, etag string) {
+	s := m.current.Load()
+	return s.jwks, s.etag
+}

@@ -1,0 +1,135 @@
+package keys
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/secret"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+)
+
+// rsaBits is the size of RSA keys: what every consumer takes, and a quarter of
+// the cost of 4096 at each signature.
+const rsaBits = 2048
+
+// fresh is a key pair that was just made.
+type freshKey struct {
+	id            string
+	pkcs8, public []byte
+}
+
+func generate(alg jose.SignatureAlgorithm) (*freshKey, error) {
+	var (
+		key crypto.Signer
+		err error
+	)
+	switch alg {
+	case RS256:
+		key, err = rsa.GenerateKey(rand.Reader, rsaBits)
+	case ES256:
+		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	default:
+		err = fmt.Errorf("algorithm %s is not supported", alg)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("making key: %w", err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("encoding key: %w", err)
+	}
+	id := secret.ID("key")
+	public, err := json.Marshal(jose.JSONWebKey{Key: key.Public(), KeyID: id, Algorithm: string(alg), Use: "sig"})
+	if err != nil {
+		return nil, fmt.Errorf("encoding key: %w", err)
+	}
+	return &freshKey{id: id, pkcs8: pkcs8, public: public}, nil
+}
+
+// pair is a key that is ready for use. It is parsed once and kept: checking an
+// RSA key again at each signature costs more than a quarter of the signature.
+type pair struct {
+	alg      jose.SignatureAlgorithm
+	public   json.RawMessage
+	signer   jose.Signer
+	verifier crypto.PublicKey
+	// typed makes a signer for another type of token.
+	typed     func(jose.ContentType) (jose.Signer, error)
+	activated time.Time
+}
+
+func load(row *store.SigningKey, open func(*store.SigningKey) ([]byte, error)) (*pair, error) {
+	pkcs8, err := open(row)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(pkcs8)
+	if err != nil {
+		return nil, fmt.Errorf("parsing key %s: %w", row.ID, err)
+	}
+	key, ok := parsed.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("key %s can't sign", row.ID)
+	}
+	alg := jose.SignatureAlgorithm(row.Algorithm)
+	typed := func(kind jose.ContentType) (jose.Signer, error) {
+		return jose.NewSigner(
+			jose.SigningKey{Algorithm: alg, Key: jose.JSONWebKey{Key: parsed, KeyID: row.ID}}, (&jose.SignerOptions{}).WithType(kind))
+	}
+	signer, err := typed("JWT")
+	if err != nil {
+		return nil, fmt.Errorf("using key %s: %w", row.ID, err)
+	}
+	return &pair{alg: alg, public: json.RawMessage(row.Public), signer: signer, verifier: key.Public(), typed: typed}, nil
+}
+
+// snapshot is the keys at one moment. It never changes.
+type snapshot struct {
+	published map[string]*pair
+	active    map[jose.SignatureAlgorithm]*pair
+	jwks      []byte
+	etag      string
+}
+
+// with returns the snapshot of rows, with pairs that are known already re-used.
+func (s *snapshot) with(rows []store.SigningKey, open func(*store.SigningKey) ([]byte, error)) (*snapshot, error) {
+	fresh := &snapshot{published: map[string]*pair{}, active: map[jose.SignatureAlgorithm]*pair{}}
+	set := struct {
+		Keys []json.RawMessage `json:"keys"`
+	}{Keys: []json.RawMessage{}}
+	for i := range rows {
+		row := &rows[i]
+		if row.State == store.KeyRevoked {
+			continue
+		}
+		k := s.published[row.ID]
+		if k == nil {
+			var err error
+			if k, err = load(row, open); err != nil {
+				return nil, err
+			}
+		}
+		fresh.published[row.ID] = k
+		set.Keys = append(set.Keys, k.public)
+		if row.State == store.KeyActive {
+			active := *k
+			active.activated = row.Activated.Time()
+			fresh.active[k.alg] = &active
+		}
+	}
+	body, err := json.Marshal(set)
+	if err != nil {
+		return nil, fmt.Errorf("encoding key set: %w", err)
+	}
+	fresh.jwks, fresh.etag = body, `"`+secret.Hash(string(body))[:16]+`"`
+	return fresh, nil
+}

@@ -1,0 +1,208 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+)
+
+// Info is a key as an operator sees it.
+type Info struct {
+	ID, Algorithm string
+	State         store.KeyState
+	Created       time.Time
+	// Signs is since or from when it signs, zero for one that never will.
+	Signs time.Time
+	// Leaves is when it is no longer published, zero while it is in use.
+	Leaves time.Time
+}
+
+// List returns every key, the oldest first.
+func (m *Manager) List(ctx context.Context) ([]Info, error) {
+	rows, err := m.cfg.Store.SigningKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Info, len(rows))
+	for i := range rows {
+		row := &rows[i]
+		list[i] = Info{ID: row.ID, Algorithm: row.Algorithm, State: row.State, Created: row.Created.Time(), Signs: row.Activated.Time()}
+		switch row.State {
+		case store.KeyNext:
+			list[i].Signs = m.signsFrom(row)
+		case store.KeyRetired:
+			list[i].Leaves = row.Retired.Time().Add(m.cfg.Timing.KeepRetired)
+		case store.KeyRevoked:
+			list[i].Leaves = row.Retired.Time()
+		case store.KeyActive:
+		}
+	}
+	return list, nil
+}
+
+// errBusy says that another replica is tending the keys.
+var errBusy = errs.New(errs.Unavailable, "Another replica is changing the keys at this moment. Try again in a minute.")
+
+// RotateNow lets the next key of an algorithm sign. It refuses while others may
+// still not know that key, and says from when on it works: a rotation must not
+// make one request fail.
+func (m *Manager) RotateNow(ctx context.Context, alg jose.SignatureAlgorithm) error {
+	return m.holding(ctx, func() error { return m.rotateNow(ctx, alg) })
+}
+
+func (m *Manager) rotateNow(ctx context.Context, alg jose.SignatureAlgorithm) error {
+	r, err := m.ring(ctx, alg)
+	if err != nil {
+		return err
+	}
+	if r.next == nil || r.active == nil {
+		return errs.New(errs.Conflict, "There is no next "+string(alg)+" key yet. The server makes one within seconds of its start.")
+	}
+	if from := m.signsFrom(r.next); m.cfg.Now().Before(from) {
+		return errs.New(errs.Conflict, "The next "+string(alg)+" key is published only since "+stamp(r.next.Created.Time())+
+			": verifiers that cache the old set would refuse its tokens. It may sign from "+stamp(from)+" on.")
+	}
+	return m.switchTo(ctx, alg, r)
+}
+
+// switchTo activates the next key and makes another.
+func (m *Manager) switchTo(ctx context.Context, alg jose.SignatureAlgorithm, r ring) error {
+	if err := m.activate(ctx, r); err != nil {
+		return err
+	}
+	if _, err := m.create(ctx, alg); err != nil {
+		return err
+	}
+	return m.reload(ctx)
+}
+
+// holding runs fn with the lease, so that no replica changes keys meanwhile. The
+// replicas hold it for moments only.
+func (m *Manager) holding(ctx context.Context, fn func() error) error {
+	const tries, pause = 20, 100 * time.Millisecond
+	for range tries {
+		held, err := m.lease(ctx)
+		if err != nil {
+			return err
+		}
+		if held {
+			return errors.Join(fn(), m.release(ctx))
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause): //nolint:forbidigo // a pause, not the time
+		}
+	}
+	return errBusy
+}
+
+// Consequence is what revoking a key breaks.
+type Consequence struct {
+	Key Info
+	// Refused is until when tokens of the key, or of the one that takes its place
+	// too early, can be refused by verifiers with an old set.
+	Refused time.Time
+	// Clusters and Clients are those whose tokens are signed with the algorithm.
+	Clusters, Clients []string
+	// Early says that the next key must sign before everybody can know it.
+	Early bool
+}
+
+// Consequences tells what revoking a key would break, and changes nothing.
+func (m *Manager) Consequences(ctx context.Context, id string) (*Consequence, error) {
+	list, err := m.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	at := slices.IndexFunc(list, func(k Info) bool { return k.ID == id && k.State != store.KeyRevoked })
+	if at < 0 {
+		return nil, errs.New(errs.NotFound, "There is no key "+id+" that could be revoked. See: fairlead keys list")
+	}
+	key := list[at]
+	c := &Consequence{Key: key, Refused: m.cfg.Now().Add(m.cfg.Timing.CacheAge)}
+	if key.State != store.KeyActive {
+		return c, nil
+	}
+	c.Early = slices.ContainsFunc(list, func(k Info) bool {
+		return k.Algorithm == key.Algorithm && k.State == store.KeyNext && m.cfg.Now().Before(k.Signs)
+	})
+	return c, m.users(ctx, c)
+}
+
+// users lists whose tokens a key signs.
+func (m *Manager) users(ctx context.Context, c *Consequence) error {
+	clusters, err := m.cfg.Store.Clusters(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range clusters {
+		if orRS256(clusters[i].Algorithm) == c.Key.Algorithm {
+			c.Clusters = append(c.Clusters, clusters[i].ID)
+		}
+	}
+	clients, err := m.cfg.Store.Clients(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range clients {
+		if orRS256(clients[i].Algorithm) == c.Key.Algorithm {
+			c.Clients = append(c.Clients, clients[i].ID)
+		}
+	}
+	return nil
+}
+
+func orRS256(alg string) string {
+	if alg == "" {
+		return string(RS256)
+	}
+	return alg
+}
+
+// Revoke takes a key away at once: it is no longer published, and another signs.
+// That is for a key that somebody else may have. See Consequences for the price.
+func (m *Manager) Revoke(ctx context.Context, id, reason string) error {
+	c, err := m.Consequences(ctx, id)
+	if err != nil {
+		return err
+	}
+	return m.holding(ctx, func() error { return m.revoke(ctx, c, reason) })
+}
+
+func (m *Manager) revoke(ctx context.Context, c *Consequence, reason string) error {
+	id := c.Key.ID
+	if c.Key.State == store.KeyActive {
+		if err := m.replace(ctx, jose.SignatureAlgorithm(c.Key.Algorithm)); err != nil {
+			return err
+		}
+	}
+	if _, err := m.cfg.Store.RevokeKey(ctx, id, m.cfg.Now()); err != nil {
+		return err
+	}
+	m.cfg.Audit.Record(ctx, audit.Event{Name: audit.KeyRevoked, Reason: reason, Detail: c.Key.Algorithm + " " + id})
+	return m.reload(ctx)
+}
+
+// replace lets the next key sign, however young it is.
+func (m *Manager) replace(ctx context.Context, alg jose.SignatureAlgorithm) error {
+	r, err := m.ring(ctx, alg)
+	if err != nil {
+		return err
+	}
+	if r.next == nil {
+		if r.next, err = m.create(ctx, alg); err != nil {
+			return err
+		}
+	}
+	return m.switchTo(ctx, alg, r)
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
