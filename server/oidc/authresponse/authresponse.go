@@ -1,6 +1,7 @@
-// Package reply sends the answer of the authorization endpoint back to the
-// client: in the query of a redirect, or in a form that the browser posts. It
-// leaves to server/oidc/authorize and server/oidc/consent what the answer is.
+// Package authresponse sends the authorization response to the client: in the
+// query of a redirect, or in a form that the browser posts (RFC 6749 section
+// 4.1.2, OAuth 2.0 Form Post Response Mode). server/oidc/authorize and
+// server/oidc/consent decide what the response is.
 package authresponse
 
 import (
@@ -15,7 +16,6 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/oauth"
 	"github.com/fairlead-auth/fairlead/server/base/web"
 	"github.com/fairlead-auth/fairlead/server/policy/clients"
-	"github.com/fairlead-auth/fairlead/templates"
 )
 
 // The response modes (OAuth 2.0 Form Post Response Mode, section 2).
@@ -27,42 +27,29 @@ const (
 // Modes returns every response mode.
 func Modes() []string { return []string{Query, FormPost} }
 
-// Sender sends answers.
+// Sender sends authorization responses.
 type Sender struct {
 	Site *web.Site
 	// Issuer is named in each answer, against mix-up (RFC 9207).
 	Issuer string
 }
 
-// Field is a hidden field of the form.
-type Field struct{ Name, Value string }
-
-// Data is the page with the form.
-type Data struct {
-	Action string
-	Fields []Field
-}
-
-// Page is the form that the browser posts by itself, or with a button when it
-// runs no scripts.
-func Page() templates.Page[Data] { return templates.Define[Data]("login/formpost") }
-
-// Send answers with parameters. It completes state and issuer and leaves out
-// empty ones.
+// Send sends a response with the given parameters. It adds state and issuer and leaves out
+// empty parameters.
 func (s *Sender) Send(c echo.Context, req *flow.Request, params map[string]string) error {
 	params["state"], params["iss"] = req.State, s.Issuer
 	if req.Mode != FormPost {
 		return c.Redirect(http.StatusSeeOther, oauth.RedirectURL(req.RedirectURI, params))
 	}
-	data := Data{Action: req.RedirectURI}
+	data := web.FormPostData{Action: req.RedirectURI}
 	for name, value := range params {
 		if value != "" {
-			data.Fields = append(data.Fields, Field{Name: name, Value: value})
+			data.Fields = append(data.Fields, web.FormField{Name: name, Value: value})
 		}
 	}
-	slices.SortFunc(data.Fields, func(a, b Field) int { return strings.Compare(a.Name, b.Name) })
-	return web.Render(c, s.Site, web.View[Data]{
-		Page: Page(), Title: i18n.T("Signing in"), Data: data, FormOrigin: clients.RedirectOrigin(req.RedirectURI),
+	slices.SortFunc(data.Fields, func(a, b web.FormField) int { return strings.Compare(a.Name, b.Name) })
+	return web.Render(c, s.Site, web.View[web.FormPostData]{
+		Page: web.FormPostPage(), Title: i18n.T("Signing in"), Data: data, FormOrigin: clients.RedirectOrigin(req.RedirectURI),
 	})
 }
 

@@ -13,7 +13,6 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/flow"
 	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/base/web"
-	"github.com/fairlead-auth/fairlead/server/oidc/authresponse"
 	"github.com/fairlead-auth/fairlead/server/policy/clients"
 	"github.com/fairlead-auth/fairlead/server/signin/session"
 )
@@ -44,11 +43,11 @@ func (h *Handler) post(c echo.Context, row *store.Connector, poster connectors.P
 		Name: relayPrefix + relay, Value: sealed, Path: h.Site.Path("/callback/"), MaxAge: int(flow.Life.Seconds()),
 		HttpOnly: true, Secure: h.Site.Secure(), SameSite: http.SameSiteLaxMode,
 	})
-	data := authresponse.Data{Action: ask.Action, Fields: []authresponse.Field{{Name: "RelayState", Value: relay}}}
+	data := web.FormPostData{Action: ask.Action, Fields: []web.FormField{{Name: "RelayState", Value: relay}}}
 	for name, value := range ask.Fields {
-		data.Fields = append(data.Fields, authresponse.Field{Name: name, Value: value})
+		data.Fields = append(data.Fields, web.FormField{Name: name, Value: value})
 	}
-	return web.Render(c, h.Site, web.View[authresponse.Data]{Page: authresponse.Page(), Title: i18n.T("Signing in"), Data: data, FormOrigin: clients.RedirectOrigin(ask.Action)})
+	return web.Render(c, h.Site, web.View[web.FormPostData]{Page: web.FormPostPage(), Title: i18n.T("Signing in"), Data: data, FormOrigin: clients.RedirectOrigin(ask.Action)})
 }
 
 // maxAnswer bounds what an upstream may post, in bytes.
@@ -61,11 +60,11 @@ func (h *Handler) posted(c echo.Context) error {
 	if answer == "" || len(answer) > maxAnswer || !isRelay(relay) {
 		return flow.ErrLost
 	}
-	data := authresponse.Data{
+	data := web.FormPostData{
 		Action: h.Site.Path("/callback/" + c.Param("connector") + "/answer"),
-		Fields: []authresponse.Field{{Name: "RelayState", Value: relay}, {Name: "SAMLResponse", Value: answer}},
+		Fields: []web.FormField{{Name: "RelayState", Value: relay}, {Name: "SAMLResponse", Value: answer}},
 	}
-	return web.Render(c, h.Site, web.View[authresponse.Data]{Page: authresponse.Page(), Title: i18n.T("Signing in"), Data: data})
+	return web.Render(c, h.Site, web.View[web.FormPostData]{Page: web.FormPostPage(), Title: i18n.T("Signing in"), Data: data})
 }
 
 func isRelay(text string) bool {

@@ -70,6 +70,15 @@ func TestWhoReachesWhom(t *testing.T) {
 		{from: []string{"internal"}, not: []string{"cmd", "server", "portal", "proxy", "connectors", "templates", "static", "migrations"}},
 		{from: []string{"connectors"}, not: []string{"cmd", "server", "portal", "proxy", "templates", "static", "migrations"}, modules: []string{"github.com/labstack/echo", "gorm.io"}},
 		{from: []string{"server"}, not: []string{"cmd", "portal", "proxy"}, modules: []string{"k8s.io"}},
+		{from: []string{"server/base"}, not: []string{"server/policy", "server/signing", "server/signin", "server/fleet", "server/oidc", "server/admin"}},
+		{from: []string{"server/policy"}, not: []string{"server/signing", "server/signin", "server/fleet", "server/oidc", "server/admin"}},
+		{from: []string{"server/signing"}, not: []string{"server/policy", "server/signin", "server/fleet", "server/oidc", "server/admin"}},
+		{from: []string{"server/signin"}, not: []string{"server/signing", "server/fleet", "server/oidc", "server/admin"}},
+		{from: []string{"server/fleet"}, not: []string{"server/signing", "server/signin", "server/oidc", "server/admin"}},
+		{from: []string{"server/oidc"}, not: []string{"server/fleet", "server/admin"}},
+		{from: []string{"server/admin"}, not: []string{"server/oidc"}},
+		{from: []string{"test/harness"}, not: []string{"test/fakes", "test/suites", "test/demo"}},
+		{from: []string{"test/fakes"}, not: []string{"test/suites", "test/demo"}},
 		{from: []string{"portal"}, not: []string{"cmd", "proxy"}, modules: []string{"k8s.io"}},
 		{from: []string{"proxy"}, not: []string{"cmd", "server", "portal", "connectors", "templates", "static", "migrations"}, modules: []string{
 			"gorm.io", "github.com/labstack/echo", "k8s.io/apiserver/pkg/server", "k8s.io/apiserver/plugin", "k8s.io/apiserver/pkg/endpoints/filters", "k8s.io/apiserver/pkg/authentication/token", "k8s.io/apiserver/pkg/cel",
@@ -100,7 +109,10 @@ func TestWhoReachesWhom(t *testing.T) {
 
 func TestDirectImports(t *testing.T) {
 	t.Parallel()
-	endpoints := []string{"server/oidc/authorize", "server/signin/login", "server/oidc/consent", "server/oidc/token", "server/oidc/tokeninfo", "server/oidc/discovery", "server/oidc/logout", "server/oidc/device", "server/admin/adminapi"}
+	endpoints := []string{
+		"server/oidc/authorize", "server/signin/login", "server/oidc/consent", "server/oidc/token", "server/oidc/tokeninfo",
+		"server/oidc/discovery", "server/oidc/logout", "server/oidc/device", "server/admin/adminapi",
+	}
 	for _, p := range packages(t) {
 		for _, dep := range p.Imports {
 			if under(p.ImportPath, endpoints...) && under(dep, endpoints...) {

@@ -20,7 +20,6 @@ import (
 	"github.com/fairlead-auth/fairlead/portal/recovery"
 	"github.com/fairlead-auth/fairlead/portal/workloads"
 	"github.com/fairlead-auth/fairlead/server/base/web"
-	"github.com/fairlead-auth/fairlead/server/oidc/authresponse"
 	"github.com/fairlead-auth/fairlead/server/oidc/consent"
 	"github.com/fairlead-auth/fairlead/server/oidc/device"
 	"github.com/fairlead-auth/fairlead/server/oidc/logout"
@@ -105,7 +104,7 @@ func fill(v reflect.Value, depth int) {
 
 func pages() []page {
 	return []page{
-		of(web.ErrorPage()), of(login.ChoosePage()), of(login.PasswordPage()), of(login.SecondPage()), of(consent.Page()), of(authresponse.Page()), of(device.EnterPage()), of(device.AskPage()), of(device.DonePage()), of(logout.AskPage()), of(logout.DonePage()),
+		of(web.ErrorPage()), of(login.ChoosePage()), of(login.PasswordPage()), of(login.SecondPage()), of(consent.Page()), of(web.FormPostPage()), of(device.EnterPage()), of(device.AskPage()), of(device.DonePage()), of(logout.AskPage()), of(logout.DonePage()),
 		of(clusters.HomePage()), of(clusters.ClusterPage()), of(clusters.AccessPage()), of(account.Page()), of(help.Page()), of(workloads.Page()),
 		of(admin.OverviewPage()), of(admin.DiagnosticsPage()), of(admin.ListPage()), of(admin.FormPage()), of(admin.DeletePage()), of(admin.ConnectorsPage()),
 		of(admin.TypesPage()), of(admin.TestPage()), of(admin.SecretPage()), of(admin.ConnectPage()), of(admin.SimulatorPage()), of(admin.PeoplePage()),
