@@ -54,6 +54,9 @@ type Field struct {
 	Required    bool
 	// Advanced fields are folded away.
 	Advanced bool
+	// Default is the value that an empty field stands for, such as "10m". A form counts
+	// the folded fields whose value differs from it.
+	Default string
 	// Section is the heading above; empty continues the one before.
 	Section string
 	// Options are the choices of a Select.

@@ -113,7 +113,7 @@ func (h *Handler) blocks(cluster *store.Cluster) ([]Block, error) {
 	if cluster.Mode == store.ModeProxy {
 		return []Block{
 			{"Run the proxy beside the API server", "Save this as proxy.yaml. The proxy’s service account needs the right to impersonate: deploy/kubernetes has the manifest.", "Configuration of fairlead-proxy", h.proxyConfig()},
-			{"Or, on Amazon EKS: let EKS trust Fairlead", "EKS takes one OpenID Connect provider for each cluster. Then no proxy is needed: set “How it checks tokens” to the API server.", "eksctl configuration for EKS", eks(cfg)},
+			{"Or, on Amazon EKS: let EKS trust Fairlead", "EKS takes one OpenID Connect provider for each cluster. Then no proxy is needed: set “Connection type” to Direct.", "eksctl configuration for EKS", eks(cfg)},
 		}, nil
 	}
 	return []Block{

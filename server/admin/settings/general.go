@@ -142,19 +142,19 @@ func Live(rows []store.Document) runtimesettings.Values {
 func generalFields(id string) []form.Field {
 	if id == Branding {
 		return []form.Field{
-			{Key: "brand", Label: "Name", Help: "In the head of every page, and in authenticator apps. Fairlead when empty.", Kind: form.Text, Section: "Words", Placeholder: "Acme Kubernetes"},
-			{Key: "notice", Label: "Notice on the sign-in page", Help: "Such as who may use this, or what is down today.", Kind: form.Long},
-			{Key: "contact", Label: "Whom to ask for access", Help: "A sentence or an address, for people who have no cluster yet.", Kind: form.Text, Placeholder: "platform@example.com"},
-			{Key: "logo", Label: "Logo", Help: "The text of an SVG file, from <svg to </svg>; about as wide as high. It is shown 28 pixels high in the head of every page.", Kind: form.Long, Section: "Look", Placeholder: `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">…</svg>`},
-			{Key: "color", Label: "Colour", Help: "Of links and buttons, such as #0b6478. One that can’t be read well is refused.", Kind: form.Text, Placeholder: "#0b6478"},
-			{Key: "colorDark", Label: "Colour in dark mode", Help: "A lighter one.", Kind: form.Text, Placeholder: "#5cc8de"},
+			{Key: "brand", Label: "Name", Help: "Shown at the top of every page and in authenticator apps. Default: Fairlead.", Kind: form.Text, Section: "Texts", Placeholder: "Acme Kubernetes"},
+			{Key: "notice", Label: "Notice on the sign-in page", Help: "For example who may use this installation, or what is unavailable today.", Kind: form.Long},
+			{Key: "contact", Label: "Contact for access", Help: "A sentence or an email address. Users who have no cluster yet see it.", Kind: form.Text, Placeholder: "platform@example.com"},
+			{Key: "logo", Label: "Logo", Help: "Paste an SVG file, from <svg to </svg>, about as wide as it is high. Every page shows it 28 pixels high.", Kind: form.Long, Section: "Appearance", Placeholder: `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">…</svg>`},
+			{Key: "color", Label: "Colour", Help: "For links and buttons, such as #0b6478. It must have enough contrast to be readable.", Kind: form.Text, Placeholder: "#0b6478"},
+			{Key: "colorDark", Label: "Colour in dark mode", Help: "Choose a lighter one, such as #5cc8de.", Kind: form.Text, Placeholder: "#5cc8de"},
 		}
 	}
 	return []form.Field{
-		{Key: "idle", Label: "A session ends when it is not used for", Help: "Browsers and kubectl alike. 12h when empty: somebody who was away overnight signs in again in the morning.", Kind: form.Text, Section: "How long people stay signed in", Placeholder: "12h"},
-		{Key: "absolute", Label: "A session ends in any case after", Help: "168h, a week, when empty. Existing sessions keep the end they were given.", Kind: form.Text, Placeholder: "168h"},
-		{Key: "maxAge", Label: "The upstream’s word is good for", Help: "5m when empty. A group that was taken away upstream is noticed within this time, plus the life of a token.", Kind: form.Text, Section: "How fast a change upstream counts", Placeholder: "5m"},
-		{Key: "outageBudget", Label: "Rights stay while the upstream is down for", Help: "1h when empty. After that nobody gets a new token until it answers again.", Kind: form.Text, Placeholder: "1h"},
-		{Key: "refreshGrace", Label: "A used refresh token gives the same answer for", Help: "30s when empty: for programs whose answer got lost. Later it counts as theft and ends the device.", Kind: form.Text, Advanced: true, Placeholder: "30s"},
+		{Key: "idle", Label: "End an unused session after", Help: "Applies to browsers and kubectl. Default: 12h, so users sign in once each morning.", Kind: form.Text, Section: "How long people stay signed in", Placeholder: "12h", Default: "12h"},
+		{Key: "absolute", Label: "End every session after", Help: "Default: 168h, one week. Sessions that exist already keep their end.", Kind: form.Text, Placeholder: "168h", Default: "168h"},
+		{Key: "maxAge", Label: "Check groups with the provider every", Help: "Default: 5m. A user who is removed from a group loses access after at most this time plus the token lifetime.", Kind: form.Text, Section: "Changes at the identity provider", Placeholder: "5m", Default: "5m"},
+		{Key: "outageBudget", Label: "Keep access while the provider is unreachable for", Help: "Default: 1h. After that users get no new tokens until the provider answers again.", Kind: form.Text, Placeholder: "1h", Default: "1h"},
+		{Key: "refreshGrace", Label: "Accept a used refresh token again for", Help: "Default: 30s, for programs that lost the answer. Later use counts as theft and ends the session of that device.", Kind: form.Text, Advanced: true, Placeholder: "30s", Default: "30s"},
 	}
 }
