@@ -1,0 +1,82 @@
+package server_test
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
+	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
+)
+
+func TestALeaverLosesAccessAtTheNextRenewal(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	tokens := w.signIn(t)
+
+	// 1. Moved to another group: the old cluster goes, the new one comes.
+	w.upstream.Set(jane("ops"))
+	w.clock.add(6 * time.Minute)
+	refreshed := w.plugin.Refresh(t, tokens.RefreshToken)
+	if got := w.plugin.Exchange(t, refreshed.AccessToken, "k8s-a"); got.Error != "invalid_target" {
+		t.Errorf("old cluster: %s", got.Raw)
+	}
+	if got := w.plugin.Exchange(t, refreshed.AccessToken, "k8s-c"); got.Error != "" {
+		t.Errorf("new cluster: %s", got.Raw)
+	}
+
+	// 2. The upstream is away: what was there stays.
+	w.upstream.Break(errors.New("down"))
+	w.clock.add(6 * time.Minute)
+	refreshed = w.plugin.Refresh(t, refreshed.RefreshToken)
+	if refreshed.Error != "" {
+		t.Fatalf("outage: %s", refreshed.Raw)
+	}
+	w.clock.add(time.Hour)
+	if got := w.plugin.Refresh(t, refreshed.RefreshToken); got.Status != 503 || got.Error != "temporarily_unavailable" {
+		t.Errorf("outage budget over: %s", got.Raw)
+	}
+	w.upstream.Break(nil)
+
+	// 3. Gone: refused with a reason.
+	gone := jane()
+	gone.Denied = true
+	w.upstream.Set(gone)
+	if got := w.plugin.Refresh(t, refreshed.RefreshToken); got.Error != "invalid_grant" || got.ErrorDescription == "" {
+		t.Errorf("gone: %s", got.Raw)
+	}
+}
+
+// TestDisablingAPersonEndsEverythingAtOnce is on two replicas.
+func TestDisablingAPersonEndsEverythingAtOnce(t *testing.T) {
+	t.Parallel()
+	cfg := storetest.PostgresConfig(t)
+	w := setup(t, cfg, cfg)
+	b := relyingparty.NewBrowser(t, w.issuer, nil)
+	tokens := w.plugin.SignIn(t, b, asJane())
+	user, err := w.store.UserByName(t.Context(), "corp:jane")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.store.SetUserDisabled(t.Context(), user.ID, true, w.clock.now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, replica := range w.replicas {
+		c := &relyingparty.Client{Issuer: replica, ID: "kubectl-fairlead"}
+		if got := c.Refresh(t, tokens.RefreshToken); got.Error != "invalid_grant" {
+			t.Errorf("refresh: %s", got.Raw)
+		}
+		if got := c.Exchange(t, tokens.AccessToken, "k8s-a"); got.Error != "invalid_grant" {
+			t.Errorf("exchange: %s", got.Raw)
+		}
+		if got := userInfo(t, replica, tokens.AccessToken); got != http.StatusUnauthorized {
+			t.Errorf("userinfo: %d", got)
+		}
+	}
+	if p := b.Get(w.plugin.AuthURL(strings.Repeat("a", 43), url.Values{"prompt": {"none"}})); p.Left.Query().Get("error") != "login_required" {
+		t.Errorf("the browser is still signed in: %s", p)
+	}
+}
