@@ -45,8 +45,8 @@ func mutations() []mutation {
 		m("redirect_not_checked", "server/oidc/authorize/parse.go", "len(uri) > maxRedirect || !client.AllowsRedirect(uri)", "len(uri) > maxRedirect || !client.AllowsRedirect(uri) && !"+on("redirect_not_checked"), "TestRedirectURI"),
 		m("redirect_307", "server/signin/login/login.go", `return c.Redirect(http.StatusSeeOther, h.Site.Path("/authorize/continue")+`, `return c.Redirect(map[bool]int{true: http.StatusTemporaryRedirect, false: http.StatusSeeOther}[`+on("redirect_307")+`], h.Site.Path("/authorize/continue")+`, "TestNoSecretTravelsOn"),
 		m("return_to_anywhere", "server/base/flow/flow.go", "	switch {\n	case !strings.HasPrefix(path, \"/\")", "	if "+on("return_to_anywhere")+" {\n		return path\n	}\n	switch {\n	case !strings.HasPrefix(path, \"/\")", "TestNoOpenRedirect"),
-		m("iss_missing", "server/oidc/authresponse/reply.go", `params["state"], params["iss"] = req.State, s.Issuer`, `params["state"], params["iss"] = req.State, map[bool]string{false: s.Issuer}[`+on("iss_missing")+"]", "TestServer"),
-		m("state_cut", "server/oidc/authresponse/reply.go", `params["state"], params["iss"] = req.State,`, `params["state"], params["iss"] = map[bool]string{true: strings.TrimSpace(req.State[:min(64, len(req.State))]), false: req.State}[`+on("state_cut")+"],", "TestStateComesBackExactly"),
+		m("iss_missing", "server/oidc/authresponse/authresponse.go", `params["state"], params["iss"] = req.State, s.Issuer`, `params["state"], params["iss"] = req.State, map[bool]string{false: s.Issuer}[`+on("iss_missing")+"]", "TestServer"),
+		m("state_cut", "server/oidc/authresponse/authresponse.go", `params["state"], params["iss"] = req.State,`, `params["state"], params["iss"] = map[bool]string{true: strings.TrimSpace(req.State[:min(64, len(req.State))]), false: req.State}[`+on("state_cut")+"],", "TestStateComesBackExactly"),
 		// Requests.
 		m("implicit_allowed", "server/oidc/authorize/parse.go", `case params["response_type"] != "code":`, `case params["response_type"] != "code" && !`+on("implicit_allowed")+":", "TestResponseType"),
 		m("request_object_ignored", "server/oidc/authorize/parse.go", `case params["request"] != "":`, `case params["request"] != "" && !`+on("request_object_ignored")+":", "TestRequestObjects"),
@@ -93,7 +93,7 @@ func mutations() []mutation {
 		m("logout_redirects_anywhere", "server/oidc/logout/endsession.go", "if !slices.Contains(client.PostLogoutURIs, uri) {", "if !slices.Contains(client.PostLogoutURIs, uri) && !"+on("logout_redirects_anywhere")+" {", "TestLogoutNeverRedirects"),
 		m("logout_without_proof", "server/oidc/logout/endsession.go", "if current != nil && !proves(proof, current) {", "if current != nil && !proves(proof, current) && !"+on("logout_without_proof")+" {", "TestLogoutAsks"),
 		m("logout_keeps_session", "server/base/store/signin.go", `return s.Ended == 0 && `, `return (s.Ended == 0 || `+on("logout_keeps_session")+`) && `, "TestLogout"),
-		m("logout_token_with_nonce", "server/oidc/backchannel/notify.go", "ID: secret.ID(\"jti\"), SID: notice.SID, Events: map[string]struct{}{event: {}},", "ID: secret.ID(\"jti\"), SID: notice.SID, Events: map[string]struct{}{map[bool]string{true: \"x\", false: event}["+on("logout_token_with_nonce")+"]: {}},", "TestBackChannelLogout"),
+		m("logout_token_with_nonce", "server/oidc/backchannel/backchannel.go", "ID: secret.ID(\"jti\"), SID: notice.SID, Events: map[string]struct{}{event: {}},", "ID: secret.ID(\"jti\"), SID: notice.SID, Events: map[string]struct{}{map[bool]string{true: \"x\", false: event}["+on("logout_token_with_nonce")+"]: {}},", "TestBackChannelLogout"),
 		m("flow_not_bound", "server/base/flow/flow.go", `func context(browser string) string { return "flow:" + secret.Hash(browser) }`, `func context(browser string) string {
 	if `+on("flow_not_bound")+` {
 		return "flow:"
@@ -162,14 +162,25 @@ func runWith(t *testing.T, server, name, checks string) (string, error) {
 	return string(out), err
 }
 
-// buildMutated replaces files of the build, not of the tree (go build -overlay).
-func buildMutated(t *testing.T) string {
+// TestMutationsMatchTheSource fails fast when a replaced text is no longer in its
+// file, without building a server.
+func TestMutationsMatchTheSource(t *testing.T) {
+	t.Parallel()
+	mutatedSources(t, repositoryRoot(t))
+}
+
+func repositoryRoot(t *testing.T) string {
 	t.Helper()
 	root, err := filepath.Abs("../../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
+	return root
+}
+
+// mutatedSources returns the text of each mutated file, by its path below root.
+func mutatedSources(t *testing.T, root string) map[string]string {
+	t.Helper()
 	texts := map[string]string{}
 	for _, m := range mutations() {
 		if _, read := texts[m.file]; !read {
@@ -184,6 +195,15 @@ func buildMutated(t *testing.T) string {
 		}
 		texts[m.file] = strings.Replace(texts[m.file], m.old, m.wrong, 1)
 	}
+	return texts
+}
+
+// buildMutated builds the server with every mutation. It replaces files in the
+// build only (go build -overlay); the work tree stays as it is.
+func buildMutated(t *testing.T) string {
+	t.Helper()
+	root, dir := repositoryRoot(t), t.TempDir()
+	texts := mutatedSources(t, root)
 	overlay := struct{ Replace map[string]string }{map[string]string{}}
 	write := func(path, text string) {
 		name := filepath.Join(dir, strings.ReplaceAll(path, "/", "_"))
