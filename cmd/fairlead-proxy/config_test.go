@@ -46,7 +46,7 @@ fairlead-proxy.yaml:1: issuer.url: is missing: the address of the Fairlead serve
 		{"audience: a\ntls: {certificate: a, key: b}\nissuer: {url: \"http://login.example.com\", ca: /nowhere}\n", `fairlead-proxy.yaml:3: issuer.url: want https: over http somebody on the way could replace the keys
 fairlead-proxy.yaml:3: issuer.ca: can't be read: open /nowhere: no such file or directory`},
 		{"audiences: [a]\ndrain: soon\n", `fairlead-proxy.yaml:1: audiences: is not a known key; did you mean "audience"?
-fairlead-proxy.yaml:2: drain: want a length of time such as 30s, 10m or 12h, got "soon"`},
+fairlead-proxy.yaml:2: drain: must be a duration such as 30s, 10m or 12h, got "soon"`},
 		{"audience: a\ntls: {certificate: a, key: b}\nissuer: {url: \"https://login.example.com\"}\naudit: {policy: /nowhere, onFailure: refuse, server: some, file: {maxMegabytes: 0}}\n", `fairlead-proxy.yaml:4: audit.server: want notable, all or nothing, got "some"
 fairlead-proxy.yaml:4: audit.onFailure: refuse needs audit.file.path: what a webhook will get is not known before a request is done
 fairlead-proxy.yaml:4: audit.policy: reading audit policy: open /nowhere: no such file or directory

@@ -91,7 +91,7 @@ fairlead.yaml:1: database.path: is missing: the file of the database, such as /v
 		{"url", "url: http://login.example.com\ndatabase: {path: x}\n", "fairlead.yaml:1: url: http would send passwords in clear: use https (http is for loopback only)"},
 		{"slash", "url: https://login.example.com/\ndatabase: {path: x}\n", "fairlead.yaml:1: url: want an address without a slash at the end, such as https://login.example.com"},
 		{"demo", "url: https://login.example.com\ndemo: true\ndatabase: {path: x}\n", "fairlead.yaml:2: demo: a demo has accounts that everybody knows: url and listen must be on loopback"},
-		{"duration", "url: https://l.test\ndatabase: {path: x}\nsessions: {idle: soon}\n", `fairlead.yaml:3: sessions.idle: want a length of time such as 30s, 10m or 12h, got "soon"`},
+		{"duration", "url: https://l.test\ndatabase: {path: x}\nsessions: {idle: soon}\n", `fairlead.yaml:3: sessions.idle: must be a duration such as 30s, 10m or 12h, got "soon"`},
 		{"missing reference", "url: https://l.test\ndatabase: {path: x}\nissuerCA: env:NOT_THERE\n", "fairlead.yaml:3: issuerCA: the environment variable NOT_THERE is not set"},
 		{"postgres", "url: https://l.test\ndatabase: {driver: postgres}\n", `fairlead.yaml:1: dataKeys: is missing: with PostgreSQL every replica needs the same key; make one with: fairlead datakey
 fairlead.yaml:2: database.url: is missing: name it with env:NAME or file:PATH`},

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Duration is a length of time that is written "30s", "10m" or "12h".
+// Duration is a duration in the form of time.ParseDuration: "30s", "10m", "12h".
 type Duration time.Duration
 
-// UnmarshalText reads it. A negative one is refused.
+// UnmarshalText parses a duration of zero or more.
 func (d *Duration) UnmarshalText(text []byte) error {
 	parsed, err := time.ParseDuration(string(text))
 	if err != nil || parsed < 0 {
-		return &ValueError{Message: fmt.Sprintf("want a length of time such as 30s, 10m or 12h, got %q", text)}
+		return &ValueError{Message: fmt.Sprintf("must be a duration such as 30s, 10m or 12h, got %q", text)}
 	}
 	*d = Duration(parsed)
 	return nil

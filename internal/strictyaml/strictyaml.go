@@ -1,12 +1,13 @@
-// Package strictyaml reads configuration files: every fault is reported with
-// its line and path, and a key that is not known is a fault. It leaves to its
-// callers what the values must be.
+// Package strictyaml decodes YAML configuration files into structs. Unknown and
+// duplicate keys are faults, and every fault has its line and its path. Callers
+// check the values themselves and report them with Document.Add.
 package strictyaml
 
 import (
 	"encoding"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -14,9 +15,11 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/fairlead-auth/fairlead/internal/suggest"
 )
 
-// Fault is one thing that is wrong.
+// Fault is one mistake in a file.
 type Fault struct {
 	File    string
 	Line    int
@@ -24,7 +27,7 @@ type Fault struct {
 	Message string
 }
 
-// String is the line that a person reads: FILE:LINE: PATH: MESSAGE.
+// String formats the fault as FILE:LINE: PATH: MESSAGE.
 func (f Fault) String() string {
 	parts := []string{f.File + ":" + strconv.Itoa(f.Line)}
 	if f.Path != "" {
@@ -33,10 +36,10 @@ func (f Fault) String() string {
 	return strings.Join(append(parts, f.Message), ": ")
 }
 
-// FaultErrors is every fault of a file. It is an error when there is one.
+// FaultErrors are all faults of a file, as one error.
 type FaultErrors []Fault
 
-// Error lists them, one a line.
+// Error lists the faults, one per line.
 func (f FaultErrors) Error() string {
 	lines := make([]string, len(f))
 	for i, fault := range f {
@@ -45,20 +48,20 @@ func (f FaultErrors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Document is a file that was read. FaultErrors may be added while it is checked.
+// Document is a decoded file. Callers add faults while they check its values.
 type Document struct {
 	file   string
 	lines  map[string]int
 	faults FaultErrors
-	// visited bounds the work: aliases can make a small file endless.
+	// visited counts values: aliases can make a small file refer to itself without end.
 	visited int
 }
 
-// maxNodes is how many values a file may have, aliases followed.
+// maxNodes is the largest number of values in a file, with aliases followed.
 const maxNodes = 200_000
 
-// Decode reads text into a pointer to a struct with yaml tags. Whatever is wrong
-// is in the document's faults; into is filled only when nothing is.
+// Decode decodes text into a pointer to a struct with yaml tags. The document holds
+// every fault; into is filled only when there is none.
 func Decode(file string, text []byte, into any) *Document {
 	d := &Document{file: file, lines: map[string]int{}}
 	var root yaml.Node
@@ -96,8 +99,8 @@ func (d *Document) syntax(err error) {
 	}
 }
 
-// Sub decodes a node that was left as it is (a field of type yaml.Node) into a
-// struct, with the same strictness. It reports whether that went well.
+// Sub decodes a node that Decode left undecoded (a field of type yaml.Node) into a
+// struct, with the same rules. It reports whether it found no fault.
 func (d *Document) Sub(node *yaml.Node, path string, into any) bool {
 	if node.Kind == 0 {
 		return true
@@ -114,13 +117,13 @@ func (d *Document) Sub(node *yaml.Node, path string, into any) bool {
 	return true
 }
 
-// Add adds a fault at a path. The line is that of the path, or of what is
-// nearest above it.
+// Add adds a fault at a path. Its line is that of the path, or of the nearest
+// parent in the file.
 func (d *Document) Add(path, format string, args ...any) {
 	d.faults = append(d.faults, Fault{File: d.file, Line: d.Line(path), Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
-// Line returns the line of a path, or of the nearest one above it.
+// Line returns the line of a path, or of its nearest parent in the file.
 func (d *Document) Line(path string) int {
 	for {
 		if line, known := d.lines[path]; known {
@@ -170,7 +173,7 @@ func (d *Document) walk(node *yaml.Node, t reflect.Type, path string) {
 	d.collection(node, t, path)
 }
 
-// exhausted stops a walk that aliases would make endless.
+// exhausted ends the walk after maxNodes values: aliases can refer to themselves.
 func (d *Document) exhausted(path string) bool {
 	d.visited++
 	if d.visited == maxNodes {
@@ -192,7 +195,7 @@ func (d *Document) collection(node *yaml.Node, t reflect.Type, path string) {
 			d.walk(item, t.Elem(), fmt.Sprintf("%s[%d]", path, i))
 		}
 	default:
-		d.Add(path, "want %s", describe(t))
+		d.Add(path, "must be %s", describe(t))
 	}
 }
 
@@ -203,12 +206,11 @@ func (d *Document) scalar(node *yaml.Node, t reflect.Type, path string) {
 			d.Add(path, "%s", fault.Message)
 			return
 		}
-		d.Add(path, "want %s, got %q", describe(t), node.Value)
+		d.Add(path, "must be %s, got %q", describe(t), node.Value)
 	}
 }
 
-// ValueError is what an UnmarshalText returns to say in its own words what it
-// wants.
+// ValueError is an error of UnmarshalText whose message becomes the fault's message.
 type ValueError struct{ Message string }
 
 // Error returns the message.
@@ -224,10 +226,10 @@ func (d *Document) structure(node *yaml.Node, t reflect.Type, path string) {
 		switch {
 		case seen[key.Value]:
 			d.lines[at] = key.Line
-			d.Add(at, "is there twice")
+			d.Add(at, "is set twice")
 		case !known:
 			d.lines[at] = key.Line
-			d.Add(at, "is not a known key%s", nearest(key.Value, fields))
+			d.Add(at, "is not a known key%s", didYouMean(key.Value, fields))
 		default:
 			d.lines[at] = key.Line
 			d.walk(value, field, at)
@@ -247,37 +249,12 @@ func fieldsOf(t reflect.Type) map[string]reflect.Type {
 	return fields
 }
 
-func nearest(key string, fields map[string]reflect.Type) string {
-	best, distance := "", len(key)/2+1
-	for name := range fields {
-		if n := edits(strings.ToLower(key), strings.ToLower(name)); n < distance || n == distance && name < best {
-			best, distance = name, n
-		}
-	}
+func didYouMean(key string, fields map[string]reflect.Type) string {
+	best := suggest.Closest(key, slices.Collect(maps.Keys(fields)))
 	if best == "" {
 		return ""
 	}
 	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-// edits is the Levenshtein distance.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal, row[j+1] = row[j+1], min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 func join(path, key string) string {

@@ -35,16 +35,16 @@ func TestDecodeListsEveryFault(t *testing.T) {
 		{"unknown keys", "naem: x\nlist:\n- id: a\n  idd: b\nzzzzzz: 1\n", `f.yaml:1: naem: is not a known key; did you mean "name"?
 f.yaml:4: list[0].idd: is not a known key; did you mean "id"?
 f.yaml:5: zzzzzz: is not a known key`},
-		{"wrong kinds", "name: [x]\ncount: many\non: maybe\nlist: {id: a}\nlabels: 3\n", `f.yaml:1: name: want text
-f.yaml:2: count: want a whole number, got "many"
-f.yaml:3: on: want true or false, got "maybe"
-f.yaml:4: list: want a list
-f.yaml:5: labels: want keys with values, got "3"`},
-		{"twice", "name: x\nname: y\n", "f.yaml:2: name: is there twice"},
+		{"wrong kinds", "name: [x]\ncount: many\non: maybe\nlist: {id: a}\nlabels: 3\n", `f.yaml:1: name: must be text
+f.yaml:2: count: must be a whole number, got "many"
+f.yaml:3: on: must be true or false, got "maybe"
+f.yaml:4: list: must be a list
+f.yaml:5: labels: must be keys with values, got "3"`},
+		{"twice", "name: x\nname: y\n", "f.yaml:2: name: is set twice"},
 		{"syntax", "name: x\n  bad: [\n", "f.yaml:2: mapping values are not allowed in this context"},
 		{"empty", "", "f.yaml:1: is empty"},
-		{"endless", "list: &a [{id: x}, *a]\n", "f.yaml:1: list[1]: want keys with values"},
-		{"list", "- a\n", "f.yaml:1: want keys with values"},
+		{"endless", "list: &a [{id: x}, *a]\n", "f.yaml:1: list[1]: must be keys with values"},
+		{"list", "- a\n", "f.yaml:1: must be keys with values"},
 	} {
 		var got config
 		text := ""
@@ -63,7 +63,7 @@ func TestSubAndAdd(t *testing.T) {
 	d := strictyaml.Decode("f.yaml", []byte("name: x\nlater:\n  id: a\n  idd: b\n"), &c)
 	var later item
 	if d.Sub(&c.Later, "later", &later) {
-		t.Error("an unknown key in the later part must be a fault")
+		t.Error("an unknown key in a node decoded by Sub must be a fault")
 	}
 	d.Add("later.missing", "is missing")
 	want := `f.yaml:2: later.missing: is missing
