@@ -1,49 +1,49 @@
-// Package wire holds the few JSON types that the programs say to each other. It
-// leaves out everything that a standard defines.
+// Package apitypes defines the JSON types and paths of Fairlead's own HTTP API, which
+// kubectl-fairlead calls. It leaves out what OAuth 2.0 and OpenID Connect define.
 package apitypes
 
 import "time"
 
-// Paths of the server's own interface, below its address.
+// Paths of the API, relative to the server's address.
 const (
-	// ClustersPath lists the clusters of the person whose access token is sent
-	// as a bearer token. The answer is a Clusters.
+	// ClustersPath lists the clusters of the user whose access token is the bearer token.
+	// The response is a Clusters.
 	ClustersPath = "/api/v1/clusters"
-	// SignOutPath ends every sign-in and device of the person whose access token is sent as
-	// a bearer token, with POST. Only kubectl-fairlead's own tokens may. The answer is empty.
+	// SignOutPath, with POST, ends every sign-in and device of the user whose access token is
+	// the bearer token. It accepts only tokens of the client kubectl-fairlead. The response
+	// is empty.
 	SignOutPath = "/api/v1/sign-out"
-	// MachinesPath is the page for programs.
-	MachinesPath = "/machines"
+	// WorkloadsPath is the page that explains how CI jobs and other programs sign in.
+	WorkloadsPath = "/machines"
 )
 
-// Clusters is what a person may use.
+// Clusters are the clusters that a user may use.
 type Clusters struct {
-	// User is the name that clusters see.
+	// User is the user name that clusters see.
 	User string `json:"user"`
 	// Clusters are sorted by context name.
 	Clusters []Cluster `json:"clusters"`
-	// SignInEnds is when this device has to sign in again at the latest.
+	// SignInEnds is when the user must sign in again on this device, at the latest.
 	SignInEnds time.Time `json:"signInEnds,omitzero"`
 }
 
-// Cluster is one of them, with all that a kubeconfig needs.
+// Cluster is a Kubernetes cluster, with everything that a kubeconfig needs.
 type Cluster struct {
-	// ID is the stable name of the cluster.
+	// ID identifies the cluster and never changes.
 	ID string `json:"id"`
-	// Name is for people.
+	// Name is the display name.
 	Name string `json:"name"`
-	// Context is the name of the kubeconfig's context, cluster and user.
+	// Context names the context, the cluster and the user entry in a kubeconfig.
 	Context string `json:"context"`
-	// Server is the https address for kubectl.
+	// Server is the https address of the API server, or of the proxy in front of it.
 	Server string `json:"server"`
-	// CA is the PEM of the authorities that signed the server's certificate;
-	// empty means the system's.
+	// CA holds the certificate authorities of Server in PEM; empty means those of the system.
 	CA string `json:"ca,omitempty"`
-	// Audience is what to exchange for.
+	// Audience is the audience to request in the token exchange.
 	Audience string `json:"audience"`
-	// Namespace is the default one of the context.
+	// Namespace is the default namespace of the context.
 	Namespace string `json:"namespace,omitempty"`
-	// Environment and Labels are what admins sort clusters by.
+	// Environment and Labels are set by admins, to group and select clusters.
 	Environment string            `json:"environment,omitempty"`
 	Labels      map[string]string `json:"labels,omitempty"`
 }

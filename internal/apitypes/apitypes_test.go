@@ -7,8 +7,8 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/apitypes"
 )
 
-// Older plugins read what newer servers write: names never change.
-func TestNamesAreStable(t *testing.T) {
+// TestJSONNamesAreStable holds the field names: older plugins read what newer servers write.
+func TestJSONNamesAreStable(t *testing.T) {
 	t.Parallel()
 	got, err := json.Marshal(apitypes.Clusters{User: "u", Clusters: []apitypes.Cluster{{
 		ID: "i", Name: "n", Context: "c", Server: "s", CA: "ca", Audience: "a", Namespace: "ns",

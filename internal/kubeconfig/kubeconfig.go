@@ -1,6 +1,6 @@
-// Package kubeconfig renders kubeconfig files: an exec plugin per user, no
-// token, no secret, no name of a person, so that a file is safe to share. It is
-// pure text; who may have which cluster is decided elsewhere.
+// Package kubeconfig renders kubeconfig files whose users call an exec credential
+// plugin. Apart from RenderToken, a file holds no token, no secret and no user name,
+// so that it is safe to share. Callers decide which clusters a user gets.
 package kubeconfig
 
 import (
@@ -13,22 +13,21 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/apitypes"
 )
 
-// APIVersion is the only one of the exec protocol that will last.
+// APIVersion is the stable version of the exec credential API; client-go removes the beta ones.
 const APIVersion = "client.authentication.k8s.io/v1"
 
-// Plugin is the command of our own plugin. People put it on allow lists, so it
-// never changes.
+// Plugin is the command of Fairlead's own plugin. It never changes, because people put it
+// on allow lists of plugins (kuberc).
 const Plugin = "kubectl-fairlead"
 
-// Kubelogin is the command of int128/kubelogin as its package manager installs
-// it. "kubectl" itself must not be the command: wrappers of it would call
-// themselves.
+// Kubelogin is the command of int128/kubelogin under the name that krew installs. "kubectl"
+// must not be the command: a wrapper with that name would call itself without end.
 const Kubelogin = "kubectl-oidc_login"
 
-// User makes the exec part for a cluster.
-type User func(c apitypes.Cluster) Exec
+// ExecFunc returns the exec section of the user entry for a cluster.
+type ExecFunc func(c apitypes.Cluster) Exec
 
-// Exec is a user's exec section (client-go/tools/clientcmd/api/v1.ExecConfig).
+// Exec is the exec section of a user entry (client-go/tools/clientcmd/api/v1.ExecConfig).
 type Exec struct {
 	APIVersion         string   `yaml:"apiVersion"`
 	Command            string   `yaml:"command"`
@@ -78,21 +77,23 @@ type userBody struct {
 	Token string `yaml:"token,omitempty"`
 }
 
-// RenderToken returns a file for one cluster that holds a token. It is a secret.
+// RenderToken returns a kubeconfig for one cluster with a bearer token in it. The file is a
+// secret.
 func RenderToken(c apitypes.Cluster, token string) ([]byte, error) {
 	return render([]apitypes.Cluster{c}, func(apitypes.Cluster) userBody { return userBody{Token: token} })
 }
 
-// Render returns the file for the clusters. With exactly one cluster its
-// context is the current one; a file of many is meant to be merged and has none.
-func Render(clusters []apitypes.Cluster, as User) ([]byte, error) {
+// Render returns a kubeconfig with a context per cluster. With exactly one cluster its
+// context is the current one. A file with several clusters has no current context, because
+// it is meant to be merged into another.
+func Render(clusters []apitypes.Cluster, execFor ExecFunc) ([]byte, error) {
 	return render(clusters, func(c apitypes.Cluster) userBody {
-		exec := as(c)
+		exec := execFor(c)
 		return userBody{Exec: &exec}
 	})
 }
 
-func render(clusters []apitypes.Cluster, as func(apitypes.Cluster) userBody) ([]byte, error) {
+func render(clusters []apitypes.Cluster, userFor func(apitypes.Cluster) userBody) ([]byte, error) {
 	f := file{APIVersion: "v1", Kind: "Config", Clusters: []cluster{}, Contexts: []context{}, Users: []user{}}
 	for _, c := range clusters {
 		f.Clusters = append(f.Clusters, cluster{Name: c.Context, Cluster: clusterBody{
@@ -101,7 +102,7 @@ func render(clusters []apitypes.Cluster, as func(apitypes.Cluster) userBody) ([]
 		f.Contexts = append(f.Contexts, context{Name: c.Context, Context: contextBody{
 			Cluster: c.Context, User: c.Context, Namespace: c.Namespace,
 		}})
-		f.Users = append(f.Users, user{Name: c.Context, User: as(c)})
+		f.Users = append(f.Users, user{Name: c.Context, User: userFor(c)})
 	}
 	if len(clusters) == 1 {
 		f.Current = clusters[0].Context
@@ -115,11 +116,11 @@ func render(clusters []apitypes.Cluster, as func(apitypes.Cluster) userBody) ([]
 	return out.Bytes(), nil
 }
 
-// WithPlugin makes users that call our plugin. Command is Plugin, or the
-// plugin's own absolute path, which programs that are not started from a shell
-// need. Server is the address to sign in at, profile the account there when somebody has
-// several.
-func WithPlugin(command, server, profile string) User {
+// WithPlugin returns exec sections that call kubectl-fairlead. Command is Plugin, or the
+// plugin's absolute path, which programs without the shell's PATH need. Server is the
+// address of the Fairlead server. Profile names one of several accounts there; empty is the
+// default account.
+func WithPlugin(command, server, profile string) ExecFunc {
 	return func(c apitypes.Cluster) Exec {
 		args := []string{"get-token", "--server=" + server, "--cluster=" + c.ID}
 		if profile != "" {
@@ -128,14 +129,15 @@ func WithPlugin(command, server, profile string) User {
 		return Exec{
 			APIVersion: APIVersion, Command: command, InteractiveMode: "IfAvailable",
 			Args: args,
-			InstallHint: "kubectl-fairlead is needed to sign in to " + c.Name + ".\n" +
-				"How to install it on Linux, macOS and Windows: " + server + "/help\n",
+			InstallHint: "kubectl needs the plugin kubectl-fairlead to sign in to " + c.Name + ".\n" +
+				"Install it as described for Linux, macOS and Windows: " + server + "/help\n",
 		}
 	}
 }
 
-// WithKubelogin makes users that call kubelogin. The cluster is its client.
-func WithKubelogin(server string) User {
+// WithKubelogin returns exec sections that call kubelogin, with the cluster's audience as
+// the OIDC client. Server is the issuer.
+func WithKubelogin(server string) ExecFunc {
 	return func(c apitypes.Cluster) Exec {
 		return Exec{
 			APIVersion: APIVersion, Command: Kubelogin, InteractiveMode: "IfAvailable",
@@ -143,7 +145,7 @@ func WithKubelogin(server string) User {
 				"get-token", "--oidc-issuer-url=" + server, "--oidc-client-id=" + c.Audience,
 				"--oidc-extra-scope=offline_access", "--oidc-pkce-method=S256",
 			},
-			InstallHint: "kubelogin is needed to sign in to " + c.Name + ". Install it with: kubectl krew install oidc-login\n",
+			InstallHint: "kubectl needs the plugin kubelogin to sign in to " + c.Name + ".\nRun: kubectl krew install oidc-login\n",
 		}
 	}
 }

@@ -29,14 +29,14 @@ func TestGolden(t *testing.T) {
 	const server = "https://login.acme.example"
 	for name, c := range map[string]struct {
 		clusters []apitypes.Cluster
-		user     kubeconfig.User
+		execFor  kubeconfig.ExecFunc
 	}{
 		"plugin":    {clusters(), kubeconfig.WithPlugin(kubeconfig.Plugin, server, "")},
 		"windows":   {clusters()[:1], kubeconfig.WithPlugin(`C:\Program Files\fairlead\kubectl-fairlead.exe`, server, "")},
 		"kubelogin": {clusters(), kubeconfig.WithKubelogin(server)},
 		"empty":     {nil, kubeconfig.WithPlugin(kubeconfig.Plugin, server, "")},
 	} {
-		got, err := kubeconfig.Render(c.clusters, c.user)
+		got, err := kubeconfig.Render(c.clusters, c.execFor)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +61,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// check reads the file as kubectl does.
+// check compares the file, as client-go loads it, with the clusters.
 func check(t *testing.T, name string, parsed *api.Config, clusters []apitypes.Cluster) {
 	t.Helper()
 	if err := clientcmd.Validate(*parsed); err != nil && len(clusters) > 0 {
@@ -81,7 +81,7 @@ func check(t *testing.T, name string, parsed *api.Config, clusters []apitypes.Cl
 		}
 		auth := parsed.AuthInfos[context.AuthInfo]
 		if auth.Token != "" || auth.Password != "" || auth.AuthProvider != nil || strings.Contains(strings.Join(exec.Args, " "), "secret") {
-			t.Errorf("%s: a secret in the file: %+v", name, auth)
+			t.Errorf("%s: there is a secret in the file: %+v", name, auth)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // Path is where the page is.
-const Path = apitypes.MachinesPath
+const Path = apitypes.WorkloadsPath
 
 // Handler is the page.
 type Handler struct {

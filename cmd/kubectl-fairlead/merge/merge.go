@@ -225,7 +225,7 @@ func (m *merger) rename(user, context *entry, c apitypes.Cluster) {
 }
 
 // user makes what own user entries call.
-func (m *merger) user() kubeconfig.User {
+func (m *merger) user() kubeconfig.ExecFunc {
 	return kubeconfig.WithPlugin(m.want.Command, m.want.Server, m.want.Profile)
 }
 
@@ -288,7 +288,7 @@ func (m *merger) use() {
 }
 
 // entries are those of a new cluster, by list.
-func entries(c apitypes.Cluster, as kubeconfig.User) (map[string]*entry, error) {
+func entries(c apitypes.Cluster, as kubeconfig.ExecFunc) (map[string]*entry, error) {
 	text, err := kubeconfig.Render([]apitypes.Cluster{c}, as)
 	if err != nil {
 		return nil, err

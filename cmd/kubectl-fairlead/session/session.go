@@ -233,7 +233,7 @@ type How struct {
 // SignIn asks the person now, whatever happened before: the person asked for it.
 func (c *Client) SignIn(ctx context.Context, how How) (*cache.Session, error) {
 	if !c.MaySignIn {
-		return nil, c.need("Nobody is asked to sign in where CI=true is set. Programs sign in with an identity of their own: " + c.Account.Server + apitypes.MachinesPath)
+		return nil, c.need("Nobody is asked to sign in where CI=true is set. Programs sign in with an identity of their own: " + c.Account.Server + apitypes.WorkloadsPath)
 	}
 	wait, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
