@@ -19,11 +19,11 @@ func TestKindSurvivesWrapping(t *testing.T) {
 		t.Errorf("Message = %q, want %q", got, want)
 	}
 	if !errors.Is(err, cause) {
-		t.Error("the cause is lost")
+		t.Error("errors.Is must find the cause")
 	}
 }
 
-func TestPlainErrorsLeakNothing(t *testing.T) {
+func TestOtherErrorsHaveNoMessage(t *testing.T) {
 	t.Parallel()
 	err := errors.New("dsn=postgres://secret")
 	if got := errs.KindOf(err); got != errs.Internal {
@@ -33,6 +33,6 @@ func TestPlainErrorsLeakNothing(t *testing.T) {
 		t.Errorf("Message = %q, want empty", got)
 	}
 	if errs.Is(nil, errs.Internal) {
-		t.Error("nil must have no kind")
+		t.Error("a nil error must have no kind")
 	}
 }

@@ -1,5 +1,5 @@
-// Package logging sets up slog and carries the request id. It leaves audit
-// events to internal/audit.
+// Package logging configures log/slog and adds the request id of the context to each
+// record. Audit events are in internal/audit.
 package logging
 
 import (
@@ -17,22 +17,25 @@ import (
 func New(w io.Writer, format, level string) (*slog.Logger, error) {
 	var lvl slog.Level
 	if err := lvl.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("log level %q: want debug, info, warn or error", level)
+		return nil, fmt.Errorf("log level %q: must be debug, info, warn or error", level)
 	}
 	opts := &slog.HandlerOptions{Level: lvl}
 	switch format {
 	case "json":
-		return slog.New(withID{slog.NewJSONHandler(w, opts)}), nil
+		return slog.New(requestIDHandler{slog.NewJSONHandler(w, opts)}), nil
 	case "text":
-		return slog.New(withID{slog.NewTextHandler(w, opts)}), nil
+		return slog.New(requestIDHandler{slog.NewTextHandler(w, opts)}), nil
 	}
-	return nil, fmt.Errorf("log format %q: want json or text", format)
+	return nil, fmt.Errorf("log format %q: must be json or text", format)
 }
 
 type requestIDKey struct{}
 
-// maxRequestID is how many characters of a given request id are kept.
-const maxRequestID = 64
+// minRequestID and maxRequestID limit the length of a request id that a client chooses.
+const (
+	minRequestID = 8
+	maxRequestID = 64
+)
 
 // WithRequestID returns a context that carries id.
 func WithRequestID(ctx context.Context, id string) context.Context {
@@ -48,31 +51,32 @@ func RequestID(ctx context.Context) string {
 	return id
 }
 
-// NewRequestID returns the given id when it is short and plain, else a new one.
-// A client may name its request, but not write into our logs.
+// NewRequestID returns the client's request id if it has 8 to 64 characters, all of them
+// letters, digits, "-" or "_". Otherwise it returns a new one, so that a client can't inject
+// text into the logs.
 func NewRequestID(given string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
 	}
-	if len(given) >= 8 && len(given) <= maxRequestID && strings.TrimFunc(given, plain) == "" {
+	if len(given) >= minRequestID && len(given) <= maxRequestID && strings.TrimFunc(given, plain) == "" {
 		return given
 	}
-	return "req_" + strconv.FormatUint(rand.Uint64(), 36) //nolint:gosec // it tells requests apart, and hides nothing
+	return "req_" + strconv.FormatUint(rand.Uint64(), 36) //nolint:gosec // an id need not be secret
 }
 
-// withID adds the request id of the context to each record.
-type withID struct{ slog.Handler }
+// requestIDHandler adds the request id of the context to each record that has none.
+type requestIDHandler struct{ slog.Handler }
 
-func (h withID) Handle(ctx context.Context, r slog.Record) error {
+func (h requestIDHandler) Handle(ctx context.Context, r slog.Record) error {
 	if id := RequestID(ctx); id != "" && !has(r, "request_id") {
 		r.AddAttrs(slog.String("request_id", id))
 	}
 	return h.Handler.Handle(ctx, r)
 }
 
-func (h withID) WithAttrs(attrs []slog.Attr) slog.Handler { return withID{h.Handler.WithAttrs(attrs)} }
+func (h requestIDHandler) WithAttrs(attrs []slog.Attr) slog.Handler { return requestIDHandler{h.Handler.WithAttrs(attrs)} }
 
-func (h withID) WithGroup(name string) slog.Handler { return withID{h.Handler.WithGroup(name)} }
+func (h requestIDHandler) WithGroup(name string) slog.Handler { return requestIDHandler{h.Handler.WithGroup(name)} }
 
 func has(r slog.Record, key string) bool {
 	found := false

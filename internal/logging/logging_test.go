@@ -33,7 +33,7 @@ func TestNewRefusesUnknownSettings(t *testing.T) {
 	}
 }
 
-func TestNewRequestIDKeepsOnlyPlainOnes(t *testing.T) {
+func TestNewRequestIDReplacesUnsafeIDs(t *testing.T) {
 	t.Parallel()
 	if got := logging.NewRequestID("abc-DEF_123"); got != "abc-DEF_123" {
 		t.Errorf("got %q", got)

@@ -1,4 +1,4 @@
 package password
 
-// Dummy is the hash that stands for an unknown user.
+// Dummy returns the hash that Check uses for an unknown user.
 func Dummy(h *Hasher) string { return h.dummy }

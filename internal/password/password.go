@@ -1,6 +1,5 @@
-// Package password hashes and checks the passwords of people: argon2id, with
-// bcrypt accepted on import. It bounds how much memory and CPU hashing takes.
-// It leaves to its callers whose password it is.
+// Package password hashes passwords with argon2id and verifies them. It also verifies
+// imported bcrypt hashes. It limits the memory and CPU that hashing takes.
 package password
 
 import (
@@ -18,21 +17,20 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// Limits of what is hashed, in bytes. A longer password is refused before any
-// work is done.
+// Limits of a password's length, in bytes. A longer password is refused before it is hashed.
 const (
 	MinLength = 8
 	MaxLength = 1024
 )
 
-// Errors of hashes and passwords.
+// Errors of hashes and passwords. ErrFormat completes a sentence: "NAME is neither …".
 var (
 	ErrFormat = errors.New("is neither an argon2id PHC string nor a bcrypt hash with cost 4 to 14")
-	ErrLength = fmt.Errorf("a password has %d to %d bytes", MinLength, MaxLength)
+	ErrLength = fmt.Errorf("a password must have %d to %d bytes", MinLength, MaxLength)
 )
 
-// The argon2id parameters of new hashes: 19 MiB, two passes, one lane (OWASP's
-// first choice for the least memory), about 40 ms of one core.
+// The argon2id parameters of new hashes: 19 MiB, two passes, one lane. They are the OWASP
+// recommendation with the least memory, and take about 40 ms of one core.
 const (
 	memoryKiB = 19 * 1024
 	passes    = 2
@@ -41,7 +39,8 @@ const (
 	sumSize   = 32
 )
 
-// maxMemoryKiB and maxPasses bound the work that a stored hash may ask for.
+// Limits of the parameters of a stored hash: the upper ones bound the work of verifying it,
+// the lower ones refuse hashes that protect too little.
 const (
 	minMemoryKiB = 1024
 	maxMemoryKiB = 256 * 1024
@@ -53,28 +52,28 @@ const (
 	maxCost      = 14
 )
 
-// Hasher hashes passwords, on half of the cores at most: a flood of sign-ins must
-// starve neither memory nor the token endpoint.
+// Hasher hashes and verifies passwords on at most half of the cores, so that many sign-ins
+// at once starve neither the memory nor the token endpoint.
 type Hasher struct {
 	slots *semaphore.Weighted
 	dummy string
 }
 
-// NewHasher returns a hasher with a slot for each two cores.
+// NewHasher returns a hasher with one slot for every two cores, and at least one.
 func NewHasher() *Hasher {
 	h := &Hasher{slots: semaphore.NewWeighted(int64(max(1, runtime.GOMAXPROCS(0)/2)))}
 	h.dummy = encode(make([]byte, saltSize), make([]byte, sumSize))
 	return h
 }
 
-// Hash returns an argon2id PHC string. It fails with ErrLength, or when ctx
-// ends before a slot is free.
+// Hash returns an argon2id PHC string. The error is ErrLength, or that of ctx when ctx ends
+// before a slot is free.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	if len(password) < MinLength || len(password) > MaxLength {
 		return "", ErrLength
 	}
 	if err := h.slots.Acquire(ctx, 1); err != nil {
-		return "", fmt.Errorf("waiting to hash: %w", err)
+		return "", fmt.Errorf("waiting for a free slot to hash a password: %w", err)
 	}
 	defer h.slots.Release(1)
 	salt := make([]byte, saltSize)
@@ -82,17 +81,18 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	return encode(salt, argon2.IDKey([]byte(password), salt, passes, memoryKiB, lanes, sumSize)), nil
 }
 
-// Result is what Check found.
+// Result is the result of Check.
 type Result struct {
-	// Match says that the password is right.
+	// Match reports whether the password is correct.
 	Match bool
-	// Stale says that the hash is of an older kind: hash the password again.
+	// Stale reports whether the hash has outdated parameters, so that the caller should
+	// hash the password again.
 	Stale bool
 }
 
-// Check compares. An empty hash stands for an unknown user: it takes as long as
-// a wrong password and never matches. It fails with ErrFormat, or when ctx ends
-// before a slot is free.
+// Check compares a password with a hash. An empty hash stands for an unknown user: it takes
+// as long as a wrong password and never matches. The error is ErrFormat, or that of ctx when
+// ctx ends before a slot is free.
 func (h *Hasher) Check(ctx context.Context, hash, password string) (Result, error) {
 	if len(password) > MaxLength {
 		return Result{}, nil
@@ -102,7 +102,7 @@ func (h *Hasher) Check(ctx context.Context, hash, password string) (Result, erro
 		hash = h.dummy
 	}
 	if err := h.slots.Acquire(ctx, 1); err != nil {
-		return Result{}, fmt.Errorf("waiting to check: %w", err)
+		return Result{}, fmt.Errorf("waiting for a free slot to check a password: %w", err)
 	}
 	defer h.slots.Release(1)
 	if strings.HasPrefix(hash, "$2") {
@@ -117,7 +117,7 @@ func (h *Hasher) Check(ctx context.Context, hash, password string) (Result, erro
 	return Result{Match: match, Stale: p.passes != passes || p.memory != memoryKiB}, nil
 }
 
-// Valid reports whether hash is one that Check can work with, without hashing.
+// Valid returns ErrFormat if Check can't verify passwords with hash. It hashes nothing.
 func Valid(hash string) error {
 	if strings.HasPrefix(hash, "$2") {
 		cost, err := bcrypt.Cost([]byte(hash))
@@ -160,7 +160,7 @@ func decode(hash string) (phc, error) {
 	return p, nil
 }
 
-// bounded refuses parameters that would take too much, or protect too little.
+// bounded reports whether the parameters are within the limits above.
 func (p phc) bounded() bool {
 	return between(p.memory, minMemoryKiB, maxMemoryKiB) && between(p.passes, 1, maxPasses) && between(uint32(p.lanes), 1, maxLanes) &&
 		len(p.salt) >= minSalt && len(p.sum) >= minSum && len(p.sum) <= maxSum

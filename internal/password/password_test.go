@@ -45,9 +45,9 @@ func TestHashAndCheck(t *testing.T) {
 	}
 }
 
-// TestADummyCostsWhatARealHashCosts compares parameters: an unknown user must
-// not be told from a known one by time.
-func TestADummyCostsWhatARealHashCosts(t *testing.T) {
+// TestDummyHashHasTheCostOfARealOne compares parameters: the time of a check must not reveal
+// whether a user exists.
+func TestDummyHashHasTheCostOfARealOne(t *testing.T) {
 	t.Parallel()
 	h := password.NewHasher()
 	genuine, err := h.Hash(t.Context(), "correct horse")
@@ -71,10 +71,10 @@ func TestRefusesBadInput(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := h.Hash(ended, "correct horse"); !errors.Is(err, context.Canceled) {
-		t.Errorf("Hash = %v, want the context's end", err)
+		t.Errorf("Hash = %v, want context.Canceled", err)
 	}
 	if _, err := h.Check(ended, "", "correct horse"); !errors.Is(err, context.Canceled) {
-		t.Errorf("Check of an unknown user = %v, want the context's end", err)
+		t.Errorf("Check of an unknown user = %v, want context.Canceled", err)
 	}
 	for _, bad := range []string{
 		"", "plain", "$argon2id$v=19$m=19456,t=2,p=1$AAAA$AAAA", "$argon2i$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAA",

@@ -1,5 +1,6 @@
-// Package secret makes, hashes, seals and hides what must not be printed. It
-// leaves to its callers where a secret is stored and how long it lives.
+// Package secret generates, hashes and encrypts tokens and other secrets, and provides
+// Value, a string that fmt, slog and JSON print as "[redacted]". Callers decide where a
+// secret is stored and when it expires.
 package secret
 
 import (
@@ -15,77 +16,77 @@ import (
 
 const redacted = "[redacted]"
 
-// Value holds a secret that doesn't print: not with fmt, slog or JSON.
+// Value holds a secret. fmt, slog, JSON and YAML print "[redacted]" instead of it.
 type Value struct{ s string }
 
-// NewValue wraps s.
+// NewValue returns a Value that holds s.
 func NewValue(s string) Value { return Value{s: s} }
 
-// Reveal returns the secret itself. Each call is a place to look at in review.
+// Reveal returns the secret itself. Review every call.
 func (v Value) Reveal() string { return v.s }
 
-// Empty reports whether there is no secret.
+// Empty reports whether the secret is empty.
 func (v Value) Empty() bool { return v.s == "" }
 
-// Equal compares in constant time.
+// Equal compares the secret with s in constant time.
 func (v Value) Equal(s string) bool {
 	a, b := sha256.Sum256([]byte(v.s)), sha256.Sum256([]byte(s))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
-// String hides the secret.
+// String returns "[redacted]".
 func (v Value) String() string { return redacted }
 
-// GoString hides the secret from %#v.
+// GoString returns "[redacted]", for %#v.
 func (v Value) GoString() string { return redacted }
 
-// LogValue hides the secret from slog.
+// LogValue returns "[redacted]", for slog.
 func (v Value) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalJSON hides the secret.
+// MarshalJSON writes "[redacted]".
 func (v Value) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
 
-// UnmarshalJSON takes a secret from a JSON string.
+// UnmarshalJSON reads the secret from a JSON string.
 func (v *Value) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, &v.s) }
 
-// MarshalYAML hides the secret.
+// MarshalYAML writes "[redacted]".
 func (v Value) MarshalYAML() (any, error) { return redacted, nil }
 
-// UnmarshalText takes a secret from text, which is how YAML hands it over.
+// UnmarshalText reads the secret from text. The YAML decoder calls it.
 func (v *Value) UnmarshalText(b []byte) error {
 	v.s = string(b)
 	return nil
 }
 
-// Token returns 256 bits of randomness in 43 characters of base64url: for
-// refresh tokens, codes and cookies.
+// Token returns 256 random bits as 43 characters of base64url, for refresh tokens, codes and
+// cookies.
 func Token() Value {
 	var b [32]byte
-	rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	rand.Read(b[:]) // it returns no error: crypto/rand ends the program instead
 	return Value{s: base64.RawURLEncoding.EncodeToString(b[:])}
 }
 
-// ID returns a name for a row: the prefix, an underscore and 130 random bits in
-// lower-case base32. It is not a secret, but it can't be guessed either.
+// ID returns a row id: the prefix, an underscore and 130 random bits in lower-case base32. It
+// can't be guessed, but it is not a secret.
 func ID(prefix string) string { return prefix + "_" + strings.ToLower(rand.Text()) }
 
-// Hash is what is stored of a token: the SHA-256 of it, in unpadded base32. It
-// is text and not bytes, because gorm expands a byte slice after an opening
-// parenthesis into one placeholder per byte.
+// Hash returns the SHA-256 of a token in lower-case, unpadded base32, for storage. It returns
+// text and not bytes, because gorm expands a byte slice after an opening parenthesis into
+// one placeholder per byte.
 func Hash(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
 }
 
-// Digits returns n random numbers below base, which must be at most 256, each as
-// likely as the others.
+// Digits returns n uniformly distributed random numbers from 0 to base-1. Base must be at
+// most 256.
 func Digits(n, base int) []int {
 	digits := make([]int, 0, n)
-	most := 256 - 256%base
+	limit := 256 - 256%base // above it, small digits would be more likely
 	for len(digits) < n {
 		var b [1]byte
 		rand.Read(b[:])
-		if int(b[0]) < most {
+		if int(b[0]) < limit {
 			digits = append(digits, int(b[0])%base)
 		}
 	}

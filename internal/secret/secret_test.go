@@ -35,7 +35,7 @@ func TestValueNeverPrints(t *testing.T) {
 		}
 	}
 	if v.Reveal() != canary || !v.Equal(canary) || v.Equal(canary+"x") {
-		t.Error("the secret itself must stay usable")
+		t.Error("Reveal and Equal must still see the secret")
 	}
 }
 
@@ -46,7 +46,7 @@ func TestTokensDiffer(t *testing.T) {
 		t.Errorf("tokens %q and %q must differ and have 43 characters", a, b)
 	}
 	if same := secret.Hash(a); secret.Hash(a) == secret.Hash(b) || same != secret.Hash(a) {
-		t.Error("hashes must tell tokens apart")
+		t.Error("different tokens must have different hashes")
 	}
 	if id := secret.ID("usr"); !strings.HasPrefix(id, "usr_") || len(id) != 30 {
 		t.Errorf("ID = %q", id)
@@ -66,7 +66,7 @@ func TestKeyring(t *testing.T) {
 	}
 	sealed := before.Seal("keys.private:1", []byte("plain"))
 	if got, err := after.Open("keys.private:1", sealed); err != nil || string(got) != "plain" {
-		t.Errorf("a ring with the old key must open: %q, %v", got, err)
+		t.Errorf("a keyring that still holds the old key must open the text: %q, %v", got, err)
 	}
 	flipped := sealed[:len(sealed)-2] + "AA"
 	for name, try := range map[string]func() ([]byte, error){
@@ -100,7 +100,7 @@ func TestSealUnderToken(t *testing.T) {
 	}
 }
 
-func TestASealHasOneText(t *testing.T) {
+func TestSealedTextHasOneForm(t *testing.T) {
 	t.Parallel()
 	ring, err := secret.NewKeyring(secret.NewKey())
 	if err != nil {

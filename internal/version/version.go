@@ -1,5 +1,5 @@
-// Package version holds the build stamp. It leaves to the programs how they
-// show it.
+// Package version returns the version of the running program, as the linker or the Go
+// toolchain recorded it.
 package version
 
 import "runtime/debug"
@@ -7,7 +7,8 @@ import "runtime/debug"
 // stamp is set by the linker: -ldflags "-X …/internal/version.stamp=v1.2.3".
 var stamp string //nolint:gochecknoglobals // the linker can set nothing else
 
-// String returns the release, or the commit of a build from source, or "dev".
+// String returns the release version, or "dev-" and the commit for a build from source, or
+// "dev".
 func String() string {
 	if stamp != "" {
 		return stamp

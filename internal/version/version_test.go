@@ -9,6 +9,6 @@ import (
 func TestStringIsNeverEmpty(t *testing.T) {
 	t.Parallel()
 	if version.String() == "" {
-		t.Error("a build must always have a name")
+		t.Error("every build must have a version")
 	}
 }
