@@ -52,14 +52,14 @@ func (h *Handler) simulator(c echo.Context, r *request) error {
 	}
 	data.Asked = data.User+data.Connector+strings.TrimSpace(data.Groups)+data.Email != ""
 	if !data.Asked {
-		return show(h, c, r, web.View[SimulatorData]{Page: SimulatorPage(), Title: i18n.T("Simulator"), Data: data})
+		return show(h, c, r, web.View[SimulatorData]{Page: SimulatorPage(), Title: i18n.T("Check access"), Data: data})
 	}
 	answers, err := h.Admin.Simulate(c.Request().Context(), r.caller, ops.Question{User: data.User, Cluster: data.Cluster, Who: access.Who{
 		ConnectorID: data.Connector, Groups: strings.Fields(strings.ReplaceAll(data.Groups, ",", " ")), Email: data.Email, EmailVerified: data.Email != "",
 	}})
 	if errs.Is(err, errs.NotFound) {
 		data.Error, data.Asked = errs.Message(err), false
-		return show(h, c, r, web.View[SimulatorData]{Page: SimulatorPage(), Title: i18n.T("Simulator"), Data: data})
+		return show(h, c, r, web.View[SimulatorData]{Page: SimulatorPage(), Title: i18n.T("Check access"), Data: data})
 	}
 	if err != nil {
 		return err
@@ -75,5 +75,5 @@ func (h *Handler) simulator(c echo.Context, r *request) error {
 			})
 		}
 	}
-	return show(h, c, r, web.View[SimulatorData]{Page: SimulatorPage(), Title: i18n.T("Simulator"), Data: data})
+	return show(h, c, r, web.View[SimulatorData]{Page: SimulatorPage(), Title: i18n.T("Check access"), Data: data})
 }

@@ -81,17 +81,17 @@ func (h *Handler) nav(here string) []templates.Link {
 		}
 		links = append(links, templates.Link{Label: k.Many, Path: "/" + k.Path})
 		if k.Name == settings.Rules {
-			links = append(links, templates.Link{Label: "Simulator", Path: "/simulator"}, templates.Link{Label: "People", Path: "/people"}, templates.Link{Label: "Local users", Path: "/local-users"})
+			links = append(links, templates.Link{Label: "Check access", Path: "/simulator"}, templates.Link{Label: "People", Path: "/people"}, templates.Link{Label: "Local users", Path: "/local-users"})
 		}
 	}
 	links = append(links, []templates.Link{
 		{Label: "Keys", Path: "/keys"},
 		{Label: "Audit log", Path: "/audit"},
 		{Label: "Recordings", Path: "/recordings"},
-		{Label: "History", Path: "/history"},
+		{Label: "Changes", Path: "/history"},
 		{Label: "Import and export", Path: "/transfer"},
 		{Label: "API tokens", Path: "/tokens"},
-		{Label: "Recovery", Path: "/recovery"},
+		{Label: "Recovery accounts", Path: "/recovery"},
 		{Label: "Diagnostics", Path: "/diagnostics"},
 	}...)
 	best := -1
@@ -112,7 +112,7 @@ func show[T any](h *Handler, c echo.Context, r *request, v web.View[T]) error {
 	v.Person = page.Person(r.current)
 	v.Nav = h.nav(strings.TrimPrefix(c.Request().URL.Path, h.Site.Path("/admin")))
 	if h.Admin.ReadOnly {
-		v.Notes = append(v.Notes, "Everything here is managed by the configuration file (ui.readOnly). Forms are shown and can’t be saved.")
+		v.Notes = append(v.Notes, "These pages are read-only: the configuration file manages all settings (ui.readOnly). Change them in the file.")
 	}
 	return web.Render(c, h.Site, v)
 }
@@ -134,9 +134,9 @@ func (h *Handler) done(c echo.Context, path, what string) error {
 // doneWords are what done may say: a page must not show what an address made up.
 func doneWords(c echo.Context) string {
 	return map[string]string{
-		"saved": "Saved.", "deleted": "Deleted.", "enabled": "Enabled. People can sign in with it now.", "disabled": "Disabled. Nobody can sign in with it.",
-		"moved": "Moved.", "restored": "Restored.", "confirmed": "Confirmed. The change stays.", "rolled-back": "Taken back.",
-		"revoked": "Ended.", "person-off": "Disabled. Everything this person had has ended.", "person-on": "Enabled again.",
-		"rotating": "The next key will sign as soon as every verifier can know it.", "removed": "Removed.", "imported": "Imported.",
+		"saved": "Saved.", "deleted": "Deleted.", "enabled": "Enabled. Users can sign in with it now.", "disabled": "Disabled. Users can no longer sign in with it.",
+		"moved": "Moved.", "restored": "Restored.", "confirmed": "Confirmed. The change stays.", "rolled-back": "The change was undone.",
+		"revoked": "Signed out.", "token-revoked": "Token revoked.", "key-revoked": "Key revoked. Its tokens are no longer valid.", "person-off": "Disabled. All sessions and tokens of the user have ended.", "person-on": "Enabled. The user can sign in again.",
+		"rotating": "The next key starts to sign as soon as all clusters and clients can have read it.", "removed": "Removed.", "imported": "Imported.",
 	}[c.QueryParam("done")]
 }

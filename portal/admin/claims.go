@@ -32,7 +32,7 @@ func (h *Handler) claims(c echo.Context, r *request) error {
 			return err
 		}
 	}
-	return show(h, c, r, web.View[ClaimsData]{Page: ClaimsPage(), Title: i18n.T("Claims"), Data: data})
+	return show(h, c, r, web.View[ClaimsData]{Page: ClaimsPage(), Title: i18n.T("Preview of token claims"), Data: data})
 }
 
 func (h *Handler) fillClaims(c echo.Context, r *request, data *ClaimsData) error {

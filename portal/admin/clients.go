@@ -38,15 +38,15 @@ func clientPresets() []clientPreset {
 		return form.Doc{"id": id, "name": name, "redirectURIs": []any{redirect}, "firstParty": true}
 	}
 	return []clientPreset{
-		{"kubelogin", "kubectl oidc-login", "Each cluster is a client for kubectl oidc-login already: its audience is the client id. Make one only for something else.", form.Doc{"id": "kubelogin", "name": "kubectl oidc-login", "public": true, "redirectURIs": []any{"http://localhost:8000", "http://localhost:18000"}}},
+		{"kubelogin", "kubectl oidc-login", "You don’t need a client for kubectl oidc-login with a cluster: the cluster’s audience is its client ID. Create one only for another purpose.", form.Doc{"id": "kubelogin", "name": "kubectl oidc-login", "public": true, "redirectURIs": []any{"http://localhost:8000", "http://localhost:18000"}}},
 		{"oauth2-proxy", "oauth2-proxy", "Start it with --provider=oidc --code-challenge-method=S256.", web("oauth2-proxy", "oauth2-proxy", "https://app.example.com/oauth2/callback")},
-		{"argocd", "Argo CD", "Put the settings below into argocd-cm, and groups into argocd-rbac-cm.", web("argocd", "Argo CD", "https://argocd.example.com/auth/callback")},
-		{"grafana", "Grafana", "Put them into [auth.generic_oauth], with use_pkce = true.", web("grafana", "Grafana", "https://grafana.example.com/login/generic_oauth")},
-		{"headlamp", "Headlamp", "Give Headlamp the cluster’s own client when it speaks to one cluster.", web("headlamp", "Headlamp", "https://headlamp.example.com/oidc-callback")},
+		{"argocd", "Argo CD", "After you save, copy the settings into argocd-cm, and map groups to roles in argocd-rbac-cm.", web("argocd", "Argo CD", "https://argocd.example.com/auth/callback")},
+		{"grafana", "Grafana", "After you save, copy the settings into [auth.generic_oauth] and set use_pkce = true.", web("grafana", "Grafana", "https://grafana.example.com/login/generic_oauth")},
+		{"headlamp", "Headlamp", "If Headlamp connects to only one cluster, use that cluster’s audience as its client ID instead.", web("headlamp", "Headlamp", "https://headlamp.example.com/oidc-callback")},
 		{"dashboard", "Kubernetes dashboard", "Put oauth2-proxy in front of the dashboard, with --pass-authorization-header.", web("dashboard", "Kubernetes dashboard", "https://dashboard.example.com/oauth2/callback")},
 		{"web", "Another web application", "", web("", "", "https://app.example.com/callback")},
-		{"cli", "Another command-line tool", "Public, with any port on loopback and the device code.", form.Doc{"public": true, "redirectURIs": []any{"http://127.0.0.1/callback"}, "grants": []any{"authorization_code", "device_code", "refresh_token"}}},
-		{"ci", "A program that acts for itself", "It gets tokens for clusters with its secret, as service:ID. A platform with tokens of its own is better served by a trusted issuer.", form.Doc{"grants": []any{"client_credentials"}}},
+		{"cli", "Another command-line tool", "A public client that may use every loopback port and the device code.", form.Doc{"public": true, "redirectURIs": []any{"http://127.0.0.1/callback"}, "grants": []any{"authorization_code", "device_code", "refresh_token"}}},
+		{"ci", "A program without a user", "It gets tokens for clusters with its secret, as the user service:ID. If its platform issues tokens of its own, create a trusted issuer and a workload instead.", form.Doc{"grants": []any{"client_credentials"}}},
 	}
 }
 
@@ -95,7 +95,7 @@ type SecretData struct{ What, Secret, Back, Label string }
 func SecretPage() templates.Page[SecretData] { return templates.Define[SecretData]("admin/secret") }
 
 func (h *Handler) showSecret(c echo.Context, r *request, id, token string) error {
-	data := SecretData{What: "Client " + id, Label: "Client secret", Secret: token, Back: h.Site.Path("/admin/clients/" + url.PathEscape(id))}
+	data := SecretData{What: "Secret of the client " + id, Label: "Client secret", Secret: token, Back: h.Site.Path("/admin/clients/" + url.PathEscape(id))}
 	return show(h, c, r, web.View[SecretData]{Page: SecretPage(), Title: i18n.T("Client secret"), Data: data})
 }
 
@@ -118,7 +118,7 @@ func (h *Handler) removeSecret(c echo.Context, r *request) error {
 func (h *Handler) clientAgain(c echo.Context, r *request, fault error) error {
 	k, known := settings.KindOf(settings.Clients)
 	if !known {
-		return errs.New(errs.NotFound, "There are no clients.")
+		return errs.New(errs.NotFound, "Clients are not available.")
 	}
 	item, err := h.Admin.Entry(c.Request().Context(), r.caller, k.Name, c.Param("id"))
 	if err != nil {

@@ -112,15 +112,15 @@ func (h *Handler) blocks(cluster *store.Cluster) ([]Block, error) {
 	}
 	if cluster.Mode == store.ModeProxy {
 		return []Block{
-			{"Run the proxy beside the API server", "Save this as proxy.yaml. The proxy’s service account needs the right to impersonate: deploy/kubernetes has the manifest.", "Configuration of fairlead-proxy", h.proxyConfig()},
-			{"Or, on Amazon EKS: let EKS trust Fairlead", "EKS takes one OpenID Connect provider for each cluster. Then no proxy is needed: set “Connection type” to Direct.", "eksctl configuration for EKS", eks(cfg)},
+			{"Run the proxy next to the API server", "Save this text as proxy.yaml. The proxy’s service account needs the right to impersonate users; the manifest is in deploy/kubernetes.", "Configuration of fairlead-proxy", h.proxyConfig()},
+			{"Or, on Amazon EKS: connect without a proxy", "EKS accepts one OpenID Connect provider for each cluster. If you use Fairlead as that provider, you need no proxy: set “Connection type” to Direct.", "eksctl configuration for EKS", eks(cfg)},
 		}, nil
 	}
 	return []Block{
-		{"Kubernetes 1.30 and newer", "Save it on the control plane, for example as /etc/kubernetes/fairlead.yaml, and start kube-apiserver with --authentication-config=/etc/kubernetes/fairlead.yaml. It is read again when it changes.", "AuthenticationConfiguration", string(structured)},
-		{"Older API servers", "Flags of kube-apiserver. They know no uid and no extra values.", "Flags of kube-apiserver", strings.Join(authconfig.Flags(cfg), "\n")},
-		{"Amazon EKS", "One OpenID Connect provider for each cluster. It takes up to an hour, and RS256 only.", "eksctl configuration for EKS", eks(cfg)},
-		{"Azure AKS", "Structured authentication, where your AKS version has it.", "Command for AKS", "az aks jwtauthenticator add --resource-group RESOURCE_GROUP --cluster-name " + cluster.ID + " --name fairlead --config-file fairlead-jwt.json"},
+		{"Kubernetes 1.30 and newer", "Save this text on the control plane, for example as /etc/kubernetes/fairlead.yaml. Start kube-apiserver with --authentication-config=/etc/kubernetes/fairlead.yaml. The API server reads the file again when it changes.", "AuthenticationConfiguration", string(structured)},
+		{"Older API servers", "Add these flags to kube-apiserver. They don’t support the uid and extra values.", "Flags of kube-apiserver", strings.Join(authconfig.Flags(cfg), "\n")},
+		{"Amazon EKS", "EKS accepts one OpenID Connect provider for each cluster. The change takes up to an hour. EKS accepts only RS256.", "eksctl configuration for EKS", eks(cfg)},
+		{"Azure AKS", "Use this if your version of AKS supports structured authentication.", "Command for AKS", "az aks jwtauthenticator add --resource-group RESOURCE_GROUP --cluster-name " + cluster.ID + " --name fairlead --config-file fairlead-jwt.json"},
 	}, nil
 }
 
@@ -157,7 +157,7 @@ func (h *Handler) invite(c echo.Context, r *request) error {
 		return err
 	}
 	data := SecretData{
-		What: "Local user " + login, Label: "Invitation", Secret: h.Site.Absolute("/invitation/" + token), Back: h.Site.Path("/admin/local-users/" + login),
+		What: "Invitation link for the local user " + login, Label: "Invitation", Secret: h.Site.Absolute("/invitation/" + token), Back: h.Site.Path("/admin/local-users/" + login),
 	}
 	return show(h, c, r, web.View[SecretData]{Page: SecretPage(), Title: i18n.T("Invitation"), Data: data})
 }

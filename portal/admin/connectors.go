@@ -97,7 +97,7 @@ func (h *Handler) chooseType(c echo.Context, r *request, chosen form.Doc) error 
 		data.Types = append(data.Types, card)
 	}
 	slices.SortFunc(data.Types, func(a, b TypeCard) int { return strings.Compare(a.Label, b.Label) })
-	return show(h, c, r, web.View[TypesData]{Page: TypesPage(), Title: i18n.T("Choose how people sign in"), Data: data})
+	return show(h, c, r, web.View[TypesData]{Page: TypesPage(), Title: i18n.T("Choose an identity provider"), Data: data})
 }
 
 // startConnector is the document that a new connector begins with; nil when no type
@@ -109,7 +109,7 @@ func (h *Handler) startConnector(c echo.Context) (form.Doc, error) {
 	}
 	t, known := h.Types[name]
 	if !known {
-		return nil, errs.New(errs.NotFound, "There is no such kind of connector.")
+		return nil, errs.New(errs.NotFound, "This type of connector does not exist. Choose one from the list.")
 	}
 	doc := form.Doc{"type": name, "id": name, "name": t.Label}
 	for _, p := range t.Presets {
@@ -171,7 +171,7 @@ func (h *Handler) connectorForm(c echo.Context, r *request, e *editing, f *Conne
 		f.Steps = append(f.Steps, view)
 	}
 	if c.Request().Host != h.Site.Host() {
-		f.Warning = "You are at " + c.Request().Host + ", and this server calls itself " + h.Site.Host() + ". The callback address uses the second: is it right?"
+		f.Warning = "Your browser is at " + c.Request().Host + ", but the configured address of this server is " + h.Site.Host() + ". The callback address uses the configured one. Check that it is correct."
 	}
 	f.CanLookup = slices.Contains(t.Can, "look up")
 	if e.id == "" {
@@ -349,7 +349,7 @@ func (h *Handler) testPassword(c echo.Context, r *request) error {
 	}
 	p, ok := opened.(connectors.Passworder)
 	if !ok {
-		return errs.New(errs.Invalid, "This connector asks for no password.")
+		return errs.New(errs.Invalid, "This connector does not use a password. Start the test again from the connector’s page.")
 	}
 	said, fault := p.Login(ctx, c.FormValue("username"), c.FormValue("password"))
 	if err := h.Admin.FinishTest(ctx, r.caller, id, said, fault); err != nil {

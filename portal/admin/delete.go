@@ -52,7 +52,7 @@ func (h *Handler) askDelete(c echo.Context, r *request, k settings.Kind, problem
 
 func (h *Handler) delete(c echo.Context, r *request, k settings.Kind) error {
 	if strings.TrimSpace(c.FormValue("confirm")) != c.Param("id") {
-		return h.askDelete(c, r, k, "Type the id to delete it.")
+		return h.askDelete(c, r, k, "Not deleted: the ID does not match. Type the ID to confirm.")
 	}
 	_, err := h.Admin.Apply(c.Request().Context(), r.caller, ops.Draft{
 		Kind: k.Name, ID: c.Param("id"), Version: c.FormValue("version"), Reason: c.FormValue("reason"),

@@ -167,19 +167,19 @@ func (h *Handler) extras(c echo.Context, r *request, e *editing, data *FormData)
 		err = h.connectorForm(c, r, e, data.Connector)
 	case settings.Clients:
 		if data.Client, err = h.clientForm(c, r, e); e.id != "" {
-			link("What it is told about people", "/claims?client="+url.QueryEscape(e.id))
+			link("Preview claims", "/claims?client="+url.QueryEscape(e.id))
 		}
 	case settings.General:
-		data.Name = map[string]string{settings.Sessions: "Sessions", settings.Branding: "Name and words"}[e.id]
+		data.Name = map[string]string{settings.Sessions: "Sessions", settings.Branding: "Name and appearance"}[e.id]
 	case settings.Clusters:
 		if e.id != "" {
 			link("Connect this cluster", "/clusters/"+e.id+"/connect")
-			link("Who may use it", "/simulator?cluster="+url.QueryEscape(e.id))
-			link("What it is told about people", "/claims?cluster="+url.QueryEscape(e.id))
+			link("Check access", "/simulator?cluster="+url.QueryEscape(e.id))
+			link("Preview claims", "/claims?cluster="+url.QueryEscape(e.id))
 		}
 	}
 	if e.id != "" {
-		link("History", "/history?kind="+e.kind.Name+"&object="+url.QueryEscape(e.id))
+		link("Changes", "/history?kind="+e.kind.Name+"&object="+url.QueryEscape(e.id))
 	}
 	return err
 }
@@ -216,7 +216,7 @@ func asYAML(k settings.Kind, doc form.Doc) string {
 func (h *Handler) sent(c echo.Context, k settings.Kind, id string) (*editing, url.Values, error) {
 	values, err := c.FormParams()
 	if err != nil {
-		return nil, nil, errs.Wrap(errs.Invalid, err, "The form was not understood.")
+		return nil, nil, errs.Wrap(errs.Invalid, err, "The form could not be read. Open the page again and retry.")
 	}
 	shape := form.Doc{"type": values.Get("type"), "id": id} // which fields there are depends on these
 	doc, problems := form.Parse(settings.Fields(k.Name, h.Types, shape), values)

@@ -44,7 +44,7 @@ type ChangeRow struct {
 func HistoryPage() templates.Page[HistoryData] { return templates.Define[HistoryData]("admin/history") }
 
 func (h *Handler) changeRow(change ops.Change) ChangeRow {
-	word := map[string]string{store.ActionCreate: "made", store.ActionUpdate: "changed", store.ActionDelete: "deleted"}[change.Action]
+	word := map[string]string{store.ActionCreate: "created", store.ActionUpdate: "changed", store.ActionDelete: "deleted"}[change.Action]
 	return ChangeRow{Change: change, Path: h.Site.Path("/admin/history/" + change.ID), What: ops.WordOf(change.Kind) + " " + change.ObjectID, Word: word}
 }
 
@@ -61,7 +61,7 @@ func (h *Handler) history(c echo.Context, r *request) error {
 	if len(changes) == ops.PageSize {
 		data.Next = "?" + url.Values{"kind": {data.Kind}, "object": {data.Object}, "before": {strconv.FormatInt(changes[len(changes)-1].Number, 10)}}.Encode()
 	}
-	return show(h, c, r, web.View[HistoryData]{Page: HistoryPage(), Title: i18n.T("History"), Data: data})
+	return show(h, c, r, web.View[HistoryData]{Page: HistoryPage(), Title: i18n.T("Changes"), Data: data})
 }
 
 // RevisionData is one change.

@@ -56,13 +56,13 @@ func (h *Handler) keys(c echo.Context, r *request, fault string) error {
 func meaning(k keys.Info) string {
 	switch string(k.State) {
 	case "next":
-		return "Published; signs once every verifier can know it."
+		return "Published. It starts to sign when all clusters and clients can have read it."
 	case "active":
-		return "Signs every new token."
+		return "Signs all new tokens."
 	case "retired":
-		return "Signs no more; stays published until its last token has expired."
+		return "No longer signs. It stays published until its last token has expired."
 	}
-	return "Taken away by hand; its tokens are worth nothing."
+	return "Revoked by an admin. Its tokens are not valid."
 }
 
 func (h *Handler) rotate(c echo.Context, r *request) error {
@@ -101,7 +101,7 @@ func (h *Handler) key(c echo.Context, r *request, fault string) error {
 
 func (h *Handler) revokeKey(c echo.Context, r *request) error {
 	if strings.TrimSpace(c.FormValue("confirm")) != c.Param("id") {
-		return h.key(c, r, "Type the key’s id to revoke it.")
+		return h.key(c, r, "The key was not revoked: the ID does not match. Type the ID of the key to confirm.")
 	}
 	err := h.Admin.RevokeKey(c.Request().Context(), r.caller, c.Param("id"), strings.TrimSpace(c.FormValue("reason")))
 	if errs.Is(err, errs.Invalid) || errs.Is(err, errs.Conflict) {
@@ -110,5 +110,5 @@ func (h *Handler) revokeKey(c echo.Context, r *request) error {
 	if err != nil {
 		return err
 	}
-	return h.done(c, "/keys", "revoked")
+	return h.done(c, "/keys", "key-revoked")
 }

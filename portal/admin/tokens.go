@@ -40,9 +40,9 @@ func TokensPage() templates.Page[TokensData] { return templates.Define[TokensDat
 
 func scopeChoices() []ScopeChoice {
 	meanings := map[ops.Scope]string{
-		ops.ReadSettings: "see what is configured, without secrets", ops.WriteSettings: "change what is configured, who is an admin included",
-		ops.ReadPeople: "see people, their sign-ins and devices", ops.WritePeople: "disable people and end their sessions",
-		ops.ReadKeys: "see the signing keys", ops.WriteKeys: "rotate and revoke signing keys", ops.ReadAudit: "read the audit log",
+		ops.ReadSettings: "read the configuration, without secrets", ops.WriteSettings: "change the configuration, including who is an admin",
+		ops.ReadPeople: "read users and their sessions", ops.WritePeople: "disable users and end their sessions",
+		ops.ReadKeys: "read the signing keys", ops.WriteKeys: "rotate and revoke signing keys", ops.ReadAudit: "read the audit log",
 	}
 	var list []ScopeChoice
 	for _, s := range ops.Scopes() {
@@ -67,7 +67,7 @@ func (h *Handler) tokens(c echo.Context, r *request, fault string) error {
 func (h *Handler) createToken(c echo.Context, r *request) error {
 	form, err := c.FormParams()
 	if err != nil {
-		return errs.Wrap(errs.Invalid, err, "The form was not understood.")
+		return errs.Wrap(errs.Invalid, err, "The form could not be read. Open the page again and retry.")
 	}
 	days, _ := strconv.Atoi(form.Get("days")) // anything else is refused as too short
 	token, err := h.Admin.CreateAPIToken(c.Request().Context(), r.caller, form.Get("name"), form["scope"], time.Duration(days)*24*time.Hour)
@@ -77,7 +77,7 @@ func (h *Handler) createToken(c echo.Context, r *request) error {
 	if err != nil {
 		return err
 	}
-	data := SecretData{What: "API token " + form.Get("name"), Label: "API token", Secret: token, Back: h.Site.Path("/admin/tokens")}
+	data := SecretData{What: "API token for " + form.Get("name"), Label: "API token", Secret: token, Back: h.Site.Path("/admin/tokens")}
 	return show(h, c, r, web.View[SecretData]{Page: SecretPage(), Title: i18n.T("API token"), Data: data})
 }
 
@@ -85,7 +85,7 @@ func (h *Handler) revokeToken(c echo.Context, r *request) error {
 	if err := h.Admin.RevokeAPIToken(c.Request().Context(), r.caller, c.Param("id")); err != nil && !errs.Is(err, errs.NotFound) {
 		return err
 	}
-	return h.done(c, "/tokens", "revoked")
+	return h.done(c, "/tokens", "token-revoked")
 }
 
 // RecoveryData is the page about recovery accounts.
@@ -111,5 +111,5 @@ func (h *Handler) recovery(c echo.Context, r *request) error {
 		return err
 	}
 	data := RecoveryData{Accounts: accounts, Events: lines(events), Address: h.Site.Absolute("/admin/recover")}
-	return show(h, c, r, web.View[RecoveryData]{Page: RecoveryPage(), Title: i18n.T("Recovery"), Data: data})
+	return show(h, c, r, web.View[RecoveryData]{Page: RecoveryPage(), Title: i18n.T("Recovery accounts"), Data: data})
 }

@@ -86,7 +86,7 @@ func (a *Admin) item(k settings.Kind, e settings.Entry) Item {
 		name = e.ID
 	}
 	if k.Name == settings.General {
-		name = map[string]string{settings.Sessions: "Sessions", settings.Branding: "Name and words"}[e.ID]
+		name = map[string]string{settings.Sessions: "Sessions", settings.Branding: "Name and appearance"}[e.ID]
 	}
 	return Item{ID: e.ID, Name: name, Version: Version(e.Doc), Origin: a.origin(k, e), Doc: form.Mask(a.fields(k.Name, e.Doc), e.Doc)}
 }

@@ -108,7 +108,7 @@ func (o *operator) setUp() {
 		o.t.Errorf("the QR code is %s pixels wide", got)
 	}
 	o.fill(map[string]string{"login": recoveryLogin, "password": recoveryPassword, "again": recoveryPassword, "code": o.code(0)})
-	o.press("Make the account and go on")
+	o.press("Create account and continue")
 	o.see("You are in.")
 }
 
@@ -125,7 +125,7 @@ func (o *operator) code(later time.Duration) string {
 func (o *operator) addLDAP(d *slapd.Directory) {
 	o.t.Helper()
 	o.open("/connectors")
-	o.follow("Connect the first one")
+	o.follow("Connect an identity provider")
 	o.follow("LDAP or Active Directory")
 	o.fill(map[string]string{
 		"id": "ldap", "name": "Directory", "config.hosts": d.Plain, "config.security": "starttls", "config.ca": d.CA,
@@ -142,10 +142,10 @@ func (o *operator) addLDAP(d *slapd.Directory) {
 	o.see("ldap:jane")
 	o.press("Test sign-in")
 	o.fill(map[string]string{"username": "jane", "password": slapd.Password})
-	o.press("Sign in for the test")
+	o.press("Run test sign-in")
 	o.see("The sign-in worked")
 	o.press("Enable")
-	o.see("People can sign in with it now.")
+	o.see("Users can sign in with it now.")
 }
 
 // addGitHub connects the stand-in; the test sign-in goes there and comes back.
@@ -163,7 +163,7 @@ func (o *operator) addGitHub(gh *fakegithub.Server) {
 	o.follow("Go to GitHub")
 	o.see("The sign-in worked")
 	o.press("Enable")
-	o.see("People can sign in with it now.")
+	o.see("Users can sign in with it now.")
 }
 
 func (o *operator) addCluster(id, address string) {
@@ -211,7 +211,7 @@ func TestAdminFromNothing(t *testing.T) {
 	s.startProxy(t, "one", one, "")
 	s.startProxy(t, "two", two, "")
 	o.open("/clusters/one/connect")
-	o.press("Look")
+	o.press("Check now")
 	o.see("Reachable")
 	u, err := url.Parse(gh.URL)
 	if err != nil {
@@ -277,30 +277,30 @@ func (o *operator) auditStates(axe string, budget int) {
 	o.open("/clusters/new")
 	o.fill(map[string]string{"id": "Not An Id", "server": "http://plain.example.test", "tokenLife": "9h"})
 	o.press("Save")
-	o.see("This can’t be used yet.")
+	o.see("Not saved.")
 	o.state("errors", axe)
 	o.look(1280, "light")
 	o.open("/connectors/ldap")
 	o.press("Check settings")
-	o.see("Checked with the values below")
+	o.see("Result of the check")
 	o.state("check", axe)
 	o.look(1280, "light")
 	o.open("/rules/developers")
 	o.fill(map[string]string{"who.groups": "ldap:nobody"})
 	o.press("Preview")
-	o.see("What this would do")
+	o.see("If you save")
 	o.state("preview", axe)
 	o.look(1280, "light")
 	o.open("/clients/new?preset=grafana")
 	o.press("Save")
-	o.see("It is shown this once")
+	o.see("this page shows it only once")
 	o.state("secret", axe)
 	o.audit("admin-client", o.s.issuer+"/admin/clients/grafana", axe, budget)
 	o.look(1280, "light")
 	o.open("/transfer")
 	o.fill(map[string]string{"text": "clusters:\n- {id: three, server: \"https://three.test\"}\n- {id: four, server: \"http://four.test\"}\n"})
-	o.press("Show what it would do")
-	o.see("left out")
+	o.press("Preview import")
+	o.see("skipped")
 	o.state("import", axe)
 	o.look(1280, "light")
 	o.open("/general/branding")
@@ -313,21 +313,21 @@ func (o *operator) auditStates(axe string, budget int) {
 	o.state("branded", axe)
 	o.look(1280, "light")
 	o.open("/clusters/one/connect")
-	o.see("in touch")
-	o.press("Make an enrolment code")
+	o.see("connected")
+	o.press("Create enrolment code")
 	o.see("--enrol")
 	o.state("enrolment", axe)
 	o.look(1280, "light")
 	o.open("/tokens")
 	o.fill(map[string]string{"name": "ci"})
-	o.press("Make it")
+	o.press("Create token")
 	o.see("Choose what it may do.")
 	o.state("token-error", axe)
 	o.look(1280, "light")
 	o.open("/connectors/github/delete")
 	o.fill(map[string]string{"confirm": "wrong"})
 	o.press("Delete")
-	o.see("Type the id to delete it.")
+	o.see("Type the ID to confirm.")
 	o.state("delete", axe)
 }
 
