@@ -245,8 +245,8 @@ func (s *Server) handlers() ([]mounter, error) {
 	c := s.cfg
 	tokens := &token.Handler{
 		Store: c.Store, Auth: s.auth, Issuer: s.codes.Issuer, Access: s.Access, Upstream: s.upstream, Audit: c.Audit,
-		Machines: &workload.Registry{Store: c.Store, Audit: c.Audit, Now: c.Now},
-		Now:      c.Now, Live: c.Live, Issued: c.Issued, SetupCodes: c.SetupCodes, ClusterPages: s.Site.Absolute("/clusters/"),
+		Workloads: &workload.Registry{Store: c.Store, Audit: c.Audit, Now: c.Now},
+		Now:       c.Now, Live: c.Live, Issued: c.Issued, SetupCodes: c.SetupCodes, ClusterPages: s.Site.Absolute("/clusters/"),
 	}
 	metadata, err := discovery.New(discovery.Config{
 		Issuer: s.Site.Absolute(""), Grants: tokens.Grants(), Keys: s.Keys,

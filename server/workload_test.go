@@ -14,15 +14,15 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
 
-// TestAMachineBringsItsOwnToken plays a CI platform.
-func TestAMachineBringsItsOwnToken(t *testing.T) {
+// TestWorkloadExchangesItsPlatformToken plays a CI platform.
+func TestWorkloadExchangesItsPlatformToken(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	key, stranger := ecKey(t, "ci"), ecKey(t, "ci")
 	const platform = "https://ci.test"
 	file := store.Origin{Origin: store.OriginFile}
 	w.settings.Issuers = []store.TrustedIssuer{{ID: "ci", URL: platform, Audience: "fairlead", KeySet: keySet(t, key), Origin: file}}
-	w.settings.Machines = []store.MachineRule{
+	w.settings.Workloads = []store.WorkloadRule{
 		{ID: "deploy", Description: "Deploys", IssuerID: "ci", Claims: store.ClaimRules{"repository": {"acme/shop"}, "ref": {"refs/heads/main"}}, GroupNames: store.Strings{"corp:dev"}, Origin: file},
 		{ID: "check", Position: 1, Description: "Checks", IssuerID: "ci", Claims: store.ClaimRules{"repository": {"acme/shop"}}, Origin: file},
 	}
@@ -47,26 +47,26 @@ func TestAMachineBringsItsOwnToken(t *testing.T) {
 		t.Fatalf("answer %s", got.Raw)
 	}
 	token := relyingparty.Claims(t, got.AccessToken)
-	if token["preferred_username"] != "machine:deploy" || !cmp.Equal(token["groups"], []any{"corp:dev"}) || token["aud"] != "k8s-a" || token["sid"] != nil {
+	if token["preferred_username"] != "workload:deploy" || !cmp.Equal(token["groups"], []any{"corp:dev"}) || token["aud"] != "k8s-a" || token["sid"] != nil {
 		t.Errorf("claims %v", token)
 	}
 	for name, tc := range map[string]struct{ token, audience, want string }{
-		"another branch is another machine": {signJWT(t, key, claims(map[string]any{"ref": "refs/heads/x"})), "k8s-a", "invalid_target"},
-		"a cluster without a rule":          {signJWT(t, key, claims(nil)), "k8s-c", "invalid_target"},
-		"another repository":                {signJWT(t, key, claims(map[string]any{"repository": "acme/shop2"})), "k8s-a", "invalid_grant"},
-		"a longer name":                     {signJWT(t, key, claims(map[string]any{"repository": "acme/shop/x"})), "k8s-a", "invalid_grant"},
-		"another audience":                  {signJWT(t, key, claims(map[string]any{"aud": "else"})), "k8s-a", "invalid_grant"},
-		"expired":                           {signJWT(t, key, claims(map[string]any{"exp": now.Add(-time.Minute).Unix()})), "k8s-a", "invalid_grant"},
-		"a stranger's key":                  {signJWT(t, stranger, claims(nil)), "k8s-a", "invalid_grant"},
-		"another platform":                  {signJWT(t, key, claims(map[string]any{"iss": "https://evil.test"})), "k8s-a", "invalid_grant"},
-		"not a token":                       {"x.y.z", "k8s-a", "invalid_grant"},
+		"another branch is another workload": {signJWT(t, key, claims(map[string]any{"ref": "refs/heads/x"})), "k8s-a", "invalid_target"},
+		"a cluster without a rule":           {signJWT(t, key, claims(nil)), "k8s-c", "invalid_target"},
+		"another repository":                 {signJWT(t, key, claims(map[string]any{"repository": "acme/shop2"})), "k8s-a", "invalid_grant"},
+		"a longer name":                      {signJWT(t, key, claims(map[string]any{"repository": "acme/shop/x"})), "k8s-a", "invalid_grant"},
+		"another audience":                   {signJWT(t, key, claims(map[string]any{"aud": "else"})), "k8s-a", "invalid_grant"},
+		"expired":                            {signJWT(t, key, claims(map[string]any{"exp": now.Add(-time.Minute).Unix()})), "k8s-a", "invalid_grant"},
+		"a stranger's key":                   {signJWT(t, stranger, claims(nil)), "k8s-a", "invalid_grant"},
+		"another platform":                   {signJWT(t, key, claims(map[string]any{"iss": "https://evil.test"})), "k8s-a", "invalid_grant"},
+		"not a token":                        {"x.y.z", "k8s-a", "invalid_grant"},
 	} {
 		if got := try(tc.token, tc.audience); got.Error != tc.want {
 			t.Errorf("%s: %s, want %s", name, got.Raw, tc.want)
 		}
 	}
-	if len(w.events(t, audit.MachineRefused)) != 2 {
-		t.Errorf("events %+v", w.events(t, audit.MachineRefused))
+	if len(w.events(t, audit.WorkloadRefused)) != 2 {
+		t.Errorf("events %+v", w.events(t, audit.WorkloadRefused))
 	}
 	// The plugin knows the cluster's id only, and names its page.
 	byPage := func(resource string) relyingparty.Tokens {
@@ -84,11 +84,11 @@ func TestAMachineBringsItsOwnToken(t *testing.T) {
 		}
 	}
 	uses, err := w.store.LastUses(t.Context())
-	if err != nil || uses[store.RuleUse("deploy")].IsZero() || uses[store.RuleUse("check")].IsZero() {
+	if err != nil || uses[store.WorkloadRuleUse("deploy")].IsZero() || uses[store.WorkloadRuleUse("check")].IsZero() {
 		t.Errorf("uses %v, error %v", uses, err)
 	}
-	// An admin switches the machine off.
-	user, err := w.store.UserByName(t.Context(), "machine:deploy")
+	// An admin disables the workload.
+	user, err := w.store.UserByName(t.Context(), "workload:deploy")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ type fileConfig struct {
 	Admins         settings.Admins      `yaml:"admins"`
 	Clients        []settings.Client    `yaml:"clients"`
 	TrustedIssuers []settings.Issuer    `yaml:"trustedIssuers"`
-	Machines       []settings.Machine   `yaml:"machines"`
+	Workloads      []settings.Workload  `yaml:"workloads"`
 	Limits         limitsConfig         `yaml:"limits"`
 	Recordings     recordingsConfig     `yaml:"recordings"`
 	Plugins        string               `yaml:"plugins"`
@@ -159,7 +159,7 @@ func (c *config) settings(types map[string]connectors.Type) (store.Settings, err
 	}
 	return reader.Rows(&settings.Entries{
 		Connectors: c.Connectors, LocalUsers: c.LocalUsers, Clusters: c.Clusters, Rules: c.Rules, Admins: c.Admins,
-		Clients: c.Clients, TrustedIssuers: c.TrustedIssuers, Machines: c.Machines,
+		Clients: c.Clients, TrustedIssuers: c.TrustedIssuers, Workloads: c.Workloads,
 	})
 }
 

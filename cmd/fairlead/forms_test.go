@@ -95,7 +95,7 @@ func typedForms() []typed {
 			"grants": {"authorization_code"}, "firstParty": {"true"}, "algorithm": {"ES256"},
 		}},
 		{"/admin/trusted-issuers/new", "/admin/trusted-issuers/ci", url.Values{"id": {"ci"}, "url": {"https://ci.example.test"}, "audience": {"fairlead"}}},
-		{"/admin/machines/new", "/admin/machines/deploy", url.Values{"id": {"deploy"}, "description": {"Deploys"}, "issuer": {"ci"}, "claims": {"repository=acme/app"}, "groups": {"deployers"}}},
+		{"/admin/workloads/new", "/admin/workloads/deploy", url.Values{"id": {"deploy"}, "description": {"Deploys"}, "issuer": {"ci"}, "claims": {"repository=acme/app"}, "groups": {"deployers"}}},
 		{"/admin/local-users/new", "/admin/local-users/bob", url.Values{"login": {"bob"}, "name": {"Bob"}, "email": {"bob@example.test"}, "groups": {"ops"}}},
 	}
 }

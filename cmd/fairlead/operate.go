@@ -315,7 +315,7 @@ func revokeOne(ctx context.Context, s *store.Store, u *store.User, id string) er
 func clientCommand(file *string) *cobra.Command {
 	parent := &cobra.Command{Use: "client", Short: "Work with clients"}
 	parent.AddCommand(&cobra.Command{
-		Use: "list", Short: "List clients, and when each secret and machine rule was last of use", Args: cobra.NoArgs,
+		Use: "list", Short: "List clients, and when each secret and workload rule was last used", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withStore(cmd, *file, func(s *store.Store) error {
 				rows, err := uses(cmd.Context(), s)
@@ -334,7 +334,7 @@ func uses(ctx context.Context, s *store.Store) ([][]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	machines, err := s.MachineRules(ctx)
+	workloads, err := s.WorkloadRules(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -346,8 +346,8 @@ func uses(ctx context.Context, s *store.Store) ([][]string, error) {
 	for i := range list {
 		rows = append(rows, clientUses(&list[i], last)...)
 	}
-	for i := range machines {
-		rows = append(rows, []string{"machine", machines[i].ID, "-", stamp(last[store.RuleUse(machines[i].ID)])})
+	for i := range workloads {
+		rows = append(rows, []string{"workload", workloads[i].ID, "-", stamp(last[store.WorkloadRuleUse(workloads[i].ID)])})
 	}
 	return rows, nil
 }

@@ -191,20 +191,20 @@ func TestClientList(t *testing.T) {
 	o.with(func(s *store.Store) {
 		file := store.Origin{Origin: store.OriginFile}
 		if err := s.ApplyFile(t.Context(), store.Settings{
-			Clients:  []store.Client{{ID: "app", SecretHashes: store.Strings{"aaaaaaaaaaaa", "bbbbbbbbbbbb"}, Origin: file}, {ID: "keyed", KeySet: "{}", Origin: file}, {ID: "open", Public: true, Origin: file}},
-			Machines: []store.MachineRule{{ID: "deploy", Origin: file}},
+			Clients:   []store.Client{{ID: "app", SecretHashes: store.Strings{"aaaaaaaaaaaa", "bbbbbbbbbbbb"}, Origin: file}, {ID: "keyed", KeySet: "{}", Origin: file}, {ID: "open", Public: true, Origin: file}},
+			Workloads: []store.WorkloadRule{{ID: "deploy", Origin: file}},
 		}, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		used := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-		for _, name := range []string{store.SecretUse("app", "aaaaaaaaaaaa"), store.SecretUse("keyed", "k1"), store.RuleUse("deploy")} {
+		for _, name := range []string{store.SecretUse("app", "aaaaaaaaaaaa"), store.SecretUse("keyed", "k1"), store.WorkloadRuleUse("deploy")} {
 			if err := s.MarkUse(t.Context(), name, used); err != nil {
 				t.Fatal(err)
 			}
 		}
 	})
 	out := o.must("client", "list")
-	for _, line := range []string{"app secret aaaaaaaa 2026-11-22 12:00:00", "app secret bbbbbbbb -", "keyed key k1 2026-11-22 12:00:00", "open - -", "machine deploy - 2026-11-22 12:00:00"} {
+	for _, line := range []string{"app secret aaaaaaaa 2026-11-22 12:00:00", "app secret bbbbbbbb -", "keyed key k1 2026-11-22 12:00:00", "open - -", "workload deploy - 2026-11-22 12:00:00"} {
 		if !strings.Contains(strings.Join(strings.Fields(out), " "), line) {
 			t.Errorf("no %q in:\n%s", line, out)
 		}

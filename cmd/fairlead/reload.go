@@ -98,7 +98,7 @@ func (r *reloader) apply(ctx context.Context) (*config, error) {
 // process is the file without its entries: what takes effect at a start only.
 func (c *config) process() fileConfig {
 	p := c.fileConfig
-	p.Connectors, p.LocalUsers, p.Clusters, p.Rules, p.Clients, p.TrustedIssuers, p.Machines = nil, nil, nil, nil, nil, nil, nil
+	p.Connectors, p.LocalUsers, p.Clusters, p.Rules, p.Clients, p.TrustedIssuers, p.Workloads = nil, nil, nil, nil, nil, nil, nil
 	p.Admins = settings.Admins{}
 	return p
 }

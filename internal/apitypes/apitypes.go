@@ -14,7 +14,7 @@ const (
 	// is empty.
 	SignOutPath = "/api/v1/sign-out"
 	// WorkloadsPath is the page that explains how CI jobs and other programs sign in.
-	WorkloadsPath = "/machines"
+	WorkloadsPath = "/workloads"
 )
 
 // Clusters are the clusters that a user may use.

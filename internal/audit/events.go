@@ -44,7 +44,7 @@ const (
 	UserRevoked  Name = "user.revoked"
 	// SignOutRefused: a client that is not kubectl-fairlead tried to end all that a person has.
 	SignOutRefused  Name = "sign_out.refused"
-	MachineRefused  Name = "machine.refused"
+	WorkloadRefused Name = "workload.refused"
 	UpstreamRefused Name = "upstream.refused"
 	UpstreamOutage  Name = "upstream.outage"
 )
@@ -112,7 +112,7 @@ func Names() []Name {
 		AuthorizationRefused, AuthorizationGranted, TokenIssued, TokenRefused, TokenReplayed, TokenRevoked, DeviceRevoked,
 		DeviceCodeRequested, DeviceCodeRefused, ConsentGranted, ConsentRevoked, ClientNotified, ClientNotNotified,
 		KubeconfigDownloaded, AccessRefused,
-		UserCreated, UserChanged, UserDisabled, UserEnabled, UserRevoked, SignOutRefused, MachineRefused, UpstreamRefused, UpstreamOutage,
+		UserCreated, UserChanged, UserDisabled, UserEnabled, UserRevoked, SignOutRefused, WorkloadRefused, UpstreamRefused, UpstreamOutage,
 		KeyCreated, KeyActivated, KeyRetired, KeyRevoked, SettingsLoaded,
 		AdminRefused, AdminChanged, AdminTrialEnded, AdminRead, ConnectorTested, LinkCreated, LinkRefused, RecoveryUsed, RecoveryFailed,
 		FactorChanged, FactorRefused, PasswordSet, APITokenCreated, APITokenRevoked, SettingsNotLoaded,

@@ -69,7 +69,7 @@ CREATE TABLE last_uses (
     at BIGINT NOT NULL
 );
 
--- Whose tokens machines may exchange, and what they get for them.
+-- Platforms whose tokens workloads (CI jobs and the like) may exchange, and the identity that they get. Migration 0011 renames machine_rules to workload_rules.
 CREATE TABLE trusted_issuers (
     id         TEXT NOT NULL PRIMARY KEY,
     url        TEXT NOT NULL,

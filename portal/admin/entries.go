@@ -271,7 +271,7 @@ func (h *Handler) commit(c echo.Context, r *request, e *editing, values url.Valu
 	if revision.Outcome == store.OutcomeTrial {
 		return h.to(c, "/history/"+revision.ID)
 	}
-	if k.Name == settings.Rules || k.Name == settings.Issuers || k.Name == settings.Machines {
+	if k.Name == settings.Rules || k.Name == settings.Issuers || k.Name == settings.Workloads {
 		return h.done(c, "/"+k.Path, "saved")
 	}
 	return h.done(c, "/"+k.Path+"/"+url.PathEscape(revision.ObjectID), "saved")

@@ -73,7 +73,7 @@ func (h *Handler) listRow(k settings.Kind, item ops.Item) ListRow {
 	}
 	shown := map[string][]string{
 		settings.Clusters: {"server", "labels"}, settings.Rules: {"who.groups", "who.users", "who.domains", "who.everyone", "clusters.ids", "clusters.labels", "admin"},
-		settings.Clients: {"redirectURIs", "public"}, settings.Issuers: {"url"}, settings.General: {"idle", "absolute", "maxAge", "outageBudget", "brand", "notice", "contact"}, settings.Machines: {"issuer", "claims"}, settings.LocalUsers: {"email", "groups"},
+		settings.Clients: {"redirectURIs", "public"}, settings.Issuers: {"url"}, settings.General: {"idle", "absolute", "maxAge", "outageBudget", "brand", "notice", "contact"}, settings.Workloads: {"issuer", "claims"}, settings.LocalUsers: {"email", "groups"},
 	}[k.Name]
 	for _, f := range settings.Fields(k.Name, h.Types, item.Doc) {
 		if !slices.Contains(shown, f.Key) || form.Equal(item.Doc.Get(f.Key), nil) {

@@ -1,4 +1,4 @@
-// Package machines is the page for programs that use a cluster: CI jobs, Terraform, Argo CD.
+// Package workloads is the page for programs that use a cluster: CI jobs, Terraform, Argo CD.
 // Each brings a token of its own platform, so there is nothing secret in what it shows. Who
 // may is decided by server/policy/access.
 package workloads
@@ -102,17 +102,17 @@ spec:
   - id: {{.Issuer}}
     url: {{json .URL}}
     audience: {{json .Server}}
-machines:
-  - id: {{.Machine}}
+workloads:
+  - id: {{.Workload}}
     description: {{json .Description}}
     issuer: {{.Issuer}}
     claims:
 {{indent 6 .Claims}}
-    groups: ["ci:{{.Machine}}"]
+    groups: ["ci:{{.Workload}}"]
 rules:
-  - id: {{.Machine}}
+  - id: {{.Workload}}
     description: {{json .Description}}
-    who: {groups: ["ci:{{.Machine}}"]}
+    who: {groups: ["ci:{{.Workload}}"]}
     clusters: {ids: [{{json .ClusterID}}]}
 {{end}}`
 
@@ -138,10 +138,10 @@ func Examples(target Target) ([]Example, error) {
 		{ID: "argocd", Name: "Argo CD", Before: i18n.T("The plugin has to be in Argo CD’s image, or in a volume of its custom tools."), File: page.Block{Label: i18n.T("Manifests for Argo CD")}},
 	}
 	grants := map[string]grant{
-		"github":    {Issuer: "github", URL: "https://token.actions.githubusercontent.com", Machine: "deploy", Description: "Deploys from GitHub", Claims: "repository: [acme/shop]\nref: [refs/heads/main]"},
-		"gitlab":    {Issuer: "gitlab", URL: "https://gitlab.com", Machine: "deploy", Description: "Deploys from GitLab", Claims: "project_path: [acme/shop]\nref_protected: [\"true\"]"},
-		"terraform": {Issuer: "github", URL: "https://token.actions.githubusercontent.com", Machine: "terraform", Description: "Terraform in GitHub Actions", Claims: "repository: [acme/infrastructure]\nenvironment: [production]"},
-		"argocd":    {Issuer: "argocd-cluster", URL: "https://SERVICE-ACCOUNT-ISSUER-OF-ITS-CLUSTER", Machine: "argocd", Description: "Argo CD", Claims: "sub: [\"system:serviceaccount:argocd:argocd-application-controller\", \"system:serviceaccount:argocd:argocd-server\"]"},
+		"github":    {Issuer: "github", URL: "https://token.actions.githubusercontent.com", Workload: "deploy", Description: "Deploys from GitHub", Claims: "repository: [acme/shop]\nref: [refs/heads/main]"},
+		"gitlab":    {Issuer: "gitlab", URL: "https://gitlab.com", Workload: "deploy", Description: "Deploys from GitLab", Claims: "project_path: [acme/shop]\nref_protected: [\"true\"]"},
+		"terraform": {Issuer: "github", URL: "https://token.actions.githubusercontent.com", Workload: "terraform", Description: "Terraform in GitHub Actions", Claims: "repository: [acme/infrastructure]\nenvironment: [production]"},
+		"argocd":    {Issuer: "argocd-cluster", URL: "https://SERVICE-ACCOUNT-ISSUER-OF-ITS-CLUSTER", Workload: "argocd", Description: "Argo CD", Claims: "sub: [\"system:serviceaccount:argocd:argocd-application-controller\", \"system:serviceaccount:argocd:argocd-server\"]"},
 	}
 	for i := range list {
 		e := &list[i]
@@ -160,7 +160,7 @@ func Examples(target Target) ([]Example, error) {
 
 // grant is what lets a program of a platform in.
 type grant struct {
-	Issuer, URL, Machine, Description, Claims, Server, ClusterID string
+	Issuer, URL, Workload, Description, Claims, Server, ClusterID string
 }
 
 func render(name string, data any) (string, error) {

@@ -13,7 +13,7 @@ import (
 	"github.com/fairlead-auth/fairlead/portal/workloads"
 )
 
-var update = flag.Bool("update", false, "write the examples into docs/howto/machines.md")
+var update = flag.Bool("update", false, "write the examples into docs/howto/workloads.md")
 
 func examples(t *testing.T) []workloads.Example {
 	t.Helper()
@@ -46,7 +46,7 @@ func TestExamplesAreYAML(t *testing.T) {
 // TestDocsHaveTheExamples holds that the how-to says what the page says.
 func TestDocsHaveTheExamples(t *testing.T) {
 	t.Parallel()
-	const file = "../../docs/howto/machines.md"
+	const file = "../../docs/howto/workloads.md"
 	before, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

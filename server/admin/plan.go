@@ -224,8 +224,8 @@ func (p *plan) row() any {
 		return pick(p.to.Issuers, p.id, func(r *store.TrustedIssuer) string { return r.ID })
 	case settings.General:
 		return pick(p.to.Documents, p.id, func(r *store.Document) string { return r.ID })
-	case settings.Machines:
-		return pick(p.to.Machines, p.id, func(r *store.MachineRule) string { return r.ID })
+	case settings.Workloads:
+		return pick(p.to.Workloads, p.id, func(r *store.WorkloadRule) string { return r.ID })
 	}
 	return pick(p.to.LocalUsers, p.id, func(r *store.LocalUser) string { return r.Login })
 }
@@ -254,8 +254,8 @@ func remove(c *store.Configuration, kind, id string) error {
 		return store.Remove[store.TrustedIssuer](c, "id", id)
 	case settings.General:
 		return store.Remove[store.Document](c, "id", id)
-	case settings.Machines:
-		return store.Remove[store.MachineRule](c, "id", id)
+	case settings.Workloads:
+		return store.Remove[store.WorkloadRule](c, "id", id)
 	}
 	return store.Remove[store.LocalUser](c, "login", id)
 }

@@ -45,12 +45,12 @@ func Documents(set store.Settings) Docs {
 	for _, r := range set.Issuers {
 		add(Issuers, r.ID, r.Origin, form.Doc{"id": r.ID, "url": r.URL, "audience": r.Audience, "keys": r.KeySet, "ca": r.CA})
 	}
-	for _, r := range set.Machines {
+	for _, r := range set.Workloads {
 		claims := map[string]any{}
 		for name, values := range r.Claims {
 			claims[name] = texts(values)
 		}
-		add(Machines, r.ID, r.Origin, form.Doc{"id": r.ID, "description": r.Description, "issuer": r.IssuerID, "claims": claims, "groups": texts(r.GroupNames)})
+		add(Workloads, r.ID, r.Origin, form.Doc{"id": r.ID, "description": r.Description, "issuer": r.IssuerID, "claims": claims, "groups": texts(r.GroupNames)})
 	}
 	docs[General] = generalDocs(set.Documents)
 	for _, r := range set.LocalUsers {

@@ -20,7 +20,7 @@ type Entries struct {
 	Admins         Admins      `yaml:"admins"`
 	Clients        []Client    `yaml:"clients"`
 	TrustedIssuers []Issuer    `yaml:"trustedIssuers"`
-	Machines       []Machine   `yaml:"machines"`
+	Workloads      []Workload  `yaml:"workloads"`
 	General        []Setting   `yaml:"general"`
 }
 
@@ -137,7 +137,7 @@ type SecretNote struct {
 	Ends  string `yaml:"ends"`
 }
 
-// Issuer is a platform whose tokens machines may exchange.
+// Issuer is a platform whose tokens workloads may exchange.
 type Issuer struct {
 	ID       string `yaml:"id"`
 	URL      string `yaml:"url"`
@@ -146,8 +146,8 @@ type Issuer struct {
 	CA       string `yaml:"ca"`
 }
 
-// Machine says which of an issuer's tokens stand for one machine.
-type Machine struct {
+// Workload says which tokens of a trusted issuer stand for one workload.
+type Workload struct {
 	ID          string              `yaml:"id"`
 	Description string              `yaml:"description"`
 	Issuer      string              `yaml:"issuer"`

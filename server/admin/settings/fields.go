@@ -16,7 +16,7 @@ const (
 	Rules      = "rules"
 	Clients    = "clients"
 	Issuers    = "trustedIssuers"
-	Machines   = "machines"
+	Workloads  = "workloads"
 )
 
 // Kind describes a kind of entry.
@@ -39,7 +39,7 @@ func Kinds() []Kind {
 		{Clients, "clients", "client", "Clients", "Applications that sign users in with Fairlead, such as Grafana or Argo CD.", "id"},
 		{Issuers, "trusted-issuers", "trusted issuer", "Trusted issuers", "CI platforms and clouds whose tokens Fairlead accepts from workloads.", "id"},
 		{General, "general", "general setting", "Settings", "Settings for everyone: how long sessions last, and how this installation looks.", "id"},
-		{Machines, "machines", "workload", "Workloads", "CI jobs and other programs that get tokens for clusters with their platform’s token.", "id"},
+		{Workloads, "workloads", "workload", "Workloads", "CI jobs and other programs that get tokens for clusters with their platform’s token.", "id"},
 	}
 }
 
@@ -67,8 +67,8 @@ func Fields(kind string, types map[string]connectors.Type, doc form.Doc) []form.
 		return clientFields()
 	case Issuers:
 		return issuerFields()
-	case Machines:
-		return machineFields()
+	case Workloads:
+		return workloadFields()
 	case LocalUsers:
 		return localUserFields()
 	case General:
@@ -171,9 +171,9 @@ func issuerFields() []form.Field {
 	}
 }
 
-func machineFields() []form.Field {
+func workloadFields() []form.Field {
 	return []form.Field{
-		{Key: "id", Label: "ID", Help: idHelp + " Clusters see the user machine:ID.", Kind: form.Text, Required: true, Fixed: true, Section: "Workload", Placeholder: "deploy-web"},
+		{Key: "id", Label: "ID", Help: idHelp + " Clusters see the user workload:ID.", Kind: form.Text, Required: true, Fixed: true, Section: "Workload", Placeholder: "deploy-web"},
 		{Key: "description", Label: "Description", Kind: form.Text},
 		{Key: "issuer", Label: "Trusted issuer", Help: "Enter the ID of the trusted issuer.", Kind: form.Text, Required: true},
 		{Key: "claims", Label: "Claims", Help: "Enter one claim=value per line. Values must match exactly, and every claim must match. Repeat a claim to accept several values.", Kind: form.Claims, Required: true, Placeholder: "repository=acme/web"},

@@ -38,7 +38,7 @@ func (r *Reader) Rows(in *Entries) (store.Settings, error) {
 	set.Rules = append(r.ruleRows(set), r.adminRows()...)
 	set.Clients = r.clientRows(set)
 	set.Issuers = r.issuerRows()
-	set.Machines = r.machineRows()
+	set.Workloads = r.workloadRows()
 	set.Documents = r.generalRows()
 	return set, r.Doc.Err()
 }

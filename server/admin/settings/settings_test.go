@@ -43,8 +43,8 @@ func full() settings.Docs {
 		settings.Clients: {page(form.Doc{
 			"id": "web", "name": "Web", "redirectURIs": []any{"https://web.test/cb"}, "grants": []any{"authorization_code", "device_code"}, "secretHashes": []any{"abc"}, "firstParty": true,
 		}, "web")},
-		settings.Issuers:  {page(form.Doc{"id": "ci", "url": "https://ci.test", "audience": "https://login.test"}, "ci")},
-		settings.Machines: {page(form.Doc{"id": "deploy", "description": "D", "issuer": "ci", "claims": map[string]any{"ref": []any{"main", "dev"}}, "groups": []any{"g"}}, "deploy")},
+		settings.Issuers:   {page(form.Doc{"id": "ci", "url": "https://ci.test", "audience": "https://login.test"}, "ci")},
+		settings.Workloads: {page(form.Doc{"id": "deploy", "description": "D", "issuer": "ci", "claims": map[string]any{"ref": []any{"main", "dev"}}, "groups": []any{"g"}}, "deploy")},
 	}
 }
 

@@ -55,7 +55,7 @@ func (s *Store) readConfigured(db *gorm.DB) (Settings, error) {
 		func() error { return db.Order("position, id").Find(&set.Rules).Error },
 		func() error { return db.Order("id").Find(&set.Clients).Error },
 		func() error { return db.Order("id").Find(&set.Issuers).Error },
-		func() error { return db.Order("position, id").Find(&set.Machines).Error },
+		func() error { return db.Order("position, id").Find(&set.Workloads).Error },
 		func() error { return db.Order("login_key").Find(&set.LocalUsers).Error },
 		func() error { return db.Order("id").Find(&set.Documents).Error },
 	} {

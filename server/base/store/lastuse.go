@@ -18,8 +18,8 @@ const useEvery = time.Minute
 // SecretUse names the use of a client's secret or key.
 func SecretUse(clientID, hash string) string { return "client_secret/" + clientID + "/" + hash }
 
-// RuleUse names the use of a machine rule.
-func RuleUse(ruleID string) string { return "machine_rule/" + ruleID }
+// WorkloadRuleUse names the use of a workload rule.
+func WorkloadRuleUse(ruleID string) string { return "workload_rule/" + ruleID }
 
 // MarkUse notes that something was of use, at most once a minute.
 func (s *Store) MarkUse(ctx context.Context, id string, now time.Time) error {

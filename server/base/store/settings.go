@@ -151,7 +151,7 @@ type Settings struct {
 	Rules      []AccessRule
 	Clients    []Client
 	Issuers    []TrustedIssuer
-	Machines   []MachineRule
+	Workloads  []WorkloadRule
 	LocalUsers []LocalUser
 	// Documents are what is there once. A file has keys of its own for them.
 	Documents []Document
@@ -178,7 +178,7 @@ func (s *Store) ApplyFile(ctx context.Context, set Settings, now time.Time) erro
 			func() error { return replaceFile(tx, set.Rules) },
 			func() error { return replaceFile(tx, set.Clients) },
 			func() error { return replaceFile(tx, set.Issuers) },
-			func() error { return replaceFile(tx, set.Machines) },
+			func() error { return replaceFile(tx, set.Workloads) },
 			func() error { return applyLocalUsers(tx, set.LocalUsers, now) },
 		} {
 			if err := replace(); err != nil {
@@ -203,7 +203,7 @@ func refuseShadows(tx *gorm.DB, set Settings) error {
 		checkOrigins[AccessRule](tx, "rule", "id", ids(rule, func(r AccessRule) string { return r.ID }), func(i int) string { return rule[i].OriginRef }),
 		checkOrigins[Client](tx, "client", "id", ids(client, func(r Client) string { return r.ID }), func(i int) string { return client[i].OriginRef }),
 		checkOrigins[TrustedIssuer](tx, "trusted issuer", "id", ids(set.Issuers, func(r TrustedIssuer) string { return r.ID }), func(i int) string { return set.Issuers[i].OriginRef }),
-		checkOrigins[MachineRule](tx, "machine", "id", ids(set.Machines, func(r MachineRule) string { return r.ID }), func(i int) string { return set.Machines[i].OriginRef }),
+		checkOrigins[WorkloadRule](tx, "workload", "id", ids(set.Workloads, func(r WorkloadRule) string { return r.ID }), func(i int) string { return set.Workloads[i].OriginRef }),
 	)
 }
 

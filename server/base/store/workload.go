@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// TrustedIssuer is a platform whose tokens machines may exchange: a CI system, a
+// TrustedIssuer is a platform whose tokens workloads may exchange: a CI system, a
 // cluster's own service accounts.
 type TrustedIssuer struct {
 	ID string
@@ -20,10 +20,10 @@ type TrustedIssuer struct {
 	Origin `gorm:"embedded"`
 }
 
-// MachineRule says which of an issuer's tokens stand for one machine, and which
-// groups that machine is in. Access rules then say which clusters it may use.
-type MachineRule struct {
-	// ID names the machine: clusters see "machine:ID".
+// WorkloadRule says which of an issuer's tokens stand for one workload, and which
+// groups that workload is in. Access rules then say which clusters it may use.
+type WorkloadRule struct {
+	// ID names the workload: clusters see "workload:ID".
 	ID          string
 	Position    int
 	Description string
@@ -44,7 +44,7 @@ func (s *Store) TrustedIssuerByURL(ctx context.Context, url string) (*TrustedIss
 	return &row, nil
 }
 
-// MachineRules lists the rules in order.
-func (s *Store) MachineRules(ctx context.Context) ([]MachineRule, error) {
-	return list[MachineRule](ctx, s, "position, id")
+// WorkloadRules lists the rules in order.
+func (s *Store) WorkloadRules(ctx context.Context) ([]WorkloadRule, error) {
+	return list[WorkloadRule](ctx, s, "position, id")
 }

@@ -286,7 +286,7 @@ func (h *Handler) allowed(ctx context.Context, cluster *store.Cluster, ids []str
 	for i := range users {
 		u := &users[i]
 		from := connectors[u.ConnectorID]
-		known := workload.IsMachine(u) || from.Enabled
+		known := workload.IsWorkload(u) || from.Enabled
 		if known && from.Type == "local" {
 			if known, err = h.isActive(ctx, u); err != nil {
 				return nil, err

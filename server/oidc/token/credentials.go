@@ -17,7 +17,7 @@ func (h *Handler) clientCredentials(ctx context.Context, req *request) ([]byte, 
 	if req.client.Public {
 		return nil, oauth.Errorf(oauth.UnauthorizedClient, "Only a client with a secret or key can act for itself.")
 	}
-	user, err := h.Machines.Service(ctx, req.client)
+	user, err := h.Workloads.Service(ctx, req.client)
 	if err != nil {
 		return nil, denied(err, "account")
 	}

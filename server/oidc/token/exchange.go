@@ -12,7 +12,7 @@ import (
 )
 
 // exchange turns what somebody has into an ID token for one cluster (RFC 8693):
-// the plugin's access token, a service client's, or a machine's token from its
+// the plugin's access token, a service client's, or a workload's token from its
 // own platform. It only narrows: one audience, no refresh token, the same
 // person, sign-in and device.
 func (h *Handler) exchange(ctx context.Context, req *request) ([]byte, error) {
@@ -94,7 +94,7 @@ func (h *Handler) subject(ctx context.Context, req *request) (*issuer.Subject, e
 	case oauth.TokenTypeAccess:
 		return h.accessSubject(ctx, req)
 	case oauth.TokenTypeJWT, oauth.TokenTypeIDToken:
-		return h.machineSubject(ctx, req)
+		return h.workloadSubject(ctx, req)
 	}
 	return nil, oauth.Errorf(oauth.InvalidRequest, "The subject_token_type must be %s, or %s for the token of a CI job or workload.",
 		oauth.TokenTypeAccess, oauth.TokenTypeJWT)
@@ -123,11 +123,11 @@ func (h *Handler) accessSubject(ctx context.Context, req *request) (*issuer.Subj
 	}, nil
 }
 
-// machineSubject takes the token of a platform that is trusted.
-func (h *Handler) machineSubject(ctx context.Context, req *request) (*issuer.Subject, error) {
-	user, issued, err := h.Machines.Workload(ctx, req.params["subject_token"], req.event)
+// workloadSubject takes the token of a platform that is trusted.
+func (h *Handler) workloadSubject(ctx context.Context, req *request) (*issuer.Subject, error) {
+	user, issued, err := h.Workloads.Workload(ctx, req.params["subject_token"], req.event)
 	if err != nil {
-		return nil, denied(err, "machine")
+		return nil, denied(err, "workload")
 	}
 	return &issuer.Subject{User: user, Authenticated: store.At(issued)}, nil
 }

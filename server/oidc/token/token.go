@@ -30,14 +30,14 @@ const Path = "/token"
 
 // Handler is the endpoint.
 type Handler struct {
-	Store    *store.Store
-	Auth     *clientauth.Authenticator
-	Issuer   *issuer.Issuer
-	Machines *workload.Registry
-	Access   *access.Policy
-	Upstream *upstream.Registry
-	Audit    *audit.Log
-	Now      func() time.Time
+	Store     *store.Store
+	Auth      *clientauth.Authenticator
+	Issuer    *issuer.Issuer
+	Workloads *workload.Registry
+	Access    *access.Policy
+	Upstream  *upstream.Registry
+	Audit     *audit.Log
+	Now       func() time.Time
 	// Live says how long devices last, and how long a refresh token that was just
 	// used still gives the same answer.
 	Live *runtimesettings.Settings

@@ -1,4 +1,4 @@
-// Package machine knows who is not a person: a CI job or workload that brings a
+// Package workload knows who is not a person: a CI job or workload that brings a
 // token of its own platform, and a client that acts for itself. Both become
 // users with a name and groups, so that access rules decide about them like
 // about everybody; neither ever has a refresh token.
@@ -33,13 +33,13 @@ import (
 // The connector ids of users that are no people. Configured connectors can't
 // have them.
 const (
-	Workloads = "machine"
+	Workloads = "workload"
 	Services  = "service"
 )
 
-// IsMachine reports whether a user is no person, so that there is no upstream to
+// IsWorkload reports whether a user is no person, so that there is no upstream to
 // ask about them.
-func IsMachine(u *store.User) bool { return u.ConnectorID == Workloads || u.ConnectorID == Services }
+func IsWorkload(u *store.User) bool { return u.ConnectorID == Workloads || u.ConnectorID == Services }
 
 // maxToken bounds a platform's token in bytes, fetchTimeout a call to it.
 const (
@@ -49,7 +49,7 @@ const (
 	verifierLife = time.Hour
 )
 
-// Registry knows machines.
+// Registry knows workloads.
 type Registry struct {
 	Store *store.Store
 	Audit *audit.Log
@@ -79,7 +79,7 @@ func (r *Registry) Workload(ctx context.Context, token string, event audit.Event
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	rules, err := r.Store.MachineRules(ctx)
+	rules, err := r.Store.WorkloadRules(ctx)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
@@ -89,15 +89,15 @@ func (r *Registry) Workload(ctx context.Context, token string, event audit.Event
 			return user, issued, err
 		}
 	}
-	event.Name, event.Reason, event.Detail = audit.MachineRefused, "no_machine_rule", fmt.Sprintf("%s: sub %v", issuerID, claims["sub"])
+	event.Name, event.Reason, event.Detail = audit.WorkloadRefused, "no_workload_rule", fmt.Sprintf("%s: sub %v", issuerID, claims["sub"])
 	r.Audit.Record(ctx, event)
 	return nil, time.Time{}, errs.New(errs.Denied, fmt.Sprintf(
-		"No machine rule fits this token of %s (sub %v). Ask the people who run this server for a rule on its claims.", issuerID, claims["sub"]))
+		"No workload rule fits this token of %s (sub %v). Ask the people who run this server for a rule on its claims.", issuerID, claims["sub"]))
 }
 
 // become turns a rule into its user, as the rule is now.
-func (r *Registry) become(ctx context.Context, rule *store.MachineRule) (*store.User, error) {
-	if err := r.Store.MarkUse(ctx, store.RuleUse(rule.ID), r.Now()); err != nil {
+func (r *Registry) become(ctx context.Context, rule *store.WorkloadRule) (*store.User, error) {
+	if err := r.Store.MarkUse(ctx, store.WorkloadRuleUse(rule.ID), r.Now()); err != nil {
 		return nil, err
 	}
 	return r.user(ctx, Workloads, connectors.Identity{

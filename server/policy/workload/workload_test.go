@@ -53,14 +53,14 @@ func TestAPlatformIsAskedForItsKeys(t *testing.T) {
 	platform := fakeoidc.Start(t)
 	file := store.Origin{Origin: store.OriginFile}
 	if err := s.ApplyFile(t.Context(), store.Settings{
-		Issuers:  []store.TrustedIssuer{{ID: "ci", URL: platform.URL, Audience: fakeoidc.ClientID, Origin: file}, {ID: "away", URL: "http://127.0.0.1:1", Audience: "x", Origin: file}},
-		Machines: []store.MachineRule{{ID: "job", IssuerID: "ci", Claims: store.ClaimRules{"sub": {"17"}}, Origin: file}},
+		Issuers:   []store.TrustedIssuer{{ID: "ci", URL: platform.URL, Audience: fakeoidc.ClientID, Origin: file}, {ID: "away", URL: "http://127.0.0.1:1", Audience: "x", Origin: file}},
+		Workloads: []store.WorkloadRule{{ID: "job", IssuerID: "ci", Claims: store.ClaimRules{"sub": {"17"}}, Origin: file}},
 	}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	r := &workload.Registry{Store: s, Now: time.Now, Audit: audit.NewLog(time.Now, slog.New(slog.DiscardHandler), s)}
 	user, issued, err := r.Workload(t.Context(), platform.Token(t, map[string]any{"sub": "17"}), audit.Event{})
-	if err != nil || user.KubeName != "machine:job" || !workload.IsMachine(user) || time.Since(issued) > time.Minute {
+	if err != nil || user.KubeName != "workload:job" || !workload.IsWorkload(user) || time.Since(issued) > time.Minute {
 		t.Errorf("user %+v, issued %v, error %v", user, issued, err)
 	}
 	if _, _, err := r.Workload(t.Context(), platform.Token(t, map[string]any{"sub": "18"}), audit.Event{}); !errs.Is(err, errs.Denied) {
@@ -77,7 +77,7 @@ func TestService(t *testing.T) {
 	s := storetest.SQLite(t)
 	r := &workload.Registry{Store: s, Now: time.Now, Audit: audit.NewLog(time.Now, slog.New(slog.DiscardHandler), s)}
 	user, err := r.Service(t.Context(), &clients.Client{ID: "robot", Name: "Robot", Groups: []string{"ops"}})
-	if err != nil || user.KubeName != "service:robot" || !workload.IsMachine(user) || len(user.GroupNames) != 1 {
+	if err != nil || user.KubeName != "service:robot" || !workload.IsWorkload(user) || len(user.GroupNames) != 1 {
 		t.Errorf("user %+v, error %v", user, err)
 	}
 }

@@ -60,7 +60,7 @@ func (g *Registry) young(user *store.User) (bool, error) {
 	if user.Disabled {
 		return false, errs.New(errs.Denied, "The account %s is disabled. Ask an admin.", user.KubeName)
 	}
-	if workload.IsMachine(user) || user.ConnectorID == store.BreakGlass { // nobody to ask: the configuration is the upstream
+	if workload.IsWorkload(user) || user.ConnectorID == store.BreakGlass { // nobody to ask: the configuration is the upstream
 		return true, nil
 	}
 	age := g.cfg.Live.Get().MaxAge

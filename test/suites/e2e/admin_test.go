@@ -341,7 +341,7 @@ func (o *operator) auditAll(axe string) {
 		"overview": "", "connectors": "/connectors", "types": "/connectors/new", "connector": "/connectors/ldap", "connector-new": "/connectors/new?type=microsoft",
 		"connector-delete": "/connectors/ldap/delete", "clusters": "/clusters", "cluster": "/clusters/one", "connect": "/clusters/one/connect", "cluster-new": "/clusters/new",
 		"rules": "/rules", "rule": "/rules/developers", "people": "/people", "local-users": "/local-users", "local-user-new": "/local-users/new",
-		"clients": "/clients", "client-new": "/clients/new?preset=grafana", "issuers": "/trusted-issuers/new", "machines": "/machines/new", "keys": "/keys", "audit-log": "/audit",
+		"clients": "/clients", "client-new": "/clients/new?preset=grafana", "issuers": "/trusted-issuers/new", "workloads": "/workloads/new", "keys": "/keys", "audit-log": "/audit",
 		"history": "/history", "transfer": "/transfer", "tokens": "/tokens", "recovery": "/recovery", "diagnostics": "/diagnostics", "recover": "/recover",
 		"simulator": "/simulator", "general": "/general", "sessions": "/general/sessions", "branding": "/general/branding",
 	} {

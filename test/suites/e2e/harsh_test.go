@@ -160,7 +160,7 @@ func keyboardOnly(t *testing.T, c *chromium, s *system) {
 func largeLetters(t *testing.T, c *chromium, s *system) {
 	for _, width := range []int64{360, 1280} {
 		c.look(width, "light")
-		for _, path := range []string{"/", "/clusters/c0", "/access", "/account", "/help", "/machines", "/login"} {
+		for _, path := range []string{"/", "/clusters/c0", "/access", "/account", "/help", "/workloads", "/login"} {
 			c.do(chromedp.Navigate(s.issuer+path), chromedp.WaitReady("main"))
 			c.do(chromedp.Evaluate(`document.documentElement.style.fontSize = "200%"`, nil))
 			if got, err := strconv.ParseInt(c.eval(`String(document.documentElement.scrollWidth)`), 10, 64); err != nil || got > width {
@@ -177,7 +177,7 @@ func longAndOdd(t *testing.T, c *chromium, s *system) {
 	axe := readFile(t, prerequisite.Variable(t, "FAIRLEAD_TEST_JS", "axe")+"/node_modules/axe-core/axe.min.js")
 	for _, width := range []int64{320, 1280} {
 		c.look(width, "dark")
-		for _, path := range []string{"/", "/clusters/c0", "/clusters/c3", "/access", "/account", "/machines"} {
+		for _, path := range []string{"/", "/clusters/c0", "/clusters/c3", "/access", "/account", "/workloads"} {
 			c.reset()
 			c.do(chromedp.Navigate(s.issuer+path), chromedp.WaitReady("main"))
 			if got, err := strconv.ParseInt(c.eval(`String(document.documentElement.scrollWidth)`), 10, 64); err != nil || got > width {

@@ -113,7 +113,7 @@ func TestLanguages(t *testing.T) {
 	signInDevice(t, s)
 	for name, path := range map[string]string{
 		"clusters": "/", "nothing-found": "/?q=zzz", "none-chosen": "/?none=chosen", "cluster": "/clusters/c0", "account": "/account", "new-factor": "/account?factor=new",
-		"machines": "/machines", "access": "/access?cluster=payments", "access-have": "/access?cluster=c0", "sign-out": "/sign-out", "no-cluster": "/clusters/nope",
+		"workloads": "/workloads", "access": "/access?cluster=payments", "access-have": "/access?cluster=c0", "sign-out": "/sign-out", "no-cluster": "/clusters/nope",
 	} {
 		visit(name, s.issuer+path)
 	}

@@ -276,7 +276,7 @@ func TestPages(t *testing.T) {
 	c.audit("account", s.issuer+"/account", axe, small)
 	c.audit("access", s.issuer+"/access?cluster=payments", axe, large)
 	c.audit("access-have", s.issuer+"/access?cluster=c0", axe, large)
-	c.audit("machines", s.issuer+"/machines", axe, large)
+	c.audit("workloads", s.issuer+"/workloads", axe, large)
 	c.audit("confirm", authorize, axe, small)
 	auditDevice(t, c, s, axe, small)
 	auditConsent(c, s, axe, small)

@@ -148,7 +148,7 @@ admins: {users: ["local:jane@example.test"]}
 	if got := c.eval(`document.querySelector(".mark").ariaPressed + " " + document.documentElement.lang + " " + location.pathname`); got != "true de /sso/" {
 		t.Errorf("%s", got)
 	}
-	for _, path := range []string{"/", "/clusters/a", "/account", "/access", "/help", "/machines", "/admin", "/admin/clusters", "/nowhere"} {
+	for _, path := range []string{"/", "/clusters/a", "/account", "/access", "/help", "/workloads", "/admin", "/admin/clusters", "/nowhere"} {
 		c.reset()
 		c.do(chromedp.Navigate(s.issuer+path), chromedp.WaitReady("main"))
 		c.checkBudgets(path, 200<<10) // a style sheet that is not found stands in the console

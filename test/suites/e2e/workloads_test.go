@@ -79,7 +79,7 @@ type example struct{ file, grant, kubeconfig string }
 func (p *programs) example(t *testing.T, platform string) example {
 	t.Helper()
 	b := relyingparty.NewBrowser(t, p.issuer, p.client.Transport)
-	page := b.SignIn(p.issuer+"/machines?cluster=a", jane().Credentials)
+	page := b.SignIn(p.issuer+"/workloads?cluster=a", jane().Credentials)
 	blocks := page.Doc.Find(".panel-" + platform + " pre code")
 	if blocks.Length() != 2 {
 		t.Fatalf("%s: %d blocks\n%s", platform, blocks.Length(), page.Text)
@@ -142,7 +142,7 @@ func (p *programs) runs(t *testing.T, e example, commands []string, env ...strin
 	cmd.Dir = dir
 	cmd.Env = append(append(os.Environ(), env...), "CI=true", "HOME="+dir, "PATH="+dir+"/bin:"+p.parts.kube+":"+os.Getenv("PATH"), "CURL_CA_BUNDLE="+p.dir+"/ca.crt", "SSL_CERT_FILE="+p.dir+"/ca.crt")
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "created") || !strings.Contains(string(out), `machine:deploy ["ci:deploy"`) {
+	if err != nil || !strings.Contains(string(out), "created") || !strings.Contains(string(out), `workload:deploy ["ci:deploy"`) {
 		t.Errorf("%v\n%s\n%s", err, script, out)
 	}
 }
@@ -188,7 +188,7 @@ func runsOnGitHub(t *testing.T, p *programs) {
 	env := []string{"ACTIONS_ID_TOKEN_REQUEST_URL=" + actions.URL + "?api-version=2", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=of-the-runner"}
 	p.runs(t, e, commands, env...)
 	// Without the plugin, as the how-to has it.
-	howTo := readFile(t, "../../../docs/howto/machines.md")
+	howTo := readFile(t, "../../../docs/howto/workloads.md")
 	command := regexp.MustCompile("(?s)```sh\n(curl .*?)```").FindStringSubmatch(howTo)[1]
 	cmd := exec.CommandContext(t.Context(), "sh", "-e", "-c", strings.NewReplacer("https://login.example.com", p.issuer, "clusters/staging", "clusters/a").Replace(command))
 	cmd.Env = append(os.Environ(), "CURL_CA_BUNDLE="+p.dir+"/ca.crt", "TOKEN="+p.job(t, issuer, p.issuer, claims))
@@ -288,7 +288,7 @@ func runsTerraform(t *testing.T, p *programs) {
 		}
 	}
 	token := p.job(t, "https://token.actions.githubusercontent.com", p.issuer, map[string]any{"repository": "acme/infrastructure", "environment": "production"})
-	if got := p.whoIs(t, cfg(), "FAIRLEAD_WORKLOAD_TOKEN="+token); provider.Name != "kubernetes" || got != "machine:terraform" {
+	if got := p.whoIs(t, cfg(), "FAIRLEAD_WORKLOAD_TOKEN="+token); provider.Name != "kubernetes" || got != "workload:terraform" {
 		t.Errorf("%s is %s", provider.Name, got)
 	}
 	// The same block at somebody's desk is that person.
@@ -367,7 +367,7 @@ func runsArgoCD(t *testing.T, p *programs) {
 		Host: secret.StringData.Server, TLSClientConfig: rest.TLSClientConfig{CAData: config.TLS.CAData},
 		ExecProvider: &api.ExecConfig{APIVersion: config.Exec.APIVersion, Command: config.Exec.Command, Args: config.Exec.Args},
 	}, "FAIRLEAD_WORKLOAD_TOKEN_FILE="+writeFile(t, t.TempDir()+"/token", token))
-	if got != "machine:argocd" {
+	if got != "workload:argocd" {
 		t.Errorf("it is %s", got)
 	}
 }

@@ -36,17 +36,17 @@ func (r *Reader) issuerRows() []store.TrustedIssuer {
 	return rows
 }
 
-func (r *Reader) machineRows() []store.MachineRule {
-	var rows []store.MachineRule
+func (r *Reader) workloadRows() []store.WorkloadRule {
+	var rows []store.WorkloadRule
 	seen := ids{r: r}
-	for i, e := range r.in.Machines {
-		path := fmt.Sprintf("machines[%d]", i)
+	for i, e := range r.in.Workloads {
+		path := fmt.Sprintf("workloads[%d]", i)
 		seen.check(path+".id", e.ID)
 		if !slices.ContainsFunc(r.in.TrustedIssuers, func(row Issuer) bool { return row.ID == e.Issuer }) {
 			r.Doc.Add(path+".issuer", "there is no trusted issuer %q", e.Issuer)
 		}
 		if len(e.Claims) == 0 {
-			r.Doc.Add(path+".claims", "is missing: without claims everybody on that platform would be this machine")
+			r.Doc.Add(path+".claims", "is missing: without claims every job on that platform would be this workload")
 		}
 		for name, values := range e.Claims {
 			if len(values) == 0 || slices.Contains(values, "") || slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, "*") }) {
@@ -54,7 +54,7 @@ func (r *Reader) machineRows() []store.MachineRule {
 			}
 		}
 		r.checkGroups(path, e.Groups)
-		rows = append(rows, store.MachineRule{
+		rows = append(rows, store.WorkloadRule{
 			ID: e.ID, Position: i, Description: orElse(e.Description, e.ID), IssuerID: e.Issuer, Claims: e.Claims, GroupNames: e.Groups,
 			Origin: r.Origin(path),
 		})
