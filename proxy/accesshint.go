@@ -12,21 +12,21 @@ import (
 )
 
 // maxHinted is the largest refusal that a hint is added to, in bytes.
-const maxHinted = 64 << 10
+const maxHintedBody = 64 << 10
 
 // hint adds to the API server's refusals where somebody sees what they may do and why. What
 // is no refusal, or none that can be read, stays as it is.
-func hint(address string) func(resp *http.Response) {
+func addAccessHint(address string) func(resp *http.Response) {
 	return func(resp *http.Response) {
 		kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 		if resp.StatusCode != http.StatusForbidden || kind != "application/json" || resp.Header.Get("Content-Encoding") != "" {
 			return
 		}
-		head, err := io.ReadAll(io.LimitReader(resp.Body, maxHinted+1))
+		head, err := io.ReadAll(io.LimitReader(resp.Body, maxHintedBody+1))
 		rest := resp.Body
-		resp.Body = &again{io.MultiReader(bytes.NewReader(head), rest), rest}
+		resp.Body = &prefixedBody{io.MultiReader(bytes.NewReader(head), rest), rest}
 		var said metav1.Status
-		if err != nil || len(head) > maxHinted || json.Unmarshal(head, &said) != nil || said.Kind != "Status" {
+		if err != nil || len(head) > maxHintedBody || json.Unmarshal(head, &said) != nil || said.Kind != "Status" {
 			return
 		}
 		said.Message += "\nWhat you may do here, and why: " + address
@@ -34,14 +34,14 @@ func hint(address string) func(resp *http.Response) {
 		if err != nil {
 			return
 		}
-		resp.Body = &again{bytes.NewReader(text), rest}
+		resp.Body = &prefixedBody{bytes.NewReader(text), rest}
 		resp.ContentLength = int64(len(text))
 		resp.Header.Set("Content-Length", strconv.Itoa(len(text)))
 	}
 }
 
 // again is a body of which something was read already.
-type again struct {
+type prefixedBody struct {
 	io.Reader
 	io.Closer
 }

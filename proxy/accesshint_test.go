@@ -28,7 +28,7 @@ func TestHint(t *testing.T) {
 		"plain, at discovery": {403, "text/plain", "", "no", false},
 	} {
 		resp := &http.Response{StatusCode: c.code, Header: http.Header{"Content-Type": {c.kind}, "Content-Encoding": {c.encoding}}, Body: io.NopCloser(strings.NewReader(c.body)), ContentLength: int64(len(c.body))}
-		hint(page)(resp)
+		addAccessHint(page)(resp)
 		got, err := io.ReadAll(resp.Body)
 		if err != nil || strings.Contains(string(got), page) != c.hinted || (!c.hinted && string(got) != c.body) || resp.ContentLength != int64(len(got)) {
 			t.Errorf("%s: %v %.200s", name, err, got)

@@ -16,7 +16,7 @@ func TestNobodyArrivesAsSomebodyElse(t *testing.T) {
 	w, u := &world{}, &attack.Upstream{}
 	w.start(t, u.ServeHTTP)
 	refused, before := 0, 0
-	suite := attack.Suite{Address: w.front.Listener.Addr().String(), Token: w.token, Upstream: u, Each: func(name, answer string) {
+	suite := attack.Suite{Address: w.front.Listener.Addr().String(), Token: w.token, Upstream: u, OnAnswer: func(name, answer string) {
 		// What the HTTP server itself refuses never becomes a request; it answers in plain text.
 		now := w.count(audit.ProxyRefused)
 		if strings.Contains(answer, "fairlead-proxy") {

@@ -26,29 +26,29 @@ import (
 
 // exchange is one request on its way through the proxy, and the account that is given of it.
 type exchange struct {
-	p     *Proxy
-	w     http.ResponseWriter
-	r     *http.Request
-	began time.Time
-	from  string // the client's address
+	p             *Proxy
+	w             http.ResponseWriter
+	r             *http.Request
+	received      time.Time
+	clientAddress string // the client's address
 
-	info        *requestinfo.Info
-	who, target *authn.Identity
-	entry       *kubeaudit.Entry
-	job         forward.Job
-	recording   *recorder.Recording
-	refusal     *status.Error
-	done        func() // forgets a stream
+	info                   *requestinfo.Info
+	identity, impersonated *authn.Identity
+	auditEntry             *kubeaudit.Entry
+	call                   forward.Call
+	recording              *recorder.Recording
+	refusal                *status.Error
+	removeStream           func() // forgets a stream
 }
 
 // serve decides, step by step, and forwards.
 func (x *exchange) serve() *status.Error {
 	who, refusal := x.p.cfg.Verifier.Authenticate(x.r)
-	x.who = who
-	x.info = requestinfo.Read(x.r)
-	x.job.Kind = forward.Classify(x.r, x.info)
-	entry, err := x.p.cfg.Events.Begin(x.r, x.info, who, x.from)
-	x.entry = entry
+	x.identity = who
+	x.info = requestinfo.Parse(x.r)
+	x.call.Kind = forward.Classify(x.r, x.info)
+	entry, err := x.p.cfg.KubeAudit.Begin(x.r, x.info, who, x.clientAddress)
+	x.auditEntry = entry
 	if refusal != nil {
 		return refusal
 	}
@@ -56,112 +56,112 @@ func (x *exchange) serve() *status.Error {
 		return status.Unavailable("audit_unavailable",
 			"This cluster's proxy can't write its audit log, and does nothing that it can't account for. Tell the people who run the cluster.", err)
 	}
-	if refusal := x.admit(); refusal != nil {
+	if refusal := x.checkAccess(); refusal != nil {
 		return refusal
 	}
-	if refusal := x.headers(); refusal != nil {
+	if refusal := x.setHeaders(); refusal != nil {
 		return refusal
 	}
-	if refusal := x.film(); refusal != nil {
+	if refusal := x.startRecording(); refusal != nil {
 		return refusal
 	}
-	x.job.Account, x.job.Started, x.job.Beyond = x.record, x.started, x.info.Proxied()
-	if page := x.p.cfg.AccessPage; page != "" {
-		x.job.Amend = hint(page) //nolint:bodyclose // the forwarder closes it
+	x.call.RecordRequest, x.call.OnResponse, x.call.Proxied = x.recordRequest, x.onResponse, x.info.IsProxied()
+	if page := x.p.cfg.AccessPageURL; page != "" {
+		x.call.ModifyResponse = addAccessHint(page) //nolint:bodyclose // the forwarder closes it
 	}
-	return x.p.cfg.Forwarder.Forward(x.w, x.r, &x.job)
+	return x.p.cfg.Forwarder.Forward(x.w, x.r, &x.call)
 }
 
 // admit refuses who has lost their access since the token was issued, and registers
 // what may be open for long.
-func (x *exchange) admit() *status.Error {
+func (x *exchange) checkAccess() *status.Error {
 	cfg := x.p.cfg
-	if cfg.Admit != nil {
-		if refusal := cfg.Admit(x.r.Context(), x.who); refusal != nil {
+	if cfg.CheckAccess != nil {
+		if refusal := cfg.CheckAccess(x.r.Context(), x.identity); refusal != nil {
 			return refusal
 		}
 	}
-	if !x.lasts() {
-		return cfg.Cutoff.Check(x.who)
+	if !x.isLongLived() {
+		return cfg.Revocations.Check(x.identity)
 	}
 	ctx := x.r.Context()
-	if x.job.Kind == forward.Upgrade { // the handler's own ends when the connection is taken over
+	if x.call.Kind == forward.Upgrade { // the handler's own ends when the connection is taken over
 		ctx = context.WithoutCancel(ctx)
 	}
 	var lasts time.Time
-	if after := cfg.AfterExpiry(); after >= 0 && !x.who.Expires.IsZero() {
-		lasts = x.who.Expires.Add(after)
+	if after := cfg.StreamGracePeriod(); after >= 0 && !x.identity.Expires.IsZero() {
+		lasts = x.identity.Expires.Add(after)
 	}
-	life, done, refusal := cfg.Cutoff.Begin(ctx, x.who, lasts)
+	life, done, refusal := cfg.Revocations.RegisterStream(ctx, x.identity, lasts)
 	if refusal != nil {
 		return refusal
 	}
-	x.r, x.done = x.r.WithContext(life), done
+	x.r, x.removeStream = x.r.WithContext(life), done
 	return nil
 }
 
 // lasts reports whether the request may go on for long.
-func (x *exchange) lasts() bool { return x.job.Kind != forward.Short || x.info.LongRunning() }
+func (x *exchange) isLongLived() bool { return x.call.Kind != forward.Short || x.info.IsLongRunning() }
 
 // headers are what is sent on: those of the person, or of whom they act as when the API
 // server lets them.
-func (x *exchange) headers() (refusal *status.Error) {
-	if x.who.Guest {
+func (x *exchange) setHeaders() (refusal *status.Error) {
+	if x.identity.ServiceAccount {
 		token, _ := authn.Token(x.r.Header) // it was read before
-		x.job.Bare = true
-		x.job.Header, refusal = impersonate.Own(x.r.Header, token)
-		return x.named(refusal)
+		x.call.WithoutProxyCredential = true
+		x.call.Header, refusal = impersonate.TokenHeaders(x.r.Header, token)
+		return x.withAuditID(refusal)
 	}
-	asker := x.p.cfg.ActAs
-	if asker == nil || !userimpersonation.Wanted(x.r.Header) {
-		x.job.Header, refusal = impersonate.Headers(x.r.Header, x.located())
-		return x.named(refusal)
+	asker := x.p.cfg.Impersonation
+	if asker == nil || !userimpersonation.IsRequested(x.r.Header) {
+		x.call.Header, refusal = impersonate.Headers(x.r.Header, x.identityWithAddress())
+		return x.withAuditID(refusal)
 	}
-	wish, refusal := userimpersonation.Read(x.r.Header)
+	wish, refusal := userimpersonation.ParseHeaders(x.r.Header)
 	if refusal == nil {
-		refusal = asker.Allow(x.r.Context(), x.who, wish)
+		refusal = asker.Authorize(x.r.Context(), x.identity, wish)
 	}
 	if refusal != nil {
 		return refusal
 	}
-	x.target = wish.Target
-	x.entry.As(wish.Target)
-	x.job.Header, refusal = impersonate.HeadersAs(x.r.Header, wish.Target)
-	return x.named(refusal)
+	x.impersonated = wish.Target
+	x.auditEntry.SetImpersonatedUser(wish.Target)
+	x.call.Header, refusal = impersonate.TargetHeaders(x.r.Header, wish.Target)
+	return x.withAuditID(refusal)
 }
 
 // located is who asks, with the address when the API server is to know it.
-func (x *exchange) located() *authn.Identity {
-	if !x.p.cfg.SendAddress || x.from == "" {
-		return x.who
+func (x *exchange) identityWithAddress() *authn.Identity {
+	if !x.p.cfg.SendClientAddress || x.clientAddress == "" {
+		return x.identity
 	}
-	who := *x.who // that one is shared
-	who.Extra = append(slices.Clone(who.Extra), authn.Extra{Key: authn.ExtraAddress, Value: x.from})
+	who := *x.identity // that one is shared
+	who.Extra = append(slices.Clone(who.Extra), authn.Extra{Key: authn.ExtraClientAddress, Value: x.clientAddress})
 	return &who
 }
 
 // named gives the request the id that joins the proxy's account with the API server's.
-func (x *exchange) named(refusal *status.Error) *status.Error {
-	if id := x.entry.ID(); refusal == nil && id != "" {
-		x.job.Header[kubeaudit.HeaderID] = []string{id}
+func (x *exchange) withAuditID(refusal *status.Error) *status.Error {
+	if id := x.auditEntry.ID(); refusal == nil && id != "" {
+		x.call.Header[kubeaudit.AuditIDHeader] = []string{id}
 	}
 	return refusal
 }
 
 // started is called when an answer begins.
-func (x *exchange) started(code int) {
-	x.p.requests.WithLabelValues(string(x.job.Kind), method(x.r), strconv.Itoa(code)).Inc()
-	x.entry.Started(x.r.Context(), code)
+func (x *exchange) onResponse(code int) {
+	x.p.requests.WithLabelValues(string(x.call.Kind), methodLabel(x.r), strconv.Itoa(code)).Inc()
+	x.auditEntry.Started(x.r.Context(), code)
 }
 
 // record records a request, so that nothing is done at the API server, and nothing learnt from
 // it, unrecorded. The path is without its query, which can hold the command of an exec.
-func (x *exchange) record() {
-	event := x.event(audit.ProxyRequest, string(x.job.Kind))
-	event.Detail = method(x.r) + " " + x.r.URL.EscapedPath()
-	if x.target != nil {
+func (x *exchange) recordRequest() {
+	event := x.event(audit.ProxyRequest, string(x.call.Kind))
+	event.Detail = methodLabel(x.r) + " " + x.r.URL.EscapedPath()
+	if x.impersonated != nil {
 		event.Name = audit.ProxyActedAs
-		event.Detail += fmt.Sprintf(" as %q in %q", x.target.User, x.target.Groups)
+		event.Detail += fmt.Sprintf(" as %q in %q", x.impersonated.User, x.impersonated.Groups)
 	}
 	x.p.cfg.Audit.Record(x.r.Context(), event)
 }
@@ -171,42 +171,42 @@ func (x *exchange) refuse(refusal *status.Error) {
 	x.refusal = refusal
 	x.p.refusals.WithLabelValues(refusal.Word).Inc()
 	event := x.event(audit.ProxyRefused, refusal.Word)
-	event.Detail = method(x.r) + " " + x.r.URL.EscapedPath() + ": " + refusal.Error()
+	event.Detail = methodLabel(x.r) + " " + x.r.URL.EscapedPath() + ": " + refusal.Error()
 	x.p.cfg.Audit.Record(x.r.Context(), event)
 	status.Write(x.w, x.r, refusal, logging.RequestID(x.r.Context()))
 }
 
 // end gives account of how it ended, also when the handler is aborted. Only then is a
 // stream forgotten: a proxy that stops waits for its last words.
-func (x *exchange) end() {
-	if x.done != nil {
-		defer x.done()
+func (x *exchange) finish() {
+	if x.removeStream != nil {
+		defer x.removeStream()
 	}
-	took, why := x.p.cfg.Now().Sub(x.began), x.cutOff()
-	x.endFilm(closing(why))
-	if !x.lasts() && x.refusal == nil {
-		x.p.duration.WithLabelValues(method(x.r)).Observe(took.Seconds())
+	took, why := x.p.cfg.Now().Sub(x.received), x.terminationReason()
+	x.finishRecording(closingReason(why))
+	if !x.isLongLived() && x.refusal == nil {
+		x.p.duration.WithLabelValues(methodLabel(x.r)).Observe(took.Seconds())
 	}
-	x.entry.Complete(x.r.Context(), kubeaudit.Outcome{Refusal: x.answer(), Notes: x.notes(took)})
-	result := x.job.Result
+	x.auditEntry.Complete(x.r.Context(), kubeaudit.Outcome{Refusal: x.refusalStatus(), Annotations: x.auditAnnotations(took)})
+	result := x.call.Result
 	switch {
 	case x.refusal != nil: // that is recorded
 	case why != nil:
 		x.p.refusals.WithLabelValues(why.Word).Inc()
-		x.ended(audit.ProxyStreamEnded, why.Word, fmt.Sprintf("ended after %d bytes", result.In+result.Out))
+		x.recordEnd(audit.ProxyStreamEnded, why.Word, fmt.Sprintf("ended after %d bytes", result.BytesIn+result.BytesOut))
 	case result.Code == switched:
-		x.ended(audit.ProxySessionEnded, "", fmt.Sprintf("%d bytes in, %d bytes out, %s%s", result.In, result.Out, took.Round(time.Millisecond), x.filmed()))
+		x.recordEnd(audit.ProxySessionEnded, "", fmt.Sprintf("%d bytes in, %d bytes out, %s%s", result.BytesIn, result.BytesOut, took.Round(time.Millisecond), x.recordingDetail()))
 	case result.Code == http.StatusForbidden:
-		x.ended(audit.ProxyDenied, "", "the API server says 403")
+		x.recordEnd(audit.ProxyDenied, "", "the API server says 403")
 	}
-	if x.who != nil && x.p.cfg.Logger.Enabled(x.r.Context(), slog.LevelDebug) {
-		x.p.cfg.Logger.DebugContext(x.r.Context(), "request ended", "user", x.who.User, "groups", len(x.who.Groups), "kind", string(x.job.Kind),
+	if x.identity != nil && x.p.cfg.Logger.Enabled(x.r.Context(), slog.LevelDebug) {
+		x.p.cfg.Logger.DebugContext(x.r.Context(), "request ended", "user", x.identity.User, "groups", len(x.identity.Groups), "kind", string(x.call.Kind),
 			"path", x.r.URL.EscapedPath(), "milliseconds", took.Milliseconds())
 	}
 }
 
 // answer is the proxy's own answer, if it gave one.
-func (x *exchange) answer() *metav1.Status {
+func (x *exchange) refusalStatus() *metav1.Status {
 	if x.refusal == nil {
 		return nil
 	}
@@ -214,17 +214,17 @@ func (x *exchange) answer() *metav1.Status {
 }
 
 // notes are what an event says of a stream beyond its code.
-func (x *exchange) notes(took time.Duration) map[string]string {
+func (x *exchange) auditAnnotations(took time.Duration) map[string]string {
 	if x.refusal != nil {
 		return map[string]string{"refused": x.refusal.Word}
 	}
-	if !x.lasts() {
+	if !x.isLongLived() {
 		return nil
 	}
 	notes := map[string]string{
-		"bytes-in": strconv.FormatInt(x.job.Result.In, 10), "bytes-out": strconv.FormatInt(x.job.Result.Out, 10), "duration": took.Round(time.Millisecond).String(),
+		"bytes-in": strconv.FormatInt(x.call.Result.BytesIn, 10), "bytes-out": strconv.FormatInt(x.call.Result.BytesOut, 10), "duration": took.Round(time.Millisecond).String(),
 	}
-	if why := x.cutOff(); why != nil {
+	if why := x.terminationReason(); why != nil {
 		notes["ended"] = why.Word
 	}
 	if x.recording != nil {
@@ -236,14 +236,14 @@ func (x *exchange) notes(took time.Duration) map[string]string {
 // switched is the status of an answer after which something else than HTTP is spoken.
 const switched = http.StatusSwitchingProtocols
 
-func closing(why *status.Error) string {
+func closingReason(why *status.Error) string {
 	if why == nil {
 		return "the session ended"
 	}
 	return "the proxy ended the session: " + why.Message
 }
 
-func (x *exchange) filmed() string {
+func (x *exchange) recordingDetail() string {
 	if x.recording == nil {
 		return ""
 	}
@@ -251,38 +251,38 @@ func (x *exchange) filmed() string {
 }
 
 // cutOff is why a stream was ended, if it was.
-func (x *exchange) cutOff() *status.Error {
-	if why, ok := errors.AsType[*status.Error](x.job.Result.Err); ok {
+func (x *exchange) terminationReason() *status.Error {
+	if why, ok := errors.AsType[*status.Error](x.call.Result.Err); ok {
 		return why
 	}
-	if x.done == nil {
+	if x.removeStream == nil {
 		return nil
 	}
 	why, _ := errors.AsType[*status.Error](context.Cause(x.r.Context()))
 	return why
 }
 
-func (x *exchange) ended(name audit.Name, reason, what string) {
+func (x *exchange) recordEnd(name audit.Name, reason, what string) {
 	event := x.event(name, reason)
-	event.Detail = method(x.r) + " " + x.r.URL.EscapedPath() + ": " + what
+	event.Detail = methodLabel(x.r) + " " + x.r.URL.EscapedPath() + ": " + what
 	x.p.cfg.Audit.Record(x.r.Context(), event)
 }
 
 // event is about this request and who sent it.
 func (x *exchange) event(name audit.Name, reason string) audit.Event {
-	e := audit.Event{Name: name, ClusterID: x.p.cfg.Cluster, Address: x.from, Reason: reason}
-	if x.who == nil {
+	e := audit.Event{Name: name, ClusterID: x.p.cfg.Cluster, Address: x.clientAddress, Reason: reason}
+	if x.identity == nil {
 		return e
 	}
-	e.UserName, e.TokenID = x.who.User, x.who.TokenID
-	if x.who.Issuer == "" { // another's ids could be taken for those of our people
-		e.UserID, e.SignInID, e.DeviceID = x.who.UID, x.who.SignIn, x.who.Device
+	e.UserName, e.TokenID = x.identity.User, x.identity.TokenID
+	if x.identity.Issuer == "" { // another's ids could be taken for those of our people
+		e.UserID, e.SignInID, e.DeviceID = x.identity.UID, x.identity.SignIn, x.identity.Device
 	}
 	return e
 }
 
 // method bounds the number of series.
-func method(r *http.Request) string {
+func methodLabel(r *http.Request) string {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
 		return r.Method

@@ -30,20 +30,20 @@ type Config struct {
 	Verifier  *authn.Verifier
 	Forwarder *forward.Forwarder
 	// Cutoff ends what is open when access is taken away.
-	Cutoff *revocation.Registry
+	Revocations *revocation.Registry
 	// ActAs asks whether somebody may act as somebody else (kubectl --as). Nil refuses it.
-	ActAs *userimpersonation.Reviewer
+	Impersonation *userimpersonation.Authorizer
 	// Admit is the sign-in server's say, beyond what Cutoff holds: it refuses while that has
 	// not been heard of for too long, where that was chosen, and asks it about whom it must,
 	// so that Cutoff knows. Nil never refuses.
-	Admit func(ctx context.Context, id *authn.Identity) *status.Error
+	CheckAccess func(ctx context.Context, id *authn.Identity) *status.Error
 	// AfterExpiry is how long a stream may go on after its token has expired. Negative
 	// means as long as it likes.
-	AfterExpiry func() time.Duration
+	StreamGracePeriod func() time.Duration
 	// Audit is what the sign-in server's people look at; Events are what those of the
 	// cluster do. Nil Events keep nothing.
-	Audit  *audit.Log
-	Events *kubeaudit.Log
+	Audit     *audit.Log
+	KubeAudit *kubeaudit.Log
 	// Recorder records shells. Nil records none.
 	Recorder *recorder.Recorder
 	Logger   *slog.Logger
@@ -52,9 +52,9 @@ type Config struct {
 	Metrics prometheus.Registerer
 	// AccessPage, when set, is where people see what they may do and why: the API server's
 	// refusals get it added.
-	AccessPage string
+	AccessPageURL string
 	// SendAddress tells the API server where a request comes from, as an extra value.
-	SendAddress bool
+	SendClientAddress bool
 	// ClientAddress says where a request comes from.
 	ClientAddress func(r *http.Request) string
 }
@@ -69,11 +69,11 @@ type Proxy struct {
 
 // New returns the handler.
 func New(cfg Config) *Proxy {
-	if cfg.Cutoff == nil {
-		cfg.Cutoff = &revocation.Registry{}
+	if cfg.Revocations == nil {
+		cfg.Revocations = &revocation.Registry{}
 	}
-	if cfg.AfterExpiry == nil {
-		cfg.AfterExpiry = func() time.Duration { return -1 }
+	if cfg.StreamGracePeriod == nil {
+		cfg.StreamGracePeriod = func() time.Duration { return -1 }
 	}
 	p := &Proxy{
 		cfg: cfg,
@@ -91,7 +91,7 @@ func New(cfg Config) *Proxy {
 	if cfg.Metrics != nil {
 		open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "fairlead_proxy_open_streams", Help: "Open shells, port-forwards, watches and followed logs.",
-		}, func() float64 { return float64(cfg.Cutoff.Open()) })
+		}, func() float64 { return float64(cfg.Revocations.OpenStreams()) })
 		cfg.Metrics.MustRegister(p.requests, p.duration, p.refusals, open)
 	}
 	return p
@@ -102,21 +102,21 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	growStack()
 	id := logging.NewRequestID(r.Header.Get("X-Request-Id"))
 	w.Header().Set("X-Request-Id", id)
-	x := &exchange{p: p, w: w, r: r.WithContext(logging.WithRequestID(r.Context(), id)), began: p.cfg.Now(), from: p.cfg.ClientAddress(r)}
-	defer x.end()                             //nolint:contextcheck // it is the request's
+	x := &exchange{p: p, w: w, r: r.WithContext(logging.WithRequestID(r.Context(), id)), received: p.cfg.Now(), clientAddress: p.cfg.ClientAddress(r)}
+	defer x.finish()                          //nolint:contextcheck // it is the request's
 	if refusal := x.serve(); refusal != nil { //nolint:contextcheck // it is the request's
 		x.refuse(refusal) //nolint:contextcheck // it is the request's
 	}
 }
 
 // stackRoom is what a request needs of its goroutine's stack, in bytes.
-const stackRoom = 8 << 10
+const stackBytes = 8 << 10
 
 // growStack makes room once. HTTP/2 gives each request a new goroutine with a stack of 2 KB:
 // to let it grow step by step, deep in the calls, costs a twentieth of a small request.
 //
 //go:noinline
 func growStack() {
-	var room [stackRoom]byte
+	var room [stackBytes]byte
 	runtime.KeepAlive(&room)
 }

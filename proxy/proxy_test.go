@@ -113,7 +113,7 @@ func (w *world) start(t testing.TB, apiServer http.HandlerFunc) {
 		"exp": time.Now().Add(time.Hour).Unix(), "jti": "jti_1",
 	})
 
-	forwarder, err := forward.FromConfig(&rest.Config{
+	forwarder, err := forward.New(&rest.Config{
 		Host: w.upstream.URL, BearerToken: "proxy-credential", TLSClientConfig: rest.TLSClientConfig{Insecure: true},
 	})
 	if err != nil {
@@ -125,8 +125,8 @@ func (w *world) start(t testing.TB, apiServer http.HandlerFunc) {
 		Audit:         audit.NewLog(time.Now, logger, w),
 		Verifier:      &authn.Verifier{Issuer: issuer.URL, Audience: "k8s-a", Now: time.Now, Keys: authn.NewKeySet(issuer.URL, http.DefaultClient, time.Now, logger)},
 		ClientAddress: func(*http.Request) string { return "192.0.2.1" },
-		Cutoff:        &w.cutoff,
-		Admit: func(context.Context, *authn.Identity) *status.Error {
+		Revocations:   &w.cutoff,
+		CheckAccess: func(context.Context, *authn.Identity) *status.Error {
 			if w.stale.Load() {
 				return status.Unavailable("stale", "The proxy has not heard of the sign-in server.", nil)
 			}

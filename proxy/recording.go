@@ -11,51 +11,51 @@ import (
 )
 
 // film starts to record a shell, before anything of it happens.
-func (x *exchange) film() *status.Error {
+func (x *exchange) startRecording() *status.Error {
 	recorder := x.p.cfg.Recorder
-	if recorder != nil && recorder.Strict && x.info.Runs() {
+	if recorder != nil && recorder.Required && x.info.IsKubeletRun() {
 		return status.Forbidden("not_recorded", "Commands are recorded at this cluster, and those that a kubelet runs by itself can't be. Use kubectl exec.")
 	}
-	if recorder == nil || x.job.Kind != forward.Upgrade || !x.info.Shell() {
+	if recorder == nil || x.call.Kind != forward.Upgrade || !x.info.IsShell() {
 		return nil
 	}
 	query := x.r.URL.Query()
-	made, err := recorder.Begin(x.about(), x.info.Subresource+" "+x.info.Namespace+"/"+x.info.Name, strings.Join(query["command"], " "))
-	if err != nil && recorder.Strict {
+	made, err := recorder.Begin(x.recordingSession(), x.info.Subresource+" "+x.info.Namespace+"/"+x.info.Name, strings.Join(query["command"], " "))
+	if err != nil && recorder.Required {
 		return notRecorded(err)
 	}
 	if err != nil {
-		recorder.Failed("", err)
+		recorder.OnFailure("", err)
 		return nil
 	}
-	delete(x.job.Header, "Sec-Websocket-Extensions") // what is compressed can't be read
-	x.recording, x.job.Watch = made, x.watch
+	delete(x.call.Header, "Sec-Websocket-Extensions") // what is compressed can't be read
+	x.recording, x.call.NewInspector = made, x.newTunnelInspector
 	return nil
 }
 
 // about says whose shell it is.
-func (x *exchange) about() recording.About {
-	about := recording.About{
-		User: x.who.User, UserID: x.who.UID, Cluster: x.p.cfg.Cluster, Namespace: x.info.Namespace, Pod: x.info.Name, Address: x.from, RequestID: logging.RequestID(x.r.Context()),
+func (x *exchange) recordingSession() recording.SessionInfo {
+	about := recording.SessionInfo{
+		User: x.identity.User, UserID: x.identity.UID, Cluster: x.p.cfg.Cluster, Namespace: x.info.Namespace, Pod: x.info.Name, Address: x.clientAddress, RequestID: logging.RequestID(x.r.Context()),
 	}
-	if x.target != nil {
-		about.As = x.target.User
+	if x.impersonated != nil {
+		about.As = x.impersonated.User
 	}
 	return about
 }
 
 // watch begins to see what passes.
-func (x *exchange) watch(protocol, subprotocol string) (forward.Witness, *status.Error) {
+func (x *exchange) newTunnelInspector(protocol, subprotocol string) (forward.Inspector, *status.Error) {
 	recorder := x.p.cfg.Recorder
-	session, err := x.recording.Tap(protocol, subprotocol)
-	if err != nil && recorder.Strict {
+	session, err := x.recording.NewTap(protocol, subprotocol)
+	if err != nil && recorder.Required {
 		return nil, notRecorded(err)
 	}
 	if err != nil {
-		recorder.Failed(x.recording.ID(), err)
-		return witness{}, nil
+		recorder.OnFailure(x.recording.ID(), err)
+		return tunnelInspector{}, nil
 	}
-	return witness{session}, nil
+	return tunnelInspector{session}, nil
 }
 
 func notRecorded(err error) *status.Error {
@@ -63,34 +63,38 @@ func notRecorded(err error) *status.Error {
 }
 
 // witness lets a session see what passes. Without one it sees nothing.
-type witness struct{ *recorder.Session }
+type tunnelInspector struct{ *recorder.Tap }
 
 // Up implements forward.Witness.
-func (w witness) Up(p []byte) *status.Error { return w.see((*recorder.Session).Up, p) }
+func (w tunnelInspector) FromClient(p []byte) *status.Error {
+	return w.inspect((*recorder.Tap).FromClient, p)
+}
 
 // Down implements forward.Witness.
-func (w witness) Down(p []byte) *status.Error { return w.see((*recorder.Session).Down, p) }
+func (w tunnelInspector) FromServer(p []byte) *status.Error {
+	return w.inspect((*recorder.Tap).FromServer, p)
+}
 
-func (w witness) see(how func(*recorder.Session, []byte) error, p []byte) *status.Error {
-	if w.Session == nil {
+func (w tunnelInspector) inspect(how func(*recorder.Tap, []byte) error, p []byte) *status.Error {
+	if w.Tap == nil {
 		return nil
 	}
-	if err := how(w.Session, p); err != nil {
+	if err := how(w.Tap, p); err != nil {
 		return notRecorded(err)
 	}
 	return nil
 }
 
 // endFilm ends the recording, or throws away that of what did not happen.
-func (x *exchange) endFilm(why string) {
+func (x *exchange) finishRecording(why string) {
 	if x.recording == nil {
 		return
 	}
 	end := func() error { return x.recording.Close(why) }
-	if x.job.Result.Code != switched {
+	if x.call.Result.Code != switched {
 		end = x.recording.Discard
 	}
 	if err := end(); err != nil {
-		x.p.cfg.Recorder.Failed(x.recording.ID(), err)
+		x.p.cfg.Recorder.OnFailure(x.recording.ID(), err)
 	}
 }

@@ -114,7 +114,7 @@ func TestWaitingEndsWithWords(t *testing.T) {
 		}()
 		<-arrived
 	}
-	w.cutoff.EndAll(status.Unauthorized("test", "The end."))
+	w.cutoff.EndAllStreams(status.Unauthorized("test", "The end."))
 	for range 2 {
 		if text := <-answers; !strings.HasPrefix(text, "401") || !strings.Contains(text, "The end.") {
 			t.Error(text)
@@ -149,7 +149,7 @@ func TestNoWordsInTheMiddleOfAFrame(t *testing.T) {
 		if _, err := io.ReadFull(shell, make([]byte, len(frame))); err != nil {
 			t.Fatal(err)
 		}
-		w.cutoff.EndAll(status.Unauthorized("test", "The end."))
+		w.cutoff.EndAllStreams(status.Unauthorized("test", "The end."))
 		if rest, _ := io.ReadAll(shell); strings.HasSuffix(string(rest), "fairlead-proxy: The end.") != words {
 			t.Errorf("%q: %q", frame, rest)
 		}

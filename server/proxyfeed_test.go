@@ -38,11 +38,11 @@ func (w *world) enrol(t *testing.T, cluster string) *outpost {
 		t.Fatal(err)
 	}
 	dir := feed.Dir(filepath.Join(t.TempDir(), "state"))
-	id, err := feed.Enrol(t.Context(), http.DefaultClient, dir, feed.Application{Server: w.issuer + "/", Code: code, Name: "first\nproxy"})
+	id, err := feed.Enrol(t.Context(), http.DefaultClient, dir, feed.EnrolmentRequest{Server: w.issuer + "/", Code: code, Name: "first\nproxy"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := feed.Enrol(t.Context(), http.DefaultClient, feed.Dir(t.TempDir()), feed.Application{Server: w.issuer, Code: code, Name: "second"}); err == nil || !strings.Contains(err.Error(), "has been used") {
+	if _, err := feed.Enrol(t.Context(), http.DefaultClient, feed.Dir(t.TempDir()), feed.EnrolmentRequest{Server: w.issuer, Code: code, Name: "second"}); err == nil || !strings.Contains(err.Error(), "has been used") {
 		t.Errorf("the code, again: %v", err)
 	}
 	return w.resume(t, dir, id)
@@ -70,8 +70,8 @@ func (w *world) resumeThrough(t *testing.T, line http.RoundTripper, dir feed.Dir
 	o := &outpost{cutoff: &revocation.Registry{}, dir: dir}
 	keys := json.RawMessage(`{"keys":[]}`)
 	o.cfg = feed.Config{
-		Identity: id, Dir: dir, HTTP: &http.Client{Transport: line}, Cutoff: o.cutoff, Known: func() []string { return nil },
-		Keys: func() json.RawMessage { return keys }, Seed: func(json.RawMessage) error { return nil }, Now: w.clock.now, Logger: slog.New(slog.DiscardHandler),
+		Identity: id, Dir: dir, HTTP: &http.Client{Transport: line}, Revocations: o.cutoff, RecentUsers: func() []string { return nil },
+		ExportKeys: func() json.RawMessage { return keys }, ImportKeys: func(json.RawMessage) error { return nil }, Now: w.clock.now, Logger: slog.New(slog.DiscardHandler),
 	}
 	var err error
 	if o.Feed, err = feed.Open(t.Context(), o.cfg); err != nil {
@@ -91,7 +91,7 @@ func (w *world) resumeThrough(t *testing.T, line http.RoundTripper, dir feed.Dir
 // shell opens something as a person with a device.
 func (o *outpost) shell(t *testing.T, userID, device string, issued time.Time) context.Context {
 	t.Helper()
-	life, done, refusal := o.cutoff.Begin(context.WithoutCancel(t.Context()), &authn.Identity{UID: userID, Device: device, Issued: issued}, time.Time{})
+	life, done, refusal := o.cutoff.RegisterStream(context.WithoutCancel(t.Context()), &authn.Identity{UID: userID, Device: device, Issued: issued}, time.Time{})
 	if refusal != nil {
 		t.Fatal(refusal)
 	}
@@ -127,7 +127,7 @@ func TestProxiesHearOfEverythingThatIsTakenAway(t *testing.T) {
 		t.Fatal(devices, err)
 	}
 	o := w.enrol(t, "a")
-	if s := o.Settings(); s.Cluster != "a" || s.Audience != "k8s-a" || s.Issuer != w.issuer || s.StaleSeconds != 120 || s.FailClosed {
+	if s := o.Settings(); s.Cluster != "a" || s.Audience != "k8s-a" || s.Issuer != w.issuer || s.StaleAfterSeconds != 120 || s.FailClosed {
 		t.Errorf("%+v", s)
 	}
 	operator := admin.Caller{Shell: "test"}
@@ -199,7 +199,7 @@ func TestWhoWasNotSeenIsAskedAbout(t *testing.T) {
 	o := w.enrol(t, "a")
 	id := &authn.Identity{UID: jane.ID, Device: "dev_1", Issued: w.clock.now()}
 	admitted := func(o *outpost, id *authn.Identity) bool {
-		return o.Admit(t.Context(), id) == nil && o.cutoff.Check(id) == nil
+		return o.CheckAccess(t.Context(), id) == nil && o.cutoff.Check(id) == nil
 	}
 	if !admitted(o, id) {
 		t.Error("she may use it and is refused")
@@ -220,7 +220,7 @@ func TestWhoWasNotSeenIsAskedAbout(t *testing.T) {
 	fresh.stop()
 
 	// A replica that starts while the server is away takes it, and asks when it is back.
-	enrolled, err := fresh.dir.Identity()
+	enrolled, err := fresh.dir.LoadIdentity()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,19 +271,19 @@ func TestAProxyStartsWhileTheServerIsAway(t *testing.T) {
 	eventuallyTrue(t, "the news has arrived", func() bool { return o.cutoff.Check(gone) != nil })
 	o.stop()
 
-	id, err := o.dir.Identity()
+	id, err := o.dir.LoadIdentity()
 	if err != nil {
 		t.Fatal(err)
 	}
 	away := id
 	away.Server = "http://127.0.0.1:1"
 	again := w.resume(t, o.dir, away)
-	if s := again.Settings(); s.Audience != "k8s-a" || again.cutoff.Check(gone) == nil || again.Fresh() != nil {
-		t.Errorf("%+v, %v, %v", s, again.cutoff.Check(gone), again.Fresh())
+	if s := again.Settings(); s.Audience != "k8s-a" || again.cutoff.Check(gone) == nil || again.CheckFreshness() != nil {
+		t.Errorf("%+v, %v, %v", s, again.cutoff.Check(gone), again.CheckFreshness())
 	}
 	life := again.shell(t, "usr_2", "dev_2", w.clock.now())
 	w.clock.add(3 * time.Minute)
-	if again.Fresh() == nil || ended(life, t, "fail closed") != "stale" {
+	if again.CheckFreshness() == nil || ended(life, t, "fail closed") != "stale" {
 		t.Error("it goes on")
 	}
 	again.stop()
@@ -298,7 +298,7 @@ func TestAProxyStartsWhileTheServerIsAway(t *testing.T) {
 	if err := os.WriteFile(file, []byte(strings.Join(parts, ".")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := o.dir.Snapshot(id); err == nil {
+	if _, err := o.dir.LoadSnapshot(id); err == nil {
 		t.Error("a snapshot that was changed is taken")
 	}
 	cfg := o.cfg

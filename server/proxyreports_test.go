@@ -20,7 +20,7 @@ func TestProxiesReport(t *testing.T) {
 	w := setup(t)
 	o := w.enrol(t, "a")
 	var lost atomic.Int64
-	reporter := o.Report(false, func(n int, _ error) { lost.Add(int64(n)) })
+	reporter := o.NewReporter(false, func(n int, _ error) { lost.Add(int64(n)) })
 	now := w.clock.now()
 	jane := audit.Event{Time: now, UserID: "usr_1", UserName: "corp:jane", ClusterID: "somebody else's", Reason: "short"}
 	tell := func(name audit.Name, change func(*audit.Event)) {
@@ -58,7 +58,7 @@ func TestProxiesReport(t *testing.T) {
 	}
 
 	// Somebody who is refused in a loop does not fill the database.
-	flood := o.Report(false, func(n int, why error) {
+	flood := o.NewReporter(false, func(n int, why error) {
 		if why != nil && strings.Contains(why.Error(), "more than the server is told of") {
 			lost.Add(int64(n))
 		}
@@ -75,7 +75,7 @@ func TestProxiesReport(t *testing.T) {
 	}
 
 	// A proxy that is broken into can't write other events.
-	all := o.Report(true, func(n int, why error) {
+	all := o.NewReporter(true, func(n int, why error) {
 		lost.Add(int64(n))
 		if !strings.Contains(why.Error(), "can't report an event") {
 			t.Error(why)

@@ -40,19 +40,19 @@ import (
 
 // app is the running program.
 type app struct {
-	cfg       *config
-	logger    *slog.Logger
-	keys      *authn.KeySet
-	forwarder *forward.Forwarder
-	verifier  *authn.Verifier
-	cutoff    *revocation.Registry
-	feed      *feed.Feed // nil when the file says all
-	handler   http.Handler
-	registry  *prometheus.Registry
-	cert      *serve.Certificate
-	upstream  *rest.Config
-	identity  feed.Identity // empty when the file says all
-	account   *account
+	cfg         *config
+	logger      *slog.Logger
+	keys        *authn.KeySet
+	forwarder   *forward.Forwarder
+	verifier    *authn.Verifier
+	revocations *revocation.Registry
+	feed        *feed.Feed // nil when the file says all
+	handler     http.Handler
+	registry    *prometheus.Registry
+	cert        *serve.Certificate
+	upstream    *rest.Config
+	identity    feed.Identity // empty when the file says all
+	auditing    *auditing
 }
 
 // newApp makes the program. Enrol is a one-time code, used when the proxy has no identity
@@ -62,11 +62,11 @@ func newApp(ctx context.Context, cfg *config, enrol string, logs io.Writer) (*ap
 	if err != nil {
 		return nil, err
 	}
-	upstream, err := credentials(cfg.Upstream)
+	upstream, err := upstreamCredentials(cfg.Upstream)
 	if err != nil {
 		return nil, err
 	}
-	forwarder, err := forward.FromConfig(upstream)
+	forwarder, err := forward.New(upstream)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func newApp(ctx context.Context, cfg *config, enrol string, logs io.Writer) (*ap
 	client := &http.Client{Transport: &http.Transport{
 		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: cfg.issuerCAs},
 	}}
-	if err := a.listen(ctx, client, enrol); err != nil {
+	if err := a.setUpIssuer(ctx, client, enrol); err != nil {
 		return nil, err
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -87,30 +87,30 @@ func newApp(ctx context.Context, cfg *config, enrol string, logs io.Writer) (*ap
 	info.Set(1)
 	a.registry.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	what := proxy.Config{
-		Cluster: cfg.Cluster, Forwarder: forwarder, Logger: logger, Now: time.Now, Metrics: a.registry, Cutoff: a.cutoff, Verifier: a.verifier,
-		ClientAddress: clientaddr.From(cfg.trusted), SendAddress: cfg.SendClientAddress,
+		Cluster: cfg.Cluster, Forwarder: forwarder, Logger: logger, Now: time.Now, Metrics: a.registry, Revocations: a.revocations, Verifier: a.verifier,
+		ClientAddress: clientaddr.Resolver(cfg.trusted), SendClientAddress: cfg.SendClientAddress,
 	}
 	if cfg.AccessHint {
-		what.AccessPage = strings.TrimSuffix(cfg.Server.URL, "/") + "/clusters/" + url.PathEscape(cfg.Cluster)
+		what.AccessPageURL = strings.TrimSuffix(cfg.Server.URL, "/") + "/clusters/" + url.PathEscape(cfg.Cluster)
 	}
 	a.upstream = upstream
-	if err := a.trust(upstream); err != nil {
+	if err := a.addTrustedIssuers(upstream); err != nil {
 		return nil, err
 	}
-	if a.account, err = a.newAccount(ctx); err != nil {
+	if a.auditing, err = a.newAuditing(ctx); err != nil {
 		return nil, err
 	}
-	what.Audit, what.Events, what.Recorder = a.account.log, a.account.events, a.account.recorder
-	asker, err := userimpersonation.NewAsker(upstream)
+	what.Audit, what.KubeAudit, what.Recorder = a.auditing.log, a.auditing.kubeAudit, a.auditing.recorder
+	asker, err := userimpersonation.NewAccessReviewer(upstream)
 	if err != nil {
 		return nil, err
 	}
-	what.ActAs = &userimpersonation.Reviewer{Asker: asker, Now: time.Now}
+	what.Impersonation = &userimpersonation.Authorizer{AccessReviewer: asker, Now: time.Now}
 	if a.feed != nil {
-		what.Admit, what.AfterExpiry = a.feed.Admit, a.feed.AfterExpiry
+		what.CheckAccess, what.StreamGracePeriod = a.feed.CheckAccess, a.feed.StreamGracePeriod
 		a.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "fairlead_proxy_feed_heard_timestamp_seconds", Help: "When the sign-in server was heard of last.",
-		}, func() float64 { return float64(a.feed.Heard().Unix()) }))
+		}, func() float64 { return float64(a.feed.LastContact().Unix()) }))
 	}
 	a.handler = proxy.New(what)
 	return a, nil
@@ -118,20 +118,20 @@ func newApp(ctx context.Context, cfg *config, enrol string, logs io.Writer) (*ap
 
 // listen learns whose tokens to take: from the file, or from the server that the proxy
 // has enrolled at, or enrols at now with a code.
-func (a *app) listen(ctx context.Context, client *http.Client, code string) error {
-	a.cutoff = &revocation.Registry{MaxPerPerson: a.cfg.Limits.StreamsPerPerson}
+func (a *app) setUpIssuer(ctx context.Context, client *http.Client, code string) error {
+	a.revocations = &revocation.Registry{MaxStreamsPerUser: a.cfg.Limits.StreamsPerUser}
 	if a.cfg.Server.URL == "" {
-		a.take(client, a.cfg.Issuer.URL, a.cfg.Audience)
+		a.newVerifier(client, a.cfg.Issuer.URL, a.cfg.Audience)
 		return nil
 	}
 	dir := feed.Dir(a.cfg.State)
-	id, err := dir.Identity()
+	id, err := dir.LoadIdentity()
 	if errors.Is(err, feed.ErrNotEnrolled) && code != "" {
 		host, errHost := os.Hostname()
 		if errHost != nil {
 			host = "proxy"
 		}
-		if id, err = feed.Enrol(ctx, client, dir, feed.Application{Server: a.cfg.Server.URL, Code: code, Name: host}); err == nil {
+		if id, err = feed.Enrol(ctx, client, dir, feed.EnrolmentRequest{Server: a.cfg.Server.URL, Code: code, Name: host}); err == nil {
 			a.logger.InfoContext(ctx, "enrolled", "server", id.Server, "id", id.ID)
 		}
 	}
@@ -139,31 +139,31 @@ func (a *app) listen(ctx context.Context, client *http.Client, code string) erro
 		return err
 	}
 	a.identity = id
-	a.take(client, id.Server, "")
+	a.newVerifier(client, id.Server, "")
 	a.feed, err = feed.Open(ctx, feed.Config{
-		Identity: id, Dir: dir, HTTP: client, Cutoff: a.cutoff, Known: a.verifier.Known, Keys: a.keys.Export, Seed: a.keys.Seed, Now: time.Now, Logger: a.logger,
-		Changed: func(s proxyfeed.Settings) { a.verifier.Retarget(s.Audience) },
+		Identity: id, Dir: dir, HTTP: client, Revocations: a.revocations, RecentUsers: a.verifier.RecentUsers, ExportKeys: a.keys.Export, ImportKeys: a.keys.Import, Now: time.Now, Logger: a.logger,
+		SettingsChanged: func(s proxyfeed.Settings) { a.verifier.SetAudience(s.Audience) },
 	})
 	if err != nil {
 		return err
 	}
 	s := a.feed.Settings()
 	a.cfg.Cluster = s.Cluster
-	a.verifier.Retarget(s.Audience)
+	a.verifier.SetAudience(s.Audience)
 	return nil
 }
 
 // take makes what checks tokens of an issuer.
-func (a *app) take(client *http.Client, issuer, audience string) {
+func (a *app) newVerifier(client *http.Client, issuer, audience string) {
 	a.keys = authn.NewKeySet(issuer, client, time.Now, a.logger)
 	a.verifier = &authn.Verifier{Issuer: issuer, Audience: audience, Keys: a.keys, Now: time.Now}
 }
 
 // trust lets in who does not come from the sign-in server, where that is wanted.
-func (a *app) trust(upstream *rest.Config) (err error) {
+func (a *app) addTrustedIssuers(upstream *rest.Config) (err error) {
 	cfg := a.cfg.Authentication
 	if cfg.File != "" {
-		if a.verifier.Others, err = authenticationconfig.Read(cfg.File, a.verifier.Issuer, time.Now, a.logger); err != nil {
+		if a.verifier.TrustedIssuers, err = authenticationconfig.Load(cfg.File, a.verifier.Issuer, time.Now, a.logger); err != nil {
 			return err
 		}
 	}
@@ -172,13 +172,13 @@ func (a *app) trust(upstream *rest.Config) (err error) {
 		if err != nil {
 			return err
 		}
-		a.verifier.Guests = reviewer.Review
+		a.verifier.ReviewToken = reviewer.Review
 	}
 	return nil
 }
 
 // credentials are those of a kubeconfig or, without one, of the pod.
-func credentials(cfg upstreamConfig) (*rest.Config, error) {
+func upstreamCredentials(cfg upstreamConfig) (*rest.Config, error) {
 	if cfg.Kubeconfig == "" {
 		c, err := rest.InClusterConfig()
 		if err != nil {
@@ -198,12 +198,12 @@ func credentials(cfg upstreamConfig) (*rest.Config, error) {
 func (a *app) run(ctx context.Context, ln net.Listener) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.keys.Run(ctx) })
-	for _, other := range a.verifier.Others {
+	for _, other := range a.verifier.TrustedIssuers {
 		group.Go(func() error { return other.Keys.Run(ctx) })
 	}
 	group.Go(func() error { return a.runHealth(ctx) })
 	group.Go(func() error { return a.forwarder.Run(ctx) })
-	group.Go(func() error { return a.lookAtRights(ctx) })
+	group.Go(func() error { return a.warnOfExcessPermissions(ctx) })
 	if a.feed != nil {
 		group.Go(func() error { return a.feed.Run(ctx) })
 	}
@@ -216,20 +216,20 @@ func (a *app) run(ctx context.Context, ln net.Listener) error {
 	group.Go(func() error {
 		<-ctx.Done()
 		// What is left at the deadline is told, before the server hangs up on it.
-		grace := min(farewellGrace, time.Duration(a.cfg.Drain)/4)
+		grace := min(streamEndGrace, time.Duration(a.cfg.Drain)/4)
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(a.cfg.Drain)-grace)
 		defer cancel()
-		a.cutoff.Drain(drain, grace, status.Unavailable("stopping", "This proxy is being stopped or replaced. Run the command again.", nil))
+		a.revocations.Drain(drain, grace, status.Unavailable("stopping", "This proxy is being stopped or replaced. Run the command again.", nil))
 		return nil
 	})
-	return a.account.during(ctx, group.Wait)
+	return a.auditing.runWhile(ctx, group.Wait)
 }
 
 // lookAtRights warns, once, of what the proxy may do and never does.
-func (a *app) lookAtRights(ctx context.Context) error {
+func (a *app) warnOfExcessPermissions(ctx context.Context) error {
 	asking, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()
-	excess, err := leastprivilege.Excess(asking, a.upstream)
+	excess, err := leastprivilege.ExcessPermissions(asking, a.upstream)
 	if err != nil {
 		a.logger.InfoContext(ctx, "what the proxy may do is not known", "error", err)
 		return nil
@@ -265,6 +265,6 @@ func (a *app) runHealth(ctx context.Context) error {
 }
 
 // farewellGrace is how long streams have at the end to be told that it is.
-const farewellGrace = time.Second
+const streamEndGrace = time.Second
 
 const defaultTimeout = 30 * time.Second

@@ -104,7 +104,7 @@ type authenticationConfig struct {
 }
 
 type limitsConfig struct {
-	StreamsPerPerson int `yaml:"streamsPerPerson"`
+	StreamsPerUser int `yaml:"streamsPerPerson"`
 }
 
 // recordingConfig is whether shells are recorded, and where. Off without a directory.
@@ -119,21 +119,21 @@ type recordingConfig struct {
 
 // The choices of onFailure and audit.server.
 const (
-	onRefuse     = "refuse"
-	onContinue   = "continue"
-	auditNotable = "notable"
-	auditAll     = "all"
-	auditNothing = "nothing"
+	failureRefuse   = "refuse"
+	failureContinue = "continue"
+	auditNotable    = "notable"
+	auditAll        = "all"
+	auditNone       = "nothing"
 )
 
 const defaultDrain = strictyaml.Duration(30 * time.Second)
 
 // source is where the configuration comes from: a file, and the sign-in server when the
 // command line names it.
-type source struct{ file, server string }
+type configSource struct{ file, server string }
 
 // load reads and checks it. The error lists every fault.
-func (s *source) load() (*config, error) {
+func (s *configSource) load() (*config, error) {
 	text, err := os.ReadFile(s.file)
 	if err != nil {
 		return nil, fmt.Errorf("reading configuration: %w", err)
@@ -141,9 +141,9 @@ func (s *source) load() (*config, error) {
 	c := &config{
 		Listen: "0.0.0.0:8443", Health: healthConfig{Listen: "127.0.0.1:8081"},
 		Logging: loggingConfig{Format: "json", Level: "info"}, Drain: defaultDrain,
-		Audit:     auditConfig{OnFailure: onContinue, Server: auditNotable, File: auditFileConfig{MaxMegabytes: 100, MaxFiles: 10}},
-		Limits:    limitsConfig{StreamsPerPerson: 1000},
-		Recording: recordingConfig{OnFailure: onRefuse, MaxMegabytes: 100, MaxDays: 90, Upload: true},
+		Audit:     auditConfig{OnFailure: failureContinue, Server: auditNotable, File: auditFileConfig{MaxMegabytes: 100, MaxFiles: 10}},
+		Limits:    limitsConfig{StreamsPerUser: 1000},
+		Recording: recordingConfig{OnFailure: failureRefuse, MaxMegabytes: 100, MaxDays: 90, Upload: true},
 	}
 	doc := strictyaml.Decode(filepath.Base(s.file), text, c)
 	if err := doc.Err(); err != nil {
@@ -163,12 +163,12 @@ func (c *config) check(doc *strictyaml.Document) {
 	if c.TLS.Certificate == "" || c.TLS.Key == "" {
 		doc.Add("tls", "certificate and key are needed: kubectl sends no token without TLS")
 	}
-	if c.Limits.StreamsPerPerson < 0 {
+	if c.Limits.StreamsPerUser < 0 {
 		doc.Add("limits.streamsPerPerson", "want 0 (no limit) or more")
 	}
-	c.checkPeople(doc)
+	c.checkClientAddress(doc)
 	if f := c.Authentication.File; f != "" {
-		if _, err := authenticationconfig.Read(f, "", time.Now, slog.New(slog.DiscardHandler)); err != nil {
+		if _, err := authenticationconfig.Load(f, "", time.Now, slog.New(slog.DiscardHandler)); err != nil {
 			doc.Add("authentication.file", "%v", err)
 		}
 	}
@@ -195,16 +195,16 @@ func (c *config) check(doc *strictyaml.Document) {
 }
 
 func (a *auditConfig) check(doc *strictyaml.Document) {
-	if a.OnFailure != onRefuse && a.OnFailure != onContinue {
+	if a.OnFailure != failureRefuse && a.OnFailure != failureContinue {
 		doc.Add("audit.onFailure", "want refuse or continue, got %q", a.OnFailure)
 	}
-	if !slices.Contains([]string{auditNotable, auditAll, auditNothing}, a.Server) {
+	if !slices.Contains([]string{auditNotable, auditAll, auditNone}, a.Server) {
 		doc.Add("audit.server", "want notable, all or nothing, got %q", a.Server)
 	}
-	if a.OnFailure == onRefuse && a.File.Path == "" {
+	if a.OnFailure == failureRefuse && a.File.Path == "" {
 		doc.Add("audit.onFailure", "refuse needs audit.file.path: what a webhook will get is not known before a request is done")
 	}
-	a.policy = kubeaudit.Everything()
+	a.policy = kubeaudit.MetadataPolicy()
 	if a.Policy != "" {
 		var err error
 		if a.policy, err = kubeaudit.ReadPolicy(a.Policy); err != nil {
@@ -217,7 +217,7 @@ func (a *auditConfig) check(doc *strictyaml.Document) {
 	a.File.check(doc)
 }
 
-func (c *config) checkPeople(doc *strictyaml.Document) {
+func (c *config) checkClientAddress(doc *strictyaml.Document) {
 	for i, text := range c.TrustedProxies {
 		network, err := netip.ParsePrefix(text)
 		if err != nil {
@@ -232,7 +232,7 @@ func (c *config) checkPeople(doc *strictyaml.Document) {
 
 func (c *config) checkRecording(doc *strictyaml.Document) {
 	r := c.Recording
-	if r.OnFailure != onRefuse && r.OnFailure != onContinue {
+	if r.OnFailure != failureRefuse && r.OnFailure != failureContinue {
 		doc.Add("recording.onFailure", "want refuse or continue, got %q", r.OnFailure)
 	}
 	if r.MaxMegabytes < 0 || r.MaxDays < 0 {

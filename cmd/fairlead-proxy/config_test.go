@@ -23,7 +23,7 @@ func loadFor(t *testing.T, text, server string) (*config, error) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return (&source{file, server}).load()
+	return (&configSource{file, server}).load()
 }
 
 func TestExampleIsGood(t *testing.T) {

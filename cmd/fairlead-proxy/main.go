@@ -21,12 +21,12 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := newCommand().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, explain(err))
+		fmt.Fprintln(os.Stderr, errorText(err))
 		os.Exit(1) //nolint:gocritic // the program ends; stop has nothing left to do
 	}
 }
 
-func explain(err error) string {
+func errorText(err error) string {
 	if faults, ok := errors.AsType[strictyaml.FaultErrors](err); ok {
 		return fmt.Sprintf("The configuration has %d fault(s):\n%s", len(faults), faults.Error())
 	}
@@ -38,7 +38,7 @@ func newCommand() *cobra.Command {
 		Use: "fairlead-proxy", Short: "Lets people with a Fairlead token into one Kubernetes cluster",
 		Version: version.String(), SilenceUsage: true, SilenceErrors: true,
 	}
-	from := &source{}
+	from := &configSource{}
 	root.PersistentFlags().StringVarP(&from.file, "config", "c", "fairlead-proxy.yaml", "configuration file")
 	root.PersistentFlags().StringVar(&from.server, "server", "", "address of the Fairlead server, where the file does not say it (server.url)")
 	var code string

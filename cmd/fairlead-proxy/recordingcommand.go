@@ -19,7 +19,7 @@ import (
 var errUnverified = errors.New("not every recording is whole and unchanged")
 
 // newRecordingCommand is about recordings of shells. From is filled when flags have been read.
-func newRecordingCommand(from *source) *cobra.Command {
+func newRecordingCommand(from *configSource) *cobra.Command {
 	group := &cobra.Command{Use: "recording", Short: "Check recordings of shells"}
 	var keyFile string
 	verify := &cobra.Command{
@@ -55,13 +55,13 @@ func newRecordingCommand(from *source) *cobra.Command {
 }
 
 // recordingKeys returns the public key of a file or, without one, of this proxy.
-func recordingKeys(from *source, keyFile string) (jose.JSONWebKey, error) {
+func recordingKeys(from *configSource, keyFile string) (jose.JSONWebKey, error) {
 	if keyFile == "" {
 		cfg, err := from.load()
 		if err != nil {
 			return jose.JSONWebKey{}, err
 		}
-		id, err := feed.Dir(cfg.State).Identity()
+		id, err := feed.Dir(cfg.State).LoadIdentity()
 		if err != nil {
 			return jose.JSONWebKey{}, err
 		}

@@ -16,24 +16,24 @@ type Queue[T any] struct {
 // Config is what a Queue needs.
 type Config[T any] struct {
 	// Size is how many items wait at most. What comes when it is full is lost.
-	Size int
+	QueueSize int
 	// Batch is how many go at once at most, and Wait how long the first of them waits.
-	Batch int
-	Wait  time.Duration
+	BatchSize int
+	MaxDelay  time.Duration
 	// Tries is how often a batch is sent before it is lost; Pause is before the second, and
 	// doubles.
-	Tries int
-	Pause time.Duration
+	MaxAttempts int
+	RetryDelay  time.Duration
 	// Farewell bounds how long what is left may take at the end.
-	Farewell time.Duration
-	Send     func(ctx context.Context, items []T) error
+	FlushTimeout time.Duration
+	Send         func(ctx context.Context, items []T) error
 	// Lost is told how many items are gone, and why: nil when there was no room.
-	Lost func(items int, why error)
+	OnDrop func(items int, why error)
 }
 
 // New returns a queue.
 func New[T any](cfg Config[T]) *Queue[T] {
-	return &Queue[T]{cfg: cfg, items: make(chan T, cfg.Size)}
+	return &Queue[T]{cfg: cfg, items: make(chan T, cfg.QueueSize)}
 }
 
 // Add takes an item, or loses it. It never waits.
@@ -41,7 +41,7 @@ func (q *Queue[T]) Add(item T) {
 	select {
 	case q.items <- item:
 	default:
-		q.cfg.Lost(1, nil)
+		q.cfg.OnDrop(1, nil)
 	}
 }
 
@@ -52,10 +52,10 @@ func (q *Queue[T]) Run(ctx context.Context) error {
 			q.send(ctx, items)
 		}
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.Farewell)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.FlushTimeout)
 	defer cancel()
 	for len(q.items) > 0 {
-		q.send(last, q.take())
+		q.send(last, q.drain())
 	}
 	return nil
 }
@@ -69,9 +69,9 @@ func (q *Queue[T]) collect(ctx context.Context) []T {
 	case item := <-q.items:
 		items = append(items, item)
 	}
-	timer := time.NewTimer(q.cfg.Wait)
+	timer := time.NewTimer(q.cfg.MaxDelay)
 	defer timer.Stop()
-	for len(items) < q.cfg.Batch {
+	for len(items) < q.cfg.BatchSize {
 		select {
 		case item := <-q.items:
 			items = append(items, item)
@@ -85,9 +85,9 @@ func (q *Queue[T]) collect(ctx context.Context) []T {
 }
 
 // take returns what is there already.
-func (q *Queue[T]) take() []T {
+func (q *Queue[T]) drain() []T {
 	var items []T
-	for len(items) < q.cfg.Batch {
+	for len(items) < q.cfg.BatchSize {
 		select {
 		case item := <-q.items:
 			items = append(items, item)
@@ -101,10 +101,10 @@ func (q *Queue[T]) take() []T {
 // send tries until it worked, often enough, or too long. A batch that is under way when ctx
 // ends is tried once more.
 func (q *Queue[T]) send(ctx context.Context, items []T) {
-	wait := q.cfg.Pause
+	wait := q.cfg.RetryDelay
 	var err error
-	for try := range q.cfg.Tries {
-		if try > 0 && !pause(ctx, wait) {
+	for try := range q.cfg.MaxAttempts {
+		if try > 0 && !sleep(ctx, wait) {
 			break
 		}
 		if err = q.cfg.Send(ctx, items); err == nil {
@@ -115,17 +115,17 @@ func (q *Queue[T]) send(ctx context.Context, items []T) {
 		}
 	}
 	if ctx.Err() != nil {
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.Farewell)
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), q.cfg.FlushTimeout)
 		defer cancel()
 		if err = q.cfg.Send(last, items); err == nil {
 			return
 		}
 	}
-	q.cfg.Lost(len(items), err)
+	q.cfg.OnDrop(len(items), err)
 }
 
 // pause waits, and reports whether it was not woken by the end of ctx.
-func pause(ctx context.Context, d time.Duration) bool {
+func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -39,7 +39,7 @@ func (s *sink) giveUp(n int, why error) {
 }
 
 func (s *sink) config() batch.Config[int] {
-	return batch.Config[int]{Size: 10, Batch: 4, Wait: time.Hour, Tries: 3, Pause: time.Millisecond, Farewell: time.Second, Send: s.send, Lost: s.giveUp}
+	return batch.Config[int]{QueueSize: 10, BatchSize: 4, MaxDelay: time.Hour, MaxAttempts: 3, RetryDelay: time.Millisecond, FlushTimeout: time.Second, Send: s.send, OnDrop: s.giveUp}
 }
 
 // run adds items, runs the queue until there was a batch or something lost, and ends it.
@@ -103,7 +103,7 @@ func TestASlowTrickleGoesOut(t *testing.T) {
 	t.Parallel()
 	s := &sink{}
 	cfg := s.config()
-	cfg.Wait = time.Millisecond
+	cfg.MaxDelay = time.Millisecond
 	s.run(t, cfg, 1)
 	if len(s.got) != 1 {
 		t.Errorf("%v", s.got)

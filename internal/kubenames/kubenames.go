@@ -63,7 +63,7 @@ func invisible(r rune) bool {
 }
 
 // Line makes one line, of so many characters at most, of what somebody else says.
-func Line(text string, limit int) string {
+func SanitizeLine(text string, limit int) string {
 	text = strings.Map(func(r rune) rune {
 		if invisible(r) {
 			return -1

@@ -61,11 +61,11 @@ func FuzzCheck(f *testing.F) {
 func TestLine(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{" a\r\nb\x00 ": "ab", "": "", "\xff": ""} {
-		if got := kubenames.Line(in, 100); got != want {
+		if got := kubenames.SanitizeLine(in, 100); got != want {
 			t.Errorf("Line(%q) = %q", in, got)
 		}
 	}
-	if got := kubenames.Line(string(make([]rune, 500))+"é", 100); got != "é" {
+	if got := kubenames.SanitizeLine(string(make([]rune, 500))+"é", 100); got != "é" {
 		t.Errorf("%q", got)
 	}
 }

@@ -23,13 +23,13 @@ const (
 )
 
 // MaxWait is how long the server keeps a proxy waiting for something new.
-const MaxWait = 15 * time.Second
+const MaxPollWait = 15 * time.Second
 
 // MaxCheck is how many people may be asked about at once.
-const MaxCheck = 1000
+const MaxUsersPerCheck = 1000
 
 // Enrolment is what a proxy says to enrol.
-type Enrolment struct {
+type EnrolRequest struct {
 	// Code is the one-time code from the cluster's page.
 	Code string `json:"code"`
 	// Key is the public half of the proxy's key pair.
@@ -40,7 +40,7 @@ type Enrolment struct {
 }
 
 // Enrolled is the answer: who the proxy is from now on, and for which cluster.
-type Enrolled struct {
+type EnrolResponse struct {
 	ID       string   `json:"id"`
 	Settings Settings `json:"settings"`
 }
@@ -51,10 +51,10 @@ type Settings struct {
 	Audience string `json:"audience"`
 	Issuer   string `json:"issuer"`
 	// StaleSeconds is how long a proxy may hear nothing; FailClosed what follows.
-	StaleSeconds int  `json:"staleSeconds"`
-	FailClosed   bool `json:"failClosed"`
+	StaleAfterSeconds int  `json:"staleSeconds"`
+	FailClosed        bool `json:"failClosed"`
 	// StreamSeconds is how long streams may go on after their token; zero is for ever.
-	StreamSeconds int `json:"streamSeconds"`
+	StreamGraceSeconds int `json:"streamSeconds"`
 }
 
 // Revocation is something that was taken away. Kind is "user", "device", "sign_in", or
@@ -68,10 +68,10 @@ type Revocation struct {
 }
 
 // Rights is the kind of revocation after which it has to be asked what is left.
-const Rights = "rights"
+const RightsChanged = "rights"
 
 // News is what happened since the numbers that the proxy named.
-type News struct {
+type Update struct {
 	Seq     int64 `json:"seq"`
 	Version int64 `json:"version"`
 	// Now is the server's time.
@@ -81,18 +81,18 @@ type News struct {
 }
 
 // Question asks who of some people may still use the cluster, by user id.
-type Question struct {
-	People []string `json:"people"`
+type CheckRequest struct {
+	UserIDs []string `json:"people"`
 }
 
 // Answer names those who may not.
-type Answer struct {
-	Denied []string  `json:"denied"`
-	Now    time.Time `json:"now"`
+type CheckResponse struct {
+	DeniedUserIDs []string  `json:"denied"`
+	Now           time.Time `json:"now"`
 }
 
 // MaxReport is how many events may be reported at once.
-const MaxReport = 200
+const MaxEventsPerReport = 200
 
 // Report is what happened at a proxy that people should find in the server's audit log. It
 // may be sent twice.
@@ -116,15 +116,15 @@ type Event struct {
 }
 
 // passLife is how long a proxy's proof of who it is lasts.
-const passLife = time.Minute
+const assertionTTL = time.Minute
 
 // Pass proves who a proxy is: a token that it signs itself (as in RFC 7523 section 2.2).
-func Pass(key ed25519.PrivateKey, id, server string, now time.Time) (string, error) {
+func SignAssertion(key ed25519.PrivateKey, id, server string, now time.Time) (string, error) {
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: key, KeyID: id}}, (&jose.SignerOptions{}).WithType("JWT"))
 	if err != nil {
 		return "", fmt.Errorf("signing pass: %w", err)
 	}
-	claims := jwt.Claims{Issuer: id, Subject: id, Audience: jwt.Audience{server}, IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(passLife))}
+	claims := jwt.Claims{Issuer: id, Subject: id, Audience: jwt.Audience{server}, IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(assertionTTL))}
 	pass, err := jwt.Signed(signer).Claims(claims).Serialize()
 	if err != nil {
 		return "", fmt.Errorf("signing pass: %w", err)
@@ -133,19 +133,19 @@ func Pass(key ed25519.PrivateKey, id, server string, now time.Time) (string, err
 }
 
 // ErrPass says that a pass is not good.
-var ErrPass = errors.New("the proxy did not show who it is")
+var ErrInvalidAssertion = errors.New("the proxy did not show who it is")
 
 // maxPass bounds a pass, in bytes.
-const maxPass = 2048
+const maxAssertionBytes = 2048
 
 // ReadPass checks a pass. Find returns a proxy's public key by its id.
-func ReadPass(pass, server string, now time.Time, find func(id string) (publicKey string, err error)) (id string, err error) {
-	if len(pass) > maxPass {
-		return "", ErrPass
+func VerifyAssertion(pass, server string, now time.Time, find func(id string) (publicKey string, err error)) (id string, err error) {
+	if len(pass) > maxAssertionBytes {
+		return "", ErrInvalidAssertion
 	}
 	token, err := jwt.ParseSigned(pass, []jose.SignatureAlgorithm{jose.EdDSA})
 	if err != nil || len(token.Headers) != 1 || token.Headers[0].KeyID == "" {
-		return "", ErrPass
+		return "", ErrInvalidAssertion
 	}
 	id = token.Headers[0].KeyID
 	text, err := find(id)
@@ -158,11 +158,11 @@ func ReadPass(pass, server string, now time.Time, find func(id string) (publicKe
 	}
 	var claims jwt.Claims
 	if token.Claims(key, &claims) != nil {
-		return "", ErrPass
+		return "", ErrInvalidAssertion
 	}
 	expected := jwt.Expected{Issuer: id, Subject: id, AnyAudience: jwt.Audience{server}, Time: now}
-	if claims.Expiry == nil || claims.IssuedAt == nil || claims.Expiry.Time().Sub(claims.IssuedAt.Time()) > passLife || claims.ValidateWithLeeway(expected, passLife) != nil {
-		return "", ErrPass
+	if claims.Expiry == nil || claims.IssuedAt == nil || claims.Expiry.Time().Sub(claims.IssuedAt.Time()) > assertionTTL || claims.ValidateWithLeeway(expected, assertionTTL) != nil {
+		return "", ErrInvalidAssertion
 	}
 	return id, nil
 }

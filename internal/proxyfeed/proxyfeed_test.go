@@ -35,11 +35,11 @@ func TestPass(t *testing.T) {
 		}
 		return string(text), nil
 	}
-	pass, err := proxyfeed.Pass(private, "prx_1", server, now)
+	pass, err := proxyfeed.SignAssertion(private, "prx_1", server, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if id, err := proxyfeed.ReadPass(pass, server, now.Add(30*time.Second), find); err != nil || id != "prx_1" {
+	if id, err := proxyfeed.VerifyAssertion(pass, server, now.Add(30*time.Second), find); err != nil || id != "prx_1" {
 		t.Errorf("%q, %v", id, err)
 	}
 	_, stranger, err := ed25519.GenerateKey(rand.Reader)
@@ -60,7 +60,7 @@ func TestPass(t *testing.T) {
 		"cut":           pass[:len(pass)-3],
 		"alg none":      "eyJhbGciOiJub25lIiwia2lkIjoicHJ4XzEifQ." + strings.Split(pass, ".")[1] + ".",
 	} {
-		if id, err := proxyfeed.ReadPass(bad, server, now, find); err == nil {
+		if id, err := proxyfeed.VerifyAssertion(bad, server, now, find); err == nil {
 			t.Errorf("%s: taken as %s", name, id)
 		}
 	}

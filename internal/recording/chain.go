@@ -13,8 +13,8 @@ import (
 
 const (
 	// signLines and signEvery are how much may come before it is signed.
-	signLines = 50
-	signEvery = 5 * time.Second
+	maxUnsignedLines = 50
+	maxUnsignedTime  = 5 * time.Second
 	// digestSize is how much of a line's digest is signed, in bytes: enough to say which line
 	// was changed. That one was is said by the chain.
 	digestSize = 8
@@ -62,7 +62,7 @@ func digest(line []byte) string {
 
 // Due reports whether it is time to sign.
 func (c *Chain) Due(at time.Duration) bool {
-	return len(c.recent) >= signLines || at-c.signed >= signEvery
+	return len(c.recent) >= maxUnsignedLines || at-c.signed >= maxUnsignedTime
 }
 
 // Sign signs how far the chain has come, for a line of kind Signed; last says that nothing

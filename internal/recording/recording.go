@@ -3,7 +3,7 @@
 package recording
 
 // About says whose session it is.
-type About struct {
+type SessionInfo struct {
 	User      string `json:"user"`
 	As        string `json:"as,omitempty"`
 	Cluster   string `json:"cluster,omitempty"`
@@ -23,12 +23,12 @@ type Header struct {
 	Title     string `json:"title"`
 	Command   string `json:"command,omitempty"`
 	// Fairlead is what asciicast has no place for.
-	Fairlead Origin `json:"fairlead"`
+	Fairlead Metadata `json:"fairlead"`
 }
 
 // Origin says where a recording comes from.
-type Origin struct {
-	About
+type Metadata struct {
+	SessionInfo
 	ID    string `json:"id"`
 	KeyID string `json:"keyID"`
 	Stdin bool   `json:"stdin"`
@@ -36,9 +36,9 @@ type Origin struct {
 
 // Kinds of events (asciicast v2, but for Signed, which players skip).
 const (
-	Output = "o"
-	Input  = "i"
-	Resize = "r"
-	Marker = "m"
-	Signed = "s"
+	Output    = "o"
+	Input     = "i"
+	Resize    = "r"
+	Marker    = "m"
+	Signature = "s"
 )

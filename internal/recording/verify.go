@@ -77,7 +77,7 @@ func (v *verifier) line(line []byte, find func(string) (ed25519.PublicKey, error
 	}
 	event, ok := parse(line)
 	v.report.Duration = max(v.report.Duration, event.At)
-	if !ok || event.Kind != Signed {
+	if !ok || event.Kind != Signature {
 		v.pending = append(v.pending, line)
 		return nil
 	}

@@ -52,9 +52,9 @@ func long(t *testing.T, id string) [][]byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		add([]any{at.Seconds(), recording.Signed, token})
+		add([]any{at.Seconds(), recording.Signature, token})
 	}
-	add(recording.Header{Version: 2, Title: "exec demo/hello", Fairlead: recording.Origin{About: recording.About{User: "corp:jane"}, ID: id, KeyID: "prx_1"}})
+	add(recording.Header{Version: 2, Title: "exec demo/hello", Fairlead: recording.Metadata{SessionInfo: recording.SessionInfo{User: "corp:jane"}, ID: id, KeyID: "prx_1"}})
 	for i := range 200 {
 		at := time.Duration(i) * 100 * time.Millisecond
 		add([]any{at.Seconds(), recording.Output, fmt.Sprintf("line %d\r\n", i)})

@@ -10,7 +10,7 @@ import (
 )
 
 // reloadEvery is how often certificate files are looked at.
-const reloadEvery = 10 * time.Second
+const reloadInterval = 10 * time.Second
 
 // Certificate serves a key pair from two files and takes up changes without a
 // restart. A broken new pair is logged and the old one stays.
@@ -39,7 +39,7 @@ func LoadCertificate(certFile, keyFile string, now func() time.Time, logger *slo
 func (c *Certificate) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now := c.now(); now.Sub(c.checked) >= reloadEvery {
+	if now := c.now(); now.Sub(c.checked) >= reloadInterval {
 		c.checked = now
 		if err := c.load(); err != nil {
 			c.logger.Error("certificate not reloaded, keeping the old one", "error", err)
@@ -60,7 +60,7 @@ func (c *Certificate) Expires() time.Time {
 
 // load reads the pair when one of the files is newer than what is loaded.
 func (c *Certificate) load() error {
-	modified, err := newest(c.certFile, c.keyFile)
+	modified, err := latestModTime(c.certFile, c.keyFile)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (c *Certificate) load() error {
 	return nil
 }
 
-func newest(files ...string) (time.Time, error) {
+func latestModTime(files ...string) (time.Time, error) {
 	var latest time.Time
 	for _, f := range files {
 		info, err := os.Stat(f)

@@ -24,7 +24,7 @@ import (
 )
 
 // Read reads a file. Own is the address of the sign-in server, which can't be in it.
-func Read(file, own string, now func() time.Time, logger *slog.Logger) (map[string]*authn.Issuer, error) {
+func Load(file, own string, now func() time.Time, logger *slog.Logger) (map[string]*authn.Issuer, error) {
 	text, err := os.ReadFile(file) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, fmt.Errorf("reading authentication configuration: %w", err)
@@ -53,7 +53,7 @@ func Parse(text []byte, own string, now func() time.Time, logger *slog.Logger) (
 	}
 	issuers := map[string]*authn.Issuer{}
 	for n, j := range file.JWT {
-		issuer, err := read(&j, now, logger)
+		issuer, err := newIssuer(&j, now, logger)
 		if err == nil && (j.Issuer.URL == own || issuers[j.Issuer.URL] != nil) {
 			err = errors.New("issuer.url: is trusted already")
 		}
@@ -65,7 +65,7 @@ func Parse(text []byte, own string, now func() time.Time, logger *slog.Logger) (
 	return issuers, nil
 }
 
-func read(j *apiserver.JWTAuthenticator, now func() time.Time, logger *slog.Logger) (*authn.Issuer, error) {
+func newIssuer(j *apiserver.JWTAuthenticator, now func() time.Time, logger *slog.Logger) (*authn.Issuer, error) {
 	if err := errors.Join(checkIssuer(&j.Issuer), checkMappings(&j.ClaimMappings)); err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func read(j *apiserver.JWTAuthenticator, now func() time.Time, logger *slog.Logg
 		return nil, err
 	}
 	issuer.Keys = authn.NewKeySet(j.Issuer.URL, client, now, logger)
-	issuer.Keys.Discovery = j.Issuer.DiscoveryURL
+	issuer.Keys.DiscoveryURL = j.Issuer.DiscoveryURL
 	return issuer, nil
 }
 

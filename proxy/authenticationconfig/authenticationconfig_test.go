@@ -42,17 +42,17 @@ func TestAFileOfAnAPIServer(t *testing.T) {
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(authn.Issuer{}, "Keys")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got["https://a.test"].Keys.Discovery != "https://elsewhere.test/doc" {
+	if got["https://a.test"].Keys.DiscoveryURL != "https://elsewhere.test/doc" {
 		t.Error("the address of discovery is lost")
 	}
 	file := t.TempDir() + "/authentication.yaml"
 	if err := os.WriteFile(file, []byte(good), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := authenticationconfig.Read(file, "", time.Now, slog.Default()); err != nil || len(got) != 1 {
+	if got, err := authenticationconfig.Load(file, "", time.Now, slog.Default()); err != nil || len(got) != 1 {
 		t.Error(got, err)
 	}
-	if _, err := authenticationconfig.Read("/nowhere", "", time.Now, slog.Default()); err == nil {
+	if _, err := authenticationconfig.Load("/nowhere", "", time.Now, slog.Default()); err == nil {
 		t.Error("a file that is not there")
 	}
 }

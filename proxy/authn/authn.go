@@ -22,20 +22,20 @@ import (
 
 // Extra keys under which the API server sees where a token comes from.
 const (
-	ExtraSignIn     = "fairlead.dev/sid"
-	ExtraDevice     = "fairlead.dev/device"
-	ExtraCredential = "authentication.kubernetes.io/credential-id"
-	ExtraAddress    = "fairlead.dev/client-address"
+	ExtraSignIn        = "fairlead.dev/sid"
+	ExtraDevice        = "fairlead.dev/device"
+	ExtraCredential    = "authentication.kubernetes.io/credential-id"
+	ExtraClientAddress = "fairlead.dev/client-address"
 )
 
 // Limits.
 const (
 	// MaxToken is the longest token in bytes.
-	MaxToken = 48 << 10
+	MaxTokenBytes = 48 << 10
 	// MaxGroups is how many groups a token may have.
 	MaxGroups = 512
 	// cacheLife and cacheSize bound the cache of verified tokens.
-	cacheLife = 10 * time.Minute
+	cacheTTL  = 10 * time.Minute
 	cacheSize = 16_384
 	// notBeforeSkew is how far the issuer's clock may be ahead. There is none
 	// for the expiry.
@@ -54,7 +54,7 @@ type Identity struct {
 	Issuer string
 	// Guest says that the API server itself issued the token: it is sent on, and speaks for
 	// itself.
-	Guest bool
+	ServiceAccount bool
 	// SignIn and Device are what the token hangs on; either may be empty.
 	SignIn, Device  string
 	Issued, Expires time.Time
@@ -70,16 +70,16 @@ type Verifier struct {
 	Keys             *KeySet
 	Now              func() time.Time
 	// Others are trusted besides, by their address.
-	Others map[string]*Issuer
+	TrustedIssuers map[string]*Issuer
 	// Guests says who holds a token of an issuer that nobody here knows. Nil knows none.
-	Guests func(ctx context.Context, token string) (*Identity, *status.Error)
+	ReviewToken func(ctx context.Context, token string) (*Identity, *status.Error)
 
-	mu    sync.RWMutex
-	cache map[[sha256.Size]byte]cached
-	turn  int // counts changes of the audience
+	mu              sync.RWMutex
+	cache           map[[sha256.Size]byte]cacheEntry
+	audienceVersion int // counts changes of the audience
 }
 
-type cached struct {
+type cacheEntry struct {
 	identity   *Identity
 	keys       *KeySet
 	generation int
@@ -96,19 +96,19 @@ func (v *Verifier) Authenticate(r *http.Request) (*Identity, *status.Error) {
 }
 
 // Retarget takes tokens for another audience from now on, and none for the old one.
-func (v *Verifier) Retarget(audience string) {
+func (v *Verifier) SetAudience(audience string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.Audience != audience {
 		v.Audience, v.cache = audience, nil
-		v.turn++
+		v.audienceVersion++
 	}
 }
 
-func (v *Verifier) audience() (audience string, turn int) {
+func (v *Verifier) currentAudience() (audience string, turn int) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	return v.Audience, v.turn
+	return v.Audience, v.audienceVersion
 }
 
 // Verify checks a token. Good answers are kept for a while, never beyond the
@@ -123,31 +123,31 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Identity, *status
 	}
 	// Whose keys to try; whether it is theirs the signature says.
 	issuer := claimedIssuer(token)
-	other, trusted := v.Others[issuer]
+	other, trusted := v.TrustedIssuers[issuer]
 	switch {
 	case trusted:
-		return v.remember(key, other.Keys, func() (*Identity, *status.Error) { return other.verify(ctx, token, now) })
-	case v.Guests != nil && issuer != "" && issuer != v.Issuer:
-		return v.Guests(ctx, token)
+		return v.verifyAndCache(key, other.Keys, func() (*Identity, *status.Error) { return other.verify(ctx, token, now) })
+	case v.ReviewToken != nil && issuer != "" && issuer != v.Issuer:
+		return v.ReviewToken(ctx, token)
 	}
-	return v.remember(key, v.Keys, func() (*Identity, *status.Error) { return v.verify(ctx, token, now) })
+	return v.verifyAndCache(key, v.Keys, func() (*Identity, *status.Error) { return v.verify(ctx, token, now) })
 }
 
 // remember keeps a good answer as long as the keys that it was found with.
-func (v *Verifier) remember(key [sha256.Size]byte, keys *KeySet, verify func() (*Identity, *status.Error)) (*Identity, *status.Error) {
-	_, turn := v.audience()
+func (v *Verifier) verifyAndCache(key [sha256.Size]byte, keys *KeySet, verify func() (*Identity, *status.Error)) (*Identity, *status.Error) {
+	_, turn := v.currentAudience()
 	identity, refusal := verify()
 	if refusal != nil {
 		return nil, refusal
 	}
-	v.keep(key, turn, cached{identity: identity, keys: keys, generation: keys.Generation(), until: earlier(identity.Expires, v.Now().Add(cacheLife))})
+	v.store(key, turn, cacheEntry{identity: identity, keys: keys, generation: keys.Generation(), until: earlier(identity.Expires, v.Now().Add(cacheTTL))})
 	return identity, nil
 }
 
 // claimedIssuer is the issuer that a token names, before anything of it is believed.
 func claimedIssuer(token string) string {
 	parts := strings.Split(token, ".")
-	if len(token) > MaxToken || len(parts) != 3 {
+	if len(token) > MaxTokenBytes || len(parts) != 3 {
 		return ""
 	}
 	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
@@ -159,7 +159,7 @@ func claimedIssuer(token string) string {
 }
 
 // Known returns who has shown a good token lately, by user id.
-func (v *Verifier) Known() []string {
+func (v *Verifier) RecentUsers() []string {
 	now := v.Now()
 	v.mu.RLock()
 	defer v.mu.RUnlock()
@@ -179,21 +179,21 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-func (v *Verifier) keep(key [sha256.Size]byte, turn int, entry cached) {
+func (v *Verifier) store(key [sha256.Size]byte, turn int, entry cacheEntry) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if turn != v.turn {
+	if turn != v.audienceVersion {
 		return // it was checked for the old audience
 	}
 	if v.cache == nil || len(v.cache) >= cacheSize {
-		v.cache = make(map[[sha256.Size]byte]cached) // all at once: rare, and simple
+		v.cache = make(map[[sha256.Size]byte]cacheEntry) // all at once: rare, and simple
 	}
 	v.cache[key] = entry
 }
 
 // claims is what is read of a token.
 type claims struct {
-	times
+	validity
 	Issuer   string          `json:"iss"`
 	Subject  string          `json:"sub"`
 	Audience json.RawMessage `json:"aud"`
@@ -205,14 +205,14 @@ type claims struct {
 }
 
 // times are when a token is good (RFC 7519 section 4.1).
-type times struct {
+type validity struct {
 	Expiry    json.Number `json:"exp"`
 	NotBefore json.Number `json:"nbf"`
 	IssuedAt  json.Number `json:"iat"`
 }
 
 func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (*Identity, *status.Error) {
-	payload, refusal := v.Keys.open(ctx, token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
+	payload, refusal := v.Keys.verify(ctx, token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -220,34 +220,34 @@ func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (*Id
 	if err := json.Unmarshal(payload, &c); err != nil {
 		return nil, status.Unauthorized("malformed", "The token is not readable. Sign in again.")
 	}
-	expires, refusal := v.check(&c, now)
+	expires, refusal := v.checkClaims(&c, now)
 	if refusal != nil {
 		return nil, refusal
 	}
-	return identify(&c, expires)
+	return newIdentity(&c, expires)
 }
 
 // check compares issuer and audience, and the times.
-func (v *Verifier) check(c *claims, now time.Time) (time.Time, *status.Error) {
+func (v *Verifier) checkClaims(c *claims, now time.Time) (time.Time, *status.Error) {
 	if c.Issuer != v.Issuer {
 		return time.Time{}, status.Refused("other_issuer", "The token comes from another sign-in server than this cluster trusts.")
 	}
-	if audience, _ := v.audience(); !soleAudience(c.Audience, audience) {
+	if audience, _ := v.currentAudience(); !isOnlyAudience(c.Audience, audience) {
 		return time.Time{}, status.Refused("other_audience", "The token is for another cluster. Use the context that was made for this one.")
 	}
-	return c.check(now)
+	return c.checkTimes(now)
 }
 
 // check takes a token's times as the API server does.
-func (c times) check(now time.Time) (time.Time, *status.Error) {
-	expires, ok := instant(c.Expiry)
+func (c validity) checkTimes(now time.Time) (time.Time, *status.Error) {
+	expires, ok := parseNumericDate(c.Expiry)
 	if !ok {
 		return time.Time{}, status.Unauthorized("malformed", "The token has no expiry.")
 	}
 	if !now.Before(expires) {
 		return time.Time{}, status.Unauthorized("expired", "The token has expired. Run the command again; if it stays, sign in with: kubectl fairlead login")
 	}
-	if begins, given := instant(c.NotBefore); given && now.Add(notBeforeSkew).Before(begins) {
+	if begins, given := parseNumericDate(c.NotBefore); given && now.Add(notBeforeSkew).Before(begins) {
 		return time.Time{}, status.Refused("not_yet_valid", "The token is not valid yet: a clock is wrong.")
 	}
 	return expires, nil
@@ -255,7 +255,7 @@ func (c times) check(now time.Time) (time.Time, *status.Error) {
 
 // soleAudience wants exactly our audience: a token that is also good elsewhere
 // could be used here by whoever runs that place.
-func soleAudience(raw json.RawMessage, want string) bool {
+func isOnlyAudience(raw json.RawMessage, want string) bool {
 	var one string
 	if json.Unmarshal(raw, &one) == nil {
 		return one == want
@@ -264,7 +264,7 @@ func soleAudience(raw json.RawMessage, want string) bool {
 	return json.Unmarshal(raw, &many) == nil && len(many) == 1 && many[0] == want
 }
 
-func instant(n json.Number) (time.Time, bool) {
+func parseNumericDate(n json.Number) (time.Time, bool) {
 	seconds, err := n.Float64()
 	if err != nil || seconds <= 0 || seconds > 1<<40 {
 		return time.Time{}, false
@@ -274,7 +274,7 @@ func instant(n json.Number) (time.Time, bool) {
 
 // identify refuses names that must never be impersonated, whatever the issuer
 // says.
-func identify(c *claims, expires time.Time) (*Identity, *status.Error) {
+func newIdentity(c *claims, expires time.Time) (*Identity, *status.Error) {
 	if err := kubenames.Check(c.Username); err != nil {
 		return nil, status.Forbidden("reserved_name", "The user name in the token "+err.Error()+".")
 	}
@@ -285,7 +285,7 @@ func identify(c *claims, expires time.Time) (*Identity, *status.Error) {
 		return nil, refusal
 	}
 	id := &Identity{User: c.Username, UID: c.Subject, Groups: c.Groups, TokenID: c.ID, SignIn: c.SignIn, Device: c.Device, Expires: expires}
-	id.Issued, _ = instant(c.IssuedAt) // without one it counts as older than any revocation
+	id.Issued, _ = parseNumericDate(c.IssuedAt) // without one it counts as older than any revocation
 	for _, e := range []Extra{{ExtraSignIn, c.SignIn}, {ExtraDevice, c.Device}} {
 		if e.Value != "" && kubenames.Check(e.Value) == nil {
 			id.Extra = append(id.Extra, e)
@@ -311,7 +311,7 @@ func checkGroups(groups []string) *status.Error {
 
 // protocolPrefix marks a token among the WebSocket subprotocols
 // (k8s.io/apiserver/pkg/authentication/request/websocket).
-const protocolPrefix = "base64url.bearer.authorization.k8s.io."
+const tokenProtocolPrefix = "base64url.bearer.authorization.k8s.io."
 
 // Token returns the one token of a request: from the Authorization header or,
 // for browsers, from the WebSocket subprotocols. Two are refused, because then
@@ -342,7 +342,7 @@ func protocolTokens(h http.Header) []string {
 	var tokens []string
 	for _, value := range h.Values("Sec-Websocket-Protocol") {
 		for p := range strings.SplitSeq(value, ",") {
-			if token, ok := strings.CutPrefix(strings.TrimSpace(p), protocolPrefix); ok {
+			if token, ok := strings.CutPrefix(strings.TrimSpace(p), tokenProtocolPrefix); ok {
 				tokens = append(tokens, token)
 			}
 		}
@@ -351,11 +351,11 @@ func protocolTokens(h http.Header) []string {
 }
 
 // WithoutToken returns the WebSocket subprotocols without the token.
-func WithoutToken(values []string) []string {
+func WithoutTokenProtocol(values []string) []string {
 	var kept []string
 	for _, value := range values {
 		for p := range strings.SplitSeq(value, ",") {
-			if p = strings.TrimSpace(p); p != "" && !strings.HasPrefix(p, protocolPrefix) {
+			if p = strings.TrimSpace(p); p != "" && !strings.HasPrefix(p, tokenProtocolPrefix) {
 				kept = append(kept, p)
 			}
 		}

@@ -167,7 +167,7 @@ func TestRefusals(t *testing.T) {
 		"signature cut":            {good[:len(good)-10], "malformed"},
 		"trailing dot":             {good + ".", "malformed"},
 		"padding":                  {good + "=", "malformed"},
-		"too long":                 {good + strings.Repeat("a", authn.MaxToken), "malformed"},
+		"too long":                 {good + strings.Repeat("a", authn.MaxTokenBytes), "malformed"},
 		"another payload":          {parts[0] + "." + strings.Split(with("x", 2), ".")[1] + "." + parts[2], "malformed"},
 		"another signature":        {parts[0] + "." + parts[1] + "." + strings.Split(with("x", 2), ".")[2], "malformed"},
 		"ten thousand dots":        {strings.Repeat(".", 10_000), "malformed"},
@@ -359,7 +359,7 @@ func TestANewAudience(t *testing.T) {
 	if _, refusal := b.verifier.Verify(t.Context(), old); refusal != nil {
 		t.Fatal(refusal)
 	}
-	b.verifier.Retarget("k8s-b")
+	b.verifier.SetAudience("k8s-b")
 	if _, refusal := b.verifier.Verify(t.Context(), old); refusal == nil || refusal.Word != "other_audience" {
 		t.Errorf("the old audience: %v", refusal)
 	}

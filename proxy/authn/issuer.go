@@ -37,18 +37,18 @@ func algorithms() []jose.SignatureAlgorithm {
 }
 
 // bag is a token's claims, read as they are asked for.
-type bag map[string]json.RawMessage
+type rawClaims map[string]json.RawMessage
 
 // text returns a claim that is a string.
-func (b bag) text(name string) (string, bool) {
+func (b rawClaims) stringValue(name string) (string, bool) {
 	var text string
 	raw, there := b[name]
 	return text, there && json.Unmarshal(raw, &text) == nil && string(raw) != "null"
 }
 
 // texts returns a claim that is a list of strings, or one.
-func (b bag) texts(name string) ([]string, bool) {
-	if one, ok := b.text(name); ok {
+func (b rawClaims) stringList(name string) ([]string, bool) {
+	if one, ok := b.stringValue(name); ok {
 		return []string{one}, true
 	}
 	var many []string
@@ -56,27 +56,27 @@ func (b bag) texts(name string) ([]string, bool) {
 }
 
 func (i *Issuer) verify(ctx context.Context, token string, now time.Time) (*Identity, *status.Error) {
-	payload, refusal := i.Keys.open(ctx, token, algorithms())
+	payload, refusal := i.Keys.verify(ctx, token, algorithms())
 	if refusal != nil {
 		return nil, refusal
 	}
 	var c claims
-	var b bag
-	if json.Unmarshal(payload, &b) != nil || json.Unmarshal(payload, &c.times) != nil {
+	var b rawClaims
+	if json.Unmarshal(payload, &b) != nil || json.Unmarshal(payload, &c.validity) != nil {
 		return nil, status.Unauthorized("malformed", "The token is not readable. Sign in again.")
 	}
-	if iss, _ := b.text("iss"); iss != i.URL {
+	if iss, _ := b.stringValue("iss"); iss != i.URL {
 		return nil, status.Refused("other_issuer", "The token comes from another sign-in server than this cluster trusts.")
 	}
-	if audiences, _ := b.texts("aud"); !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(i.Audiences, a) }) {
+	if audiences, _ := b.stringList("aud"); !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(i.Audiences, a) }) {
 		return nil, status.Refused("other_audience", "The token is not for this cluster.")
 	}
-	expires, refusal := c.check(now)
+	expires, refusal := c.checkTimes(now)
 	if refusal != nil {
 		return nil, refusal
 	}
 	for name, want := range i.Required {
-		if got, ok := b.text(name); !ok || got != want {
+		if got, ok := b.stringValue(name); !ok || got != want {
 			return nil, status.Forbidden("claim", "The token does not have the claim "+name+" that this cluster wants.")
 		}
 	}
@@ -85,11 +85,11 @@ func (i *Issuer) verify(ctx context.Context, token string, now time.Time) (*Iden
 		return nil, refusal
 	}
 	id.Expires = expires
-	id.Issued, _ = instant(c.IssuedAt)
+	id.Issued, _ = parseNumericDate(c.IssuedAt)
 	return id, nil
 }
 
-func (i *Issuer) identity(b bag) (*Identity, *status.Error) {
+func (i *Issuer) identity(b rawClaims) (*Identity, *status.Error) {
 	user, refusal := i.user(b)
 	if refusal != nil {
 		return nil, refusal
@@ -97,22 +97,22 @@ func (i *Issuer) identity(b bag) (*Identity, *status.Error) {
 	id := &Identity{User: user, Issuer: i.URL}
 	if i.UID != "" {
 		var ok bool
-		if id.UID, ok = b.text(i.UID); !ok || kubenames.Check(id.UID) != nil {
+		if id.UID, ok = b.stringValue(i.UID); !ok || kubenames.Check(id.UID) != nil {
 			return nil, status.Forbidden("claim", "The token has no claim "+i.UID+" that could be the user's id.")
 		}
 	}
 	if id.Groups, refusal = i.groups(b); refusal != nil {
 		return nil, refusal
 	}
-	if id.TokenID, _ = b.text("jti"); id.TokenID != "" && kubenames.Check(id.TokenID) == nil {
+	if id.TokenID, _ = b.stringValue("jti"); id.TokenID != "" && kubenames.Check(id.TokenID) == nil {
 		id.Extra = []Extra{{ExtraCredential, "JTI=" + id.TokenID}}
 	}
 	return id, nil
 }
 
 // user is the name. An e-mail address that somebody only claims is none.
-func (i *Issuer) user(b bag) (string, *status.Error) {
-	user, ok := b.text(i.Username.Name)
+func (i *Issuer) user(b rawClaims) (string, *status.Error) {
+	user, ok := b.stringValue(i.Username.Name)
 	if !ok {
 		return "", status.Forbidden("claim", "The token has no claim "+i.Username.Name+", which would be the user name.")
 	}
@@ -126,11 +126,11 @@ func (i *Issuer) user(b bag) (string, *status.Error) {
 	return name, nil
 }
 
-func (i *Issuer) groups(b bag) ([]string, *status.Error) {
+func (i *Issuer) groups(b rawClaims) ([]string, *status.Error) {
 	if _, there := b[i.Groups.Name]; !there || i.Groups.Name == "" {
 		return nil, nil
 	}
-	said, ok := b.texts(i.Groups.Name)
+	said, ok := b.stringList(i.Groups.Name)
 	if !ok {
 		return nil, status.Forbidden("claim", "The claim "+i.Groups.Name+" of the token is no list of groups.")
 	}

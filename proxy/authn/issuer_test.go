@@ -25,7 +25,7 @@ func withForeign(t *testing.T) *foreign {
 	t.Helper()
 	f := &foreign{bundle: setup(t), other: setup(t)}
 	now := func() time.Time { return f.now }
-	f.verifier.Others = map[string]*authn.Issuer{f.other.issuer.URL: {
+	f.verifier.TrustedIssuers = map[string]*authn.Issuer{f.other.issuer.URL: {
 		URL: f.other.issuer.URL, Audiences: []string{"kubernetes", "k8s"}, UID: "sub", Required: map[string]string{"tier": "gold"},
 		Username: authn.Claim{Name: "email", Prefix: "ci:"}, Groups: authn.Claim{Name: "roles", Prefix: "ci:"},
 		Keys: authn.NewKeySet(f.other.issuer.URL, http.DefaultClient, now, slog.New(slog.DiscardHandler)),
@@ -63,7 +63,7 @@ func TestAnotherIssuersToken(t *testing.T) {
 	if got, refusal := f.verifier.Verify(t.Context(), f.token(t, map[string]any{"roles": nil, "jti": nil})); refusal != nil || len(got.Groups)+len(got.Extra) != 0 {
 		t.Errorf("without groups: %v %+v", refusal, got)
 	}
-	if known := f.verifier.Known(); len(known) != 0 {
+	if known := f.verifier.RecentUsers(); len(known) != 0 {
 		t.Errorf("the sign-in server would be asked about %v", known)
 	}
 }
@@ -92,7 +92,7 @@ func TestAnotherIssuersTokenIsRefused(t *testing.T) {
 		}
 	}
 	// A prefix that is empty does not let anybody be the system.
-	f.verifier.Others[f.other.issuer.URL].Username.Prefix, f.verifier.Others[f.other.issuer.URL].Groups.Prefix = "", ""
+	f.verifier.TrustedIssuers[f.other.issuer.URL].Username.Prefix, f.verifier.TrustedIssuers[f.other.issuer.URL].Groups.Prefix = "", ""
 	for _, changes := range []map[string]any{{"email": "system:admin"}, {"roles": []string{"system:masters"}}, {"roles": "system:masters"}} {
 		if _, refusal := f.verifier.Verify(t.Context(), f.token(t, changes)); refusal == nil || refusal.Word != "reserved_name" {
 			t.Errorf("%v: %v", changes, refusal)
@@ -123,9 +123,9 @@ func TestGuestsAreAskedAbout(t *testing.T) {
 	t.Parallel()
 	f := withForeign(t)
 	asked := 0
-	f.verifier.Guests = func(context.Context, string) (*authn.Identity, *status.Error) {
+	f.verifier.ReviewToken = func(context.Context, string) (*authn.Identity, *status.Error) {
 		asked++
-		return &authn.Identity{User: "system:serviceaccount:a:b", Guest: true}, nil
+		return &authn.Identity{User: "system:serviceaccount:a:b", ServiceAccount: true}, nil
 	}
 	late := f.claims()
 	late["exp"] = f.now.Add(-time.Hour).Unix()
@@ -138,7 +138,7 @@ func TestGuestsAreAskedAbout(t *testing.T) {
 		t.Errorf("asked %d times about tokens that were refused", asked)
 	}
 	stranger := sign(t, jose.ES256, f.other.ec, "e1", map[string]any{"iss": "https://kubernetes.default.svc", "exp": f.now.Add(time.Hour).Unix()})
-	if id, refusal := f.verifier.Verify(t.Context(), stranger); refusal != nil || !id.Guest || asked != 1 {
+	if id, refusal := f.verifier.Verify(t.Context(), stranger); refusal != nil || !id.ServiceAccount || asked != 1 {
 		t.Errorf("%v %+v, asked %d times", refusal, id, asked)
 	}
 }

@@ -24,16 +24,16 @@ import (
 const (
 	// The keys are fetched in the background after half of what the issuer lets
 	// caches keep them, within these bounds.
-	refreshAtMost  = 5 * time.Minute
-	refreshAtLeast = 250 * time.Millisecond
+	maxRefreshInterval = 5 * time.Minute
+	minRefreshInterval = 250 * time.Millisecond
 	// retryEvery is how soon after a failure.
-	retryEvery = 5 * time.Second
+	retryInterval = 5 * time.Second
 	// unknownEvery is the shortest time between fetches that unknown key ids
 	// cause, so that made-up tokens can't make us flood the issuer.
-	unknownEvery = 10 * time.Second
-	fetchTimeout = 10 * time.Second
+	unknownKeyInterval = 10 * time.Second
+	fetchTimeout       = 10 * time.Second
 	// maxDocument bounds what is read of the issuer's documents, in bytes.
-	maxDocument = 1 << 20
+	maxDocumentBytes = 1 << 20
 )
 
 // KeySet is the issuer's public keys. It keeps the old ones while the issuer
@@ -41,20 +41,20 @@ const (
 type KeySet struct {
 	issuer string
 	// Discovery is where the issuer's document is, when that is not below its own address.
-	Discovery string
-	client    *http.Client
-	now       func() time.Time
-	logger    *slog.Logger
-	flight    singleflight.Group
+	DiscoveryURL string
+	client       *http.Client
+	now          func() time.Time
+	logger       *slog.Logger
+	fetches      singleflight.Group
 
-	mu         sync.RWMutex
-	keys       map[string]jose.JSONWebKey
-	generation int
-	etag       string
-	jwksURI    string
-	maxAge     time.Duration
-	lastForced time.Time
-	away       bool // it could not be asked when it was last tried
+	mu                  sync.RWMutex
+	keys                map[string]jose.JSONWebKey
+	generation          int
+	etag                string
+	jwksURI             string
+	maxAge              time.Duration
+	lastUnknownKeyFetch time.Time
+	unreachable         bool // it could not be asked when it was last tried
 }
 
 // NewKeySet returns an empty set; Run or the first token fills it.
@@ -66,10 +66,10 @@ func NewKeySet(issuer string, client *http.Client, now func() time.Time, logger 
 func (s *KeySet) Run(ctx context.Context) error {
 	for {
 		err := s.refresh(ctx)
-		wait := s.pause()
+		wait := s.refreshInterval()
 		if err != nil && ctx.Err() == nil {
 			s.logger.WarnContext(ctx, "issuer's keys not fetched, keeping the old ones", "issuer", s.issuer, "error", err)
-			wait = min(wait, retryEvery)
+			wait = min(wait, retryInterval)
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -82,13 +82,13 @@ func (s *KeySet) Run(ctx context.Context) error {
 }
 
 // pause is how long to wait before the next fetch.
-func (s *KeySet) pause() time.Duration {
+func (s *KeySet) refreshInterval() time.Duration {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.maxAge == 0 {
-		return refreshAtMost
+		return maxRefreshInterval
 	}
-	return max(refreshAtLeast, min(refreshAtMost, s.maxAge/2))
+	return max(minRefreshInterval, min(maxRefreshInterval, s.maxAge/2))
 }
 
 // Ready reports whether there is a key.
@@ -111,8 +111,8 @@ func (s *KeySet) key(ctx context.Context, id string) (jose.JSONWebKey, bool) {
 	if k, known := s.lookup(id); known {
 		return k, true
 	}
-	_, err, _ := s.flight.Do("unknown", func() (any, error) {
-		if !s.mayForce() {
+	_, err, _ := s.fetches.Do("unknown", func() (any, error) {
+		if !s.allowUnknownKeyFetch() {
 			return nil, nil
 		}
 		return nil, s.refresh(ctx)
@@ -125,9 +125,9 @@ func (s *KeySet) key(ctx context.Context, id string) (jose.JSONWebKey, bool) {
 
 // open checks a token's signature and returns what was signed. Only the algorithms that the
 // issuer uses are taken, so that neither "none" nor a key used as an HMAC secret can pass.
-func (s *KeySet) open(ctx context.Context, token string, algorithms []jose.SignatureAlgorithm) ([]byte, *status.Error) {
+func (s *KeySet) verify(ctx context.Context, token string, algorithms []jose.SignatureAlgorithm) ([]byte, *status.Error) {
 	malformed := status.Unauthorized("malformed", "The token is not one of this cluster's issuer. Sign in again.")
-	if len(token) > MaxToken {
+	if len(token) > MaxTokenBytes {
 		return nil, malformed
 	}
 	parsed, err := jose.ParseSignedCompact(token, algorithms)
@@ -136,7 +136,7 @@ func (s *KeySet) open(ctx context.Context, token string, algorithms []jose.Signa
 	}
 	head := parsed.Signatures[0].Header
 	key, known := s.key(ctx, head.KeyID)
-	if !known && (!s.Ready() || s.isAway()) {
+	if !known && (!s.Ready() || s.isUnreachable()) {
 		return nil, status.Unavailable("no_keys", "The keys of the sign-in server could not be fetched. Try again in a moment.", nil)
 	}
 	if !known || (key.Algorithm != "" && key.Algorithm != head.Algorithm) {
@@ -151,10 +151,10 @@ func (s *KeySet) open(ctx context.Context, token string, algorithms []jose.Signa
 
 // isAway reports whether the issuer could not be asked when it was last tried: then it can't
 // be said that a key is not its own.
-func (s *KeySet) isAway() bool {
+func (s *KeySet) isUnreachable() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.away
+	return s.unreachable
 }
 
 func (s *KeySet) lookup(id string) (jose.JSONWebKey, bool) {
@@ -164,24 +164,24 @@ func (s *KeySet) lookup(id string) (jose.JSONWebKey, bool) {
 	return k, known
 }
 
-func (s *KeySet) mayForce() bool {
+func (s *KeySet) allowUnknownKeyFetch() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now := s.now(); s.lastForced.IsZero() || now.Sub(s.lastForced) >= unknownEvery {
-		s.lastForced = now
+	if now := s.now(); s.lastUnknownKeyFetch.IsZero() || now.Sub(s.lastUnknownKeyFetch) >= unknownKeyInterval {
+		s.lastUnknownKeyFetch = now
 		return true
 	}
 	return false
 }
 
 func (s *KeySet) refresh(ctx context.Context) error {
-	_, err, _ := s.flight.Do("refresh", func() (any, error) {
+	_, err, _ := s.fetches.Do("refresh", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 		defer cancel()
 		err := s.fetch(ctx)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.away = err != nil
+		s.unreachable = err != nil
 		return nil, err
 	})
 	return err
@@ -205,7 +205,7 @@ func (s *KeySet) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	keys := usable(set)
+	keys := usableKeys(set)
 	if len(keys) == 0 {
 		return errors.New("the issuer publishes no usable key")
 	}
@@ -216,7 +216,7 @@ func (s *KeySet) fetch(ctx context.Context) error {
 	return nil
 }
 
-func usable(set jose.JSONWebKeySet) map[string]jose.JSONWebKey {
+func usableKeys(set jose.JSONWebKeySet) map[string]jose.JSONWebKey {
 	keys := map[string]jose.JSONWebKey{}
 	for _, k := range set.Keys {
 		if k.KeyID != "" && k.Valid() && k.IsPublic() && (k.Use == "" || k.Use == "sig") {
@@ -243,7 +243,7 @@ func (s *KeySet) Export() json.RawMessage {
 }
 
 // Seed takes keys that were kept. What the issuer says replaces them.
-func (s *KeySet) Seed(text json.RawMessage) error {
+func (s *KeySet) Import(text json.RawMessage) error {
 	var set jose.JSONWebKeySet
 	if err := json.Unmarshal(text, &set); err != nil {
 		return fmt.Errorf("reading kept keys: %w", err)
@@ -251,7 +251,7 @@ func (s *KeySet) Seed(text json.RawMessage) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.keys) == 0 {
-		s.keys = usable(set)
+		s.keys = usableKeys(set)
 		s.generation++
 	}
 	return nil
@@ -262,7 +262,7 @@ func (s *KeySet) discover(ctx context.Context) (string, error) {
 		Issuer  string `json:"issuer"`
 		JWKSURI string `json:"jwks_uri"`
 	}
-	address := s.Discovery
+	address := s.DiscoveryURL
 	if address == "" {
 		address = strings.TrimSuffix(s.issuer, "/") + "/.well-known/openid-configuration"
 	}
@@ -297,7 +297,7 @@ func (s *KeySet) get(ctx context.Context, address, etag string, into any) (strin
 	default:
 		return "", fmt.Errorf("asking issuer: %s answered %s", address, resp.Status)
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxDocument)).Decode(into); err != nil {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxDocumentBytes)).Decode(into); err != nil {
 		return "", fmt.Errorf("reading issuer's answer: %w", err)
 	}
 	if seconds, found := strings.CutPrefix(resp.Header.Get("Cache-Control"), "public, max-age="); found {

@@ -12,7 +12,7 @@ import (
 // From returns what says where a request comes from: its own address or, when that is one
 // of the trusted networks, the last address of X-Forwarded-For that is not. What somebody
 // writes there before it reaches who is trusted counts for nothing.
-func From(trusted []netip.Prefix) func(r *http.Request) string {
+func Resolver(trusted []netip.Prefix) func(r *http.Request) string {
 	isTrusted := func(a netip.Addr) bool {
 		return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(a) })
 	}

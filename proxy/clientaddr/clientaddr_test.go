@@ -36,7 +36,7 @@ func TestFrom(t *testing.T) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.RemoteAddr = c.remote
 		r.Header["X-Forwarded-For"] = c.said
-		if got := clientaddr.From(trusted)(r); got != c.want {
+		if got := clientaddr.Resolver(trusted)(r); got != c.want {
 			t.Errorf("%s says %q: %q, want %q", c.remote, c.said, got, c.want)
 		}
 	}

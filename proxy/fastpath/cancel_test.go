@@ -28,7 +28,7 @@ func TestMeanwhile(t *testing.T) {
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	ctx = fastpath.Meanwhile(ctx, func() {
+	ctx = fastpath.WithInFlightFunc(ctx, func() {
 		<-arrived
 		close(done)
 	})

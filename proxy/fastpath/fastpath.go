@@ -18,50 +18,50 @@ import (
 )
 
 // maxHeader bounds the header of an answer, early ones (1xx) included, in bytes.
-const maxHeader = 1 << 20
+const maxHeaderBytes = 1 << 20
 
 var (
-	errNotForUs = errors.New("only GET and HEAD without a body are sent inline")
-	errTimeout  = errors.New("no connection to the API server in time")
-	errSwitched = errors.New("the API server switched protocols without being asked to")
-	errHeader   = fmt.Errorf("the header of the answer is over %d bytes", maxHeader)
+	errUnsupported       = errors.New("only GET and HEAD without a body are sent inline")
+	errDialTimeout       = errors.New("no connection to the API server in time")
+	errUnexpectedUpgrade = errors.New("the API server switched protocols without being asked to")
+	errHeaderTooLarge    = fmt.Errorf("the header of the answer is over %d bytes", maxHeaderBytes)
 )
 
 // Takes reports whether a request is one for a [Pool]: it can be sent again when a
 // connection turns out to be gone (RFC 9110 section 9.2.2), and there is nothing to send
 // while an answer already comes.
-func Takes(req *http.Request) bool {
+func Supports(req *http.Request) bool {
 	return (req.Method == http.MethodGet || req.Method == http.MethodHead) && req.Body == nil && req.Header["Upgrade"] == nil
 }
 
 // RoundTrip implements http.RoundTripper, for requests that [Takes] takes.
 func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
-	if !Takes(req) {
-		return nil, errNotForUs
+	if !Supports(req) {
+		return nil, errUnsupported
 	}
-	if err := valid(req.Header); err != nil {
+	if err := checkHeader(req.Header); err != nil {
 		return nil, err
 	}
 	if req.Context().Err() != nil {
 		return nil, context.Cause(req.Context())
 	}
-	c, err := p.take(req.Context())
+	c, err := p.get(req.Context())
 	if err != nil {
 		return nil, err
 	}
-	resp, err := p.ask(c, req)
-	if err == nil || !c.used || !c.silent || req.Context().Err() != nil {
+	resp, err := p.roundTrip(c, req)
+	if err == nil || !c.reused || !c.noResponseYet || req.Context().Err() != nil {
 		return resp, err
 	}
 	// The API server hung up while the request was on its way.
-	if c, err = p.fresh(req.Context()); err != nil {
+	if c, err = p.getNew(req.Context()); err != nil {
 		return nil, err
 	}
-	return p.ask(c, req)
+	return p.roundTrip(c, req)
 }
 
 // valid refuses what would be written as something else than was meant (RFC 9110 section 5).
-func valid(header http.Header) error {
+func checkHeader(header http.Header) error {
 	for name, values := range header {
 		if !httpguts.ValidHeaderFieldName(name) {
 			return fmt.Errorf("invalid header name %q", name)
@@ -77,34 +77,34 @@ func valid(header http.Header) error {
 
 // ask sends a request over c and reads the answer's header. The connection is used again once
 // the body has been read to its end, and closed whenever anything went otherwise.
-func (p *Pool) ask(c *conn, req *http.Request) (*http.Response, error) {
+func (p *Pool) roundTrip(c *conn, req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
-	stop := context.AfterFunc(ctx, c.cut)
+	stop := context.AfterFunc(ctx, c.close)
 	resp, err := c.exchange(req)
 	if err != nil {
 		stop()
-		c.cut()
-		return nil, reason(ctx, err)
+		c.close()
+		return nil, contextCause(ctx, err)
 	}
 	end := func(whole bool) {
 		// What was cut at the same moment must not be handed to somebody else.
 		if stop() && whole && !resp.Close {
-			c.used = true
+			c.reused = true
 			p.put(c)
 			return
 		}
-		c.cut()
+		c.close()
 	}
 	if resp.Body == http.NoBody {
 		end(true)
 		return resp, nil
 	}
-	resp.Body = &body{ReadCloser: resp.Body, ctx: ctx, end: end}
+	resp.Body = &body{ReadCloser: resp.Body, ctx: ctx, release: end}
 	return resp, nil
 }
 
 // reason is why something broke: that the request was given up, if it was.
-func reason(ctx context.Context, err error) error {
+func contextCause(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -112,40 +112,40 @@ func reason(ctx context.Context, err error) error {
 }
 
 // meanwhileKey is for what is done while the API server works.
-type meanwhileKey struct{}
+type inFlightKey struct{}
 
 // Meanwhile has do done once the request with this context has been sent, and before its answer
 // is waited for: at the time that would be spent on waiting. It is done again with each try, and
 // never when nothing could be sent.
-func Meanwhile(ctx context.Context, do func()) context.Context {
-	return context.WithValue(ctx, meanwhileKey{}, do)
+func WithInFlightFunc(ctx context.Context, do func()) context.Context {
+	return context.WithValue(ctx, inFlightKey{}, do)
 }
 
 // exchange writes the request and reads the header of the answer.
 func (c *conn) exchange(req *http.Request) (*http.Response, error) {
-	c.silent, c.left = true, maxHeader
+	c.noResponseYet, c.readLimit = true, maxHeaderBytes
 	if err := req.Write(c.out); err != nil {
 		return nil, err
 	}
 	if err := c.out.Flush(); err != nil {
 		return nil, err
 	}
-	if do, ok := req.Context().Value(meanwhileKey{}).(func()); ok {
+	if do, ok := req.Context().Value(inFlightKey{}).(func()); ok {
 		do()
 	}
 	if _, err := c.in.Peek(1); err != nil {
 		return nil, err
 	}
-	c.silent = false
+	c.noResponseYet = false
 	for {
 		resp, err := http.ReadResponse(c.in, req)
 		switch {
 		case err != nil:
 			return nil, err
 		case resp.StatusCode == http.StatusSwitchingProtocols:
-			return nil, errSwitched
+			return nil, errUnexpectedUpgrade
 		case resp.StatusCode >= http.StatusOK:
-			c.left = unbounded
+			c.readLimit = unbounded
 			return resp, nil
 		}
 	}
@@ -155,9 +155,9 @@ func (c *conn) exchange(req *http.Request) (*http.Response, error) {
 type body struct {
 	io.ReadCloser
 
-	ctx  context.Context //nolint:containedctx // it is the request's, and ends with the body
-	once sync.Once
-	end  func(whole bool)
+	ctx     context.Context //nolint:containedctx // it is the request's, and ends with the body
+	once    sync.Once
+	release func(whole bool)
 }
 
 // Read implements io.Reader.
@@ -167,15 +167,15 @@ func (b *body) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	whole := errors.Is(err, io.EOF)
-	b.once.Do(func() { b.end(whole) })
+	b.once.Do(func() { b.release(whole) })
 	if whole {
 		return n, io.EOF
 	}
-	return n, reason(b.ctx, err)
+	return n, contextCause(b.ctx, err)
 }
 
 // Close implements io.Closer. What was not read is not waited for.
 func (b *body) Close() error {
-	b.once.Do(func() { b.end(false) })
+	b.once.Do(func() { b.release(false) })
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // nothingCame reports whether the kernel holds nothing of a connection, not even its end.
-func nothingCame(fd syscall.RawConn) bool {
+func socketBufferEmpty(fd syscall.RawConn) bool {
 	empty := false
 	err := fd.Control(func(fd uintptr) {
 		var one [1]byte

@@ -147,7 +147,7 @@ func TestTakes(t *testing.T) {
 	t.Parallel()
 	var taken []string
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete, http.MethodOptions, http.MethodPatch} {
-		if fastpath.Takes(&http.Request{Method: method}) {
+		if fastpath.Supports(&http.Request{Method: method}) {
 			taken = append(taken, method)
 		}
 	}

@@ -17,13 +17,13 @@ import (
 type Pool struct {
 	cfg Config
 	// dialing has a place for each connection that is being opened.
-	dialing chan struct{}
+	dialSlots chan struct{}
 
 	mu sync.Mutex
 	// idle has the one that was used last at its end, and is taken from there: so as few as
 	// possible stay in use.
-	idle    []*conn
-	sweeper *time.Timer
+	idle       []*conn
+	sweepTimer *time.Timer
 }
 
 var _ http.RoundTripper = (*Pool)(nil)
@@ -43,77 +43,79 @@ type Config struct {
 }
 
 const (
-	readSize  = 4 << 10
-	writeSize = 8 << 10 // a request with its impersonation headers, in one TLS record
-	unbounded = math.MaxInt64
+	readBufferSize  = 4 << 10
+	writeBufferSize = 8 << 10 // a request with its impersonation headers, in one TLS record
+	unbounded       = math.MaxInt64
 	// maxDialing is how many connections are opened at a time. Each costs the API server a
 	// signature, and somebody could ask for thousands and take back what they asked.
-	maxDialing = 32
+	maxConcurrentDials = 32
 )
 
 // New returns a pool without connections.
-func New(cfg Config) *Pool { return &Pool{cfg: cfg, dialing: make(chan struct{}, maxDialing)} }
+func New(cfg Config) *Pool {
+	return &Pool{cfg: cfg, dialSlots: make(chan struct{}, maxConcurrentDials)}
+}
 
 // conn is a connection with an answer at a time on it.
 type conn struct {
-	tls  *tls.Conn
-	fd   syscall.RawConn
-	in   *bufio.Reader
-	out  *bufio.Writer
-	left int64 // how many bytes may still be read
+	tls       *tls.Conn
+	fd        syscall.RawConn
+	in        *bufio.Reader
+	out       *bufio.Writer
+	readLimit int64 // how many bytes may still be read
 
 	// used means that there was an answer on it before, silent that nothing has come in answer
 	// to this request yet.
-	used, silent bool
-	since        time.Time
+	reused, noResponseYet bool
+	idleSince             time.Time
 }
 
 // Read implements io.Reader, for in.
 func (c *conn) Read(p []byte) (int, error) {
-	if c.left <= 0 {
-		return 0, errHeader
+	if c.readLimit <= 0 {
+		return 0, errHeaderTooLarge
 	}
-	n, err := c.tls.Read(p[:min(int64(len(p)), c.left)])
-	if c.left != unbounded {
-		c.left -= int64(n)
+	n, err := c.tls.Read(p[:min(int64(len(p)), c.readLimit)])
+	if c.readLimit != unbounded {
+		c.readLimit -= int64(n)
 	}
 	return n, err
 }
 
 // cut ends the connection at once; whoever reads or writes it hears of it.
-func (c *conn) cut() { _ = c.tls.NetConn().Close() }
+func (c *conn) close() { _ = c.tls.NetConn().Close() }
 
 // take returns a connection that is still good, or a new one.
-func (p *Pool) take(ctx context.Context) (*conn, error) {
-	if c := p.kept(); c != nil {
+func (p *Pool) get(ctx context.Context) (*conn, error) {
+	if c := p.popHealthy(); c != nil {
 		return c, nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.DialTimeout, errTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.DialTimeout, errDialTimeout)
 	defer cancel()
-	if err := p.queue(ctx); err != nil {
+	if err := p.acquireDialSlot(ctx); err != nil {
 		return nil, err
 	}
-	if c := p.kept(); c != nil { // somebody has finished meanwhile
-		<-p.dialing
+	if c := p.popHealthy(); c != nil { // somebody has finished meanwhile
+		<-p.dialSlots
 		return c, nil
 	}
 	return p.dial(ctx)
 }
 
 // fresh returns a new connection.
-func (p *Pool) fresh(ctx context.Context) (*conn, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.DialTimeout, errTimeout)
+func (p *Pool) getNew(ctx context.Context) (*conn, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.DialTimeout, errDialTimeout)
 	defer cancel()
-	if err := p.queue(ctx); err != nil {
+	if err := p.acquireDialSlot(ctx); err != nil {
 		return nil, err
 	}
 	return p.dial(ctx)
 }
 
 // queue waits for a place among those that open connections.
-func (p *Pool) queue(ctx context.Context) error {
+func (p *Pool) acquireDialSlot(ctx context.Context) error {
 	select {
-	case p.dialing <- struct{}{}:
+	case p.dialSlots <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -123,17 +125,17 @@ func (p *Pool) queue(ctx context.Context) error {
 // dial opens a connection, and then leaves the place among those that do. When who asked has
 // given up, it is kept for the next.
 func (p *Pool) dial(ctx context.Context) (*conn, error) {
-	made := make(chan opened)
+	made := make(chan dialResult)
 	go func() {
 		c, err := p.open(context.WithoutCancel(ctx))
 		select {
-		case made <- opened{c, err}:
+		case made <- dialResult{c, err}:
 		case <-ctx.Done():
 			if err == nil {
 				p.put(c)
 			}
 		}
-		<-p.dialing
+		<-p.dialSlots
 	}()
 	select {
 	case it := <-made:
@@ -144,7 +146,7 @@ func (p *Pool) dial(ctx context.Context) (*conn, error) {
 }
 
 // opened is a new connection, or why there is none.
-type opened struct {
+type dialResult struct {
 	conn *conn
 	err  error
 }
@@ -155,7 +157,7 @@ func (p *Pool) open(ctx context.Context) (*conn, error) {
 		return nil, err
 	}
 	c := &conn{tls: secured}
-	c.in, c.out = bufio.NewReaderSize(c, readSize), bufio.NewWriterSize(secured, writeSize)
+	c.in, c.out = bufio.NewReaderSize(c, readBufferSize), bufio.NewWriterSize(secured, writeBufferSize)
 	if raw, ok := secured.NetConn().(syscall.Conn); ok {
 		c.fd, _ = raw.SyscallConn() // without it the connection is used once
 	}
@@ -163,17 +165,17 @@ func (p *Pool) open(ctx context.Context) (*conn, error) {
 }
 
 // kept returns a connection of before that is still good, or nil.
-func (p *Pool) kept() *conn {
+func (p *Pool) popHealthy() *conn {
 	for {
-		c := p.pop()
-		if c == nil || c.quiet() {
+		c := p.popIdle()
+		if c == nil || c.hasNoPendingData() {
 			return c
 		}
-		c.cut()
+		c.close()
 	}
 }
 
-func (p *Pool) pop() *conn {
+func (p *Pool) popIdle() *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	last := len(p.idle) - 1
@@ -187,70 +189,70 @@ func (p *Pool) pop() *conn {
 }
 
 // longAgo is a deadline that has passed.
-func longAgo() time.Time { return time.Unix(1, 0) }
+func pastDeadline() time.Time { return time.Unix(1, 0) }
 
 // quiet reports whether nobody has said anything on an idle connection: neither that it ends,
 // nor an answer that nobody asked for, which the next person would get for theirs. It looks
 // at what was read ahead, at what TLS holds, and at what the kernel does.
-func (c *conn) quiet() bool {
-	_ = c.tls.SetReadDeadline(longAgo())
-	c.left = unbounded
+func (c *conn) hasNoPendingData() bool {
+	_ = c.tls.SetReadDeadline(pastDeadline())
+	c.readLimit = unbounded
 	_, err := c.in.Peek(1)
 	_ = c.tls.SetReadDeadline(time.Time{})
 	if timeout, ok := err.(net.Error); !ok || !timeout.Timeout() { //nolint:errorlint // the deadline's own, or another
 		return false
 	}
-	return nothingCame(c.fd)
+	return socketBufferEmpty(c.fd)
 }
 
 // put keeps a connection for the next request, unless there are enough of them.
 func (p *Pool) put(c *conn) {
-	if c.fd == nil || !p.keep(c) {
-		c.cut()
+	if c.fd == nil || !p.addIdle(c) {
+		c.close()
 	}
 }
 
-func (p *Pool) keep(c *conn) bool {
-	c.since = p.cfg.Now()
+func (p *Pool) addIdle(c *conn) bool {
+	c.idleSince = p.cfg.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.idle) >= p.cfg.MaxIdle {
 		return false
 	}
 	p.idle = append(p.idle, c)
-	p.watch()
+	p.scheduleSweep()
 	return true
 }
 
 // watch has idle connections swept, while there are any: one timer for all, because to set
 // one at each request would wake a processor that sleeps. It is called with the lock held.
-func (p *Pool) watch() {
-	if p.sweeper == nil {
-		p.sweeper = time.AfterFunc(p.cfg.IdleTimeout, p.sweep)
+func (p *Pool) scheduleSweep() {
+	if p.sweepTimer == nil {
+		p.sweepTimer = time.AfterFunc(p.cfg.IdleTimeout, p.sweep)
 	}
 }
 
 func (p *Pool) sweep() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.sweeper = nil
+	p.sweepTimer = nil
 	before := p.cfg.Now().Add(-p.cfg.IdleTimeout)
-	fresh := slices.IndexFunc(p.idle, func(c *conn) bool { return c.since.After(before) })
+	fresh := slices.IndexFunc(p.idle, func(c *conn) bool { return c.idleSince.After(before) })
 	if fresh < 0 {
 		fresh = len(p.idle)
 	}
 	for _, c := range p.idle[:fresh] {
-		c.cut()
+		c.close()
 	}
 	p.idle = slices.Delete(p.idle, 0, fresh)
 	if len(p.idle) > 0 {
-		p.watch()
+		p.scheduleSweep()
 	}
 }
 
 // CloseIdleConnections closes those that nobody uses.
 func (p *Pool) CloseIdleConnections() {
-	for c := p.pop(); c != nil; c = p.pop() {
-		c.cut()
+	for c := p.popIdle(); c != nil; c = p.popIdle() {
+		c.close()
 	}
 }

@@ -41,7 +41,7 @@ func TestAMachineThatIsGone(t *testing.T) {
 			close(gone)
 		}
 	})
-	dialer := &net.Dialer{Control: fastpath.NoticeDead(500 * time.Millisecond)}
+	dialer := &net.Dialer{Control: fastpath.UserTimeoutControl(500 * time.Millisecond)}
 	pool := s.poolWith(t, fastpath.Config{Now: time.Now, DialTimeout: 20 * time.Second, MaxIdle: 4, IdleTimeout: time.Minute, Dial: func(ctx context.Context) (*tls.Conn, error) {
 		raw, err := dialer.DialContext(ctx, "tcp", s.address)
 		if err != nil {

@@ -13,146 +13,146 @@ import (
 )
 
 // doubtTimeout bounds how long a request waits while the server is asked about a person.
-const doubtTimeout = 3 * time.Second
+const checkTimeout = 3 * time.Second
 
 // doubts is about people whose token is older than the last change of rules: it was good
 // when it was issued, and may not be now.
-type doubts struct {
+type rechecks struct {
 	// changed is when the proxy heard of the change, by the server's clock.
-	changed time.Time
+	rulesChanged time.Time
 	// asked is who was asked about since; owed is who was let in without, because the
 	// server could not be asked.
-	asked, owed map[string]bool
+	checked, pending map[string]bool
 	// away says that the server did not answer last.
-	away bool
+	serverUnreachable bool
 }
 
 // Admit refuses everybody while the feed is stale, where that was chosen. About somebody
 // whose token is older than the last change of rules, and who was not known here then, it
 // asks the server first; what follows is up to proxy/revocation. While the server is away they
 // are let in, and asked about as soon as it is back.
-func (f *Feed) Admit(ctx context.Context, id *authn.Identity) *status.Error {
-	if refusal := f.Fresh(); refusal != nil {
+func (f *Feed) CheckAccess(ctx context.Context, id *authn.Identity) *status.Error {
+	if refusal := f.CheckFreshness(); refusal != nil {
 		return refusal
 	}
-	if id.Issuer != "" || !f.mustAsk(id) { // of others' people the server knows nothing
+	if id.Issuer != "" || !f.needsCheck(id) { // of others' people the server knows nothing
 		return nil
 	}
-	_, err, _ := f.flight.Do(id.UID, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), doubtTimeout)
+	_, err, _ := f.checks.Do(id.UID, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
 		defer cancel()
-		return nil, f.settle(ctx, []string{id.UID})
+		return nil, f.checkUsers(ctx, []string{id.UID})
 	})
 	if err != nil {
-		f.setAway(true)
+		f.setServerUnreachable(true)
 		f.cfg.Logger.WarnContext(ctx, "the sign-in server could not be asked about somebody", "error", err, "user_id", id.UID)
 	}
 	return nil
 }
 
-func (f *Feed) mustAsk(id *authn.Identity) bool {
+func (f *Feed) needsCheck(id *authn.Identity) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if id.Issued.After(f.doubts.changed) || f.doubts.asked[id.UID] {
+	if id.Issued.After(f.rechecks.rulesChanged) || f.rechecks.checked[id.UID] {
 		return false
 	}
-	f.doubts.owed[id.UID] = true
-	return !f.doubts.away
+	f.rechecks.pending[id.UID] = true
+	return !f.rechecks.serverUnreachable
 }
 
-func (f *Feed) setAway(away bool) {
+func (f *Feed) setServerUnreachable(away bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.doubts.away = away
+	f.rechecks.serverUnreachable = away
 }
 
 // patience is how long the server may let us wait for news: not at all when it was away,
 // and there may be somebody to ask about.
-func (f *Feed) patience() time.Duration {
+func (f *Feed) pollWait() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.doubts.away {
+	if f.rechecks.serverUnreachable {
 		return 0
 	}
-	return proxyfeed.MaxWait
+	return proxyfeed.MaxPollWait
 }
 
 // recheck asks what is left after a change of rules, or of somebody's groups.
-func (f *Feed) recheck(ctx context.Context, news *proxyfeed.News) error {
+func (f *Feed) recheck(ctx context.Context, news *proxyfeed.Update) error {
 	var people []string
 	for _, r := range news.Revocations {
-		if r.Kind == proxyfeed.Rights {
+		if r.Kind == proxyfeed.RightsChanged {
 			people = append(people, r.Value)
 		}
 	}
 	// Who comes from here on is in doubt, and asked about one by one.
-	changed, owed := f.doubt(news)
+	changed, owed := f.noteUpdate(news)
 	people = append(people, owed...)
 	if changed {
-		people = slices.Concat(people, f.cfg.Known(), f.cfg.Cutoff.People())
-		for _, r := range f.cfg.Cutoff.Revocations() {
+		people = slices.Concat(people, f.cfg.RecentUsers(), f.cfg.Revocations.UsersWithStreams())
+		for _, r := range f.cfg.Revocations.Revocations() {
 			if r.Reason == revocation.ReasonNoAccess { // who may use it again is let in again
 				people = append(people, r.Value)
 			}
 		}
 	}
 	slices.Sort(people)
-	return f.settle(ctx, slices.Compact(people))
+	return f.checkUsers(ctx, slices.Compact(people))
 }
 
 // doubt notes a change of rules, and returns who was let in unasked.
-func (f *Feed) doubt(news *proxyfeed.News) (changed bool, owed []string) {
+func (f *Feed) noteUpdate(news *proxyfeed.Update) (changed bool, owed []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.doubts.away = false
+	f.rechecks.serverUnreachable = false
 	if changed = f.version != news.Version; changed {
-		f.doubts.changed, f.doubts.asked = news.Now, map[string]bool{}
+		f.rechecks.rulesChanged, f.rechecks.checked = news.Now, map[string]bool{}
 	}
-	for id := range f.doubts.owed {
+	for id := range f.rechecks.pending {
 		owed = append(owed, id)
 	}
 	return changed, owed
 }
 
 // settle asks the server about people, and does what it says.
-func (f *Feed) settle(ctx context.Context, people []string) error {
-	for some := range slices.Chunk(people, proxyfeed.MaxCheck) {
+func (f *Feed) checkUsers(ctx context.Context, people []string) error {
+	for some := range slices.Chunk(people, proxyfeed.MaxUsersPerCheck) {
 		f.mu.Lock()
-		since := f.doubts.changed
+		since := f.rechecks.rulesChanged
 		f.mu.Unlock()
-		var answer proxyfeed.Answer
-		if err := f.call(ctx, http.MethodPost, proxyfeed.CheckPath, proxyfeed.Question{People: some}, &answer); err != nil {
+		var answer proxyfeed.CheckResponse
+		if err := f.call(ctx, http.MethodPost, proxyfeed.CheckPath, proxyfeed.CheckRequest{UserIDs: some}, &answer); err != nil {
 			return err
 		}
-		f.apply(ctx, some, answer)
-		f.settled(some, since)
+		f.applyCheck(ctx, some, answer)
+		f.markChecked(some, since)
 	}
 	return nil
 }
 
 // settled notes who was asked about, unless the rules have changed meanwhile.
-func (f *Feed) settled(people []string, since time.Time) {
+func (f *Feed) markChecked(people []string, since time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.doubts.changed.Equal(since) {
+	if !f.rechecks.rulesChanged.Equal(since) {
 		return
 	}
 	for _, id := range people {
-		f.doubts.asked[id] = true
-		delete(f.doubts.owed, id)
+		f.rechecks.checked[id] = true
+		delete(f.rechecks.pending, id)
 	}
 }
 
-func (f *Feed) apply(ctx context.Context, asked []string, answer proxyfeed.Answer) {
+func (f *Feed) applyCheck(ctx context.Context, asked []string, answer proxyfeed.CheckResponse) {
 	var denied []revocation.Revocation
 	for _, id := range asked {
-		if slices.Contains(answer.Denied, id) {
-			denied = append(denied, revocation.Revocation{Kind: revocation.User, Value: id, Reason: revocation.ReasonNoAccess, At: answer.Now, Until: answer.Now.Add(noAccessLife)})
+		if slices.Contains(answer.DeniedUserIDs, id) {
+			denied = append(denied, revocation.Revocation{Kind: revocation.User, Value: id, Reason: revocation.ReasonNoAccess, At: answer.Now, Until: answer.Now.Add(noAccessTTL)})
 		} else {
-			f.cfg.Cutoff.Lift(id, answer.Now)
+			f.cfg.Revocations.RestoreAccess(id, answer.Now)
 		}
 	}
-	if ended := f.cfg.Cutoff.Revoke(denied...); ended > 0 {
+	if ended := f.cfg.Revocations.Revoke(denied...); ended > 0 {
 		f.cfg.Logger.InfoContext(ctx, "streams ended: rights have changed", "streams", ended, "people", len(denied))
 	}
 }

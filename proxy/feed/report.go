@@ -18,39 +18,39 @@ import (
 // beside what happened before: the sign-in, the token. What somebody does who has proved
 // nothing is not told: anybody could fill a database with it.
 type Reporter struct {
-	feed  *Feed
-	all   bool
-	limit *rate.Limiter
-	lost  func(events int, why error)
-	queue *batch.Queue[proxyfeed.Event]
+	feed   *Feed
+	all    bool
+	limit  *rate.Limiter
+	onDrop func(events int, why error)
+	queue  *batch.Queue[proxyfeed.Event]
 }
 
 // ErrTooOften says that more happens than the server is told of.
-var ErrTooOften = errors.New("more than the server is told of")
+var ErrRateLimited = errors.New("more than the server is told of")
 
 var _ audit.Sink = (*Reporter)(nil)
 
 const (
 	// reportRate and reportBurst bound what is told, in events a second: a person who is
 	// refused in a loop must not fill the server's database.
-	reportRate  = 20
-	reportBurst = 1000
-	reportQueue = 2000
-	reportWait  = 2 * time.Second
-	reportTries = 6
-	reportPause = time.Second
+	reportRate        = 20
+	reportBurst       = 1000
+	reportQueueSize   = 2000
+	reportMaxDelay    = 2 * time.Second
+	reportMaxAttempts = 6
+	reportRetryDelay  = time.Second
 	// maxDetail is where words are cut, in bytes: a path can be long.
 	maxDetail = 1000
 	// farewell is how long what is left may take at the end.
-	farewell = 5 * time.Second
+	flushTimeout = 5 * time.Second
 )
 
 // Report returns a sink for what is worth knowing, or for all. Lost is told of events that
 // could not be told.
-func (f *Feed) Report(all bool, lost func(events int, why error)) *Reporter {
-	r := &Reporter{feed: f, all: all, lost: lost, limit: rate.NewLimiter(reportRate, reportBurst)}
+func (f *Feed) NewReporter(all bool, lost func(events int, why error)) *Reporter {
+	r := &Reporter{feed: f, all: all, onDrop: lost, limit: rate.NewLimiter(reportRate, reportBurst)}
 	r.queue = batch.New(batch.Config[proxyfeed.Event]{
-		Size: reportQueue, Batch: proxyfeed.MaxReport, Wait: reportWait, Tries: reportTries, Pause: reportPause, Farewell: farewell, Send: r.send, Lost: lost,
+		QueueSize: reportQueueSize, BatchSize: proxyfeed.MaxEventsPerReport, MaxDelay: reportMaxDelay, MaxAttempts: reportMaxAttempts, RetryDelay: reportRetryDelay, FlushTimeout: flushTimeout, Send: r.send, OnDrop: lost,
 	})
 	return r
 }
@@ -64,7 +64,7 @@ func (r *Reporter) WriteEvent(_ context.Context, e audit.Event) error {
 		return nil
 	}
 	if !r.limit.AllowN(r.feed.cfg.Now(), 1) {
-		r.lost(1, ErrTooOften)
+		r.onDrop(1, ErrRateLimited)
 		return nil
 	}
 	r.queue.Add(proxyfeed.Event{
@@ -80,7 +80,7 @@ func isNotable(e audit.Event) bool {
 }
 
 // HandIn gives the server a part of a recording.
-func (f *Feed) HandIn(ctx context.Context, part proxyfeed.RecordingPart) error {
+func (f *Feed) UploadRecording(ctx context.Context, part proxyfeed.RecordingPart) error {
 	return f.call(ctx, http.MethodPost, proxyfeed.RecordingPath, part, &struct{}{})
 }
 

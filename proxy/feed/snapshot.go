@@ -34,29 +34,29 @@ type identityFile struct {
 // Snapshot is what a proxy knew last: with it it starts and serves while the server is
 // away.
 type Snapshot struct {
-	AsOf        time.Time              `json:"asOf"`
-	Seq         int64                  `json:"seq"`
-	Version     int64                  `json:"version"`
-	Changed     time.Time              `json:"changed"`
-	Settings    proxyfeed.Settings     `json:"settings"`
-	Revocations []proxyfeed.Revocation `json:"revocations"`
-	Keys        json.RawMessage        `json:"keys"`
+	AsOf         time.Time              `json:"asOf"`
+	Seq          int64                  `json:"seq"`
+	Version      int64                  `json:"version"`
+	RulesChanged time.Time              `json:"changed"`
+	Settings     proxyfeed.Settings     `json:"settings"`
+	Revocations  []proxyfeed.Revocation `json:"revocations"`
+	Keys         json.RawMessage        `json:"keys"`
 }
 
 // Dir is the directory where a proxy keeps who it is and what it knows.
 type Dir string
 
 const (
-	identityName = "identity.json"
-	snapshotName = "snapshot.jws"
+	identityFileName = "identity.json"
+	snapshotFileName = "snapshot.jws"
 )
 
 // ErrNotEnrolled says that there is no identity yet.
 var ErrNotEnrolled = errors.New("this proxy has not enrolled yet: start it with --enrol and a code from the page of its cluster")
 
 // Identity reads who the proxy is. The error is ErrNotEnrolled when that is not known.
-func (d Dir) Identity() (Identity, error) {
-	text, err := os.ReadFile(filepath.Join(string(d), identityName))
+func (d Dir) LoadIdentity() (Identity, error) {
+	text, err := os.ReadFile(filepath.Join(string(d), identityFileName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return Identity{}, ErrNotEnrolled
 	}
@@ -74,18 +74,18 @@ func (d Dir) Identity() (Identity, error) {
 	return Identity{Server: file.Server, ID: file.ID, Key: key}, nil
 }
 
-func (d Dir) keepIdentity(id Identity) error {
+func (d Dir) saveIdentity(id Identity) error {
 	text, err := json.Marshal(identityFile{Server: id.Server, ID: id.ID, Key: jose.JSONWebKey{Key: id.Key, KeyID: id.ID}})
 	if err != nil {
 		return fmt.Errorf("keeping identity: %w", err)
 	}
-	return d.write(identityName, text)
+	return d.replaceFile(identityFileName, text)
 }
 
 // Snapshot reads what the proxy knew last. Nil means that there is none; one that was
 // changed by somebody else is an error.
-func (d Dir) Snapshot(id Identity) (*Snapshot, error) {
-	text, err := os.ReadFile(filepath.Join(string(d), snapshotName))
+func (d Dir) LoadSnapshot(id Identity) (*Snapshot, error) {
+	text, err := os.ReadFile(filepath.Join(string(d), snapshotFileName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil //nolint:nilnil // none is no fault
 	}
@@ -108,7 +108,7 @@ func (d Dir) Snapshot(id Identity) (*Snapshot, error) {
 }
 
 // Keep writes what the proxy knows, signed with its own key.
-func (d Dir) Keep(id Identity, s Snapshot) error {
+func (d Dir) SaveSnapshot(id Identity, s Snapshot) error {
 	body, err := json.Marshal(s)
 	if err != nil {
 		return fmt.Errorf("keeping snapshot: %w", err)
@@ -125,11 +125,11 @@ func (d Dir) Keep(id Identity, s Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("keeping snapshot: %w", err)
 	}
-	return d.write(snapshotName, []byte(text))
+	return d.replaceFile(snapshotFileName, []byte(text))
 }
 
 // write replaces a file whole: one that is half written would be no use.
-func (d Dir) write(name string, text []byte) error {
+func (d Dir) replaceFile(name string, text []byte) error {
 	if err := os.MkdirAll(string(d), 0o700); err != nil {
 		return fmt.Errorf("making state directory: %w", err)
 	}

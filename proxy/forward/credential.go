@@ -13,13 +13,13 @@ import (
 // bearer says who the proxy is with its token, as client-go's wrapper does. That one copies
 // all headers first, and lets a credential that is there already stand: ours were made for this
 // one request, and only the proxy's own credential may go this way.
-type bearer struct {
+type bearerRoundTripper struct {
 	source oauth2.TokenSource
 	next   http.RoundTripper
 }
 
 // RoundTrip implements http.RoundTripper.
-func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+func (b *bearerRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	token, err := b.source.Token()
 	if err != nil {
 		return nil, fmt.Errorf("reading the proxy's token: %w", err)
@@ -30,7 +30,7 @@ func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // credential makes requests say who the proxy is, as a configuration has it: with a token,
 // which is read again when it is in a file, or in another way, by client-go.
-func credential(cfg *rest.Config, base http.RoundTripper) (http.RoundTripper, error) {
+func withCredential(cfg *rest.Config, base http.RoundTripper) (http.RoundTripper, error) {
 	others := rest.CopyConfig(cfg)
 	others.BearerToken, others.BearerTokenFile = "", ""
 	next, err := rest.HTTPWrappersForConfig(others, base)
@@ -52,5 +52,5 @@ func credential(cfg *rest.Config, base http.RoundTripper) (http.RoundTripper, er
 	if _, err := source.Token(); err != nil {
 		return nil, fmt.Errorf("reading token: %w", err)
 	}
-	return &bearer{source, next}, nil
+	return &bearerRoundTripper{source, next}, nil
 }

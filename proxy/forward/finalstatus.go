@@ -17,7 +17,7 @@ import (
 )
 
 // ending is why a context was ended on purpose; nil when it was not.
-func ending(ctx context.Context) *status.Error {
+func terminationReason(ctx context.Context) *status.Error {
 	why, ok := errors.AsType[*status.Error](context.Cause(ctx))
 	if !ok {
 		return nil
@@ -26,13 +26,13 @@ func ending(ctx context.Context) *status.Error {
 }
 
 // tail remembers the last byte that was written.
-type tail struct {
+type lastByteWriter struct {
 	io.Writer
 	last byte
 }
 
 // Write implements io.Writer.
-func (t *tail) Write(p []byte) (int, error) {
+func (t *lastByteWriter) Write(p []byte) (int, error) {
 	n, err := t.Writer.Write(p)
 	if n > 0 {
 		t.last = p[n-1]
@@ -48,7 +48,7 @@ type watchEvent struct {
 
 // farewell says why a stream ends, where that can be said without breaking what is on
 // its way: as an event of a watch, or as a line of a log. Other streams just end.
-func farewell(w *tail, contentType string, why *status.Error) {
+func writeFinalStatus(w *lastByteWriter, contentType string, why *status.Error) {
 	kind, _, _ := strings.Cut(contentType, ";")
 	whole := w.last == 0 || w.last == '\n'
 	switch {
@@ -68,7 +68,7 @@ func farewell(w *tail, contentType string, why *status.Error) {
 
 // down is the way to a client that speaks SPDY or WebSocket. Of WebSocket it follows
 // where frames begin, to be able to close it with words (RFC 6455 section 5.2).
-type down struct {
+type clientConn struct {
 	net.Conn
 	websocket bool
 
@@ -81,20 +81,20 @@ type down struct {
 }
 
 // Write implements net.Conn.
-func (d *down) Write(p []byte) (int, error) {
+func (d *clientConn) Write(p []byte) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
 		return 0, net.ErrClosed
 	}
 	if d.websocket {
-		d.follow(p)
+		d.trackFrames(p)
 	}
 	return d.Conn.Write(p)
 }
 
 // follow moves over the frames in p. A server's frames are not masked.
-func (d *down) follow(p []byte) {
+func (d *clientConn) trackFrames(p []byte) {
 	for len(p) > 0 {
 		if d.left > 0 {
 			n := min(d.left, uint64(len(p)))
@@ -104,14 +104,14 @@ func (d *down) follow(p []byte) {
 		}
 		d.head = append(d.head, p[0])
 		p = p[1:]
-		if left, whole := payload(d.head); whole {
+		if left, whole := payloadLength(d.head); whole {
 			d.left, d.head = left, d.head[:0]
 		}
 	}
 }
 
 // payload reads the length of a frame's payload, once all of its head is there.
-func payload(head []byte) (length uint64, whole bool) {
+func payloadLength(head []byte) (length uint64, whole bool) {
 	const long, veryLong = 126, 127
 	if len(head) < 2 {
 		return 0, false
@@ -132,19 +132,19 @@ const (
 	// policyViolation is the status code for "you may not" (RFC 6455 section 7.4.1).
 	policyViolation = 1008
 	// maxReason is how long the words may be, in bytes.
-	maxReason     = 123
-	farewellWrite = time.Second
+	maxCloseReason    = 123
+	closeFrameTimeout = time.Second
 )
 
 // farewell ends the way to the client; with words, when they fit between two frames.
-func (d *down) farewell(why *status.Error) {
-	_ = d.SetWriteDeadline(time.Now().Add(farewellWrite)) //nolint:forbidigo // a bound on real time
+func (d *clientConn) closeWithReason(why *status.Error) {
+	_ = d.SetWriteDeadline(time.Now().Add(closeFrameTimeout)) //nolint:forbidigo // a bound on real time
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if why != nil && d.websocket && !d.closed && d.left == 0 && len(d.head) == 0 {
 		words := "fairlead-proxy: " + why.Message
-		for len(words) > maxReason {
-			words = words[:strings.LastIndexByte(words[:maxReason+1], ' ')]
+		for len(words) > maxCloseReason {
+			words = words[:strings.LastIndexByte(words[:maxCloseReason+1], ' ')]
 		}
 		frame := binary.BigEndian.AppendUint16([]byte{closeFrame, byte(len(words) + 2)}, policyViolation) //nolint:gosec // at most 125
 		_, _ = d.Conn.Write(append(frame, words...))

@@ -43,7 +43,7 @@ func FuzzFollow(f *testing.F) {
 		}
 		until = min(until, len(all))
 		var conn heard
-		d := &down{Conn: &conn, websocket: true}
+		d := &clientConn{Conn: &conn, websocket: true}
 		for rest := all[:until]; len(rest) > 0; {
 			n := min(chunk, len(rest))
 			if _, err := d.Write(rest[:n]); err != nil {

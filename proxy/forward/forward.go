@@ -27,14 +27,14 @@ import (
 type Forwarder struct {
 	target  *url.URL
 	cfg     *rest.Config
-	pools   atomic.Pointer[pools]
+	pools   atomic.Pointer[transportPools]
 	buffers sync.Pool
 }
 
 // bufferSize is what is copied at a time, in bytes.
 const bufferSize = 32 << 10
 
-func newForwarder(target *url.URL, ways *pools) *Forwarder {
+func newForwarder(target *url.URL, ways *transportPools) *Forwarder {
 	f := &Forwarder{target: target, buffers: sync.Pool{
 		New: func() any { b := make([]byte, bufferSize); return &b },
 	}}
@@ -59,67 +59,67 @@ func Classify(r *http.Request, info *requestinfo.Info) Kind {
 	switch {
 	case r.Header.Get("Upgrade") != "" && r.ProtoMajor == 1:
 		return Upgrade
-	case r.Method == http.MethodGet && info.LongRunning():
+	case r.Method == http.MethodGet && info.IsLongRunning():
 		return Stream
 	}
 	return Short
 }
 
 // Job is how to carry one request, and how that went.
-type Job struct {
+type Call struct {
 	Kind Kind
 	// Header is what is sent.
 	Header http.Header
 	// Bare sends it without the proxy's own credential.
-	Bare bool
+	WithoutProxyCredential bool
 	// Beyond says that the answer is not the API server's own, but of a service or a node that
 	// it asks: that one may want credentials of its own.
-	Beyond bool
+	Proxied bool
 	// Watch, when set, is called when a connection is switched to a protocol, with that and
 	// what is spoken in it: what it returns sees all that passes. A refusal ends it.
-	Watch func(protocol, subprotocol string) (Witness, *status.Error)
+	NewInspector func(protocol, subprotocol string) (Inspector, *status.Error)
 	// Account, when set, writes down that the request is sent: before that is done, or, for one
 	// that changes nothing, before anything of the answer is passed on. It is called once.
-	Account func()
+	RecordRequest func()
 	// Amend, when set, may change an answer before it is passed on.
-	Amend func(resp *http.Response)
+	ModifyResponse func(resp *http.Response)
 	// Started is called with the status of the answer, before any of it is written.
-	Started func(code int)
+	OnResponse func(code int)
 	// Result says how it ended, even when the handler is aborted.
 	Result Result
 
-	accounted bool
+	recorded bool
 }
 
 // asks reports whether the request changes nothing and is soon answered.
-func (j *Job) asks(req *http.Request) bool { return j.Kind == Short && fastpath.Takes(req) }
+func (j *Call) usesFastpath(req *http.Request) bool { return j.Kind == Short && fastpath.Supports(req) }
 
-func (j *Job) account() {
-	if j.Account != nil && !j.accounted {
-		j.accounted = true
-		j.Account()
+func (j *Call) record() {
+	if j.RecordRequest != nil && !j.recorded {
+		j.recorded = true
+		j.RecordRequest()
 	}
 }
 
 // Witness sees what passes through a tunnel, before it is passed on. A refusal ends the
 // tunnel with its words. Up and Down are called from a goroutine each.
-type Witness interface {
-	Up(p []byte) *status.Error
-	Down(p []byte) *status.Error
+type Inspector interface {
+	FromClient(p []byte) *status.Error
+	FromServer(p []byte) *status.Error
 }
 
 // Result says how a request ended, for logs and metrics. In are bytes of a tunnel from the
 // client, Out bytes to it.
 type Result struct {
-	Code    int
-	In, Out int64
-	Err     error
+	Code              int
+	BytesIn, BytesOut int64
+	Err               error
 }
 
 // Forward sends r as job says and writes the answer. A refusal means that nothing was
 // written yet. The request lasts as long as its context: when that ends with a
 // *status.Error as its cause, a stream ends with its words.
-func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, job *Job) *status.Error {
+func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, job *Call) *status.Error {
 	if job.Kind == Upgrade {
 		return f.upgrade(w, r, job)
 	}
@@ -133,16 +133,16 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, job *Job) *s
 }
 
 // begin notes that an answer is about to be written.
-func (j *Job) begin(code int) {
+func (j *Call) responseStarted(code int) {
 	j.Result.Code = code
-	if j.Started != nil {
-		j.Started(code)
+	if j.OnResponse != nil {
+		j.OnResponse(code)
 	}
 }
 
 // request builds the outbound request. Path and query are sent as they came:
 // what a parser would repair is not ours to repair.
-func (f *Forwarder) request(ctx context.Context, r *http.Request, job *Job) *http.Request {
+func (f *Forwarder) request(ctx context.Context, r *http.Request, job *Call) *http.Request {
 	u := *f.target
 	u.Path = strings.TrimSuffix(f.target.Path, "/") + r.URL.Path
 	if r.URL.RawPath != "" {
@@ -159,22 +159,22 @@ func (f *Forwarder) request(ctx context.Context, r *http.Request, job *Job) *htt
 	if _, given := job.Header["User-Agent"]; !given {
 		job.Header["User-Agent"] = nil // or net/http would say its own
 	}
-	if job.asks(req) {
-		ctx = fastpath.Meanwhile(ctx, job.account)
+	if job.usesFastpath(req) {
+		ctx = fastpath.WithInFlightFunc(ctx, job.record)
 	}
 	return req.WithContext(ctx)
 }
 
-func (f *Forwarder) send(req *http.Request, job *Job) (*http.Response, *status.Error) {
-	if !job.asks(req) {
-		job.account()
+func (f *Forwarder) send(req *http.Request, job *Call) (*http.Response, *status.Error) {
+	if !job.usesFastpath(req) {
+		job.record()
 	}
-	resp, err := f.pools.Load().of(job, req).RoundTrip(req)
-	job.account() // when it could not even be sent
+	resp, err := f.pools.Load().transportFor(job, req).RoundTrip(req)
+	job.record() // when it could not even be sent
 	if err == nil {
-		return accepted(resp, job)
+		return checkCredentialAccepted(resp, job)
 	}
-	if why := ending(req.Context()); why != nil {
+	if why := terminationReason(req.Context()); why != nil {
 		return nil, why
 	}
 	if errors.Is(err, context.Canceled) && req.Context().Err() != nil {
@@ -185,8 +185,8 @@ func (f *Forwarder) send(req *http.Request, job *Job) (*http.Response, *status.E
 
 // accepted refuses an answer that says that the credential was not good: it was the proxy's,
 // and the person would be sent to sign in again, for ever.
-func accepted(resp *http.Response, job *Job) (*http.Response, *status.Error) {
-	if resp.StatusCode != http.StatusUnauthorized || job.Bare || job.Beyond {
+func checkCredentialAccepted(resp *http.Response, job *Call) (*http.Response, *status.Error) {
+	if resp.StatusCode != http.StatusUnauthorized || job.WithoutProxyCredential || job.Proxied {
 		return resp, nil
 	}
 	_ = resp.Body.Close()
@@ -195,16 +195,16 @@ func accepted(resp *http.Response, job *Job) (*http.Response, *status.Error) {
 
 // answer copies the answer. When its length isn't known it is a stream, and
 // each piece goes out at once.
-func (f *Forwarder) answer(ctx context.Context, w http.ResponseWriter, resp *http.Response, job *Job) {
-	if job.Amend != nil {
-		job.Amend(resp)
+func (f *Forwarder) answer(ctx context.Context, w http.ResponseWriter, resp *http.Response, job *Call) {
+	if job.ModifyResponse != nil {
+		job.ModifyResponse(resp)
 	}
 	copyHeader(w.Header(), resp.Header)
 	trailers := trailerNames(resp)
 	if len(trailers) > 0 {
 		w.Header().Set("Trailer", strings.Join(trailers, ", "))
 	}
-	job.begin(resp.StatusCode)
+	job.responseStarted(resp.StatusCode)
 	w.WriteHeader(resp.StatusCode)
 	result := &job.Result
 	flush := func() error { return nil }
@@ -218,10 +218,10 @@ func (f *Forwarder) answer(ctx context.Context, w http.ResponseWriter, resp *htt
 		return // the pool holds nothing else
 	}
 	defer f.buffers.Put(buffer)
-	tail := &tail{Writer: w}
-	result.Out, result.Err = pump(tail, resp.Body, *buffer, flush)
-	if why := ending(ctx); result.Err != nil && why != nil && resp.ContentLength < 0 {
-		farewell(tail, resp.Header.Get("Content-Type"), why)
+	tail := &lastByteWriter{Writer: w}
+	result.BytesOut, result.Err = pump(tail, resp.Body, *buffer, flush)
+	if why := terminationReason(ctx); result.Err != nil && why != nil && resp.ContentLength < 0 {
+		writeFinalStatus(tail, resp.Header.Get("Content-Type"), why)
 		_ = flush()
 		return
 	}
@@ -279,7 +279,7 @@ func copyHeader(dst, src http.Header) {
 
 // protocol returns the protocol of an upgrade, if it is one that Kubernetes
 // speaks. Anything else would be a tunnel that nobody looks into.
-func protocol(r *http.Request) (string, *status.Error) {
+func upgradeProtocol(r *http.Request) (string, *status.Error) {
 	values := r.Header.Values("Upgrade")
 	if len(values) == 1 {
 		switch strings.ToLower(values[0]) {
@@ -292,12 +292,12 @@ func protocol(r *http.Request) (string, *status.Error) {
 	return "", status.BadRequest("upgrade", "Only WebSocket and SPDY/3.1 upgrades are possible.")
 }
 
-func (f *Forwarder) upgrade(w http.ResponseWriter, r *http.Request, job *Job) *status.Error {
-	name, refusal := protocol(r)
+func (f *Forwarder) upgrade(w http.ResponseWriter, r *http.Request, job *Call) *status.Error {
+	name, refusal := upgradeProtocol(r)
 	if refusal != nil {
 		return refusal
 	}
-	impersonate.Upgrade(job.Header, name)
+	impersonate.SetUpgrade(job.Header, name)
 	ctx := r.Context()
 	resp, refusal := f.send(f.request(ctx, r, job), job)
 	if refusal != nil {
@@ -314,8 +314,8 @@ func (f *Forwarder) upgrade(w http.ResponseWriter, r *http.Request, job *Job) *s
 		return status.Unavailable("upgrade_mismatch", "The API server switched to another protocol than was asked for.", nil)
 	}
 	t := &tunnel{ReadWriteCloser: upstream, job: job}
-	if job.Watch != nil {
-		if t.witness, refusal = job.Watch(name, resp.Header.Get("Sec-Websocket-Protocol")); refusal != nil {
+	if job.NewInspector != nil {
+		if t.inspector, refusal = job.NewInspector(name, resp.Header.Get("Sec-Websocket-Protocol")); refusal != nil {
 			return refusal
 		}
 	}

@@ -33,13 +33,13 @@ const (
 	pingTimeout  = 10 * time.Second
 	streamWindow = 512 << 10
 	// deadAfter is as long as HTTP/2 takes to notice, with its pings.
-	deadAfter = pingAfter + pingTimeout
+	deadConnTimeout = pingAfter + pingTimeout
 )
 
 // FromConfig makes a forwarder with the credentials of a client-go
 // configuration. Files of certificates and tokens are read again when they
 // change.
-func FromConfig(cfg *rest.Config) (*Forwarder, error) {
+func New(cfg *rest.Config) (*Forwarder, error) {
 	target, _, err := rest.DefaultServerUrlFor(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("reading API server address: %w", err)
@@ -56,49 +56,49 @@ func FromConfig(cfg *rest.Config) (*Forwarder, error) {
 	return f, nil
 }
 
-func newPools(cfg *rest.Config) (*pools, error) {
-	own, err := newPair(cfg)
+func newPools(cfg *rest.Config) (*transportPools, error) {
+	own, err := newTransportSet(cfg)
 	if err != nil {
 		return nil, err
 	}
 	// Without a client certificate: with one, an API server takes a request for the proxy's
 	// own, whatever token it has.
-	bare, err := newPair(rest.AnonymousClientConfig(cfg))
+	bare, err := newTransportSet(rest.AnonymousClientConfig(cfg))
 	if err != nil {
 		return nil, err
 	}
-	return &pools{own: own, bare: bare}, nil
+	return &transportPools{credentialed: own, anonymous: bare}, nil
 }
 
 // pools are the ways to the API server: with the proxy's credential, and without any.
-type pools struct{ own, bare pair }
+type transportPools struct{ credentialed, anonymous transportSet }
 
 // pair are the ways with one credential: for what only asks, for other short requests and
 // upgrades, and for streams.
-type pair struct {
-	asks, short, streams http.RoundTripper
-	idle                 []idler
+type transportSet struct {
+	fastpath, short, streams http.RoundTripper
+	closers                  []idleCloser
 }
 
 // idler keeps connections that nobody uses.
-type idler interface{ CloseIdleConnections() }
+type idleCloser interface{ CloseIdleConnections() }
 
 // of is the way for a request.
-func (p *pools) of(job *Job, req *http.Request) http.RoundTripper {
-	ways := &p.own
-	if job.Bare {
-		ways = &p.bare
+func (p *transportPools) transportFor(job *Call, req *http.Request) http.RoundTripper {
+	ways := &p.credentialed
+	if job.WithoutProxyCredential {
+		ways = &p.anonymous
 	}
 	switch {
 	case job.Kind == Stream:
 		return ways.streams
-	case job.asks(req):
-		return ways.asks
+	case job.usesFastpath(req):
+		return ways.fastpath
 	}
 	return ways.short
 }
 
-func newPair(cfg *rest.Config) (p pair, err error) {
+func newTransportSet(cfg *rest.Config) (p transportSet, err error) {
 	settings, err := cfg.TransportConfig()
 	if err != nil {
 		return p, fmt.Errorf("reading credentials: %w", err)
@@ -115,19 +115,19 @@ func newPair(cfg *rest.Config) (p pair, err error) {
 	}
 	add := func(way *http.RoundTripper, base interface {
 		http.RoundTripper
-		idler
+		idleCloser
 	},
 	) {
 		if err == nil {
-			p.idle = append(p.idle, base)
-			*way, err = credential(cfg, base)
+			p.closers = append(p.closers, base)
+			*way, err = withCredential(cfg, base)
 		}
 	}
 	at, err := address(cfg)
 	if err != nil {
 		return p, err
 	}
-	add(&p.asks, newInline(at, tlsConfig))
+	add(&p.fastpath, newFastpathPool(at, tlsConfig))
 	add(&p.short, newTransport(tlsConfig, false))
 	add(&p.streams, newTransport(tlsConfig, true))
 	if err != nil {
@@ -137,12 +137,12 @@ func newPair(cfg *rest.Config) (p pair, err error) {
 }
 
 // lookEvery is how often it is looked whether the authority's file has changed.
-const lookEvery = 15 * time.Second
+const caCheckInterval = 15 * time.Second
 
 // Run takes up a new authority of the API server when its file changes, until ctx ends.
 // Connections that are open stay; new ones, and their TLS sessions, know the new one only
 // (CVE-2025-68121).
-func (f *Forwarder) Run(ctx context.Context) error { return f.run(ctx, lookEvery) }
+func (f *Forwarder) Run(ctx context.Context) error { return f.run(ctx, caCheckInterval) }
 
 func (f *Forwarder) run(ctx context.Context, every time.Duration) error {
 	if f.cfg == nil || f.cfg.CAFile == "" {
@@ -167,21 +167,21 @@ func (f *Forwarder) run(ctx context.Context, every time.Duration) error {
 		}
 		known = now
 		old := f.pools.Swap(next)
-		for _, t := range slices.Concat(old.own.idle, old.bare.idle) {
+		for _, t := range slices.Concat(old.credentialed.closers, old.anonymous.closers) {
 			t.CloseIdleConnections()
 		}
 	}
 }
 
 // newInline makes the pool for short requests that can be sent again: most of all.
-func newInline(address string, tlsConfig *tls.Config) *fastpath.Pool {
+func newFastpathPool(address string, tlsConfig *tls.Config) *fastpath.Pool {
 	cfg := tlsConfig.Clone()
 	cfg.NextProtos = []string{"http/1.1"}
 	if cfg.ServerName == "" {
 		cfg.ServerName, _, _ = net.SplitHostPort(address) // it was joined
 	}
 	dialer := newDialer()
-	dialer.Control = fastpath.NoticeDead(deadAfter)
+	dialer.Control = fastpath.UserTimeoutControl(deadConnTimeout)
 	return fastpath.New(fastpath.Config{
 		Dial: func(ctx context.Context) (*tls.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, dialTimeout)

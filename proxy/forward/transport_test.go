@@ -45,7 +45,7 @@ func TestANewAuthorityIsTakenUp(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	server.TLS.Certificates = nil
-	f, err := FromConfig(&rest.Config{Host: server.URL, TLSClientConfig: rest.TLSClientConfig{CAFile: file}})
+	f, err := New(&rest.Config{Host: server.URL, TLSClientConfig: rest.TLSClientConfig{CAFile: file}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestANewAuthorityIsTakenUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, refusal := f.send(req, &Job{Kind: Short})
+		resp, refusal := f.send(req, &Call{Kind: Short})
 		if refusal == nil {
 			resp.Body.Close()
 		}
@@ -89,25 +89,25 @@ func TestTheProxysOwnToken(t *testing.T) {
 	}
 	for want, cfg := range map[string]*rest.Config{"[Bearer of-a-file]": {BearerTokenFile: file}, "[Bearer as-it-is]": {BearerToken: "as-it-is"}, "[]": {}, "[Basic YTpi]": {Username: "a", Password: "b"}} {
 		cfg.Host, cfg.Insecure = server.URL, true
-		f, err := FromConfig(cfg)
+		f, err := New(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range []struct {
 			method string
-			job    Job
+			job    Call
 			want   string
 		}{
-			{http.MethodGet, Job{Kind: Short}, want},
-			{http.MethodDelete, Job{Kind: Short}, want},
-			{http.MethodGet, Job{Kind: Stream}, want},
-			{http.MethodGet, Job{Kind: Short, Bare: true}, "[Bearer own]"},
+			{http.MethodGet, Call{Kind: Short}, want},
+			{http.MethodDelete, Call{Kind: Short}, want},
+			{http.MethodGet, Call{Kind: Stream}, want},
+			{http.MethodGet, Call{Kind: Short, WithoutProxyCredential: true}, "[Bearer own]"},
 		} {
 			req, err := http.NewRequestWithContext(t.Context(), c.method, server.URL, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c.job.Bare {
+			if c.job.WithoutProxyCredential {
 				req.Header.Set("Authorization", "Bearer own")
 			}
 			resp, refusal := f.send(req, &c.job)
@@ -122,7 +122,7 @@ func TestTheProxysOwnToken(t *testing.T) {
 	}
 	for name, cfg := range map[string]*rest.Config{"no file": {BearerTokenFile: file + "x"}, "two ways": {BearerToken: "a", Username: "b"}} {
 		cfg.Host = server.URL
-		if _, err := FromConfig(cfg); err == nil {
+		if _, err := New(cfg); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 	}

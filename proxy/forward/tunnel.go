@@ -16,25 +16,25 @@ import (
 // tunnel is an open way to the API server.
 type tunnel struct {
 	io.ReadWriteCloser
-	job     *Job
-	witness Witness // nil where nobody looks
+	job       *Call
+	inspector Inspector // nil where nobody looks
 }
 
 // watched is one direction of a tunnel that somebody looks at.
-type watched struct {
+type inspectedReader struct {
 	io.Reader
-	client *down
-	see    func(p []byte) *status.Error
+	client  *clientConn
+	inspect func(p []byte) *status.Error
 }
 
 // Read implements io.Reader.
-func (w *watched) Read(p []byte) (int, error) {
+func (w *inspectedReader) Read(p []byte) (int, error) {
 	n, err := w.Reader.Read(p)
 	if n == 0 {
 		return n, err
 	}
-	if why := w.see(p[:n]); why != nil {
-		w.client.farewell(why)
+	if why := w.inspect(p[:n]); why != nil {
+		w.client.closeWithReason(why)
 		return 0, why
 	}
 	return n, err
@@ -49,37 +49,37 @@ func (f *Forwarder) tunnel(ctx context.Context, w http.ResponseWriter, resp *htt
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Time{}) // a shell may be quiet for long
-	t.job.begin(http.StatusSwitchingProtocols)
+	t.job.responseStarted(http.StatusSwitchingProtocols)
 	result := &t.job.Result
-	if result.Err = writeSwitch(conn, resp); result.Err != nil {
+	if result.Err = writeSwitchingProtocols(conn, resp); result.Err != nil {
 		return nil
 	}
-	client := &down{Conn: conn, websocket: resp.Header.Get("Upgrade") == "websocket"}
+	client := &clientConn{Conn: conn, websocket: resp.Header.Get("Upgrade") == "websocket"}
 	stop := context.AfterFunc(ctx, func() {
-		client.farewell(ending(ctx))
+		client.closeWithReason(terminationReason(ctx))
 		_ = conn.Close()
 		_ = t.Close()
 	})
 	defer stop()
 	up, back := io.Reader(buffered), io.Reader(t.ReadWriteCloser)
-	if t.witness != nil {
-		up, back = &watched{up, client, t.witness.Up}, &watched{back, client, t.witness.Down}
+	if t.inspector != nil {
+		up, back = &inspectedReader{up, client, t.inspector.FromClient}, &inspectedReader{back, client, t.inspector.FromServer}
 	}
-	result.In, result.Out, result.Err = f.both(client, up, &readFrom{t.ReadWriteCloser, back})
+	result.BytesIn, result.BytesOut, result.Err = f.copyBothWays(client, up, &upstreamConn{t.ReadWriteCloser, back})
 	return nil
 }
 
 // readFrom is a way to the API server that is read through somebody.
-type readFrom struct {
+type upstreamConn struct {
 	io.ReadWriteCloser
-	from io.Reader
+	reader io.Reader
 }
 
 // Read implements io.Reader.
-func (r *readFrom) Read(p []byte) (int, error) { return r.from.Read(p) }
+func (r *upstreamConn) Read(p []byte) (int, error) { return r.reader.Read(p) }
 
 // CloseWrite ends one direction, where that is possible.
-func (r *readFrom) CloseWrite() error {
+func (r *upstreamConn) CloseWrite() error {
 	half, ok := r.ReadWriteCloser.(interface{ CloseWrite() error })
 	if !ok {
 		return errors.ErrUnsupported
@@ -88,7 +88,7 @@ func (r *readFrom) CloseWrite() error {
 }
 
 // writeSwitch repeats the API server's 101 to the client.
-func writeSwitch(conn net.Conn, resp *http.Response) error {
+func writeSwitchingProtocols(conn net.Conn, resp *http.Response) error {
 	var head strings.Builder
 	head.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n")
 	for name, values := range resp.Header {
@@ -107,7 +107,7 @@ func writeSwitch(conn net.Conn, resp *http.Response) error {
 
 // both copies until either side is done. What the client sent along with its
 // request is in the buffered reader and comes first.
-func (f *Forwarder) both(conn net.Conn, client io.Reader, upstream io.ReadWriteCloser) (in, out int64, err error) {
+func (f *Forwarder) copyBothWays(conn net.Conn, client io.Reader, upstream io.ReadWriteCloser) (in, out int64, err error) {
 	type end struct {
 		bytes int64
 		err   error
@@ -124,7 +124,7 @@ func (f *Forwarder) both(conn net.Conn, client io.Reader, upstream io.ReadWriteC
 			select {
 			case b = <-down:
 				return a.bytes, b.bytes, errors.Join(a.err, b.err)
-			case <-time.After(halfClosed): //nolint:forbidigo // a bound on real time, not a decision
+			case <-time.After(halfCloseTimeout): //nolint:forbidigo // a bound on real time, not a decision
 			}
 		}
 		_ = upstream.Close()
@@ -139,7 +139,7 @@ func (f *Forwarder) both(conn net.Conn, client io.Reader, upstream io.ReadWriteC
 
 // halfClosed is how long the API server may go on after the client has closed
 // its side.
-const halfClosed = 30 * time.Second
+const halfCloseTimeout = 30 * time.Second
 
 func (f *Forwarder) copy(dst io.Writer, src io.Reader) (int64, error) {
 	buffer, ok := f.buffers.Get().(*[]byte)

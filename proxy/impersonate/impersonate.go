@@ -25,59 +25,59 @@ func Headers(inbound http.Header, id *authn.Identity) (http.Header, *status.Erro
 	// Always present: should the user header ever be lost on the way, an API
 	// server refuses groups without a user instead of taking us for ourselves.
 	person.Groups = append(append(make([]string, 0, len(id.Groups)+1), id.Groups...), "system:authenticated")
-	return headers(inbound, &person, refuse)
+	return identityHeaders(inbound, &person, rejectImpersonation)
 }
 
 // HeadersAs returns what to send for somebody whom a person acts as. The groups are
 // complete, and whether the person may was asked before: their headers say the same.
-func HeadersAs(inbound http.Header, target *authn.Identity) (http.Header, *status.Error) {
-	return headers(inbound, target, refuseAmbiguous)
+func TargetHeaders(inbound http.Header, target *authn.Identity) (http.Header, *status.Error) {
+	return identityHeaders(inbound, target, rejectAmbiguous)
 }
 
 // Own returns what to send for somebody who speaks for themselves, with their own token:
 // nothing that says who they are but that.
-func Own(inbound http.Header, token string) (http.Header, *status.Error) {
-	out, refusal := clean(inbound, refuse)
+func TokenHeaders(inbound http.Header, token string) (http.Header, *status.Error) {
+	out, refusal := filterInbound(inbound, rejectImpersonation)
 	if refusal != nil {
 		return nil, refusal
 	}
 	out["Authorization"] = []string{"Bearer " + token}
-	return bounded(out)
+	return checkSize(out)
 }
 
-func headers(inbound http.Header, id *authn.Identity, refuse func(name, key string) *status.Error) (http.Header, *status.Error) {
-	out, refusal := clean(inbound, refuse)
+func identityHeaders(inbound http.Header, id *authn.Identity, refuse func(name, key string) *status.Error) (http.Header, *status.Error) {
+	out, refusal := filterInbound(inbound, refuse)
 	if refusal != nil {
 		return nil, refusal
 	}
 	addIdentity(out, id)
-	return bounded(out)
+	return checkSize(out)
 }
 
-func bounded(out http.Header) (http.Header, *status.Error) {
-	if size(out) > maxHeaders {
+func checkSize(out http.Header) (http.Header, *status.Error) {
+	if headerSize(out) > maxHeaders {
 		return nil, status.Forbidden("headers_too_large", "The headers with all groups are larger than can be sent to the API server.")
 	}
 	return out, nil
 }
 
 // clean leaves what the client may say.
-func clean(inbound http.Header, refuse func(name, key string) *status.Error) (http.Header, *status.Error) {
-	ends := named(inbound["Connection"])
+func filterInbound(inbound http.Header, refuse func(name, key string) *status.Error) (http.Header, *status.Error) {
+	ends := connectionOptions(inbound["Connection"])
 	const room = 8 // for who it is
 	out := make(http.Header, len(inbound)+room)
 	for name, values := range inbound {
-		key := fold(name)
+		key := normalizeHeaderName(name)
 		if refusal := refuse(name, key); refusal != nil {
 			return nil, refusal
 		}
-		if hopByHop(key) || ends[key] || dropped(key) {
+		if isHopByHop(key) || ends[key] || isStripped(key) {
 			continue
 		}
 		out[name] = values
 	}
 	if protocols, ok := out["Sec-Websocket-Protocol"]; ok {
-		if out["Sec-Websocket-Protocol"] = authn.WithoutToken(protocols); out["Sec-Websocket-Protocol"] == nil {
+		if out["Sec-Websocket-Protocol"] = authn.WithoutTokenProtocol(protocols); out["Sec-Websocket-Protocol"] == nil {
 			delete(out, "Sec-Websocket-Protocol")
 		}
 	}
@@ -85,7 +85,7 @@ func clean(inbound http.Header, refuse func(name, key string) *status.Error) (ht
 }
 
 // Upgrade adds the two headers that ask the API server to switch protocols.
-func Upgrade(out http.Header, protocol string) {
+func SetUpgrade(out http.Header, protocol string) {
 	out["Connection"] = []string{"Upgrade"}
 	out["Upgrade"] = []string{protocol}
 }
@@ -113,16 +113,16 @@ func extraHeader(key string) string {
 	case authn.ExtraCredential:
 		return "Impersonate-Extra-Authentication.kubernetes.io%2fcredential-Id"
 	}
-	return made(key)
+	return canonicalExtraHeader(key)
 }
 
-func made(key string) string {
-	return textproto.CanonicalMIMEHeaderKey("Impersonate-Extra-" + escape(key))
+func canonicalExtraHeader(key string) string {
+	return textproto.CanonicalMIMEHeaderKey("Impersonate-Extra-" + escapeExtraKey(key))
 }
 
 // fold makes "X_Remote_User", "X--Remote-User" and "x-remote-user" the same: some
 // servers behind us could take one for the other (CVE-2025-64484).
-func fold(name string) string {
+func normalizeHeaderName(name string) string {
 	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
 	for strings.Contains(name, "--") {
 		name = strings.ReplaceAll(name, "--", "-")
@@ -131,15 +131,15 @@ func fold(name string) string {
 }
 
 // refuse finds headers that try to say who somebody is.
-func refuse(name, key string) *status.Error {
+func rejectImpersonation(name, key string) *status.Error {
 	if strings.HasPrefix(key, "impersonate") {
 		return status.Forbidden("impersonation", "Acting as somebody else (kubectl --as) is not possible through this proxy.")
 	}
-	return refuseAmbiguous(name, key)
+	return rejectAmbiguous(name, key)
 }
 
 // refuseAmbiguous finds headers that could be taken for others.
-func refuseAmbiguous(name, key string) *status.Error {
+func rejectAmbiguous(name, key string) *status.Error {
 	if strings.Contains(name, "_") && (strings.HasPrefix(key, "x-remote-") || strings.HasPrefix(key, "x-forwarded") || key == "authorization") {
 		return status.Forbidden("ambiguous_header", "The request has a header that could be taken for another one.")
 	}
@@ -147,7 +147,7 @@ func refuseAmbiguous(name, key string) *status.Error {
 }
 
 // dropped are the headers that are ours to say, or nobody's.
-func dropped(key string) bool {
+func isStripped(key string) bool {
 	switch key {
 	case "authorization", "proxy-authorization", "forwarded", "x-real-ip", "via", "host", "cookie", "http2-settings", "expect":
 		return true
@@ -156,7 +156,7 @@ func dropped(key string) bool {
 }
 
 // hopByHop reports whether a header ends here (RFC 9110 section 7.6.1).
-func hopByHop(key string) bool {
+func isHopByHop(key string) bool {
 	switch key {
 	case "connection", "proxy-connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "proxy-authenticate":
 		return true
@@ -165,14 +165,14 @@ func hopByHop(key string) bool {
 }
 
 // named are the headers that the client says end here. Most say nothing.
-func named(connection []string) map[string]bool {
+func connectionOptions(connection []string) map[string]bool {
 	if len(connection) == 0 {
 		return nil
 	}
 	names := map[string]bool{}
 	for _, value := range connection {
 		for name := range strings.SplitSeq(value, ",") {
-			names[fold(strings.TrimSpace(name))] = true
+			names[normalizeHeaderName(strings.TrimSpace(name))] = true
 		}
 	}
 	return names
@@ -181,7 +181,7 @@ func named(connection []string) map[string]bool {
 // escape writes a key so that it fits a header's name: what is no token
 // character, and the percent sign, percent-encoded
 // (client-go/transport.headerKeyEscape).
-func escape(key string) string {
+func escapeExtraKey(key string) string {
 	const hex = "0123456789abcdef"
 	var b strings.Builder
 	for i := range len(key) {
@@ -201,7 +201,7 @@ func isToken(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("!#$&'*+-.^_`|~", c) >= 0
 }
 
-func size(h http.Header) int {
+func headerSize(h http.Header) int {
 	total := 0
 	for name, values := range h {
 		for _, v := range values {

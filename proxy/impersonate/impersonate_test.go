@@ -138,7 +138,7 @@ func FuzzHeaders(f *testing.F) {
 // (unescapeExtraKey in k8s.io/apiserver/pkg/endpoints/filters/impersonation).
 func TestExtraKeysArrive(t *testing.T) {
 	t.Parallel()
-	for _, key := range []string{authn.ExtraSignIn, authn.ExtraDevice, authn.ExtraCredential, authn.ExtraAddress, "scopes", "a b", "ü", "50%", "example.com/a%2fb"} {
+	for _, key := range []string{authn.ExtraSignIn, authn.ExtraDevice, authn.ExtraCredential, authn.ExtraClientAddress, "scopes", "a b", "ü", "50%", "example.com/a%2fb"} {
 		id := jane()
 		id.Extra = []authn.Extra{{Key: key, Value: "a"}, {Key: key, Value: "b"}}
 		got, refusal := impersonate.Headers(http.Header{}, id)

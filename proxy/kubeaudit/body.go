@@ -12,16 +12,16 @@ import (
 )
 
 // maxBody is the largest body that is kept, in bytes.
-const maxBody = 256 << 10
+const maxBodyBytes = 256 << 10
 
 // body keeps what passes through, up to a limit. It holds nothing up.
 type body struct {
 	io.ReadCloser
-	kind string
+	contentType string
 
-	mu   sync.Mutex // an answer can come before the body is read to its end
-	text []byte
-	over bool
+	mu       sync.Mutex // an answer can come before the body is read to its end
+	data     []byte
+	tooLarge bool
 }
 
 // Read implements io.Reader.
@@ -30,11 +30,11 @@ func (b *body) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case b.over:
-	case len(b.text)+n > maxBody:
-		b.text, b.over = nil, true
+	case b.tooLarge:
+	case len(b.data)+n > maxBodyBytes:
+		b.data, b.tooLarge = nil, true
 	default:
-		b.text = append(b.text, p[:n]...)
+		b.data = append(b.data, p[:n]...)
 	}
 	return n, err
 }
@@ -43,7 +43,7 @@ func (b *body) Read(p []byte) (int, error) {
 func (b *body) object(note func(key, value string), bare bool) *runtime.Unknown {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.text) == 0 && !b.over {
+	if len(b.data) == 0 && !b.tooLarge {
 		return nil
 	}
 	text, why := b.json()
@@ -59,18 +59,18 @@ func (b *body) object(note func(key, value string), bare bool) *runtime.Unknown 
 
 // json is the body as JSON, or why it is not.
 func (b *body) json() (text []byte, why string) {
-	if b.over {
+	if b.tooLarge {
 		return nil, "larger than 256 KiB"
 	}
-	kind, _, err := mime.ParseMediaType(b.kind)
+	kind, _, err := mime.ParseMediaType(b.contentType)
 	if err != nil {
 		kind = "application/json" // as an API server takes it
 	}
 	switch {
 	case strings.HasSuffix(kind, "json"):
-		text = b.text
+		text = b.data
 	case strings.HasSuffix(kind, "yaml"):
-		if text, err = yaml.YAMLToJSON(b.text); err != nil {
+		if text, err = yaml.YAMLToJSON(b.data); err != nil {
 			return nil, "not YAML"
 		}
 	default:
@@ -88,11 +88,11 @@ func withoutManagedFields(text []byte) []byte {
 	if json.Unmarshal(text, &object) != nil {
 		return text // a patch in the form of a list
 	}
-	strip(object)
+	stripManagedFields(object)
 	if items, ok := object["items"].([]any); ok {
 		for _, item := range items {
 			if o, ok := item.(map[string]any); ok {
-				strip(o)
+				stripManagedFields(o)
 			}
 		}
 	}
@@ -103,7 +103,7 @@ func withoutManagedFields(text []byte) []byte {
 	return stripped
 }
 
-func strip(object map[string]any) {
+func stripManagedFields(object map[string]any) {
 	if meta, ok := object["metadata"].(map[string]any); ok {
 		delete(meta, "managedFields")
 	}

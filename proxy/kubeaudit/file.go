@@ -19,21 +19,21 @@ type Rotation struct {
 // File is a sink that writes a line of JSON for each event. What can't be written, because
 // the disk is full, is kept in memory up to a limit and written when there is room again.
 type File struct {
-	mu      sync.Mutex
-	out     io.WriteCloser
-	waiting [][]byte
-	torn    bool // the last line was written in part
-	lost    func(events int, why error)
+	mu          sync.Mutex
+	out         io.WriteCloser
+	pending     [][]byte
+	partialLine bool // the last line was written in part
+	onDrop      func(events int, why error)
 }
 
 var _ Sink = (*File)(nil)
 
 // maxWaiting is how many events wait for room.
-const maxWaiting = 10_000
+const maxPendingEvents = 10_000
 
 // NewFile returns a file. Lost is told of events that are gone for good.
 func NewFile(path string, r Rotation, lost func(events int, why error)) *File {
-	return &File{lost: lost, out: &lumberjack.Logger{
+	return &File{onDrop: lost, out: &lumberjack.Logger{
 		Filename: path, MaxSize: r.MaxMegabytes, MaxBackups: r.MaxFiles, MaxAge: r.MaxDays, Compress: r.Compress,
 	}}
 }
@@ -46,39 +46,39 @@ func (f *File) Ready() error {
 }
 
 // Keep writes e. It fails when it could not; e waits then.
-func (f *File) Keep(e *auditv1.Event) error {
+func (f *File) WriteEvent(e *auditv1.Event) error {
 	line, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("encoding audit event: %w", err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.waiting) >= maxWaiting {
+	if len(f.pending) >= maxPendingEvents {
 		if err := f.flush(); err != nil {
-			f.lost(1, nil)
+			f.onDrop(1, nil)
 			return err
 		}
 	}
-	f.waiting = append(f.waiting, append(line, '\n'))
+	f.pending = append(f.pending, append(line, '\n'))
 	return f.flush()
 }
 
 // flush writes what waits, the oldest first.
 func (f *File) flush() error {
-	for len(f.waiting) > 0 {
-		line := f.waiting[0]
-		if f.torn { // or two lines would be one
+	for len(f.pending) > 0 {
+		line := f.pending[0]
+		if f.partialLine { // or two lines would be one
 			line = append([]byte{'\n'}, line...)
 		}
 		n, err := f.out.Write(line)
 		if err != nil {
-			f.torn = f.torn || n > 0
+			f.partialLine = f.partialLine || n > 0
 			_ = f.out.Close() // it is opened again: the file may be another one by then
 			return fmt.Errorf("writing audit log: %w", err)
 		}
-		f.torn, f.waiting = false, f.waiting[1:]
+		f.partialLine, f.pending = false, f.pending[1:]
 	}
-	f.waiting = nil
+	f.pending = nil
 	return nil
 }
 
@@ -87,7 +87,7 @@ func (f *File) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.flush(); err != nil {
-		f.lost(len(f.waiting), err)
+		f.onDrop(len(f.pending), err)
 		return err
 	}
 	return f.out.Close()

@@ -28,7 +28,7 @@ type Sink interface {
 	// Ready reports whether an event could be kept now.
 	Ready() error
 	// Keep keeps an event, now or later. It does not change it.
-	Keep(e *auditv1.Event) error
+	WriteEvent(e *auditv1.Event) error
 }
 
 // Log makes events and hands them to its sinks. The zero Log keeps nothing.
@@ -36,34 +36,34 @@ type Log struct {
 	Policy Policy
 	Sinks  []Sink
 	// Strict refuses requests while a sink can't keep them.
-	Strict bool
+	RefuseOnFailure bool
 	// Commands keeps the query of exec, attach and port-forward, which holds the command.
-	Commands bool
-	Now      func() time.Time
+	IncludeCommands bool
+	Now             func() time.Time
 	// Failed is told of events that a sink did not keep.
-	Failed func(ctx context.Context, err error)
+	OnError func(ctx context.Context, err error)
 }
 
 // ErrNotKept says that a request can't be recorded, and so must not happen.
-var ErrNotKept = errors.New("the audit log can't be written")
+var ErrUnavailable = errors.New("the audit log can't be written")
 
 // Entry is one request, as it goes through its stages. A nil Entry records nothing.
 type Entry struct {
-	log   *Log
-	event auditv1.Event
-	omit  map[auditinternal.Stage]bool
-	body  *body
-	bare  bool // without managed fields
-	long  bool
-	begun bool // an answer has begun
+	log               *Log
+	event             auditv1.Event
+	omitStages        map[auditinternal.Stage]bool
+	body              *body
+	omitManagedFields bool // without managed fields
+	longRunning       bool
+	responseStarted   bool // an answer has begun
 }
 
 // HeaderID is the header that joins the proxy's events with the API server's
 // (k8s.io/apiserver/pkg/apis/audit.HeaderAuditID, in Go's spelling).
-const HeaderID = "Audit-Id"
+const AuditIDHeader = "Audit-Id"
 
 // maxID is the longest id that a client may choose.
-const maxID = 64
+const maxAuditIDLength = 64
 
 // Begin records that a request has come, from somebody or from nobody known. It fails when
 // it could not and Strict is set: then the request must not go on. The entry may be used in
@@ -76,34 +76,34 @@ func (l *Log) Begin(r *http.Request, info *requestinfo.Info, who *authn.Identity
 	if rule.Level == auditinternal.LevelNone {
 		return nil, l.ready()
 	}
-	e := &Entry{log: l, bare: rule.OmitManagedFields, long: info.LongRunning(), omit: map[auditinternal.Stage]bool{}}
+	e := &Entry{log: l, omitManagedFields: rule.OmitManagedFields, longRunning: info.IsLongRunning(), omitStages: map[auditinternal.Stage]bool{}}
 	for _, stage := range rule.OmitStages {
-		e.omit[stage] = true
+		e.omitStages[stage] = true
 	}
 	now := metav1.NewMicroTime(l.Now())
 	e.event = auditv1.Event{
 		TypeMeta: metav1.TypeMeta{Kind: "Event", APIVersion: auditv1.SchemeGroupVersion.String()},
-		Level:    auditv1.Level(rule.Level), AuditID: chooseID(r), RequestURI: l.uri(r, info), Verb: info.Verb, SourceIPs: []string{address},
-		UserAgent: agent(r), ObjectRef: objectRef(info), RequestReceivedTimestamp: now, StageTimestamp: now,
+		Level:    auditv1.Level(rule.Level), AuditID: auditID(r), RequestURI: l.uri(r, info), Verb: info.Verb, SourceIPs: []string{address},
+		UserAgent: userAgent(r), ObjectRef: objectRef(info), RequestReceivedTimestamp: now, StageTimestamp: now,
 	}
 	if who != nil {
 		e.event.User = userInfo(who, who.Groups, "system:authenticated")
 	}
-	if rule.Level == auditinternal.LevelRequest && info.IsResourceRequest && !e.long && r.Body != nil {
-		e.body = &body{ReadCloser: r.Body, kind: r.Header.Get("Content-Type")}
+	if rule.Level == auditinternal.LevelRequest && info.IsResourceRequest && !e.longRunning && r.Body != nil {
+		e.body = &body{ReadCloser: r.Body, contentType: r.Header.Get("Content-Type")}
 		r.Body = e.body
 	}
-	return e, errors.Join(l.ready(), e.stage(r.Context(), auditinternal.StageRequestReceived))
+	return e, errors.Join(l.ready(), e.writeStage(r.Context(), auditinternal.StageRequestReceived))
 }
 
 // ready reports, where it matters, whether events can be kept.
 func (l *Log) ready() error {
-	if !l.Strict {
+	if !l.RefuseOnFailure {
 		return nil
 	}
 	for _, s := range l.Sinks {
 		if err := s.Ready(); err != nil {
-			return fmt.Errorf("%w: %w", ErrNotKept, err)
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	}
 	return nil
@@ -118,7 +118,7 @@ func (e *Entry) ID() string {
 }
 
 // As notes whom somebody acts as. The groups are complete.
-func (e *Entry) As(target *authn.Identity) {
+func (e *Entry) SetImpersonatedUser(target *authn.Identity) {
 	if e == nil {
 		return
 	}
@@ -128,13 +128,13 @@ func (e *Entry) As(target *authn.Identity) {
 
 // Started records that an answer begins, when it may go on for long.
 func (e *Entry) Started(ctx context.Context, code int) {
-	if e == nil || e.begun {
+	if e == nil || e.responseStarted {
 		return
 	}
-	e.begun = true
+	e.responseStarted = true
 	e.event.ResponseStatus = &metav1.Status{Code: int32(code)} //nolint:gosec // an HTTP status
-	if e.long {
-		_ = e.stage(ctx, auditinternal.StageResponseStarted)
+	if e.longRunning {
+		_ = e.writeStage(ctx, auditinternal.StageResponseStarted)
 	}
 }
 
@@ -143,7 +143,7 @@ type Outcome struct {
 	// Refusal is the proxy's own answer, if it gave one.
 	Refusal *metav1.Status
 	// Notes are added to the event.
-	Notes map[string]string
+	Annotations map[string]string
 }
 
 // Complete records the end.
@@ -158,27 +158,27 @@ func (e *Entry) Complete(ctx context.Context, o Outcome) {
 		e.event.ResponseStatus = &metav1.Status{Code: http.StatusOK, Status: metav1.StatusSuccess, Message: "Connection closed early"}
 	}
 	if e.body != nil {
-		e.event.RequestObject = e.body.object(e.note, e.bare)
+		e.event.RequestObject = e.body.object(e.annotate, e.omitManagedFields)
 	}
-	for key, value := range o.Notes {
-		e.note(key, value)
+	for key, value := range o.Annotations {
+		e.annotate(key, value)
 	}
-	_ = e.stage(ctx, auditinternal.StageResponseComplete)
+	_ = e.writeStage(ctx, auditinternal.StageResponseComplete)
 }
 
 // notePrefix is before the keys of our own annotations.
-const notePrefix = "proxy.fairlead.dev/"
+const annotationPrefix = "proxy.fairlead.dev/"
 
-func (e *Entry) note(key, value string) {
+func (e *Entry) annotate(key, value string) {
 	if e.event.Annotations == nil {
 		e.event.Annotations = map[string]string{}
 	}
-	e.event.Annotations[notePrefix+key] = value
+	e.event.Annotations[annotationPrefix+key] = value
 }
 
 // stage keeps the event as it is now.
-func (e *Entry) stage(ctx context.Context, stage auditinternal.Stage) error {
-	if e.omit[stage] {
+func (e *Entry) writeStage(ctx context.Context, stage auditinternal.Stage) error {
+	if e.omitStages[stage] {
 		return nil
 	}
 	e.event.Stage = auditv1.Stage(stage)
@@ -188,22 +188,22 @@ func (e *Entry) stage(ctx context.Context, stage auditinternal.Stage) error {
 	kept := e.event // what comes later must not change it
 	var errs []error
 	for _, s := range e.log.Sinks {
-		errs = append(errs, s.Keep(&kept))
+		errs = append(errs, s.WriteEvent(&kept))
 	}
 	err := errors.Join(errs...)
 	if err != nil {
-		e.log.Failed(ctx, err)
+		e.log.OnError(ctx, err)
 	}
-	if err != nil && e.log.Strict {
-		return fmt.Errorf("%w: %w", ErrNotKept, err)
+	if err != nil && e.log.RefuseOnFailure {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return nil
 }
 
 // chooseID is the client's id of the request, as at the API server, or a new one.
-func chooseID(r *http.Request) types.UID {
-	given := r.Header.Values(HeaderID)
-	if len(given) != 1 || given[0] == "" || len(given[0]) > maxID || !printable(given[0]) {
+func auditID(r *http.Request) types.UID {
+	given := r.Header.Values(AuditIDHeader)
+	if len(given) != 1 || given[0] == "" || len(given[0]) > maxAuditIDLength || !printable(given[0]) {
 		return types.UID(uuid.NewString())
 	}
 	return types.UID(given[0])
@@ -219,12 +219,12 @@ func printable(s string) bool {
 }
 
 // maxAgent is where a User-Agent is cut, in bytes (k8s.io/apiserver/pkg/audit/request.go).
-const maxAgent = 1024
+const maxUserAgent = 1024
 
-func agent(r *http.Request) string {
+func userAgent(r *http.Request) string {
 	text := r.UserAgent()
-	if len(text) > maxAgent {
-		return text[:maxAgent] + "...TRUNCATED"
+	if len(text) > maxUserAgent {
+		return text[:maxUserAgent] + "...TRUNCATED"
 	}
 	return text
 }
@@ -266,7 +266,7 @@ func objectRef(i *requestinfo.Info) *auditv1.ObjectReference {
 func (l *Log) uri(r *http.Request, info *requestinfo.Info) string {
 	u := *r.URL
 	u.Scheme, u.Host, u.User = "", "", nil
-	if info.Interactive() && !l.Commands {
+	if info.IsInteractive() && !l.IncludeCommands {
 		u.RawQuery = ""
 	}
 	return u.RequestURI()

@@ -41,7 +41,7 @@ type memory struct {
 
 func (m *memory) Ready() error { return m.fault }
 
-func (m *memory) Keep(e *auditv1.Event) error {
+func (m *memory) WriteEvent(e *auditv1.Event) error {
 	if m.fault == nil {
 		m.events = append(m.events, *e)
 	}
@@ -56,7 +56,7 @@ func newLog(t *testing.T, policy string) (*kubeaudit.Log, *memory) {
 		t.Fatal(err)
 	}
 	m := &memory{}
-	return &kubeaudit.Log{Policy: p, Sinks: []kubeaudit.Sink{m}, Now: noon, Failed: func(context.Context, error) {}}, m
+	return &kubeaudit.Log{Policy: p, Sinks: []kubeaudit.Sink{m}, Now: noon, OnError: func(context.Context, error) {}}, m
 }
 
 func request(method, target, body string) *http.Request {
@@ -67,7 +67,7 @@ func request(method, target, body string) *http.Request {
 
 func begin(t *testing.T, log *kubeaudit.Log, r *http.Request, who *authn.Identity) *kubeaudit.Entry {
 	t.Helper()
-	e, err := log.Begin(r, requestinfo.Read(r), who, "192.0.2.1")
+	e, err := log.Begin(r, requestinfo.Parse(r), who, "192.0.2.1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,8 +119,8 @@ func TestWhatAnEventSays(t *testing.T) {
 	r.Header.Set("User-Agent", strings.Repeat("x", 2000))
 	r.Header.Set("Audit-Id", "mine")
 	e := begin(t, log, r, jane())
-	e.As(&authn.Identity{User: "bob", Groups: []string{"system:authenticated"}})
-	e.Complete(t.Context(), kubeaudit.Outcome{Refusal: status.Forbidden("w", "no").Object(), Notes: map[string]string{"k": "v"}})
+	e.SetImpersonatedUser(&authn.Identity{User: "bob", Groups: []string{"system:authenticated"}})
+	e.Complete(t.Context(), kubeaudit.Outcome{Refusal: status.Forbidden("w", "no").Object(), Annotations: map[string]string{"k": "v"}})
 	text, err := json.Marshal(m.last())
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +166,7 @@ func TestCommandsStayOut(t *testing.T) {
 	const exec = "/api/v1/namespaces/a/pods/b/exec?command=mysql&command=-psecret"
 	for _, keep := range []bool{false, true} {
 		log, m := newLog(t, "rules: [{level: Metadata}]")
-		log.Commands = keep
+		log.IncludeCommands = keep
 		begin(t, log, request("POST", exec, ""), jane())
 		begin(t, log, request("GET", "/api/v1/pods?limit=1", ""), jane())
 		if got := strings.Contains(m.events[0].RequestURI, "secret"); got != keep {
@@ -241,15 +241,15 @@ func TestStrictRefusesWhatItCantAccountFor(t *testing.T) {
 		log, m := newLog(t, policy)
 		r := request("GET", "/api", "")
 		m.fault = errors.New("disk full")
-		if _, err := log.Begin(r, requestinfo.Read(r), jane(), ""); err != nil {
+		if _, err := log.Begin(r, requestinfo.Parse(r), jane(), ""); err != nil {
 			t.Errorf("%s: not strict, and refused: %v", policy, err)
 		}
-		log.Strict = true
-		if _, err := log.Begin(r, requestinfo.Read(r), jane(), ""); !errors.Is(err, kubeaudit.ErrNotKept) {
+		log.RefuseOnFailure = true
+		if _, err := log.Begin(r, requestinfo.Parse(r), jane(), ""); !errors.Is(err, kubeaudit.ErrUnavailable) {
 			t.Errorf("%s: strict: %v", policy, err)
 		}
 		m.fault = nil
-		if _, err := log.Begin(r, requestinfo.Read(r), jane(), ""); err != nil {
+		if _, err := log.Begin(r, requestinfo.Parse(r), jane(), ""); err != nil {
 			t.Errorf("%s: there is room again: %v", policy, err)
 		}
 	}
@@ -283,7 +283,7 @@ func TestAFullDisk(t *testing.T) {
 	var lost int
 	f := kubeaudit.NewFile(path, kubeaudit.Rotation{MaxMegabytes: 1}, func(n int, _ error) { lost += n })
 	for _, id := range []string{"1", "2"} {
-		if err := f.Keep(&auditv1.Event{AuditID: types.UID(id)}); err == nil {
+		if err := f.WriteEvent(&auditv1.Event{AuditID: types.UID(id)}); err == nil {
 			t.Fatal("the disk is full, and it was written")
 		}
 	}
@@ -309,7 +309,7 @@ func TestAFullDiskForLong(t *testing.T) {
 	var lost int
 	f := kubeaudit.NewFile("/dev/full", kubeaudit.Rotation{MaxMegabytes: 1}, func(n int, _ error) { lost += n })
 	for range 10_010 {
-		_ = f.Keep(&auditv1.Event{})
+		_ = f.WriteEvent(&auditv1.Event{})
 	}
 	if lost != 10 {
 		t.Errorf("lost %d, want 10", lost)
@@ -324,7 +324,7 @@ func TestRotation(t *testing.T) {
 	dir := t.TempDir()
 	f := kubeaudit.NewFile(dir+"/audit.log", kubeaudit.Rotation{MaxMegabytes: 1, MaxFiles: 2}, func(int, error) { t.Error("lost") })
 	for range 5 * 1024 {
-		if err := f.Keep(&auditv1.Event{UserAgent: strings.Repeat("x", 1024)}); err != nil {
+		if err := f.WriteEvent(&auditv1.Event{UserAgent: strings.Repeat("x", 1024)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -383,7 +383,7 @@ func TestWebhook(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"1", "2", "3"} {
-		if err := hook.Keep(&auditv1.Event{AuditID: types.UID(id)}); err != nil {
+		if err := hook.WriteEvent(&auditv1.Event{AuditID: types.UID(id)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -412,7 +412,7 @@ func FuzzParsePolicy(f *testing.F) {
 		}
 		// A policy that was taken keeps no answers and no body of what was not named.
 		m := &memory{}
-		log := &kubeaudit.Log{Policy: p, Sinks: []kubeaudit.Sink{m}, Now: noon, Failed: func(context.Context, error) {}}
+		log := &kubeaudit.Log{Policy: p, Sinks: []kubeaudit.Sink{m}, Now: noon, OnError: func(context.Context, error) {}}
 		r := request("POST", "/apis/never.test/v1/things", `{"secret":1}`)
 		e := begin(t, log, r, jane())
 		_, _ = io.Copy(io.Discard, r.Body)

@@ -34,7 +34,7 @@ func TestALineThatWasTorn(t *testing.T) {
 	disk := &filling{room: 200}
 	f := &File{out: disk}
 	for range 3 {
-		_ = f.Keep(&auditv1.Event{AuditID: "x"})
+		_ = f.WriteEvent(&auditv1.Event{AuditID: "x"})
 	}
 	disk.room = 1 << 20
 	if err := f.Ready(); err != nil {

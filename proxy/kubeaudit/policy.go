@@ -49,14 +49,14 @@ func checkRule(rule auditinternal.PolicyRule) error {
 	case auditinternal.LevelRequestResponse:
 		return errors.New("level RequestResponse is not possible here: the proxy keeps no answers. Use Request, and the API server's own log for answers")
 	case auditinternal.LevelRequest:
-		return checkNamed(rule)
+		return checkRequestRule(rule)
 	}
 	return nil
 }
 
 // checkNamed wants the resources of a rule of level Request by name: all bodies of
 // everything would hold every Secret.
-func checkNamed(rule auditinternal.PolicyRule) error {
+func checkRequestRule(rule auditinternal.PolicyRule) error {
 	if len(rule.Resources) == 0 {
 		return errors.New("level Request needs resources, each by its name")
 	}
@@ -72,6 +72,6 @@ func checkNamed(rule auditinternal.PolicyRule) error {
 }
 
 // Everything is the policy where there is no file: who did what, and no bodies.
-func Everything() Policy {
+func MetadataPolicy() Policy {
 	return policy.NewPolicyRuleEvaluator(&auditinternal.Policy{Rules: []auditinternal.PolicyRule{{Level: auditinternal.LevelMetadata}}})
 }

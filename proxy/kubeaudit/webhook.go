@@ -28,14 +28,14 @@ var _ Sink = (*Webhook)(nil)
 
 // The limits are kube-apiserver's defaults (--audit-webhook-*), but for the wait.
 const (
-	webhookQueue   = 10_000
-	webhookBatch   = 400
-	webhookWait    = 5 * time.Second
-	webhookTries   = 5
-	webhookPause   = time.Second
-	webhookTimeout = 30 * time.Second
+	webhookQueueSize   = 10_000
+	webhookBatchSize   = 400
+	webhookMaxDelay    = 5 * time.Second
+	webhookMaxAttempts = 5
+	webhookRetryDelay  = time.Second
+	webhookTimeout     = 30 * time.Second
 	// farewell is how long what is left may take at the end.
-	farewell = 10 * time.Second
+	flushTimeout = 10 * time.Second
 )
 
 // NewWebhook returns a webhook that is described by a kubeconfig file: its cluster is where
@@ -52,7 +52,7 @@ func NewWebhook(kubeconfig string, lost func(events int, why error)) (*Webhook, 
 	client.Timeout = webhookTimeout
 	w := &Webhook{address: cfg.Host, client: client}
 	w.queue = batch.New(batch.Config[auditv1.Event]{
-		Size: webhookQueue, Batch: webhookBatch, Wait: webhookWait, Tries: webhookTries, Pause: webhookPause, Farewell: farewell, Send: w.post, Lost: lost,
+		QueueSize: webhookQueueSize, BatchSize: webhookBatchSize, MaxDelay: webhookMaxDelay, MaxAttempts: webhookMaxAttempts, RetryDelay: webhookRetryDelay, FlushTimeout: flushTimeout, Send: w.post, OnDrop: lost,
 	})
 	return w, nil
 }
@@ -61,7 +61,7 @@ func NewWebhook(kubeconfig string, lost func(events int, why error)) (*Webhook, 
 func (w *Webhook) Ready() error { return nil }
 
 // Keep takes e to be sent.
-func (w *Webhook) Keep(e *auditv1.Event) error {
+func (w *Webhook) WriteEvent(e *auditv1.Event) error {
 	w.queue.Add(*e)
 	return nil
 }
@@ -84,7 +84,7 @@ func (w *Webhook) post(ctx context.Context, events []auditv1.Event) error {
 	if err != nil {
 		return fmt.Errorf("sending audit events: %w", err)
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, maxBody)) // so that the connection can be used again
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, maxBodyBytes)) // so that the connection can be used again
 	_ = res.Body.Close()
 	if res.StatusCode/100 != 2 {
 		return fmt.Errorf("sending audit events: the webhook answered %s", res.Status)

@@ -17,10 +17,10 @@ import (
 )
 
 // ErrMayNot says that the proxy itself lacks the right to ask.
-var ErrMayNot = errors.New("the proxy may not ask this")
+var ErrForbidden = errors.New("the proxy may not ask this")
 
 // maxAnswer bounds an answer, in bytes.
-const maxAnswer = 4 << 20
+const maxResponseBytes = 4 << 20
 
 // Client asks one API server.
 type Client struct {
@@ -58,7 +58,7 @@ func (c *Client) Create(ctx context.Context, path string, question, answer any) 
 	if err != nil {
 		return err
 	}
-	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	text, err := io.ReadAll(io.LimitReader(res.Body, maxResponseBytes))
 	if err = errors.Join(err, res.Body.Close()); err != nil {
 		return fmt.Errorf("reading review: %w", err)
 	}
@@ -66,7 +66,7 @@ func (c *Client) Create(ctx context.Context, path string, question, answer any) 
 	case http.StatusOK, http.StatusCreated:
 		return json.Unmarshal(text, answer)
 	case http.StatusForbidden:
-		return ErrMayNot
+		return ErrForbidden
 	}
 	return fmt.Errorf("the API server answered %s", res.Status)
 }

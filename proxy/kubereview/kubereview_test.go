@@ -41,7 +41,7 @@ func TestCreate(t *testing.T) {
 	if said, err := ask(200, `{}`); said != "" || err != nil {
 		t.Error(said, err)
 	}
-	if _, err := ask(403, `{}`); !errors.Is(err, kubereview.ErrMayNot) {
+	if _, err := ask(403, `{}`); !errors.Is(err, kubereview.ErrForbidden) {
 		t.Error(err)
 	}
 	for status, body := range map[int]string{500: `{"said":"yes"}`, 200: "<html>", 302: ""} {

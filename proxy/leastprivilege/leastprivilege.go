@@ -18,7 +18,7 @@ import (
 // Excess asks what the credential of a client-go configuration may do (SelfSubjectRulesReview
 // of authorization.k8s.io/v1) and returns what of it the proxy never does, each in a few
 // words. It sees what is granted everywhere and in the namespace default.
-func Excess(ctx context.Context, cfg *rest.Config) ([]string, error) {
+func ExcessPermissions(ctx context.Context, cfg *rest.Config) ([]string, error) {
 	client, err := kubereview.New(cfg)
 	if err != nil {
 		return nil, err
@@ -31,10 +31,10 @@ func Excess(ctx context.Context, cfg *rest.Config) ([]string, error) {
 	if err := client.Create(ctx, "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", question, &answer); err != nil {
 		return nil, fmt.Errorf("asking for own rights: %w", err)
 	}
-	return excess(answer.Status), nil
+	return excessPermissions(answer.Status), nil
 }
 
-func excess(s authorizationv1.SubjectRulesReviewStatus) []string {
+func excessPermissions(s authorizationv1.SubjectRulesReviewStatus) []string {
 	var found []string
 	for _, rule := range s.ResourceRules {
 		for _, verb := range rule.Verbs {
@@ -46,7 +46,7 @@ func excess(s authorizationv1.SubjectRulesReviewStatus) []string {
 	for _, rule := range s.NonResourceRules {
 		for _, verb := range rule.Verbs {
 			// Everybody may read what there is at all (system:discovery, system:public-info-viewer).
-			if verb != "get" && verb != "head" && !isConstrained(verb) {
+			if verb != "get" && verb != "head" && !isConstrainedImpersonation(verb) {
 				found = append(found, verb+" "+strings.Join(rule.NonResourceURLs, ", "))
 			}
 		}
@@ -55,7 +55,9 @@ func excess(s authorizationv1.SubjectRulesReviewStatus) []string {
 	return slices.Compact(found)
 }
 
-func isConstrained(verb string) bool { return strings.HasPrefix(verb, "impersonate-on:user-info:") }
+func isConstrainedImpersonation(verb string) bool {
+	return strings.HasPrefix(verb, "impersonate-on:user-info:")
+}
 
 // isNeeded reports whether the proxy does it, or everybody may. To speak for others of every
 // kind in the old form is what kubectl --as needs.
@@ -65,7 +67,7 @@ func isNeeded(verb string, rule authorizationv1.ResourceRule) bool {
 			!slices.ContainsFunc(rule.Resources, func(r string) bool { return !slices.Contains(resources, r) && !slices.Contains(resources, "*") })
 	}
 	switch {
-	case isConstrained(verb):
+	case isConstrainedImpersonation(verb):
 		return true
 	case verb == "impersonate", verb == "impersonate:user-info":
 		return all([]string{"", "authentication.k8s.io"}, "*") && !slices.Contains(rule.APIGroups, "*")

@@ -37,7 +37,7 @@ func TestExcess(t *testing.T) {
 		_ = json.NewEncoder(w).Encode(authorizationv1.SelfSubjectRulesReview{Status: status})
 	}))
 	t.Cleanup(server.Close)
-	got, err := leastprivilege.Excess(t.Context(), &rest.Config{Host: server.URL})
+	got, err := leastprivilege.ExcessPermissions(t.Context(), &rest.Config{Host: server.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestExcess(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	code = http.StatusForbidden
-	if _, err := leastprivilege.Excess(t.Context(), &rest.Config{Host: server.URL}); err == nil {
+	if _, err := leastprivilege.ExcessPermissions(t.Context(), &rest.Config{Host: server.URL}); err == nil {
 		t.Error("a refusal is no answer")
 	}
 }

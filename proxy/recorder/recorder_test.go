@@ -44,12 +44,12 @@ func find(id string) (ed25519.PublicKey, error) {
 
 func newRecorder(t *testing.T) *recorder.Recorder {
 	t.Helper()
-	return &recorder.Recorder{Dir: t.TempDir() + "/recordings", Key: key(), KeyID: "prx_1", Now: (&clock{}).now, Failed: func(string, error) {}}
+	return &recorder.Recorder{Dir: t.TempDir() + "/recordings", Key: key(), KeyID: "prx_1", Now: (&clock{}).now, OnFailure: func(string, error) {}}
 }
 
 func begin(t *testing.T, r *recorder.Recorder) *recorder.Recording {
 	t.Helper()
-	rec, err := r.Begin(recording.About{User: "corp:jane", Pod: "hello"}, "exec demo/hello", "sh")
+	rec, err := r.Begin(recording.SessionInfo{User: "corp:jane", Pod: "hello"}, "exec demo/hello", "sh")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func begin(t *testing.T, r *recorder.Recorder) *recorder.Recording {
 // only is the text of the only recording.
 func only(t *testing.T, r *recorder.Recorder) []byte {
 	t.Helper()
-	files, err := filepath.Glob(r.Dir + "/*" + recorder.Suffix)
+	files, err := filepath.Glob(r.Dir + "/*" + recorder.FileSuffix)
 	if err != nil || len(files) != 1 {
 		t.Fatal(files, err)
 	}
@@ -124,7 +124,7 @@ func TestARecordingIsAnAsciicast(t *testing.T) {
 func TestWhatIsTypedIsKeptWhenAsked(t *testing.T) {
 	t.Parallel()
 	r := newRecorder(t)
-	r.Stdin = true
+	r.RecordStdin = true
 	rec := begin(t, r)
 	if err := errors.Join(rec.Input([]byte("ls\r")), rec.Close("")); err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func TestFaults(t *testing.T) {
 	for _, strict := range []bool{false, true} {
 		r := newRecorder(t)
 		failed := 0
-		r.Strict, r.MaxBytes, r.Failed = strict, 2000, func(string, error) { failed++ }
+		r.Required, r.MaxBytes, r.OnFailure = strict, 2000, func(string, error) { failed++ }
 		rec := begin(t, r)
 		var err error
 		for range 100 {
@@ -147,7 +147,7 @@ func TestFaults(t *testing.T) {
 				break
 			}
 		}
-		if errors.Is(err, recorder.ErrFull) != strict || failed != 1 {
+		if errors.Is(err, recorder.ErrTooLarge) != strict || failed != 1 {
 			t.Errorf("strict %v: %v, told %d times", strict, err, failed)
 		}
 		if err := rec.Close(""); err != nil {
@@ -159,7 +159,7 @@ func TestFaults(t *testing.T) {
 	}
 	r := newRecorder(t)
 	r.Dir = "/dev/null/x"
-	if _, err := r.Begin(recording.About{}, "", ""); err == nil {
+	if _, err := r.Begin(recording.SessionInfo{}, "", ""); err == nil {
 		t.Error("it was recorded into nothing")
 	}
 }
@@ -205,14 +205,14 @@ func TestWebSocketSessions(t *testing.T) {
 	big := strings.Repeat("x", 70_000)
 	for _, pieces := range []int{1, 7, 1 << 20} {
 		r := newRecorder(t)
-		r.Stdin = true
+		r.RecordStdin = true
 		rec := begin(t, r)
-		s, err := rec.Tap("websocket", "v5.channel.k8s.io")
+		s, err := rec.NewTap("websocket", "v5.channel.k8s.io")
 		if err != nil {
 			t.Fatal(err)
 		}
-		feed(t, s.Up, slices.Concat(frame(0x82, mask, []byte("\x04{\"Width\":100,\"Height\":30}")), frame(0x89, mask, []byte("ping")), frame(0x82, mask, []byte("\x00ls\r")), frame(0x82, mask, []byte("\xff\x00"))), pieces)
-		feed(t, s.Down, slices.Concat(frame(0x02, nil, []byte("\x01one")), frame(0x80, nil, []byte(" two")), frame(0x82, nil, []byte("\x02bad")), frame(0x82, nil, []byte("\x01")), frame(0x82, nil, nil), frame(0x82, nil, []byte("\x01"+big)), frame(0x82, nil, []byte("\x03{}")), frame(0x88, nil, nil)), pieces)
+		feed(t, s.FromClient, slices.Concat(frame(0x82, mask, []byte("\x04{\"Width\":100,\"Height\":30}")), frame(0x89, mask, []byte("ping")), frame(0x82, mask, []byte("\x00ls\r")), frame(0x82, mask, []byte("\xff\x00"))), pieces)
+		feed(t, s.FromServer, slices.Concat(frame(0x02, nil, []byte("\x01one")), frame(0x80, nil, []byte(" two")), frame(0x82, nil, []byte("\x02bad")), frame(0x82, nil, []byte("\x01")), frame(0x82, nil, nil), frame(0x82, nil, []byte("\x01"+big)), frame(0x82, nil, []byte("\x03{}")), frame(0x88, nil, nil)), pieces)
 		if err := rec.Close("end"); err != nil {
 			t.Fatal(err)
 		}
@@ -242,11 +242,11 @@ func TestBase64Sessions(t *testing.T) {
 	t.Parallel()
 	r := newRecorder(t)
 	rec := begin(t, r)
-	s, err := rec.Tap("websocket", "base64.channel.k8s.io")
+	s, err := rec.NewTap("websocket", "base64.channel.k8s.io")
 	if err != nil {
 		t.Fatal(err)
 	}
-	feed(t, s.Down, frame(0x81, nil, []byte("1"+base64.StdEncoding.EncodeToString([]byte("hello")))), 3)
+	feed(t, s.FromServer, frame(0x81, nil, []byte("1"+base64.StdEncoding.EncodeToString([]byte("hello")))), 3)
 	if err := rec.Close(""); err != nil {
 		t.Fatal(err)
 	}
@@ -286,12 +286,12 @@ func TestSPDYSessions(t *testing.T) {
 	for _, pieces := range []int{1, 5, 1 << 20} {
 		r := newRecorder(t)
 		rec := begin(t, r)
-		s, err := rec.Tap("SPDY/3.1", "")
+		s, err := rec.NewTap("SPDY/3.1", "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		feed(t, s.Up, up.Bytes(), pieces)
-		feed(t, s.Down, down.Bytes(), pieces)
+		feed(t, s.FromClient, up.Bytes(), pieces)
+		feed(t, s.FromServer, down.Bytes(), pieces)
 		if err := rec.Close("end"); err != nil {
 			t.Fatal(err)
 		}
@@ -313,24 +313,24 @@ func TestWhatCantBeReadIsSaid(t *testing.T) {
 	t.Parallel()
 	r := newRecorder(t)
 	rec := begin(t, r)
-	if _, err := rec.Tap("websocket", "v1.portforward.k8s.io"); err == nil {
+	if _, err := rec.NewTap("websocket", "v1.portforward.k8s.io"); err == nil {
 		t.Error("a protocol that nobody reads")
 	}
 	for _, strict := range []bool{true, false} {
-		r.Strict = strict
+		r.Required = strict
 		rec := begin(t, r)
-		s, err := rec.Tap("websocket", "v4.channel.k8s.io")
+		s, err := rec.NewTap("websocket", "v4.channel.k8s.io")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Down([]byte{0xc2, 1, 1}); (err != nil) != strict {
+		if err := s.FromServer([]byte{0xc2, 1, 1}); (err != nil) != strict {
 			t.Errorf("strict %v, compressed frames: %v", strict, err)
 		}
-		spdySession, err := begin(t, r).Tap("SPDY/3.1", "")
+		spdySession, err := begin(t, r).NewTap("SPDY/3.1", "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := spdySession.Up([]byte{0x80, 3, 0, 1, 0, 0xff, 0xff, 0xff}); (err != nil) != strict {
+		if err := spdySession.FromClient([]byte{0x80, 3, 0, 1, 0, 0xff, 0xff, 0xff}); (err != nil) != strict {
 			t.Errorf("strict %v, a frame of 16 MB: %v", strict, err)
 		}
 	}
@@ -346,16 +346,16 @@ func FuzzSession(f *testing.F) {
 	f.Fuzz(func(t *testing.T, websocket bool, p []byte) {
 		var texts []string
 		for _, pieces := range []int{1, 1 << 20} {
-			r := &recorder.Recorder{Dir: dir, Key: key(), KeyID: "prx_1", Stdin: true, Strict: true, Now: (&clock{}).now, Failed: func(string, error) {}}
+			r := &recorder.Recorder{Dir: dir, Key: key(), KeyID: "prx_1", RecordStdin: true, Required: true, Now: (&clock{}).now, OnFailure: func(string, error) {}}
 			rec := begin(t, r)
 			protocol := map[bool]string{true: "websocket", false: "SPDY/3.1"}[websocket]
-			s, err := rec.Tap(protocol, "v5.channel.k8s.io")
+			s, err := rec.NewTap(protocol, "v5.channel.k8s.io")
 			if err != nil {
 				t.Fatal(err)
 			}
 			var fault error
 			for piece := range slices.Chunk(p, pieces) {
-				if fault = s.Up(piece); fault != nil {
+				if fault = s.FromClient(piece); fault != nil {
 					break
 				}
 			}
@@ -376,7 +376,7 @@ func FuzzSession(f *testing.F) {
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	r := newRecorder(t)
-	if err := r.Sweep(time.Hour); err != nil {
+	if err := r.RemoveExpired(time.Hour); err != nil {
 		t.Errorf("without a directory: %v", err)
 	}
 	if err := os.MkdirAll(r.Dir, 0o700); err != nil {
@@ -391,7 +391,7 @@ func TestSweep(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := r.Sweep(time.Hour); err != nil {
+	if err := r.RemoveExpired(time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := os.ReadDir(r.Dir)

@@ -13,20 +13,22 @@ import (
 
 // streams knows which stream of a SPDY connection is which channel: both directions use
 // what the client said when it opened them.
-type streams struct {
-	take channels
-	mu   sync.Mutex
-	of   map[uint32]channel
+type spdyStreams struct {
+	handle   channelHandler
+	mu       sync.Mutex
+	channels map[uint32]channel
 }
 
-func newStreams(take channels) *streams { return &streams{take: take, of: map[uint32]channel{}} }
+func newSPDYStreams(take channelHandler) *spdyStreams {
+	return &spdyStreams{handle: take, channels: map[uint32]channel{}}
+}
 
 // decoder reads one direction.
-func (s *streams) decoder() *direction {
-	d := &direction{streams: s}
+func (s *spdyStreams) decoder() *spdyDecoder {
+	d := &spdyDecoder{streams: s}
 	framer, err := spdy.NewFramer(io.Discard, &d.frame)
 	if err != nil {
-		d.fault = fmt.Errorf("recording: %w", err)
+		d.err = fmt.Errorf("recording: %w", err)
 	}
 	d.framer = framer
 	return d
@@ -34,69 +36,69 @@ func (s *streams) decoder() *direction {
 
 // direction reads frames of SPDY/3.1. Control frames are read whole, because the library
 // does; data passes in pieces.
-type direction struct {
-	streams *streams
-	framer  *spdy.Framer
-	frame   bytes.Buffer // a control frame, as far as it has come
-	head    []byte       // of any frame
-	control bool
-	stream  uint32
-	left    int
-	fault   error
+type spdyDecoder struct {
+	streams     *spdyStreams
+	framer      *spdy.Framer
+	frame       bytes.Buffer // a control frame, as far as it has come
+	header      []byte       // of any frame
+	control     bool
+	stream      uint32
+	payloadLeft int
+	err         error
 }
 
 const (
-	spdyHead = 8
+	spdyHeaderSize = 8
 	// maxControl bounds a control frame, in bytes.
-	maxControl = 64 << 10
+	maxControlFrame = 64 << 10
 )
 
-func (d *direction) decode(p []byte) error {
-	for len(p) > 0 && d.fault == nil {
-		if d.left == 0 && len(d.head) < spdyHead {
-			d.head = append(d.head, p[0])
-			if p = p[1:]; len(d.head) == spdyHead {
-				d.fault = d.begin()
+func (d *spdyDecoder) decode(p []byte) error {
+	for len(p) > 0 && d.err == nil {
+		if d.payloadLeft == 0 && len(d.header) < spdyHeaderSize {
+			d.header = append(d.header, p[0])
+			if p = p[1:]; len(d.header) == spdyHeaderSize {
+				d.err = d.beginFrame()
 			}
 			continue
 		}
-		n := min(d.left, len(p))
-		d.fault = d.payload(p[:n])
+		n := min(d.payloadLeft, len(p))
+		d.err = d.payload(p[:n])
 		p = p[n:]
 	}
-	return d.fault
+	return d.err
 }
 
 // begin reads the head of a frame.
-func (d *direction) begin() error {
-	first := binary.BigEndian.Uint32(d.head)
+func (d *spdyDecoder) beginFrame() error {
+	first := binary.BigEndian.Uint32(d.header)
 	d.control, d.stream = first&(1<<31) != 0, first&^(1<<31)
-	d.left = int(binary.BigEndian.Uint32(d.head[4:]) & 0xffffff)
-	if d.control && d.left > maxControl {
-		return fmt.Errorf("recording: a frame of %d bytes", d.left)
+	d.payloadLeft = int(binary.BigEndian.Uint32(d.header[4:]) & 0xffffff)
+	if d.control && d.payloadLeft > maxControlFrame {
+		return fmt.Errorf("recording: a frame of %d bytes", d.payloadLeft)
 	}
 	if d.control {
-		d.frame.Write(d.head)
+		d.frame.Write(d.header)
 	}
-	return d.end()
+	return d.endFrame()
 }
 
-func (d *direction) payload(p []byte) error {
-	d.left -= len(p)
+func (d *spdyDecoder) payload(p []byte) error {
+	d.payloadLeft -= len(p)
 	if d.control {
 		d.frame.Write(p)
 	} else if err := d.streams.data(d.stream, p); err != nil {
 		return err
 	}
-	return d.end()
+	return d.endFrame()
 }
 
 // end ends a frame when all of it is there.
-func (d *direction) end() error {
-	if d.left > 0 {
+func (d *spdyDecoder) endFrame() error {
+	if d.payloadLeft > 0 {
 		return nil
 	}
-	d.head = d.head[:0]
+	d.header = d.header[:0]
 	if !d.control {
 		return nil
 	}
@@ -113,25 +115,25 @@ func (d *direction) end() error {
 
 // open notes what a stream is for. Its first opening counts, as for who reads it at the
 // other end: a second one must not turn what is shown into something else.
-func (s *streams) open(id uint32, kind string) {
+func (s *spdyStreams) open(id uint32, kind string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, known := s.of[id]; known {
+	if _, known := s.channels[id]; known {
 		return
 	}
 	for c, name := range []string{"stdin", "stdout", "stderr", "error", "resize"} {
 		if strings.EqualFold(kind, name) {
-			s.of[id] = channel(c)
+			s.channels[id] = channel(c)
 		}
 	}
 }
 
-func (s *streams) data(id uint32, p []byte) error {
+func (s *spdyStreams) data(id uint32, p []byte) error {
 	s.mu.Lock()
-	c, known := s.of[id]
+	c, known := s.channels[id]
 	s.mu.Unlock()
 	if !known {
 		return nil
 	}
-	return s.take(c, p)
+	return s.handle(c, p)
 }

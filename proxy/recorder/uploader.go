@@ -17,28 +17,28 @@ import (
 )
 
 // Courier hands recordings that are over in to the server, and removes those that it has.
-type Courier struct {
+type Uploader struct {
 	Dir    string
-	Send   func(ctx context.Context, part proxyfeed.RecordingPart) error
+	Upload func(ctx context.Context, part proxyfeed.RecordingPart) error
 	Logger *slog.Logger
 }
 
 const (
 	// lookEvery is how soon a recording that is over is handed in, at the latest, and
 	// retryEvery how soon again what was not taken.
-	lookEvery  = 2 * time.Second
-	retryEvery = 30 * time.Second
+	uploadInterval = 2 * time.Second
+	retryInterval  = 30 * time.Second
 	// farewell is how long what is left may take when the proxy ends.
-	farewell = 10 * time.Second
+	flushTimeout = 10 * time.Second
 )
 
 // Run hands in until ctx ends, and then what is left.
-func (c *Courier) Run(ctx context.Context) error {
+func (c *Uploader) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		wait := lookEvery
-		if err := c.Deliver(ctx); err != nil && ctx.Err() == nil {
+		wait := uploadInterval
+		if err := c.UploadFinished(ctx); err != nil && ctx.Err() == nil {
 			c.Logger.WarnContext(ctx, "recordings not handed in yet", "error", err)
-			wait = retryEvery
+			wait = retryInterval
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -47,9 +47,9 @@ func (c *Courier) Run(ctx context.Context) error {
 		}
 		timer.Stop()
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
-	if err := c.Deliver(ctx); err != nil {
+	if err := c.UploadFinished(ctx); err != nil {
 		c.Logger.WarnContext(ctx, "recordings not handed in, they stay here", "dir", c.Dir, "error", err)
 	}
 	return nil
@@ -57,10 +57,10 @@ func (c *Courier) Run(ctx context.Context) error {
 
 // Release ends what a proxy that was killed has left open, so that it is handed in as well:
 // as what it is, without its end. It has to be called before anything is recorded.
-func (c *Courier) Release(ctx context.Context) {
-	left, err := filepath.Glob(filepath.Join(c.Dir, "*"+Suffix+Open))
+func (c *Uploader) RecoverUnfinished(ctx context.Context) {
+	left, err := filepath.Glob(filepath.Join(c.Dir, "*"+FileSuffix+OpenSuffix))
 	for _, file := range left {
-		err = errors.Join(err, os.Rename(file, strings.TrimSuffix(file, Open)))
+		err = errors.Join(err, os.Rename(file, strings.TrimSuffix(file, OpenSuffix)))
 	}
 	if err != nil {
 		c.Logger.WarnContext(ctx, "recordings of before are left as they are", "error", err)
@@ -68,14 +68,14 @@ func (c *Courier) Release(ctx context.Context) {
 }
 
 // Deliver hands in what is over, the oldest first. What the server does not take stays.
-func (c *Courier) Deliver(ctx context.Context) error {
-	files, err := filepath.Glob(filepath.Join(c.Dir, "*"+Suffix))
+func (c *Uploader) UploadFinished(ctx context.Context) error {
+	files, err := filepath.Glob(filepath.Join(c.Dir, "*"+FileSuffix))
 	if err != nil {
 		return fmt.Errorf("finding recordings: %w", err)
 	}
 	var faults []error
 	for _, file := range files { // by time, as their names are
-		err := c.deliver(ctx, file)
+		err := c.uploadFile(ctx, file)
 		if err == nil {
 			err = os.Remove(file)
 		}
@@ -86,13 +86,13 @@ func (c *Courier) Deliver(ctx context.Context) error {
 	return errors.Join(faults...)
 }
 
-func (c *Courier) deliver(ctx context.Context, file string) (err error) {
+func (c *Uploader) uploadFile(ctx context.Context, file string) (err error) {
 	in, err := os.Open(file) //nolint:gosec // it is in the directory of the recordings
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	parts := &parcel{ctx: ctx, send: c.Send, id: identity(file)}
+	parts := &partWriter{ctx: ctx, send: c.Upload, id: recordingID(file)}
 	packed := gzip.NewWriter(parts)
 	if _, err := io.Copy(packed, in); err != nil {
 		return err
@@ -100,38 +100,38 @@ func (c *Courier) deliver(ctx context.Context, file string) (err error) {
 	if err := packed.Close(); err != nil {
 		return err
 	}
-	return parts.last()
+	return parts.finish()
 }
 
 // identity is the id of the recording in a file: what follows the time in its name.
-func identity(file string) string {
-	_, id, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), Suffix), "-")
+func recordingID(file string) string {
+	_, id, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), FileSuffix), "-")
 	return id
 }
 
 // parcel cuts what is written into parts, and sends each that is full.
-type parcel struct {
+type partWriter struct {
 	ctx    context.Context //nolint:containedctx // it lives as long as one delivery
 	send   func(ctx context.Context, part proxyfeed.RecordingPart) error
 	id     string
 	number int
-	rest   bytes.Buffer
+	buffer bytes.Buffer
 }
 
 // Write implements io.Writer.
-func (p *parcel) Write(data []byte) (int, error) {
-	p.rest.Write(data)
-	for p.rest.Len() > proxyfeed.MaxRecordingPart { // one byte at least is left for the last
-		if err := p.part(p.rest.Next(proxyfeed.MaxRecordingPart), false); err != nil {
+func (p *partWriter) Write(data []byte) (int, error) {
+	p.buffer.Write(data)
+	for p.buffer.Len() > proxyfeed.MaxRecordingPart { // one byte at least is left for the last
+		if err := p.sendPart(p.buffer.Next(proxyfeed.MaxRecordingPart), false); err != nil {
 			return 0, err
 		}
 	}
 	return len(data), nil
 }
 
-func (p *parcel) last() error { return p.part(p.rest.Bytes(), true) }
+func (p *partWriter) finish() error { return p.sendPart(p.buffer.Bytes(), true) }
 
-func (p *parcel) part(data []byte, last bool) error {
+func (p *partWriter) sendPart(data []byte, last bool) error {
 	err := p.send(p.ctx, proxyfeed.RecordingPart{ID: p.id, Number: p.number, Data: data, Last: last})
 	p.number++
 	return err

@@ -76,8 +76,8 @@ func TestCourier(t *testing.T) {
 	t.Parallel()
 	r := newRecorder(t)
 	server := &counter{parts: map[string][]proxyfeed.RecordingPart{}, done: map[string]string{}, away: true}
-	courier := &recorder.Courier{Dir: r.Dir, Send: server.take, Logger: slog.New(slog.DiscardHandler)}
-	if err := courier.Deliver(t.Context()); err != nil {
+	courier := &recorder.Uploader{Dir: r.Dir, Upload: server.take, Logger: slog.New(slog.DiscardHandler)}
+	if err := courier.UploadFinished(t.Context()); err != nil {
 		t.Errorf("nothing was recorded: %v", err)
 	}
 	killed := begin(t, r)
@@ -94,22 +94,22 @@ func TestCourier(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(only(t, r))
-	if err := courier.Deliver(t.Context()); err == nil || string(only(t, r)) != text {
+	if err := courier.UploadFinished(t.Context()); err == nil || string(only(t, r)) != text {
 		t.Errorf("the server is away: %v", err)
 	}
 	server.setAway(false)
-	if err := courier.Deliver(t.Context()); err != nil {
+	if err := courier.UploadFinished(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if server.got(long.ID()) != text || len(server.parts[long.ID()]) < 2 {
 		t.Errorf("%d parts, %d of %d bytes", len(server.parts[long.ID()]), len(server.got(long.ID())), len(text))
 	}
 	left, err := filepath.Glob(r.Dir + "/*")
-	if err != nil || len(left) != 1 || !strings.HasSuffix(left[0], recorder.Suffix+recorder.Open) {
+	if err != nil || len(left) != 1 || !strings.HasSuffix(left[0], recorder.FileSuffix+recorder.OpenSuffix) {
 		t.Errorf("%v %v", left, err)
 	}
 	// The proxy was killed; the next one takes along what it left.
-	courier.Release(t.Context())
+	courier.RecoverUnfinished(t.Context())
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- courier.Run(ctx) }()

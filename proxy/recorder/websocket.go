@@ -8,20 +8,20 @@ import (
 
 // frames reads one direction of a WebSocket connection (RFC 6455 section 5.2) in which each
 // message begins with the number of a channel.
-type frames struct {
-	take   channels
+type webSocketDecoder struct {
+	handle channelHandler
 	base64 bool
 
-	head   []byte // of a frame, as far as it has come
-	opcode byte
-	final  bool
-	mask   []byte
-	masked int // how many bytes of the payload have been unmasked
-	left   uint64
+	header      []byte // of a frame, as far as it has come
+	opcode      byte
+	final       bool
+	mask        []byte
+	unmasked    int // how many bytes of the payload have been unmasked
+	payloadLeft uint64
 
-	begun   bool // the channel of a message is known
-	channel channel
-	text    []byte // of a message in base64
+	channelKnown bool // the channel of a message is known
+	channel      channel
+	base64Text   []byte // of a message in base64
 }
 
 // Opcodes of frames that carry messages.
@@ -34,17 +34,17 @@ const (
 // maxMessage bounds a message in base64, in bytes: it is decoded as a whole.
 const maxMessage = 1 << 20
 
-func (f *frames) decode(p []byte) error {
+func (f *webSocketDecoder) decode(p []byte) error {
 	for len(p) > 0 {
-		if f.left == 0 {
-			f.head = append(f.head, p[0])
+		if f.payloadLeft == 0 {
+			f.header = append(f.header, p[0])
 			p = p[1:]
-			if err := f.header(); err != nil {
+			if err := f.parseHeader(); err != nil {
 				return err
 			}
 			continue
 		}
-		n := min(f.left, uint64(len(p)))
+		n := min(f.payloadLeft, uint64(len(p)))
 		if err := f.payload(p[:n]); err != nil {
 			return err
 		}
@@ -54,12 +54,12 @@ func (f *frames) decode(p []byte) error {
 }
 
 // header reads a head once all of it is there.
-func (f *frames) header() error {
+func (f *webSocketDecoder) parseHeader() error {
 	const long, veryLong, maskSize = 126, 127, 4
-	if len(f.head) < 2 {
+	if len(f.header) < 2 {
 		return nil
 	}
-	want, short := 2, f.head[1]&0x7f
+	want, short := 2, f.header[1]&0x7f
 	switch short {
 	case long:
 		want += 2
@@ -67,56 +67,56 @@ func (f *frames) header() error {
 		want += 8
 	}
 	lengthEnd := want
-	if f.head[1]&0x80 != 0 {
+	if f.header[1]&0x80 != 0 {
 		want += maskSize
 	}
-	if len(f.head) < want {
+	if len(f.header) < want {
 		return nil
 	}
-	if f.head[0]&0x70 != 0 {
+	if f.header[0]&0x70 != 0 {
 		return errors.New("recording: the frames are compressed")
 	}
-	f.final, f.opcode, f.left = f.head[0]&0x80 != 0, f.head[0]&0x0f, uint64(short)
+	f.final, f.opcode, f.payloadLeft = f.header[0]&0x80 != 0, f.header[0]&0x0f, uint64(short)
 	switch short {
 	case long:
-		f.left = uint64(binary.BigEndian.Uint16(f.head[2:lengthEnd]))
+		f.payloadLeft = uint64(binary.BigEndian.Uint16(f.header[2:lengthEnd]))
 	case veryLong:
-		f.left = binary.BigEndian.Uint64(f.head[2:lengthEnd])
+		f.payloadLeft = binary.BigEndian.Uint64(f.header[2:lengthEnd])
 	}
-	f.mask, f.masked = append(f.mask[:0], f.head[lengthEnd:want]...), 0
-	f.head = f.head[:0]
-	if f.left == 0 {
-		return f.end()
+	f.mask, f.unmasked = append(f.mask[:0], f.header[lengthEnd:want]...), 0
+	f.header = f.header[:0]
+	if f.payloadLeft == 0 {
+		return f.endFrame()
 	}
 	return nil
 }
 
 // payload takes a piece of a frame.
-func (f *frames) payload(p []byte) error {
-	f.left -= uint64(len(p))
+func (f *webSocketDecoder) payload(p []byte) error {
+	f.payloadLeft -= uint64(len(p))
 	if f.opcode > binaryFrame { // ping, pong, close
 		return nil
 	}
 	if len(f.mask) > 0 {
 		plain := make([]byte, len(p))
 		for i, b := range p {
-			plain[i] = b ^ f.mask[(f.masked+i)%len(f.mask)]
+			plain[i] = b ^ f.mask[(f.unmasked+i)%len(f.mask)]
 		}
-		f.masked += len(p)
+		f.unmasked += len(p)
 		p = plain
 	}
 	if err := f.message(p); err != nil {
 		return err
 	}
-	if f.left == 0 {
-		return f.end()
+	if f.payloadLeft == 0 {
+		return f.endFrame()
 	}
 	return nil
 }
 
-func (f *frames) message(p []byte) error {
-	if !f.begun && len(p) > 0 {
-		f.begun, f.channel = true, channel(p[0])
+func (f *webSocketDecoder) message(p []byte) error {
+	if !f.channelKnown && len(p) > 0 {
+		f.channelKnown, f.channel = true, channel(p[0])
 		if f.base64 {
 			f.channel -= '0'
 		}
@@ -126,21 +126,21 @@ func (f *frames) message(p []byte) error {
 		return nil
 	}
 	if !f.base64 {
-		return f.take(f.channel, p)
+		return f.handle(f.channel, p)
 	}
-	if f.text = append(f.text, p...); len(f.text) > maxMessage {
+	if f.base64Text = append(f.base64Text, p...); len(f.base64Text) > maxMessage {
 		return errors.New("recording: a message is too long")
 	}
 	return nil
 }
 
 // end ends a frame, and a message with its last one.
-func (f *frames) end() error {
+func (f *webSocketDecoder) endFrame() error {
 	if f.opcode > binaryFrame || !f.final {
 		return nil
 	}
-	text, c := f.text, f.channel
-	f.begun, f.text = false, nil
+	text, c := f.base64Text, f.channel
+	f.channelKnown, f.base64Text = false, nil
 	if len(text) == 0 {
 		return nil
 	}
@@ -148,5 +148,5 @@ func (f *frames) end() error {
 	if err != nil {
 		return errors.New("recording: a message is not in base64")
 	}
-	return f.take(c, plain)
+	return f.handle(c, plain)
 }

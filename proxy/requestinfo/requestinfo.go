@@ -22,7 +22,7 @@ var resolver = request.RequestInfoFactory{APIPrefixes: sets.NewString("api", "ap
 
 // Read says what a request is about. What can't be read is what an API server makes of
 // it as well: a path without a resource.
-func Read(r *http.Request) *Info {
+func Parse(r *http.Request) *Info {
 	info, err := resolver.NewRequestInfo(r)
 	if err != nil {
 		info = &request.RequestInfo{Path: r.URL.Path, Verb: strings.ToLower(r.Method)}
@@ -32,7 +32,7 @@ func Read(r *http.Request) *Info {
 
 // LongRunning reports whether the answer may take long, as kube-apiserver has it
 // (BasicLongRunningRequestCheck in pkg/kubeapiserver/server of k8s.io/kubernetes).
-func (i *Info) LongRunning() bool {
+func (i *Info) IsLongRunning() bool {
 	switch i.Verb {
 	case "watch", "proxy":
 		return true
@@ -40,11 +40,11 @@ func (i *Info) LongRunning() bool {
 	if !i.IsResourceRequest {
 		return strings.HasPrefix(i.Path, "/debug/pprof/")
 	}
-	return i.Subresource == "log" || i.Interactive()
+	return i.Subresource == "log" || i.IsInteractive()
 }
 
 // Interactive reports whether the request opens a way into a container or to a service.
-func (i *Info) Interactive() bool {
+func (i *Info) IsInteractive() bool {
 	switch i.Subresource {
 	case "attach", "exec", "proxy", "portforward":
 		return true
@@ -54,11 +54,11 @@ func (i *Info) Interactive() bool {
 
 // Shell reports whether the request opens a way to a program in a container, with a screen:
 // through the pod, or past it through the node's kubelet.
-func (i *Info) Shell() bool {
+func (i *Info) IsShell() bool {
 	if !i.IsResourceRequest || i.APIGroup != "" {
 		return false
 	}
-	switch i.kubelet() {
+	switch i.kubeletEndpoint() {
 	case "exec", "attach", "cri":
 		return true
 	}
@@ -67,15 +67,17 @@ func (i *Info) Shell() bool {
 
 // Runs reports whether the request lets a kubelet run a command without a screen that could
 // be recorded (pkg/kubelet/server/server.go of k8s.io/kubernetes).
-func (i *Info) Runs() bool { return i.IsResourceRequest && i.APIGroup == "" && i.kubelet() == "run" }
+func (i *Info) IsKubeletRun() bool {
+	return i.IsResourceRequest && i.APIGroup == "" && i.kubeletEndpoint() == "run"
+}
 
 // Proxied reports whether the API server asks a service, a pod or a node, and passes on what
 // that one answers.
-func (i *Info) Proxied() bool { return i.Verb == "proxy" || i.Subresource == "proxy" }
+func (i *Info) IsProxied() bool { return i.Verb == "proxy" || i.Subresource == "proxy" }
 
 // kubelet is the first part of what a node's kubelet is asked for through the API server,
 // without detours.
-func (i *Info) kubelet() string {
+func (i *Info) kubeletEndpoint() string {
 	const after = 3 // nodes, the name, proxy
 	if i.Resource != "nodes" || i.Subresource != "proxy" || len(i.Parts) <= after {
 		return ""

@@ -48,7 +48,7 @@ func TestLongRunning(t *testing.T) {
 				break
 			}
 		}
-		if got := requestinfo.Read(httptest.NewRequest(method, path, nil)).LongRunning(); got != want {
+		if got := requestinfo.Parse(httptest.NewRequest(method, path, nil)).IsLongRunning(); got != want {
 			t.Errorf("%s: %v, want %v", target, got, want)
 		}
 	}
@@ -76,8 +76,8 @@ func TestShells(t *testing.T) {
 		"/api/v1/nodes/n":                                {false, false},
 		"/healthz":                                       {false, false},
 	} {
-		info := requestinfo.Read(httptest.NewRequest("POST", target, nil))
-		if got := [2]bool{info.Shell(), info.Runs()}; got != want {
+		info := requestinfo.Parse(httptest.NewRequest("POST", target, nil))
+		if got := [2]bool{info.IsShell(), info.IsKubeletRun()}; got != want {
 			t.Errorf("%s: %v, want %v", target, got, want)
 		}
 	}

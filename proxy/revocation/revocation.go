@@ -45,20 +45,20 @@ type subject struct {
 // goroutines. The zero value is ready.
 type Registry struct {
 	// MaxPerPerson is how many streams somebody may have open; zero is no limit.
-	MaxPerPerson int
+	MaxStreamsPerUser int
 
-	mu      sync.RWMutex // read at every request, written when access is taken away
-	revoked map[subject]Revocation
-	open    map[*stream]struct{}
-	count   map[string]int // of open streams, by user name
-	live    int            // streams whose handlers have not returned yet
-	empty   chan struct{}  // closed when live comes to zero, once somebody waits
-	closed  *status.Error  // why nothing may begin any more
+	mu             sync.RWMutex // read at every request, written when access is taken away
+	revoked        map[subject]Revocation
+	streams        map[*stream]struct{}
+	streamsPerUser map[string]int // of open streams, by user name
+	activeHandlers int            // streams whose handlers have not returned yet
+	idle           chan struct{}  // closed when live comes to zero, once somebody waits
+	stopReason     *status.Error  // why nothing may begin any more
 }
 
 type stream struct {
-	id  *authn.Identity
-	end context.CancelCauseFunc
+	identity *authn.Identity
+	cancel   context.CancelCauseFunc
 }
 
 // Check refuses an identity whose token was issued before its access was taken away.
@@ -72,7 +72,7 @@ func (g *Registry) check(id *authn.Identity) *status.Error {
 	if len(g.revoked) == 0 {
 		return nil
 	}
-	for _, s := range subjects(id) {
+	for _, s := range subjectsOf(id) {
 		// A token of the same second may be an older one: whole seconds is all it says.
 		if r, there := g.revoked[s]; there && !id.Issued.After(r.At) {
 			return Refusal(r)
@@ -82,7 +82,7 @@ func (g *Registry) check(id *authn.Identity) *status.Error {
 }
 
 // subjects are what can be revoked of an identity.
-func subjects(id *authn.Identity) []subject {
+func subjectsOf(id *authn.Identity) []subject {
 	if id.Issuer != "" {
 		return nil // of others' people nobody hears, and their ids are not ours
 	}
@@ -115,9 +115,9 @@ const ReasonNoAccess = "no_access"
 // Begin registers a stream of an identity. The context that it returns ends, with a
 // *status.Error as its cause, when the access is taken away or, when lasts is not zero,
 // at that time. The caller calls done when the stream is over.
-func (g *Registry) Begin(ctx context.Context, id *authn.Identity, lasts time.Time) (life context.Context, done func(), refusal *status.Error) {
+func (g *Registry) RegisterStream(ctx context.Context, id *authn.Identity, lasts time.Time) (life context.Context, done func(), refusal *status.Error) {
 	life, end := context.WithCancelCause(ctx)
-	s := &stream{id: id, end: end}
+	s := &stream{identity: id, cancel: end}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	// With the lock held: a revocation comes either before, and is seen here, or after,
@@ -126,20 +126,20 @@ func (g *Registry) Begin(ctx context.Context, id *authn.Identity, lasts time.Tim
 		end(refusal)
 		return nil, nil, refusal
 	}
-	if g.closed != nil {
-		end(g.closed)
-		return nil, nil, g.closed
+	if g.stopReason != nil {
+		end(g.stopReason)
+		return nil, nil, g.stopReason
 	}
-	if g.MaxPerPerson > 0 && g.count[id.User] >= g.MaxPerPerson {
+	if g.MaxStreamsPerUser > 0 && g.streamsPerUser[id.User] >= g.MaxStreamsPerUser {
 		end(nil)
-		return nil, nil, status.TooMany("too_many_streams", "You have "+strconv.Itoa(g.MaxPerPerson)+" shells, watches and the like open at this cluster, which is the limit. End some of them.")
+		return nil, nil, status.TooMany("too_many_streams", "You have "+strconv.Itoa(g.MaxStreamsPerUser)+" shells, watches and the like open at this cluster, which is the limit. End some of them.")
 	}
-	if g.open == nil {
-		g.open, g.count = map[*stream]struct{}{}, map[string]int{}
+	if g.streams == nil {
+		g.streams, g.streamsPerUser = map[*stream]struct{}{}, map[string]int{}
 	}
-	g.open[s] = struct{}{}
-	g.count[id.User]++
-	g.live++
+	g.streams[s] = struct{}{}
+	g.streamsPerUser[id.User]++
+	g.activeHandlers++
 	stop := func() bool { return true }
 	if !lasts.IsZero() {
 		timer := time.AfterFunc(time.Until(lasts), func() { //nolint:forbidigo // when a token ends is real time
@@ -152,19 +152,19 @@ func (g *Registry) Begin(ctx context.Context, id *authn.Identity, lasts time.Tim
 		once.Do(func() {
 			stop()
 			end(nil)
-			g.over(s)
+			g.handlerReturned(s)
 		})
 	}, nil
 }
 
 // over is called when a stream's handler returns.
-func (g *Registry) over(s *stream) {
+func (g *Registry) handlerReturned(s *stream) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.forget(s)
-	if g.live--; g.live == 0 && g.empty != nil {
-		close(g.empty)
-		g.empty = nil
+	g.removeStream(s)
+	if g.activeHandlers--; g.activeHandlers == 0 && g.idle != nil {
+		close(g.idle)
+		g.idle = nil
 	}
 }
 
@@ -172,43 +172,43 @@ func (g *Registry) over(s *stream) {
 // are left, with words, lets none begin any more, and waits for grace until they are gone.
 func (g *Registry) Drain(ctx context.Context, grace time.Duration, why *status.Error) {
 	select {
-	case <-g.gone():
+	case <-g.allReturned():
 	case <-ctx.Done():
 	}
 	g.mu.Lock()
-	g.closed = why
+	g.stopReason = why
 	g.mu.Unlock()
-	g.EndAll(why)
+	g.EndAllStreams(why)
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
-	case <-g.gone():
+	case <-g.allReturned():
 	case <-timer.C:
 	}
 }
 
 // gone is closed when no stream is left.
-func (g *Registry) gone() <-chan struct{} {
+func (g *Registry) allReturned() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.live == 0 {
+	if g.activeHandlers == 0 {
 		none := make(chan struct{})
 		close(none)
 		return none
 	}
-	if g.empty == nil {
-		g.empty = make(chan struct{})
+	if g.idle == nil {
+		g.idle = make(chan struct{})
 	}
-	return g.empty
+	return g.idle
 }
 
-func (g *Registry) forget(s *stream) {
-	if _, there := g.open[s]; !there {
+func (g *Registry) removeStream(s *stream) {
+	if _, there := g.streams[s]; !there {
 		return
 	}
-	delete(g.open, s)
-	if g.count[s.id.User]--; g.count[s.id.User] == 0 {
-		delete(g.count, s.id.User)
+	delete(g.streams, s)
+	if g.streamsPerUser[s.identity.User]--; g.streamsPerUser[s.identity.User] == 0 {
+		delete(g.streamsPerUser, s.identity.User)
 	}
 }
 
@@ -226,10 +226,10 @@ func (g *Registry) Revoke(list ...Revocation) int {
 		}
 	}
 	ended := 0
-	for s := range g.open {
-		if refusal := g.check(s.id); refusal != nil {
-			s.end(refusal)
-			g.forget(s)
+	for s := range g.streams {
+		if refusal := g.check(s.identity); refusal != nil {
+			s.cancel(refusal)
+			g.removeStream(s)
 			ended++
 		}
 	}
@@ -238,7 +238,7 @@ func (g *Registry) Revoke(list ...Revocation) int {
 
 // Lift takes back that a person may not use this cluster: at a time they may again. What
 // was said later stays.
-func (g *Registry) Lift(userID string, at time.Time) {
+func (g *Registry) RestoreAccess(userID string, at time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	key := subject{User, userID}
@@ -248,20 +248,20 @@ func (g *Registry) Lift(userID string, at time.Time) {
 }
 
 // EndAll ends every stream for a reason.
-func (g *Registry) EndAll(why *status.Error) int {
+func (g *Registry) EndAllStreams(why *status.Error) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	ended := len(g.open)
-	for s := range g.open {
-		s.end(why)
+	ended := len(g.streams)
+	for s := range g.streams {
+		s.cancel(why)
 	}
-	clear(g.open)
-	clear(g.count)
+	clear(g.streams)
+	clear(g.streamsPerUser)
 	return ended
 }
 
 // Forget drops revocations whose tokens have all expired.
-func (g *Registry) Forget(now time.Time) {
+func (g *Registry) RemoveExpired(now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	maps.DeleteFunc(g.revoked, func(_ subject, r Revocation) bool { return now.After(r.Until) })
@@ -275,21 +275,21 @@ func (g *Registry) Revocations() []Revocation {
 }
 
 // People returns who has something open, by user id.
-func (g *Registry) People() []string {
+func (g *Registry) UsersWithStreams() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	people := map[string]bool{}
-	for s := range g.open {
-		if s.id.Issuer == "" {
-			people[s.id.UID] = true
+	for s := range g.streams {
+		if s.identity.Issuer == "" {
+			people[s.identity.UID] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(people))
 }
 
 // Open returns how many streams are open.
-func (g *Registry) Open() int {
+func (g *Registry) OpenStreams() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return len(g.open)
+	return len(g.streams)
 }

@@ -42,7 +42,7 @@ func TestWhatARevocationEnds(t *testing.T) {
 		"nothing":                          {revoke(revocation.Device, "", time.Minute), browser, false},
 	} {
 		var g revocation.Registry
-		life, done, refusal := g.Begin(t.Context(), c.id, time.Time{})
+		life, done, refusal := g.RegisterStream(t.Context(), c.id, time.Time{})
 		if refusal != nil {
 			t.Fatal(refusal)
 		}
@@ -54,8 +54,8 @@ func TestWhatARevocationEnds(t *testing.T) {
 			t.Errorf("%s: no words: %v", name, context.Cause(life))
 		}
 		done()
-		if g.Open() != 0 {
-			t.Errorf("%s: %d are open", name, g.Open())
+		if g.OpenStreams() != 0 {
+			t.Errorf("%s: %d are open", name, g.OpenStreams())
 		}
 	}
 }
@@ -72,7 +72,7 @@ func TestNoStreamSlipsThrough(t *testing.T) {
 				g.Revoke(revoke(revocation.User, "u1", time.Minute))
 				return
 			}
-			life, done, refusal := g.Begin(context.WithoutCancel(t.Context()), person("u1", fmt.Sprint("d", i), ""), time.Time{})
+			life, done, refusal := g.RegisterStream(context.WithoutCancel(t.Context()), person("u1", fmt.Sprint("d", i), ""), time.Time{})
 			if refusal != nil {
 				return
 			}
@@ -90,7 +90,7 @@ func TestNoStreamSlipsThrough(t *testing.T) {
 func TestAStreamEndsWithItsToken(t *testing.T) {
 	t.Parallel()
 	var g revocation.Registry
-	life, done, refusal := g.Begin(t.Context(), person("u1", "d1", ""), time.Now().Add(10*time.Millisecond))
+	life, done, refusal := g.RegisterStream(t.Context(), person("u1", "d1", ""), time.Now().Add(10*time.Millisecond))
 	if refusal != nil {
 		t.Fatal(refusal)
 	}
@@ -108,16 +108,16 @@ func TestOldRevocationsAreForgotten(t *testing.T) {
 	if list := g.Revocations(); len(list) != 2 || !list[0].At.Equal(issued().Add(time.Minute)) {
 		t.Errorf("%+v", list)
 	}
-	g.Forget(issued().Add(2 * time.Hour))
+	g.RemoveExpired(issued().Add(2 * time.Hour))
 	if list := g.Revocations(); len(list) != 0 {
 		t.Errorf("%+v", list)
 	}
-	_, done, _ := g.Begin(t.Context(), person("u1", "d1", ""), time.Time{})
+	_, done, _ := g.RegisterStream(t.Context(), person("u1", "d1", ""), time.Time{})
 	defer done()
-	if people := g.People(); len(people) != 1 || people[0] != "u1" {
+	if people := g.UsersWithStreams(); len(people) != 1 || people[0] != "u1" {
 		t.Errorf("%v", people)
 	}
-	if g.EndAll(status.Unavailable("stale", "x", nil)) != 1 || g.Open() != 0 {
+	if g.EndAllStreams(status.Unavailable("stale", "x", nil)) != 1 || g.OpenStreams() != 0 {
 		t.Error("not all were ended")
 	}
 }
@@ -125,9 +125,9 @@ func TestOldRevocationsAreForgotten(t *testing.T) {
 // TestNobodyHasTooManyStreams: a limit is a person's own, and what ends makes room.
 func TestNobodyHasTooManyStreams(t *testing.T) {
 	t.Parallel()
-	g := revocation.Registry{MaxPerPerson: 2}
+	g := revocation.Registry{MaxStreamsPerUser: 2}
 	begin := func(uid string) (func(), *status.Error) {
-		_, done, refusal := g.Begin(t.Context(), &authn.Identity{UID: uid, User: uid, Issued: time.Now()}, time.Time{})
+		_, done, refusal := g.RegisterStream(t.Context(), &authn.Identity{UID: uid, User: uid, Issued: time.Now()}, time.Time{})
 		return done, refusal
 	}
 	first, _ := begin("usr_1")
@@ -148,14 +148,14 @@ func TestNobodyHasTooManyStreams(t *testing.T) {
 	}
 	second()
 	// What was ended makes room as well.
-	g.EndAll(status.Unavailable("w", "m", nil))
+	g.EndAllStreams(status.Unavailable("w", "m", nil))
 	for range 2 {
 		if _, refusal := begin("usr_1"); refusal != nil {
 			t.Errorf("after all were ended: %v", refusal)
 		}
 	}
 	g.Revoke(revocation.Revocation{Kind: revocation.User, Value: "usr_1", At: time.Now(), Until: time.Now(), Reason: revocation.ReasonNoAccess})
-	g.Lift("usr_1", time.Now())
+	g.RestoreAccess("usr_1", time.Now())
 	for range 2 {
 		if _, refusal := begin("usr_1"); refusal != nil {
 			t.Errorf("after theirs were ended: %v", refusal)
@@ -168,8 +168,8 @@ func TestDrain(t *testing.T) {
 	t.Parallel()
 	g := revocation.Registry{}
 	why := status.Unavailable("stopping", "x", nil)
-	_, quick, _ := g.Begin(t.Context(), person("usr_1", "d", "s"), time.Time{})
-	life, slow, _ := g.Begin(t.Context(), person("usr_2", "d", "s"), time.Time{})
+	_, quick, _ := g.RegisterStream(t.Context(), person("usr_1", "d", "s"), time.Time{})
+	life, slow, _ := g.RegisterStream(t.Context(), person("usr_2", "d", "s"), time.Time{})
 	ctx, deadline := context.WithCancel(t.Context())
 	drained := make(chan struct{})
 	go func() { g.Drain(ctx, time.Minute, why); close(drained) }()
@@ -189,7 +189,7 @@ func TestDrain(t *testing.T) {
 	}
 	slow()
 	<-drained
-	if _, _, refusal := g.Begin(t.Context(), person("usr_3", "d", "s"), time.Time{}); refusal != why {
+	if _, _, refusal := g.RegisterStream(t.Context(), person("usr_3", "d", "s"), time.Time{}); refusal != why {
 		t.Errorf("a stream that begins after: %v", refusal)
 	}
 	empty := revocation.Registry{}

@@ -26,15 +26,15 @@ import (
 
 const (
 	// keepYes and keepNo are how long an answer is good; a yes never beyond the token's end.
-	keepYes  = time.Minute
-	keepNo   = 10 * time.Second
-	mostKept = 4096
+	acceptedTTL     = time.Minute
+	rejectedTTL     = 10 * time.Second
+	maxCacheEntries = 4096
 	// perSecond and burst bound the questions: made-up tokens must not flood the API server.
-	perSecond = 20
-	burst     = 50
-	patience  = 5 * time.Second
+	reviewsPerSecond = 20
+	reviewBurst      = 50
+	reviewTimeout    = 5 * time.Second
 	// serviceAccount begins the name of everybody who may come this way.
-	serviceAccount = "system:serviceaccount:"
+	serviceAccountPrefix = "system:serviceaccount:"
 )
 
 // Issuer is what identities of guests have as their issuer.
@@ -49,10 +49,10 @@ type Reviewer struct {
 	flight    singleflight.Group
 
 	mu    sync.Mutex
-	known map[[sha256.Size]byte]answer
+	cache map[[sha256.Size]byte]result
 }
 
-type answer struct {
+type result struct {
 	identity *authn.Identity
 	refusal  *status.Error
 	until    time.Time
@@ -67,7 +67,7 @@ func NewReviewer(cfg *rest.Config, audiences []string, now func() time.Time) (*R
 	}
 	return &Reviewer{
 		client: client, audiences: audiences, now: now,
-		limit: rate.NewLimiter(perSecond, burst), known: map[[sha256.Size]byte]answer{},
+		limit: rate.NewLimiter(reviewsPerSecond, reviewBurst), cache: map[[sha256.Size]byte]result{},
 	}, nil
 }
 
@@ -75,29 +75,29 @@ func NewReviewer(cfg *rest.Config, audiences []string, now func() time.Time) (*R
 func (v *Reviewer) Review(ctx context.Context, token string) (*authn.Identity, *status.Error) {
 	key := sha256.Sum256([]byte(token))
 	v.mu.Lock()
-	kept, there := v.known[key]
+	kept, there := v.cache[key]
 	v.mu.Unlock()
 	if there && v.now().Before(kept.until) {
 		return kept.identity, kept.refusal
 	}
-	fresh, _, _ := v.flight.Do(string(key[:]), func() (any, error) { return v.ask(ctx, token), nil })
-	a, ok := fresh.(answer)
+	fresh, _, _ := v.flight.Do(string(key[:]), func() (any, error) { return v.review(ctx, token), nil })
+	a, ok := fresh.(result)
 	if !ok {
 		return nil, unavailable(nil)
 	}
 	if !a.until.IsZero() {
-		v.keep(key, a)
+		v.store(key, a)
 	}
 	return a.identity, a.refusal
 }
 
-func (v *Reviewer) keep(key [sha256.Size]byte, a answer) {
+func (v *Reviewer) store(key [sha256.Size]byte, a result) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if len(v.known) >= mostKept {
-		clear(v.known) // all at once: rare, and simple
+	if len(v.cache) >= maxCacheEntries {
+		clear(v.cache) // all at once: rare, and simple
 	}
-	v.known[key] = a
+	v.cache[key] = a
 }
 
 func unavailable(cause error) *status.Error {
@@ -105,24 +105,24 @@ func unavailable(cause error) *status.Error {
 }
 
 // ask asks. What could not be asked is not kept.
-func (v *Reviewer) ask(ctx context.Context, token string) answer {
+func (v *Reviewer) review(ctx context.Context, token string) result {
 	if !v.limit.AllowN(v.now(), 1) {
-		return answer{refusal: status.TooMany("too_many_reviews", "Too many tokens that this proxy does not know were tried. Try again in a moment.")}
+		return result{refusal: status.TooMany("too_many_reviews", "Too many tokens that this proxy does not know were tried. Try again in a moment.")}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reviewTimeout)
 	defer cancel()
-	said, err := v.post(ctx, token)
-	if errors.Is(err, kubereview.ErrMayNot) {
-		return answer{refusal: status.Forbidden("may_not_ask", "Tokens of service accounts are let through here, but the proxy may not ask whose they are. The people who run the cluster have to apply deploy/kubernetes/proxy-guests-rbac.yaml.")}
+	said, err := v.createTokenReview(ctx, token)
+	if errors.Is(err, kubereview.ErrForbidden) {
+		return result{refusal: status.Forbidden("may_not_ask", "Tokens of service accounts are let through here, but the proxy may not ask whose they are. The people who run the cluster have to apply deploy/kubernetes/proxy-guests-rbac.yaml.")}
 	}
 	if err != nil {
-		return answer{refusal: unavailable(err)}
+		return result{refusal: unavailable(err)}
 	}
 	now := v.now()
-	if !said.Authenticated || !strings.HasPrefix(said.User.Username, serviceAccount) {
-		return answer{refusal: status.Unauthorized("malformed", "The token is not one of this cluster's issuer. Sign in again."), until: now.Add(keepNo)}
+	if !said.Authenticated || !strings.HasPrefix(said.User.Username, serviceAccountPrefix) {
+		return result{refusal: status.Unauthorized("malformed", "The token is not one of this cluster's issuer. Sign in again."), until: now.Add(rejectedTTL)}
 	}
-	id := &authn.Identity{User: said.User.Username, UID: said.User.UID, Issuer: Issuer, Guest: true, Expires: expiry(token)}
+	id := &authn.Identity{User: said.User.Username, UID: said.User.UID, Issuer: Issuer, ServiceAccount: true, Expires: tokenExpiry(token)}
 	for _, g := range said.User.Groups {
 		if g != "system:authenticated" {
 			id.Groups = append(id.Groups, g)
@@ -133,15 +133,15 @@ func (v *Reviewer) ask(ctx context.Context, token string) answer {
 			id.Extra = append(id.Extra, authn.Extra{Key: key, Value: value})
 		}
 	}
-	until := now.Add(keepYes)
+	until := now.Add(acceptedTTL)
 	if !id.Expires.IsZero() && id.Expires.Before(until) {
 		until = id.Expires
 	}
-	return answer{identity: id, until: until}
+	return result{identity: id, until: until}
 }
 
 // expiry is when a token ends that the API server takes; zero when it does not say.
-func expiry(token string) time.Time {
+func tokenExpiry(token string) time.Time {
 	var claims struct {
 		Expiry int64 `json:"exp"`
 	}
@@ -156,7 +156,7 @@ func expiry(token string) time.Time {
 	return time.Unix(claims.Expiry, 0)
 }
 
-func (v *Reviewer) post(ctx context.Context, token string) (authnv1.TokenReviewStatus, error) {
+func (v *Reviewer) createTokenReview(ctx context.Context, token string) (authnv1.TokenReviewStatus, error) {
 	question := authnv1.TokenReview{
 		TypeMeta: metav1.TypeMeta{Kind: "TokenReview", APIVersion: authnv1.SchemeGroupVersion.String()},
 		Spec:     authnv1.TokenReviewSpec{Token: token, Audiences: v.audiences},

@@ -64,7 +64,7 @@ func TestServiceAccountsAreLetIn(t *testing.T) {
 	for range 20 {
 		group.Go(func() {
 			id, refusal := v.Review(t.Context(), good)
-			if refusal != nil || id.User != "system:serviceaccount:a:b" || !id.Guest || id.Issuer == "" || len(id.Groups) != 1 || len(id.Extra) != 1 {
+			if refusal != nil || id.User != "system:serviceaccount:a:b" || !id.ServiceAccount || id.Issuer == "" || len(id.Groups) != 1 || len(id.Extra) != 1 {
 				t.Errorf("%v %+v", refusal, id)
 			}
 		})

@@ -10,16 +10,16 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/kubereview"
 )
 
-type asker struct{ client *kubereview.Client }
+type accessReviewer struct{ client *kubereview.Client }
 
 // NewAsker asks with the credentials of a client-go configuration.
-func NewAsker(cfg *rest.Config) (Asker, error) {
+func NewAccessReviewer(cfg *rest.Config) (AccessReviewer, error) {
 	client, err := kubereview.New(cfg)
-	return &asker{client}, err
+	return &accessReviewer{client}, err
 }
 
 // Ask implements Asker.
-func (a *asker) Ask(ctx context.Context, spec authorizationv1.SubjectAccessReviewSpec) (authorizationv1.SubjectAccessReviewStatus, error) {
+func (a *accessReviewer) ReviewAccess(ctx context.Context, spec authorizationv1.SubjectAccessReviewSpec) (authorizationv1.SubjectAccessReviewStatus, error) {
 	question := authorizationv1.SubjectAccessReview{
 		TypeMeta: metav1.TypeMeta{Kind: "SubjectAccessReview", APIVersion: authorizationv1.SchemeGroupVersion.String()}, Spec: spec,
 	}

@@ -18,40 +18,40 @@ import (
 )
 
 // Asker asks the API server for one review.
-type Asker interface {
-	Ask(ctx context.Context, spec authorizationv1.SubjectAccessReviewSpec) (authorizationv1.SubjectAccessReviewStatus, error)
+type AccessReviewer interface {
+	ReviewAccess(ctx context.Context, spec authorizationv1.SubjectAccessReviewSpec) (authorizationv1.SubjectAccessReviewStatus, error)
 }
 
 const (
 	// budget bounds all the questions of one request.
-	budget = 5 * time.Second
+	authorizeTimeout = 5 * time.Second
 	// atOnce is how many questions of a request are asked at the same time.
-	atOnce = 8
+	maxConcurrentReviews = 8
 	// keep is how long a yes is good; a no is asked again.
-	keep     = 5 * time.Second
-	mostKept = 4096
+	allowedTTL      = 5 * time.Second
+	maxCacheEntries = 4096
 )
 
 // Reviewer asks the API server whether somebody may act as somebody else.
-type Reviewer struct {
-	Asker Asker
-	Now   func() time.Time
+type Authorizer struct {
+	AccessReviewer AccessReviewer
+	Now            func() time.Time
 
-	mu  sync.Mutex
-	yes map[string]time.Time
+	mu      sync.Mutex
+	allowed map[string]time.Time
 }
 
 // Allow refuses unless the API server allows each of the questions to this very
 // identity.
-func (v *Reviewer) Allow(ctx context.Context, id *authn.Identity, w *Wish) *status.Error {
-	ctx, cancel := context.WithTimeout(ctx, budget)
+func (v *Authorizer) Authorize(ctx context.Context, id *authn.Identity, w *Request) *status.Error {
+	ctx, cancel := context.WithTimeout(ctx, authorizeTimeout)
 	defer cancel()
-	refusals := make([]*status.Error, len(w.Questions))
+	refusals := make([]*status.Error, len(w.Checks))
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(atOnce)
-	for i, q := range w.Questions {
+	group.SetLimit(maxConcurrentReviews)
+	for i, q := range w.Checks {
 		group.Go(func() error {
-			if refusals[i] = v.one(ctx, id, q); refusals[i] != nil {
+			if refusals[i] = v.authorizeCheck(ctx, id, q); refusals[i] != nil {
 				return refusals[i]
 			}
 			return nil
@@ -73,14 +73,14 @@ func (v *Reviewer) Allow(ctx context.Context, id *authn.Identity, w *Wish) *stat
 	return failed
 }
 
-func (v *Reviewer) one(ctx context.Context, id *authn.Identity, q Question) *status.Error {
+func (v *Authorizer) authorizeCheck(ctx context.Context, id *authn.Identity, q ResourceCheck) *status.Error {
 	key := fmt.Sprintf("%q %q %q %q %q %q", id.Issuer, id.TokenID, id.User, id.UID, id.Groups, q)
-	if v.isKept(key) {
+	if v.isCached(key) {
 		return nil
 	}
-	answer, err := v.Asker.Ask(ctx, question(id, q))
+	answer, err := v.AccessReviewer.ReviewAccess(ctx, reviewSpec(id, q))
 	switch {
-	case errors.Is(err, kubereview.ErrMayNot):
+	case errors.Is(err, kubereview.ErrForbidden):
 		return status.Forbidden("may_not_ask", "Acting as somebody else (kubectl --as) is not set up: the proxy may not ask whether you may. The people who run the cluster have to apply deploy/kubernetes/proxy-as-rbac.yaml.")
 	case err != nil && errors.Is(err, context.Canceled):
 		return status.Unavailable("client_gone", "The request was cancelled.", err)
@@ -89,12 +89,12 @@ func (v *Reviewer) one(ctx context.Context, id *authn.Identity, q Question) *sta
 	case !answer.Allowed || answer.Denied:
 		return denied(id, q, answer.Reason)
 	}
-	v.remember(key)
+	v.store(key)
 	return nil
 }
 
 // question is the one for one resource (k8s.io/api/authorization/v1).
-func question(id *authn.Identity, q Question) authorizationv1.SubjectAccessReviewSpec {
+func reviewSpec(id *authn.Identity, q ResourceCheck) authorizationv1.SubjectAccessReviewSpec {
 	extra := map[string]authorizationv1.ExtraValue{}
 	for _, e := range id.Extra {
 		extra[e.Key] = append(extra[e.Key], e.Value)
@@ -109,7 +109,7 @@ func question(id *authn.Identity, q Question) authorizationv1.SubjectAccessRevie
 
 // denied says no in the API server's own words
 // (k8s.io/apiserver/pkg/endpoints/handlers/responsewriters).
-func denied(id *authn.Identity, q Question, reason string) *status.Error {
+func denied(id *authn.Identity, q ResourceCheck, reason string) *status.Error {
 	where, resource := "at the cluster scope", q.Resource
 	if q.Namespace != "" {
 		where = fmt.Sprintf("in the namespace %q", q.Namespace)
@@ -127,18 +127,18 @@ func denied(id *authn.Identity, q Question, reason string) *status.Error {
 	return refusal
 }
 
-func (v *Reviewer) isKept(key string) bool {
+func (v *Authorizer) isCached(key string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	until, there := v.yes[key]
+	until, there := v.allowed[key]
 	return there && v.Now().Before(until)
 }
 
-func (v *Reviewer) remember(key string) {
+func (v *Authorizer) store(key string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.yes == nil || len(v.yes) >= mostKept {
-		v.yes = map[string]time.Time{} // all at once: rare, and simple
+	if v.allowed == nil || len(v.allowed) >= maxCacheEntries {
+		v.allowed = map[string]time.Time{} // all at once: rare, and simple
 	}
-	v.yes[key] = v.Now().Add(keep)
+	v.allowed[key] = v.Now().Add(allowedTTL)
 }

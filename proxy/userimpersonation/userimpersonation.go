@@ -26,7 +26,7 @@ const (
 	serviceAccountPrefix  = "system:serviceaccount:"
 	authenticationGroup   = "authentication.k8s.io"
 	extraHeader           = "Impersonate-Extra-"
-	maxQuestions          = 64
+	maxChecks             = 64
 	maxName               = 1024
 	resourceUsers         = "users"
 	resourceGroups        = "groups"
@@ -39,20 +39,20 @@ const (
 
 // Question is one thing that the API server has to allow: the verb is always
 // impersonate.
-type Question struct {
+type ResourceCheck struct {
 	Group, Resource, Subresource, Namespace, Name string
 }
 
 // Wish is who somebody wants to act as.
-type Wish struct {
+type Request struct {
 	// Target is the identity to send; its groups are complete.
 	Target *authn.Identity
 	// Questions are what has to be allowed, each.
-	Questions []Question
+	Checks []ResourceCheck
 }
 
 // Wanted reports whether a request wants to act as somebody else.
-func Wanted(h http.Header) bool {
+func IsRequested(h http.Header) bool {
 	for name := range h {
 		if strings.HasPrefix(strings.ReplaceAll(strings.ToLower(name), "_", "-"), "impersonate") {
 			return true
@@ -62,41 +62,41 @@ func Wanted(h http.Header) bool {
 }
 
 // Read returns who a request wants to act as. What could be read in two ways is refused.
-func Read(h http.Header) (*Wish, *status.Error) {
-	if err := known(h); err != nil {
+func ParseHeaders(h http.Header) (*Request, *status.Error) {
+	if err := checkHeaderNames(h); err != nil {
 		return nil, err
 	}
 	users := h.Values(headerUser)
 	if len(users) != 1 {
-		return nil, ambiguous("Name exactly one user to act as: kubectl --as NAME.")
+		return nil, invalid("Name exactly one user to act as: kubectl --as NAME.")
 	}
 	uids := h.Values(headerUID)
 	if len(uids) > 1 {
-		return nil, ambiguous("Name at most one uid to act as.")
+		return nil, invalid("Name at most one uid to act as.")
 	}
-	w := &Wish{Target: &authn.Identity{User: users[0]}}
-	w.user(users[0])
-	w.groups(h.Values(headerGroup))
+	w := &Request{Target: &authn.Identity{User: users[0]}}
+	w.addUser(users[0])
+	w.addGroups(h.Values(headerGroup))
 	if len(uids) == 1 {
 		w.Target.UID = uids[0]
-		w.ask(Question{Group: authenticationGroup, Resource: resourceUIDs, Name: uids[0]})
+		w.addCheck(ResourceCheck{Group: authenticationGroup, Resource: resourceUIDs, Name: uids[0]})
 	}
-	w.extras(h)
-	if len(w.Questions) > maxQuestions {
-		return nil, ambiguous("The request names too many groups and extra values to act with.")
+	w.addExtras(h)
+	if len(w.Checks) > maxChecks {
+		return nil, invalid("The request names too many groups and extra values to act with.")
 	}
-	for _, q := range w.Questions {
+	for _, q := range w.Checks {
 		if q.Name == "" || len(q.Name) > maxName || q.Name != strings.TrimSpace(q.Name) || strings.ContainsFunc(q.Name, unicode.IsControl) {
-			return nil, ambiguous("A name to act as is empty, too long, or has blanks or control characters at its ends.")
+			return nil, invalid("A name to act as is empty, too long, or has blanks or control characters at its ends.")
 		}
 	}
 	return w, nil
 }
 
-func ambiguous(message string) *status.Error { return status.BadRequest("impersonation", message) }
+func invalid(message string) *status.Error { return status.BadRequest("impersonation", message) }
 
 // known refuses headers that some server could take for others.
-func known(h http.Header) *status.Error {
+func checkHeaderNames(h http.Header) *status.Error {
 	for name := range h {
 		folded := strings.ReplaceAll(strings.ToLower(name), "_", "-")
 		if !strings.HasPrefix(folded, "impersonate") {
@@ -104,21 +104,21 @@ func known(h http.Header) *status.Error {
 		}
 		exact := slices.Contains([]string{headerUser, headerUID, headerGroup}, name) || strings.HasPrefix(name, extraHeader) && len(name) > len(extraHeader)
 		if !exact || strings.Contains(name, "_") && !strings.HasPrefix(name, extraHeader) {
-			return ambiguous("The header " + name + " is none with which somebody acts as somebody else.")
+			return invalid("The header " + name + " is none with which somebody acts as somebody else.")
 		}
 	}
 	return nil
 }
 
-func (w *Wish) ask(q Question) { w.Questions = append(w.Questions, q) }
+func (w *Request) addCheck(q ResourceCheck) { w.Checks = append(w.Checks, q) }
 
 // user asks about a service account by its namespace, as the API server does.
-func (w *Wish) user(name string) {
+func (w *Request) addUser(name string) {
 	if namespace, account, found := splitServiceAccount(name); found {
-		w.ask(Question{Resource: resourceServiceAccts, Namespace: namespace, Name: account})
+		w.addCheck(ResourceCheck{Resource: resourceServiceAccts, Namespace: namespace, Name: account})
 		return
 	}
-	w.ask(Question{Resource: resourceUsers, Name: name})
+	w.addCheck(ResourceCheck{Resource: resourceUsers, Name: name})
 }
 
 // splitServiceAccount is k8s.io/apiserver/pkg/authentication/serviceaccount.SplitUsername.
@@ -132,9 +132,9 @@ func splitServiceAccount(name string) (namespace, account string, found bool) {
 }
 
 // groups completes the groups as the API server does.
-func (w *Wish) groups(named []string) {
+func (w *Request) addGroups(named []string) {
 	for _, g := range named {
-		w.ask(Question{Resource: resourceGroups, Name: g})
+		w.addCheck(ResourceCheck{Resource: resourceGroups, Name: g})
 	}
 	w.Target.Groups = slices.Clone(named)
 	if namespace, _, found := splitServiceAccount(w.Target.User); found && len(named) == 0 {
@@ -151,7 +151,7 @@ func (w *Wish) groups(named []string) {
 }
 
 // extras are percent-decoded once, and their keys are lower case.
-func (w *Wish) extras(h http.Header) {
+func (w *Request) addExtras(h http.Header) {
 	var names []string
 	for name := range h {
 		if strings.HasPrefix(name, extraHeader) {
@@ -165,7 +165,7 @@ func (w *Wish) extras(h http.Header) {
 			key = plain
 		}
 		for _, value := range h[name] {
-			w.ask(Question{Group: authenticationGroup, Resource: resourceExtras, Subresource: key, Name: value})
+			w.addCheck(ResourceCheck{Group: authenticationGroup, Resource: resourceExtras, Subresource: key, Name: value})
 			w.Target.Extra = append(w.Target.Extra, authn.Extra{Key: key, Value: value})
 		}
 	}

@@ -24,44 +24,44 @@ func TestWishes(t *testing.T) {
 	authenticated := []string{"system:authenticated"}
 	for name, c := range map[string]struct {
 		in   http.Header
-		want userimpersonation.Wish
+		want userimpersonation.Request
 	}{
-		"a user": {http.Header{"Impersonate-User": {"bob"}}, userimpersonation.Wish{
-			Target: &authn.Identity{User: "bob", Groups: authenticated}, Questions: []userimpersonation.Question{{Resource: "users", Name: "bob"}},
+		"a user": {http.Header{"Impersonate-User": {"bob"}}, userimpersonation.Request{
+			Target: &authn.Identity{User: "bob", Groups: authenticated}, Checks: []userimpersonation.ResourceCheck{{Resource: "users", Name: "bob"}},
 		}},
-		"groups": {http.Header{"Impersonate-User": {"bob"}, "Impersonate-Group": {"dev", "ops"}}, userimpersonation.Wish{
-			Target:    &authn.Identity{User: "bob", Groups: []string{"dev", "ops", "system:authenticated"}},
-			Questions: []userimpersonation.Question{{Resource: "users", Name: "bob"}, {Resource: "groups", Name: "dev"}, {Resource: "groups", Name: "ops"}},
+		"groups": {http.Header{"Impersonate-User": {"bob"}, "Impersonate-Group": {"dev", "ops"}}, userimpersonation.Request{
+			Target: &authn.Identity{User: "bob", Groups: []string{"dev", "ops", "system:authenticated"}},
+			Checks: []userimpersonation.ResourceCheck{{Resource: "users", Name: "bob"}, {Resource: "groups", Name: "dev"}, {Resource: "groups", Name: "ops"}},
 		}},
-		"a service account": {http.Header{"Impersonate-User": {"system:serviceaccount:kube-system:default"}}, userimpersonation.Wish{
-			Target:    &authn.Identity{User: "system:serviceaccount:kube-system:default", Groups: []string{"system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"}},
-			Questions: []userimpersonation.Question{{Resource: "serviceaccounts", Namespace: "kube-system", Name: "default"}},
+		"a service account": {http.Header{"Impersonate-User": {"system:serviceaccount:kube-system:default"}}, userimpersonation.Request{
+			Target: &authn.Identity{User: "system:serviceaccount:kube-system:default", Groups: []string{"system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"}},
+			Checks: []userimpersonation.ResourceCheck{{Resource: "serviceaccounts", Namespace: "kube-system", Name: "default"}},
 		}},
-		"what only looks like a service account": {http.Header{"Impersonate-User": {"system:serviceaccount:a:b:c"}}, userimpersonation.Wish{
-			Target: &authn.Identity{User: "system:serviceaccount:a:b:c", Groups: authenticated}, Questions: []userimpersonation.Question{{Resource: "users", Name: "system:serviceaccount:a:b:c"}},
+		"what only looks like a service account": {http.Header{"Impersonate-User": {"system:serviceaccount:a:b:c"}}, userimpersonation.Request{
+			Target: &authn.Identity{User: "system:serviceaccount:a:b:c", Groups: authenticated}, Checks: []userimpersonation.ResourceCheck{{Resource: "users", Name: "system:serviceaccount:a:b:c"}},
 		}},
-		"anonymous": {http.Header{"Impersonate-User": {"system:anonymous"}}, userimpersonation.Wish{
-			Target: &authn.Identity{User: "system:anonymous", Groups: []string{"system:unauthenticated"}}, Questions: []userimpersonation.Question{{Resource: "users", Name: "system:anonymous"}},
+		"anonymous": {http.Header{"Impersonate-User": {"system:anonymous"}}, userimpersonation.Request{
+			Target: &authn.Identity{User: "system:anonymous", Groups: []string{"system:unauthenticated"}}, Checks: []userimpersonation.ResourceCheck{{Resource: "users", Name: "system:anonymous"}},
 		}},
-		"unauthenticated": {http.Header{"Impersonate-User": {"bob"}, "Impersonate-Group": {"system:unauthenticated"}}, userimpersonation.Wish{
-			Target:    &authn.Identity{User: "bob", Groups: []string{"system:unauthenticated"}},
-			Questions: []userimpersonation.Question{{Resource: "users", Name: "bob"}, {Resource: "groups", Name: "system:unauthenticated"}},
+		"unauthenticated": {http.Header{"Impersonate-User": {"bob"}, "Impersonate-Group": {"system:unauthenticated"}}, userimpersonation.Request{
+			Target: &authn.Identity{User: "bob", Groups: []string{"system:unauthenticated"}},
+			Checks: []userimpersonation.ResourceCheck{{Resource: "users", Name: "bob"}, {Resource: "groups", Name: "system:unauthenticated"}},
 		}},
-		"uid and extra": {http.Header{"Impersonate-User": {"bob"}, "Impersonate-Uid": {"42"}, "Impersonate-Extra-Example.com%2fscopes": {"a", "b"}}, userimpersonation.Wish{
+		"uid and extra": {http.Header{"Impersonate-User": {"bob"}, "Impersonate-Uid": {"42"}, "Impersonate-Extra-Example.com%2fscopes": {"a", "b"}}, userimpersonation.Request{
 			Target: &authn.Identity{User: "bob", UID: "42", Groups: authenticated, Extra: []authn.Extra{{Key: "example.com/scopes", Value: "a"}, {Key: "example.com/scopes", Value: "b"}}},
-			Questions: []userimpersonation.Question{
+			Checks: []userimpersonation.ResourceCheck{
 				{Resource: "users", Name: "bob"},
 				{Group: "authentication.k8s.io", Resource: "uids", Name: "42"},
 				{Group: "authentication.k8s.io", Resource: "userextras", Subresource: "example.com/scopes", Name: "a"},
 				{Group: "authentication.k8s.io", Resource: "userextras", Subresource: "example.com/scopes", Name: "b"},
 			},
 		}},
-		"decoded once": {http.Header{"Impersonate-User": {"bob"}, "Impersonate-Extra-A%252fb": {"x"}}, userimpersonation.Wish{
-			Target:    &authn.Identity{User: "bob", Groups: authenticated, Extra: []authn.Extra{{Key: "a%2fb", Value: "x"}}},
-			Questions: []userimpersonation.Question{{Resource: "users", Name: "bob"}, {Group: "authentication.k8s.io", Resource: "userextras", Subresource: "a%2fb", Name: "x"}},
+		"decoded once": {http.Header{"Impersonate-User": {"bob"}, "Impersonate-Extra-A%252fb": {"x"}}, userimpersonation.Request{
+			Target: &authn.Identity{User: "bob", Groups: authenticated, Extra: []authn.Extra{{Key: "a%2fb", Value: "x"}}},
+			Checks: []userimpersonation.ResourceCheck{{Resource: "users", Name: "bob"}, {Group: "authentication.k8s.io", Resource: "userextras", Subresource: "a%2fb", Name: "x"}},
 		}},
 	} {
-		got, refusal := userimpersonation.Read(c.in)
+		got, refusal := userimpersonation.ParseHeaders(c.in)
 		if refusal != nil {
 			t.Errorf("%s: %v", name, refusal)
 			continue
@@ -97,14 +97,14 @@ func TestWhatIsAmbiguousIsRefused(t *testing.T) {
 		"too many groups":  {"Impersonate-User": {"a"}, "Impersonate-Group": many},
 		"too long":         {"Impersonate-User": {strings.Repeat("a", 5000)}},
 	} {
-		if w, refusal := userimpersonation.Read(h); refusal == nil {
+		if w, refusal := userimpersonation.ParseHeaders(h); refusal == nil {
 			t.Errorf("%s: %+v", name, w)
 		}
-		if !userimpersonation.Wanted(h) {
+		if !userimpersonation.IsRequested(h) {
 			t.Errorf("%s goes unnoticed", name)
 		}
 	}
-	if userimpersonation.Wanted(http.Header{"Accept": {"x"}, "X-Impersonate-User": {"y"}}) {
+	if userimpersonation.IsRequested(http.Header{"Accept": {"x"}, "X-Impersonate-User": {"y"}}) {
 		t.Error("a header of somebody else's is taken for one of these")
 	}
 }
@@ -117,7 +117,7 @@ type api struct {
 	err   error
 }
 
-func (f *api) Ask(_ context.Context, spec authorizationv1.SubjectAccessReviewSpec) (authorizationv1.SubjectAccessReviewStatus, error) {
+func (f *api) ReviewAccess(_ context.Context, spec authorizationv1.SubjectAccessReviewSpec) (authorizationv1.SubjectAccessReviewStatus, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked = append(f.asked, spec)
@@ -127,14 +127,14 @@ func (f *api) Ask(_ context.Context, spec authorizationv1.SubjectAccessReviewSpe
 func TestReviews(t *testing.T) {
 	t.Parallel()
 	jane := &authn.Identity{User: "corp:jane", UID: "usr_1", Groups: []string{"corp:dev"}, TokenID: "jti_1", Extra: []authn.Extra{{Key: "a", Value: "b"}}}
-	wish, refusal := userimpersonation.Read(http.Header{"Impersonate-User": {"bob"}, "Impersonate-Group": {"dev", "system:masters"}})
+	wish, refusal := userimpersonation.ParseHeaders(http.Header{"Impersonate-User": {"bob"}, "Impersonate-Group": {"dev", "system:masters"}})
 	if refusal != nil {
 		t.Fatal(refusal)
 	}
 	now := time.Now()
 	f := &api{allow: func(a *authorizationv1.ResourceAttributes) bool { return a.Name != "system:masters" }}
-	v := &userimpersonation.Reviewer{Asker: f, Now: func() time.Time { return now }}
-	refusal = v.Allow(t.Context(), jane, wish)
+	v := &userimpersonation.Authorizer{AccessReviewer: f, Now: func() time.Time { return now }}
+	refusal = v.Authorize(t.Context(), jane, wish)
 	if refusal == nil || refusal.Code != http.StatusForbidden || refusal.Object().Message != `groups "system:masters" is forbidden: User "corp:jane" cannot impersonate resource "groups" in API group "" at the cluster scope` {
 		t.Fatalf("%v", refusal)
 	}
@@ -152,7 +152,7 @@ func TestReviews(t *testing.T) {
 
 	f.allow, f.asked = func(*authorizationv1.ResourceAttributes) bool { return true }, nil
 	for range 3 {
-		if refusal := v.Allow(t.Context(), jane, wish); refusal != nil {
+		if refusal := v.Authorize(t.Context(), jane, wish); refusal != nil {
 			t.Fatal(refusal)
 		}
 	}
@@ -161,12 +161,12 @@ func TestReviews(t *testing.T) {
 	}
 	other := *jane
 	other.TokenID = "jti_2"
-	if v.Allow(t.Context(), &other, wish); len(f.asked) != 4 {
+	if v.Authorize(t.Context(), &other, wish); len(f.asked) != 4 {
 		t.Errorf("an answer for one token was taken for another: asked %d times", len(f.asked))
 	}
 	now = now.Add(time.Minute)
 	f.allow = nil
-	if v.Allow(t.Context(), jane, wish) == nil {
+	if v.Authorize(t.Context(), jane, wish) == nil {
 		t.Error("a yes is good for ever")
 	}
 }
@@ -174,7 +174,7 @@ func TestReviews(t *testing.T) {
 // TestWhoCantBeAskedLetsNobodyIn asks an API server that says something else than yes.
 func TestWhoCantBeAskedLetsNobodyIn(t *testing.T) {
 	t.Parallel()
-	wish, _ := userimpersonation.Read(http.Header{"Impersonate-User": {"bob"}})
+	wish, _ := userimpersonation.ParseHeaders(http.Header{"Impersonate-User": {"bob"}})
 	for answer, want := range map[string]string{
 		"201 " + `{"kind":"SubjectAccessReview","status":{"allowed":true}}`: "", "403 {}": "may_not_ask", "500 oops": "upstream_unreachable", "200 <html>": "upstream_unreachable",
 		"201 {}": "may_not_act_as", "201 " + `{"status":{"allowed":true,"denied":true}}`: "may_not_act_as", "201 " + `{"spec":{"user":"x"}}`: "may_not_act_as", "302 ": "upstream_unreachable",
@@ -192,12 +192,12 @@ func TestWhoCantBeAskedLetsNobodyIn(t *testing.T) {
 			_, _ = io.WriteString(w, body)
 		}))
 		t.Cleanup(srv.Close)
-		asker, err := userimpersonation.NewAsker(&rest.Config{Host: srv.URL, BearerToken: "credential"})
+		asker, err := userimpersonation.NewAccessReviewer(&rest.Config{Host: srv.URL, BearerToken: "credential"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		got := ""
-		if refusal := (&userimpersonation.Reviewer{Asker: asker, Now: time.Now}).Allow(t.Context(), &authn.Identity{User: "jane"}, wish); refusal != nil {
+		if refusal := (&userimpersonation.Authorizer{AccessReviewer: asker, Now: time.Now}).Authorize(t.Context(), &authn.Identity{User: "jane"}, wish); refusal != nil {
 			got = refusal.Word
 		}
 		if got != want {
@@ -213,14 +213,14 @@ func FuzzRead(f *testing.F) {
 		h := http.Header{}
 		h.Add(name, value)
 		h.Add(name2, value2)
-		w, refusal := userimpersonation.Read(h)
+		w, refusal := userimpersonation.ParseHeaders(h)
 		if refusal != nil {
 			return
 		}
-		if w.Target.User == "" || len(w.Target.Groups) == 0 || len(w.Questions) == 0 {
+		if w.Target.User == "" || len(w.Target.Groups) == 0 || len(w.Checks) == 0 {
 			t.Errorf("%q: %+v", h, w)
 		}
-		for _, q := range w.Questions {
+		for _, q := range w.Checks {
 			if q.Name == "" || q.Name != strings.TrimSpace(q.Name) {
 				t.Errorf("%q: %+v", h, q)
 			}

@@ -100,7 +100,7 @@ func (h *Handler) enrol(c echo.Context) (any, error) {
 		h.Audit.Mention(ctx, audit.Event{Name: audit.ProxyNotEnrolled, Address: c.RealIP(), Reason: "too_many_failures"})
 		return nil, errs.New(errs.Denied, "Too many codes were wrong. Try again later.")
 	}
-	var in proxyfeed.Enrolment
+	var in proxyfeed.EnrolRequest
 	if err := decode(c, &in); err != nil {
 		return nil, err
 	}
@@ -110,10 +110,10 @@ func (h *Handler) enrol(c echo.Context) (any, error) {
 		return nil, err
 	}
 	h.Audit.Record(ctx, audit.Event{Name: audit.ProxyEnrolled, ClusterID: cluster.ID, Address: c.RealIP(), Detail: made.ID + " " + made.Name})
-	return proxyfeed.Enrolled{ID: made.ID, Settings: h.settings(cluster)}, h.Limit.Forgive(ctx, attempt)
+	return proxyfeed.EnrolResponse{ID: made.ID, Settings: h.settings(cluster)}, h.Limit.Forgive(ctx, attempt)
 }
 
-func (h *Handler) store(ctx context.Context, in proxyfeed.Enrolment, address string) (*store.Proxy, *store.Cluster, error) {
+func (h *Handler) store(ctx context.Context, in proxyfeed.EnrolRequest, address string) (*store.Proxy, *store.Cluster, error) {
 	if err := proxyfeed.CheckKey(in.Key); err != nil {
 		return nil, nil, errs.Wrap(errs.Invalid, err, "The key is not one: "+err.Error()+".")
 	}
@@ -130,13 +130,13 @@ func (h *Handler) store(ctx context.Context, in proxyfeed.Enrolment, address str
 }
 
 // line makes one short line of what somebody else says.
-func line(text string) string { return kubenames.Line(text, maxName) }
+func line(text string) string { return kubenames.SanitizeLine(text, maxName) }
 
 // maxDetail bounds what a proxy says of an event, in characters.
 const maxDetail = 2000
 
 // longLine makes one line of what somebody else says at more length.
-func longLine(text string) string { return kubenames.Line(text, maxDetail) }
+func longLine(text string) string { return kubenames.SanitizeLine(text, maxDetail) }
 
 // who returns the proxy that asks, and its cluster.
 func (h *Handler) who(c echo.Context) (*store.Proxy, *store.Cluster, error) {
@@ -147,14 +147,14 @@ func (h *Handler) who(c echo.Context) (*store.Proxy, *store.Cluster, error) {
 		return nil, nil, stranger
 	}
 	var proxy *store.Proxy
-	_, err := proxyfeed.ReadPass(pass, h.Issuer, h.Now(), func(id string) (string, error) {
+	_, err := proxyfeed.VerifyAssertion(pass, h.Issuer, h.Now(), func(id string) (string, error) {
 		var err error
 		if proxy, err = h.Store.Proxy(ctx, id); err != nil {
 			return "", err
 		}
 		return proxy.PublicKey, nil
 	})
-	if errs.Is(err, errs.NotFound) || errors.Is(err, proxyfeed.ErrPass) {
+	if errs.Is(err, errs.NotFound) || errors.Is(err, proxyfeed.ErrInvalidAssertion) {
 		h.Audit.Mention(ctx, audit.Event{Name: audit.ProxyNotEnrolled, Address: c.RealIP(), Reason: "no_good_pass", Detail: c.Path()})
 		return nil, nil, stranger
 	}
@@ -187,7 +187,7 @@ func (h *Handler) feed(c echo.Context) (any, error) {
 		return nil, err
 	}
 	if seconds, err := strconv.Atoi(c.QueryParam("wait")); err == nil && seconds > 0 {
-		waiting, cancel := context.WithTimeout(ctx, min(time.Duration(seconds)*time.Second, proxyfeed.MaxWait))
+		waiting, cancel := context.WithTimeout(ctx, min(time.Duration(seconds)*time.Second, proxyfeed.MaxPollWait))
 		h.watcher.wait(waiting, seen)
 		cancel()
 		// What admins have said may be newer than what was read before.
@@ -220,7 +220,7 @@ func (h *Handler) news(ctx context.Context, cluster *store.Cluster, seen store.F
 	if err != nil {
 		return nil, err
 	}
-	news := proxyfeed.News{Seq: mark.Seq, Version: mark.Version, Now: h.Now().UTC(), Settings: h.settings(cluster), Revocations: []proxyfeed.Revocation{}}
+	news := proxyfeed.Update{Seq: mark.Seq, Version: mark.Version, Now: h.Now().UTC(), Settings: h.settings(cluster), Revocations: []proxyfeed.Revocation{}}
 	for _, r := range rows {
 		news.Revocations = append(news.Revocations, proxyfeed.Revocation{
 			Kind: string(r.Kind), Value: r.Value, Reason: r.Reason, At: r.Time.Time().UTC(), Until: r.Expires.Time().UTC(),
@@ -231,7 +231,7 @@ func (h *Handler) news(ctx context.Context, cluster *store.Cluster, seen store.F
 
 func (h *Handler) settings(cluster *store.Cluster) proxyfeed.Settings {
 	return proxyfeed.Settings{
-		Cluster: cluster.ID, Audience: cluster.Audience, Issuer: h.Issuer, StaleSeconds: int(cluster.Stale().Seconds()), FailClosed: cluster.FailClosed, StreamSeconds: cluster.StreamSeconds,
+		Cluster: cluster.ID, Audience: cluster.Audience, Issuer: h.Issuer, StaleAfterSeconds: int(cluster.Stale().Seconds()), FailClosed: cluster.FailClosed, StreamGraceSeconds: cluster.StreamSeconds,
 	}
 }
 
@@ -241,23 +241,23 @@ func (h *Handler) check(c echo.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var in proxyfeed.Question
+	var in proxyfeed.CheckRequest
 	if err := decode(c, &in); err != nil {
 		return nil, err
 	}
-	if len(in.People) > proxyfeed.MaxCheck {
-		return nil, errs.New(errs.Invalid, "Ask about at most "+strconv.Itoa(proxyfeed.MaxCheck)+" people at once.")
+	if len(in.UserIDs) > proxyfeed.MaxUsersPerCheck {
+		return nil, errs.New(errs.Invalid, "Ask about at most "+strconv.Itoa(proxyfeed.MaxUsersPerCheck)+" people at once.")
 	}
 	// Before anything is read: what changes meanwhile is later.
 	now := h.Now().UTC()
-	allowed, err := h.allowed(c.Request().Context(), cluster, in.People)
+	allowed, err := h.allowed(c.Request().Context(), cluster, in.UserIDs)
 	if err != nil {
 		return nil, err
 	}
-	out := proxyfeed.Answer{Denied: []string{}, Now: now}
-	for _, id := range in.People {
+	out := proxyfeed.CheckResponse{DeniedUserIDs: []string{}, Now: now}
+	for _, id := range in.UserIDs {
 		if !allowed[id] {
-			out.Denied = append(out.Denied, id)
+			out.DeniedUserIDs = append(out.DeniedUserIDs, id)
 		}
 	}
 	return out, nil

@@ -71,8 +71,8 @@ func (h *Handler) report(c echo.Context) (any, error) {
 	if err := decode(c, &in); err != nil {
 		return nil, err
 	}
-	if len(in.Events) > proxyfeed.MaxReport {
-		return nil, errs.New(errs.Invalid, "Report at most "+strconv.Itoa(proxyfeed.MaxReport)+" events at once.")
+	if len(in.Events) > proxyfeed.MaxEventsPerReport {
+		return nil, errs.New(errs.Invalid, "Report at most "+strconv.Itoa(proxyfeed.MaxEventsPerReport)+" events at once.")
 	}
 	if !h.reports.allows(proxy.ID, len(in.Events), h.Now()) {
 		h.Audit.Mention(ctx, audit.Event{Name: audit.ProxyReportRefused, ClusterID: cluster.ID, Address: c.RealIP(), Reason: "too_often", Detail: proxy.ID + " " + proxy.Name})

@@ -115,7 +115,7 @@ func (k *Keeper) complete(ctx context.Context, row *store.Recording) error {
 	if began := time.Unix(h.Timestamp, 0); h.Timestamp > 0 && began.Before(k.Now()) {
 		row.Began = store.At(began)
 	}
-	who := h.Fairlead.About
+	who := h.Fairlead.SessionInfo
 	row.UserID, row.UserName, row.ActedAs, row.Namespace, row.Pod = line(who.UserID), line(who.User), line(who.As), line(who.Namespace), line(who.Pod)
 	row.Title, row.Command, row.Address, row.RequestID = line(h.Title), line(h.Command), line(who.Address), line(who.RequestID)
 	row.Duration, row.Faults = report.Duration, strings.Join(report.Faults, "\n")
@@ -132,7 +132,7 @@ func (k *Keeper) complete(ctx context.Context, row *store.Recording) error {
 // maxWords bounds what a recording says of itself, in characters.
 const maxWords = 500
 
-func line(text string) string { return kubenames.Line(text, maxWords) }
+func line(text string) string { return kubenames.SanitizeLine(text, maxWords) }
 
 func verdict(faults []string) string {
 	if len(faults) == 0 {

@@ -57,8 +57,8 @@ func film(t *testing.T, seed byte, id string, events ...recording.Event) string 
 		chain.Add(line)
 		out.Write(append(line, '\n'))
 	}
-	add(recording.Header{Version: 2, Width: 20, Height: 5, Timestamp: 1_700_000_000, Title: "exec demo/hello", Command: "sh", Fairlead: recording.Origin{
-		About: recording.About{User: "corp:jane", UserID: "usr_1", Namespace: "demo", Pod: "hello", Cluster: "another", Address: "192.0.2.7", RequestID: "req_1"}, ID: id, KeyID: keyID,
+	add(recording.Header{Version: 2, Width: 20, Height: 5, Timestamp: 1_700_000_000, Title: "exec demo/hello", Command: "sh", Fairlead: recording.Metadata{
+		SessionInfo: recording.SessionInfo{User: "corp:jane", UserID: "usr_1", Namespace: "demo", Pod: "hello", Cluster: "another", Address: "192.0.2.7", RequestID: "req_1"}, ID: id, KeyID: keyID,
 	}})
 	var at time.Duration
 	for _, e := range events {
@@ -69,7 +69,7 @@ func film(t *testing.T, seed byte, id string, events ...recording.Event) string 
 	if err != nil {
 		t.Fatal(err)
 	}
-	add([]any{at.Seconds(), recording.Signed, token})
+	add([]any{at.Seconds(), recording.Signature, token})
 	return out.String()
 }
 

@@ -136,7 +136,7 @@ func (p *player) keep(at time.Duration) {
 
 func (p *player) moment(at time.Duration, what string) {
 	if what != "" && len(p.film.Moments) < maxMoments {
-		p.film.Moments = append(p.film.Moments, Moment{at, kubenames.Line(what, maxMoment)})
+		p.film.Moments = append(p.film.Moments, Moment{at, kubenames.SanitizeLine(what, maxMoment)})
 	}
 }
 
@@ -146,7 +146,7 @@ var sequences = regexp.MustCompile(`\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07
 // words are the first line that says something.
 func words(output string) string {
 	for _, line := range strings.FieldsFunc(sequences.ReplaceAllString(output, ""), func(r rune) bool { return r == '\n' || r == '\r' }) {
-		if line = kubenames.Line(line, maxMoment); line != "" {
+		if line = kubenames.SanitizeLine(line, maxMoment); line != "" {
 			return line
 		}
 	}

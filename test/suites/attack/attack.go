@@ -25,16 +25,16 @@ type Suite struct {
 	// Upstream is what the proxy forwards to.
 	Upstream *Upstream
 	// Each, when set, is told of each attack over HTTP/1.1 and how it was answered.
-	Each func(name, answer string)
+	OnAnswer func(name, answer string)
 
-	good map[string][]string
+	expected map[string][]string
 }
 
 // Finding is an attack that got through.
-type Finding struct{ Attack, What string }
+type Finding struct{ Attack, Detail string }
 
 // String says what happened.
-func (f Finding) String() string { return f.Attack + ": " + f.What }
+func (f Finding) String() string { return f.Attack + ": " + f.Detail }
 
 // Result is what came of it.
 type Result struct {
@@ -45,7 +45,7 @@ type Result struct {
 // Run sends every attack over a connection of its own.
 func (s *Suite) Run() (Result, error) {
 	var result Result
-	if err := s.learn(); err != nil {
+	if err := s.learnIdentity(); err != nil {
 		return result, err
 	}
 	for _, a := range requests() {
@@ -53,32 +53,32 @@ func (s *Suite) Run() (Result, error) {
 		if err != nil {
 			return result, err
 		}
-		if s.Each != nil {
-			s.Each(a.Name, answer)
+		if s.OnAnswer != nil {
+			s.OnAnswer(a.Name, answer)
 		}
-		s.look(a.Name, &result)
+		s.checkArrivals(a.Name, &result)
 	}
 	for _, f := range frameAttacks() {
 		if err := s.sendFrames(f); err != nil {
 			return result, err
 		}
-		s.look("frames: "+f.name, &result)
+		s.checkArrivals("frames: "+f.name, &result)
 	}
 	return result, nil
 }
 
 // learn sends a good request: what arrives is who the token's owner is.
-func (s *Suite) learn() error {
-	s.Upstream.Take()
+func (s *Suite) learnIdentity() error {
+	s.Upstream.TakeArrivals()
 	if _, err := s.send("GET /api/v1/pods HTTP/1.1\nHost: x\nAuthorization: Bearer TOKEN\n\n"); err != nil {
 		return err
 	}
-	arrived := s.Upstream.Take()
+	arrived := s.Upstream.TakeArrivals()
 	if len(arrived) != 1 {
 		return fmt.Errorf("a good request arrives %d times: is the proxy's upstream this suite, and the token good?", len(arrived))
 	}
-	if s.good = identity(arrived[0].Header); len(s.good["Impersonate-User"]) != 1 {
-		return fmt.Errorf("a good request arrives with Impersonate-User %q: the proxy does not impersonate", s.good["Impersonate-User"])
+	if s.expected = identity(arrived[0].Header); len(s.expected["Impersonate-User"]) != 1 {
+		return fmt.Errorf("a good request arrives with Impersonate-User %q: the proxy does not impersonate", s.expected["Impersonate-User"])
 	}
 	return nil
 }
@@ -99,12 +99,12 @@ func identity(h http.Header) map[string][]string {
 }
 
 // look compares who arrived with who should.
-func (s *Suite) look(name string, result *Result) {
+func (s *Suite) checkArrivals(name string, result *Result) {
 	result.Attacks++
-	for _, r := range s.Upstream.Take() {
+	for _, r := range s.Upstream.TakeArrivals() {
 		result.Arrived++
-		if got := identity(r.Header); !maps.EqualFunc(got, s.good, slices.Equal) {
-			result.Findings = append(result.Findings, Finding{name, fmt.Sprintf("arrived as %q, a good request as %q", got, s.good)})
+		if got := identity(r.Header); !maps.EqualFunc(got, s.expected, slices.Equal) {
+			result.Findings = append(result.Findings, Finding{name, fmt.Sprintf("arrived as %q, a good request as %q", got, s.expected)})
 		}
 		if strings.Contains(r.URI, "smuggled") {
 			result.Findings = append(result.Findings, Finding{name, "the hidden request arrived"})
@@ -153,14 +153,14 @@ type Upstream struct {
 }
 
 // Note remembers a request.
-func (u *Upstream) Note(r *http.Request) {
+func (u *Upstream) Record(r *http.Request) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.arrivals = append(u.arrivals, Arrival{r.RequestURI, r.Header.Clone()})
 }
 
 // Take returns what has arrived since it was asked last.
-func (u *Upstream) Take() []Arrival {
+func (u *Upstream) TakeArrivals() []Arrival {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	list := u.arrivals
@@ -185,6 +185,6 @@ func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, `{"kind":"SubjectAccessReview","apiVersion":"authorization.k8s.io/v1","status":{"allowed":false}}`)
 		return
 	}
-	u.Note(r)
+	u.Record(r)
 	_, _ = fmt.Fprintf(w, `{"kind":"PodList","apiVersion":"v1","items":[],"length":%d}`, len(body))
 }

@@ -17,18 +17,18 @@ type field struct{ name, value string }
 
 // frames is an attack over HTTP/2: fields after the good ones, or instead of some; and
 // trailers.
-type frames struct {
+type frameAttack struct {
 	name     string
 	pseudo   []field // instead of the usual ones
 	fields   []field
 	trailers []field
 }
 
-func frameAttacks() []frames {
+func frameAttacks() []frameAttack {
 	usual := func(more ...field) []field {
 		return append([]field{{":method", "GET"}, {":scheme", "https"}, {":authority", "x"}, {":path", "/api/v1/pods"}}, more...)
 	}
-	list := []frames{
+	list := []frameAttack{
 		{name: "two methods", pseudo: usual(field{":method", "DELETE"})},
 		{name: "two paths", pseudo: usual(field{":path", "/smuggled"})},
 		{name: "two authorities", pseudo: usual(field{":authority", "y"})},
@@ -53,18 +53,18 @@ func frameAttacks() []frames {
 		for _, name := range []string{
 			header, strings.ToUpper(header), strings.ReplaceAll(header, "-", "_"), header + " ", " " + header, header + "\x00", header + "\r\nx", header + ":", strings.Replace(header, "-", "--", 1), "connection: x\r\n" + header,
 		} {
-			list = append(list, frames{name: "says " + name, fields: []field{{name, "system:admin"}}}, frames{name: "trails " + name, trailers: []field{{name, "system:admin"}}})
+			list = append(list, frameAttack{name: "says " + name, fields: []field{{name, "system:admin"}}}, frameAttack{name: "trails " + name, trailers: []field{{name, "system:admin"}}})
 		}
 		list = append(
-			list, frames{name: "drops " + header, fields: []field{{"connection", header}}}, frames{name: "keeps alive " + header, fields: []field{{"keep-alive", header}}}, frames{name: "proxies " + header, fields: []field{{"proxy-connection", header}}},
-			frames{name: "a line in a value before " + header, fields: []field{{"x-a", "b\r\n" + header + ": system:admin"}}}, frames{name: "a zero in a value of " + header, fields: []field{{header, "a\x00system:admin"}}},
+			list, frameAttack{name: "drops " + header, fields: []field{{"connection", header}}}, frameAttack{name: "keeps alive " + header, fields: []field{{"keep-alive", header}}}, frameAttack{name: "proxies " + header, fields: []field{{"proxy-connection", header}}},
+			frameAttack{name: "a line in a value before " + header, fields: []field{{"x-a", "b\r\n" + header + ": system:admin"}}}, frameAttack{name: "a zero in a value of " + header, fields: []field{{header, "a\x00system:admin"}}},
 		)
 	}
 	return list
 }
 
 // sendFrames sends one request and waits until the server has dealt with it.
-func (s *Suite) sendFrames(f frames) error {
+func (s *Suite) sendFrames(f frameAttack) error {
 	conn, err := tls.Dial("tcp", s.Address, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 	if err != nil {
 		return fmt.Errorf("connecting: %w", err)

@@ -82,14 +82,14 @@ func (r *replicas) startProxy(t *testing.T, upstream string, way *line) *httptes
 		t.Fatal(err)
 	}
 	dir := feed.Dir(t.TempDir())
-	id, err := feed.Enrol(t.Context(), client, dir, feed.Application{Server: r.issuer, Code: code, Name: "drill"})
+	id, err := feed.Enrol(t.Context(), client, dir, feed.EnrolmentRequest{Server: r.issuer, Code: code, Name: "drill"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ends, keys := &revocation.Registry{}, authn.NewKeySet(r.issuer, client, time.Now, logger)
 	verifier := &authn.Verifier{Issuer: r.issuer, Audience: "k8s-a", Keys: keys, Now: time.Now}
 	news, err := feed.Open(t.Context(), feed.Config{
-		Identity: id, Dir: dir, HTTP: client, Cutoff: ends, Known: verifier.Known, Keys: keys.Export, Seed: keys.Seed, Now: time.Now, Logger: logger,
+		Identity: id, Dir: dir, HTTP: client, Revocations: ends, RecentUsers: verifier.RecentUsers, ExportKeys: keys.Export, ImportKeys: keys.Import, Now: time.Now, Logger: logger,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -98,12 +98,12 @@ func (r *replicas) startProxy(t *testing.T, upstream string, way *line) *httptes
 	t.Cleanup(stop)
 	go func() { _ = keys.Run(ctx) }()
 	go func() { _ = news.Run(ctx) }()
-	forwarder, err := forward.FromConfig(&rest.Config{Host: upstream, TLSClientConfig: rest.TLSClientConfig{Insecure: true}})
+	forwarder, err := forward.New(&rest.Config{Host: upstream, TLSClientConfig: rest.TLSClientConfig{Insecure: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	front := httptest.NewUnstartedServer(proxy.New(proxy.Config{
-		Cluster: "a", Forwarder: forwarder, Logger: logger, Now: time.Now, Verifier: verifier, Cutoff: ends, Admit: news.Admit, AfterExpiry: news.AfterExpiry,
+		Cluster: "a", Forwarder: forwarder, Logger: logger, Now: time.Now, Verifier: verifier, Revocations: ends, CheckAccess: news.CheckAccess, StreamGracePeriod: news.StreamGracePeriod,
 		Audit: audit.NewLog(time.Now, logger), ClientAddress: func(*http.Request) string { return "" },
 	}))
 	front.EnableHTTP2 = true

@@ -71,11 +71,11 @@ func startRefusing(t *testing.T) *refusing {
 		_ = json.NewEncoder(w).Encode(review)
 	}))
 	t.Cleanup(reviews.Close)
-	asker, err := userimpersonation.NewAsker(&rest.Config{Host: reviews.URL})
+	asker, err := userimpersonation.NewAccessReviewer(&rest.Config{Host: reviews.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
-	forwarder, err := forward.FromConfig(&rest.Config{Host: "https://127.0.0.1:1"})
+	forwarder, err := forward.New(&rest.Config{Host: "https://127.0.0.1:1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,8 +83,8 @@ func startRefusing(t *testing.T) *refusing {
 	r.front = httptest.NewTLSServer(proxy.New(proxy.Config{
 		Cluster: "a", Forwarder: forwarder, Logger: logger, Now: time.Now, Audit: audit.NewLog(time.Now, logger), ClientAddress: func(*http.Request) string { return "" },
 		Verifier: &authn.Verifier{Issuer: r.issuer, Audience: "k8s-a", Now: time.Now, Keys: authn.NewKeySet(r.issuer, http.DefaultClient, time.Now, logger)},
-		Cutoff:   &r.cutoff, ActAs: &userimpersonation.Reviewer{Asker: asker, Now: time.Now},
-		Admit: func(context.Context, *authn.Identity) *status.Error {
+		Revocations:   &r.cutoff, Impersonation: &userimpersonation.Authorizer{AccessReviewer: asker, Now: time.Now},
+		CheckAccess: func(context.Context, *authn.Identity) *status.Error {
 			if r.stale.Load() {
 				return status.Unavailable("stale", "This cluster's proxy has not heard of the sign-in server and refuses everything until it does.", nil)
 			}
