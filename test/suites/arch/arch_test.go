@@ -245,7 +245,7 @@ func TestDependenciesAreExplained(t *testing.T) {
 func TestFaultsHaveTests(t *testing.T) {
 	t.Parallel()
 	var list []byte
-	for _, name := range []string{"0005-faults-not-repeated.md", "0009-proxy-faults-not-repeated.md", "0011-people-checks.md"} {
+	for _, name := range []string{"0005-dex-faults.md", "0009-proxy-faults.md", "0011-usability-checks.md"} {
 		text, err := os.ReadFile("../../../docs/adr/" + name)
 		if err != nil {
 			t.Fatal(err)
