@@ -135,7 +135,7 @@ func userCommand(file *string) *cobra.Command {
 // changed records what an operator did to a local user.
 func changed(cmd *cobra.Command, s *store.Store, name audit.Name, login, reason string) {
 	audit.NewLog(time.Now, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)), s).
-		Record(cmd.Context(), audit.Event{Name: name, UserName: login, Reason: reason, Detail: "command line"})
+		Record(cmd.Context(), audit.Event{Name: name, UserName: login, ActorName: "command line", Reason: reason})
 }
 
 // withStore runs fn on the database that the configuration names.

@@ -20,8 +20,11 @@ type Event struct {
 	Time time.Time
 	// RequestID joins the event to log lines; Record takes it from the context.
 	RequestID string
-	// UserID and UserName say who; both are empty before somebody is known.
+	// UserID and UserName name the user that the event is about; both are empty before a user is known.
 	UserID, UserName string
+	// ActorID and ActorName name the user who acted, where that is another: the admin who
+	// disabled an account. Empty where the user of the event acted.
+	ActorID, ActorName string
 	// SignInID, DeviceID, TokenID (jti) and ClientID, ClusterID join events.
 	SignInID, DeviceID, TokenID string
 	ClientID, ClusterID         string
@@ -142,7 +145,7 @@ func (s *Stream) WriteEvent(ctx context.Context, e Event) error {
 }
 
 // fields is how many an event can have, its name included.
-const fields = 13
+const fields = 15
 
 // Field is a filled field of an event under its stable name.
 type Field struct{ Key, Value string }
@@ -153,6 +156,8 @@ func (e Event) Fields() []Field {
 		{"request_id", e.RequestID},
 		{"user_id", e.UserID},
 		{"user_name", e.UserName},
+		{"actor_id", e.ActorID},
+		{"actor_name", e.ActorName},
 		{"sign_in_id", e.SignInID},
 		{"device_id", e.DeviceID},
 		{"token_id", e.TokenID},

@@ -94,12 +94,12 @@ func (h *Handler) audit(c echo.Context, r *request) error {
 
 // columns are those of an export.
 func columns() []string {
-	return []string{"time", "name", "user_name", "user_id", "address", "connector_id", "cluster_id", "client_id", "sign_in_id", "device_id", "token_id", "request_id", "reason", "detail"}
+	return []string{"time", "name", "user_name", "user_id", "actor_name", "actor_id", "address", "connector_id", "cluster_id", "client_id", "sign_in_id", "device_id", "token_id", "request_id", "reason", "detail"}
 }
 
 func values(e *store.AuditEvent) []string {
 	return []string{
-		e.Time.Time().Format(time.RFC3339Nano), e.Name, e.UserName, e.UserID, e.Address, e.ConnectorID, e.ClusterID, e.ClientID, e.SignInID, e.DeviceID,
+		e.Time.Time().Format(time.RFC3339Nano), e.Name, e.UserName, e.UserID, e.ActorName, e.ActorID, e.Address, e.ConnectorID, e.ClusterID, e.ClientID, e.SignInID, e.DeviceID,
 		e.TokenID, e.RequestID, e.Reason, e.Detail,
 	}
 }

@@ -84,24 +84,17 @@ func (a *Admin) Disable(ctx context.Context, c Caller, id string, off bool) erro
 
 // about records something that was done to a person.
 func (a *Admin) about(ctx context.Context, c Caller, name audit.Name, user *store.User, what string) {
-	a.Audit.Record(ctx, audit.Event{
-		Name: name, UserID: user.ID, UserName: user.KubeName, ConnectorID: user.ConnectorID, Address: c.Address,
-		Reason: store.RevokedByAdmin, Detail: join("by "+c.name(), what),
-	})
+	event := audit.Event{
+		Name: name, UserID: user.ID, UserName: user.KubeName, ActorName: c.name(), ConnectorID: user.ConnectorID, Address: c.Address,
+		Reason: store.RevokedByAdmin, Detail: what,
+	}
+	if c.User != nil {
+		event.ActorID = c.User.ID
+	}
+	a.Audit.Record(ctx, event)
 	if a.Ended != nil {
 		a.Ended()
 	}
-}
-
-func join(parts ...string) string {
-	text := ""
-	for _, part := range parts {
-		if part != "" && text != "" {
-			text += ": "
-		}
-		text += part
-	}
-	return text
 }
 
 // RemoveFactor takes a second factor away from a person, who lost the phone. Their

@@ -75,7 +75,7 @@ func listEvents(h *Handler, r *call) (any, error) {
 	out := Events{Items: []Event{}}
 	for _, e := range rows {
 		out.Items = append(out.Items, Event{
-			Time: e.Time.Time(), Name: e.Name, User: e.UserName, UserID: e.UserID, Address: e.Address, Connector: e.ConnectorID, Cluster: e.ClusterID, Client: e.ClientID,
+			Time: e.Time.Time(), Name: e.Name, User: e.UserName, UserID: e.UserID, Actor: e.ActorName, ActorID: e.ActorID, Address: e.Address, Connector: e.ConnectorID, Cluster: e.ClusterID, Client: e.ClientID,
 			RequestID: e.RequestID, Reason: e.Reason, Detail: e.Detail,
 		})
 	}

@@ -231,17 +231,20 @@ type Rotate struct {
 
 // Event is an audit event.
 type Event struct {
-	Time      time.Time `json:"time"`
-	Name      string    `json:"name"`
-	User      string    `json:"user,omitempty"`
-	UserID    string    `json:"userID,omitempty"`
-	Address   string    `json:"address,omitempty"`
-	Connector string    `json:"connector,omitempty"`
-	Cluster   string    `json:"cluster,omitempty"`
-	Client    string    `json:"client,omitempty"`
-	RequestID string    `json:"requestID,omitempty"`
-	Reason    string    `json:"reason,omitempty"`
-	Detail    string    `json:"detail,omitempty"`
+	Time   time.Time `json:"time"`
+	Name   string    `json:"name"`
+	User   string    `json:"user,omitempty"`
+	UserID string    `json:"userID,omitempty"`
+	// Actor is the user who acted, where that is not User.
+	Actor     string `json:"actor,omitempty"`
+	ActorID   string `json:"actorID,omitempty"`
+	Address   string `json:"address,omitempty"`
+	Connector string `json:"connector,omitempty"`
+	Cluster   string `json:"cluster,omitempty"`
+	Client    string `json:"client,omitempty"`
+	RequestID string `json:"requestID,omitempty"`
+	Reason    string `json:"reason,omitempty"`
+	Detail    string `json:"detail,omitempty"`
 }
 
 // Events is a page of them.

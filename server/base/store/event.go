@@ -22,6 +22,8 @@ type AuditEvent struct {
 	RequestID   string
 	UserID      string
 	UserName    string
+	ActorID     string
+	ActorName   string
 	SignInID    string
 	DeviceID    string
 	TokenID     string
@@ -40,8 +42,13 @@ func (*Store) Keeps() {}
 
 // WriteEvent implements audit.Sink.
 func (s *Store) WriteEvent(ctx context.Context, e audit.Event) error {
-	if _, err := s.addEvent.ExecContext(ctx, eventArgs(e)...); err != nil {
-		return fmt.Errorf("writing audit event: %w", translate(err))
+	args := eventArgs(e)
+	err := s.retry(ctx, func() error {
+		_, err := s.addEvent.ExecContext(ctx, args...)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("writing audit event: %w", err)
 	}
 	return nil
 }
@@ -61,13 +68,13 @@ func (s *Store) WriteEvents(ctx context.Context, events []audit.Event) error {
 func eventArgs(e audit.Event) []any {
 	return []any{
 		secret.ID("evt"), At(e.Time), string(e.Name), e.RequestID, e.UserID, e.UserName, e.SignInID, e.DeviceID,
-		e.TokenID, e.ClientID, e.ClusterID, e.ConnectorID, e.Address, e.Reason, e.Detail,
+		e.TokenID, e.ClientID, e.ClusterID, e.ConnectorID, e.Address, e.Reason, e.Detail, e.ActorID, e.ActorName,
 	}
 }
 
 const (
-	eventColumns = "id, time, name, request_id, user_id, user_name, sign_in_id, device_id, token_id, client_id, cluster_id, connector_id, address, reason, detail"
-	addEvent     = "INSERT INTO audit_events (" + eventColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	eventColumns = "id, time, name, request_id, user_id, user_name, sign_in_id, device_id, token_id, client_id, cluster_id, connector_id, address, reason, detail, actor_id, actor_name"
+	addEvent     = "INSERT INTO audit_events (" + eventColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 // AuditEvents lists the newest events with this name, or of every name when it
@@ -113,7 +120,8 @@ func (s *Store) FindEvents(ctx context.Context, query EventQuery) ([]AuditEvent,
 		q = q.Where(`name LIKE ? ESCAPE '\'`, likePrefix(query.Name))
 	}
 	if query.User != "" {
-		q = q.Where(`(user_id = ? OR LOWER(user_name) LIKE ? ESCAPE '\')`, query.User, likeWithin(query.User))
+		name := likeWithin(query.User)
+		q = q.Where(`(user_id = ? OR actor_id = ? OR LOWER(user_name) LIKE ? ESCAPE '\' OR LOWER(actor_name) LIKE ? ESCAPE '\')`, query.User, query.User, name, name)
 	}
 	if query.Text != "" {
 		like := likeWithin(query.Text)

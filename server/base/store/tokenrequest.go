@@ -134,7 +134,7 @@ successor AS (INSERT INTO refresh_tokens (hash, device_id, created, expires, use
 access AS (INSERT INTO access_tokens (hash, user_id, client_id, device_id, sign_in_id, scopes, amr, authenticated, expires, revoked)
   SELECT $9, $10, $11, device_id, $12, $13, $14, $15, $16, 0 FROM used),
 event AS (INSERT INTO audit_events (` + eventColumns + `)
-  SELECT $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31 FROM used)
+  SELECT $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33 FROM used)
 SELECT count(*) FROM used`
 
 func (s *Store) rotatePostgres(ctx context.Context, r Rotation, now time.Time) (bool, error) {

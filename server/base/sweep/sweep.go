@@ -38,10 +38,15 @@ func (s *Sweeper) Run(ctx context.Context) error {
 	}
 }
 
-// Sweep sweeps once, until nothing is left.
+// Sweep sweeps once, until nothing is left, and compacts the counts of audit events.
 func (s *Sweeper) Sweep(ctx context.Context) {
+	s.untilDone(ctx, func() (bool, error) { return s.Store.Sweep(ctx, s.Now().Add(-keep)) })
+	s.untilDone(ctx, func() (bool, error) { return s.Store.Compact(ctx, s.Now()) })
+}
+
+func (s *Sweeper) untilDone(ctx context.Context, part func() (more bool, err error)) {
 	for ctx.Err() == nil {
-		more, err := s.Store.Sweep(ctx, s.Now().Add(-keep))
+		more, err := part()
 		if err != nil {
 			if ctx.Err() == nil {
 				s.Logger.ErrorContext(ctx, "sweep failed, will try again", "error", err)

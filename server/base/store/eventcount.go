@@ -1,0 +1,199 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+)
+
+// EventCount is how many audit events there were in one hour, with the same name, reason and
+// connector. The reason is counted for token.issued, token.refused, sign_in.failed and
+// sign_in.refused only, and empty for other names. In old counts the hour is the first hour
+// of a day in UTC, and the count is that of the day.
+type EventCount struct {
+	Name        string
+	Hour        Instant
+	Reason      string
+	ConnectorID string
+	Events      int64
+}
+
+// ClusterEventCount is how many audit events with one name a cluster had on one day (UTC).
+type ClusterEventCount struct {
+	Day       Instant
+	ClusterID string
+	Name      string
+	Events    int64
+}
+
+// HourlyFor is how long counts and latencies are kept by the hour. Older ones are by the day.
+const HourlyFor = 9 * 24 * time.Hour
+
+const (
+	hour = Instant(time.Hour / time.Millisecond)
+	day  = 24 * hour
+)
+
+// CountQuery selects counts of audit events.
+type CountQuery struct {
+	// From and To bound the time; To is not included. Whole hours give exact results for the
+	// last nine days (HourlyFor), whole days (UTC) for any time. To is ignored when it is zero.
+	From, To Instant
+	// Names are those of the events; none means all.
+	Names []string
+	// Connector is a connector's id; empty means all.
+	Connector string
+}
+
+func (q CountQuery) where(db *gorm.DB, column string) *gorm.DB {
+	db = db.Where(column+" >= ?", q.From)
+	if q.To != 0 {
+		db = db.Where(column+" < ?", q.To)
+	}
+	if len(q.Names) > 0 {
+		db = db.Where("name IN ?", q.Names)
+	}
+	return db
+}
+
+// EventCounts returns the counts of each hour, the oldest first.
+func (s *Store) EventCounts(ctx context.Context, query CountQuery) ([]EventCount, error) {
+	q := query.where(s.db.WithContext(ctx).Table("event_counts"), "hour")
+	if query.Connector != "" {
+		q = q.Where("connector_id = ?", query.Connector)
+	}
+	var rows []EventCount
+	err := q.Select("name, hour, reason, connector_id, SUM(events) AS events").Group("name, hour, reason, connector_id").Order("hour, name, reason, connector_id").Scan(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("reading event counts: %w", translate(err))
+	}
+	return rows, nil
+}
+
+// EventTotals returns one count for each name and connector: that of the whole time. Hour and
+// Reason are empty.
+func (s *Store) EventTotals(ctx context.Context, query CountQuery) ([]EventCount, error) {
+	q := query.where(s.db.WithContext(ctx).Table("event_counts"), "hour")
+	if query.Connector != "" {
+		q = q.Where("connector_id = ?", query.Connector)
+	}
+	var rows []EventCount
+	if err := q.Select("name, connector_id, SUM(events) AS events").Group("name, connector_id").Order("name, connector_id").Scan(&rows).Error; err != nil {
+		return nil, fmt.Errorf("reading event counts: %w", translate(err))
+	}
+	return rows, nil
+}
+
+// ClusterTotals returns one count for each cluster: that of the days from query.From, without
+// query.To. Connectors are not told apart.
+func (s *Store) ClusterTotals(ctx context.Context, query CountQuery) ([]ClusterEventCount, error) {
+	var rows []ClusterEventCount
+	err := query.where(s.db.WithContext(ctx).Table("cluster_event_counts"), "day").
+		Select("cluster_id, SUM(events) AS events").Group("cluster_id").Order("cluster_id").Scan(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("reading event counts of clusters: %w", translate(err))
+	}
+	return rows, nil
+}
+
+// slotsSettle is after what time the slots of a count are merged: hardly any event of an hour
+// comes later.
+const slotsSettle = 3 * time.Hour
+
+// Compact merges the slots of counts that nobody adds to any more, and turns old hours into
+// days. It works on a part at a time and reports whether there may be more. The sums stay as
+// they are at every moment.
+func (s *Store) Compact(ctx context.Context, now time.Time) (more bool, err error) {
+	for _, part := range []func(*gorm.DB, time.Time) (bool, error){mergeSlots, mergeHours, mergeClusterSlots, mergeLatencies} {
+		err := s.tx(ctx, func(tx *gorm.DB) error {
+			again, err := part(tx, now)
+			more = more || again
+			return err
+		})
+		if err != nil {
+			return false, fmt.Errorf("compacting counts: %w", err)
+		}
+	}
+	return more, nil
+}
+
+const (
+	eventCountColumns = "name, hour, reason, connector_id, events"
+	addEventCount     = "INSERT INTO event_counts (name, hour, reason, connector_id, slot, events) VALUES (?, ?, ?, ?, 0, ?) " +
+		"ON CONFLICT (name, hour, reason, connector_id, slot) DO UPDATE SET events = event_counts.events + excluded.events"
+	addClusterCount = "INSERT INTO cluster_event_counts (day, cluster_id, name, slot, events) VALUES (?, ?, ?, 0, ?) " +
+		"ON CONFLICT (day, cluster_id, name, slot) DO UPDATE SET events = cluster_event_counts.events + excluded.events"
+	// oldest bounds a part to the oldest hour that has something to merge.
+	oldest = " hour = (SELECT MIN(hour) FROM event_counts WHERE hour < ? AND %s) AND %[1]s"
+)
+
+func mergeSlots(tx *gorm.DB, now time.Time) (bool, error) {
+	return mergeCounts(tx, At(now.Add(-slotsSettle)), "slot <> 0", func(h Instant) Instant { return h })
+}
+
+func mergeHours(tx *gorm.DB, now time.Time) (bool, error) {
+	return mergeCounts(tx, dayOf(At(now.Add(-HourlyFor))), "hour % 86400000 <> 0", dayOf)
+}
+
+func dayOf(at Instant) Instant { return at - at%day }
+
+// mergeCounts takes the rows of one hour away and adds their sums elsewhere.
+func mergeCounts(tx *gorm.DB, before Instant, which string, to func(Instant) Instant) (bool, error) {
+	var rows []EventCount
+	err := tx.Raw("DELETE FROM event_counts WHERE"+fmt.Sprintf(oldest, which)+" RETURNING "+eventCountColumns, before).Scan(&rows).Error
+	if err != nil {
+		return false, err
+	}
+	sums := map[EventCount]int64{}
+	for _, row := range rows {
+		n := row.Events
+		row.Events, row.Hour = 0, to(row.Hour)
+		sums[row] += n
+	}
+	for _, row := range sortedKeys(sums, func(a, b EventCount) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Hour, b.Hour), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.ConnectorID, b.ConnectorID))
+	}) {
+		if err := tx.Exec(addEventCount, row.Name, row.Hour, row.Reason, row.ConnectorID, sums[row]).Error; err != nil {
+			return false, err
+		}
+	}
+	return len(rows) > 0, nil
+}
+
+func mergeClusterSlots(tx *gorm.DB, now time.Time) (bool, error) {
+	var rows []ClusterEventCount
+	err := tx.Raw("DELETE FROM cluster_event_counts WHERE slot <> 0 AND day = (SELECT MIN(day) FROM cluster_event_counts WHERE day < ? AND slot <> 0) RETURNING day, cluster_id, name, events",
+		dayOf(At(now.Add(-slotsSettle)))).Scan(&rows).Error
+	if err != nil {
+		return false, err
+	}
+	sums := map[ClusterEventCount]int64{}
+	for _, row := range rows {
+		n := row.Events
+		row.Events = 0
+		sums[row] += n
+	}
+	for _, row := range sortedKeys(sums, func(a, b ClusterEventCount) int {
+		return cmp.Or(cmp.Compare(a.ClusterID, b.ClusterID), cmp.Compare(a.Name, b.Name))
+	}) {
+		if err := tx.Exec(addClusterCount, row.Day, row.ClusterID, row.Name, sums[row]).Error; err != nil {
+			return false, err
+		}
+	}
+	return len(rows) > 0, nil
+}
+
+// sortedKeys returns the keys in order: transactions that lock rows in the same order do not
+// deadlock.
+func sortedKeys[K comparable](m map[K]int64, compare func(a, b K) int) []K {
+	keys := make([]K, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, compare)
+	return keys
+}
