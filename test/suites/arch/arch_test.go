@@ -148,7 +148,6 @@ func untested() []string {
 		"connectors/connectortest", "connectors/mock", "server/base/store/storetest", "test/harness/relyingparty", "test/fakes/fakesaml", "test/harness/slapd", "test/harness/postgres", "test/harness/realkube", "test/demo", "test/suites/attack/run", // test helpers
 		"portal", "portal/admin", "portal/recovery", "portal/clusters", "portal/help", "portal/page", // driven in cmd/fairlead and test/suites/e2e
 		"server/oidc/authorize", "server/oidc/tokenfile", "server/signin/setupcode", "server/signin/login", "server/oidc/consent", "server/oidc/tokeninfo", "server/oidc/discovery", "server/oidc/logout", "server/oidc/authcode", "server/base/sweep", // driven in server and test/suites/e2e
-		"migrations",                   // driven in server/base/store
 		"cmd/kubectl-fairlead/session", // driven in test/suites/e2e
 	}
 }
