@@ -15,7 +15,7 @@ import (
 )
 
 // beforeCounts is the last schema that does not count audit events.
-const beforeCounts = 10
+const beforeCounts = 11
 
 // TestCountsOfEventsBeforeTheUpgrade fills a database as an older release does, upgrades it
 // and compares the counts with the events.
