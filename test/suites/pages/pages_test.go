@@ -109,7 +109,7 @@ func pages() []page {
 		of(admin.OverviewPage()), of(admin.DiagnosticsPage()), of(admin.ListPage()), of(admin.FormPage()), of(admin.DeletePage()), of(admin.ConnectorsPage()),
 		of(admin.TypesPage()), of(admin.TestPage()), of(admin.SecretPage()), of(admin.ConnectPage()), of(admin.SimulatorPage()), of(admin.PeoplePage()),
 		of(admin.PersonPage()), of(admin.KeysPage()), of(admin.KeyPage()), of(admin.AuditPage()), of(admin.RecordingsPage()), of(admin.RecordingPage()), of(admin.HistoryPage()), of(admin.RevisionPage()),
-		of(admin.TokensPage()), of(admin.RecoveryPage()), of(admin.TransferPage()), of(admin.ClaimsPage()), of(recovery.SetupPage()), of(recovery.RecoverPage()), of(recovery.InvitationPage()),
+		of(admin.TokensPage()), of(admin.RecoveryPage()), of(admin.TransferPage()), of(admin.SearchPage()), of(admin.ClaimsPage()), of(recovery.SetupPage()), of(recovery.RecoverPage()), of(recovery.InvitationPage()),
 	}
 }
 
