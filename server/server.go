@@ -20,6 +20,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/admin/adminapi"
 	"github.com/fairlead-auth/fairlead/server/base/flow"
+	"github.com/fairlead-auth/fairlead/server/base/latency"
 	"github.com/fairlead-auth/fairlead/server/base/ratelimit"
 	"github.com/fairlead-auth/fairlead/server/base/runtimesettings"
 	"github.com/fairlead-auth/fairlead/server/base/store"
@@ -148,11 +149,14 @@ type Server struct {
 	notifier   *backchannel.Notifier
 
 	recordings *recordings.Keeper
+	latency    *latency.Recorder
 }
 
 // New puts the parts together.
 func New(ctx context.Context, cfg Config) (*Server, error) {
 	cfg.setDefaults()
+	measured := latency.New(cfg.Store, cfg.Logger, cfg.Now)
+	cfg.measure(measured)
 	site, err := web.New(web.Config{URL: cfg.URL, Live: cfg.Live, Demo: cfg.Demo, Logger: cfg.Logger})
 	if err != nil {
 		return nil, err
@@ -164,7 +168,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, Site: site, Keys: signing, Bearer: &tokeninfo.Bearer{Store: cfg.Store, Now: cfg.Now},
+		cfg: cfg, Site: site, latency: measured, Keys: signing, Bearer: &tokeninfo.Bearer{Store: cfg.Store, Now: cfg.Now},
 		Access:  &access.Policy{Store: cfg.Store, Audit: cfg.Audit},
 		clients: clients.NewRegistry(cfg.Store),
 		upstream: upstream.New(upstream.Config{
@@ -291,5 +295,5 @@ func (s *Server) Notifier() *backchannel.Notifier { return s.notifier }
 // Jobs are what must run beside the router until the context ends.
 func (s *Server) Jobs() []func(context.Context) error {
 	sweeper := &sweep.Sweeper{Store: s.cfg.Store, Logger: s.cfg.Logger, Now: s.cfg.Now}
-	return []func(context.Context) error{s.Keys.Run, sweeper.Run, s.notifier.Run, s.Admin.Run}
+	return []func(context.Context) error{s.Keys.Run, sweeper.Run, s.notifier.Run, s.Admin.Run, s.latency.Run}
 }
