@@ -1,5 +1,6 @@
-// Package google signs people in with Google, as an OpenID Connect provider. It
-// does not use Dex's package, which adds ten megabytes of Google's libraries.
+// Package google is the connector for Google accounts of Workspace domains, with
+// OpenID Connect through package codeflow, and with groups from the Admin SDK. It
+// is not Dex's connector, which adds ten megabytes of Google's libraries.
 package google
 
 import (
@@ -8,10 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	dexoidc "github.com/dexidp/dex/connector/oidc"
-
 	"github.com/fairlead-auth/fairlead/connectors"
-	"github.com/fairlead-auth/fairlead/connectors/dexadapter"
+	"github.com/fairlead-auth/fairlead/connectors/claims"
+	"github.com/fairlead-auth/fairlead/connectors/codeflow"
 	"github.com/fairlead-auth/fairlead/connectors/probe"
 	"github.com/fairlead-auth/fairlead/internal/form"
 	"github.com/fairlead-auth/fairlead/internal/secret"
@@ -91,25 +91,25 @@ func (c *Config) validateGroups() []connectors.Problem {
 
 // Open reads Google's discovery document and returns the connector.
 func (c *Config) Open(ctx context.Context, env connectors.Env) (connectors.Connector, error) {
-	cfg := &dexoidc.Config{
-		Issuer: issuer, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RedirectURI: env.CallbackURL,
-		Scopes: []string{"profile", "email"}, PKCEChallenge: "S256",
-	}
-	cfg.ClaimMutations.NewGroupFromClaims = []dexoidc.NewGroupFromClaims{{Prefix: domainClaim, Claims: []string{domainClaim}, Delimiter: ":"}}
 	d, err := c.directory(env) //nolint:contextcheck // it outlives this call
 	if err != nil {
 		return nil, err
 	}
-	return dexadapter.Open(ctx, cfg, env, dexadapter.Options{Admit: func(ctx context.Context, id connectors.Identity) (connectors.Identity, error) {
-		id, err := c.admit(id)
-		if err != nil || d == nil {
-			return id, err
-		}
-		return c.addGroups(ctx, d, id)
-	}})
+	return codeflow.Open(ctx, codeflow.Config{
+		Issuer: issuer, ClientID: c.ClientID, ClientSecret: c.ClientSecret, Scopes: []string{"profile", "email"},
+		// Google gives a refresh token for offline access, and only with consent.
+		AuthParams: map[string]string{"access_type": "offline", "prompt": "consent"},
+		Claims:     codeflow.Mapping{ID: "sub", Username: "email", Name: "name", Email: "email", EmailVerified: "email_verified"},
+		Admit: func(ctx context.Context, id connectors.Identity, said claims.Set) (connectors.Identity, error) {
+			if err := c.admit(said); err != nil || d == nil {
+				return id, err
+			}
+			return c.addGroups(ctx, d, id)
+		},
+	}, env)
 }
 
-// addGroups reads the groups of somebody who was admitted.
+// addGroups reads the groups of an admitted account.
 func (c *Config) addGroups(ctx context.Context, d *directory, id connectors.Identity) (connectors.Identity, error) {
 	groups, err := d.groups(ctx, id.Subject)
 	if err != nil {
@@ -117,24 +117,21 @@ func (c *Config) addGroups(ctx context.Context, d *directory, id connectors.Iden
 	}
 	allowed := func(name string) bool { return slices.Contains(c.Groups, name) }
 	if len(c.Groups) > 0 && !slices.ContainsFunc(groups, allowed) {
-		return connectors.Identity{}, fmt.Errorf("the account is in none of the allowed groups: %w", connectors.ErrDenied)
+		return connectors.Identity{}, connectors.NewError(connectors.OutcomeDenied, nil, "The account is in none of the allowed groups.", "Ask an admin to be added to one of them.")
 	}
 	id.Groups = groups
 	return id, nil
 }
 
-// admit lets in whose account is of a hosted domain. The claim says that, and not the
-// address: anybody can open an account at Google with an address of another domain.
-func (c *Config) admit(id connectors.Identity) (connectors.Identity, error) {
-	groups := id.Groups
-	id.Groups = nil
-	for _, group := range groups {
-		domain, said := strings.CutPrefix(group, domainClaim+":")
-		if said && slices.ContainsFunc(c.HostedDomains, func(d string) bool { return strings.EqualFold(d, domain) }) {
-			return id, nil
-		}
+// admit lets accounts of the hosted domains in. The claim hd says the domain. The
+// address does not: anybody can open an account at Google with an address of
+// another domain.
+func (c *Config) admit(said claims.Set) error {
+	domain := said.Text(domainClaim)
+	if domain != "" && slices.ContainsFunc(c.HostedDomains, func(d string) bool { return strings.EqualFold(d, domain) }) {
+		return nil
 	}
-	return connectors.Identity{}, fmt.Errorf("the account is of none of the hosted domains: %w", connectors.ErrDenied)
+	return connectors.NewError(connectors.OutcomeDenied, nil, "The account is of none of the hosted domains.", "Sign in with an account of one of them.")
 }
 
 // Check implements connectors.Checker.

@@ -72,7 +72,7 @@ func TestGoogle(t *testing.T) { //nolint:paralleltest // see above
 		t.Errorf("%s, %v: Google gives a refresh token only for offline access", address, err)
 	}
 	jane := signIn(t, c)
-	want := connectors.Identity{Subject: "subject-1", Username: "jane", Name: "Jane Doe", Email: "jane@example.test", EmailVerified: true}
+	want := connectors.Identity{Subject: "subject-1", Username: "jane@example.test", Name: "Jane Doe", Email: "jane@example.test", EmailVerified: true}
 	if diff := cmp.Diff(want, bare(jane)); diff != "" {
 		t.Errorf("identity (-want +got):\n%s", diff)
 	}
@@ -104,7 +104,7 @@ func TestGoogle(t *testing.T) { //nolint:paralleltest // see above
 	proxy.Lead(s.Config.Handler, accounts)
 	s.Revoke()
 	if _, err := refresh(t.Context(), t, c, jane); !errors.Is(err, connectors.ErrDenied) {
-		t.Errorf("who took the consent back: %v, want ErrDenied", err)
+		t.Errorf("the account took the consent back: %v, want ErrDenied", err)
 	}
 }
 

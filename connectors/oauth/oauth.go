@@ -1,15 +1,15 @@
-// Package oauth signs people in with any OAuth 2.0 provider that has an address
-// for reading who signed in. It is not Dex's connector, which neither asks again
-// later nor protects the code (RFC 7636), and reads long numbers wrong.
+// Package oauth is the connector for any OAuth 2.0 provider that has an address
+// for reading who signed in. It is a set of settings for package codeflow. It is
+// not Dex's connector, which neither asks again later nor protects the code (RFC
+// 7636), and reads long numbers wrong.
 package oauth
 
 import (
 	"cmp"
 	"context"
 
-	"golang.org/x/oauth2"
-
 	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/codeflow"
 	"github.com/fairlead-auth/fairlead/connectors/probe"
 	"github.com/fairlead-auth/fairlead/internal/form"
 	"github.com/fairlead-auth/fairlead/internal/secret"
@@ -91,17 +91,15 @@ func (c *Config) Validate() []connectors.Problem {
 }
 
 // Open returns the connector.
-func (c *Config) Open(_ context.Context, env connectors.Env) (connectors.Connector, error) {
-	return &connector{
-		cfg: oauth2.Config{
-			ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RedirectURL: env.CallbackURL, Scopes: c.Scopes,
-			Endpoint: oauth2.Endpoint{AuthURL: c.AuthorizationURL, TokenURL: c.TokenURL},
+func (c *Config) Open(ctx context.Context, env connectors.Env) (connectors.Connector, error) {
+	return codeflow.Open(ctx, codeflow.Config{
+		AuthorizationURL: c.AuthorizationURL, TokenURL: c.TokenURL, UserInfoURL: c.UserInfoURL,
+		ClientID: c.ClientID, ClientSecret: c.ClientSecret, Scopes: c.Scopes, WithoutPKCE: c.WithoutPKCE, CA: c.CA,
+		Claims: codeflow.Mapping{
+			ID: cmp.Or(c.IDKey, "id"), Username: cmp.Or(c.UsernameKey, "preferred_username"), Name: cmp.Or(c.NameKey, "user_name"),
+			Email: cmp.Or(c.EmailKey, "email"), EmailVerified: cmp.Or(c.EmailVerifiedKey, "email_verified"), Groups: cmp.Or(c.GroupsKey, "groups"),
 		},
-		userInfoURL: c.UserInfoURL, withoutPKCE: c.WithoutPKCE, client: probe.Client(env, c.CA), keys: keys{
-			id: cmp.Or(c.IDKey, "id"), username: cmp.Or(c.UsernameKey, "preferred_username"), name: cmp.Or(c.NameKey, "user_name"),
-			email: cmp.Or(c.EmailKey, "email"), verified: cmp.Or(c.EmailVerifiedKey, "email_verified"), groups: cmp.Or(c.GroupsKey, "groups"),
-		},
-	}, nil
+	}, env)
 }
 
 // Check implements connectors.Checker.

@@ -1,17 +1,18 @@
-// Package oidc signs people in with any OpenID Connect provider, through Dex's
-// connector.
+// Package oidc is the connector for any provider of OpenID Connect Core 1.0. It is
+// a set of settings for package codeflow. It is not Dex's connector: docs/adr/0014
+// says why.
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
 	"net/url"
-
-	dexoidc "github.com/dexidp/dex/connector/oidc"
+	"strings"
 
 	"github.com/fairlead-auth/fairlead/connectors"
-	"github.com/fairlead-auth/fairlead/connectors/dexadapter"
+	"github.com/fairlead-auth/fairlead/connectors/codeflow"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
@@ -37,9 +38,13 @@ type Config struct {
 	IDClaim    string `json:"idClaim" yaml:"idClaim"`
 	NameClaim  string `json:"nameClaim" yaml:"nameClaim"`
 	EmailClaim string `json:"emailClaim" yaml:"emailClaim"`
-	// TrustEmail treats every address as verified.
+	// TrustEmail treats every address as verified, also one that the provider calls
+	// unverified.
 	TrustEmail bool `json:"trustEmail" yaml:"trustEmail"`
-	// ACRValues and Prompt are passed to the provider.
+	// ProviderVerifiesEmail treats an address as verified if the provider does not
+	// say whether it is.
+	ProviderVerifiesEmail bool `json:"providerVerifiesEmail" yaml:"providerVerifiesEmail"`
+	// ACRValues and Prompt are sent in the authorization request, if set.
 	ACRValues []string `json:"acrValues" yaml:"acrValues"`
 	Prompt    string   `json:"prompt" yaml:"prompt"`
 	// UserInfo reads more claims from the provider's userinfo endpoint.
@@ -76,25 +81,14 @@ func (c *Config) Open(ctx context.Context, env connectors.Env) (connectors.Conne
 	if problems := c.Validate(); len(problems) > 0 {
 		return nil, errors.New(problems[0].Field + " " + problems[0].Message)
 	}
-	cfg := &dexoidc.Config{
-		Issuer: c.Issuer, ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RedirectURI: env.CallbackURL,
-		Scopes: c.Scopes, GetUserInfo: c.UserInfo, AllowedGroups: c.AllowedGroups,
-		// Groups are safe here, because every refresh asks the provider again.
-		InsecureEnableGroups: true, OverrideClaimMapping: true, PKCEChallenge: "S256",
-	}
-	if len(cfg.Scopes) == 0 {
-		cfg.Scopes = []string{"profile", "email", "offline_access"}
-	}
-	if c.CA != "" {
-		cfg.RootCAs = []string{c.CA}
-	}
-	cfg.ClaimMapping.GroupsKey = c.GroupsClaim
-	cfg.ClaimMapping.PreferredUsernameKey = c.UsernameClaim
-	cfg.ClaimMapping.EmailKey = c.EmailClaim
-	cfg.UserIDKey, cfg.UserNameKey = c.IDClaim, c.NameClaim
-	cfg.InsecureSkipEmailVerified, cfg.AcrValues = c.TrustEmail, c.ACRValues
-	if c.Prompt != "" {
-		cfg.PromptType = &c.Prompt
-	}
-	return dexadapter.Open(ctx, cfg, env, dexadapter.Options{CA: c.CA})
+	return codeflow.Open(ctx, codeflow.Config{
+		Issuer: c.Issuer, ClientID: c.ClientID, ClientSecret: c.ClientSecret, Scopes: c.Scopes, CA: c.CA,
+		AuthParams:  map[string]string{"prompt": c.Prompt, "acr_values": strings.Join(c.ACRValues, " ")},
+		AskUserInfo: c.UserInfo, AllowedGroups: c.AllowedGroups,
+		Claims: codeflow.Mapping{
+			ID: cmp.Or(c.IDClaim, "sub"), Username: cmp.Or(c.UsernameClaim, "preferred_username"), Name: cmp.Or(c.NameClaim, "name"),
+			Email: cmp.Or(c.EmailClaim, "email"), EmailVerified: "email_verified", Groups: cmp.Or(c.GroupsClaim, "groups"),
+			TrustEmail: c.TrustEmail, ProviderVerifiesEmail: c.ProviderVerifiesEmail,
+		},
+	}, env)
 }

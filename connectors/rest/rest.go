@@ -22,6 +22,8 @@ type Request struct {
 	Header http.Header
 	// Body, when not nil, is sent as JSON.
 	Body any
+	// FollowRedirects is for documents that are read without credentials.
+	FollowRedirects bool
 }
 
 // Answer is what came back.
@@ -32,7 +34,8 @@ type Answer struct {
 }
 
 // Ask sends a request. Every status is an answer; an error means that there was none.
-// It follows no redirect: what is in the header must not travel on.
+// Unless told otherwise it follows no redirect: a token in the header must not
+// travel on.
 func Ask(ctx context.Context, client *http.Client, r Request) (*Answer, error) {
 	var body bytes.Buffer
 	if r.Body != nil {
@@ -50,7 +53,9 @@ func Ask(ctx context.Context, client *http.Client, r Request) (*Answer, error) {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	direct := *client
-	direct.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if !r.FollowRedirects {
+		direct.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	}
 	res, err := direct.Do(req)
 	if err != nil {
 		return nil, err
@@ -72,3 +77,6 @@ func (a *Answer) Into(into any) error {
 	}
 	return nil
 }
+
+// Body returns the answer as it came, cut after 4 MB.
+func (a *Answer) Body() []byte { return a.body }

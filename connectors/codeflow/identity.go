@@ -1,0 +1,86 @@
+package codeflow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/oauth2"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/claims"
+)
+
+// identity makes an identity of claims and asks whether it may sign in.
+func (c *Connector) identity(ctx context.Context, said claims.Set, token *oauth2.Token) (connectors.Identity, error) {
+	id, err := c.mapped(said)
+	if err != nil {
+		return connectors.Identity{}, err
+	}
+	if id.Data, err = json.Marshal(token); err != nil {
+		return connectors.Identity{}, fmt.Errorf("encoding the provider's token: %w", err)
+	}
+	allowed := func(group string) bool { return slices.Contains(c.cfg.AllowedGroups, group) }
+	if len(c.cfg.AllowedGroups) > 0 && !slices.ContainsFunc(id.Groups, allowed) {
+		return connectors.Identity{}, connectors.NewError(connectors.OutcomeDenied, nil, "The user is in none of the allowed groups.", "Ask an admin to be added to one of them.")
+	}
+	if c.cfg.Admit == nil {
+		return id, nil
+	}
+	return c.cfg.Admit(ctx, id, said)
+}
+
+// mapped reads the claims that the mapping names.
+func (c *Connector) mapped(said claims.Set) (connectors.Identity, error) {
+	m := c.cfg.Claims
+	id := connectors.Identity{Subject: said.Text(m.ID), Username: c.username(said), Name: said.Text(m.Name), Email: said.Text(m.Email), EmailVerified: c.emailVerified(said)}
+	if id.Subject == "" {
+		return id, unusable(fmt.Sprintf("The provider sent no claim %q, which identifies the user.", m.ID), "Choose another claim for the user ID in the connector's settings.")
+	}
+	if id.Username == "" {
+		return id, unusable(fmt.Sprintf("The provider sent neither the claim %q nor a verified e-mail address to use as the user name.", m.Username),
+			"Choose another claim for the user name in the connector's settings.")
+	}
+	if id.Name == "" {
+		id.Name = id.Username
+	}
+	groups, err := said.Groups(m.Groups)
+	switch {
+	case errors.Is(err, claims.ErrOverage):
+		return id, unusable("The user is in more groups than the provider puts into a token.",
+			"Let the provider send only the groups assigned to the application, or use a connector that reads groups from the provider's directory.")
+	case err != nil:
+		return id, unusable("The provider sent groups in a form that can't be read: "+err.Error()+".", "Choose the claim with the groups in the connector's settings.")
+	}
+	id.Groups = groups
+	return id, nil
+}
+
+func unusable(reason, remedy string) error {
+	return connectors.NewError(connectors.OutcomeUnusableIdentity, nil, reason, remedy)
+}
+
+// username returns the user name: the claim, or a verified address. An address that
+// nobody verified could be that of another user, also where the settings choose it.
+func (c *Connector) username(said claims.Set) string {
+	m := c.cfg.Claims
+	if name := said.Text(m.Username); name != "" && (m.Username != m.Email || c.emailVerified(said)) {
+		return name
+	}
+	if c.emailVerified(said) {
+		return said.Text(m.Email)
+	}
+	return ""
+}
+
+// emailVerified reports whether the provider vouches for the address.
+func (c *Connector) emailVerified(said claims.Set) bool {
+	m := c.cfg.Claims
+	if said.Text(m.Email) == "" {
+		return false
+	}
+	verified, says := said.Bool(m.EmailVerified)
+	return verified || m.TrustEmail || !says && m.ProviderVerifiesEmail
+}

@@ -1,0 +1,144 @@
+package codeflow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"golang.org/x/oauth2"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/claims"
+	"github.com/fairlead-auth/fairlead/connectors/rest"
+)
+
+// Refresh implements connectors.Refresher: with the provider's refresh token, or
+// with its access token for as long as that is valid. With neither, the outcome is
+// OutcomeUnconfirmed.
+func (c *Connector) Refresh(ctx context.Context, last connectors.Identity) (connectors.Identity, error) {
+	var token oauth2.Token
+	if err := json.Unmarshal(last.Data, &token); err != nil {
+		return connectors.Identity{}, unconfirmed() // the cause could show the token
+	}
+	if token.RefreshToken != "" && (c.tokens != nil || !token.Valid()) {
+		return c.renew(ctx, last, token.RefreshToken)
+	}
+	if !token.Valid() || c.userInfoURL == "" {
+		return connectors.Identity{}, unconfirmed()
+	}
+	said, err := c.userInfo(ctx, &token)
+	if connectors.OutcomeOf(err) == connectors.OutcomeDenied && token.Expiry.IsZero() {
+		// The provider did not say how long its token lives, so this may be its end.
+		return connectors.Identity{}, connectors.NewError(connectors.OutcomeSignInAgain, err, "The provider's token for this account has ended.", "Sign in again.")
+	}
+	if err != nil {
+		return connectors.Identity{}, err
+	}
+	return c.again(ctx, last, said, &token)
+}
+
+func unconfirmed() error {
+	return connectors.NewError(connectors.OutcomeUnconfirmed, nil, "The provider gave no token with which it could be asked about this account again.", "Sign in again.")
+}
+
+// renew asks with a refresh token (RFC 6749 section 6). The answer may hold a new
+// ID token; without one the userinfo endpoint says who the user is. A provider
+// that has neither has still confirmed the account by accepting its token.
+func (c *Connector) renew(ctx context.Context, last connectors.Identity, refreshToken string) (connectors.Identity, error) {
+	token, err := c.oauth.TokenSource(c.outside(ctx), &oauth2.Token{RefreshToken: refreshToken}).Token()
+	if err != nil {
+		return connectors.Identity{}, tokenError(err)
+	}
+	raw, _ := token.Extra("id_token").(string)
+	if c.tokens != nil && raw == "" && c.userInfoURL == "" {
+		last.Data, err = json.Marshal(token)
+		return last, err
+	}
+	var said claims.Set
+	if c.tokens != nil && raw != "" {
+		said, err = c.ask(ctx, token, "")
+	} else {
+		said, err = c.userInfo(ctx, token)
+	}
+	if err != nil {
+		return connectors.Identity{}, err
+	}
+	return c.again(ctx, last, said, token)
+}
+
+// again makes an identity of a later answer, which must be about the same account.
+func (c *Connector) again(ctx context.Context, last connectors.Identity, said claims.Set, token *oauth2.Token) (connectors.Identity, error) {
+	if subject := said.Text(c.cfg.Claims.ID); subject != "" && subject != last.Subject {
+		return connectors.Identity{}, connectors.NewError(connectors.OutcomeDenied, nil, "The provider answered about another account.", "Sign in again.")
+	}
+	return c.identity(ctx, said, token)
+}
+
+// userInfo reads the userinfo endpoint, or the address that a provider without
+// OpenID Connect has for it.
+func (c *Connector) userInfo(ctx context.Context, token *oauth2.Token) (claims.Set, error) {
+	answer, err := rest.Ask(ctx, c.client, rest.Request{
+		Method: http.MethodGet, URL: c.userInfoURL, Header: http.Header{"Authorization": {token.Type() + " " + token.AccessToken}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the userinfo endpoint: %w", err)
+	}
+	if answer.Status != http.StatusOK {
+		return nil, fmt.Errorf("reading the userinfo endpoint: %w", resourceError(answer))
+	}
+	if c.tokens != nil && strings.HasPrefix(answer.Header.Get("Content-Type"), "application/jwt") {
+		payload, err := c.tokens.signature(ctx, strings.TrimSpace(string(answer.Body())))
+		if err != nil {
+			return nil, err
+		}
+		return claims.Decode(payload)
+	}
+	said, err := claims.Decode(answer.Body())
+	if err != nil {
+		return nil, connectors.NewError(connectors.OutcomeMisconfigured, err, "The userinfo endpoint did not answer with a JSON object.", "Check its address.")
+	}
+	return said, nil
+}
+
+// resourceError classifies a refusal of a protected resource (RFC 6750 section 3.1).
+func resourceError(answer *rest.Answer) error {
+	code := challengeError(answer.Header.Get("WWW-Authenticate"))
+	if code == "" && answer.Status == http.StatusUnauthorized {
+		code = "invalid_token"
+	}
+	return connectors.OAuthError(answer.Status, code, "")
+}
+
+// challengeError returns the error code of a Bearer challenge.
+func challengeError(challenge string) string {
+	_, code, _ := strings.Cut(challenge, `error="`)
+	code, _, _ = strings.Cut(code, `"`)
+	return code
+}
+
+// tokenError classifies an error of the token endpoint.
+func tokenError(err error) error {
+	refusal, ok := errors.AsType[*oauth2.RetrieveError](err)
+	if !ok {
+		return fmt.Errorf("asking the token endpoint: %w", err)
+	}
+	return fmt.Errorf("asking the token endpoint: %w", connectors.OAuthError(refusal.Response.StatusCode, refusal.ErrorCode, refusal.ErrorDescription))
+}
+
+// getJSON reads a JSON document that needs no token.
+func getJSON(ctx context.Context, client *http.Client, address string, into any) error {
+	answer, err := rest.Ask(ctx, client, rest.Request{Method: http.MethodGet, URL: address, FollowRedirects: true})
+	if err != nil {
+		return err
+	}
+	if answer.Status != http.StatusOK {
+		return connectors.OAuthError(answer.Status, "", "")
+	}
+	if err := answer.Into(into); err != nil {
+		return connectors.NewError(connectors.OutcomeMisconfigured, err, address+" did not answer with JSON.", "Check the address in a browser.")
+	}
+	return nil
+}

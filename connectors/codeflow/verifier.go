@@ -1,0 +1,140 @@
+package codeflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/claims"
+	"github.com/fairlead-auth/fairlead/connectors/rest"
+	"github.com/fairlead-auth/fairlead/internal/jwks"
+)
+
+// refetchAfter is the least time between two reads of the provider's keys.
+const refetchAfter = 10 * time.Second
+
+// algorithms are the signature algorithms of ID tokens that are accepted, if the
+// provider's discovery document names them: those with a public key.
+var algorithms = [...]jose.SignatureAlgorithm{
+	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
+}
+
+// verifier verifies ID tokens. go-oidc checks what is in the token; the signature
+// is checked here, with keys that jwks reads: one unreadable key of a provider
+// makes the key set of go-oidc unusable.
+type verifier struct {
+	client     *http.Client
+	keysURI    string
+	algorithms []jose.SignatureAlgorithm
+	content    *oidc.IDTokenVerifier
+	now        func() time.Time
+
+	mu      sync.Mutex
+	keys    jose.JSONWebKeySet
+	fetched time.Time
+}
+
+func newVerifier(c *Connector, d *discovery) *verifier {
+	v := &verifier{client: c.client, keysURI: d.KeysURI, now: c.now}
+	for _, a := range algorithms {
+		if slices.Contains(d.Algorithms, string(a)) {
+			v.algorithms = append(v.algorithms, a)
+		}
+	}
+	if len(v.algorithms) == 0 {
+		v.algorithms = []jose.SignatureAlgorithm{jose.RS256} // the default of the specification
+	}
+	names := make([]string, len(v.algorithms))
+	for i, a := range v.algorithms {
+		names[i] = string(a)
+	}
+	v.content = oidc.NewVerifier(d.Issuer, nil, &oidc.Config{ClientID: c.cfg.ClientID, Now: c.now, SupportedSigningAlgs: names, InsecureSkipSignatureCheck: true})
+	return v
+}
+
+// verify returns the claims of an ID token (OpenID Connect Core section 3.1.3.7).
+func (v *verifier) verify(ctx context.Context, raw, nonce string) (claims.Set, error) {
+	payload, err := v.signature(ctx, raw)
+	if err != nil {
+		return nil, err
+	}
+	token, err := v.content.Verify(ctx, raw)
+	if expired, ok := errors.AsType[*oidc.TokenExpiredError](err); ok {
+		return nil, connectors.NewError(connectors.OutcomeMisconfigured, expired, "The provider's ID token had expired when it arrived.",
+			"Set the clocks of this server and of the provider (NTP).")
+	}
+	if err != nil {
+		return nil, connectors.NewError(connectors.OutcomeMisconfigured, err, "The provider's ID token is not one for this connector.",
+			"Check the issuer and the client ID.")
+	}
+	if nonce != "" && token.Nonce != nonce {
+		return nil, connectors.NewError(connectors.OutcomeDenied, nil, "The provider's ID token belongs to another sign-in.", "Sign in again.")
+	}
+	return claims.Decode(payload)
+}
+
+// signature verifies a JWS and returns what it signs.
+func (v *verifier) signature(ctx context.Context, raw string) ([]byte, error) {
+	signed, err := jose.ParseSigned(raw, v.algorithms)
+	if err != nil || len(signed.Signatures) != 1 {
+		return nil, connectors.NewError(connectors.OutcomeMisconfigured, err, "The provider's ID token is not signed with an algorithm that its discovery document names.",
+			"Choose RS256 or ES256 for ID tokens at the provider.")
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if payload, ok := v.try(signed); ok {
+		return payload, nil
+	}
+	if err := v.fetch(ctx); err != nil {
+		return nil, err
+	}
+	if payload, ok := v.try(signed); ok {
+		return payload, nil
+	}
+	return nil, connectors.NewError(connectors.OutcomeMisconfigured, nil, fmt.Sprintf("The provider's ID token is signed with the key %q, which the provider does not publish.", signed.Signatures[0].Header.KeyID),
+		"Check that the issuer is the right one, and try again in a minute if the provider has just changed its keys.")
+}
+
+// try verifies with the keys that are known. A token without a key id may be
+// signed with any of them.
+func (v *verifier) try(signed *jose.JSONWebSignature) (payload []byte, ok bool) {
+	id := signed.Signatures[0].Header.KeyID
+	for _, key := range v.keys.Keys {
+		if id != "" && key.KeyID != "" && key.KeyID != id {
+			continue
+		}
+		if payload, err := signed.Verify(key); err == nil {
+			return payload, true
+		}
+	}
+	return nil, false
+}
+
+// fetch reads the provider's keys, unless that was done a moment ago.
+func (v *verifier) fetch(ctx context.Context) error {
+	now := v.now()
+	if !v.fetched.IsZero() && now.Sub(v.fetched) < refetchAfter {
+		return nil
+	}
+	answer, err := rest.Ask(ctx, v.client, rest.Request{Method: http.MethodGet, URL: v.keysURI, FollowRedirects: true})
+	if err != nil {
+		return fmt.Errorf("reading the provider's keys: %w", err)
+	}
+	if answer.Status != http.StatusOK {
+		return fmt.Errorf("reading the provider's keys: %w", connectors.OAuthError(answer.Status, "", ""))
+	}
+	keys, _, err := jwks.Parse(answer.Body())
+	if err != nil {
+		return connectors.NewError(connectors.OutcomeMisconfigured, err, "The provider's keys can't be read.", "Check the address "+v.keysURI+" in a browser.")
+	}
+	v.keys, v.fetched = keys, now
+	return nil
+}
