@@ -32,6 +32,8 @@ type Identity struct {
 	EmailVerified bool
 	// Groups are the upstream's own group names, without a prefix.
 	Groups []string
+	// LeftOut are groups that Settle left out.
+	LeftOut []LeftOutGroup
 	// Data is what the connector needs to ask again later, such as an upstream
 	// token. It is kept sealed and never shown.
 	Data []byte
@@ -229,35 +231,57 @@ type Prefixes struct {
 // and a request header.
 const MaxGroups = 512
 
-// Settle turns an identity into the names that clusters will see, and refuses
-// what must never reach one. The error says which name and why, and wraps
-// ErrDenied.
+// LeftOutGroup is a group of the upstream that no cluster can see.
+type LeftOutGroup struct {
+	// Name is untrusted text.
+	Name string
+	// Reason completes the sentence "The group name …".
+	Reason string
+}
+
+// maxLeftOut is how many groups that are left out are named.
+const maxLeftOut = 20
+
+// Settle turns an identity into the names that clusters see. A group with a name
+// that must never reach a cluster is left out, and named in LeftOut: whoever may
+// create groups upstream must not be able to lock anyone out. A user name that
+// must never reach a cluster, no subject, and more than MaxGroups groups are
+// errors with OutcomeUnusableIdentity.
 func Settle(id Identity, p Prefixes) (kubeName string, settled Identity, err error) {
 	if id.Subject == "" {
-		return "", Identity{}, fmt.Errorf("the upstream gave no id for the person: %w", ErrDenied)
+		return "", Identity{}, NewError(OutcomeUnusableIdentity, nil, "The upstream gave no id for the user.", "Choose an attribute that every account has for the user ID.")
 	}
-	// The bare name is looked at as well: a prefix must not make " x" or
-	// "system:x" of an upstream look harmless to a person who reads it.
+	// The bare name is checked as well: a prefix must not make " x" or "system:x" of
+	// an upstream look harmless to a reader.
 	if err := checkBoth(id.Username, p.User); err != nil {
-		return "", Identity{}, fmt.Errorf("user name %q %w: %w", id.Username, err, ErrDenied)
-	}
-	if len(id.Groups) > MaxGroups {
-		return "", Identity{}, fmt.Errorf("the person is in %d groups, at most %d are supported; filter groups in the connector: %w",
-			len(id.Groups), MaxGroups, ErrDenied)
+		return "", Identity{}, NewError(OutcomeUnusableIdentity, err, fmt.Sprintf("The user name %q can't be used at a cluster", kubenames.SanitizeLine(id.Username, maxDescription)),
+			"Have the account renamed, or choose another attribute for the user name.")
 	}
 	settled = id
-	settled.Groups = make([]string, 0, len(id.Groups))
-	seen := make(map[string]bool, len(id.Groups))
-	for _, g := range id.Groups {
-		if err := checkBoth(g, p.Group); err != nil {
-			return "", Identity{}, fmt.Errorf("group name %q %w: %w", g, err, ErrDenied)
-		}
-		if full := p.Group + g; !seen[full] {
-			seen[full] = true
-			settled.Groups = append(settled.Groups, full)
-		}
+	settled.Groups, settled.LeftOut = settleGroups(id.Groups, p.Group)
+	if n := len(settled.Groups); n > MaxGroups {
+		return "", Identity{}, NewError(OutcomeUnusableIdentity, nil, fmt.Sprintf("The user is in %d groups. At most %d fit into a token.", n, MaxGroups),
+			"Filter the groups in the connector's settings.")
 	}
 	return p.User + id.Username, settled, nil
+}
+
+// settleGroups adds the prefix to each group, and tells which groups it leaves out.
+func settleGroups(groups []string, prefix string) (kept []string, left []LeftOutGroup) {
+	kept = make([]string, 0, len(groups))
+	seen := make(map[string]bool, len(groups))
+	for _, g := range groups {
+		if seen[g] {
+			continue
+		}
+		seen[g] = true
+		if err := checkBoth(g, prefix); err == nil {
+			kept = append(kept, prefix+g)
+		} else if len(left) < maxLeftOut {
+			left = append(left, LeftOutGroup{Name: kubenames.SanitizeLine(g, kubenames.MaxLength), Reason: err.Error()})
+		}
+	}
+	return kept, left
 }
 
 func checkBoth(name, prefix string) error {

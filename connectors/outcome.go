@@ -105,7 +105,7 @@ func OutcomeOf(err error) Outcome {
 // section 3.1). Status is the HTTP status, or 0 for a response in a redirect.
 // An empty code means that the response was no OAuth error.
 func OAuthError(status int, code, description string) *Error {
-	e := &Error{Code: kubenames.Line(code, 60), Description: kubenames.Line(description, maxDescription)}
+	e := &Error{Code: kubenames.SanitizeLine(code, 60), Description: kubenames.SanitizeLine(description, maxDescription)}
 	e.Outcome = oauthOutcome(status, code)
 	switch e.Outcome {
 	case OutcomeSignInAgain:

@@ -62,8 +62,9 @@ func unusable(reason, remedy string) error {
 	return connectors.NewError(connectors.OutcomeUnusableIdentity, nil, reason, remedy)
 }
 
-// username returns the user name: the claim, or a verified address. An address that
-// nobody verified could be that of another user, also where the settings choose it.
+// username returns the user name: the claim, or a verified address. An unverified
+// address could be that of another user, so it is refused even if the settings
+// choose it.
 func (c *Connector) username(said claims.Set) string {
 	m := c.cfg.Claims
 	if name := said.Text(m.Username); name != "" && (m.Username != m.Email || c.emailVerified(said)) {

@@ -47,6 +47,7 @@ const (
 	WorkloadRefused Name = "workload.refused"
 	UpstreamRefused Name = "upstream.refused"
 	UpstreamOutage  Name = "upstream.outage"
+	GroupLeftOut    Name = "upstream.group_left_out"
 )
 
 // Operations.
@@ -112,7 +113,7 @@ func Names() []Name {
 		AuthorizationRefused, AuthorizationGranted, TokenIssued, TokenRefused, TokenReplayed, TokenRevoked, DeviceRevoked,
 		DeviceCodeRequested, DeviceCodeRefused, ConsentGranted, ConsentRevoked, ClientNotified, ClientNotNotified,
 		KubeconfigDownloaded, AccessRefused,
-		UserCreated, UserChanged, UserDisabled, UserEnabled, UserRevoked, SignOutRefused, WorkloadRefused, UpstreamRefused, UpstreamOutage,
+		UserCreated, UserChanged, UserDisabled, UserEnabled, UserRevoked, SignOutRefused, WorkloadRefused, UpstreamRefused, UpstreamOutage, GroupLeftOut,
 		KeyCreated, KeyActivated, KeyRetired, KeyRevoked, SettingsLoaded,
 		AdminRefused, AdminChanged, AdminTrialEnded, AdminRead, ConnectorTested, LinkCreated, LinkRefused, RecoveryUsed, RecoveryFailed,
 		FactorChanged, FactorRefused, PasswordSet, APITokenCreated, APITokenRevoked, SettingsNotLoaded,

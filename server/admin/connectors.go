@@ -261,8 +261,8 @@ func (a *Admin) found(ctx context.Context, row *store.Connector, id connectors.I
 	f.Identity.Data = nil
 	name, settled, refused := connectors.Settle(id, connectors.Prefixes{User: row.UserPrefix, Group: row.GroupPrefix})
 	if refused != nil {
-		f.Fault, f.Remedy = refused.Error(), "Such a name must never reach a cluster. Filter groups in the connector, or have the account renamed."
-		return f, nil //nolint:nilerr // being refused is the result
+		f.Fault, f.Remedy = a.Upstream.Explain(refused)
+		return f, nil
 	}
 	f.KubeName, f.Groups = name, settled.Groups
 	user := store.Candidate(row.ID, name, settled)
@@ -274,6 +274,9 @@ func (a *Admin) found(ctx context.Context, row *store.Connector, id connectors.I
 		return nil, err
 	}
 	f.Warnings, err = a.warnings(ctx, row, user)
+	for _, g := range settled.LeftOut {
+		f.Warnings = append(f.Warnings, fmt.Sprintf("The group %q is left out: its name %s. Rename it at the provider if access rules need it.", g.Name, g.Reason))
+	}
 	return f, err
 }
 

@@ -43,6 +43,9 @@ func (g *Registry) Fault(id string) (since time.Time, err error) {
 
 // Explain says in words why an upstream could not be asked, and what to change.
 func (g *Registry) Explain(err error) (cause, remedy string) {
+	if e, ok := errors.AsType[*connectors.Error](err); ok && e.Outcome != connectors.OutcomeDenied {
+		return e.Error(), e.Remedy
+	}
 	switch {
 	case errors.Is(err, connectors.ErrBadCredentials):
 		return "Nobody has this name and password.", "Check both. The name is what the user name attribute holds."

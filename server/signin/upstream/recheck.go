@@ -79,10 +79,10 @@ func (g *Registry) ask(ctx context.Context, user *store.User) (*store.User, erro
 	person, err := g.reread(ctx, row, user)
 	switch {
 	case err == nil:
-	case errs.Is(err, errs.Denied), errs.Is(err, errs.Unauthenticated):
-		return nil, g.refuse(ctx, user, "upstream_denied", err)
-	default:
+	case !errs.Is(err, errs.Denied) && !errs.Is(err, errs.Unauthenticated):
 		return g.duringOutage(ctx, user, err)
+	default:
+		return g.afterRefusal(ctx, user, err)
 	}
 	if person.Identity.Subject != user.Subject {
 		return nil, g.refuse(ctx, user, "other_account", errs.New(errs.Denied, "%s answered with another account. Sign in again.", row.Name))
@@ -112,7 +112,26 @@ func (g *Registry) reread(ctx context.Context, row *store.Connector, user *store
 	}
 	began := g.cfg.Now()
 	id, err := refresher.Refresh(ctx, last)
-	return g.settle(row, "refresh", began, answer{id, err})
+	return g.settle(ctx, row, "refresh", began, answer{id, err})
+}
+
+// afterRefusal decides what a refusal of the upstream ends. Only a denial ends what
+// the user holds.
+func (g *Registry) afterRefusal(ctx context.Context, user *store.User, err error) (*store.User, error) {
+	e, ok := errors.AsType[*connectors.Error](err)
+	if !ok {
+		return nil, g.refuse(ctx, user, "upstream_denied", err)
+	}
+	switch e.Outcome {
+	case connectors.OutcomeUnconfirmed: // nothing to ask with: no refusal, no outage
+		return user, nil
+	case connectors.OutcomeUnusableIdentity:
+		return g.duringOutage(ctx, user, err)
+	case connectors.OutcomeSignInAgain:
+		return nil, g.refuse(ctx, user, reasonSignInAgain, err)
+	case connectors.OutcomeDenied, connectors.OutcomeBadCredentials, connectors.OutcomeUnavailable, connectors.OutcomeMisconfigured:
+	}
+	return nil, g.refuse(ctx, user, "upstream_denied", err)
 }
 
 func (g *Registry) refuse(ctx context.Context, user *store.User, reason string, err error) error {
@@ -120,7 +139,7 @@ func (g *Registry) refuse(ctx context.Context, user *store.User, reason string, 
 		Name: audit.UpstreamRefused, UserID: user.ID, UserName: user.KubeName, ConnectorID: user.ConnectorID,
 		Reason: reason, Detail: err.Error(),
 	})
-	if reason == reasonTaken { // it is somebody else's name that is refused
+	if reason == reasonTaken || reason == reasonSignInAgain {
 		return err
 	}
 	// What is open at clusters ends as well.
@@ -130,8 +149,12 @@ func (g *Registry) refuse(ctx context.Context, user *store.User, reason string, 
 	return err
 }
 
-// reasonTaken is the reason of a refusal that takes nothing away.
-const reasonTaken = "name_taken"
+// The reasons of refusals that revoke nothing: the name belongs to another account,
+// or the user can cure the refusal with a new sign-in.
+const (
+	reasonTaken       = "name_taken"
+	reasonSignInAgain = "sign_in_again"
+)
 
 func (g *Registry) duringOutage(ctx context.Context, user *store.User, cause error) (*store.User, error) {
 	if errors.Is(cause, context.Canceled) {

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -59,6 +60,8 @@ type Registry struct {
 	mu     sync.Mutex
 	opened map[string]*entry
 	faults map[string]fault
+	// leftOut are the groups of each connector that no cluster can see.
+	leftOut map[string][]connectors.LeftOutGroup
 }
 
 type entry struct {
@@ -74,7 +77,7 @@ func New(cfg Config) *Registry {
 	if cfg.Live == nil {
 		cfg.Live = runtimesettings.New(runtimesettings.Values{})
 	}
-	return &Registry{cfg: cfg, opened: map[string]*entry{}, faults: map[string]fault{}}
+	return &Registry{cfg: cfg, opened: map[string]*entry{}, faults: map[string]fault{}, leftOut: map[string][]connectors.LeftOutGroup{}}
 }
 
 // Connector returns the opened connector of a row.
@@ -156,7 +159,7 @@ func (g *Registry) Login(ctx context.Context, row *store.Connector, username, pa
 	defer cancel()
 	began := g.cfg.Now()
 	id, err := p.Login(ctx, username, password)
-	return g.settle(row, "login", began, answer{id, err})
+	return g.settle(ctx, row, "login", began, answer{id, err})
 }
 
 // Callback signs a person in with what the upstream sent back.
@@ -173,7 +176,7 @@ func (g *Registry) Callback(r *http.Request, row *store.Connector, kept []byte) 
 	defer cancel()
 	began := g.cfg.Now()
 	id, err := redirecter.Callback(ctx, g.cfg.CallbackURL(row.ID), kept, r.WithContext(ctx))
-	return g.settle(row, "callback", began, answer{id, err})
+	return g.settle(ctx, row, "callback", began, answer{id, err})
 }
 
 // Answer signs a person in with what the upstream posted.
@@ -188,7 +191,7 @@ func (g *Registry) Answer(ctx context.Context, row *store.Connector, kept []byte
 	}
 	began := g.cfg.Now()
 	id, err := poster.Answer(ctx, kept, posted)
-	return g.settle(row, "callback", began, answer{id, err})
+	return g.settle(ctx, row, "callback", began, answer{id, err})
 }
 
 // answer is what a connector said.
@@ -197,29 +200,53 @@ type answer struct {
 	err error
 }
 
-// settle notes how long a connector took and settles what it said.
-func (g *Registry) settle(row *store.Connector, operation string, began time.Time, a answer) (store.Person, error) {
+// settle records how a connector did and gives its answer names.
+func (g *Registry) settle(ctx context.Context, row *store.Connector, operation string, began time.Time, a answer) (store.Person, error) {
 	person, err := settle(row, a.id, a.err)
-	g.note(row.ID, a.err, errs.Is(err, errs.Unavailable))
+	outcome := connectors.OutcomeOf(a.err)
+	failing := a.err != nil && (outcome == connectors.OutcomeUnavailable || outcome == connectors.OutcomeMisconfigured)
+	g.note(row.ID, a.err, failing)
+	g.recordLeftOut(ctx, row, person.Identity.LeftOut)
 	if g.cfg.Asked != nil {
-		g.cfg.Asked(row.ID, operation, g.cfg.Now().Sub(began), !errs.Is(err, errs.Unavailable))
+		g.cfg.Asked(row.ID, operation, g.cfg.Now().Sub(began), !failing)
 	}
 	return person, err
 }
 
 // settle gives a connector's answer its names and its errors their kind.
 func settle(row *store.Connector, id connectors.Identity, err error) (store.Person, error) {
-	switch {
-	case errors.Is(err, connectors.ErrBadCredentials):
-		return store.Person{}, errs.Wrap(errs.Unauthenticated, err, "The name or the password is wrong.")
-	case errors.Is(err, connectors.ErrDenied):
-		return store.Person{}, errs.Wrap(errs.Denied, err, "%s did not let this account in.", row.Name)
-	case err != nil:
-		return store.Person{}, errs.Wrap(errs.Unavailable, err, "%s could not be asked. Try again in a minute.", row.Name)
+	if err != nil {
+		return store.Person{}, refusal(row, err)
 	}
 	name, settled, err := connectors.Settle(id, connectors.Prefixes{User: row.UserPrefix, Group: row.GroupPrefix})
 	if err != nil {
-		return store.Person{}, errs.Wrap(errs.Denied, err, "%s gave this account a name or a group that clusters must not see.", row.Name)
+		return store.Person{}, refusal(row, err)
 	}
 	return store.Person{ConnectorID: row.ID, KubeName: name, Identity: settled}, nil
+}
+
+// refusal turns an error of a connector into one for the user.
+func refusal(row *store.Connector, err error) error {
+	switch connectors.OutcomeOf(err) {
+	case connectors.OutcomeBadCredentials:
+		return errs.Wrap(errs.Unauthenticated, err, "The name or the password is wrong.")
+	case connectors.OutcomeDenied:
+		return errs.Wrap(errs.Denied, err, "%s did not let this account in.", row.Name)
+	case connectors.OutcomeSignInAgain, connectors.OutcomeUnconfirmed:
+		return errs.Wrap(errs.Denied, err, "%s wants to see you again: your last sign-in there no longer counts. Sign in again.", row.Name)
+	case connectors.OutcomeUnusableIdentity:
+		return errs.Wrap(errs.Denied, err, "What %s says about your account can't be used: %s Ask an admin for help.", row.Name, advice(err))
+	case connectors.OutcomeMisconfigured:
+		return errs.Wrap(errs.Unavailable, err, "%s refuses this server, because its settings are wrong. Ask an admin to look at the connector.", row.Name)
+	case connectors.OutcomeUnavailable:
+	}
+	return errs.Wrap(errs.Unavailable, err, "%s could not be asked. Try again in a minute.", row.Name)
+}
+
+// advice returns what a connector says about an identity that can't be used.
+func advice(err error) string {
+	if e, ok := errors.AsType[*connectors.Error](err); ok {
+		return strings.TrimSuffix(e.Reason, ".") + ". " + e.Remedy
+	}
+	return err.Error()
 }

@@ -3,6 +3,7 @@ package upstream_test
 import (
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -69,10 +70,13 @@ func TestLoginErrorsHaveKinds(t *testing.T) {
 	if _, err := b.registry.Login(t.Context(), b.row, "jane", "wrong"); !errs.Is(err, errs.Unauthenticated) {
 		t.Errorf("wrong password: %v", err)
 	}
-	b.up.Set(jane("system:masters"))
-	if _, err := b.registry.Login(t.Context(), b.row, "jane", "pw"); !errs.Is(err, errs.Denied) {
-		t.Errorf("reserved group: %v", err)
+	odd := jane("dev")
+	odd.Identity.Username = "system:admin"
+	b.up.Set(odd)
+	if _, err := b.registry.Login(t.Context(), b.row, "system:admin", "pw"); !errs.Is(err, errs.Denied) {
+		t.Errorf("reserved user name: %v", err)
 	}
+	b.up.Set(jane("dev"))
 	b.up.Break(errors.New("connection refused"))
 	if _, err := b.registry.Login(t.Context(), b.row, "jane", "pw"); !errs.Is(err, errs.Unavailable) {
 		t.Errorf("upstream down: %v", err)
@@ -144,5 +148,67 @@ func TestOutageBudget(t *testing.T) {
 	b.up.Break(nil)
 	if _, err := b.registry.Fresh(t.Context(), b.user.ID); err != nil {
 		t.Errorf("upstream back: %v", err)
+	}
+}
+
+// TestOutcomesAtRenewal holds what each outcome of a renewal ends, for the user and
+// for the connector's health.
+func TestOutcomesAtRenewal(t *testing.T) {
+	t.Parallel()
+	for outcome, want := range map[connectors.Outcome]struct {
+		kind                       errs.Kind
+		revoked, failing, survives bool
+	}{
+		connectors.OutcomeDenied:           {kind: errs.Denied, revoked: true},
+		connectors.OutcomeSignInAgain:      {kind: errs.Denied},
+		connectors.OutcomeUnavailable:      {kind: errs.Unavailable, failing: true, survives: true},
+		connectors.OutcomeMisconfigured:    {kind: errs.Unavailable, failing: true, survives: true},
+		connectors.OutcomeUnusableIdentity: {kind: errs.Unavailable, survives: true},
+		connectors.OutcomeUnconfirmed:      {survives: true},
+	} {
+		b := setup(t)
+		before, err := b.store.FeedMark(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.up.Break(connectors.NewError(outcome, nil, "The reason.", "The remedy."))
+		b.now = b.now.Add(6 * time.Minute)
+		_, err = b.registry.Fresh(t.Context(), b.user.ID)
+		if (err == nil) != want.survives || err != nil && !errs.Is(err, want.kind) {
+			t.Errorf("%s: %v, want %q", outcome, err, want.kind)
+		}
+		after, err := b.store.FeedMark(t.Context())
+		if err != nil || (after.Seq != before.Seq) != want.revoked {
+			t.Errorf("%s: revoked = %v, want %v (%v)", outcome, after.Seq != before.Seq, want.revoked, err)
+		}
+		if _, fault := b.registry.Fault("corp"); (fault != nil) != want.failing {
+			t.Errorf("%s: the connector's fault is %v", outcome, fault)
+		}
+		b.now = b.now.Add(time.Hour)
+		if _, err := b.registry.Fresh(t.Context(), b.user.ID); want.kind == "" && err != nil || want.kind != "" && !errs.Is(err, want.kind) {
+			t.Errorf("%s, after the outage budget: %v, want %q", outcome, err, want.kind)
+		}
+	}
+}
+
+// TestOddGroupsLockNobodyOut: a group that no cluster can see is left out, recorded
+// once, and known to the connector's page; the user signs in.
+func TestOddGroupsLockNobodyOut(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	odd := []string{"system:masters", "SYSTEM : x", "", " edge", "edge ", "new\nline", "zero\u200bwidth", "\xff", strings.Repeat("x", 300), "nul\x00"}
+	b.up.Set(jane(append(odd, "dev")...))
+	for range 2 {
+		person, err := b.registry.Login(t.Context(), b.row, "jane", "pw")
+		if err != nil || len(person.Identity.Groups) != 1 || person.Identity.Groups[0] != "corp:dev" {
+			t.Errorf("groups %q, %v", person.Identity.Groups, err)
+		}
+	}
+	events, err := b.store.AuditEvents(t.Context(), audit.GroupLeftOut, 50)
+	if left := b.registry.LeftOut("corp"); err != nil || len(events) != len(left) || len(left) < 8 {
+		t.Errorf("%d events, %+v left out, %v", len(events), left, err)
+	}
+	if _, fault := b.registry.Fault("corp"); fault != nil {
+		t.Errorf("the connector fails: %v", fault)
 	}
 }

@@ -136,7 +136,7 @@ func TestDirectImports(t *testing.T) {
 
 // mayShare reports whether a connector may use a package of connectors.
 func mayShare(connector, dep string) bool {
-	shared := []string{"connectors", "connectors/dexadapter", "connectors/probe", "connectors/rest"}
+	shared := []string{"connectors", "connectors/claims", "connectors/codeflow", "connectors/dexadapter", "connectors/probe", "connectors/rest"}
 	return under(connector, "connectors/all") || slices.Contains(shared, strings.TrimPrefix(dep, module)) ||
 		connector == module+"connectors/linkedin" && dep == module+"connectors/oauth" // which it is, with the addresses filled in
 }

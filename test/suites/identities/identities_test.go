@@ -1,0 +1,234 @@
+// Package identities_test replays what real identity providers send, one file for
+// each answer, through the connectors and the database, and compares the result.
+// To add a case, add a file to testdata.
+package identities_test
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/all"
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
+	"github.com/fairlead-auth/fairlead/server/signin/upstream"
+	"github.com/fairlead-auth/fairlead/test/fakes/scriptedoidc"
+)
+
+// testCase is one file.
+type testCase struct {
+	// Product and About say who sends this, and where that is documented or reported.
+	Product string `json:"product"`
+	About   string `json:"about"`
+	// Connector is the type of connector; Settings are added to those that every
+	// connector needs. ISSUER stands for the provider's address.
+	Connector string         `json:"connector"`
+	Settings  map[string]any `json:"settings"`
+	// SignIn is what the provider answers at the sign-in; Renewal, if set, is what it
+	// answers when it is asked again.
+	SignIn  scriptedoidc.Script  `json:"signIn"`
+	Renewal *scriptedoidc.Script `json:"renewal"`
+
+	Want        want  `json:"want"`
+	WantRenewal *want `json:"wantRenewal"`
+	// WantRequest are parameters of the authorization request; an empty value means
+	// that the parameter must be absent.
+	WantRequest map[string]string `json:"wantRequest"`
+}
+
+// want is the expected result.
+type want struct {
+	// Outcome is empty if the user gets in.
+	Outcome  connectors.Outcome `json:"outcome"`
+	Username string             `json:"username"`
+	Name     string             `json:"name"`
+	Email    string             `json:"email"`
+	Verified bool               `json:"verified"`
+	Groups   []string           `json:"groups"`
+	// LeftOut is how many groups are left out.
+	LeftOut int `json:"leftOut"`
+	// Says must be in the error.
+	Says string `json:"says"`
+	// Revoked says that everything the user holds ends; Failing that the connector
+	// is shown as failing.
+	Revoked bool `json:"revoked"`
+	Failing bool `json:"failing"`
+}
+
+func TestIdentities(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
+		for _, file := range files {
+			t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) { run(t, s, read(t, file)) })
+		}
+	})
+}
+
+func read(t *testing.T, file string) *testCase {
+	t.Helper()
+	text, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer text.Close()
+	decoder := json.NewDecoder(text)
+	decoder.DisallowUnknownFields()
+	decoder.UseNumber()
+	c := &testCase{}
+	if err := decoder.Decode(c); err != nil {
+		t.Fatal(err)
+	}
+	if c.Product == "" || c.About == "" || c.Want.Outcome == "" && c.Want.Username == "" || (c.Renewal == nil) != (c.WantRenewal == nil) {
+		t.Fatalf("%s says too little", file)
+	}
+	return c
+}
+
+// bench is one case with its provider, connector and database.
+type bench struct {
+	store    *store.Store
+	provider *scriptedoidc.Server
+	registry *upstream.Registry
+	row      *store.Connector
+	now      time.Time
+}
+
+func setup(t *testing.T, s *store.Store, c *testCase) *bench {
+	t.Helper()
+	b := &bench{store: s, provider: scriptedoidc.Start(t, c.SignIn), now: time.Now()}
+	now := func() time.Time { return b.now }
+	b.provider.Now = now
+	logger := slog.New(slog.DiscardHandler)
+	b.registry = upstream.New(upstream.Config{
+		Store: s, Audit: audit.NewLog(now, logger, s), Logger: logger, Now: now, Types: all.Types(nil),
+		CallbackURL: func(id string) string { return "http://127.0.0.1/callback/" + id },
+	})
+	id := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(filepath.Base(t.Name())))
+	err := s.ApplyFile(t.Context(), store.Settings{Connectors: []store.Connector{{
+		Enabled: true, ID: id, Type: c.Connector, Name: c.Product, UserPrefix: id + ":", Config: settings(t, c, b.provider.URL), Origin: store.Origin{Origin: store.OriginFile},
+	}}}, b.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.row, err = s.Connector(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func settings(t *testing.T, c *testCase, issuer string) string {
+	t.Helper()
+	fields := map[string]any{"issuer": issuer, "clientID": "client", "clientSecret": "secret"}
+	if c.Connector == "oauth" {
+		fields = map[string]any{"authorizationURL": issuer + "/authorize", "tokenURL": issuer + "/token", "userInfoURL": issuer + "/userinfo", "clientID": "client", "clientSecret": "secret"}
+	}
+	for name, value := range c.Settings {
+		fields[name] = value
+	}
+	text, err := json.Marshal(fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// signIn goes to the provider and back.
+func (b *bench) signIn(t *testing.T) (store.Person, error) {
+	t.Helper()
+	opened, err := b.registry.Connector(t.Context(), b.row)
+	if err != nil {
+		return store.Person{}, err
+	}
+	redirecter, ok := opened.(connectors.Redirecter)
+	if !ok {
+		t.Fatal("the connector does not redirect")
+	}
+	address, keep, err := redirecter.AuthURL(t.Context(), b.registry.CallbackURL(b.row.ID), "state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	back := httptest.NewRequest(http.MethodGet, res.Header.Get("Location"), http.NoBody).WithContext(t.Context())
+	return b.registry.Callback(back, b.row, keep)
+}
+
+func run(t *testing.T, s *store.Store, c *testCase) {
+	t.Helper()
+	b := setup(t, s, c)
+	person, err := b.signIn(t)
+	for name, value := range c.WantRequest {
+		if asked := b.provider.Asked(); asked.Get(name) != value || value == "" && asked.Has(name) {
+			t.Errorf("the request has %s=%q, want %q", name, asked.Get(name), value)
+		}
+	}
+	b.compare(t, "sign-in", c.Want, person.Identity, err)
+	if err != nil || c.Renewal == nil {
+		return
+	}
+	user, _, err := s.SignInUser(t.Context(), person, b.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.provider.Say(*c.Renewal)
+	b.now = b.now.Add(6 * time.Minute)
+	mark, err := s.FeedMark(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := b.registry.Fresh(t.Context(), user.ID)
+	var got connectors.Identity
+	if err == nil {
+		got = connectors.Identity{Username: fresh.Login, Name: fresh.DisplayName, Email: fresh.Email, EmailVerified: fresh.EmailVerified, Groups: fresh.GroupNames}
+	}
+	b.compare(t, "renewal", *c.WantRenewal, got, err)
+	after, err := s.FeedMark(t.Context())
+	if err != nil || (after.Seq != mark.Seq) != c.WantRenewal.Revoked {
+		t.Errorf("revoked = %v, want %v (%v)", after.Seq != mark.Seq, c.WantRenewal.Revoked, err)
+	}
+}
+
+func (b *bench) compare(t *testing.T, when string, w want, got connectors.Identity, err error) {
+	t.Helper()
+	if _, fault := b.registry.Fault(b.row.ID); (fault != nil) != w.Failing {
+		t.Errorf("%s: the connector's fault is %v, want failing = %v", when, fault, w.Failing)
+	}
+	if err != nil || w.Outcome != "" {
+		if err == nil || connectors.OutcomeOf(err) != w.Outcome || !strings.Contains(err.Error(), w.Says) {
+			t.Errorf("%s: %v (%s), want %s with %q", when, err, connectors.OutcomeOf(err), w.Outcome, w.Says)
+		}
+		return
+	}
+	slices.Sort(got.Groups)
+	have := want{Username: got.Username, Name: got.Name, Email: got.Email, Verified: got.EmailVerified, Groups: got.Groups, LeftOut: len(got.LeftOut), Says: w.Says, Revoked: w.Revoked, Failing: w.Failing}
+	if len(have.Groups) == 0 {
+		have.Groups = nil
+	}
+	if diff := cmp.Diff(w, have); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", when, diff)
+	}
+}
