@@ -197,7 +197,7 @@ func TestTheAPIServerIsGone(t *testing.T) {
 		_ = conn.Close()
 	})
 	for _, path := range []string{"/api/hangs-up", "/api/nonsense"} {
-		if resp, text := w.do(t, http.MethodPost, path, nil, "x"); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, "can't be reached from the proxy") || resp.Header.Get("Retry-After") == "" {
+		if resp, text := w.do(t, http.MethodPost, path, nil, "x"); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, "cannot reach the cluster's API server") || resp.Header.Get("Retry-After") == "" {
 			t.Errorf("%s: %s %s", path, resp.Status, text)
 		}
 	}
@@ -268,7 +268,7 @@ func TestWhose401ItIs(t *testing.T) {
 		"/api/v1/namespaces/a/services/b/proxy/login": http.StatusUnauthorized, "/api/v1/nodes/n/proxy/metrics": http.StatusUnauthorized, "/api/v1/namespaces/a/pods/b/proxy/": http.StatusUnauthorized,
 	} {
 		resp, text := w.do(t, http.MethodGet, path, nil, "")
-		if resp.StatusCode != want || (want == http.StatusServiceUnavailable) != strings.Contains(text, "credential of the proxy itself") {
+		if resp.StatusCode != want || (want == http.StatusServiceUnavailable) != strings.Contains(text, "the proxy's own credential") {
 			t.Errorf("%s: %s %s", path, resp.Status, text)
 		}
 	}

@@ -53,8 +53,7 @@ func (x *exchange) serve() *status.Error {
 		return refusal
 	}
 	if err != nil {
-		return status.Unavailable("audit_unavailable",
-			"This cluster's proxy can't write its audit log, and does nothing that it can't account for. Tell the people who run the cluster.", err)
+		return status.AuditUnavailable(err)
 	}
 	if refusal := x.checkAccess(); refusal != nil {
 		return refusal
@@ -169,8 +168,8 @@ func (x *exchange) recordRequest() {
 // refuse answers and records.
 func (x *exchange) refuse(refusal *status.Error) {
 	x.refusal = refusal
-	x.p.refusals.WithLabelValues(refusal.Word).Inc()
-	event := x.event(audit.ProxyRefused, refusal.Word)
+	x.p.refusals.WithLabelValues(refusal.Code).Inc()
+	event := x.event(audit.ProxyRefused, refusal.Code)
 	event.Detail = methodLabel(x.r) + " " + x.r.URL.EscapedPath() + ": " + refusal.Error()
 	x.p.cfg.Audit.Record(x.r.Context(), event)
 	status.Write(x.w, x.r, refusal, logging.RequestID(x.r.Context()))
@@ -192,8 +191,8 @@ func (x *exchange) finish() {
 	switch {
 	case x.refusal != nil: // that is recorded
 	case why != nil:
-		x.p.refusals.WithLabelValues(why.Word).Inc()
-		x.recordEnd(audit.ProxyStreamEnded, why.Word, fmt.Sprintf("ended after %d bytes", result.BytesIn+result.BytesOut))
+		x.p.refusals.WithLabelValues(why.Code).Inc()
+		x.recordEnd(audit.ProxyStreamEnded, why.Code, fmt.Sprintf("ended after %d bytes", result.BytesIn+result.BytesOut))
 	case result.Code == switched:
 		x.recordEnd(audit.ProxySessionEnded, "", fmt.Sprintf("%d bytes in, %d bytes out, %s%s", result.BytesIn, result.BytesOut, took.Round(time.Millisecond), x.recordingDetail()))
 	case result.Code == http.StatusForbidden:
@@ -210,13 +209,13 @@ func (x *exchange) refusalStatus() *metav1.Status {
 	if x.refusal == nil {
 		return nil
 	}
-	return x.refusal.Object()
+	return x.refusal.KubernetesStatus()
 }
 
 // notes are what an event says of a stream beyond its code.
 func (x *exchange) auditAnnotations(took time.Duration) map[string]string {
 	if x.refusal != nil {
-		return map[string]string{"refused": x.refusal.Word}
+		return map[string]string{"refused": x.refusal.Code}
 	}
 	if !x.isLongLived() {
 		return nil
@@ -225,7 +224,7 @@ func (x *exchange) auditAnnotations(took time.Duration) map[string]string {
 		"bytes-in": strconv.FormatInt(x.call.Result.BytesIn, 10), "bytes-out": strconv.FormatInt(x.call.Result.BytesOut, 10), "duration": took.Round(time.Millisecond).String(),
 	}
 	if why := x.terminationReason(); why != nil {
-		notes["ended"] = why.Word
+		notes["ended"] = why.Code
 	}
 	if x.recording != nil {
 		notes["recording"] = x.recording.ID()
@@ -240,7 +239,7 @@ func closingReason(why *status.Error) string {
 	if why == nil {
 		return "the session ended"
 	}
-	return "the proxy ended the session: " + why.Message
+	return "the proxy ended the session: " + why.Error()
 }
 
 func (x *exchange) recordingDetail() string {

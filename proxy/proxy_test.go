@@ -128,7 +128,7 @@ func (w *world) start(t testing.TB, apiServer http.HandlerFunc) {
 		Revocations:   &w.cutoff,
 		CheckAccess: func(context.Context, *authn.Identity) *status.Error {
 			if w.stale.Load() {
-				return status.Unavailable("stale", "The proxy has not heard of the sign-in server.", nil)
+				return status.FeedStale(time.Now())
 			}
 			return nil
 		},
@@ -278,9 +278,9 @@ func TestRefusalsAreStatusObjects(t *testing.T) {
 		says   string
 	}{
 		"no token":          {w, http.Header{"Authorization": {"Basic x"}}, 401, metav1.StatusReasonUnauthorized, "kubectl fairlead login"},
-		"bad token":         {w, http.Header{"Authorization": {"Bearer x"}}, 401, metav1.StatusReasonUnauthorized, "Sign in again"},
+		"bad token":         {w, http.Header{"Authorization": {"Bearer x"}}, 401, metav1.StatusReasonUnauthorized, "not signed by an issuer"},
 		"as somebody else":  {w, http.Header{"Impersonate-User": {"root"}}, 403, metav1.StatusReasonForbidden, "--as"},
-		"API server is out": {gone, nil, 503, metav1.StatusReasonServiceUnavailable, "can't be reached"},
+		"API server is out": {gone, nil, 503, metav1.StatusReasonServiceUnavailable, "cannot reach the cluster's API server"},
 	} {
 		resp, text := c.world.do(t, http.MethodGet, "/api", c.header, "")
 		var got metav1.Status

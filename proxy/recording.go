@@ -14,7 +14,7 @@ import (
 func (x *exchange) startRecording() *status.Error {
 	recorder := x.p.cfg.Recorder
 	if recorder != nil && recorder.Required && x.info.IsKubeletRun() {
-		return status.Forbidden("not_recorded", "Commands are recorded at this cluster, and those that a kubelet runs by itself can't be. Use kubectl exec.")
+		return status.RecordingRequired()
 	}
 	if recorder == nil || x.call.Kind != forward.Upgrade || !x.info.IsShell() {
 		return nil
@@ -22,7 +22,7 @@ func (x *exchange) startRecording() *status.Error {
 	query := x.r.URL.Query()
 	made, err := recorder.Begin(x.recordingSession(), x.info.Subresource+" "+x.info.Namespace+"/"+x.info.Name, strings.Join(query["command"], " "))
 	if err != nil && recorder.Required {
-		return notRecorded(err)
+		return status.RecordingUnavailable(err)
 	}
 	if err != nil {
 		recorder.OnFailure("", err)
@@ -49,17 +49,13 @@ func (x *exchange) newTunnelInspector(protocol, subprotocol string) (forward.Ins
 	recorder := x.p.cfg.Recorder
 	session, err := x.recording.NewTap(protocol, subprotocol)
 	if err != nil && recorder.Required {
-		return nil, notRecorded(err)
+		return nil, status.RecordingUnavailable(err)
 	}
 	if err != nil {
 		recorder.OnFailure(x.recording.ID(), err)
 		return tunnelInspector{}, nil
 	}
 	return tunnelInspector{session}, nil
-}
-
-func notRecorded(err error) *status.Error {
-	return status.Unavailable("not_recorded", "Shells of this cluster are recorded, and this one can't be (any more). Tell the people who run the cluster.", err)
 }
 
 // witness lets a session see what passes. Without one it sees nothing.
@@ -80,7 +76,7 @@ func (w tunnelInspector) inspect(how func(*recorder.Tap, []byte) error, p []byte
 		return nil
 	}
 	if err := how(w.Tap, p); err != nil {
-		return notRecorded(err)
+		return status.RecordingUnavailable(err)
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ func TestStreamsEndWithWords(t *testing.T) {
 		Object metav1.Status
 	}
 	line, err := watch.ReadBytes('\n')
-	if err != nil || json.Unmarshal(line, &event) != nil || event.Type != "ERROR" || event.Object.Code != http.StatusUnauthorized || !strings.Contains(event.Object.Message, "Sign in again") {
+	if err != nil || json.Unmarshal(line, &event) != nil || event.Type != "ERROR" || event.Object.Code != http.StatusUnauthorized || !strings.Contains(event.Object.Message, "kubectl fairlead login") {
 		t.Errorf("the watch: %s %v", line, err)
 	}
 	if rest, err := io.ReadAll(watch); err != nil || len(rest) != 0 {
@@ -74,17 +74,17 @@ func TestStreamsEndWithWords(t *testing.T) {
 	if rest, _ := io.ReadAll(half); string(rest) != `{"type` {
 		t.Errorf("in the middle of an event: %q", rest)
 	}
-	if rest, err := io.ReadAll(logs); err != nil || !strings.HasSuffix(string(rest), "fairlead-proxy: Your sign-ins were ended. Sign in again: kubectl fairlead login\n") {
+	if rest, err := io.ReadAll(logs); err != nil || !strings.HasSuffix(string(rest), status.RevokedUser().Message()+"\n") {
 		t.Errorf("the log: %q %v", rest, err)
 	}
-	if rest, _ := io.ReadAll(shell); len(rest) < 4 || rest[0] != 0x88 || !strings.Contains(string(rest), "\x03\xf0fairlead-proxy: Your sign-ins were ended.") {
+	if rest, _ := io.ReadAll(shell); len(rest) < 4 || rest[0] != 0x88 || !strings.Contains(string(rest), "\x03\xf0"+status.RevokedUser().Message()) {
 		t.Errorf("the shell: %q", rest)
 	}
 	conn.Close()
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it took %s", took)
 	}
-	if resp, text := w.do(t, http.MethodGet, "/api/v1/pods", nil, ""); resp.StatusCode != http.StatusUnauthorized || !strings.Contains(text, "Sign in again") {
+	if resp, text := w.do(t, http.MethodGet, "/api/v1/pods", nil, ""); resp.StatusCode != http.StatusUnauthorized || !strings.Contains(text, "kubectl fairlead login") {
 		t.Errorf("afterwards: %s %s", resp.Status, text)
 	}
 	for range 100 {
@@ -114,9 +114,9 @@ func TestWaitingEndsWithWords(t *testing.T) {
 		}()
 		<-arrived
 	}
-	w.cutoff.EndAllStreams(status.Unauthorized("test", "The end."))
+	w.cutoff.EndAllStreams(status.StreamExpired())
 	for range 2 {
-		if text := <-answers; !strings.HasPrefix(text, "401") || !strings.Contains(text, "The end.") {
+		if text := <-answers; !strings.HasPrefix(text, "401") || !strings.Contains(text, status.StreamExpired().Message()) {
 			t.Error(text)
 		}
 	}
@@ -149,8 +149,8 @@ func TestNoWordsInTheMiddleOfAFrame(t *testing.T) {
 		if _, err := io.ReadFull(shell, make([]byte, len(frame))); err != nil {
 			t.Fatal(err)
 		}
-		w.cutoff.EndAllStreams(status.Unauthorized("test", "The end."))
-		if rest, _ := io.ReadAll(shell); strings.HasSuffix(string(rest), "fairlead-proxy: The end.") != words {
+		w.cutoff.EndAllStreams(status.StreamExpired())
+		if rest, _ := io.ReadAll(shell); strings.HasSuffix(string(rest), status.StreamExpired().Message()) != words {
 			t.Errorf("%q: %q", frame, rest)
 		}
 		conn.Close()
@@ -162,7 +162,7 @@ func TestAStaleProxyRefuses(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.stale.Store(true)
-	if resp, text := w.do(t, http.MethodGet, "/api/v1/pods", nil, ""); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, "has not heard") {
+	if resp, text := w.do(t, http.MethodGet, "/api/v1/pods", nil, ""); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(text, "lost contact with the Fairlead server") {
 		t.Errorf("%s %s", resp.Status, text)
 	}
 }

@@ -111,7 +111,7 @@ func ended(life context.Context, t *testing.T, what string) string {
 	if !ok {
 		t.Fatalf("%s: %v", what, context.Cause(life))
 	}
-	return why.Word
+	return why.Code
 }
 
 func TestProxiesHearOfEverythingThatIsTakenAway(t *testing.T) {
@@ -283,7 +283,7 @@ func TestAProxyStartsWhileTheServerIsAway(t *testing.T) {
 	}
 	life := again.shell(t, "usr_2", "dev_2", w.clock.now())
 	w.clock.add(3 * time.Minute)
-	if again.CheckFreshness() == nil || ended(life, t, "fail closed") != "stale" {
+	if again.CheckFreshness() == nil || ended(life, t, "fail closed") != "feed_stale" {
 		t.Error("it goes on")
 	}
 	again.stop()

@@ -219,7 +219,7 @@ func (a *app) run(ctx context.Context, ln net.Listener) error {
 		grace := min(streamEndGrace, time.Duration(a.cfg.Drain)/4)
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(a.cfg.Drain)-grace)
 		defer cancel()
-		a.revocations.Drain(drain, grace, status.Unavailable("stopping", "This proxy is being stopped or replaced. Run the command again.", nil))
+		a.revocations.Drain(drain, grace, status.ProxyStopping())
 		return nil
 	})
 	return a.auditing.runWhile(ctx, group.Wait)

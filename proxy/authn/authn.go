@@ -218,7 +218,7 @@ func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (*Id
 	}
 	var c claims
 	if err := json.Unmarshal(payload, &c); err != nil {
-		return nil, status.Unauthorized("malformed", "The token is not readable. Sign in again.")
+		return nil, status.InvalidToken("its claims are not readable")
 	}
 	expires, refusal := v.checkClaims(&c, now)
 	if refusal != nil {
@@ -230,10 +230,10 @@ func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (*Id
 // check compares issuer and audience, and the times.
 func (v *Verifier) checkClaims(c *claims, now time.Time) (time.Time, *status.Error) {
 	if c.Issuer != v.Issuer {
-		return time.Time{}, status.Refused("other_issuer", "The token comes from another sign-in server than this cluster trusts.")
+		return time.Time{}, status.WrongIssuer()
 	}
 	if audience, _ := v.currentAudience(); !isOnlyAudience(c.Audience, audience) {
-		return time.Time{}, status.Refused("other_audience", "The token is for another cluster. Use the context that was made for this one.")
+		return time.Time{}, status.WrongAudience()
 	}
 	return c.checkTimes(now)
 }
@@ -242,13 +242,13 @@ func (v *Verifier) checkClaims(c *claims, now time.Time) (time.Time, *status.Err
 func (c validity) checkTimes(now time.Time) (time.Time, *status.Error) {
 	expires, ok := parseNumericDate(c.Expiry)
 	if !ok {
-		return time.Time{}, status.Unauthorized("malformed", "The token has no expiry.")
+		return time.Time{}, status.InvalidToken("it has no expiry")
 	}
 	if !now.Before(expires) {
-		return time.Time{}, status.Unauthorized("expired", "The token has expired. Run the command again; if it stays, sign in with: kubectl fairlead login")
+		return time.Time{}, status.TokenExpired(expires, now)
 	}
 	if begins, given := parseNumericDate(c.NotBefore); given && now.Add(notBeforeSkew).Before(begins) {
-		return time.Time{}, status.Refused("not_yet_valid", "The token is not valid yet: a clock is wrong.")
+		return time.Time{}, status.TokenNotYetValid(begins, now)
 	}
 	return expires, nil
 }
@@ -276,10 +276,10 @@ func parseNumericDate(n json.Number) (time.Time, bool) {
 // says.
 func newIdentity(c *claims, expires time.Time) (*Identity, *status.Error) {
 	if err := kubenames.Check(c.Username); err != nil {
-		return nil, status.Forbidden("reserved_name", "The user name in the token "+err.Error()+".")
+		return nil, status.InvalidName("its user name", err)
 	}
-	if kubenames.Check(c.Subject) != nil {
-		return nil, status.Forbidden("reserved_name", "The token has no usable subject.")
+	if err := kubenames.Check(c.Subject); err != nil {
+		return nil, status.InvalidName("its subject", err)
 	}
 	if refusal := checkGroups(c.Groups); refusal != nil {
 		return nil, refusal
@@ -299,11 +299,11 @@ func newIdentity(c *claims, expires time.Time) (*Identity, *status.Error) {
 
 func checkGroups(groups []string) *status.Error {
 	if len(groups) > MaxGroups {
-		return status.Forbidden("too_many_groups", "The token has more groups than can be sent to an API server.")
+		return status.TooManyGroups(len(groups), MaxGroups)
 	}
 	for _, g := range groups {
 		if err := kubenames.Check(g); err != nil {
-			return status.Forbidden("reserved_name", "A group name in the token "+err.Error()+".")
+			return status.InvalidName("a group name in it", err)
 		}
 	}
 	return nil
@@ -320,12 +320,12 @@ func Token(h http.Header) (string, *status.Error) {
 	headers := h.Values("Authorization")
 	protocols := protocolTokens(h)
 	if len(headers)+len(protocols) > 1 {
-		return "", status.Refused("two_tokens", "The request has more than one token.")
+		return "", status.MultipleTokens()
 	}
 	if len(protocols) == 1 {
 		raw, err := base64.RawURLEncoding.DecodeString(protocols[0])
 		if err != nil || len(raw) == 0 {
-			return "", status.Unauthorized("malformed", "The token in the WebSocket protocol is not base64url.")
+			return "", status.InvalidToken("the WebSocket subprotocol does not hold it in base64url")
 		}
 		return string(raw), nil
 	}
@@ -335,7 +335,7 @@ func Token(h http.Header) (string, *status.Error) {
 			return token, nil
 		}
 	}
-	return "", status.Unauthorized("no_token", "Sign in first: kubectl fairlead login")
+	return "", status.NoToken()
 }
 
 func protocolTokens(h http.Header) []string {

@@ -156,52 +156,52 @@ func TestRefusals(t *testing.T) {
 		t.Fatal(refusal)
 	}
 	for name, c := range map[string]struct{ token, want string }{
-		"empty":                    {"", "malformed"},
-		"garbage":                  {"x", "malformed"},
-		"alg none":                 {none + "." + parts[1] + ".", "malformed"},
-		"HMAC with the public key": {sign(t, jose.HS256, der, "r1", b.claims()), "malformed"},
-		"other key":                {sign(t, jose.RS256, other, "r1", b.claims()), "malformed"},
-		"unknown key":              {sign(t, jose.RS256, other, "r9", b.claims()), "malformed"},
-		"algorithm of another key": {sign(t, jose.RS256, b.rsa, "e1", b.claims()), "malformed"},
-		"no key id":                {sign(t, jose.RS256, b.rsa, "", b.claims()), "malformed"},
-		"signature cut":            {good[:len(good)-10], "malformed"},
-		"trailing dot":             {good + ".", "malformed"},
-		"padding":                  {good + "=", "malformed"},
-		"too long":                 {good + strings.Repeat("a", authn.MaxTokenBytes), "malformed"},
-		"another payload":          {parts[0] + "." + strings.Split(with("x", 2), ".")[1] + "." + parts[2], "malformed"},
-		"another signature":        {parts[0] + "." + parts[1] + "." + strings.Split(with("x", 2), ".")[2], "malformed"},
-		"ten thousand dots":        {strings.Repeat(".", 10_000), "malformed"},
-		"encrypted, a bomb":        {encrypted(t, b), "malformed"},
-		"other issuer":             {with("iss", "https://evil.test"), "other_issuer"},
-		"issuer with slash":        {with("iss", b.issuer.URL+"/"), "other_issuer"},
-		"other audience":           {with("aud", "k8s-b"), "other_audience"},
-		"two audiences":            {with("aud", []string{"k8s-a", "k8s-b"}), "other_audience"},
-		"no audience":              {with("aud", nil), "other_audience"},
-		"empty audience":           {with("aud", []string{}), "other_audience"},
-		"audience in other case":   {with("aud", "K8S-A"), "other_audience"},
-		"expired":                  {with("exp", b.now.Unix()), "expired"},
-		"no expiry":                {with("exp", nil), "malformed"},
-		"expiry is text":           {with("exp", "soon"), "malformed"},
-		"far future":               {with("exp", 1e300), "malformed"},
-		"not yet valid":            {with("nbf", b.now.Add(time.Minute).Unix()), "not_yet_valid"},
-		"reserved user":            {with("preferred_username", "system:admin"), "reserved_name"},
-		"service account":          {with("preferred_username", "system:serviceaccount:kube-system:x"), "reserved_name"},
-		"reserved in other case":   {with("preferred_username", "System:admin"), "reserved_name"},
-		"no user":                  {with("preferred_username", nil), "reserved_name"},
-		"empty user":               {with("preferred_username", ""), "reserved_name"},
-		"blank edge":               {with("preferred_username", " admin"), "reserved_name"},
-		"tab":                      {with("preferred_username", "admin\t"), "reserved_name"},
-		"line break":               {with("preferred_username", "a\r\nImpersonate-Group: system:masters"), "reserved_name"},
-		"null":                     {with("preferred_username", "a\x00b"), "reserved_name"},
-		"reserved group":           {with("groups", []string{"corp:dev", "system:masters"}), "reserved_name"},
-		"empty group":              {with("groups", []string{""}), "reserved_name"},
+		"empty":                    {"", "invalid_token"},
+		"garbage":                  {"x", "invalid_token"},
+		"alg none":                 {none + "." + parts[1] + ".", "invalid_token"},
+		"HMAC with the public key": {sign(t, jose.HS256, der, "r1", b.claims()), "invalid_token"},
+		"other key":                {sign(t, jose.RS256, other, "r1", b.claims()), "invalid_token"},
+		"unknown key":              {sign(t, jose.RS256, other, "r9", b.claims()), "invalid_token"},
+		"algorithm of another key": {sign(t, jose.RS256, b.rsa, "e1", b.claims()), "invalid_token"},
+		"no key id":                {sign(t, jose.RS256, b.rsa, "", b.claims()), "invalid_token"},
+		"signature cut":            {good[:len(good)-10], "invalid_token"},
+		"trailing dot":             {good + ".", "invalid_token"},
+		"padding":                  {good + "=", "invalid_token"},
+		"too long":                 {good + strings.Repeat("a", authn.MaxTokenBytes), "invalid_token"},
+		"another payload":          {parts[0] + "." + strings.Split(with("x", 2), ".")[1] + "." + parts[2], "invalid_token"},
+		"another signature":        {parts[0] + "." + parts[1] + "." + strings.Split(with("x", 2), ".")[2], "invalid_token"},
+		"ten thousand dots":        {strings.Repeat(".", 10_000), "invalid_token"},
+		"encrypted, a bomb":        {encrypted(t, b), "invalid_token"},
+		"other issuer":             {with("iss", "https://evil.test"), "wrong_issuer"},
+		"issuer with slash":        {with("iss", b.issuer.URL+"/"), "wrong_issuer"},
+		"other audience":           {with("aud", "k8s-b"), "wrong_audience"},
+		"two audiences":            {with("aud", []string{"k8s-a", "k8s-b"}), "wrong_audience"},
+		"no audience":              {with("aud", nil), "wrong_audience"},
+		"empty audience":           {with("aud", []string{}), "wrong_audience"},
+		"audience in other case":   {with("aud", "K8S-A"), "wrong_audience"},
+		"expired":                  {with("exp", b.now.Unix()), "token_expired"},
+		"no expiry":                {with("exp", nil), "invalid_token"},
+		"expiry is text":           {with("exp", "soon"), "invalid_token"},
+		"far future":               {with("exp", 1e300), "invalid_token"},
+		"not yet valid":            {with("nbf", b.now.Add(time.Minute).Unix()), "token_not_yet_valid"},
+		"reserved user":            {with("preferred_username", "system:admin"), "invalid_name"},
+		"service account":          {with("preferred_username", "system:serviceaccount:kube-system:x"), "invalid_name"},
+		"reserved in other case":   {with("preferred_username", "System:admin"), "invalid_name"},
+		"no user":                  {with("preferred_username", nil), "invalid_name"},
+		"empty user":               {with("preferred_username", ""), "invalid_name"},
+		"blank edge":               {with("preferred_username", " admin"), "invalid_name"},
+		"tab":                      {with("preferred_username", "admin\t"), "invalid_name"},
+		"line break":               {with("preferred_username", "a\r\nImpersonate-Group: system:masters"), "invalid_name"},
+		"null":                     {with("preferred_username", "a\x00b"), "invalid_name"},
+		"reserved group":           {with("groups", []string{"corp:dev", "system:masters"}), "invalid_name"},
+		"empty group":              {with("groups", []string{""}), "invalid_name"},
 		"too many groups":          {with("groups", many), "too_many_groups"},
-		"groups are text":          {with("groups", "system:masters"), "malformed"},
-		"no subject":               {with("sub", nil), "reserved_name"},
+		"groups are text":          {with("groups", "system:masters"), "invalid_token"},
+		"no subject":               {with("sub", nil), "invalid_name"},
 	} {
 		for range 2 { // a refusal must not be remembered as an answer
 			id, refusal := b.verifier.Verify(t.Context(), c.token)
-			if refusal == nil || refusal.Word != c.want {
+			if refusal == nil || refusal.Code != c.want {
 				t.Errorf("%s: identity %+v, refusal %v, want %s", name, id, refusal, c.want)
 			}
 		}
@@ -216,7 +216,7 @@ func TestTheCacheEndsWithTheToken(t *testing.T) {
 		t.Fatal(refusal)
 	}
 	b.now = b.now.Add(10 * time.Minute)
-	if _, refusal := b.verifier.Verify(t.Context(), token); refusal == nil || refusal.Word != "expired" {
+	if _, refusal := b.verifier.Verify(t.Context(), token); refusal == nil || refusal.Code != "token_expired" {
 		t.Errorf("refusal %v, want expired", refusal)
 	}
 }
@@ -360,7 +360,7 @@ func TestANewAudience(t *testing.T) {
 		t.Fatal(refusal)
 	}
 	b.verifier.SetAudience("k8s-b")
-	if _, refusal := b.verifier.Verify(t.Context(), old); refusal == nil || refusal.Word != "other_audience" {
+	if _, refusal := b.verifier.Verify(t.Context(), old); refusal == nil || refusal.Code != "wrong_audience" {
 		t.Errorf("the old audience: %v", refusal)
 	}
 	fresh := b.claims()

@@ -3,6 +3,7 @@ package authn
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -63,13 +64,13 @@ func (i *Issuer) verify(ctx context.Context, token string, now time.Time) (*Iden
 	var c claims
 	var b rawClaims
 	if json.Unmarshal(payload, &b) != nil || json.Unmarshal(payload, &c.validity) != nil {
-		return nil, status.Unauthorized("malformed", "The token is not readable. Sign in again.")
+		return nil, status.InvalidToken("its claims are not readable")
 	}
 	if iss, _ := b.stringValue("iss"); iss != i.URL {
-		return nil, status.Refused("other_issuer", "The token comes from another sign-in server than this cluster trusts.")
+		return nil, status.WrongIssuer()
 	}
 	if audiences, _ := b.stringList("aud"); !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(i.Audiences, a) }) {
-		return nil, status.Refused("other_audience", "The token is not for this cluster.")
+		return nil, status.WrongAudience()
 	}
 	expires, refusal := c.checkTimes(now)
 	if refusal != nil {
@@ -77,7 +78,7 @@ func (i *Issuer) verify(ctx context.Context, token string, now time.Time) (*Iden
 	}
 	for name, want := range i.Required {
 		if got, ok := b.stringValue(name); !ok || got != want {
-			return nil, status.Forbidden("claim", "The token does not have the claim "+name+" that this cluster wants.")
+			return nil, status.InvalidClaim(fmt.Sprintf("the required claim %q is missing or has another value", name))
 		}
 	}
 	id, refusal := i.identity(b)
@@ -98,7 +99,7 @@ func (i *Issuer) identity(b rawClaims) (*Identity, *status.Error) {
 	if i.UID != "" {
 		var ok bool
 		if id.UID, ok = b.stringValue(i.UID); !ok || kubenames.Check(id.UID) != nil {
-			return nil, status.Forbidden("claim", "The token has no claim "+i.UID+" that could be the user's id.")
+			return nil, status.InvalidClaim(fmt.Sprintf("the claim %q for the user ID is missing or not usable", i.UID))
 		}
 	}
 	if id.Groups, refusal = i.groups(b); refusal != nil {
@@ -114,14 +115,17 @@ func (i *Issuer) identity(b rawClaims) (*Identity, *status.Error) {
 func (i *Issuer) user(b rawClaims) (string, *status.Error) {
 	user, ok := b.stringValue(i.Username.Name)
 	if !ok {
-		return "", status.Forbidden("claim", "The token has no claim "+i.Username.Name+", which would be the user name.")
+		return "", status.InvalidClaim(fmt.Sprintf("the claim %q for the user name is missing or not a string", i.Username.Name))
 	}
 	if verified, there := b["email_verified"]; i.Username.Name == "email" && there && string(verified) != "true" {
-		return "", status.Forbidden("email_not_verified", "The token says that your e-mail address is not verified, and this cluster knows people by it. Verify it where you sign in, and sign in again.")
+		return "", status.EmailNotVerified()
 	}
 	name := i.Username.Prefix + user
-	if kubenames.Check(name) != nil || user == "" {
-		return "", status.Forbidden("reserved_name", "The user name in the token can't be used at a cluster.")
+	if user == "" {
+		return "", status.InvalidName("its user name", kubenames.ErrEmpty)
+	}
+	if err := kubenames.Check(name); err != nil {
+		return "", status.InvalidName("its user name", err)
 	}
 	return name, nil
 }
@@ -132,7 +136,7 @@ func (i *Issuer) groups(b rawClaims) ([]string, *status.Error) {
 	}
 	said, ok := b.stringList(i.Groups.Name)
 	if !ok {
-		return nil, status.Forbidden("claim", "The claim "+i.Groups.Name+" of the token is no list of groups.")
+		return nil, status.InvalidClaim(fmt.Sprintf("the claim %q is not a list of group names", i.Groups.Name))
 	}
 	var groups []string
 	for _, g := range said {

@@ -76,17 +76,17 @@ func TestAnotherIssuersTokenIsRefused(t *testing.T) {
 		many[i] = "g"
 	}
 	for want, list := range map[string][]map[string]any{
-		"other_audience":     {{"aud": "k8s-a"}, {"aud": []string{}}, {"aud": nil}, {"aud": 5}},
-		"expired":            {{"exp": f.now.Unix()}},
-		"not_yet_valid":      {{"nbf": f.now.Add(time.Hour).Unix()}},
-		"claim":              {{"tier": "silver"}, {"tier": nil}, {"tier": []string{"gold"}}, {"email": nil}, {"email": 5}, {"sub": nil}, {"sub": ""}, {"roles": 5}, {"roles": []any{"a", 1}}, {"roles": map[string]any{"a": 1}}},
-		"email_not_verified": {{"email_verified": false}, {"email_verified": "true"}, {"email_verified": "yes"}},
-		"reserved_name":      {{"email": ""}, {"email": "a\nb"}, {"email": "x "}, {"roles": []string{"a\nb"}}},
-		"too_many_groups":    {{"roles": many}},
-		"malformed":          {{"exp": nil}, {"exp": "tomorrow"}},
+		"wrong_audience":      {{"aud": "k8s-a"}, {"aud": []string{}}, {"aud": nil}, {"aud": 5}},
+		"token_expired":       {{"exp": f.now.Unix()}},
+		"token_not_yet_valid": {{"nbf": f.now.Add(time.Hour).Unix()}},
+		"invalid_claim":       {{"tier": "silver"}, {"tier": nil}, {"tier": []string{"gold"}}, {"email": nil}, {"email": 5}, {"sub": nil}, {"sub": ""}, {"roles": 5}, {"roles": []any{"a", 1}}, {"roles": map[string]any{"a": 1}}},
+		"email_not_verified":  {{"email_verified": false}, {"email_verified": "true"}, {"email_verified": "yes"}},
+		"invalid_name":        {{"email": ""}, {"email": "a\nb"}, {"email": "x "}, {"roles": []string{"a\nb"}}},
+		"too_many_groups":     {{"roles": many}},
+		"invalid_token":       {{"exp": nil}, {"exp": "tomorrow"}},
 	} {
 		for _, changes := range list {
-			if got, refusal := f.verifier.Verify(t.Context(), f.token(t, changes)); refusal == nil || refusal.Word != want {
+			if got, refusal := f.verifier.Verify(t.Context(), f.token(t, changes)); refusal == nil || refusal.Code != want {
 				t.Errorf("%v: %v %+v, want %s", changes, refusal, got, want)
 			}
 		}
@@ -94,7 +94,7 @@ func TestAnotherIssuersTokenIsRefused(t *testing.T) {
 	// A prefix that is empty does not let anybody be the system.
 	f.verifier.TrustedIssuers[f.other.issuer.URL].Username.Prefix, f.verifier.TrustedIssuers[f.other.issuer.URL].Groups.Prefix = "", ""
 	for _, changes := range []map[string]any{{"email": "system:admin"}, {"roles": []string{"system:masters"}}, {"roles": "system:masters"}} {
-		if _, refusal := f.verifier.Verify(t.Context(), f.token(t, changes)); refusal == nil || refusal.Word != "reserved_name" {
+		if _, refusal := f.verifier.Verify(t.Context(), f.token(t, changes)); refusal == nil || refusal.Code != "invalid_name" {
 			t.Errorf("%v: %v", changes, refusal)
 		}
 	}

@@ -126,7 +126,7 @@ func (s *KeySet) key(ctx context.Context, id string) (jose.JSONWebKey, bool) {
 // open checks a token's signature and returns what was signed. Only the algorithms that the
 // issuer uses are taken, so that neither "none" nor a key used as an HMAC secret can pass.
 func (s *KeySet) verify(ctx context.Context, token string, algorithms []jose.SignatureAlgorithm) ([]byte, *status.Error) {
-	malformed := status.Unauthorized("malformed", "The token is not one of this cluster's issuer. Sign in again.")
+	malformed := status.InvalidToken("it is not signed by an issuer that the cluster trusts")
 	if len(token) > MaxTokenBytes {
 		return nil, malformed
 	}
@@ -137,7 +137,7 @@ func (s *KeySet) verify(ctx context.Context, token string, algorithms []jose.Sig
 	head := parsed.Signatures[0].Header
 	key, known := s.key(ctx, head.KeyID)
 	if !known && (!s.Ready() || s.isUnreachable()) {
-		return nil, status.Unavailable("no_keys", "The keys of the sign-in server could not be fetched. Try again in a moment.", nil)
+		return nil, status.KeysUnavailable()
 	}
 	if !known || (key.Algorithm != "" && key.Algorithm != head.Algorithm) {
 		return nil, malformed

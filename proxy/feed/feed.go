@@ -154,8 +154,7 @@ func (f *Feed) CheckFreshness() *status.Error {
 	if !f.Settings().FailClosed || !f.IsStale() {
 		return nil
 	}
-	return status.Unavailable("stale", "This cluster's proxy has not heard of the sign-in server since "+f.LastContact().UTC().Format("15:04 UTC")+
-		" and refuses everything until it does. Try again; if it stays, tell the people who run the cluster.", nil)
+	return status.FeedStale(f.LastContact())
 }
 
 // Run hears of news until ctx ends.

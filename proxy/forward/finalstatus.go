@@ -53,12 +53,12 @@ func writeFinalStatus(w *lastByteWriter, contentType string, why *status.Error) 
 	whole := w.last == 0 || w.last == '\n'
 	switch {
 	case kind == "application/json" && whole:
-		line, err := json.Marshal(watchEvent{"ERROR", why.Object()})
+		line, err := json.Marshal(watchEvent{"ERROR", why.KubernetesStatus()})
 		if err == nil {
 			_, _ = w.Write(append(line, '\n')) // the client may be gone
 		}
 	case kind == "text/plain":
-		line := "fairlead-proxy: " + why.Message + "\n"
+		line := why.Message() + "\n"
 		if !whole {
 			line = "\n" + line
 		}
@@ -142,7 +142,7 @@ func (d *clientConn) closeWithReason(why *status.Error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if why != nil && d.websocket && !d.closed && d.left == 0 && len(d.head) == 0 {
-		words := "fairlead-proxy: " + why.Message
+		words := why.Message()
 		for len(words) > maxCloseReason {
 			words = words[:strings.LastIndexByte(words[:maxCloseReason+1], ' ')]
 		}

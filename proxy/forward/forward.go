@@ -178,9 +178,9 @@ func (f *Forwarder) send(req *http.Request, job *Call) (*http.Response, *status.
 		return nil, why
 	}
 	if errors.Is(err, context.Canceled) && req.Context().Err() != nil {
-		return nil, status.Unavailable("client_gone", "The request was cancelled.", err)
+		return nil, status.RequestCancelled(err)
 	}
-	return nil, status.Unavailable("upstream_unreachable", "The cluster's API server can't be reached from the proxy. Try again; if it stays, tell the people who run the cluster.", err)
+	return nil, status.APIServerUnreachable(err)
 }
 
 // accepted refuses an answer that says that the credential was not good: it was the proxy's,
@@ -190,7 +190,7 @@ func checkCredentialAccepted(resp *http.Response, job *Call) (*http.Response, *s
 		return resp, nil
 	}
 	_ = resp.Body.Close()
-	return nil, status.Unavailable("proxy_not_accepted", "The cluster's API server does not accept the credential of the proxy itself. Tell the people who run the cluster.", nil)
+	return nil, status.ProxyCredentialRejected()
 }
 
 // answer copies the answer. When its length isn't known it is a stream, and
@@ -289,7 +289,7 @@ func upgradeProtocol(r *http.Request) (string, *status.Error) {
 			return "SPDY/3.1", nil
 		}
 	}
-	return "", status.BadRequest("upgrade", "Only WebSocket and SPDY/3.1 upgrades are possible.")
+	return "", status.UnsupportedUpgrade()
 }
 
 func (f *Forwarder) upgrade(w http.ResponseWriter, r *http.Request, job *Call) *status.Error {
@@ -311,7 +311,7 @@ func (f *Forwarder) upgrade(w http.ResponseWriter, r *http.Request, job *Call) *
 	}
 	upstream, ok := resp.Body.(io.ReadWriteCloser)
 	if !ok || !strings.EqualFold(resp.Header.Get("Upgrade"), name) {
-		return status.Unavailable("upgrade_mismatch", "The API server switched to another protocol than was asked for.", nil)
+		return status.UpgradeMismatch()
 	}
 	t := &tunnel{ReadWriteCloser: upstream, job: job}
 	if job.NewInspector != nil {

@@ -45,7 +45,7 @@ func (w *inspectedReader) Read(p []byte) (int, error) {
 func (f *Forwarder) tunnel(ctx context.Context, w http.ResponseWriter, resp *http.Response, t *tunnel) *status.Error {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return status.Unavailable("hijack", "The connection can't be switched to another protocol.", err)
+		return status.UpgradeFailed(err)
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Time{}) // a shell may be quiet for long

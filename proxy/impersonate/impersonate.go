@@ -56,7 +56,7 @@ func identityHeaders(inbound http.Header, id *authn.Identity, refuse func(name, 
 
 func checkSize(out http.Header) (http.Header, *status.Error) {
 	if headerSize(out) > maxHeaders {
-		return nil, status.Forbidden("headers_too_large", "The headers with all groups are larger than can be sent to the API server.")
+		return nil, status.HeadersTooLarge(maxHeaders)
 	}
 	return out, nil
 }
@@ -133,7 +133,7 @@ func normalizeHeaderName(name string) string {
 // refuse finds headers that try to say who somebody is.
 func rejectImpersonation(name, key string) *status.Error {
 	if strings.HasPrefix(key, "impersonate") {
-		return status.Forbidden("impersonation", "Acting as somebody else (kubectl --as) is not possible through this proxy.")
+		return status.ImpersonationUnsupported()
 	}
 	return rejectAmbiguous(name, key)
 }
@@ -141,7 +141,7 @@ func rejectImpersonation(name, key string) *status.Error {
 // refuseAmbiguous finds headers that could be taken for others.
 func rejectAmbiguous(name, key string) *status.Error {
 	if strings.Contains(name, "_") && (strings.HasPrefix(key, "x-remote-") || strings.HasPrefix(key, "x-forwarded") || key == "authorization") {
-		return status.Forbidden("ambiguous_header", "The request has a header that could be taken for another one.")
+		return status.AmbiguousHeader(name)
 	}
 	return nil
 }

@@ -79,7 +79,7 @@ func TestHeaders(t *testing.T) {
 		before := c.inbound.Clone()
 		got, refusal := impersonate.Headers(c.inbound, jane())
 		if c.refused {
-			if refusal == nil || refusal.Code != http.StatusForbidden {
+			if refusal == nil || refusal.HTTPStatus != http.StatusForbidden {
 				t.Errorf("%s: got %v, want a refusal", c.name, got)
 			}
 			continue
@@ -105,7 +105,7 @@ func TestTooManyGroups(t *testing.T) {
 	for i := range 400 {
 		id.Groups = append(id.Groups, fmt.Sprintf("corp:%d-%s", i, strings.Repeat("x", 200)))
 	}
-	if _, refusal := impersonate.Headers(http.Header{}, id); refusal == nil || refusal.Word != "headers_too_large" {
+	if _, refusal := impersonate.Headers(http.Header{}, id); refusal == nil || refusal.Code != "headers_too_large" {
 		t.Errorf("got %v, want a refusal", refusal)
 	}
 }

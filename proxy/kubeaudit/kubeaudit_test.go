@@ -120,7 +120,7 @@ func TestWhatAnEventSays(t *testing.T) {
 	r.Header.Set("Audit-Id", "mine")
 	e := begin(t, log, r, jane())
 	e.SetImpersonatedUser(&authn.Identity{User: "bob", Groups: []string{"system:authenticated"}})
-	e.Complete(t.Context(), kubeaudit.Outcome{Refusal: status.Forbidden("w", "no").Object(), Annotations: map[string]string{"k": "v"}})
+	e.Complete(t.Context(), kubeaudit.Outcome{Refusal: status.NoAccess().KubernetesStatus(), Annotations: map[string]string{"k": "v"}})
 	text, err := json.Marshal(m.last())
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +131,7 @@ func TestWhatAnEventSays(t *testing.T) {
 		`"impersonatedUser":{"username":"bob","groups":["system:authenticated"]},"sourceIPs":["192.0.2.1"],` +
 		`"userAgent":"` + strings.Repeat("x", 1024) + `...TRUNCATED",` +
 		`"objectRef":{"resource":"deployments","namespace":"a","name":"b","apiGroup":"apps","apiVersion":"v1","subresource":"scale"},` +
-		`"responseStatus":{"metadata":{},"status":"Failure","message":"fairlead-proxy: no","reason":"Forbidden","code":403},` +
+		`"responseStatus":{"metadata":{},"status":"Failure","message":"` + status.NoAccess().Message() + `","reason":"Forbidden","code":403},` +
 		`"requestReceivedTimestamp":"2026-11-23T12:00:00.000000Z","stageTimestamp":"2026-11-23T12:00:00.000000Z","annotations":{"proxy.fairlead.dev/k":"v"}}`
 	if diff := cmp.Diff(want, string(text)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -142,7 +142,7 @@ func TestNobodyKnownIsRecordedToo(t *testing.T) {
 	t.Parallel()
 	log, m := newLog(t, "rules: [{level: Metadata}]")
 	e := begin(t, log, request("GET", "/api/v1/secrets", ""), nil)
-	e.Complete(t.Context(), kubeaudit.Outcome{Refusal: status.Unauthorized("no_token", "who?").Object()})
+	e.Complete(t.Context(), kubeaudit.Outcome{Refusal: status.NoToken().KubernetesStatus()})
 	if got := m.last(); m.stages() != "RequestReceived ResponseComplete" || got.User.Username != "" || got.ResponseStatus.Code != 401 || got.ObjectRef.Resource != "secrets" {
 		t.Errorf("%s: %+v", m.stages(), got)
 	}

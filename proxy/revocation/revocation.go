@@ -7,7 +7,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -97,15 +96,15 @@ func subjectsOf(id *authn.Identity) []subject {
 func Refusal(r Revocation) *status.Error {
 	switch r.Kind {
 	case Device:
-		return status.Refused("revoked_device", "This device was signed out. Sign in again: kubectl fairlead login")
+		return status.RevokedDevice()
 	case SignIn:
-		return status.Refused("revoked_sign_in", "You signed out. Sign in again: kubectl fairlead login")
+		return status.RevokedSignIn()
 	case User:
 	}
 	if r.Reason == ReasonNoAccess {
-		return status.Forbidden("no_access", "You may not use this cluster any more. The page “My access” of the sign-in server says why.")
+		return status.NoAccess()
 	}
-	return status.Refused("revoked_user", "Your sign-ins were ended. Sign in again: kubectl fairlead login")
+	return status.RevokedUser()
 }
 
 // ReasonNoAccess is the reason of a revocation for this cluster alone: no rule lets the
@@ -132,7 +131,7 @@ func (g *Registry) RegisterStream(ctx context.Context, id *authn.Identity, lasts
 	}
 	if g.MaxStreamsPerUser > 0 && g.streamsPerUser[id.User] >= g.MaxStreamsPerUser {
 		end(nil)
-		return nil, nil, status.TooMany("too_many_streams", "You have "+strconv.Itoa(g.MaxStreamsPerUser)+" shells, watches and the like open at this cluster, which is the limit. End some of them.")
+		return nil, nil, status.TooManyStreams(g.MaxStreamsPerUser)
 	}
 	if g.streams == nil {
 		g.streams, g.streamsPerUser = map[*stream]struct{}{}, map[string]int{}
@@ -143,7 +142,7 @@ func (g *Registry) RegisterStream(ctx context.Context, id *authn.Identity, lasts
 	stop := func() bool { return true }
 	if !lasts.IsZero() {
 		timer := time.AfterFunc(time.Until(lasts), func() { //nolint:forbidigo // when a token ends is real time
-			end(status.Unauthorized("stream_expired", "The token that this began with has expired. Run the command again."))
+			end(status.StreamExpired())
 		})
 		stop = timer.Stop
 	}

@@ -50,7 +50,7 @@ func TestWhatARevocationEnds(t *testing.T) {
 		if ended := life.Err() != nil; ended != c.ends || (n == 1) != c.ends || (g.Check(c.id) != nil) != c.ends {
 			t.Errorf("%s: ended %v, %d streams, then %v", name, ended, n, g.Check(c.id))
 		}
-		if cause, ok := errors.AsType[*status.Error](context.Cause(life)); c.ends && (!ok || cause.Message == "") {
+		if cause, ok := errors.AsType[*status.Error](context.Cause(life)); c.ends && (!ok || cause.Message() == "") {
 			t.Errorf("%s: no words: %v", name, context.Cause(life))
 		}
 		done()
@@ -96,7 +96,7 @@ func TestAStreamEndsWithItsToken(t *testing.T) {
 	}
 	defer done()
 	<-life.Done()
-	if cause, ok := errors.AsType[*status.Error](context.Cause(life)); !ok || cause.Word != "stream_expired" {
+	if cause, ok := errors.AsType[*status.Error](context.Cause(life)); !ok || cause.Code != "stream_expired" {
 		t.Errorf("it ended with %v", context.Cause(life))
 	}
 }
@@ -117,7 +117,7 @@ func TestOldRevocationsAreForgotten(t *testing.T) {
 	if people := g.UsersWithStreams(); len(people) != 1 || people[0] != "u1" {
 		t.Errorf("%v", people)
 	}
-	if g.EndAllStreams(status.Unavailable("stale", "x", nil)) != 1 || g.OpenStreams() != 0 {
+	if g.EndAllStreams(status.FeedStale(issued())) != 1 || g.OpenStreams() != 0 {
 		t.Error("not all were ended")
 	}
 }
@@ -132,7 +132,7 @@ func TestNobodyHasTooManyStreams(t *testing.T) {
 	}
 	first, _ := begin("usr_1")
 	second, _ := begin("usr_1")
-	if _, refusal := begin("usr_1"); refusal == nil || refusal.Code != 429 || refusal.Word != "too_many_streams" {
+	if _, refusal := begin("usr_1"); refusal == nil || refusal.HTTPStatus != 429 || refusal.Code != "too_many_streams" {
 		t.Errorf("a third stream: %v", refusal)
 	}
 	if _, refusal := begin("usr_2"); refusal != nil {
@@ -148,7 +148,7 @@ func TestNobodyHasTooManyStreams(t *testing.T) {
 	}
 	second()
 	// What was ended makes room as well.
-	g.EndAllStreams(status.Unavailable("w", "m", nil))
+	g.EndAllStreams(status.FeedStale(issued()))
 	for range 2 {
 		if _, refusal := begin("usr_1"); refusal != nil {
 			t.Errorf("after all were ended: %v", refusal)
@@ -167,7 +167,7 @@ func TestNobodyHasTooManyStreams(t *testing.T) {
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	g := revocation.Registry{}
-	why := status.Unavailable("stopping", "x", nil)
+	why := status.ProxyStopping()
 	_, quick, _ := g.RegisterStream(t.Context(), person("usr_1", "d", "s"), time.Time{})
 	life, slow, _ := g.RegisterStream(t.Context(), person("usr_2", "d", "s"), time.Time{})
 	ctx, deadline := context.WithCancel(t.Context())

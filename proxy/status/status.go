@@ -1,5 +1,6 @@
-// Package status answers with Kubernetes Status objects, which kubectl and its
-// like show to people. Every answer that the proxy makes itself goes through it.
+// Package status provides the Kubernetes Status objects with which the proxy answers requests
+// itself. kubectl and other clients show their messages to people. The catalogue (catalogue.go)
+// holds every refusal; other packages do not build their own.
 package status
 
 import (
@@ -10,89 +11,71 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Error is a refusal with its HTTP status.
+// Error is a refusal. Its message has three parts: what happened, why, and what to do next.
 type Error struct {
-	Code    int
-	Reason  metav1.StatusReason
-	Message string
-	// Word is a fixed word for logs and metrics.
-	Word string
-	// Final says that another token of the same person would be refused as well.
-	Final bool
-	// Status, when set, is answered as it is: words of the API server's.
-	Status *metav1.Status
-	cause  error
+	HTTPStatus int
+	Reason     metav1.StatusReason
+	// Code identifies the refusal in logs, metrics and audit events, such as "token_expired".
+	// It never contains data of the request.
+	Code string
+	// What, Why and Next are the parts of the message, without the final punctuation.
+	What, Why, Next string
+	// NoRetry is set on a 401 that a renewed token of the same sign-in would get as well.
+	NoRetry bool
+	// Verbatim, when set, is a Status of the API server that is passed on unchanged.
+	Verbatim *metav1.Status
+	cause    error
 }
 
-// Error returns the message and the cause.
-func (e *Error) Error() string {
-	if e.cause != nil {
-		return e.Message + ": " + e.cause.Error()
+// messagePrefix tells people which program the message is from.
+const messagePrefix = "fairlead-proxy: "
+
+// Message returns the refusal as one text: "what: why. next."
+func (e *Error) Message() string {
+	if e.Verbatim != nil {
+		return e.Verbatim.Message
 	}
-	return e.Message
+	return messagePrefix + e.What + ": " + e.Why + ". " + e.Next + "."
+}
+
+// Error returns the message and the cause. The cause is for logs; clients do not see it.
+func (e *Error) Error() string {
+	message := strings.TrimPrefix(e.Message(), messagePrefix)
+	if e.cause != nil {
+		return message + ": " + e.cause.Error()
+	}
+	return message
 }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Unauthorized says that the token is not good. The message says what to do.
-func Unauthorized(word, message string) *Error {
-	return &Error{Code: http.StatusUnauthorized, Reason: metav1.StatusReasonUnauthorized, Message: message, Word: word}
-}
-
-// Refused is Unauthorized where signing in anew is the only thing that helps.
-func Refused(word, message string) *Error {
-	e := Unauthorized(word, message)
-	e.Final = true
-	return e
-}
-
-// Forbidden says that the request itself is not allowed.
-func Forbidden(word, message string) *Error {
-	return &Error{Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: message, Word: word}
-}
-
-// BadRequest says that the request makes no sense.
-func BadRequest(word, message string) *Error {
-	return &Error{Code: http.StatusBadRequest, Reason: metav1.StatusReasonBadRequest, Message: message, Word: word}
-}
-
-// TooMany says that there is no room for it now.
-func TooMany(word, message string) *Error {
-	return &Error{Code: http.StatusTooManyRequests, Reason: metav1.StatusReasonTooManyRequests, Message: message, Word: word}
-}
-
-// Unavailable says that the API server or the issuer can't be reached.
-func Unavailable(word, message string, cause error) *Error {
-	return &Error{Code: http.StatusServiceUnavailable, Reason: metav1.StatusReasonServiceUnavailable, Message: message, Word: word, cause: cause}
-}
-
-// Object returns e as Kubernetes has it.
-func (e *Error) Object() *metav1.Status {
-	if e.Status != nil {
-		said := *e.Status
-		said.TypeMeta = metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}
-		return &said
+// KubernetesStatus returns e as the Status object that a client receives.
+func (e *Error) KubernetesStatus() *metav1.Status {
+	kind := metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}
+	if e.Verbatim != nil {
+		status := *e.Verbatim
+		status.TypeMeta = kind
+		return &status
 	}
 	return &metav1.Status{
-		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
-		Status:   metav1.StatusFailure, Message: "fairlead-proxy: " + e.Message, Reason: e.Reason, Code: int32(e.Code), //nolint:gosec // an HTTP status
+		TypeMeta: kind, Status: metav1.StatusFailure, Message: e.Message(), Reason: e.Reason, Code: int32(e.HTTPStatus), //nolint:gosec // an HTTP status
 	}
 }
 
-// Write answers a request with e and the id of the request.
+// Write answers a request with e. It appends the request ID to the message.
 func Write(w http.ResponseWriter, r *http.Request, e *Error, requestID string) {
-	object := e.Object()
-	if e.Status == nil && requestID != "" {
+	object := e.KubernetesStatus()
+	if e.Verbatim == nil && requestID != "" {
 		object.Message += " (request " + requestID + ")"
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	body, err := json.Marshal(object)
-	code := e.Code
+	code := e.HTTPStatus
 	if err != nil || isDiscovery(r) {
 		h.Set("Content-Type", "text/plain; charset=utf-8")
-		body, code = []byte(object.Message+"\n"), e.discoveryCode()
+		body, code = []byte(object.Message+"\n"), e.discoveryStatus()
 	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -103,25 +86,25 @@ func Write(w http.ResponseWriter, r *http.Request, e *Error, requestID string) {
 		h.Set("Retry-After", "1")
 	}
 	w.WriteHeader(code)
-	_, _ = w.Write(body) // the client is gone; there is nobody to tell
+	_, _ = w.Write(body) // an error here means that the client has gone
 }
 
-// discoveryCode is the status with which kubectl shows words at discovery. Of a 401 it
-// shows its own, and asks for another token, which is right only where one would help;
-// of a 503 as well, after trying for ten seconds. Of a 400 it says "unknown".
-func (e *Error) discoveryCode() int {
+// discoveryStatus returns the HTTP status for a discovery request, chosen so that kubectl shows
+// the message. kubectl replaces the message of a 401 and of a 503 with its own, and answers a 401
+// by renewing the token. It prints "unknown" for a 400.
+func (e *Error) discoveryStatus() int {
 	switch {
-	case e.Code == http.StatusUnauthorized && e.Final, e.Code == http.StatusBadRequest:
+	case e.HTTPStatus == http.StatusUnauthorized && e.NoRetry, e.HTTPStatus == http.StatusBadRequest:
 		return http.StatusForbidden
-	case e.Code == http.StatusServiceUnavailable:
+	case e.HTTPStatus == http.StatusServiceUnavailable:
 		return http.StatusBadGateway
 	}
-	return e.Code
+	return e.HTTPStatus
 }
 
-// isDiscovery reports whether a client asks what there is at all: the first thing that
-// kubectl does. Of an error there it shows words only when they are plain text, and
-// "unknown" else (client-go, discovery_client.go and rest/request.go).
+// isDiscovery reports whether the request is for API discovery, which kubectl sends first.
+// client-go shows an error of discovery only if it is plain text (discovery_client.go and
+// rest/request.go).
 func isDiscovery(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "g=apidiscovery.k8s.io")
 }

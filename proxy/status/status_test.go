@@ -13,6 +13,14 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
+func write(t *testing.T, e *status.Error, accept string) *httptest.ResponseRecorder {
+	t.Helper()
+	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/api", http.NoBody)
+	r.Header.Set("Accept", accept)
+	status.Write(w, r, e, "req-1")
+	return w
+}
+
 func TestWrite(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -21,13 +29,13 @@ func TestWrite(t *testing.T) {
 		reason metav1.StatusReason
 		header string
 	}{
-		{status.Unauthorized("expired", "The token has expired."), 401, metav1.StatusReasonUnauthorized, "Www-Authenticate"},
-		{status.Forbidden("x", "No."), 403, metav1.StatusReasonForbidden, ""},
-		{status.BadRequest("x", "No."), 400, metav1.StatusReasonBadRequest, ""},
-		{status.Unavailable("x", "Away.", errors.New("password=hunter2")), 503, metav1.StatusReasonServiceUnavailable, "Retry-After"},
+		{status.NoToken(), 401, metav1.StatusReasonUnauthorized, "Www-Authenticate"},
+		{status.NoAccess(), 403, metav1.StatusReasonForbidden, ""},
+		{status.UnsupportedUpgrade(), 400, metav1.StatusReasonBadRequest, ""},
+		{status.TooManyStreams(3), 429, metav1.StatusReasonTooManyRequests, ""},
+		{status.APIServerUnreachable(errors.New("password=hunter2")), 503, metav1.StatusReasonServiceUnavailable, "Retry-After"},
 	} {
-		w := httptest.NewRecorder()
-		status.Write(w, httptest.NewRequest(http.MethodGet, "/api/v1/pods", http.NoBody), c.err, "req-1")
+		w := write(t, c.err, "application/json")
 		var got metav1.Status
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 			t.Fatal(err)
@@ -38,17 +46,43 @@ func TestWrite(t *testing.T) {
 		if !strings.Contains(got.Message, "req-1") || strings.Contains(w.Body.String(), "hunter2") {
 			t.Errorf("message %q", got.Message)
 		}
-		plain, discovery := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/api", http.NoBody)
-		discovery.Header.Set("Accept", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json")
-		status.Write(plain, discovery, c.err, "req-1")
-		if want := map[int]int{503: 502}[int(c.code)]; want != 0 && plain.Code != want {
-			t.Errorf("discovery: %d, want %d", plain.Code, want)
-		}
-		if want := got.Message + "\n"; plain.Body.String() != want || !strings.HasPrefix(plain.Header().Get("Content-Type"), "text/plain") {
-			t.Errorf("discovery: %q, want %q", plain.Body, want)
-		}
 		if c.header != "" && w.Header().Get(c.header) == "" {
 			t.Errorf("no %s", c.header)
 		}
+	}
+}
+
+// TestWriteDiscovery checks the plain text and the HTTP status with which kubectl shows a message.
+func TestWriteDiscovery(t *testing.T) {
+	t.Parallel()
+	const accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+	for _, c := range []struct {
+		err  *status.Error
+		code int
+	}{
+		{status.NoToken(), http.StatusUnauthorized},
+		{status.RevokedUser(), http.StatusForbidden},
+		{status.UnsupportedUpgrade(), http.StatusForbidden},
+		{status.NoAccess(), http.StatusForbidden},
+		{status.KeysUnavailable(), http.StatusBadGateway},
+	} {
+		w := write(t, c.err, accept)
+		want := c.err.Message() + " (request req-1)\n"
+		if w.Code != c.code || w.Body.String() != want || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") {
+			t.Errorf("%s: %d %q, want %d %q", c.err.Code, w.Code, w.Body, c.code, want)
+		}
+	}
+}
+
+// TestVerbatim checks that a Status of the API server is passed on unchanged.
+func TestVerbatim(t *testing.T) {
+	t.Parallel()
+	e := status.ImpersonationDenied(metav1.Status{Message: "users \"bob\" is forbidden", Reason: metav1.StatusReasonForbidden, Code: http.StatusForbidden})
+	var got metav1.Status
+	if err := json.Unmarshal(write(t, e, "application/json").Body.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Kind != "Status" || got.Message != `users "bob" is forbidden` || e.Error() != got.Message {
+		t.Errorf("%+v, %v", got, e)
 	}
 }

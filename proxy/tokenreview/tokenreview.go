@@ -83,7 +83,7 @@ func (v *Reviewer) Review(ctx context.Context, token string) (*authn.Identity, *
 	fresh, _, _ := v.flight.Do(string(key[:]), func() (any, error) { return v.review(ctx, token), nil })
 	a, ok := fresh.(result)
 	if !ok {
-		return nil, unavailable(nil)
+		return nil, status.TokenReviewUnavailable(nil)
 	}
 	if !a.until.IsZero() {
 		v.store(key, a)
@@ -100,27 +100,23 @@ func (v *Reviewer) store(key [sha256.Size]byte, a result) {
 	v.cache[key] = a
 }
 
-func unavailable(cause error) *status.Error {
-	return status.Unavailable("upstream_unreachable", "The cluster's API server could not be asked whose token this is. Try again.", cause)
-}
-
 // ask asks. What could not be asked is not kept.
 func (v *Reviewer) review(ctx context.Context, token string) result {
 	if !v.limit.AllowN(v.now(), 1) {
-		return result{refusal: status.TooMany("too_many_reviews", "Too many tokens that this proxy does not know were tried. Try again in a moment.")}
+		return result{refusal: status.TooManyTokenReviews()}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reviewTimeout)
 	defer cancel()
 	said, err := v.createTokenReview(ctx, token)
 	if errors.Is(err, kubereview.ErrForbidden) {
-		return result{refusal: status.Forbidden("may_not_ask", "Tokens of service accounts are let through here, but the proxy may not ask whose they are. The people who run the cluster have to apply deploy/kubernetes/proxy-guests-rbac.yaml.")}
+		return result{refusal: status.TokenReviewNotPermitted()}
 	}
 	if err != nil {
-		return result{refusal: unavailable(err)}
+		return result{refusal: status.TokenReviewUnavailable(err)}
 	}
 	now := v.now()
 	if !said.Authenticated || !strings.HasPrefix(said.User.Username, serviceAccountPrefix) {
-		return result{refusal: status.Unauthorized("malformed", "The token is not one of this cluster's issuer. Sign in again."), until: now.Add(rejectedTTL)}
+		return result{refusal: status.InvalidToken("the API server does not accept it as a service-account token"), until: now.Add(rejectedTTL)}
 	}
 	id := &authn.Identity{User: said.User.Username, UID: said.User.UID, Issuer: Issuer, ServiceAccount: true, Expires: tokenExpiry(token)}
 	for _, g := range said.User.Groups {

@@ -86,7 +86,7 @@ func TestOthersAreNot(t *testing.T) {
 	s, v := start(t)
 	for _, user := range []string{"", "admin", "system:admin", "system:node:a", "xsystem:serviceaccount:a:b"} {
 		for range 3 { // a no is kept as well
-			if id, refusal := v.Review(t.Context(), token(user, 0)); refusal == nil || refusal.Code != http.StatusUnauthorized {
+			if id, refusal := v.Review(t.Context(), token(user, 0)); refusal == nil || refusal.HTTPStatus != http.StatusUnauthorized {
 				t.Errorf("%q: %+v %v", user, id, refusal)
 			}
 		}
@@ -95,11 +95,11 @@ func TestOthersAreNot(t *testing.T) {
 		t.Errorf("asked %d times, want 5", n)
 	}
 	s.code.Store(http.StatusForbidden)
-	if _, refusal := v.Review(t.Context(), token("x", 1)); refusal == nil || refusal.Word != "may_not_ask" {
+	if _, refusal := v.Review(t.Context(), token("x", 1)); refusal == nil || refusal.Code != "token_review_not_permitted" {
 		t.Error(refusal)
 	}
 	s.code.Store(http.StatusInternalServerError)
-	if _, refusal := v.Review(t.Context(), token("x", 2)); refusal == nil || refusal.Code != http.StatusServiceUnavailable {
+	if _, refusal := v.Review(t.Context(), token("x", 2)); refusal == nil || refusal.HTTPStatus != http.StatusServiceUnavailable {
 		t.Error(refusal)
 	}
 	s.code.Store(http.StatusCreated)
@@ -114,7 +114,7 @@ func TestMadeUpTokensDoNotFloodTheAPIServer(t *testing.T) {
 	s, v := start(t)
 	limited := 0
 	for i := range 500 {
-		if _, refusal := v.Review(t.Context(), token("", int64(i))); refusal.Word == "too_many_reviews" {
+		if _, refusal := v.Review(t.Context(), token("", int64(i))); refusal.Code == "too_many_token_reviews" {
 			limited++
 		}
 	}

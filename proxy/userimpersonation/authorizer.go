@@ -63,7 +63,7 @@ func (v *Authorizer) Authorize(ctx context.Context, id *authn.Identity, w *Reque
 	// The first in order that is a no, as the API server says it; else what failed.
 	var failed *status.Error
 	for _, refusal := range refusals {
-		if refusal != nil && refusal.Status != nil {
+		if refusal != nil && refusal.Verbatim != nil {
 			return refusal
 		}
 		if refusal != nil && failed == nil {
@@ -81,11 +81,11 @@ func (v *Authorizer) authorizeCheck(ctx context.Context, id *authn.Identity, q R
 	answer, err := v.AccessReviewer.ReviewAccess(ctx, reviewSpec(id, q))
 	switch {
 	case errors.Is(err, kubereview.ErrForbidden):
-		return status.Forbidden("may_not_ask", "Acting as somebody else (kubectl --as) is not set up: the proxy may not ask whether you may. The people who run the cluster have to apply deploy/kubernetes/proxy-as-rbac.yaml.")
+		return status.ImpersonationNotSetUp()
 	case err != nil && errors.Is(err, context.Canceled):
-		return status.Unavailable("client_gone", "The request was cancelled.", err)
+		return status.RequestCancelled(err)
 	case err != nil:
-		return status.Unavailable("upstream_unreachable", "The cluster's API server could not be asked whether you may act as somebody else. Try again.", err)
+		return status.AccessReviewUnavailable(err)
 	case !answer.Allowed || answer.Denied:
 		return denied(id, q, answer.Reason)
 	}
@@ -121,10 +121,7 @@ func denied(id *authn.Identity, q ResourceCheck, reason string) *status.Error {
 	if reason != "" {
 		text += ": " + reason
 	}
-	said := apierrors.NewForbidden(schema.GroupResource{Group: q.Group, Resource: q.Resource}, q.Name, errors.New(text)).Status()
-	refusal := status.Forbidden("may_not_act_as", said.Message)
-	refusal.Status = &said
-	return refusal
+	return status.ImpersonationDenied(apierrors.NewForbidden(schema.GroupResource{Group: q.Group, Resource: q.Resource}, q.Name, errors.New(text)).Status())
 }
 
 func (v *Authorizer) isCached(key string) bool {

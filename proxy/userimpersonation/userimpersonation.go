@@ -5,6 +5,7 @@
 package userimpersonation
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -68,11 +69,11 @@ func ParseHeaders(h http.Header) (*Request, *status.Error) {
 	}
 	users := h.Values(headerUser)
 	if len(users) != 1 {
-		return nil, invalid("Name exactly one user to act as: kubectl --as NAME.")
+		return nil, status.InvalidImpersonation("it does not name exactly one user to act as")
 	}
 	uids := h.Values(headerUID)
 	if len(uids) > 1 {
-		return nil, invalid("Name at most one uid to act as.")
+		return nil, status.InvalidImpersonation("it names more than one UID to act as")
 	}
 	w := &Request{Target: &authn.Identity{User: users[0]}}
 	w.addUser(users[0])
@@ -83,17 +84,15 @@ func ParseHeaders(h http.Header) (*Request, *status.Error) {
 	}
 	w.addExtras(h)
 	if len(w.Checks) > maxChecks {
-		return nil, invalid("The request names too many groups and extra values to act with.")
+		return nil, status.InvalidImpersonation(fmt.Sprintf("it names more than %d users, groups and extra values to act as", maxChecks))
 	}
 	for _, q := range w.Checks {
 		if q.Name == "" || len(q.Name) > maxName || q.Name != strings.TrimSpace(q.Name) || strings.ContainsFunc(q.Name, unicode.IsControl) {
-			return nil, invalid("A name to act as is empty, too long, or has blanks or control characters at its ends.")
+			return nil, status.InvalidImpersonation("a name to act as is empty or too long, or has white space at an end or control characters")
 		}
 	}
 	return w, nil
 }
-
-func invalid(message string) *status.Error { return status.BadRequest("impersonation", message) }
 
 // known refuses headers that some server could take for others.
 func checkHeaderNames(h http.Header) *status.Error {
@@ -104,7 +103,7 @@ func checkHeaderNames(h http.Header) *status.Error {
 		}
 		exact := slices.Contains([]string{headerUser, headerUID, headerGroup}, name) || strings.HasPrefix(name, extraHeader) && len(name) > len(extraHeader)
 		if !exact || strings.Contains(name, "_") && !strings.HasPrefix(name, extraHeader) {
-			return invalid("The header " + name + " is none with which somebody acts as somebody else.")
+			return status.InvalidImpersonation(fmt.Sprintf("%q is not an impersonation header", name))
 		}
 	}
 	return nil

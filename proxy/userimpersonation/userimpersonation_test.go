@@ -135,7 +135,7 @@ func TestReviews(t *testing.T) {
 	f := &api{allow: func(a *authorizationv1.ResourceAttributes) bool { return a.Name != "system:masters" }}
 	v := &userimpersonation.Authorizer{AccessReviewer: f, Now: func() time.Time { return now }}
 	refusal = v.Authorize(t.Context(), jane, wish)
-	if refusal == nil || refusal.Code != http.StatusForbidden || refusal.Object().Message != `groups "system:masters" is forbidden: User "corp:jane" cannot impersonate resource "groups" in API group "" at the cluster scope` {
+	if refusal == nil || refusal.HTTPStatus != http.StatusForbidden || refusal.Message() != `groups "system:masters" is forbidden: User "corp:jane" cannot impersonate resource "groups" in API group "" at the cluster scope` {
 		t.Fatalf("%v", refusal)
 	}
 	want := authorizationv1.SubjectAccessReviewSpec{
@@ -176,8 +176,8 @@ func TestWhoCantBeAskedLetsNobodyIn(t *testing.T) {
 	t.Parallel()
 	wish, _ := userimpersonation.ParseHeaders(http.Header{"Impersonate-User": {"bob"}})
 	for answer, want := range map[string]string{
-		"201 " + `{"kind":"SubjectAccessReview","status":{"allowed":true}}`: "", "403 {}": "may_not_ask", "500 oops": "upstream_unreachable", "200 <html>": "upstream_unreachable",
-		"201 {}": "may_not_act_as", "201 " + `{"status":{"allowed":true,"denied":true}}`: "may_not_act_as", "201 " + `{"spec":{"user":"x"}}`: "may_not_act_as", "302 ": "upstream_unreachable",
+		"201 " + `{"kind":"SubjectAccessReview","status":{"allowed":true}}`: "", "403 {}": "impersonation_not_set_up", "500 oops": "api_server_unreachable", "200 <html>": "api_server_unreachable",
+		"201 {}": "impersonation_denied", "201 " + `{"status":{"allowed":true,"denied":true}}`: "impersonation_denied", "201 " + `{"spec":{"user":"x"}}`: "impersonation_denied", "302 ": "api_server_unreachable",
 	} {
 		status, body, _ := strings.Cut(answer, " ")
 		code, err := strconv.Atoi(status)
@@ -198,7 +198,7 @@ func TestWhoCantBeAskedLetsNobodyIn(t *testing.T) {
 		}
 		got := ""
 		if refusal := (&userimpersonation.Authorizer{AccessReviewer: asker, Now: time.Now}).Authorize(t.Context(), &authn.Identity{User: "jane"}, wish); refusal != nil {
-			got = refusal.Word
+			got = refusal.Code
 		}
 		if got != want {
 			t.Errorf("%s: %q, want %q", answer, got, want)

@@ -82,11 +82,11 @@ func startRefusing(t *testing.T) *refusing {
 	logger := slog.New(slog.DiscardHandler)
 	r.front = httptest.NewTLSServer(proxy.New(proxy.Config{
 		Cluster: "a", Forwarder: forwarder, Logger: logger, Now: time.Now, Audit: audit.NewLog(time.Now, logger), ClientAddress: func(*http.Request) string { return "" },
-		Verifier: &authn.Verifier{Issuer: r.issuer, Audience: "k8s-a", Now: time.Now, Keys: authn.NewKeySet(r.issuer, http.DefaultClient, time.Now, logger)},
-		Revocations:   &r.cutoff, Impersonation: &userimpersonation.Authorizer{AccessReviewer: asker, Now: time.Now},
+		Verifier:    &authn.Verifier{Issuer: r.issuer, Audience: "k8s-a", Now: time.Now, Keys: authn.NewKeySet(r.issuer, http.DefaultClient, time.Now, logger)},
+		Revocations: &r.cutoff, Impersonation: &userimpersonation.Authorizer{AccessReviewer: asker, Now: time.Now},
 		CheckAccess: func(context.Context, *authn.Identity) *status.Error {
 			if r.stale.Load() {
-				return status.Unavailable("stale", "This cluster's proxy has not heard of the sign-in server and refuses everything until it does.", nil)
+				return status.FeedStale(time.Date(2026, 11, 23, 15, 4, 0, 0, time.UTC))
 			}
 			return nil
 		},
