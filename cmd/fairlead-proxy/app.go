@@ -46,18 +46,18 @@ type app struct {
 	forwarder   *forward.Forwarder
 	verifier    *authn.Verifier
 	revocations *revocation.Registry
-	feed        *feed.Feed // nil when the file says all
+	feed        *feed.Feed // nil without server.url
 	handler     http.Handler
 	registry    *prometheus.Registry
 	cert        *serve.Certificate
 	upstream    *rest.Config
-	identity    feed.Identity // empty when the file says all
+	identity    feed.Identity // empty without server.url
 	auditing    *auditing
 }
 
-// newApp makes the program. Enrol is a one-time code, used when the proxy has no identity
-// yet.
-func newApp(ctx context.Context, cfg *config, enrol string, logs io.Writer) (*app, error) {
+// newApp creates the program. The one-time enrolment code is used only if the proxy has no
+// identity yet.
+func newApp(ctx context.Context, cfg *config, enrolmentCode string, logs io.Writer) (*app, error) {
 	logger, err := logging.New(logs, cfg.Logging.Format, cfg.Logging.Level)
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func newApp(ctx context.Context, cfg *config, enrol string, logs io.Writer) (*ap
 	client := &http.Client{Transport: &http.Transport{
 		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: cfg.issuerCAs},
 	}}
-	if err := a.setUpIssuer(ctx, client, enrol); err != nil {
+	if err := a.setUpIssuer(ctx, client, enrolmentCode); err != nil {
 		return nil, err
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
@@ -86,12 +86,12 @@ func newApp(ctx context.Context, cfg *config, enrol string, logs io.Writer) (*ap
 	})
 	info.Set(1)
 	a.registry.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	what := proxy.Config{
+	proxyConfig := proxy.Config{
 		Cluster: cfg.Cluster, Forwarder: forwarder, Logger: logger, Now: time.Now, Metrics: a.registry, Revocations: a.revocations, Verifier: a.verifier,
 		ClientAddress: clientaddr.Resolver(cfg.trusted), SendClientAddress: cfg.SendClientAddress,
 	}
 	if cfg.AccessHint {
-		what.AccessPageURL = strings.TrimSuffix(cfg.Server.URL, "/") + "/clusters/" + url.PathEscape(cfg.Cluster)
+		proxyConfig.AccessPageURL = strings.TrimSuffix(cfg.Server.URL, "/") + "/clusters/" + url.PathEscape(cfg.Cluster)
 	}
 	a.upstream = upstream
 	if err := a.addTrustedIssuers(upstream); err != nil {
@@ -100,24 +100,24 @@ func newApp(ctx context.Context, cfg *config, enrol string, logs io.Writer) (*ap
 	if a.auditing, err = a.newAuditing(ctx); err != nil {
 		return nil, err
 	}
-	what.Audit, what.KubeAudit, what.Recorder = a.auditing.log, a.auditing.kubeAudit, a.auditing.recorder
-	asker, err := userimpersonation.NewAccessReviewer(upstream)
+	proxyConfig.Audit, proxyConfig.KubeAudit, proxyConfig.Recorder = a.auditing.log, a.auditing.kubeAudit, a.auditing.recorder
+	reviewer, err := userimpersonation.NewAccessReviewer(upstream)
 	if err != nil {
 		return nil, err
 	}
-	what.Impersonation = &userimpersonation.Authorizer{AccessReviewer: asker, Now: time.Now}
+	proxyConfig.Impersonation = &userimpersonation.Authorizer{AccessReviewer: reviewer, Now: time.Now}
 	if a.feed != nil {
-		what.CheckAccess, what.StreamGracePeriod = a.feed.CheckAccess, a.feed.StreamGracePeriod
+		proxyConfig.CheckAccess, proxyConfig.StreamGracePeriod = a.feed.CheckAccess, a.feed.StreamGracePeriod
 		a.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "fairlead_proxy_feed_heard_timestamp_seconds", Help: "When the sign-in server was heard of last.",
+			Name: "fairlead_proxy_feed_last_contact_timestamp_seconds", Help: "Time of the last update from the Fairlead server.",
 		}, func() float64 { return float64(a.feed.LastContact().Unix()) }))
 	}
-	a.handler = proxy.New(what)
+	a.handler = proxy.New(proxyConfig)
 	return a, nil
 }
 
-// listen learns whose tokens to take: from the file, or from the server that the proxy
-// has enrolled at, or enrols at now with a code.
+// setUpIssuer creates the verifier and the feed. Issuer and audience come from the configuration
+// file or from the Fairlead server, at which the proxy enrols with the code if it has to.
 func (a *app) setUpIssuer(ctx context.Context, client *http.Client, code string) error {
 	a.revocations = &revocation.Registry{MaxStreamsPerUser: a.cfg.Limits.StreamsPerUser}
 	if a.cfg.Server.URL == "" {
@@ -153,13 +153,13 @@ func (a *app) setUpIssuer(ctx context.Context, client *http.Client, code string)
 	return nil
 }
 
-// take makes what checks tokens of an issuer.
+// newVerifier creates the verifier for tokens of the issuer, and its key set.
 func (a *app) newVerifier(client *http.Client, issuer, audience string) {
 	a.keys = authn.NewKeySet(issuer, client, time.Now, a.logger)
 	a.verifier = &authn.Verifier{Issuer: issuer, Audience: audience, Keys: a.keys, Now: time.Now}
 }
 
-// trust lets in who does not come from the sign-in server, where that is wanted.
+// addTrustedIssuers makes the verifier accept the other token issuers of the configuration.
 func (a *app) addTrustedIssuers(upstream *rest.Config) (err error) {
 	cfg := a.cfg.Authentication
 	if cfg.File != "" {
@@ -167,8 +167,8 @@ func (a *app) addTrustedIssuers(upstream *rest.Config) (err error) {
 			return err
 		}
 	}
-	if cfg.ServiceAccounts {
-		reviewer, err := tokenreview.NewReviewer(upstream, cfg.Audiences, time.Now)
+	if cfg.ServiceAccountTokens {
+		reviewer, err := tokenreview.NewReviewer(upstream, cfg.ServiceAccountAudiences, time.Now)
 		if err != nil {
 			return err
 		}
@@ -177,12 +177,12 @@ func (a *app) addTrustedIssuers(upstream *rest.Config) (err error) {
 	return nil
 }
 
-// credentials are those of a kubeconfig or, without one, of the pod.
+// upstreamCredentials returns the credentials of the kubeconfig or, without one, of the pod.
 func upstreamCredentials(cfg upstreamConfig) (*rest.Config, error) {
 	if cfg.Kubeconfig == "" {
 		c, err := rest.InClusterConfig()
 		if err != nil {
-			return nil, fmt.Errorf("finding credentials: %w (outside a cluster set upstream.kubeconfig)", err)
+			return nil, fmt.Errorf("finding the pod's service account: %w. Outside a cluster, set upstream.kubeconfig", err)
 		}
 		return c, nil
 	}
@@ -209,15 +209,16 @@ func (a *app) run(ctx context.Context, ln net.Listener) error {
 	}
 	group.Go(func() error {
 		err := (&serve.Server{
-			Name: "proxy", Listener: ln, Handler: a.handler, Certificate: a.cert.Get, Drain: time.Duration(a.cfg.Drain), Logger: a.logger,
+			Name: "proxy", Listener: ln, Handler: a.handler, Certificate: a.cert.Get, Drain: time.Duration(a.cfg.DrainTimeout), Logger: a.logger,
 		}).Run(ctx)
 		return err
 	})
 	group.Go(func() error {
 		<-ctx.Done()
-		// What is left at the deadline is told, before the server hangs up on it.
-		grace := min(streamEndGrace, time.Duration(a.cfg.Drain)/4)
-		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(a.cfg.Drain)-grace)
+		// Ends the remaining streams with a message shortly before the server closes their
+		// connections.
+		grace := min(streamEndGrace, time.Duration(a.cfg.DrainTimeout)/4)
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(a.cfg.DrainTimeout)-grace)
 		defer cancel()
 		a.revocations.Drain(drain, grace, status.ProxyStopping())
 		return nil
@@ -225,30 +226,29 @@ func (a *app) run(ctx context.Context, ln net.Listener) error {
 	return a.auditing.runWhile(ctx, group.Wait)
 }
 
-// lookAtRights warns, once, of what the proxy may do and never does.
+// warnOfExcessPermissions warns once about permissions that the proxy has and never uses.
 func (a *app) warnOfExcessPermissions(ctx context.Context) error {
-	asking, cancel := context.WithTimeout(ctx, defaultTimeout)
+	reviewCtx, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()
-	excess, err := leastprivilege.ExcessPermissions(asking, a.upstream)
+	excess, err := leastprivilege.ExcessPermissions(reviewCtx, a.upstream)
 	if err != nil {
-		a.logger.InfoContext(ctx, "what the proxy may do is not known", "error", err)
+		a.logger.InfoContext(ctx, "the proxy's own permissions are unknown", "error", err)
 		return nil
 	}
-	found := prometheus.NewGauge(prometheus.GaugeOpts{Name: "fairlead_proxy_excess_rights", Help: "Rights of the proxy's credential that it does not need. Should be 0."})
+	found := prometheus.NewGauge(prometheus.GaugeOpts{Name: "fairlead_proxy_excess_permissions", Help: "Permissions of the proxy's credential that the proxy does not need. Should be 0."})
 	found.Set(float64(len(excess)))
 	a.registry.MustRegister(found)
 	if len(excess) > 0 {
-		a.logger.WarnContext(ctx, "the proxy's credential may do more than it needs: whoever breaks into the proxy may, too. Grant deploy/kubernetes/proxy-rbac.yaml and nothing else", "excess", excess)
+		a.logger.WarnContext(ctx, "the proxy's credential has permissions that the proxy does not need, which an attacker in the proxy could use. Grant only deploy/kubernetes/proxy-rbac.yaml", "excess", excess)
 	}
 	return nil
 }
 
-// runHealth serves /livez, /readyz and /metrics, away from the door that people
-// use.
+// runHealth serves /livez, /readyz and /metrics on a listener of their own.
 func (a *app) runHealth(ctx context.Context) error {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.cfg.Health.Listen)
 	if err != nil {
-		return fmt.Errorf("listening for health: %w", err)
+		return fmt.Errorf("listening on health.listen: %w", err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
@@ -256,7 +256,7 @@ func (a *app) runHealth(ctx context.Context) error {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if !a.keys.Ready() {
 			w.WriteHeader(http.StatusServiceUnavailable)
-			_, _ = io.WriteString(w, "[-] issuer's keys: not fetched yet\n")
+			_, _ = io.WriteString(w, "[-] issuer keys: not fetched yet\n")
 			return
 		}
 		_, _ = io.WriteString(w, "ok\n")
@@ -264,7 +264,8 @@ func (a *app) runHealth(ctx context.Context) error {
 	return (&serve.Server{Name: "health", Listener: ln, Handler: mux, Logger: a.logger, ReadTimeout: defaultTimeout, WriteTimeout: defaultTimeout}).Run(ctx)
 }
 
-// farewellGrace is how long streams have at the end to be told that it is.
+// streamEndGrace is the time in which open streams receive their final message when the proxy
+// stops.
 const streamEndGrace = time.Second
 
 const defaultTimeout = 30 * time.Second

@@ -15,103 +15,104 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/recorder"
 )
 
-// account is where what happens is written down.
+// auditing holds the audit logs and the session recorder of the proxy.
 type auditing struct {
 	log       *audit.Log
-	kubeAudit *kubeaudit.Log // nil without a sink
-	// recorder records shells; nil records none.
-	recorder   *recorder.Recorder
+	kubeAudit *kubeaudit.Log     // nil if neither a file nor a webhook is configured
+	recorder  *recorder.Recorder // nil if recording is off
+	// background runs while the proxy serves, and sends the remaining events at its end.
 	background []func(ctx context.Context) error
 	closers    []io.Closer
 	dropped    *prometheus.CounterVec
 }
 
-// newAccount opens the sinks of the configuration.
+// newAuditing opens the sinks of the configuration.
 func (a *app) newAuditing(ctx context.Context) (*auditing, error) {
-	acc := &auditing{dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "fairlead_proxy_audit_events_lost_total", Help: "Audit events that are gone for good, by where they should have gone.",
+	out := &auditing{dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "fairlead_proxy_audit_events_dropped_total", Help: "Audit events that were not delivered and are lost, by sink.",
 	}, []string{"sink"})}
-	a.registry.MustRegister(acc.dropped)
+	a.registry.MustRegister(out.dropped)
 	sinks := []audit.Sink{audit.NewStream(a.logger)}
-	if choice := a.cfg.Audit.Server; a.feed != nil && choice != auditNone {
-		reporter := a.feed.NewReporter(choice == auditAll, a.onDrop(acc, "server"))
-		sinks, acc.background = append(sinks, reporter), append(acc.background, reporter.Run)
+	if choice := a.cfg.Audit.SendToServer; a.feed != nil && choice != auditNone {
+		reporter := a.feed.NewReporter(choice == auditAll, a.onDrop(out, "server"))
+		sinks, out.background = append(sinks, reporter), append(out.background, reporter.Run)
 	}
-	acc.log = audit.NewLog(time.Now, a.logger, sinks...)
-	a.openRecorder(ctx, acc)
-	return acc, a.openKubeAudit(acc)
+	out.log = audit.NewLog(time.Now, a.logger, sinks...)
+	a.openRecorder(ctx, out)
+	return out, a.openKubeAudit(out)
 }
 
-// losing counts and logs what is gone for good.
-func (a *app) onDrop(acc *auditing, sink string) func(events int, why error) {
-	counter := acc.dropped.WithLabelValues(sink)
-	return func(n int, why error) {
+// onDrop returns a function that counts and logs events that a sink has lost.
+func (a *app) onDrop(out *auditing, sink string) func(events int, cause error) {
+	counter := out.dropped.WithLabelValues(sink)
+	return func(n int, cause error) {
 		counter.Add(float64(n))
-		if errors.Is(why, feed.ErrRateLimited) {
-			return // the log has them
+		if errors.Is(cause, feed.ErrRateLimited) {
+			return // the proxy's own log has these events
 		}
-		if why == nil {
-			why = errors.New("too many were waiting")
+		if cause == nil {
+			cause = errors.New("the queue is full")
 		}
-		a.logger.Error("audit events lost", "sink", sink, "events", n, "error", why)
+		a.logger.Error("audit events dropped", "sink", sink, "events", n, "error", cause)
 	}
 }
 
-// openEvents opens where events of audit.k8s.io go.
-func (a *app) openKubeAudit(acc *auditing) error {
+// openKubeAudit opens the sinks for audit.k8s.io events.
+func (a *app) openKubeAudit(out *auditing) error {
 	cfg := a.cfg.Audit
 	if cfg.File.Path == "" && cfg.Webhook == "" {
 		return nil
 	}
 	log := &kubeaudit.Log{
-		Policy: cfg.policy, RefuseOnFailure: cfg.OnFailure == failureRefuse, IncludeCommands: cfg.Commands, Now: time.Now,
+		Policy: cfg.policy, RefuseOnFailure: cfg.OnFailure == failureRefuse, IncludeCommands: cfg.IncludeCommands, Now: time.Now,
 		OnError: func(ctx context.Context, err error) {
 			a.logger.ErrorContext(ctx, "audit event not written yet", "error", err)
 		},
 	}
 	if f := cfg.File; f.Path != "" {
-		file := kubeaudit.NewFile(f.Path, kubeaudit.Rotation{MaxMegabytes: f.MaxMegabytes, MaxFiles: f.MaxFiles, MaxDays: f.MaxDays, Compress: f.Compress}, a.onDrop(acc, "file"))
-		log.Sinks, acc.closers = append(log.Sinks, file), append(acc.closers, file)
+		file := kubeaudit.NewFile(f.Path, kubeaudit.Rotation{MaxMegabytes: f.MaxMegabytes, MaxFiles: f.MaxFiles, MaxDays: f.MaxDays, Compress: f.Compress}, a.onDrop(out, "file"))
+		log.Sinks, out.closers = append(log.Sinks, file), append(out.closers, file)
 	}
 	if cfg.Webhook != "" {
-		hook, err := kubeaudit.NewWebhook(cfg.Webhook, a.onDrop(acc, "webhook"))
+		hook, err := kubeaudit.NewWebhook(cfg.Webhook, a.onDrop(out, "webhook"))
 		if err != nil {
 			return err
 		}
-		log.Sinks, acc.background = append(log.Sinks, hook), append(acc.background, hook.Run)
+		log.Sinks, out.background = append(log.Sinks, hook), append(out.background, hook.Run)
 	}
-	acc.kubeAudit = log
+	out.kubeAudit = log
 	return nil
 }
 
-// during lets what is written down go out while serve runs, and what is left afterwards.
-func (acc *auditing) runWhile(ctx context.Context, serve func() error) error {
+// runWhile runs the background senders while serve runs. When serve returns, it lets them send
+// the remaining events and closes the sinks.
+func (out *auditing) runWhile(ctx context.Context, serve func() error) error {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var group errgroup.Group
-	for _, run := range acc.background {
+	for _, run := range out.background {
 		group.Go(func() error { return run(ctx) })
 	}
 	err := serve()
 	cancel()
 	err = errors.Join(err, group.Wait())
-	for _, c := range acc.closers {
+	for _, c := range out.closers {
 		err = errors.Join(err, c.Close())
 	}
 	return err
 }
 
-// sweepEvery is how often recordings that are too old are removed.
+// sweepInterval is the time between two removals of expired recordings.
 const sweepInterval = time.Hour
 
-// openRecorder makes what records shells, where that is wanted.
-func (a *app) openRecorder(ctx context.Context, acc *auditing) {
+// openRecorder creates the session recorder if recording is configured.
+func (a *app) openRecorder(ctx context.Context, out *auditing) {
 	cfg := a.cfg.Recording
 	if cfg.Dir == "" {
 		return
 	}
-	failures := prometheus.NewCounter(prometheus.CounterOpts{Name: "fairlead_proxy_recordings_failed_total", Help: "Recordings that are not complete, or were not made."})
+	failures := prometheus.NewCounter(prometheus.CounterOpts{Name: "fairlead_proxy_recordings_failed_total", Help: "Recordings that could not be started or are incomplete."})
 	a.registry.MustRegister(failures)
-	acc.recorder = &recorder.Recorder{
+	out.recorder = &recorder.Recorder{
 		Dir: cfg.Dir, Key: a.identity.Key, KeyID: a.identity.ID, RecordStdin: cfg.Stdin, Required: cfg.OnFailure == failureRefuse, MaxBytes: int64(cfg.MaxMegabytes) << 20, Now: time.Now,
 		OnFailure: func(id string, err error) {
 			failures.Inc()
@@ -119,18 +120,18 @@ func (a *app) openRecorder(ctx context.Context, acc *auditing) {
 		},
 	}
 	if cfg.Upload {
-		courier := &recorder.Uploader{Dir: cfg.Dir, Upload: a.feed.UploadRecording, Logger: a.logger}
-		courier.RecoverUnfinished(ctx)
-		acc.background = append(acc.background, courier.Run)
+		uploader := &recorder.Uploader{Dir: cfg.Dir, Upload: a.feed.UploadRecording, Logger: a.logger}
+		uploader.RecoverUnfinished(ctx)
+		out.background = append(out.background, uploader.Run)
 	}
 	if cfg.MaxDays == 0 {
 		return
 	}
 	const day = 24 * time.Hour
-	acc.background = append(acc.background, func(ctx context.Context) error {
+	out.background = append(out.background, func(ctx context.Context) error {
 		for ctx.Err() == nil {
-			if err := acc.recorder.RemoveExpired(time.Duration(cfg.MaxDays) * day); err != nil {
-				a.logger.ErrorContext(ctx, "old recordings not removed", "error", err)
+			if err := out.recorder.RemoveExpired(time.Duration(cfg.MaxDays) * day); err != nil {
+				a.logger.ErrorContext(ctx, "removing expired recordings", "error", err)
 			}
 			select {
 			case <-ctx.Done():

@@ -16,20 +16,21 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/kubeaudit"
 )
 
-// config is the configuration file. docs/config.md is held equal to it.
+// config is the configuration file. A test compares it with docs/config.md.
 type config struct {
-	Listen   string              `yaml:"listen"`
-	TLS      tlsConfig           `yaml:"tls"`
-	Server   serverConfig        `yaml:"server"`
-	State    string              `yaml:"state"`
-	Cluster  string              `yaml:"cluster"`
-	Issuer   issuerConfig        `yaml:"issuer"`
-	Audience string              `yaml:"audience"`
-	Upstream upstreamConfig      `yaml:"upstream"`
-	Health   healthConfig        `yaml:"health"`
-	Logging  loggingConfig       `yaml:"logging"`
-	Drain    strictyaml.Duration `yaml:"drain"`
-	Audit    auditConfig         `yaml:"audit"`
+	Listen   string         `yaml:"listen"`
+	TLS      tlsConfig      `yaml:"tls"`
+	Server   serverConfig   `yaml:"server"`
+	State    string         `yaml:"state"`
+	Cluster  string         `yaml:"cluster"`
+	Issuer   issuerConfig   `yaml:"issuer"`
+	Audience string         `yaml:"audience"`
+	Upstream upstreamConfig `yaml:"upstream"`
+	Health   healthConfig   `yaml:"health"`
+	Logging  loggingConfig  `yaml:"logging"`
+	Audit    auditConfig    `yaml:"audit"`
+
+	DrainTimeout strictyaml.Duration `yaml:"drainTimeout"`
 
 	Recording recordingConfig `yaml:"recording"`
 	Limits    limitsConfig    `yaml:"limits"`
@@ -50,8 +51,8 @@ type tlsConfig struct {
 	Key         string `yaml:"key"`
 }
 
-// serverConfig is the sign-in server that the proxy enrols at. It says the rest: issuer,
-// audience, cluster.
+// serverConfig is the Fairlead server at which the proxy enrols. The server then supplies the
+// issuer, the audience and the cluster.
 type serverConfig struct {
 	URL string `yaml:"url"`
 	CA  string `yaml:"ca"`
@@ -76,14 +77,15 @@ type loggingConfig struct {
 	Level  string `yaml:"level"`
 }
 
-// auditConfig is what the proxy writes down, in events of audit.k8s.io/v1.
+// auditConfig says which audit.k8s.io/v1 events the proxy writes, and which of its own events it
+// sends to the Fairlead server.
 type auditConfig struct {
-	Policy    string          `yaml:"policy"`
-	File      auditFileConfig `yaml:"file"`
-	Webhook   string          `yaml:"webhook"`
-	OnFailure string          `yaml:"onFailure"`
-	Commands  bool            `yaml:"commands"`
-	Server    string          `yaml:"server"`
+	Policy          string          `yaml:"policy"`
+	File            auditFileConfig `yaml:"file"`
+	Webhook         string          `yaml:"webhook"`
+	OnFailure       string          `yaml:"onFailure"`
+	IncludeCommands bool            `yaml:"includeCommands"`
+	SendToServer    string          `yaml:"sendToServer"`
 
 	policy kubeaudit.Policy
 }
@@ -96,18 +98,18 @@ type auditFileConfig struct {
 	Compress     bool   `yaml:"compress"`
 }
 
-// authenticationConfig is who is let in besides the people of the sign-in server.
+// authenticationConfig lists the token issuers that the proxy trusts besides the Fairlead server.
 type authenticationConfig struct {
-	File            string   `yaml:"file"`
-	ServiceAccounts bool     `yaml:"serviceAccounts"`
-	Audiences       []string `yaml:"audiences"`
+	File                    string   `yaml:"file"`
+	ServiceAccountTokens    bool     `yaml:"serviceAccountTokens"`
+	ServiceAccountAudiences []string `yaml:"serviceAccountAudiences"`
 }
 
 type limitsConfig struct {
-	StreamsPerUser int `yaml:"streamsPerPerson"`
+	StreamsPerUser int `yaml:"streamsPerUser"`
 }
 
-// recordingConfig is whether shells are recorded, and where. Off without a directory.
+// recordingConfig says whether and how sessions are recorded. An empty Dir turns recording off.
 type recordingConfig struct {
 	Dir          string `yaml:"dir"`
 	Stdin        bool   `yaml:"stdin"`
@@ -117,22 +119,21 @@ type recordingConfig struct {
 	Upload       bool   `yaml:"upload"`
 }
 
-// The choices of onFailure and audit.server.
+// The values of onFailure and audit.sendToServer.
 const (
 	failureRefuse   = "refuse"
 	failureContinue = "continue"
 	auditNotable    = "notable"
 	auditAll        = "all"
-	auditNone       = "nothing"
+	auditNone       = "none"
 )
 
-const defaultDrain = strictyaml.Duration(30 * time.Second)
+const defaultDrainTimeout = strictyaml.Duration(30 * time.Second)
 
-// source is where the configuration comes from: a file, and the sign-in server when the
-// command line names it.
+// configSource names the configuration file, and the Fairlead server if --server is set.
 type configSource struct{ file, server string }
 
-// load reads and checks it. The error lists every fault.
+// load reads and checks the configuration. The error lists every fault.
 func (s *configSource) load() (*config, error) {
 	text, err := os.ReadFile(s.file)
 	if err != nil {
@@ -140,8 +141,8 @@ func (s *configSource) load() (*config, error) {
 	}
 	c := &config{
 		Listen: "0.0.0.0:8443", Health: healthConfig{Listen: "127.0.0.1:8081"},
-		Logging: loggingConfig{Format: "json", Level: "info"}, Drain: defaultDrain,
-		Audit:     auditConfig{OnFailure: failureContinue, Server: auditNotable, File: auditFileConfig{MaxMegabytes: 100, MaxFiles: 10}},
+		Logging: loggingConfig{Format: "json", Level: "info"}, DrainTimeout: defaultDrainTimeout,
+		Audit:     auditConfig{OnFailure: failureContinue, SendToServer: auditNotable, File: auditFileConfig{MaxMegabytes: 100, MaxFiles: 10}},
 		Limits:    limitsConfig{StreamsPerUser: 1000},
 		Recording: recordingConfig{OnFailure: failureRefuse, MaxMegabytes: 100, MaxDays: 90, Upload: true},
 	}
@@ -151,7 +152,7 @@ func (s *configSource) load() (*config, error) {
 	}
 	if s.server != "" {
 		if c.Server.URL != "" && c.Server.URL != s.server {
-			doc.Add("server.url", "is %s, and --server says %s: leave one out", c.Server.URL, s.server)
+			doc.Add("server.url", "is %s, but --server is %s: remove one of them", c.Server.URL, s.server)
 		}
 		c.Server.URL = s.server
 	}
@@ -161,10 +162,10 @@ func (s *configSource) load() (*config, error) {
 
 func (c *config) check(doc *strictyaml.Document) {
 	if c.TLS.Certificate == "" || c.TLS.Key == "" {
-		doc.Add("tls", "certificate and key are needed: kubectl sends no token without TLS")
+		doc.Add("tls", "must have certificate and key: kubectl sends tokens only over TLS")
 	}
 	if c.Limits.StreamsPerUser < 0 {
-		doc.Add("limits.streamsPerPerson", "want 0 (no limit) or more")
+		doc.Add("limits.streamsPerUser", "must be 0 (no limit) or more")
 	}
 	c.checkClientAddress(doc)
 	if f := c.Authentication.File; f != "" {
@@ -176,18 +177,18 @@ func (c *config) check(doc *strictyaml.Document) {
 	c.checkRecording(doc)
 	if c.Server.URL == "" {
 		if c.Audience == "" {
-			doc.Add("audience", "is missing: the cluster's audience, such as k8s-prod; or set server.url and enrol")
+			doc.Add("audience", "is missing: set the cluster's audience, such as k8s-prod, or set server.url and enrol the proxy")
 		}
 		c.checkAddress(doc, "issuer.url", c.Issuer.URL)
 		c.loadCA(doc, "issuer.ca", c.Issuer.CA)
 		return
 	}
 	if c.State == "" {
-		doc.Add("state", "is missing: a directory that lasts, for the proxy's identity and what it knows")
+		doc.Add("state", "is missing: set a persistent directory for the proxy's identity and its last known state")
 	}
 	for key, value := range map[string]string{"issuer.url": c.Issuer.URL, "issuer.ca": c.Issuer.CA, "audience": c.Audience, "cluster": c.Cluster} {
 		if value != "" {
-			doc.Add(key, "comes from the server that the proxy enrols at: remove it, or server")
+			doc.Add(key, "is set by the Fairlead server: remove it, or remove server")
 		}
 	}
 	c.checkAddress(doc, "server.url", c.Server.URL)
@@ -196,13 +197,13 @@ func (c *config) check(doc *strictyaml.Document) {
 
 func (a *auditConfig) check(doc *strictyaml.Document) {
 	if a.OnFailure != failureRefuse && a.OnFailure != failureContinue {
-		doc.Add("audit.onFailure", "want refuse or continue, got %q", a.OnFailure)
+		doc.Add("audit.onFailure", "must be refuse or continue, got %q", a.OnFailure)
 	}
-	if !slices.Contains([]string{auditNotable, auditAll, auditNone}, a.Server) {
-		doc.Add("audit.server", "want notable, all or nothing, got %q", a.Server)
+	if !slices.Contains([]string{auditNotable, auditAll, auditNone}, a.SendToServer) {
+		doc.Add("audit.sendToServer", "must be notable, all or none, got %q", a.SendToServer)
 	}
 	if a.OnFailure == failureRefuse && a.File.Path == "" {
-		doc.Add("audit.onFailure", "refuse needs audit.file.path: what a webhook will get is not known before a request is done")
+		doc.Add("audit.onFailure", "refuse needs audit.file.path: the proxy cannot wait for a webhook before it forwards a request")
 	}
 	a.policy = kubeaudit.MetadataPolicy()
 	if a.Policy != "" {
@@ -212,7 +213,7 @@ func (a *auditConfig) check(doc *strictyaml.Document) {
 		}
 	}
 	if a.Policy != "" && a.File.Path == "" && a.Webhook == "" {
-		doc.Add("audit.policy", "says what to write down, but not where: set audit.file.path or audit.webhook")
+		doc.Add("audit.policy", "needs a place to write events to: set audit.file.path or audit.webhook")
 	}
 	a.File.check(doc)
 }
@@ -221,31 +222,31 @@ func (c *config) checkClientAddress(doc *strictyaml.Document) {
 	for i, text := range c.TrustedProxies {
 		network, err := netip.ParsePrefix(text)
 		if err != nil {
-			doc.Add(fmt.Sprintf("trustedProxies[%d]", i), "want a network such as 10.0.0.0/8, got %q", text)
+			doc.Add(fmt.Sprintf("trustedProxies[%d]", i), "must be a network such as 10.0.0.0/8, got %q", text)
 		}
 		c.trusted = append(c.trusted, network)
 	}
 	if c.AccessHint && c.Server.URL == "" {
-		doc.Add("accessHint", "needs server: the page is there")
+		doc.Add("accessHint", "needs server.url: the hint links to a page of that server")
 	}
 }
 
 func (c *config) checkRecording(doc *strictyaml.Document) {
 	r := c.Recording
 	if r.OnFailure != failureRefuse && r.OnFailure != failureContinue {
-		doc.Add("recording.onFailure", "want refuse or continue, got %q", r.OnFailure)
+		doc.Add("recording.onFailure", "must be refuse or continue, got %q", r.OnFailure)
 	}
 	if r.MaxMegabytes < 0 || r.MaxDays < 0 {
-		doc.Add("recording", "want maxMegabytes and maxDays of 0 (no limit) or more")
+		doc.Add("recording", "must have maxMegabytes and maxDays of 0 (no limit) or more")
 	}
 	if r.Dir != "" && c.Server.URL == "" {
-		doc.Add("recording.dir", "needs server: recordings are signed with the key that the proxy enrols with")
+		doc.Add("recording.dir", "needs server.url: the proxy signs recordings with the key of its enrolment")
 	}
 }
 
 func (f *auditFileConfig) check(doc *strictyaml.Document) {
 	if f.MaxMegabytes < 1 || f.MaxFiles < 0 || f.MaxDays < 0 {
-		doc.Add("audit.file", "want maxMegabytes of 1 or more, maxFiles and maxDays of 0 (no limit) or more")
+		doc.Add("audit.file", "must have maxMegabytes of 1 or more, and maxFiles and maxDays of 0 (no limit) or more")
 	}
 }
 
@@ -253,26 +254,26 @@ func (c *config) checkAddress(doc *strictyaml.Document, path, address string) {
 	u, err := url.Parse(address)
 	switch {
 	case address == "":
-		doc.Add(path, "is missing: the address of the Fairlead server")
+		doc.Add(path, "is missing: set the address of the Fairlead server")
 	case err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
-		doc.Add(path, "want an address such as https://login.example.com, got %q", address)
+		doc.Add(path, "must be an address such as https://login.example.com, got %q", address)
 	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
-		doc.Add(path, "want https: over http somebody on the way could replace the keys")
+		doc.Add(path, "must use https: over http an attacker on the network could replace the signing keys")
 	}
 }
 
 func (c *config) loadCA(doc *strictyaml.Document, path, file string) {
 	if file == "" {
-		return // the system's authorities
+		return // use the system's certificate authorities
 	}
 	text, err := os.ReadFile(file) //nolint:gosec // the operator names the file
 	if err != nil {
-		doc.Add(path, "can't be read: %v", err)
+		doc.Add(path, "cannot be read: %v", err)
 		return
 	}
 	c.issuerCAs = x509.NewCertPool()
 	if !c.issuerCAs.AppendCertsFromPEM(text) {
-		doc.Add(path, "holds no certificate in PEM form")
+		doc.Add(path, "contains no PEM certificate")
 	}
 }
 

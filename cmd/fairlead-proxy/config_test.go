@@ -26,7 +26,7 @@ func loadFor(t *testing.T, text, server string) (*config, error) {
 	return (&configSource{file, server}).load()
 }
 
-func TestExampleIsGood(t *testing.T) {
+func TestExampleIsValid(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../deploy/examples/fairlead-proxy.yaml")
 	if err != nil {
@@ -37,21 +37,21 @@ func TestExampleIsGood(t *testing.T) {
 	}
 }
 
-func TestEveryFaultIsListed(t *testing.T) {
+func TestConfigFaults(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ text, want string }{
-		{"cluster: x\n", `fairlead-proxy.yaml:1: tls: certificate and key are needed: kubectl sends no token without TLS
-fairlead-proxy.yaml:1: audience: is missing: the cluster's audience, such as k8s-prod; or set server.url and enrol
-fairlead-proxy.yaml:1: issuer.url: is missing: the address of the Fairlead server`},
-		{"audience: a\ntls: {certificate: a, key: b}\nissuer: {url: \"http://login.example.com\", ca: /nowhere}\n", `fairlead-proxy.yaml:3: issuer.url: want https: over http somebody on the way could replace the keys
-fairlead-proxy.yaml:3: issuer.ca: can't be read: open /nowhere: no such file or directory`},
-		{"audiences: [a]\ndrain: soon\n", `fairlead-proxy.yaml:1: audiences: is not a known key; did you mean "audience"?
-fairlead-proxy.yaml:2: drain: must be a duration such as 30s, 10m or 12h, got "soon"`},
-		{"audience: a\ntls: {certificate: a, key: b}\nissuer: {url: \"https://login.example.com\"}\naudit: {policy: /nowhere, onFailure: refuse, server: some, file: {maxMegabytes: 0}}\n", `fairlead-proxy.yaml:4: audit.server: want notable, all or nothing, got "some"
-fairlead-proxy.yaml:4: audit.onFailure: refuse needs audit.file.path: what a webhook will get is not known before a request is done
+		{"cluster: x\n", `fairlead-proxy.yaml:1: tls: must have certificate and key: kubectl sends tokens only over TLS
+fairlead-proxy.yaml:1: audience: is missing: set the cluster's audience, such as k8s-prod, or set server.url and enrol the proxy
+fairlead-proxy.yaml:1: issuer.url: is missing: set the address of the Fairlead server`},
+		{"audience: a\ntls: {certificate: a, key: b}\nissuer: {url: \"http://login.example.com\", ca: /nowhere}\n", `fairlead-proxy.yaml:3: issuer.url: must use https: over http an attacker on the network could replace the signing keys
+fairlead-proxy.yaml:3: issuer.ca: cannot be read: open /nowhere: no such file or directory`},
+		{"audiences: [a]\ndrainTimeout: soon\n", `fairlead-proxy.yaml:1: audiences: is not a known key; did you mean "audience"?
+fairlead-proxy.yaml:2: drainTimeout: must be a duration such as 30s, 10m or 12h, got "soon"`},
+		{"audience: a\ntls: {certificate: a, key: b}\nissuer: {url: \"https://login.example.com\"}\naudit: {policy: /nowhere, onFailure: refuse, sendToServer: some, file: {maxMegabytes: 0}}\n", `fairlead-proxy.yaml:4: audit.sendToServer: must be notable, all or none, got "some"
+fairlead-proxy.yaml:4: audit.onFailure: refuse needs audit.file.path: the proxy cannot wait for a webhook before it forwards a request
 fairlead-proxy.yaml:4: audit.policy: reading audit policy: open /nowhere: no such file or directory
-fairlead-proxy.yaml:4: audit.policy: says what to write down, but not where: set audit.file.path or audit.webhook
-fairlead-proxy.yaml:4: audit.file: want maxMegabytes of 1 or more, maxFiles and maxDays of 0 (no limit) or more`},
+fairlead-proxy.yaml:4: audit.policy: needs a place to write events to: set audit.file.path or audit.webhook
+fairlead-proxy.yaml:4: audit.file: must have maxMegabytes of 1 or more, and maxFiles and maxDays of 0 (no limit) or more`},
 	} {
 		_, err := load(t, c.text)
 		if diff := cmp.Diff(c.want, fmt.Sprint(err)); diff != "" {
@@ -60,16 +60,16 @@ fairlead-proxy.yaml:4: audit.file: want maxMegabytes of 1 or more, maxFiles and 
 	}
 }
 
-// TestTheServerFromTheCommandLine is as good as that of the file, and no better.
-func TestTheServerFromTheCommandLine(t *testing.T) {
+// TestServerFlag checks that --server means the same as server.url, and must not differ from it.
+func TestServerFlag(t *testing.T) {
 	t.Parallel()
 	const rest = "state: /s\ntls: {certificate: a, key: b}\n"
 	for _, c := range []struct{ text, server, want string }{
 		{rest, "https://login.example.com", ""},
 		{rest + "server: {url: \"https://login.example.com\"}\n", "https://login.example.com", ""},
-		{rest + "server: {url: \"https://other.example.com\"}\n", "https://login.example.com", "fairlead-proxy.yaml:3: server.url: is https://other.example.com, and --server says https://login.example.com: leave one out"},
-		{rest, "http://login.example.com", "fairlead-proxy.yaml:1: server.url: want https: over http somebody on the way could replace the keys"},
-		{rest + "audience: a\n", "https://login.example.com", "fairlead-proxy.yaml:3: audience: comes from the server that the proxy enrols at: remove it, or server"},
+		{rest + "server: {url: \"https://other.example.com\"}\n", "https://login.example.com", "fairlead-proxy.yaml:3: server.url: is https://other.example.com, but --server is https://login.example.com: remove one of them"},
+		{rest, "http://login.example.com", "fairlead-proxy.yaml:1: server.url: must use https: over http an attacker on the network could replace the signing keys"},
+		{rest + "audience: a\n", "https://login.example.com", "fairlead-proxy.yaml:3: audience: is set by the Fairlead server: remove it, or remove server"},
 	} {
 		cfg, err := loadFor(t, c.text, c.server)
 		if c.want != "" || err != nil {
@@ -113,8 +113,8 @@ func TestReferenceListsEveryKey(t *testing.T) {
 	}
 }
 
-// TestRecordingsNeedAnIdentity: a proxy that has not enrolled says so, in words.
-func TestRecordingsNeedAnIdentity(t *testing.T) {
+// TestRecordingCommandsNeedEnrolment checks the message of a proxy that has not enrolled.
+func TestRecordingCommandsNeedEnrolment(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "fairlead-proxy.yaml")

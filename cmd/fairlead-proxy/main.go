@@ -1,5 +1,4 @@
-// Command fairlead-proxy is the impersonating proxy in front of one cluster's
-// API server.
+// Command fairlead-proxy runs the impersonating proxy in front of one cluster's API server.
 package main
 
 import (
@@ -22,30 +21,30 @@ func main() {
 	defer stop()
 	if err := newCommand().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, errorText(err))
-		os.Exit(1) //nolint:gocritic // the program ends; stop has nothing left to do
+		os.Exit(1) //nolint:gocritic // the program ends, so stop has nothing left to do
 	}
 }
 
 func errorText(err error) string {
 	if faults, ok := errors.AsType[strictyaml.FaultErrors](err); ok {
-		return fmt.Sprintf("The configuration has %d fault(s):\n%s", len(faults), faults.Error())
+		return fmt.Sprintf("The configuration has %d error(s):\n%s", len(faults), faults.Error())
 	}
 	return "fairlead-proxy: " + err.Error()
 }
 
 func newCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use: "fairlead-proxy", Short: "Lets people with a Fairlead token into one Kubernetes cluster",
+		Use: "fairlead-proxy", Short: "Impersonating proxy that accepts Fairlead tokens for one Kubernetes cluster",
 		Version: version.String(), SilenceUsage: true, SilenceErrors: true,
 	}
-	from := &configSource{}
-	root.PersistentFlags().StringVarP(&from.file, "config", "c", "fairlead-proxy.yaml", "configuration file")
-	root.PersistentFlags().StringVar(&from.server, "server", "", "address of the Fairlead server, where the file does not say it (server.url)")
+	source := &configSource{}
+	root.PersistentFlags().StringVarP(&source.file, "config", "c", "fairlead-proxy.yaml", "configuration file")
+	root.PersistentFlags().StringVar(&source.server, "server", "", "address of the Fairlead server, if the file does not set server.url")
 	var code string
 	serve := &cobra.Command{
 		Use: "serve", Short: "Run the proxy", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := from.load()
+			cfg, err := source.load()
 			if err != nil {
 				return err
 			}
@@ -55,19 +54,19 @@ func newCommand() *cobra.Command {
 			}
 			ln, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", cfg.Listen)
 			if err != nil {
-				return fmt.Errorf("listening: %w", err)
+				return fmt.Errorf("listening on %s: %w", cfg.Listen, err)
 			}
 			return a.run(cmd.Context(), ln)
 		},
 	}
-	serve.Flags().StringVar(&code, "enrol", os.Getenv("FAIRLEAD_ENROL_CODE"), "one-time code from the page of the cluster, for the first start (or FAIRLEAD_ENROL_CODE)")
-	root.AddCommand(serve, newRecordingCommand(from), &cobra.Command{
-		Use: "validate", Short: "List every fault of the configuration file", Args: cobra.NoArgs,
+	serve.Flags().StringVar(&code, "enrol", os.Getenv("FAIRLEAD_ENROL_CODE"), "one-time enrolment code from the cluster's page, for the first start (default: FAIRLEAD_ENROL_CODE)")
+	root.AddCommand(serve, newRecordingCommand(source), &cobra.Command{
+		Use: "validate", Short: "List every error in the configuration file", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := from.load(); err != nil {
+			if _, err := source.load(); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is fine.\n", from.file)
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is valid.\n", source.file)
 			return err
 		},
 	})

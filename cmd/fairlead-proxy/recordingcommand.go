@@ -15,37 +15,38 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/feed"
 )
 
-// errUnverified says that a recording is not what the proxy wrote.
-var errUnverified = errors.New("not every recording is whole and unchanged")
+// errUnverified makes the command exit with code 1.
+var errUnverified = errors.New("a recording is incomplete or was changed. Look at the lines above, and compare the key with the one that you keep elsewhere")
 
-// newRecordingCommand is about recordings of shells. From is filled when flags have been read.
-func newRecordingCommand(from *configSource) *cobra.Command {
-	group := &cobra.Command{Use: "recording", Short: "Check recordings of shells"}
+// newRecordingCommand returns the command "recording". Source is complete once cobra has parsed the
+// flags.
+func newRecordingCommand(source *configSource) *cobra.Command {
+	group := &cobra.Command{Use: "recording", Short: "Verify session recordings"}
 	var keyFile string
 	verify := &cobra.Command{
-		Use: "verify FILE...", Short: "Say what was done to recordings since they were made", Args: cobra.MinimumNArgs(1),
-		Long: "Say what was done to recordings since they were made: lines that were changed, dropped, added or moved, and an end that was cut off.\n" +
-			"The key is that of this proxy (state in its configuration), or one from a file. The exit code is 1 when a recording is not whole and unchanged.",
+		Use: "verify FILE...", Short: "Verify that recordings are complete and unchanged", Args: cobra.MinimumNArgs(1),
+		Long: "Verify that recordings are complete and unchanged. The command lists lines that were changed, removed, added or moved, and a missing end.\n" +
+			"It uses the key of this proxy (state in its configuration), or the key in the file --key. It exits with code 1 if a recording is incomplete or was changed.",
 		Example: "  fairlead-proxy recording verify /var/lib/fairlead-proxy/recordings/*.cast\n  fairlead-proxy recording verify --key prod.jwk session.cast",
 		RunE: func(cmd *cobra.Command, files []string) error {
-			keys, err := recordingKeys(from, keyFile)
+			key, err := recordingKey(source, keyFile)
 			if err != nil {
 				return err
 			}
-			return verifyAll(cmd.OutOrStdout(), files, keys)
+			return verifyAll(cmd.OutOrStdout(), files, key)
 		},
 	}
 	verify.Flags().StringVar(&keyFile, "key", "", "file with the proxy's public key, from \"fairlead-proxy recording key\"")
 	group.AddCommand(verify, &cobra.Command{
-		Use: "key", Short: "Print the public key that recordings are checked with", Args: cobra.NoArgs,
+		Use: "key", Short: "Print the public key that verifies this proxy's recordings", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			keys, err := recordingKeys(from, "")
+			key, err := recordingKey(source, "")
 			if err != nil {
 				return err
 			}
-			text, err := json.Marshal(keys)
+			text, err := json.Marshal(key)
 			if err != nil {
-				return fmt.Errorf("printing key: %w", err)
+				return fmt.Errorf("encoding the key: %w", err)
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), string(text))
 			return err
@@ -54,10 +55,10 @@ func newRecordingCommand(from *configSource) *cobra.Command {
 	return group
 }
 
-// recordingKeys returns the public key of a file or, without one, of this proxy.
-func recordingKeys(from *configSource, keyFile string) (jose.JSONWebKey, error) {
+// recordingKey returns the public key in a file or, without one, of this proxy.
+func recordingKey(source *configSource, keyFile string) (jose.JSONWebKey, error) {
 	if keyFile == "" {
-		cfg, err := from.load()
+		cfg, err := source.load()
 		if err != nil {
 			return jose.JSONWebKey{}, err
 		}
@@ -69,11 +70,11 @@ func recordingKeys(from *configSource, keyFile string) (jose.JSONWebKey, error) 
 	}
 	text, err := os.ReadFile(keyFile) //nolint:gosec // the operator names the file
 	if err != nil {
-		return jose.JSONWebKey{}, fmt.Errorf("reading key: %w", err)
+		return jose.JSONWebKey{}, fmt.Errorf("reading the key: %w", err)
 	}
 	var key jose.JSONWebKey
 	if err := json.Unmarshal(text, &key); err != nil {
-		return key, fmt.Errorf("reading key: %w", err)
+		return key, fmt.Errorf("reading the key: %w", err)
 	}
 	return key, nil
 }
@@ -87,11 +88,11 @@ func verifyAll(out io.Writer, files []string, key jose.JSONWebKey) error {
 		}
 		h := report.Header
 		if len(report.Faults) == 0 {
-			_, _ = fmt.Fprintf(out, "%s: whole and unchanged, %d lines. %s, %s.\n", file, report.Lines, h.Fairlead.User, h.Title)
+			_, _ = fmt.Fprintf(out, "%s: complete and unchanged, %d lines. %s, %s.\n", file, report.Lines, h.Fairlead.User, h.Title)
 			continue
 		}
 		bad = true
-		_, _ = fmt.Fprintf(out, "%s: NOT as it was written, %d of %d lines are signed.\n", file, report.Signed, report.Lines)
+		_, _ = fmt.Fprintf(out, "%s: INCOMPLETE OR CHANGED, %d of %d lines match their signatures.\n", file, report.Signed, report.Lines)
 		for _, fault := range report.Faults {
 			_, _ = fmt.Fprintf(out, "  %s\n", fault)
 		}
@@ -111,7 +112,7 @@ func verifyFile(file string, key jose.JSONWebKey) (report recording.Report, err 
 	return recording.Verify(f, func(id string) (ed25519.PublicKey, error) {
 		public, ok := key.Key.(ed25519.PublicKey)
 		if !ok || id != key.KeyID {
-			return nil, fmt.Errorf("it was made by the proxy %s, and the key is that of %s: name another with --key", id, key.KeyID)
+			return nil, fmt.Errorf("proxy %s made the recording, but the key belongs to proxy %s. Use --key with the key of proxy %s", id, key.KeyID, id)
 		}
 		return public, nil
 	})

@@ -181,7 +181,7 @@ func TestMetricsReference(t *testing.T) {
 		documented[line[1]] = true
 	}
 	source := ""
-	for _, file := range []string{"telemetry.go", "app.go", "../../proxy/proxy.go", "../fairlead-proxy/app.go", "../fairlead-proxy/account.go"} {
+	for _, file := range []string{"telemetry.go", "app.go", "../../proxy/proxy.go", "../fairlead-proxy/app.go", "../fairlead-proxy/audit.go"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -58,7 +58,7 @@ server: {url: http://%[3]s}
 upstream: {kubeconfig: %[4]s}
 health: {listen: "127.0.0.1:0"}
 logging: {format: text}
-drain: 2s
+drainTimeout: 2s
 `
 
 // writeConfig writes the server's file, and once the password's hash and the

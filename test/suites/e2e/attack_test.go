@@ -27,7 +27,7 @@ func TestTheShippedProxyIsAttacked(t *testing.T) {
 		upstream.URL, writeFile(t, s.dir+"/upstream.crt", certificate(upstream))))
 	second := startSecondIssuer(t)
 	file := writeFile(t, s.dir+"/attacked.yaml", fmt.Sprintf("listen: %s\ntls: {certificate: %[2]s/tls.crt, key: %[2]s/tls.key}\naudience: k8s-a\nissuer: {url: %q, ca: %s}\nupstream: {kubeconfig: %s}\nhealth: {listen: %s}\n"+
-		"authentication: {file: %s, serviceAccounts: true}\naudit: {file: {path: %[2]s/attacked.log}, onFailure: refuse}\ntrustedProxies: [127.0.0.0/8]\nsendClientAddress: false\n",
+		"authentication: {file: %s, serviceAccountTokens: true}\naudit: {file: {path: %[2]s/attacked.log}, onFailure: refuse}\ntrustedProxies: [127.0.0.0/8]\nsendClientAddress: false\n",
 		address, s.dir, issuer.URL, writeFile(t, s.dir+"/issuer.crt", certificate(issuer.Server)), kubeconfig, health, writeFile(t, s.dir+"/second.yaml", second.authentication())))
 	start(t, s.bin+"/fairlead-proxy", nil, "serve", "--config", file)
 	eventually(t, "the proxy", 20*time.Second, func() bool {

@@ -62,7 +62,7 @@ func setupDifferential(t *testing.T) *differential {
 	s.runFor(t, address)
 	s.startKubeAs(t, realkube.Config{AuditPolicy: []byte(everythingPolicy)})
 	s.apply(t, actAsRules)
-	s.apply(t, readFile(t, "../../../deploy/kubernetes/proxy-as-rbac.yaml"))
+	s.apply(t, readFile(t, "../../../deploy/kubernetes/proxy-kubectl-as-rbac.yaml"))
 	s.apply(t, readFile(t, "testdata/work.yaml"))
 	s.aggregate(t)
 	for _, k := range kinds[:9] {

@@ -276,7 +276,7 @@ state: %[2]s/state-%[3]s
 server: {url: %[4]s%[8]s}
 upstream: {kubeconfig: %[5]s}
 health: {listen: %[6]s}
-drain: 2s
+drainTimeout: 2s
 %[7]s`, listen, s.dir, cluster, s.issuer, credentials, health, s.proxyExtra, authority))
 	s.proxies[cluster] = start(t, s.bin+"/fairlead-proxy", env, "serve", "--config", file, "--enrol", s.operate(t, "admin", "proxy-code", cluster))
 	eventually(t, "proxy "+cluster, 30*time.Second, func() bool {

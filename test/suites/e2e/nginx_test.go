@@ -68,7 +68,7 @@ func TestALoadBalancerInBetween(t *testing.T) {
 	s.runFor(t, address)
 	s.startKube(t, nil)
 	behind := freeAddress(t)
-	s.apply(t, readFile(t, "../../../deploy/kubernetes/proxy-address-rbac.yaml"))
+	s.apply(t, readFile(t, "../../../deploy/kubernetes/proxy-client-address-rbac.yaml"))
 	s.proxyExtra = "trustedProxies: [127.0.0.0/8]\nsendClientAddress: true\naccessHint: true\n"
 	s.startProxy(t, "a", behind, "")
 	s.startNginx(t, address, behind)

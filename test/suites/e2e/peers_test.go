@@ -115,12 +115,12 @@ rules:
 - {id: everybody, description: Everybody, who: {groups: ["local:developers"], users: ["local:bob@example.test"]}, clusters: {ids: ["*"]}}
 `)
 	s.startKubeAs(t, realkube.Config{AuthenticationConfig: []byte(p.second.authentication())})
-	s.apply(t, readFile(t, "../../../deploy/kubernetes/proxy-guests-rbac.yaml"))
-	s.apply(t, readFile(t, "../../../deploy/kubernetes/proxy-as-rbac.yaml"))
+	s.apply(t, readFile(t, "../../../deploy/kubernetes/proxy-service-account-tokens-rbac.yaml"))
+	s.apply(t, readFile(t, "../../../deploy/kubernetes/proxy-kubectl-as-rbac.yaml"))
 	s.apply(t, actAsRules)
 	file := writeFile(t, s.dir+"/authentication.yaml", p.second.authentication())
 	hook := writeFile(t, s.dir+"/webhook.kubeconfig", "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: \""+p.hooked.URL+"\"}}]\ncontexts: [{name: x, context: {cluster: c}}]\ncurrent-context: x\n")
-	s.proxyExtra = fmt.Sprintf("authentication: {file: %s, serviceAccounts: true}\naudit: {file: {path: %s/a.log}, webhook: %s}\n", file, s.dir, hook)
+	s.proxyExtra = fmt.Sprintf("authentication: {file: %s, serviceAccountTokens: true}\naudit: {file: {path: %s/a.log}, webhook: %s}\n", file, s.dir, hook)
 	s.startProxy(t, "a", p.a, "") // with a client certificate
 	s.proxyExtra = ""
 	s.startProxy(t, "b", p.b, s.serviceAccount(t))

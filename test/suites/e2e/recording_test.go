@@ -157,12 +157,12 @@ func verifyFindsOut(t *testing.T, s *system, dir string) {
 		return out, err
 	}
 	out, err := operate("recording", "verify", all[0].file, all[1].file)
-	if err != nil || strings.Count(out, "whole and unchanged") != 2 || !strings.Contains(out, "local:jane@example.test, exec demo/hello") {
+	if err != nil || strings.Count(out, "complete and unchanged") != 2 || !strings.Contains(out, "local:jane@example.test, exec demo/hello") {
 		t.Errorf("%v: %s", err, out)
 	}
 	text := readFile(t, all[0].file)
 	forged := writeFile(t, s.dir+"/forged.cast", strings.Replace(text, "grün", "grau", 1))
-	if out, err := operate("recording", "verify", forged); err == nil || !strings.Contains(out, "was changed") || !strings.Contains(out, "NOT as it was written") {
+	if out, err := operate("recording", "verify", forged); err == nil || !strings.Contains(out, "was changed") || !strings.Contains(out, "INCOMPLETE OR CHANGED") {
 		t.Errorf("%v: %s", err, out)
 	}
 	key, err := operate("recording", "key")

@@ -104,7 +104,7 @@ func checkIt(t *testing.T, s *system, o *operator, page string) {
 	o.do(chromedp.Navigate(page), chromedp.WaitReady("main"))
 	shown := o.eval(`document.querySelector("[aria-label='Public key of the proxy']").textContent`)
 	for name, key := range map[string]string{"own": own, "shown": shown} {
-		if out, err := commandOutput(t, s.bin+"/fairlead-proxy", "recording", "verify", "--key", writeFile(t, s.dir+"/"+name+".jwk", key), file); err != nil || !strings.Contains(out, "whole and unchanged") {
+		if out, err := commandOutput(t, s.bin+"/fairlead-proxy", "recording", "verify", "--key", writeFile(t, s.dir+"/"+name+".jwk", key), file); err != nil || !strings.Contains(out, "complete and unchanged") {
 			t.Errorf("with the key %s (%s): %v: %s", key, name, err, out)
 		}
 	}

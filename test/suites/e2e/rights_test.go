@@ -44,9 +44,9 @@ func TestTheProxyMayDoWhatItNeeds(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	eventually(t, "a warning of the one with all rights", 20*time.Second, func() bool {
-		return strings.Contains(s.proxies["b"].String(), "may do more than it needs")
+		return strings.Contains(s.proxies["b"].String(), "has permissions that the proxy does not need")
 	})
-	if strings.Contains(s.proxies["a"].String(), "may do more than it needs") || strings.Contains(s.proxies["a"].String(), "is not known") {
+	if strings.Contains(s.proxies["a"].String(), "has permissions that the proxy does not need") || strings.Contains(s.proxies["a"].String(), "permissions are unknown") {
 		t.Errorf("a warning without a reason: %s", s.proxies["a"])
 	}
 	t.Run("broken into", func(t *testing.T) { brokenInto(t, s) })

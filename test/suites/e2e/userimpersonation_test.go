@@ -123,10 +123,10 @@ func TestActAsIsWhatTheAPIServerDoes(t *testing.T) {
 	proxied := "https://" + address
 
 	// Without the rights for it the proxy lets nobody act as anybody, and says why.
-	if got := s.tryAs(t, s.client, proxied, token, wishes()["bob"]); got.Code != http.StatusForbidden || !strings.Contains(fmt.Sprint(got.Body["message"]), "proxy-as-rbac.yaml") {
+	if got := s.tryAs(t, s.client, proxied, token, wishes()["bob"]); got.Code != http.StatusForbidden || !strings.Contains(fmt.Sprint(got.Body["message"]), "proxy-kubectl-as-rbac.yaml") {
 		t.Errorf("without the rights: %+v", got)
 	}
-	s.apply(t, readFile(t, "../../../deploy/kubernetes/proxy-as-rbac.yaml"))
+	s.apply(t, readFile(t, "../../../deploy/kubernetes/proxy-kubectl-as-rbac.yaml"))
 	for name, wish := range wishes() {
 		want, got := s.tryAs(t, direct, s.kube.URL, token, wish), s.tryAs(t, s.client, proxied, token, wish)
 		if len(wish) == 0 { // where a token comes from is said by each in its own way

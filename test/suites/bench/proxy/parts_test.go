@@ -196,7 +196,7 @@ func address(t *testing.T) string {
 func (b *bench) ours(t *testing.T, kubeconfig string) *part {
 	t.Helper()
 	p := &part{name: "fairlead-proxy", address: address(t), health: address(t)}
-	file := b.write(t, "proxy.yaml", fmt.Sprintf("listen: %s\ntls: {certificate: %[2]s/proxy.crt, key: %[2]s/proxy.key}\naudience: k8s-bench\nissuer: {url: %q, ca: %[2]s/issuer.crt}\nupstream: {kubeconfig: %[4]s}\nhealth: {listen: %[5]s}\ndrain: 1s\nlimits: {streamsPerPerson: 0}\n",
+	file := b.write(t, "proxy.yaml", fmt.Sprintf("listen: %s\ntls: {certificate: %[2]s/proxy.crt, key: %[2]s/proxy.key}\naudience: k8s-bench\nissuer: {url: %q, ca: %[2]s/issuer.crt}\nupstream: {kubeconfig: %[4]s}\nhealth: {listen: %[5]s}\ndrainTimeout: 1s\nlimits: {streamsPerUser: 0}\n",
 		p.address, b.dir, b.issuer.URL, kubeconfig, p.health))
 	p.cmd = exec.Command(prerequisite.Variable(t, "FAIRLEAD_TEST_BIN", "built programs")+"/fairlead-proxy", "serve", "--config", file)
 	return b.run(t, p)
