@@ -34,9 +34,9 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/userimpersonation"
 )
 
-var updateRefusals = flag.Bool("update", false, "write testdata/refusals.golden anew")
+var updateRefusals = flag.Bool("update", false, "rewrite testdata/refusals.golden")
 
-// refusing is a proxy that has every reason to refuse.
+// refusing is a proxy that can be made to refuse requests for every reason.
 type refusing struct {
 	front  *httptest.Server
 	key    *ecdsa.PrivateKey
@@ -61,7 +61,7 @@ func startRefusing(t *testing.T) *refusing {
 	}))
 	t.Cleanup(issuer.Close)
 	r.issuer = issuer.URL
-	// The API server does not listen, but it answers who may act as whom.
+	// Nothing listens at the API server's address; only access reviews are answered.
 	reviews := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		var review authorizationv1.SubjectAccessReview
 		if err := json.NewDecoder(req.Body).Decode(&review); err != nil || review.Spec.ResourceAttributes.Name == "forbidden" {
@@ -71,7 +71,7 @@ func startRefusing(t *testing.T) *refusing {
 		_ = json.NewEncoder(w).Encode(review)
 	}))
 	t.Cleanup(reviews.Close)
-	asker, err := userimpersonation.NewAccessReviewer(&rest.Config{Host: reviews.URL})
+	reviewer, err := userimpersonation.NewAccessReviewer(&rest.Config{Host: reviews.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func startRefusing(t *testing.T) *refusing {
 	r.front = httptest.NewTLSServer(proxy.New(proxy.Config{
 		Cluster: "a", Forwarder: forwarder, Logger: logger, Now: time.Now, Audit: audit.NewLog(time.Now, logger), ClientAddress: func(*http.Request) string { return "" },
 		Verifier:    &authn.Verifier{Issuer: r.issuer, Audience: "k8s-a", Now: time.Now, Keys: authn.NewKeySet(r.issuer, http.DefaultClient, time.Now, logger)},
-		Revocations: &r.cutoff, Impersonation: &userimpersonation.Authorizer{AccessReviewer: asker, Now: time.Now},
+		Revocations: &r.cutoff, Impersonation: &userimpersonation.Authorizer{AccessReviewer: reviewer, Now: time.Now},
 		CheckAccess: func(context.Context, *authn.Identity) *status.Error {
 			if r.stale.Load() {
 				return status.FeedStale(time.Date(2026, 11, 23, 15, 4, 0, 0, time.UTC))
@@ -95,7 +95,7 @@ func startRefusing(t *testing.T) *refusing {
 	return r
 }
 
-// token is a good one but for what is changed.
+// token returns a valid token with some claims replaced.
 func (r *refusing) token(t *testing.T, change map[string]any) string {
 	t.Helper()
 	claims := map[string]any{
@@ -111,8 +111,8 @@ var (
 	logLine   = regexp.MustCompile(`(?m)^[EIW]\d{4} .*\n`)
 )
 
-// TestKubectlShowsEveryRefusal holds what a real kubectl prints for each of the proxy's
-// own errors equal to testdata/refusals.golden.
+// TestKubectlShowsEveryRefusal compares the output of a real kubectl for each kind of refusal with
+// testdata/refusals.golden.
 func TestKubectlShowsEveryRefusal(t *testing.T) {
 	t.Parallel()
 	kubectl := needParts(t).kube + "/kubectl"
@@ -140,26 +140,26 @@ func TestKubectlShowsEveryRefusal(t *testing.T) {
 		{"a token for another cluster", r.token(t, map[string]any{"aud": "k8s-b"}), nil},
 		{"a token for two clusters", r.token(t, map[string]any{"aud": []string{"k8s-a", "k8s-b"}}), nil},
 		{"an expired token", r.token(t, map[string]any{"exp": time.Now().Add(-time.Minute).Unix()}), nil},
-		{"a token of tomorrow", r.token(t, map[string]any{"nbf": time.Now().Add(time.Hour).Unix()}), nil},
+		{"a token that is not valid yet", r.token(t, map[string]any{"nbf": time.Now().Add(90 * time.Minute).Unix()}), nil},
 		{"a reserved user name", r.token(t, map[string]any{"preferred_username": "system:admin"}), nil},
 		{"a reserved group", r.token(t, map[string]any{"groups": []string{"system:masters"}}), nil},
 		{"too many groups", r.token(t, map[string]any{"groups": many}), nil},
-		{"a disabled person", r.token(t, map[string]any{"sub": "usr_disabled"}), nil},
-		{"a person without access", r.token(t, map[string]any{"sub": "usr_moved"}), nil},
+		{"a disabled user", r.token(t, map[string]any{"sub": "usr_disabled"}), nil},
+		{"a user without access", r.token(t, map[string]any{"sub": "usr_moved"}), nil},
 		{"a device that was signed out", r.token(t, map[string]any{"device_id": "dev_lost"}), nil},
-		{"a sign-in that is over", r.token(t, map[string]any{"device_id": "", "sid": "sid_over"}), nil},
-		{"acting as somebody, not allowed", r.token(t, nil), []string{"--as", "admin"}},
-		{"acting as somebody, not set up", r.token(t, nil), []string{"--as", "forbidden"}},
-		{"acting as nobody", r.token(t, nil), []string{"--as", " "}},
-		{"an API server that is away", r.token(t, nil), nil},
-		{"a proxy that hears nothing", r.token(t, nil), nil},
+		{"a sign-in that was ended", r.token(t, map[string]any{"device_id": "", "sid": "sid_over"}), nil},
+		{"kubectl --as, denied by RBAC", r.token(t, nil), []string{"--as", "admin"}},
+		{"kubectl --as, not set up", r.token(t, nil), []string{"--as", "forbidden"}},
+		{"kubectl --as, blank name", r.token(t, nil), []string{"--as", " "}},
+		{"an unreachable API server", r.token(t, nil), nil},
+		{"a proxy without contact to the server", r.token(t, nil), nil},
 	} {
-		r.stale.Store(c.name == "a proxy that hears nothing")
+		r.stale.Store(c.name == "a proxy without contact to the server")
 		args := append([]string{"--kubeconfig", "/dev/null", "--cache-dir", t.TempDir(), "--server", r.front.URL, "--insecure-skip-tls-verify", "get", "pods"}, c.args...)
 		if c.token != "" {
 			args = append(args, "--token", c.token)
 		} else {
-			args = append(args, "--username", "x", "--password", "y") // or kubectl would ask for them
+			args = append(args, "--username", "x", "--password", "y") // otherwise kubectl prompts for them
 		}
 		text, err := exec.CommandContext(t.Context(), kubectl, args...).CombinedOutput()
 		if err == nil {
@@ -169,7 +169,7 @@ func TestKubectlShowsEveryRefusal(t *testing.T) {
 		said = requestID.ReplaceAllString(strings.ReplaceAll(said, r.front.URL, "SERVER"), "REQUEST")
 		fmt.Fprintf(&out, "%s:\n  %s\n", c.name, strings.ReplaceAll(said, "\n", "\n  "))
 		if strings.Contains(said, "unknown") {
-			t.Errorf("%s: kubectl shows no words: %s", c.name, said)
+			t.Errorf("%s: kubectl does not show the message: %s", c.name, said)
 		}
 	}
 	const golden = "testdata/refusals.golden"
