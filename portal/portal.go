@@ -24,6 +24,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server"
 	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/policy/clients"
+	"github.com/fairlead-auth/fairlead/templates"
 )
 
 // Config is what the pages need.
@@ -71,6 +72,17 @@ func (p *Portal) Mount(g *echo.Group) {
 	turning.Turned = func(c echo.Context) {
 		_ = p.cfg.Server.Admin.RefuseStranger(c.Request().Context(), c.RealIP(), c.Request().Method+" "+c.Path(), nil)
 	}
+	pages := &admin.Handler{
+		Guard: &turning, Admin: c.Server.Admin, Site: c.Server.Site, Types: c.Types, Now: c.Now, IssuerCA: c.IssuerCA, Probe: c.Probe, Effective: c.Effective,
+		CallbackURL: c.Server.CallbackURL, Leave: c.Server.Login.LeaveForTest,
+	}
+	c.Server.Site.Identify = func(c echo.Context) (*templates.Person, []templates.NavGroup) {
+		current, err := guard.Current(c)
+		if err != nil || current == nil {
+			return nil, nil // the error page is shown as to a visitor
+		}
+		return page.Person(current), pages.Nav(c, current)
+	}
 	for _, h := range []interface{ Mount(g *echo.Group) }{
 		&clusters.Handler{
 			Guard: guard, Store: c.Store, Access: c.Server.Access, Bearer: c.Server.Bearer, Site: c.Server.Site, Audit: c.Audit, Now: c.Now,
@@ -80,10 +92,7 @@ func (p *Portal) Mount(g *echo.Group) {
 		},
 		&account.Handler{Guard: guard, Store: c.Store, Clients: clients.NewRegistry(c.Store), Site: c.Server.Site, Audit: c.Audit, Now: c.Now, Keyring: c.Keyring, Limit: c.Server.Limit, Bearer: c.Server.Bearer, Passkeys: c.Server.Passkeys},
 		&recovery.Handler{Admin: c.Server.Admin, Sessions: c.Server.Sessions, Site: c.Server.Site, Keyring: c.Keyring, Now: c.Now},
-		&admin.Handler{
-			Guard: &turning, Admin: c.Server.Admin, Site: c.Server.Site, Types: c.Types, Now: c.Now, IssuerCA: c.IssuerCA, Probe: c.Probe, Effective: c.Effective,
-			CallbackURL: c.Server.CallbackURL, Leave: c.Server.Login.LeaveForTest,
-		},
+		pages,
 		&workloads.Handler{Guard: guard, Access: c.Server.Access, Site: c.Server.Site, ContextPrefix: c.ContextPrefix, Plugins: p.plugins},
 		&help.Handler{Sessions: c.Server.Sessions, Site: c.Server.Site, Plugins: p.plugins}, p.plugins,
 	} {

@@ -9,8 +9,10 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/fairlead-auth/fairlead/internal/i18n"
 )
@@ -49,25 +51,57 @@ type Frame struct {
 	// Refresh asks the browser to load the page again after so many seconds, or
 	// not at all when it is zero. It works without scripts.
 	Refresh int
-	// Nav is the navigation beside the page, Notes what is shown above it.
-	Nav   []Link
+	// Area is the entry of the top bar that the page belongs to: "clusters", "account", "help",
+	// "admin", or empty.
+	Area string
+	// Nav is the navigation beside the page, Notes are banners above it.
+	Nav   []NavGroup
 	Notes []string
+	// Crumbs are the pages above this one, the page itself last and without a path.
+	Crumbs []Link
+	// Toast says what has just been done, or is nil.
+	Toast *Toast
 }
 
-// Person is the signed-in person in the page's head.
+// Person is the signed-in person in the top bar: the display name, and the user name that clusters see.
 type Person struct {
 	Name, Detail string
-	// Admin shows the way to the admin pages.
+	// Admin shows the search box and the link to the admin pages.
 	Admin bool
 }
 
-// Link is an entry of the navigation beside a page.
+// Initials returns up to two letters for the account menu.
+func (p *Person) Initials() string {
+	words := strings.FieldsFunc(p.Name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	var letters []rune
+	for _, word := range words {
+		if len(letters) < 2 && word != "" {
+			letters = append(letters, unicode.ToUpper([]rune(word)[0]))
+		}
+	}
+	return string(letters)
+}
+
+// NavGroup is a titled part of the navigation beside a page. The first group has no title.
+type NavGroup struct {
+	Title string
+	Links []Link
+}
+
+// Link is an entry of the navigation or of the breadcrumbs.
 type Link struct {
 	Label, Path string
-	// Here marks the page that is shown; Mark says how much needs attention.
+	// Here marks the page that is shown.
 	Here bool
-	Mark int
+	// Count is how many entries there are, such as "4,812"; empty when unknown.
+	Count string
+	// Waiting is how many entries need attention. It is shown instead of Count.
+	Waiting int
 }
+
+// Toast is a short message about what has just been done. UndoPath takes a POST that undoes it;
+// empty when it can't be undone here.
+type Toast struct{ Text, UndoPath string }
 
 // View is the data of a template: the frame and the page's own data.
 type View[T any] struct {
@@ -166,11 +200,13 @@ func funcs(language *i18n.Language) template.FuncMap {
 		"say":  language.Say,
 		"span": func(d time.Duration) string { return language.Say(i18n.Span(d)) },
 
+		// when marks up a time. The script shows it in the reader's time zone;
 		"when":    when,
 		"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"day":     func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 		"human":   human,
 		"icon":    icon,
+		"env":     environment,
 		"millis":  func(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) },
 	}
 }
@@ -178,7 +214,32 @@ func funcs(language *i18n.Language) template.FuncMap {
 // human writes a time so that it reads the same in every language.
 func human(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
-// when marks a time up, for an argument of a text.
+// when returns a <time> element with the UTC time as text and title. The script replaces the text
+// by a relative or local time.
 func when(t time.Time) template.HTML {
-	return template.HTML(`<time datetime="` + t.UTC().Format(time.RFC3339) + `">` + human(t) + `</time>`) //nolint:gosec // a time has no marks
+	utc := t.UTC()
+	return template.HTML(`<time datetime="` + utc.Format(time.RFC3339) + `" title="` + utc.Format("2006-01-02 15:04:05 UTC") + `">` + human(t) + `</time>`) //nolint:gosec // a time has no markup
+}
+
+// environment returns a badge for a cluster's environment, in the color that an admin has chosen
+// or the one usual for the word; empty for no environment.
+func environment(word, color string) template.HTML {
+	if word == "" {
+		return ""
+	}
+	if !slices.Contains([]string{"green", "blue", "purple", "amber", "red"}, color) {
+		color = usualColor(strings.ToLower(word))
+	}
+	return template.HTML(`<span class="tag env ` + color + `">` + template.HTMLEscapeString(word) + `</span>`) //nolint:gosec // the word is escaped, the color is one of a list
+}
+
+func usualColor(word string) string {
+	for _, usual := range []struct{ prefix, color string }{
+		{"prod", "red"}, {"live", "red"}, {"stag", "amber"}, {"pre", "amber"}, {"dev", "green"}, {"test", "green"}, {"sandbox", "green"},
+	} {
+		if strings.HasPrefix(word, usual.prefix) {
+			return usual.color
+		}
+	}
+	return ""
 }

@@ -111,10 +111,10 @@ type Mode struct {
 }
 
 // Light and Dark are the two looks of a page.
-func Light() Mode { return Mode{[]string{"#f4f6f8", "#ffffff", "#eef1f4"}, "darker", "light"} }
+func Light() Mode { return Mode{[]string{"#f7f8f9", "#ffffff", "#f1f3f5"}, "darker", "light"} }
 
 // Dark is the look for dark rooms.
-func Dark() Mode { return Mode{[]string{"#10161c", "#19222b", "#10171e"}, "lighter", "dark"} }
+func Dark() Mode { return Mode{[]string{"#0f151a", "#161e25", "#1b252d"}, "lighter", "dark"} }
 
 // CheckColor returns what is wrong with a colour: links have to be read on every ground.
 func CheckColor(text string, m Mode) error {

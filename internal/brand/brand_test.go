@@ -60,7 +60,7 @@ func TestTheGroundsAreThoseOfThePages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"--ground: light-dark(#f4f6f8, #10161c)", "--panel: light-dark(#ffffff, #19222b)", "--sunk: light-dark(#eef1f4, #10171e)", "--accent: light-dark(#0b6478, #5cc8de)", "--on-accent: light-dark(#ffffff, #06222a)"} {
+	for _, want := range []string{"--ground: light-dark(#f7f8f9, #0f151a)", "--panel: light-dark(#ffffff, #161e25)", "--sunk: light-dark(#f1f3f5, #1b252d)", "--accent: light-dark(#0b6478, #5cc8de)", "--on-accent: light-dark(#ffffff, #06222a)"} {
 		if !strings.Contains(string(css), want) {
 			t.Errorf("the pages have no %q any more", want)
 		}

@@ -14,11 +14,9 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/portal/page"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
-	"github.com/fairlead-auth/fairlead/server/admin/settings"
 	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/base/web"
 	"github.com/fairlead-auth/fairlead/server/signin/session"
-	"github.com/fairlead-auth/fairlead/templates"
 )
 
 // Handler is the pages.
@@ -72,45 +70,10 @@ func (h *Handler) enter(handle handler) echo.HandlerFunc {
 	})
 }
 
-// nav is the navigation: label and path below /admin.
-func (h *Handler) nav(here string) []templates.Link {
-	links := []templates.Link{{Label: "Overview", Path: ""}}
-	for _, k := range settings.Kinds() {
-		if k.Name == settings.LocalUsers {
-			continue // after people, where they belong
-		}
-		links = append(links, templates.Link{Label: k.Many, Path: "/" + k.Path})
-		if k.Name == settings.Rules {
-			links = append(links, templates.Link{Label: "Check access", Path: "/simulator"}, templates.Link{Label: "People", Path: "/people"}, templates.Link{Label: "Local users", Path: "/local-users"})
-		}
-	}
-	links = append(links, []templates.Link{
-		{Label: "Keys", Path: "/keys"},
-		{Label: "Audit log", Path: "/audit"},
-		{Label: "Recordings", Path: "/recordings"},
-		{Label: "Changes", Path: "/history"},
-		{Label: "Import and export", Path: "/transfer"},
-		{Label: "API tokens", Path: "/tokens"},
-		{Label: "Recovery accounts", Path: "/recovery"},
-		{Label: "Diagnostics", Path: "/diagnostics"},
-	}...)
-	best := -1
-	for i, l := range links {
-		if (l.Path == "" && here == "") || l.Path != "" && (here == l.Path || strings.HasPrefix(here, l.Path+"/")) {
-			best = i
-		}
-	}
-	for i := range links {
-		links[i].Here = i == best
-		links[i].Path = h.Site.Path("/admin" + links[i].Path)
-	}
-	return links
-}
-
 // show renders a page of an admin.
 func show[T any](h *Handler, c echo.Context, r *request, v web.View[T]) error {
 	v.Person = page.Person(r.current)
-	v.Nav = h.nav(strings.TrimPrefix(c.Request().URL.Path, h.Site.Path("/admin")))
+	v.Nav = h.nav(c.Request().Context(), r.caller, strings.TrimPrefix(c.Request().URL.Path, h.Site.Path("/admin")))
 	if h.Admin.ReadOnly {
 		v.Notes = append(v.Notes, "These pages are read-only: the configuration file manages all settings (ui.readOnly). Change them in the file.")
 	}

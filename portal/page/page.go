@@ -34,7 +34,7 @@ type Handler func(c echo.Context, current *session.Current) error
 // back.
 func (g *Guard) For(h Handler) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		current, err := g.Sessions.Current(c.Request())
+		current, err := g.Current(c)
 		if err != nil {
 			return err
 		}
@@ -44,11 +44,18 @@ func (g *Guard) For(h Handler) echo.HandlerFunc {
 		if current == nil {
 			return c.Redirect(http.StatusSeeOther, g.Site.Path("/login")+"?return_to="+url.QueryEscape(g.returnTo(c)))
 		}
-		if current.Admin, err = g.IsAdmin(c.Request().Context(), current.User); err != nil {
-			return err
-		}
 		return h(c, current)
 	}
+}
+
+// Current returns the signed-in person of a request, or nil for a visitor.
+func (g *Guard) Current(c echo.Context) (*session.Current, error) {
+	current, err := g.Sessions.Current(c.Request())
+	if err != nil || current == nil {
+		return nil, err
+	}
+	current.Admin, err = g.IsAdmin(c.Request().Context(), current.User)
+	return current, err
 }
 
 // returnTo is the page asked for. A form can't be sent again, so after a POST it is the start

@@ -1,16 +1,106 @@
-// Copy buttons, the filter box and the form that goes on by itself. Every page
-// works without this file.
+// Everything here makes pages quicker to use: copy buttons, filters, local times, keyboard
+// shortcuts. Every page works without this file.
 document.querySelector("form[data-submit]")?.submit();
 document.querySelector("[data-focus]")?.focus();
 for (const fold of document.querySelectorAll("details.fold")) {
   fold.open = !matchMedia("(max-width: 52rem)").matches;
 }
+
+// Unsaved changes: the browser asks before it leaves, and the save bar counts them. A form that
+// the server shows again with faults starts as changed (data-unsaved="changed").
 for (const form of document.querySelectorAll("form[data-unsaved]")) {
-  let changed = false;
-  form.addEventListener("input", () => { changed = true; });
-  form.addEventListener("submit", () => { changed = false; });
-  addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
+  const changed = (f) => (f.type === "checkbox" || f.type === "radio" ? f.checked !== f.defaultChecked
+    : f.options ? [...f.options].some((o) => o.selected !== o.defaultSelected) && f.selectedIndex > 0 : f.value !== f.defaultValue);
+  const status = form.querySelector("[data-changes]");
+  let dirty = form.dataset.unsaved === "changed";
+  form.addEventListener("input", () => {
+    dirty = true;
+    const n = [...form.elements].filter((f) => f.name && f.type !== "hidden" && f.tagName !== "BUTTON" && changed(f)).length;
+    if (status) status.textContent = n === 0 ? "" : `${n} unsaved ${n === 1 ? "change" : "changes"}`;
+  });
+  form.addEventListener("submit", () => { dirty = false; });
+  addEventListener("beforeunload", (event) => { if (dirty) event.preventDefault(); });
 }
+
+// Times: relative within a day, then the reader's local time. UTC is in the title.
+const lang = document.documentElement.lang || "en";
+const reader = navigator.language.startsWith(lang) ? navigator.language : { en: "en-GB" }[lang] ?? lang;
+const relative = new Intl.RelativeTimeFormat(lang, { numeric: "auto", style: "short" });
+const local = (date, options) => new Intl.DateTimeFormat(reader, options).format(date);
+const clock = { hour: "2-digit", minute: "2-digit" };
+const dayAndMonth = { day: "numeric", month: "short" };
+const showTime = (element) => {
+  const date = new Date(element.dateTime);
+  const seconds = Math.round((date - Date.now()) / 1000);
+  const far = Math.abs(seconds);
+  element.title = `${local(date, { dateStyle: "medium", timeStyle: "long" })} (${element.dataset.utc})`;
+  if (element.dataset.show === "clock") return local(date, clock);
+  if (element.dataset.show === "date") return local(date, { ...dayAndMonth, year: "numeric" });
+  if (element.dataset.show !== "exact") {
+    if (far < 45) return relative.format(0, "second");
+    if (far < 3570) return relative.format(Math.round(seconds / 60), "minute");
+    if (far < 86400) return relative.format(Math.round(seconds / 3600), "hour");
+  }
+  return local(date, { ...dayAndMonth, ...clock, ...(date.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" }) });
+};
+const showTimes = () => {
+  for (const element of document.querySelectorAll("time[datetime*=T]")) {
+    element.dataset.utc ??= element.title || element.textContent;
+    element.textContent = showTime(element);
+  }
+};
+showTimes();
+setInterval(showTimes, 30000);
+
+// The account menu, toasts and shortcuts.
+const menus = document.querySelectorAll("details[data-menu]");
+addEventListener("click", (event) => {
+  for (const menu of menus) if (!menu.contains(event.target)) menu.open = false;
+});
+for (const toast of document.querySelectorAll(".toast")) {
+  setTimeout(() => { if (!toast.contains(document.activeElement)) toast.remove(); }, toast.querySelector("button") ? 20000 : 10000);
+}
+const shortcuts = document.getElementById("shortcuts");
+const offKey = "fairlead-shortcuts-off";
+for (const button of document.querySelectorAll("[data-shortcuts]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => { shortcuts.showModal(); });
+}
+const single = shortcuts?.querySelector("[name=single]");
+if (single) {
+  single.checked = !localStorage.getItem(offKey);
+  single.addEventListener("change", () => { if (single.checked) localStorage.removeItem(offKey); else localStorage.setItem(offKey, "yes"); });
+}
+const rowLinks = () => [...document.querySelectorAll("main a.row-link, main a.cluster-name")].filter((a) => a.checkVisibility());
+const moveInList = (by) => {
+  const links = rowLinks();
+  const at = links.indexOf(document.activeElement);
+  links[at < 0 ? 0 : Math.min(Math.max(at + by, 0), links.length - 1)]?.focus();
+};
+addEventListener("keydown", (event) => {
+  const { key, target } = event;
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  const field = target.closest?.("input, textarea, select");
+  if (key === "Escape") {
+    for (const menu of menus) {
+      if (menu.open) { menu.open = false; menu.querySelector("summary").focus(); }
+    }
+  } else if ((key === "ArrowDown" && field?.type === "search") || (/^Arrow(Down|Up)$/.test(key) && rowLinks().includes(target))) {
+    event.preventDefault();
+    moveInList(key === "ArrowDown" ? 1 : -1);
+  } else if (!field && shortcuts && !localStorage.getItem(offKey)) {
+    const search = document.querySelector("[data-slash]") ?? document.querySelector("main input[type=search]");
+    if (key === "/" && search) {
+      event.preventDefault();
+      search.focus();
+      search.select();
+    } else if (key === "?") {
+      event.preventDefault();
+      shortcuts.showModal();
+    }
+  }
+});
+
 const words = document.body.dataset; // what this file says, in the page's language
 const passkeys = globalThis.PublicKeyCredential;
 for (const form of passkeys?.parseCreationOptionsFromJSON ? document.querySelectorAll("form[data-passkey]") : []) {
@@ -62,7 +152,7 @@ for (const player of document.querySelectorAll("[data-replay]")) {
   button.hidden = false;
   player.querySelector("[data-go]").hidden = true;
   seek.addEventListener("change", () => seek.form.submit());
-  const clock = (s) => `${s >= 3600 ? `${Math.floor(s / 3600)}:` : ""}${String(Math.floor(s / 60) % 60).padStart(s >= 3600 ? 2 : 1, "0")}:${String(Math.floor(s) % 60).padStart(2, "0")}`;
+  const position = (s) => `${s >= 3600 ? `${Math.floor(s / 3600)}:` : ""}${String(Math.floor(s / 60) % 60).padStart(s >= 3600 ? 2 : 1, "0")}:${String(Math.floor(s) % 60).padStart(2, "0")}`;
   const paint = (frame) => {
     while (screen.children.length > frame.height) screen.lastElementChild.remove();
     while (screen.children.length < frame.height) screen.append(document.createElement("span"));
@@ -75,7 +165,7 @@ for (const player of document.querySelectorAll("[data-replay]")) {
       }), "\n");
     }
     seek.value = frame.at;
-    player.querySelector("[data-now]").textContent = clock(frame.at);
+    player.querySelector("[data-now]").textContent = position(frame.at);
   };
   let playing = 0;
   const play = async (turn) => {

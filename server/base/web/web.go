@@ -5,10 +5,12 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -31,6 +33,10 @@ type Site struct {
 	logger *slog.Logger
 
 	languages *i18n.Languages
+
+	// Identify, when set, returns the signed-in person of a request and the navigation beside the
+	// page, so that error pages have both. It returns nil for a visitor.
+	Identify func(c echo.Context) (*templates.Person, []templates.NavGroup)
 }
 
 // Config is what a Site needs.
@@ -98,15 +104,17 @@ type View[T any] struct {
 	FormOrigin string
 	// Refresh loads the page again after so many seconds.
 	Refresh int
-	// Nav and Notes: see templates.Frame.
-	Nav   []templates.Link
-	Notes []string
+	// Nav, Notes, Crumbs and Toast: see templates.Frame.
+	Nav    []templates.NavGroup
+	Notes  []string
+	Crumbs []templates.Link
+	Toast  *templates.Toast
 }
 
 // Render answers with a page. It is written only when it rendered whole.
 func Render[T any](c echo.Context, s *Site, v View[T]) error {
 	frame := s.frame(c, v.Title, v.Person)
-	frame.Refresh, frame.Nav, frame.Notes = v.Refresh, v.Nav, v.Notes
+	frame.Refresh, frame.Nav, frame.Notes, frame.Crumbs, frame.Toast = v.Refresh, v.Nav, v.Notes, v.Crumbs, v.Toast
 	if v.Status >= http.StatusBadRequest && c.Request().URL.RawQuery != "" {
 		frame.Here = "" // a query that was refused may hold a code: it is not repeated
 	}
@@ -127,8 +135,22 @@ func (s *Site) frame(c echo.Context, title i18n.Text, person *templates.Person) 
 		Language: s.Language(c), Languages: s.languages.Choice(), Here: s.Here(c.Request()),
 		Title: title, Brand: s.live.Get().Brand, Path: s.Path, Asset: s.assets.Path,
 		RequestID: logging.RequestID(c.Request().Context()), Person: person, Demo: s.demo, Version: version.String(),
-		Logo: s.brandAddress(logoFile), Style: s.brandAddress(styleFile),
+		Logo: s.brandAddress(logoFile), Style: s.brandAddress(styleFile), Area: area(strings.TrimPrefix(c.Request().URL.Path, s.Path(""))),
 	}
+}
+
+// area returns the entry of the top bar that a path belongs to, or "".
+func area(path string) string {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	switch first {
+	case "", "clusters", "access":
+		return "clusters"
+	case "account", "admin":
+		return first
+	case "help", "workloads":
+		return "help"
+	}
+	return ""
 }
 
 // policy is the strictest policy that the pages work with. The extra origin
@@ -159,7 +181,22 @@ func (s *Site) Fail(c echo.Context, err error) error {
 	if status >= http.StatusInternalServerError {
 		s.logger.ErrorContext(c.Request().Context(), "request failed", "path", c.Path(), "error", err)
 	}
-	return Render(c, s, View[ErrorData]{Page: ErrorPage(), Title: data.Heading, Data: data, Status: status})
+	view := View[ErrorData]{Page: ErrorPage(), Title: data.Heading, Data: data, Status: status}
+	if s.Identify != nil && status < http.StatusInternalServerError && status != http.StatusUnauthorized {
+		view.Person, view.Nav = s.identify(c)
+	}
+	return Render(c, s, view)
+}
+
+// identifyWithin bounds how long an error page waits for who is signed in.
+const identifyWithin = 2 * time.Second
+
+// identify calls Identify with a context of its own: that of the request has ended with its handler.
+func (s *Site) identify(c echo.Context) (*templates.Person, []templates.NavGroup) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), identifyWithin)
+	defer cancel()
+	c.SetRequest(c.Request().WithContext(ctx))
+	return s.Identify(c)
 }
 
 // failure is how a kind of error is shown.

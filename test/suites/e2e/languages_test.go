@@ -29,7 +29,7 @@ const plainWords = `(() => {
     for (const word of rest.match(/[A-Za-z]{2,}/g) || []) said.push(word);
   };
   const copy = document.documentElement.cloneNode(true);
-  for (const e of copy.querySelectorAll("code, pre, script, input[type=hidden], .languages")) e.remove();
+  for (const e of copy.querySelectorAll("code, pre, kbd, time, script, input[type=hidden], .languages")) e.remove();
   const texts = document.createTreeWalker(copy, NodeFilter.SHOW_TEXT);
   let all = "";
   while (texts.nextNode()) all += texts.currentNode.data + " ";
@@ -131,6 +131,7 @@ func (c *chromium) reads(tag string) {
 func choosesALanguage(t *testing.T, c *chromium, s *system) {
 	c.reads("de")
 	c.do(chromedp.Navigate(s.issuer+"/access?cluster=c0"), chromedp.WaitReady("main"))
+	c.do(chromedp.Click(".who summary", chromedp.ByQuery))
 	c.click(`.languages button[value=en]`)
 	c.do(chromedp.WaitReady("main"))
 	if got := c.eval("document.documentElement.lang + ' ' + location.pathname + location.search"); got != "en /access?cluster=c0" {

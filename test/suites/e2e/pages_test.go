@@ -131,11 +131,12 @@ func (c *chromium) eval(script string) string {
 	return out
 }
 
-// look sets what the person's screen is like.
+// look sets what the person's screen is like. A narrow one is a phone's, for fingers.
 func (c *chromium) look(width int64, scheme string) {
 	c.t.Helper()
 	c.do(
 		emulation.SetDeviceMetricsOverride(width, 900, 1, false),
+		emulation.SetTouchEmulationEnabled(width < 500),
 		emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}),
 	)
 }
@@ -166,8 +167,10 @@ func (c *chromium) audit(name, address, axe string, budget int) {
 	}
 }
 
-const smallTargets = `JSON.stringify([...document.querySelectorAll("button, .button, .button-like, input:not([type=hidden])")]
-  .filter(e => e.checkVisibility() && e.getBoundingClientRect().height < (e.matches(".small, [type=checkbox]") ? 23.5 : 43.5)).map(e => e.outerHTML.slice(0, 80)))`
+// smallTargets names controls that are lower than 44 pixels for a finger, or than 24 for a mouse (WCAG
+// 2.5.5 and 2.5.8). A checkbox is smaller and has its label or free space around it.
+const smallTargets = `JSON.stringify([...document.querySelectorAll("button, .button, .button-like, .chip, input:not([type=hidden])")]
+  .filter(e => e.checkVisibility() && !e.closest(".tabset > input") && e.getBoundingClientRect().height < (e.matches("[type=checkbox], [type=radio]") ? 17.5 : matchMedia("(pointer: coarse)").matches ? 43.5 : 23.5)).map(e => e.outerHTML.slice(0, 80)))`
 
 func (c *chromium) checkBudgets(look string, budget int) {
 	c.t.Helper()

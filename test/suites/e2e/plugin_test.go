@@ -522,7 +522,7 @@ func TestThePluginIsInstalledFromTheHelpPage(t *testing.T) {
 	t.Parallel()
 	s := withClient(t)
 	page := relyingparty.NewBrowser(t, s.issuer, s.client.Transport).Get(s.issuer + "/help")
-	command := page.Doc.Find(".panel-linux pre code").First().Text()
+	command := page.Doc.Find("#system-linux + label + .tabset-panel pre code").First().Text()
 	if page.Doc.Find("#system-linux").Length() != 1 || !strings.Contains(command, "sudo mv kubectl-fairlead /usr/local/bin/") {
 		t.Fatalf("%s", command)
 	}

@@ -143,9 +143,10 @@ admins: {users: ["local:jane@example.test"]}
 	}
 	c := startChromium(t, s)
 	c.signIn(s.issuer+"/", "jane@example.test")
-	c.click(".mark")
+	c.click(".favourite")
+	c.do(chromedp.Click(".who summary", chromedp.ByQuery))
 	c.click(".languages button[value=de]")
-	if got := c.eval(`document.querySelector(".mark").ariaPressed + " " + document.documentElement.lang + " " + location.pathname`); got != "true de /sso/" {
+	if got := c.eval(`document.querySelector(".favourite").ariaPressed + " " + document.documentElement.lang + " " + location.pathname`); got != "true de /sso/" {
 		t.Errorf("%s", got)
 	}
 	for _, path := range []string{"/", "/clusters/a", "/account", "/access", "/help", "/workloads", "/admin", "/admin/clusters", "/nowhere"} {

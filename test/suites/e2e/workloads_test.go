@@ -80,7 +80,7 @@ func (p *programs) example(t *testing.T, platform string) example {
 	t.Helper()
 	b := relyingparty.NewBrowser(t, p.issuer, p.client.Transport)
 	page := b.SignIn(p.issuer+"/workloads?cluster=a", jane().Credentials)
-	blocks := page.Doc.Find(".panel-" + platform + " pre code")
+	blocks := page.Doc.Find("#platform-" + platform + " + label + .tabset-panel pre code")
 	if blocks.Length() != 2 {
 		t.Fatalf("%s: %d blocks\n%s", platform, blocks.Length(), page.Text)
 	}

@@ -127,7 +127,7 @@ func nameOf(f ast.Expr) string {
 var (
 	actions   = regexp.MustCompile(`\{\{.*?\}\}`)
 	tags      = regexp.MustCompile(`<[^>]*>`)
-	code      = regexp.MustCompile(`(?s)<code>.*?</code>`)
+	code      = regexp.MustCompile(`(?s)<(?:code|kbd)>.*?</(?:code|kbd)>`)
 	adminPart = regexp.MustCompile(`(?s)<nav class="side".*?</nav>`)
 	words     = regexp.MustCompile(`[A-Za-z]{2,}`)
 	attribute = regexp.MustCompile(`(?:aria-label|alt|title|placeholder|data-label)="[^"]*[A-Za-z]{2,}[^"]*"`)

@@ -1,0 +1,46 @@
+package admin
+
+import (
+	"context"
+
+	"github.com/fairlead-auth/fairlead/server/base/store"
+)
+
+// Counts is how many entries of each kind there are, and how many need attention.
+type Counts struct {
+	store.EntryCounts
+	// FailingConnectors are enabled connectors whose last use failed. SilentProxies are proxies
+	// that have not contacted the server for a minute.
+	FailingConnectors, SilentProxies int
+}
+
+// Counts returns the numbers of the admin pages' navigation.
+func (a *Admin) Counts(ctx context.Context, c Caller) (Counts, error) {
+	if err := a.may(ctx, c, ReadSettings, "count entries"); err != nil {
+		return Counts{}, err
+	}
+	counts, err := a.Store.CountEntries(ctx)
+	if err != nil {
+		return Counts{}, err
+	}
+	result := Counts{EntryCounts: counts}
+	rows, err := a.Store.Connectors(ctx)
+	if err != nil {
+		return Counts{}, err
+	}
+	for _, row := range rows {
+		if _, fault := a.Upstream.Fault(row.ID); row.Enabled && fault != nil {
+			result.FailingConnectors++
+		}
+	}
+	proxies, err := a.proxies(ctx, "")
+	if err != nil {
+		return Counts{}, err
+	}
+	for _, proxy := range proxies {
+		if proxy.Away {
+			result.SilentProxies++
+		}
+	}
+	return result, nil
+}
