@@ -41,10 +41,10 @@ func (h *Handler) search(c echo.Context, r *request) error {
 	if err != nil {
 		return err
 	}
-	if match, only := onlyMatch(data.Query, h.pagesMatching(data.Query), data.Groups); only {
+	if match, only := onlyMatch(data.Query, pagesMatching(data.Query), data.Groups); only {
 		return h.to(c, match)
 	}
-	if pages := h.pagesMatching(data.Query); len(pages) > 0 {
+	if pages := pagesMatching(data.Query); len(pages) > 0 {
 		data.Groups = append(data.Groups, ops.SearchGroup{Label: "Pages", Hits: pages, Total: len(pages)})
 	}
 	for _, group := range data.Groups {
@@ -66,14 +66,16 @@ func onlyMatch(query string, pages []ops.SearchHit, groups []ops.SearchGroup) (p
 }
 
 // pagesMatching are the pages of the navigation whose name contains the text.
-func (h *Handler) pagesMatching(text string) []ops.SearchHit {
+func pagesMatching(text string) []ops.SearchHit {
 	if text == "" {
 		return nil
 	}
 	var hits []ops.SearchHit
-	for _, link := range h.nav("") {
-		if strings.Contains(strings.ToLower(link.Label), strings.ToLower(text)) {
-			hits = append(hits, ops.SearchHit{Title: link.Label, Path: strings.TrimPrefix(link.Path, h.Site.Path("/admin"))})
+	for _, group := range navigation(ops.Counts{}) {
+		for _, link := range group.Links {
+			if strings.Contains(strings.ToLower(link.Label), strings.ToLower(text)) {
+				hits = append(hits, ops.SearchHit{Title: link.Label, Path: link.Path})
+			}
 		}
 	}
 	return hits
