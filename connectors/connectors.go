@@ -19,8 +19,8 @@ import (
 
 // Identity is what an upstream says about a person at one moment.
 type Identity struct {
-	// Subject is the upstream's own id of the person, which never changes and is
-	// never given to somebody else.
+	// Subject is the upstream's own id of the account. It never changes and is never
+	// given to another account.
 	Subject string
 	// Username is the login name. It may change.
 	Username string
@@ -97,7 +97,7 @@ type Env struct {
 
 // Config is the settings of one connector, as its type declares them.
 type Config interface {
-	// Validate returns every fault.
+	// Validate returns every problem of the settings.
 	Validate() []Problem
 	// Open makes the connector. It must not wait for the network longer than
 	// ctx allows.
@@ -190,7 +190,7 @@ type Checker interface {
 
 // Lookuper looks a person up without their password.
 type Lookuper interface {
-	// Lookup returns ErrBadCredentials when there is nobody with this name.
+	// Lookup returns ErrBadCredentials if no account has this name.
 	Lookup(ctx context.Context, username string) (Lookup, error)
 }
 
@@ -243,8 +243,8 @@ type LeftOutGroup struct {
 const maxLeftOut = 20
 
 // Settle turns an identity into the names that clusters see. A group with a name
-// that must never reach a cluster is left out, and named in LeftOut: whoever may
-// create groups upstream must not be able to lock anyone out. A user name that
+// that must never reach a cluster is left out, and named in LeftOut: a user who can
+// create groups upstream must not be able to lock others out. A user name that
 // must never reach a cluster, no subject, and more than MaxGroups groups are
 // errors with OutcomeUnusableIdentity.
 func Settle(id Identity, p Prefixes) (kubeName string, settled Identity, err error) {

@@ -1,7 +1,7 @@
-// Package authproxy signs people in whom a reverse proxy in front of this server has
-// already signed in: Kerberos, client certificates, another single sign-on. The proxy
-// says who in request headers. It is not Dex's connector, which believes whoever can
-// send a request.
+// Package authproxy is the connector for users whom a reverse proxy in front of this
+// server has already authenticated: with Kerberos, client certificates or another
+// single sign-on. The proxy names the user in request headers and proves itself with
+// a secret. It is not Dex's connector, which accepts those headers from every client.
 package authproxy
 
 import (
@@ -30,7 +30,7 @@ const minSecret = 24
 // Config is the settings of the connector. The headers default to X-Remote-User,
 // X-Remote-User-Id, X-Remote-User-Name, X-Remote-User-Email and X-Remote-Group.
 type Config struct {
-	// ProxySecret is what the proxy sends in ProofHeader.
+	// ProxySecret is the value that the proxy sends in ProofHeader.
 	ProxySecret secret.Value `json:"proxySecret" yaml:"proxySecret"`
 	UserHeader  string       `json:"userHeader" yaml:"userHeader"`
 	IDHeader    string       `json:"idHeader" yaml:"idHeader"`
@@ -39,7 +39,7 @@ type Config struct {
 	GroupHeader string       `json:"groupHeader" yaml:"groupHeader"`
 	// GroupSeparator stands between groups. Default ",".
 	GroupSeparator string `json:"groupSeparator" yaml:"groupSeparator"`
-	// Groups everybody is in who comes this way.
+	// Groups are given to every user of this connector.
 	Groups []string `json:"groups" yaml:"groups"`
 }
 
@@ -50,17 +50,17 @@ func Type() connectors.Type {
 	}
 	user := header("userHeader", "User header", "The login name. It is needed.", "X-Remote-User")
 	user.Section = "Headers"
-	groups := connectors.Field{Key: "groups", Label: "Groups for all", Help: "Everybody who comes this way is in these, one a line.", Kind: form.List, Advanced: true}
+	groups := connectors.Field{Key: "groups", Label: "Groups for all", Help: "Every user of this connector is in these groups, one per line.", Kind: form.List, Advanced: true}
 	return connectors.Type{
-		Name: "authproxy", Icon: "gate", Label: "Reverse proxy", About: "A proxy in front of this server signs people in and says who they are: Kerberos, client certificates, another single sign-on. Nobody is asked again after the sign-in.", Can: []string{"groups"},
+		Name: "authproxy", Icon: "gate", Label: "Reverse proxy", About: "A proxy in front of this server authenticates users with Kerberos, client certificates or another single sign-on. Fairlead can't check an account again after the sign-in.", Can: []string{"groups"},
 		Steps: []connectors.Step{
-			{Text: "In the proxy ask for a sign-in at this path, and at no other.", Copy: []connectors.Copy{{Label: "Path that the proxy protects", Value: connectors.CopyCallback}}},
-			{Text: "There let it remove the headers below from what comes in, set them itself, and set X-Fairlead-Proxy-Secret to a long random text (openssl rand -hex 32)."},
-			{Text: "Whoever has that text can sign in as anybody: keep it like a private key."},
+			{Text: "Configure the proxy to require authentication at this path, and at no other.", Copy: []connectors.Copy{{Label: "Path that the proxy protects", Value: connectors.CopyCallback}}},
+			{Text: "At that path, make the proxy remove the headers below from incoming requests, set them itself, and set X-Fairlead-Proxy-Secret to a long random text (openssl rand -hex 32)."},
+			{Text: "Keep that text like a private key: with it, a client can sign in as any user."},
 		},
 		Config: func() connectors.Config { return &Config{} },
 		Fields: []connectors.Field{
-			{Key: "proxySecret", Label: "Proxy secret", Help: "What the proxy sends in X-Fairlead-Proxy-Secret.", Kind: form.Secret, Required: true, Section: "Proxy"},
+			{Key: "proxySecret", Label: "Proxy secret", Help: "The value of X-Fairlead-Proxy-Secret that the proxy sends.", Kind: form.Secret, Required: true, Section: "Proxy"},
 			user,
 			header("groupHeader", "Groups header", "", "X-Remote-Group"),
 			header("idHeader", "ID header", "An id that never changes; the login name when the proxy does not send it.", "X-Remote-User-Id"),
@@ -72,9 +72,9 @@ func Type() connectors.Type {
 	}
 }
 
-// Validate returns every fault.
+// Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
-	faults := connectors.Faults(connectors.Missing("proxySecret", c.ProxySecret.Reveal(), "without it whoever reaches this server could be anybody"))
+	faults := connectors.Faults(connectors.Missing("proxySecret", c.ProxySecret.Reveal(), "without it, every client could claim to be any user. Create one with openssl rand -hex 32."))
 	if n := len(c.ProxySecret.Reveal()); n > 0 && n < minSecret {
 		faults = append(faults, connectors.Problem{Field: "proxySecret", Message: fmt.Sprintf("want at least %d characters: openssl rand -hex 32", minSecret)})
 	}
@@ -93,7 +93,7 @@ func notInHeader(r rune) bool {
 	return r != '-' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 }
 
-// reserved names are sent by browsers and by every proxy.
+// reserved reports headers that browsers and proxies send by themselves.
 func reserved(name string) bool {
 	return slices.Contains([]string{ProofHeader, "Host", "Cookie", "Authorization", "User-Agent", "Referer", "Origin", "X-Forwarded-For", "Forwarded"}, textproto.CanonicalMIMEHeaderKey(name))
 }
@@ -142,7 +142,7 @@ func (c *connector) Callback(_ context.Context, _ string, _ []byte, r *http.Requ
 	}, nil
 }
 
-// Refresh implements connectors.Refresher: nobody can be asked.
+// Refresh implements connectors.Refresher. A proxy can't be asked about a user.
 func (c *connector) Refresh(_ context.Context, last connectors.Identity) (connectors.Identity, error) {
 	return last, nil
 }
@@ -154,7 +154,7 @@ func (c *connector) headers() map[string]string {
 	}
 }
 
-// groups are those that the proxy named, and those of all.
+// groups returns the groups that the proxy sent and those that every user has.
 func (c *connector) groups(said string) []string {
 	all := slices.Clone(c.cfg.Groups)
 	for name := range strings.SplitSeq(said, cmp.Or(c.cfg.GroupSeparator, ",")) {
@@ -166,8 +166,8 @@ func (c *connector) groups(said string) []string {
 	return slices.Compact(all)
 }
 
-// single returns the value of a header. Two mean that the proxy let one through that
-// came from outside.
+// single returns the value of a header. Two values mean that the proxy forwarded one
+// that a client sent.
 func single(h http.Header, name string) (string, error) {
 	values := h.Values(name)
 	if len(values) > 1 {

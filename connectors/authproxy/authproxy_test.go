@@ -61,7 +61,7 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// TestOnlyTheProxyIsBelieved: headers that somebody else could have sent sign nobody in.
+// TestOnlyTheProxyIsBelieved: headers that another client could have sent sign no user in.
 func TestOnlyTheProxyIsBelieved(t *testing.T) {
 	t.Parallel()
 	c := open(t, authproxy.Config{})

@@ -1,4 +1,4 @@
-// Package bitbucket signs people in with Bitbucket Cloud, through Dex's
+// Package bitbucket is the connector for Bitbucket Cloud, through Dex's
 // connector.
 package bitbucket
 
@@ -37,18 +37,18 @@ func Type() connectors.Type {
 		Fields: []connectors.Field{
 			{Key: "clientID", Label: "Key", Kind: form.Text, Required: true, Section: "OAuth consumer"},
 			{Key: "clientSecret", Label: "Secret", Kind: form.Secret, Required: true},
-			{Key: "teams", Label: "Workspaces", Help: "Whose members may sign in, one a line.", Kind: form.List, Required: true, Section: "Who may sign in", Placeholder: "acme"},
+			{Key: "teams", Label: "Workspaces", Help: "Members of these workspaces can sign in, one per line.", Kind: form.List, Required: true, Section: "Access", Placeholder: "acme"},
 			{Key: "permissions", Label: "Add permissions to group names", Help: "acme becomes acme:member as well.", Kind: form.Bool, Advanced: true},
 		},
 	}
 }
 
-// Validate returns every fault.
+// Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	return connectors.Faults(
 		connectors.Missing("clientID", c.ClientID, "copy the Key from the OAuth consumer"),
 		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "copy the Secret from the OAuth consumer"),
-		connectors.NoneOf("teams", c.Teams, "without a workspace everybody with a Bitbucket account could sign in"),
+		connectors.NoneOf("teams", c.Teams, "without a workspace, every Bitbucket account could sign in. Add one."),
 	)
 }
 

@@ -29,7 +29,7 @@ var (
 	_ connectors.Lookuper   = (*connector)(nil)
 )
 
-// user is a person in Crowd. Key never changes, and is never given to somebody else.
+// user is an account in Crowd. Key never changes and is never given to another account.
 type user struct {
 	Key         string `json:"key"`
 	Name        string `json:"name"`
@@ -50,8 +50,8 @@ func (c *connector) Login(ctx context.Context, username, password string) (conne
 	if err != nil {
 		return connectors.Identity{}, err
 	}
-	// Crowd looks at the account before the password: whoever guesses must not learn
-	// from that which accounts there are.
+	// Crowd checks the account before the password. The answer must not tell a guesser
+	// which accounts exist.
 	if err := refusal(answer); err != nil {
 		if errors.Is(err, connectors.ErrDenied) {
 			err = fmt.Errorf("%s: %w", err.Error(), connectors.ErrBadCredentials)
@@ -93,7 +93,7 @@ func (c *connector) Lookup(ctx context.Context, username string) (connectors.Loo
 	}}, err
 }
 
-// person makes an identity of what Crowd says about somebody.
+// person makes an identity of a user of Crowd.
 func (c *connector) person(ctx context.Context, answer *rest.Answer) (connectors.Identity, error) {
 	var u user
 	if err := answer.Into(&u); err != nil {
@@ -184,7 +184,8 @@ func refusal(answer *rest.Answer) error {
 	return fmt.Errorf("the answer of Crowd was %d %s", answer.Status, said.Reason)
 }
 
-// tryApplication signs nobody in: it asks for a person who can't be there.
+// tryApplication checks the application's credentials: it asks for a user that can't
+// exist.
 func (c *connector) tryApplication(ctx context.Context) error {
 	answer, err := c.call(ctx, http.MethodGet, "/user", url.Values{"username": {"fairlead-checks-its-settings"}}, nil)
 	if err != nil {

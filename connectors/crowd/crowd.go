@@ -1,4 +1,4 @@
-// Package crowd signs people in with the names and passwords of Atlassian Crowd
+// Package crowd is the connector for the names and passwords of Atlassian Crowd
 // (and of Jira, which speaks the same REST interface). It is not Dex's connector,
 // which lets switched-off accounts renew, takes a refusal for an outage, and writes
 // user names into addresses unescaped.
@@ -43,13 +43,13 @@ func Type() connectors.Type {
 			{Key: "application", Label: "Application name", Kind: form.Text, Required: true, Destination: true},
 			{Key: "password", Label: "Application password", Kind: form.Secret, Required: true},
 			{Key: "ca", Label: "CA certificate", Kind: form.PEM, Advanced: true},
-			{Key: "groups", Label: "Groups", Help: "One a line. Only these are handed on, and who is in none of them may not sign in. Leave empty for all.", Kind: form.List, Section: "Who may sign in"},
+			{Key: "groups", Label: "Groups", Help: "One per line. Only these are handed on, and who is in none of them may not sign in. Leave empty for all.", Kind: form.List, Section: "Access"},
 			{Key: "usernamePrompt", Label: "Label of the name", Kind: form.Text, Advanced: true, Placeholder: "User name"},
 		},
 	}
 }
 
-// Validate returns every fault.
+// Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	return connectors.Faults(
 		connectors.Missing("baseURL", c.BaseURL, "write Crowd’s address"),

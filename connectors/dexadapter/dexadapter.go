@@ -165,8 +165,8 @@ func (p *poster) AuthForm(context.Context) (connectors.PostForm, error) {
 	return connectors.PostForm{Action: action, Fields: map[string]string{"SAMLRequest": request}, Kept: []byte(id)}, nil
 }
 
-// Answer implements connectors.Poster. Every fault of an answer is a refusal:
-// nobody but the upstream can make one that is right.
+// Answer implements connectors.Poster. Every invalid answer is a denial,
+// because only the upstream can make a valid one.
 func (p *poster) Answer(ctx context.Context, kept []byte, posted url.Values) (connectors.Identity, error) {
 	id, err := p.saml.HandlePOST(scopes(), posted.Get("SAMLResponse"), string(kept))
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package gitea signs people in with Gitea or Forgejo, through Dex's connector.
+// Package gitea is the connector for Gitea or Forgejo, through Dex's connector.
 package gitea
 
 import (
@@ -28,7 +28,7 @@ type Config struct {
 	CA string `json:"ca" yaml:"ca"`
 }
 
-// Org is an organisation whose members may sign in.
+// Org is an organization whose members may sign in.
 type Org struct {
 	Name  string   `json:"name" yaml:"name"`
 	Teams []string `json:"teams" yaml:"teams"`
@@ -49,10 +49,10 @@ func Type() connectors.Type {
 			{Key: "clientID", Label: "Client ID", Kind: form.Text, Required: true},
 			{Key: "clientSecret", Label: "Client Secret", Kind: form.Secret, Required: true},
 			{
-				Key: "orgs", Label: "Organizations", Kind: form.Rows, Section: "Who may sign in", Help: "Members of one of these. Leave empty for everybody at this Gitea.",
+				Key: "orgs", Label: "Organizations", Kind: form.Rows, Section: "Access", Help: "Members of one of these. Leave empty for everybody at this Gitea.",
 				Fields: []connectors.Field{
 					{Key: "name", Label: "Organization", Kind: form.Text, Placeholder: "acme"},
-					{Key: "teams", Label: "Teams", Kind: form.List, Help: "One a line. Leave empty for every member."},
+					{Key: "teams", Label: "Teams", Kind: form.List, Help: "One per line. Leave empty for every member."},
 				},
 			},
 			{Key: "ca", Label: "CA certificate", Help: "PEM, when the certificate is signed by your own authority.", Kind: form.PEM, Advanced: true},
@@ -60,7 +60,7 @@ func Type() connectors.Type {
 	}
 }
 
-// Validate returns every fault.
+// Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	problems := connectors.Faults(
 		connectors.Missing("clientID", c.ClientID, "copy the Client ID from Gitea"),

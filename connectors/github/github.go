@@ -1,6 +1,6 @@
-// Package github signs people in with GitHub or GitHub Enterprise Server: the
-// OAuth code flow, organisations and teams as groups, the verified primary
-// e-mail, and the numeric id, which survives a rename, as the subject.
+// Package github is the connector for GitHub and GitHub Enterprise Server. It uses
+// the OAuth code flow. Organizations and teams become groups, and the numeric id,
+// which survives a rename, is the subject.
 package github
 
 import (
@@ -39,7 +39,7 @@ type Config struct {
 	Orgs []Org `json:"orgs" yaml:"orgs"`
 }
 
-// Org is an organisation whose members may sign in.
+// Org is an organization whose members may sign in.
 type Org struct {
 	Name string `json:"name" yaml:"name"`
 	// Teams, by slug, narrow it to members of one of them.
@@ -64,11 +64,11 @@ func Type() connectors.Type {
 			{Key: "clientID", Label: "Client ID", Kind: form.Text, Required: true, Section: "OAuth app", Placeholder: "Ov23liABCDEF12345678"},
 			{Key: "clientSecret", Label: "Client secret", Kind: form.Secret, Required: true},
 			{
-				Key: "orgs", Label: "Organizations", Kind: form.Rows, Required: true, Section: "Who may sign in",
+				Key: "orgs", Label: "Organizations", Kind: form.Rows, Required: true, Section: "Access",
 				Help: "Members of one of these. The groups are ORGANIZATION:TEAM.",
 				Fields: []connectors.Field{
 					{Key: "name", Label: "Organization", Kind: form.Text, Placeholder: "acme"},
-					{Key: "teams", Label: "Teams", Kind: form.List, Help: "By slug, one a line. Leave empty for every member.", Placeholder: "platform"},
+					{Key: "teams", Label: "Teams", Kind: form.List, Help: "By slug, one per line. Leave empty for every member.", Placeholder: "platform"},
 				},
 			},
 			{Key: "host", Label: "Enterprise host", Help: "The address of GitHub Enterprise Server. Leave empty for github.com.", Kind: form.Text, Advanced: true, Placeholder: "https://github.example.com", Destination: true},
@@ -77,7 +77,7 @@ func Type() connectors.Type {
 	}
 }
 
-// Validate returns every fault.
+// Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	var problems []connectors.Problem
 	add := func(field, message string) {
@@ -90,7 +90,7 @@ func (c *Config) Validate() []connectors.Problem {
 		add("clientSecret", "is missing: make one in the OAuth app at GitHub")
 	}
 	if len(c.Orgs) == 0 {
-		add("orgs", "is missing: without an organisation everybody with a GitHub account could sign in")
+		add("orgs", "without an organization, every GitHub account could sign in. Add one.")
 	}
 	for i, org := range c.Orgs {
 		if org.Name == "" {
@@ -111,7 +111,7 @@ func isHost(address string) bool {
 	return err == nil && u.Host != "" && strings.Trim(u.Path, "/") == "" && (u.Scheme == "https" || u.Hostname() == "127.0.0.1")
 }
 
-// Open returns the connector. It calls nobody yet.
+// Open returns the connector. It sends no request yet.
 func (c *Config) Open(_ context.Context, env connectors.Env) (connectors.Connector, error) {
 	if problems := c.Validate(); len(problems) > 0 {
 		return nil, errors.New(problems[0].Field + " " + problems[0].Message)
@@ -278,7 +278,7 @@ func primaryEmail(ctx context.Context, client *gh.Client) (string, error) {
 	}
 }
 
-// groups returns "org" and "org:team" for the configured organisations, or
+// groups returns "org" and "org:team" for the configured organizations, or
 // ErrDenied when the person is in none of them.
 func (c *Connector) groups(ctx context.Context, client *gh.Client) ([]string, error) {
 	orgs, err := c.memberOf(ctx, client)
@@ -301,7 +301,7 @@ func (c *Connector) groups(ctx context.Context, client *gh.Client) ([]string, er
 		}
 	}
 	if len(groups) == 0 {
-		return nil, fmt.Errorf("the account is in none of the allowed organisations and teams: %w", connectors.ErrDenied)
+		return nil, fmt.Errorf("the account is in none of the allowed organizations and teams: %w", connectors.ErrDenied)
 	}
 	return groups, nil
 }
@@ -312,16 +312,16 @@ func inTeam(org Org, teams []string) bool {
 	})
 }
 
-// memberOf returns the person's organisations by lower-case login.
+// memberOf returns the person's organizations by lower-case login.
 func (c *Connector) memberOf(ctx context.Context, client *gh.Client) (map[string]bool, error) {
 	orgs := map[string]bool{}
 	for opts := (&gh.ListOptions{PerPage: 100}); ; {
 		page, resp, err := client.Organizations.List(ctx, "", opts)
 		if err != nil {
-			return nil, fmt.Errorf("reading organisations: %w", err)
+			return nil, fmt.Errorf("reading organizations: %w", err)
 		}
 		if sso := resp.Header.Get("X-Github-Sso"); sso != "" {
-			c.env.Logger.WarnContext(ctx, "GitHub hides organisations until single sign-on is done", "connector", c.env.ID)
+			c.env.Logger.WarnContext(ctx, "GitHub hides organizations until single sign-on is done", "connector", c.env.ID)
 		}
 		for _, org := range page {
 			orgs[strings.ToLower(org.GetLogin())] = true
@@ -333,7 +333,7 @@ func (c *Connector) memberOf(ctx context.Context, client *gh.Client) (map[string
 	}
 }
 
-// teamsOf returns the slugs of the person's teams by lower-case organisation.
+// teamsOf returns the slugs of the person's teams by lower-case organization.
 func teamsOf(ctx context.Context, client *gh.Client) (map[string][]string, error) {
 	teams := map[string][]string{}
 	for opts := (&gh.ListOptions{PerPage: 100}); ; {

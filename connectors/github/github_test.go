@@ -97,8 +97,8 @@ func TestWhoMaySignIn(t *testing.T) {
 	}{
 		{"member of the team", nil, []github.Org{{Name: "acme", Teams: []string{"Platform"}}}, []string{"acme", "acme:platform", "acme:sre"}},
 		{"not in the team", nil, []github.Org{{Name: "acme", Teams: []string{"admins"}}}, nil},
-		{"not in the organisation", func(a *fakegithub.Account) { a.Orgs = []string{"other"} }, []github.Org{{Name: "acme"}}, nil},
-		{"team of another organisation", nil, []github.Org{{Name: "acme", Teams: []string{"x"}}}, nil},
+		{"not in the organization", func(a *fakegithub.Account) { a.Orgs = []string{"other"} }, []github.Org{{Name: "acme"}}, nil},
+		{"team of another organization", nil, []github.Org{{Name: "acme", Teams: []string{"x"}}}, nil},
 		{"one of two", nil, []github.Org{{Name: "nowhere"}, {Name: "more"}}, []string{"more"}},
 		{"suspended", func(a *fakegithub.Account) { a.Suspended = true }, []github.Org{{Name: "acme"}}, nil},
 	} {

@@ -1,4 +1,4 @@
-// Package gitlab signs people in with GitLab, through Dex's connector.
+// Package gitlab is the connector for GitLab, through Dex's connector.
 package gitlab
 
 import (
@@ -45,7 +45,7 @@ func Type() connectors.Type {
 			{Key: "baseURL", Label: "GitLab URL", Help: "Leave empty for gitlab.com.", Kind: form.Text, Section: "Application", Placeholder: "https://gitlab.com", Destination: true},
 			{Key: "clientID", Label: "Application ID", Kind: form.Text, Required: true},
 			{Key: "clientSecret", Label: "Secret", Kind: form.Secret, Required: true},
-			{Key: "groups", Label: "Allowed groups", Help: "By full path, one a line. Leave empty for everybody at this GitLab.", Kind: form.List, Section: "Who may sign in", Placeholder: "acme/platform"},
+			{Key: "groups", Label: "Allowed groups", Help: "By full path, one per line. Leave empty for everybody at this GitLab.", Kind: form.List, Section: "Access", Placeholder: "acme/platform"},
 			{Key: "inheritedGroups", Label: "Count inherited membership", Help: "Needs the scope read_api.", Kind: form.Bool, Advanced: true},
 			{Key: "roleSuffix", Label: "Add the role to group names", Help: "acme/platform becomes acme/platform:developer as well.", Kind: form.Bool, Advanced: true},
 			{Key: "ca", Label: "CA certificate", Help: "PEM, when GitLab’s certificate is signed by your own authority.", Kind: form.PEM, Advanced: true},
@@ -53,7 +53,7 @@ func Type() connectors.Type {
 	}
 }
 
-// Validate returns every fault.
+// Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	return connectors.Faults(
 		connectors.Missing("clientID", c.ClientID, "copy the Application ID from GitLab"),

@@ -63,12 +63,12 @@ func (c *Config) directory(env connectors.Env) (*directory, error) {
 	return &directory{client: client, tokens: cfg.TokenSource(context.WithValue(context.Background(), oauth2.HTTPClient, client))}, nil
 }
 
-// tokenURL is fixed: the key file names one too, and whoever wrote it would get
+// tokenURL is fixed. The key file names one too, but its author could collect
 // assertions that are signed with the key.
 const tokenURL = "https://oauth2.googleapis.com/token"
 
-// groups returns the addresses of the groups that somebody is in, directly. A person is
-// named by id or address; the id stays when the address changes.
+// groups returns the addresses of the groups that a user is a direct member of. The
+// user is named by id or address. The id stays when the address changes.
 func (d *directory) groups(ctx context.Context, person string) ([]string, error) {
 	var names []string
 	for page := ""; ; {

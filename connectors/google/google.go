@@ -41,7 +41,7 @@ type Config struct {
 // Type describes the connector.
 func Type() connectors.Type {
 	return connectors.Type{
-		Name: "google", Icon: "office", Label: "Google", About: "People of Google Workspace domains; their groups too, with a service account.", Can: []string{"groups", "refresh"},
+		Name: "google", Icon: "office", Label: "Google", About: "Accounts of Google Workspace domains. With a service account also their groups.", Can: []string{"groups", "refresh"},
 		Steps: []connectors.Step{
 			{Text: "In Google Cloud open APIs & Services, Credentials, Create credentials, OAuth client ID (in the newer console: Clients, Create client), of the type Web application.", Link: "https://console.cloud.google.com/apis/credentials"},
 			{Text: "Paste this.", Copy: []connectors.Copy{{Label: "Authorized redirect URIs", Value: connectors.CopyCallback}}},
@@ -52,20 +52,20 @@ func Type() connectors.Type {
 		Fields: []connectors.Field{
 			{Key: "clientID", Label: "Client ID", Kind: form.Text, Required: true, Section: "OAuth client", Placeholder: "….apps.googleusercontent.com"},
 			{Key: "clientSecret", Label: "Client secret", Kind: form.Secret, Required: true},
-			{Key: "hostedDomains", Label: "Hosted domains", Help: "Whose people may sign in, one a line.", Kind: form.List, Required: true, Section: "Who may sign in", Placeholder: "example.com"},
-			{Key: "groups", Label: "Allowed groups", Help: "Addresses of groups whose members may sign in, one a line. Leave empty for everybody of the domains.", Kind: form.List, Placeholder: "platform@example.com"},
+			{Key: "hostedDomains", Label: "Hosted domains", Help: "Accounts of these Workspace domains can sign in, one per line.", Kind: form.List, Required: true, Section: "Access", Placeholder: "example.com"},
+			{Key: "groups", Label: "Allowed groups", Help: "Addresses of groups whose members may sign in, one per line. Leave empty for everybody of the domains.", Kind: form.List, Placeholder: "platform@example.com"},
 			{Key: "serviceAccount", Label: "Service account key", Help: "The JSON file, whole. Leave empty for no groups.", Kind: form.Secret, Section: "Groups"},
 			{Key: "adminEmail", Label: "Admin’s address", Help: "The service account reads groups in this admin’s name.", Kind: form.Text, Placeholder: "admin@example.com"},
 		},
 	}
 }
 
-// Validate returns every fault.
+// Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	faults := connectors.Faults(
 		connectors.Missing("clientID", c.ClientID, "copy it from Google Cloud"),
 		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "copy it from Google Cloud"),
-		connectors.NoneOf("hostedDomains", c.HostedDomains, "without a domain everybody with a Google account could sign in"),
+		connectors.NoneOf("hostedDomains", c.HostedDomains, "without a domain, every Google account could sign in. Add one."),
 	)
 	for i, domain := range c.HostedDomains {
 		if !strings.Contains(domain, ".") || strings.ContainsAny(domain, "/:@* ") {
@@ -78,7 +78,7 @@ func (c *Config) Validate() []connectors.Problem {
 func (c *Config) validateGroups() []connectors.Problem {
 	if c.ServiceAccount.Empty() {
 		if len(c.Groups) > 0 {
-			return []connectors.Problem{{Field: "groups", Message: "need a service account: without one nobody’s groups are known"}}
+			return []connectors.Problem{{Field: "groups", Message: "need a service account, because Google sends no groups without one. Add its key, or remove the allowed groups."}}
 		}
 		return nil
 	}

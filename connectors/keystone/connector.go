@@ -79,7 +79,7 @@ func (c *connector) Refresh(ctx context.Context, last connectors.Identity) (conn
 	return c.person(ctx, last.Subject)
 }
 
-// person reads who somebody is, as the service user.
+// person reads an account, as the service user.
 func (c *connector) person(ctx context.Context, id string) (connectors.Identity, error) {
 	s, err := c.service(ctx)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package keystone signs people in with the names and passwords of OpenStack Keystone
+// Package keystone is the connector for the names and passwords of OpenStack Keystone
 // (Identity API v3). It is not Dex's connector, which calls people what they typed,
 // lets switched-off accounts renew, and takes a wrong password for an outage.
 package keystone
@@ -38,7 +38,7 @@ func Type() connectors.Type {
 		Name: "keystone", Icon: "cloud", Label: "OpenStack Keystone", About: "Names, passwords and groups of an OpenStack domain.", Can: []string{"groups", "refresh"},
 		Steps: []connectors.Step{
 			{Text: "In the people’s domain make a service user and give it the role reader on the domain: openstack role add --user fairlead --domain DOMAIN reader."},
-			{Text: "Where the policy lets only admins read users, give it that role instead, on the domain or on a project."},
+			{Text: "If the policy lets only admins read users, give it the role admin instead, on the domain or on a project."},
 		},
 		Config: func() connectors.Config { return &Config{} },
 		Fields: []connectors.Field{
@@ -46,14 +46,14 @@ func Type() connectors.Type {
 			{Key: "domain", Label: "Domain", Help: "ID or name.", Kind: form.Text, Required: true, Placeholder: "default", Destination: true},
 			{Key: "username", Label: "Service user", Kind: form.Text, Required: true, Destination: true},
 			{Key: "password", Label: "Its password", Kind: form.Secret, Required: true},
-			{Key: "project", Label: "Project", Help: "Where the service user has its role, when that is not the domain.", Kind: form.Text, Advanced: true},
+			{Key: "project", Label: "Project", Help: "The project on which the service user has its role. Leave empty if it has the role on the domain.", Kind: form.Text, Advanced: true},
 			{Key: "ca", Label: "CA certificate", Kind: form.PEM, Advanced: true},
-			{Key: "groups", Label: "Allowed groups", Help: "Who may sign in, one a line. Leave empty for everybody of the domain.", Kind: form.List, Section: "Who may sign in"},
+			{Key: "groups", Label: "Allowed groups", Help: "Who may sign in, one per line. Leave empty for everybody of the domain.", Kind: form.List, Section: "Access"},
 		},
 	}
 }
 
-// Validate returns every fault.
+// Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	faults := connectors.Faults(
 		connectors.Missing("host", c.Host, "write Keystone’s address"),

@@ -10,8 +10,8 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors"
 )
 
-// How directories say that an account may not be used. A directory that does
-// not know an attribute leaves it out.
+// The attributes with which directories disable an account. A directory that does
+// not know an attribute leaves it out of the answer.
 const (
 	attrControl     = "userAccountControl"                 // Active Directory: disabled
 	attrComputed    = "msDS-User-Account-Control-Computed" // Active Directory: locked out
@@ -31,8 +31,8 @@ func accountAttrs() []string {
 }
 
 // checkAccount refuses an account that the directory has disabled, locked or let
-// expire. A bind is not enough: at a renewal nobody binds as the person, and not
-// every directory looks at these when somebody does.
+// expire. A bind is not enough: a renewal has no password to bind with, and not
+// every directory checks these attributes at a bind.
 func checkAccount(entry *goldap.Entry, now time.Time) error {
 	value := entry.GetAttributeValue
 	var why string

@@ -106,8 +106,8 @@ func (c *Connector) checkUsers(ctx context.Context, run *probe.Run, conn *goldap
 	})
 }
 
-// count says how many entries a search finds, and names some. A base DN that
-// isn't there is told apart from one that has nobody.
+// count says how many entries a search finds, and names some. It tells a base DN
+// that does not exist from one without matching entries.
 func (c *Connector) count(conn *goldap.Conn, q query, noun string) (string, error) {
 	base := goldap.NewSearchRequest(q.base, goldap.ScopeBaseObject, goldap.NeverDerefAliases, 1, int(c.dialer.timeout.Seconds()), false, "(objectClass=*)", []string{"1.1"}, nil)
 	if _, err := conn.Search(base); err != nil {

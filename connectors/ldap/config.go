@@ -1,6 +1,6 @@
-// Package ldap signs people in with a directory: LDAPS or StartTLS, a service
-// account that searches, groups in either direction and nested, several hosts.
-// It leaves names and prefixes to its caller.
+// Package ldap is the connector for LDAP directories and Active Directory, over
+// LDAPS or StartTLS. A service account searches users and their groups, nested ones
+// included, on the first of several hosts that answers. It adds no prefixes.
 package ldap
 
 import (
@@ -58,7 +58,7 @@ type UserSearch struct {
 	Filter string `json:"filter" yaml:"filter"`
 	// UsernameAttr holds what people type. Default "uid".
 	UsernameAttr string `json:"usernameAttr" yaml:"usernameAttr"`
-	// IDAttr never changes and is never given to somebody else. Default
+	// IDAttr never changes and is never given to another account. Default
 	// "entryUUID"; "objectGUID" for Active Directory.
 	IDAttr string `json:"idAttr" yaml:"idAttr"`
 	// NameAttr and EmailAttr default to "cn" and "mail".
@@ -159,7 +159,7 @@ func loopback(host string) bool {
 	return name == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
-// Open returns the connector. It connects only when somebody signs in.
+// Open returns the connector. It connects only at a sign-in.
 func (c *Config) Open(_ context.Context, env connectors.Env) (connectors.Connector, error) {
 	if problems := c.Validate(); len(problems) > 0 {
 		return nil, errors.New(problems[0].Field + " " + problems[0].Message)

@@ -206,7 +206,7 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// FuzzLogin looks whether any name gets in or finds somebody else.
+// FuzzLogin checks that no name signs in or finds another account.
 func FuzzLogin(f *testing.F) {
 	d := slapd.Start(f)
 	c, err := config(d).Open(context.Background(), connectors.Env{Now: time.Now, Logger: slog.New(slog.DiscardHandler)})

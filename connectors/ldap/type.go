@@ -9,10 +9,10 @@ import (
 func Type() connectors.Type {
 	return connectors.Type{
 		Name: "ldap", Icon: "directory", Label: "LDAP or Active Directory",
-		About: "Active Directory, OpenLDAP, FreeIPA, 389 DS or LLDAP. People type their password here.", Can: []string{"groups", "refresh", "look up"},
+		About: "Active Directory, OpenLDAP, FreeIPA, 389 DS or LLDAP. Users enter their password on Fairlead's sign-in page.", Can: []string{"groups", "refresh", "look up"},
 		Steps: []connectors.Step{
-			{Text: "Make an account in the directory that may read people and groups, and nothing else."},
-			{Text: "Have the directory’s address ready, and the certificate of the authority that signed its own."},
+			{Text: "Create a service account in the directory that can read users and groups, and nothing else."},
+			{Text: "Get the directory’s address and the certificate of the authority that signed its certificate."},
 		},
 		Presets: presets(),
 		Config:  func() connectors.Config { return &Config{} },
@@ -22,32 +22,32 @@ func Type() connectors.Type {
 
 func fields() []connectors.Field {
 	return append([]connectors.Field{
-		{Key: "hosts", Label: "Servers", Help: "host or host:port, one a line. They are tried in this order.", Kind: form.List, Required: true, Section: "Connection", Placeholder: "ldap1.example.com", Destination: true},
+		{Key: "hosts", Label: "Servers", Help: "host or host:port, one per line. Fairlead tries them in this order.", Kind: form.List, Required: true, Section: "Connection", Placeholder: "ldap1.example.com", Destination: true},
 		{Key: "security", Label: "Security", Kind: form.Select, Destination: true, Options: []form.Option{
 			{Value: "", Label: "LDAPS (port 636)"}, {Value: SecurityStartTLS, Label: "StartTLS (port 389)"}, {Value: SecurityNone, Label: "None: on this computer only"},
 		}},
 		{Key: "ca", Label: "CA certificate", Help: "PEM. Leave empty for the system’s authorities.", Kind: form.PEM, Destination: true},
 		{Key: "timeoutSeconds", Label: "Timeout in seconds", Help: "For each step. 5 when empty.", Kind: form.Number, Advanced: true},
-		{Key: "bindDN", Label: "Bind DN", Help: "The account that searches. Leave empty when anybody may search.", Kind: form.Text, Section: "Service account", Placeholder: "cn=fairlead,ou=services,dc=example,dc=com", Destination: true},
+		{Key: "bindDN", Label: "Bind DN", Help: "The service account that searches. Leave empty if the directory allows anonymous searches.", Kind: form.Text, Section: "Service account", Placeholder: "cn=fairlead,ou=services,dc=example,dc=com", Destination: true},
 		{Key: "bindPassword", Label: "Bind password", Kind: form.Secret},
 	}, searchFields()...)
 }
 
 func searchFields() []connectors.Field {
 	return []connectors.Field{
-		{Key: "userSearch.baseDN", Label: "Base DN of users", Help: "Where people are.", Kind: form.Text, Required: true, Section: "Users", Placeholder: "ou=people,dc=example,dc=com"},
-		{Key: "userSearch.usernameAttr", Label: "User name attribute", Help: "What people type. uid when empty; sAMAccountName for Active Directory.", Kind: form.Text, Placeholder: "uid"},
-		{Key: "userSearch.idAttr", Label: "ID attribute", Help: "One that never changes and is never given to somebody else. entryUUID when empty; objectGUID for Active Directory.", Kind: form.Text, Placeholder: "entryUUID"},
+		{Key: "userSearch.baseDN", Label: "Base DN of users", Help: "The entry below which the users are.", Kind: form.Text, Required: true, Section: "Users", Placeholder: "ou=people,dc=example,dc=com"},
+		{Key: "userSearch.usernameAttr", Label: "User name attribute", Help: "Holds the name that users enter to sign in. Default: uid. For Active Directory use sAMAccountName.", Kind: form.Text, Placeholder: "uid"},
+		{Key: "userSearch.idAttr", Label: "ID attribute", Help: "Holds an id that never changes and is never given to another account. Default: entryUUID. For Active Directory use objectGUID.", Kind: form.Text, Placeholder: "entryUUID"},
 		{Key: "userSearch.filter", Label: "User filter", Kind: form.Text, Placeholder: "(objectClass=person)"},
 		{Key: "userSearch.emailAttr", Label: "Mail attribute", Help: "mail when empty.", Kind: form.Text, Advanced: true, Placeholder: "mail"},
 		{Key: "userSearch.nameAttr", Label: "Display name attribute", Help: "cn when empty.", Kind: form.Text, Advanced: true, Placeholder: "cn"},
-		{Key: "usernamePrompt", Label: "Label of the user name field", Help: "What the sign-in page asks for.", Kind: form.Text, Advanced: true, Placeholder: "User name"},
-		{Key: "groupSearch.baseDN", Label: "Base DN of groups", Help: "Where groups are. Leave empty to read no groups.", Kind: form.Text, Section: "Groups", Placeholder: "ou=groups,dc=example,dc=com"},
+		{Key: "usernamePrompt", Label: "Label of the user name field", Help: "The label of the name field on the sign-in page.", Kind: form.Text, Advanced: true, Placeholder: "User name"},
+		{Key: "groupSearch.baseDN", Label: "Base DN of groups", Help: "The entry below which the groups are. Leave empty to read no groups.", Kind: form.Text, Section: "Groups", Placeholder: "ou=groups,dc=example,dc=com"},
 		{Key: "groupSearch.filter", Label: "Group filter", Kind: form.Text, Placeholder: "(objectClass=groupOfNames)"},
 		{Key: "groupSearch.nameAttr", Label: "Group name attribute", Help: "cn when empty.", Kind: form.Text, Advanced: true, Placeholder: "cn"},
-		{Key: "groupSearch.memberAttr", Label: "Member attribute", Help: "What a group calls its members. member when empty; memberUid for POSIX groups.", Kind: form.Text, Placeholder: "member"},
-		{Key: "groupSearch.userAttr", Label: "Member value", Help: "What the member attribute holds: dn when empty, or an attribute of the person such as uid.", Kind: form.Text, Placeholder: "dn"},
-		{Key: "groupSearch.memberOfAttr", Label: "Groups from the person", Help: "Read the groups from this attribute of the person instead, such as memberOf.", Kind: form.Text, Advanced: true, Placeholder: "memberOf"},
+		{Key: "groupSearch.memberAttr", Label: "Member attribute", Help: "The attribute of a group that lists its members. Default: member. For POSIX groups use memberUid.", Kind: form.Text, Placeholder: "member"},
+		{Key: "groupSearch.userAttr", Label: "Member value", Help: "The attribute of a user that the member attribute holds. Default: dn. For POSIX groups use uid.", Kind: form.Text, Placeholder: "dn"},
+		{Key: "groupSearch.memberOfAttr", Label: "Groups attribute of the user", Help: "Reads the groups from this attribute of the user instead, such as memberOf.", Kind: form.Text, Advanced: true, Placeholder: "memberOf"},
 		{Key: "groupSearch.nestedDepth", Label: "Levels of groups in groups", Help: "0 to 10.", Kind: form.Number, Advanced: true, Placeholder: "0"},
 	}
 }

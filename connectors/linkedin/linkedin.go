@@ -1,4 +1,4 @@
-// Package linkedin signs people in with LinkedIn. It is not Dex's connector: that
+// Package linkedin is the connector for LinkedIn. It is not Dex's connector: that
 // needs scopes which LinkedIn gives to no new app.
 package linkedin
 
@@ -33,7 +33,7 @@ func Type() connectors.Type {
 	}
 }
 
-// Validate returns every fault.
+// Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	return connectors.Faults(
 		connectors.Missing("clientID", c.ClientID, "copy the Client ID from the Auth tab"),

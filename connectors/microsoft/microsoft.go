@@ -1,4 +1,4 @@
-// Package microsoft signs people in with Microsoft Entra ID, through Dex's connector.
+// Package microsoft is the connector for Microsoft Entra ID, through Dex's connector.
 package microsoft
 
 import (
@@ -61,7 +61,7 @@ func mainFields() []connectors.Field {
 		{Key: "clientID", Label: "Application (client) ID", Kind: form.Text, Required: true},
 		{Key: "clientSecret", Label: "Client secret value", Help: "The Value, not the Secret ID.", Kind: form.Secret, Required: true},
 		{Key: "secretEnds", Label: "Client secret expires", Help: "As Entra shows it. The overview warns 30 days before.", Kind: form.Date},
-		{Key: "groups", Label: "Allowed groups", Help: "One a line. Leave empty for everybody in the tenant.", Kind: form.List, Section: "Who may sign in"},
+		{Key: "groups", Label: "Allowed groups", Help: "One per line. Leave empty for everybody in the tenant.", Kind: form.List, Section: "Access"},
 		{Key: "groupNameFormat", Label: "Groups as", Kind: form.Select, Section: "Groups", Options: []form.Option{{Value: "", Label: "Display name"}, {Value: "id", Label: "Object ID"}}},
 		{Key: "onlySecurityGroups", Label: "Security groups only", Kind: form.Bool},
 	}
@@ -81,7 +81,7 @@ func moreFields() []connectors.Field {
 	}
 }
 
-// Validate returns every fault.
+// Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	return connectors.Faults(
 		connectors.Missing("tenant", c.Tenant, "copy the Directory (tenant) ID from the overview of the app registration"),

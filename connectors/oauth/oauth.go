@@ -58,14 +58,14 @@ func fields() []connectors.Field {
 		{Key: "userInfoURL", Label: "User info URL", Help: "Answers with a JSON object about the person.", Kind: form.Text, Required: true, Placeholder: "https://provider.example.com/userinfo", Destination: true},
 		{Key: "clientID", Label: "Client ID", Kind: form.Text, Required: true, Section: "Application"},
 		{Key: "clientSecret", Label: "Client secret", Kind: form.Secret, Required: true},
-		{Key: "scopes", Label: "Scopes", Help: "One a line.", Kind: form.List},
+		{Key: "scopes", Label: "Scopes", Help: "One per line.", Kind: form.List},
 		{Key: "withoutPKCE", Label: "Leave PKCE out", Help: "Only for a provider that refuses it.", Kind: form.Bool, Advanced: true},
 	}
 }
 
 func keyFields() []connectors.Field {
 	return []connectors.Field{
-		{Key: "idKey", Label: "Key of the ID", Help: "One that never changes; user.id for an id inside of user.", Kind: form.Text, Section: "What the answer calls things", Placeholder: "id"},
+		{Key: "idKey", Label: "Key of the ID", Help: "One that never changes; user.id for an id inside of user.", Kind: form.Text, Section: "Keys of the answer", Placeholder: "id"},
 		{Key: "usernameKey", Label: "Key of the user name", Kind: form.Text, Placeholder: "preferred_username"},
 		{Key: "nameKey", Label: "Key of the display name", Kind: form.Text, Advanced: true, Placeholder: "user_name"},
 		{Key: "emailKey", Label: "Key of the mail address", Kind: form.Text, Advanced: true, Placeholder: "email"},
@@ -75,7 +75,7 @@ func keyFields() []connectors.Field {
 	}
 }
 
-// Validate returns every fault.
+// Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	return connectors.Faults(
 		connectors.Missing("authorizationURL", c.AuthorizationURL, "where the browser is sent"),

@@ -51,7 +51,7 @@ type Config struct {
 	UserInfo bool `json:"userInfo" yaml:"userInfo"`
 }
 
-// Validate returns every fault.
+// Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	var problems []connectors.Problem
 	add := func(field, message string) {

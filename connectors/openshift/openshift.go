@@ -1,4 +1,4 @@
-// Package openshift signs people in with the accounts of an OpenShift cluster,
+// Package openshift is the connector for the accounts of an OpenShift cluster,
 // through Dex's connector.
 package openshift
 
@@ -44,12 +44,12 @@ func Type() connectors.Type {
 			{Key: "ca", Label: "CA certificate", Help: "Of the API server and of its sign-in page, when no public authority signed them.", Kind: form.PEM},
 			{Key: "clientID", Label: "Client ID", Help: "The name of the OAuthClient.", Kind: form.Text, Required: true, Section: "OAuthClient"},
 			{Key: "clientSecret", Label: "Secret", Kind: form.Secret, Required: true},
-			{Key: "groups", Label: "Allowed groups", Help: "Who may sign in, one a line. Leave empty for everybody of that cluster.", Kind: form.List, Section: "Who may sign in"},
+			{Key: "groups", Label: "Allowed groups", Help: "Who may sign in, one per line. Leave empty for everybody of that cluster.", Kind: form.List, Section: "Access"},
 		},
 	}
 }
 
-// Validate returns every fault.
+// Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	return connectors.Faults(
 		connectors.Missing("issuer", c.Issuer, "write the address of the cluster’s API server"),

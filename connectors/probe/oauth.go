@@ -90,7 +90,7 @@ func (r *Run) Discover(ctx context.Context, client *http.Client, issuer string) 
 			return "", err
 		}
 		if len(set.Keys) == 0 {
-			return "", &FaultError{Cause: "The provider publishes no keys.", Remedy: "Check the provider: nobody could verify its tokens."}
+			return "", &FaultError{Cause: "The provider publishes no keys.", Remedy: "Check the provider: without keys no client can verify its tokens."}
 		}
 		return fmt.Sprintf("%d keys", len(set.Keys)), nil
 	})

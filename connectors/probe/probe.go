@@ -118,7 +118,7 @@ func (r *Run) TLS(ctx context.Context, host, port string, roots *x509.CertPool) 
 		return fmt.Sprintf("good for %d days", r.days(ends)), conn.Close()
 	})
 	if good && r.days(ends) < soon {
-		r.Warn("Certificate of "+host, fmt.Sprintf("It ends in %d days.", r.days(ends)), "Have it renewed before that, or nobody can sign in.")
+		r.Warn("Certificate of "+host, fmt.Sprintf("It ends in %d days.", r.days(ends)), "Renew it before that date, or sign-ins fail.")
 	}
 	return good
 }

@@ -1,4 +1,4 @@
-// Package saml signs people in with a SAML 2.0 identity provider (HTTP POST
+// Package saml is the connector for a SAML 2.0 identity provider (HTTP POST
 // binding), through Dex's connector.
 package saml
 
@@ -62,7 +62,7 @@ func fields() []connectors.Field {
 		{Key: "emailAttr", Label: "Mail attribute", Kind: form.Text, Required: true, Placeholder: "email"},
 		{Key: "groupsAttr", Label: "Groups attribute", Kind: form.Text, Placeholder: "groups"},
 		{Key: "groupsDelim", Label: "Groups delimiter", Help: "When one value holds several groups.", Kind: form.Text, Advanced: true, Placeholder: ","},
-		{Key: "allowedGroups", Label: "Allowed groups", Help: "Who may sign in, one a line. Leave empty for everybody at the provider.", Kind: form.List, Section: "Who may sign in"},
+		{Key: "allowedGroups", Label: "Allowed groups", Help: "Groups whose members can sign in, one per line. Leave empty to allow every account of the provider.", Kind: form.List, Section: "Access"},
 		{Key: "nameIDFormat", Label: "NameID format", Help: "It must be one that never changes.", Kind: form.Select, Advanced: true, Options: []form.Option{
 			{Value: "", Label: "persistent"}, {Value: "emailAddress", Label: "emailAddress"}, {Value: "unspecified", Label: "unspecified"}, {Value: "X509SubjectName", Label: "X509SubjectName"},
 		}},
@@ -70,7 +70,7 @@ func fields() []connectors.Field {
 	}
 }
 
-// Validate returns every fault.
+// Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	return connectors.Faults(
 		connectors.Missing("ssoURL", c.SSOURL, "copy the sign-on address from the identity provider"),
