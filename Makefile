@@ -1,4 +1,4 @@
-# Fairlead. "make" lists the targets.
+# Run "make" to list the targets.
 SHELL := bash
 .DEFAULT_GOAL := help
 
@@ -10,11 +10,11 @@ LDFLAGS := -s -w $(if $(VERSION),-X github.com/fairlead-auth/fairlead/internal/v
 BIN := $(CURDIR)/bin
 
 .PHONY: help
-help: ## List the targets
+help: ## List these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
 .PHONY: build
-build: ## Build the three programs into bin/
+build: ## Build fairlead, fairlead-proxy and kubectl-fairlead into bin/
 	@mkdir -p $(BIN)
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/ ./cmd/...
 	@mkdir -p $(BIN)/plugins
@@ -24,15 +24,15 @@ build: ## Build the three programs into bin/
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .PHONY: plugins
-plugins: ## Build the kubectl plugin for every system into bin/plugins/, where the server offers it
+plugins: ## Build the kubectl plugin for every operating system into bin/plugins/
 	@mkdir -p $(BIN)/plugins
 	@for p in $(PLATFORMS); do os=$${p%/*}; arch=$${p#*/}; ext=; if [ $$os = windows ]; then ext=.exe; fi; echo "kubectl-fairlead for $$p"; \
 	CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/plugins/kubectl-fairlead-$$os-$$arch$$ext ./cmd/kubectl-fairlead || exit 1; done
 	@$(BIN)/plugins/kubectl-fairlead-$$(go env GOOS)-$$(go env GOARCH) version > $(BIN)/plugins/VERSION
 
 .PHONY: run
-run: ## Run a demo: server, proxy and a real Kubernetes API server, all on loopback
-	@echo "Building Fairlead. The first time takes a few minutes, while modules are fetched and compiled."
+run: ## Start a demo on this computer: server, proxy and a real Kubernetes API server
+	@echo "Building Fairlead. The first build downloads and compiles modules, which takes a few minutes."
 	@$(MAKE) --no-print-directory build
 	@$(MAKE) --no-print-directory demo
 	@exec $(BIN)/demo
@@ -42,29 +42,29 @@ demo:
 	@CGO_ENABLED=0 go build -trimpath -o $(BIN)/demo ./test/demo
 
 .PHONY: deps
-deps: ## Install what the tests need: Debian packages (as root), npm modules, Kubernetes
+deps: ## Install the tests' dependencies: Debian packages (as root), npm modules, Kubernetes
 	@test/deps.sh
 
 .PHONY: test
-test: deps build demo ## Run every test, with real parts
+test: deps build demo ## Run every test against real servers
 	@test/run.sh
 
 .PHONY: test-fast
-test-fast: ## Run the unit tests on SQLite (the inner loop)
+test-fast: ## Run the unit tests on SQLite
 	go test -shuffle=on ./cmd/... ./connectors/... ./internal/... ./migrations/... ./portal/... ./proxy/... ./server/... ./static/... ./templates/... ./test/suites/arch/...
 
 .PHONY: drills
-drills: deps build ## Let things go wrong for long: rotations, dead replicas and databases, a million devices (an hour)
+drills: deps build ## Run the long failure drills: key rotation, dead replicas and databases, a million devices (1 hour)
 	@FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(test/tools/kube/build.sh) test/with-postgres.sh go test -count=1 -v -timeout 90m ./test/suites/drills -long
 	@FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(test/tools/kube/build.sh) test/with-postgres.sh go test -count=1 -v -timeout 90m ./test/suites/e2e -run TestALoadBalancerInBetween -long
 
 .PHONY: lighthouse
-lighthouse: deps build ## Audit the pages for people with Lighthouse
+lighthouse: deps build ## Audit the user pages with Lighthouse
 	@cd test/tools/lighthouse && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
 	@FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(test/tools/kube/build.sh) test/with-postgres.sh go test -count=1 -v ./test/suites/e2e -run TestLighthouse -lighthouse $(CURDIR)/test/tools/lighthouse
 
 .PHONY: bench
-bench: deps build ## Measure what everything costs, beside Dex's server and other proxies, and write docs/performance.md
+bench: deps build ## Benchmark against Dex and other proxies, and update docs/performance.md
 	go test ./server/admin -run xxx -bench Pages -benchtime 40x
 	go test ./proxy -run xxx -bench Forward -benchtime 30x
 	cd test/suites/bench && FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(../../tools/kube/build.sh) go test -count=1 -v -timeout 60m -run TestTable ./proxy -table ../../../../docs/performance.md
@@ -75,11 +75,11 @@ conformance: ## Check a deployed issuer: make conformance ISSUER=https://… PLA
 	go test -count=1 ./test/suites/conformance -issuer $(ISSUER) -plan $(abspath $(PLAN)) -long -report conformance.json
 
 .PHONY: attack
-attack: ## Attack a proxy: make attack TARGET=host:port TOKEN=… (its upstream has to be https://127.0.0.1:9443)
+attack: ## Send attacks to a proxy: make attack TARGET=host:port TOKEN=… (its upstream must be https://127.0.0.1:9443)
 	go run ./test/suites/attack/run -target $(TARGET) -token $(TOKEN)
 
 .PHONY: check
-check: format-diff vet lint dead tidy-diff test ## Everything that must be green before a change lands
+check: format-diff vet lint dead tidy-diff test ## Run everything that must pass before a change lands
 
 .PHONY: format
 format: ## Format the code
@@ -97,11 +97,11 @@ vet:
 	cd test/tools/clients/kubectl && CGO_ENABLED=0 go vet ./...
 
 .PHONY: lint
-lint: ## Run the linters (the first time builds them, which takes minutes)
+lint: ## Run the linters (the first run builds them, which takes minutes)
 	go run $(GOLANGCI) run ./...
 
 .PHONY: dead
-dead: ## List code that nothing reaches
+dead: ## List unreachable functions
 	@out=$$(go run $(DEADCODE) -test ./...); if [ -n "$$out" ]; then echo "$$out"; exit 1; fi
 
 .PHONY: tidy-diff
@@ -112,5 +112,5 @@ tidy-diff:
 	for m in test/tools/clients/*/; do (cd $$m && go mod tidy -diff) || exit 1; done
 
 .PHONY: fuzz
-fuzz: ## Fuzz one target for ten minutes: make fuzz P=./server/policy/clients T=FuzzAllowsRedirect
+fuzz: ## Run one fuzz test for ten minutes: make fuzz P=./server/policy/clients T=FuzzAllowsRedirect
 	go test -run '^$$' -fuzz '^$(T)$$' -fuzztime 10m $(P)

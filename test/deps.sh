@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need, or says what is missing.
+# Installs the programs and modules that the tests need. Without root it lists the missing ones.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,13 +17,13 @@ have nginx /usr/sbin/nginx || missing+=(nginx-light)
 
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "Missing: ${missing[*]}. Install them (on Debian: sudo apt-get install ${missing[*]}) and run make again." >&2
+    echo "The tests need these packages: ${missing[*]}. Install them (on Debian: sudo apt-get install ${missing[*]}) and run make again." >&2
     exit 1
   fi
   echo "Installing ${missing[*]} …"
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
-  # No directory of the system's own: the tests run theirs.
+  # Install slapd without a directory of its own: the tests run their own.
   command -v debconf-set-selections >/dev/null && echo "slapd slapd/no_configuration boolean true" | debconf-set-selections
   apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
@@ -33,6 +33,6 @@ if [ -f test/tools/js/package-lock.json ] && ! [ test/tools/js/node_modules/.pac
   (cd test/tools/js && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error)
 fi
 
-echo "Building a real kube-apiserver, etcd and kubectl, unless they are there …"
+echo "Building kube-apiserver, etcd and kubectl, unless they are cached …"
 test/tools/kube/build.sh >/dev/null
 test/tools/clients/build.sh >/dev/null

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every test, with the real parts that deps.sh has installed.
+# Runs every test, against the real programs that deps.sh has installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,21 +14,21 @@ echo "== unit and component tests (race detector, SQLite and PostgreSQL, slapd)"
 test/with-postgres.sh go test -race -shuffle=on -timeout 20m $(go list ./... | grep -vE '/test/suites/(e2e|conformance|drills)$')
 echo "== ten thousand kubeconfigs"
 go test -count=1 ./cmd/kubectl-fairlead/merge
-echo "== protocol conformance, and that each of its checks can fail"
+echo "== protocol conformance, and a deliberate fault for each check"
 go test -count=1 -timeout 20m ./test/suites/conformance
-echo "== the plugin builds for every system, and the check of a deployed issuer on macOS"
+echo "== builds: the plugin for every system, the conformance suite on macOS"
 make --no-print-directory plugins
 GOOS=darwin go vet ./test/suites/conformance
 echo "== whole system (kube-apiserver, kubectl, slapd, Chromium)"
-# Some of them wait for a minute: more at once than there are cores.
+# Some tests wait for a minute, so more of them run at once than there are cores.
 test/with-postgres.sh go test -count=1 -parallel 4 -timeout 20m ./test/suites/e2e
-echo "== drills, in short: rotations, dead replicas, stopped databases, full disks"
+echo "== failure drills, short form: rotations, dead replicas, stopped databases, full disks"
 test/with-postgres.sh go test -count=1 -timeout 20m ./test/suites/drills
-echo "== fuzzing each parser for a moment"
-# By count: by time, a slow machine ends before the known inputs are through, which
-# counts as a failure.
+echo "== fuzzing each parser briefly"
+# The limit is a count. With a time limit, a slow machine would stop before it has run the known
+# inputs, which go test reports as a failure.
 for target in ./internal/kubenames:FuzzCheck ./internal/password:FuzzValid ./internal/strictyaml:FuzzDecode ./server/policy/clients:FuzzAllowsRedirect \
   ./server:FuzzAuthorize ./connectors/ldap:FuzzLogin ./server/base/flow:FuzzLocalPath ./server/base/flow:FuzzOpen ./server/base/oauth:FuzzForm ./server/oidc/clientauth:FuzzAssertion ./server/policy/workload:FuzzWorkload ./server/oidc/device:FuzzUserCode ./proxy/authn:FuzzVerify ./proxy/impersonate:FuzzHeaders ./proxy/kubeaudit:FuzzParsePolicy ./proxy/recorder:FuzzSession ./server/fleet/recordings:FuzzPlay; do
-  out=$(go test -run '^$' -fuzz "^${target#*:}\$" -fuzztime 5000x "${target%%:*}" 2>&1) || { echo "fuzzing $target found something:" >&2; echo "$out" >&2; exit 1; }
+  out=$(go test -run '^$' -fuzz "^${target#*:}\$" -fuzztime 5000x "${target%%:*}" 2>&1) || { echo "Fuzzing $target found a failure:" >&2; echo "$out" >&2; exit 1; }
 done
 echo "All tests passed in $((SECONDS - began)) seconds."

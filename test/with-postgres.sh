@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs a command with a throw-away PostgreSQL server and its URL in
-# FAIRLEAD_TEST_POSTGRES; ends the server afterwards. Usage: with-postgres.sh COMMAND…
+# Starts a temporary PostgreSQL server, runs a command with its URL in FAIRLEAD_TEST_POSTGRES,
+# and stops the server. Usage: with-postgres.sh COMMAND…
 set -euo pipefail
 
 bin=""
@@ -9,14 +9,14 @@ for candidate in /usr/lib/postgresql/*/bin; do
 done
 if [ -z "$bin" ] && command -v initdb >/dev/null; then bin=$(dirname "$(command -v initdb)"); fi
 if [ -z "$bin" ]; then
-  echo "PostgreSQL is not installed: apt-get install postgresql" >&2
+  echo "PostgreSQL is not installed. Run: apt-get install postgresql" >&2
   exit 1
 fi
 
-# Short, because a socket path has at most about 100 characters.
+# The path is short because a socket path may have about 100 characters.
 dir=$(mktemp -d /tmp/flpg.XXXXXX)
 as=()
-if [ "$(id -u)" = 0 ]; then # the server refuses to run as root
+if [ "$(id -u)" = 0 ]; then # PostgreSQL refuses to run as root
   chown postgres "$dir"
   as=(setpriv --reuid=postgres --regid=postgres --clear-groups env "HOME=$dir")
 fi
@@ -32,7 +32,7 @@ chmod 0644 "$dir/pw"
 "${as[@]}" "$bin/initdb" -D "$dir/data" -U fairlead --pwfile="$dir/pw" -A scram-sha-256 -E UTF8 --locale=C.UTF-8 \
   --no-sync --no-instructions >/dev/null
 
-# A port that somebody else has taken fails the start; then another is tried.
+# The start fails if another process uses the port. Then try another one.
 for attempt in 1 2 3 4 5; do
   port=$(( (RANDOM % 20000) + 20000 ))
   if "${as[@]}" "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -w -s start -o "-c listen_addresses=127.0.0.1 -p $port -k $dir \

@@ -1,5 +1,5 @@
-// Package arch_test holds the rules of the house: who may import whom, what is
-// documented, how large a file may be. CONTRIBUTING.md says them in words.
+// Package arch_test checks the rules for the code: the direction of imports, documentation,
+// tests, file sizes, plain words, and errors that say what to do. CONTRIBUTING.md lists them.
 package arch_test
 
 import (
@@ -59,13 +59,14 @@ func under(path string, folders ...string) bool {
 	return slices.ContainsFunc(folders, func(f string) bool { return path == module+f || strings.HasPrefix(path, module+f+"/") })
 }
 
-// TestWhoReachesWhom follows imports also through others.
-func TestWhoReachesWhom(t *testing.T) {
+// TestDependencyDirection checks direct and transitive imports between the top folders, and
+// between the rooms of server/.
+func TestDependencyDirection(t *testing.T) {
 	t.Parallel()
 	rules := []struct {
-		from    []string
-		not     []string
-		modules []string
+		from    []string // packages below these folders …
+		not     []string // … must not depend on packages below these folders …
+		modules []string // … nor on modules with these prefixes
 	}{
 		{from: []string{"internal"}, not: []string{"cmd", "server", "portal", "proxy", "connectors", "templates", "static", "migrations"}},
 		{from: []string{"connectors"}, not: []string{"cmd", "server", "portal", "proxy", "templates", "static", "migrations"}, modules: []string{"github.com/labstack/echo", "gorm.io"}},
@@ -92,14 +93,12 @@ func TestWhoReachesWhom(t *testing.T) {
 				continue
 			}
 			for _, dep := range p.Deps {
-				// A connector's implementation may be local's accounts' owner: store
-				// knows connectors/local, never the other way round.
 				if under(dep, rule.not...) {
-					t.Errorf("%s reaches %s", p.ImportPath, dep)
+					t.Errorf("%s must not depend on %s", p.ImportPath, dep)
 				}
 				for _, m := range rule.modules {
 					if strings.HasPrefix(dep, m) {
-						t.Errorf("%s reaches %s", p.ImportPath, dep)
+						t.Errorf("%s must not depend on %s", p.ImportPath, dep)
 					}
 				}
 			}
@@ -107,6 +106,8 @@ func TestWhoReachesWhom(t *testing.T) {
 	}
 }
 
+// TestDirectImports checks imports that only a few packages may have: gorm, database/sql, test
+// helpers, and packages of the same kind.
 func TestDirectImports(t *testing.T) {
 	t.Parallel()
 	endpoints := []string{
@@ -116,16 +117,16 @@ func TestDirectImports(t *testing.T) {
 	for _, p := range packages(t) {
 		for _, dep := range p.Imports {
 			if under(p.ImportPath, endpoints...) && under(dep, endpoints...) {
-				t.Errorf("endpoint %s imports endpoint %s: what they share goes down", p.ImportPath, dep)
+				t.Errorf("endpoint %s imports endpoint %s: move the shared code to a package below both", p.ImportPath, dep)
 			}
 			if strings.HasPrefix(dep, "gorm.io") && !under(p.ImportPath, "server/base/store") {
-				t.Errorf("%s imports %s: only server/base/store speaks to the database", p.ImportPath, dep)
+				t.Errorf("%s imports %s: only server/base/store may use the database", p.ImportPath, dep)
 			}
 			if dep == "database/sql" && !under(p.ImportPath, "server/base/store", "migrations") {
-				t.Errorf("%s imports database/sql", p.ImportPath)
+				t.Errorf("%s imports database/sql: only server/base/store and migrations may", p.ImportPath)
 			}
 			if under(dep, "test", "server/base/store/storetest", "connectors/connectortest") && !under(p.ImportPath, "test", "server/base/store/storetest", "connectors/connectortest") {
-				t.Errorf("%s imports %s, which is for tests", p.ImportPath, dep)
+				t.Errorf("%s imports %s, which only tests may use", p.ImportPath, dep)
 			}
 			if under(p.ImportPath, "connectors") && under(dep, "connectors") && !mayShare(p.ImportPath, dep) {
 				t.Errorf("connector %s imports connector %s", p.ImportPath, dep)
@@ -134,25 +135,26 @@ func TestDirectImports(t *testing.T) {
 	}
 }
 
-// mayShare reports whether a connector may use a package of connectors.
+// mayShare reports whether a connector may import another package of connectors.
 func mayShare(connector, dep string) bool {
 	shared := []string{"connectors", "connectors/claims", "connectors/codeflow", "connectors/dexadapter", "connectors/probe", "connectors/rest"}
 	return under(connector, "connectors/all") || slices.Contains(shared, strings.TrimPrefix(dep, module)) ||
-		connector == module+"connectors/linkedin" && dep == module+"connectors/oauth" // which it is, with the addresses filled in
+		connector == module+"connectors/linkedin" && dep == module+"connectors/oauth" // LinkedIn is OAuth 2.0 with fixed addresses
 }
 
-// untested have no test of their own, each for a reason.
+// untested lists the packages without tests of their own, each with the place that tests them.
 func untested() []string {
 	return []string{
-		"connectors/dexadapter",                                                                                                                                                                                                                         // every connector on it runs the contract
+		"connectors/dexadapter",                                                                                                                                                                                                                         // tested by the contract of every connector that uses it
 		"connectors/connectortest", "connectors/mock", "server/base/store/storetest", "test/harness/relyingparty", "test/fakes/fakesaml", "test/harness/slapd", "test/harness/postgres", "test/harness/realkube", "test/demo", "test/suites/attack/run", // test helpers
-		"portal", "portal/admin", "portal/recovery", "portal/clusters", "portal/help", "portal/page", // driven in cmd/fairlead and test/suites/e2e
-		"server/oidc/authorize", "server/oidc/tokenfile", "server/signin/setupcode", "server/signin/login", "server/oidc/consent", "server/oidc/tokeninfo", "server/oidc/discovery", "server/oidc/logout", "server/oidc/authcode", "server/base/sweep", // driven in server and test/suites/e2e
-		"cmd/kubectl-fairlead/session", // driven in test/suites/e2e
+		"portal", "portal/admin", "portal/recovery", "portal/clusters", "portal/help", "portal/page", // tested in cmd/fairlead and test/suites/e2e
+		"server/oidc/authorize", "server/oidc/tokenfile", "server/signin/setupcode", "server/signin/login", "server/oidc/consent", "server/oidc/tokeninfo", "server/oidc/discovery", "server/oidc/logout", "server/oidc/authcode", "server/base/sweep", // tested in server and test/suites/e2e
+		"cmd/kubectl-fairlead/session", // tested in test/suites/e2e
 	}
 }
 
-func TestEveryPackageIsDocumentedAndTested(t *testing.T) {
+// TestPackageCommentsAndTests wants a package comment and a test for every package.
+func TestPackageCommentsAndTests(t *testing.T) {
 	t.Parallel()
 	for _, p := range packages(t) {
 		if len(p.GoFiles) == 0 {
@@ -167,12 +169,13 @@ func TestEveryPackageIsDocumentedAndTested(t *testing.T) {
 			t.Errorf("%s has no test", p.ImportPath)
 		}
 		if tested && excused {
-			t.Errorf("%s has tests now: take it off the list of excuses", p.ImportPath)
+			t.Errorf("%s has tests now: remove it from untested()", p.ImportPath)
 		}
 	}
 }
 
-func TestFilesStaySmallAndExportedNamesDocumented(t *testing.T) {
+// TestFileSizesAndComments limits the lines of a file, and wants a comment on every exported function.
+func TestFileSizesAndComments(t *testing.T) {
 	t.Parallel()
 	const maxLines = 400
 	for _, p := range packages(t) {
@@ -183,7 +186,7 @@ func TestFilesStaySmallAndExportedNamesDocumented(t *testing.T) {
 				t.Fatal(err)
 			}
 			if lines := bytes.Count(text, []byte("\n")); lines > maxLines && !under(p.ImportPath, "test") {
-				t.Errorf("%s has %d lines, at most %d", file, lines, maxLines)
+				t.Errorf("%s has %d lines, more than %d: split it by topic", file, lines, maxLines)
 			}
 			parsed, err := parser.ParseFile(token.NewFileSet(), file, text, parser.ParseComments)
 			if err != nil {
@@ -198,7 +201,8 @@ func TestFilesStaySmallAndExportedNamesDocumented(t *testing.T) {
 	}
 }
 
-func TestMigrationsComeInPairs(t *testing.T) {
+// TestMigrationPairs checks that each migration exists for both databases, and has its own number.
+func TestMigrationPairs(t *testing.T) {
 	t.Parallel()
 	list := func(folder string) []string {
 		entries, err := os.ReadDir("../../../migrations/" + folder)
@@ -211,13 +215,19 @@ func TestMigrationsComeInPairs(t *testing.T) {
 		}
 		return names
 	}
-	if a, b := list("sqlite"), list("postgres"); !slices.Equal(a, b) {
-		t.Errorf("sqlite has %v, postgres has %v", a, b)
+	files := list("sqlite")
+	if postgres := list("postgres"); !slices.Equal(files, postgres) {
+		t.Errorf("sqlite has %v, postgres has %v", files, postgres)
+	}
+	for i := 1; i < len(files); i++ {
+		if files[i][:4] == files[i-1][:4] {
+			t.Errorf("%s and %s have the same number: give the newer one the next number", files[i-1], files[i])
+		}
 	}
 }
 
-// TestDependenciesAreExplained wants a line in the decisions for each module
-// that we chose.
+// TestDependenciesAreExplained wants the reason for each direct dependency in
+// docs/adr/0003-dependencies.md.
 func TestDependenciesAreExplained(t *testing.T) {
 	t.Parallel()
 	mod, err := os.ReadFile("../../../go.mod")
@@ -234,13 +244,12 @@ func TestDependenciesAreExplained(t *testing.T) {
 			continue
 		}
 		if !bytes.Contains(explained, []byte("`"+fields[0]+"`")) {
-			t.Errorf("%s is in go.mod and not in docs/adr/0003-dependencies.md", fields[0])
+			t.Errorf("%s is in go.mod and not in docs/adr/0003-dependencies.md: add it with its reason", fields[0])
 		}
 	}
 }
 
-// TestFaultsHaveTests holds the list of faults that must not be repeated equal to
-// the tests that say so.
+// TestFaultsHaveTests checks that every test that the lists of faults name exists.
 func TestFaultsHaveTests(t *testing.T) {
 	t.Parallel()
 	var list []byte
@@ -251,7 +260,7 @@ func TestFaultsHaveTests(t *testing.T) {
 		}
 		list = append(list, text...)
 	}
-	there := map[string]bool{}
+	exists := map[string]bool{}
 	err := filepath.WalkDir("../../..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() && d.Name() == "node_modules" {
 			return fs.SkipDir
@@ -264,7 +273,7 @@ func TestFaultsHaveTests(t *testing.T) {
 			return err
 		}
 		for _, match := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllSubmatch(text, -1) {
-			there[string(match[1])] = true
+			exists[string(match[1])] = true
 		}
 		return nil
 	})
@@ -272,8 +281,8 @@ func TestFaultsHaveTests(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range regexp.MustCompile(`Test\w+`).FindAllString(string(list), -1) {
-		if !there[name] {
-			t.Errorf("there is no %s", name)
+		if !exists[name] {
+			t.Errorf("docs/adr names %s, which does not exist: was it renamed?", name)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 // root is the repository, seen from this folder.
 const root = "../../.."
 
-// A sentence is one sentence that a person reads, with the place where it starts.
+// A sentence is one sentence of a comment, message, page or doc, and its place.
 type sentence struct {
 	file string // relative to the repository
 	line int

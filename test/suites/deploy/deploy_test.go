@@ -1,6 +1,6 @@
-// Package deploy_test reads every file of deploy/ as its user would. The example
-// configurations are read by their programs' own tests, and the manifest by a
-// real API server in test/suites/e2e.
+// Package deploy_test checks the systemd units, the Compose file and the image recipe. The
+// programs' own tests read the example configurations. test/suites/e2e applies the Kubernetes
+// manifests to a real API server.
 package deploy_test
 
 import (
@@ -22,6 +22,7 @@ func read(t *testing.T, file string) string {
 	return string(text)
 }
 
+// TestSystemdUnits checks the start command and the hardening of each unit.
 func TestSystemdUnits(t *testing.T) {
 	t.Parallel()
 	for _, program := range []string{"fairlead", "fairlead-proxy"} {
@@ -37,7 +38,7 @@ func TestSystemdUnits(t *testing.T) {
 			default:
 				key, value, found := strings.Cut(line, "=")
 				if !found || section == "" {
-					t.Errorf("%s: %q", program, line)
+					t.Errorf("%s: line %q is no setting of a section", program, line)
 				}
 				sections[section][key] = value
 			}
@@ -47,15 +48,16 @@ func TestSystemdUnits(t *testing.T) {
 		}
 		for _, hardening := range []string{"DynamicUser", "NoNewPrivileges", "ProtectHome", "PrivateTmp"} {
 			if sections["Service"][hardening] != "yes" {
-				t.Errorf("%s: %s is off", program, hardening)
+				t.Errorf("%s: %s is not set", program, hardening)
 			}
 		}
 		if sections["Install"]["WantedBy"] == "" || sections["Unit"]["Description"] == "" {
-			t.Errorf("%s: %v", program, sections)
+			t.Errorf("%s: WantedBy or Description is missing in %v", program, sections)
 		}
 	}
 }
 
+// TestCompose checks that services, files and variables that the Compose file refers to exist.
 func TestCompose(t *testing.T) {
 	t.Parallel()
 	var file struct {
@@ -77,18 +79,18 @@ func TestCompose(t *testing.T) {
 		}
 		for _, dep := range service.DependsOn {
 			if _, known := file.Services[dep]; !known {
-				t.Errorf("%s depends on %s, which is not there", name, dep)
+				t.Errorf("%s depends on %s, which does not exist", name, dep)
 			}
 		}
 		for _, volume := range service.Volumes {
 			source, _, _ := strings.Cut(volume, ":")
 			_, named := file.Volumes[source]
 			if _, err := os.Stat(filepath.Join("../../../deploy/compose", source)); err != nil && !named {
-				t.Errorf("%s mounts %s, which is not there", name, source)
+				t.Errorf("%s mounts %s, which does not exist", name, source)
 			}
 		}
 	}
-	// Each reference of the example has its variable.
+	// Compose sets each environment variable that the example configuration refers to.
 	for line := range strings.Lines(read(t, "deploy/examples/fairlead-postgres.yaml")) {
 		if _, rest, found := strings.Cut(line, "env:"); found {
 			variable := strings.FieldsFunc(rest, func(r rune) bool { return r != '_' && (r < 'A' || r > 'Z') })[0]
@@ -99,6 +101,7 @@ func TestCompose(t *testing.T) {
 	}
 }
 
+// TestImageRecipe checks that .ko.yaml builds two static programs for two platforms.
 func TestImageRecipe(t *testing.T) {
 	t.Parallel()
 	var file struct {
@@ -116,10 +119,10 @@ func TestImageRecipe(t *testing.T) {
 			t.Error(err)
 		}
 		if !slices.Contains(build.Env, "CGO_ENABLED=0") {
-			t.Errorf("%s is not static", build.ID)
+			t.Errorf("%s is not a static program: set CGO_ENABLED=0", build.ID)
 		}
 	}
 	if len(file.Builds) != 2 || len(file.DefaultPlatforms) != 2 {
-		t.Errorf("recipe %+v", file)
+		t.Errorf("recipe %+v: want two builds and two platforms", file)
 	}
 }

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Builds programs of others that use a kubeconfig (Helm, stern, an older kubectl)
-# from Go modules, each in a module of its own, and prints the folder they are in.
+# Builds other programs that use a kubeconfig (Helm, stern, an older kubectl) from Go modules,
+# each in its own module, and prints the folder of the binaries.
 #
-# The binaries are kept outside the tree, keyed by their go.mod, so a second call
-# takes no time. Progress goes to standard error.
+# The binaries are cached outside the tree, keyed by their go.mod, so a second call returns
+# at once. Progress goes to standard error.
 set -euo pipefail
 cd "$(dirname "$0")"
 

@@ -1,5 +1,4 @@
-// Lists pods as the person of a kubeconfig's context, with the Kubernetes client for
-// JavaScript. Usage: node cluster.mjs CONTEXT NAMESPACE
+// Lists pods as the user of a kubeconfig context, with the Kubernetes client for JavaScript. Usage: node cluster.mjs CONTEXT NAMESPACE
 import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 
 const [context, namespace] = process.argv.slice(2);

@@ -1,6 +1,6 @@
-// A relying party on oauth4webapi, which checks every answer by the book: prints
-// the authorization URL, reads the URL that the browser was sent to, and prints
-// what it got. Usage: node oauth4webapi.mjs ISSUER CLIENT_ID CLIENT_SECRET REDIRECT_URI
+// Runs a relying party on oauth4webapi, which validates every response strictly. It prints the
+// authorization URL, reads the URL that the browser was redirected to, and prints the result.
+// Usage: node oauth4webapi.mjs ISSUER CLIENT_ID CLIENT_SECRET REDIRECT_URI
 import * as oauth from "oauth4webapi";
 import { createInterface } from "node:readline";
 

@@ -1,5 +1,5 @@
-// An OpenID provider that we did not write, for the connector's tests: it says that
-// jane is jane, to whoever asks. Prints its address when it listens.
+// Runs an independent OpenID provider for the tests of the connector. It signs every client in
+// as jane, and prints its address when it listens.
 import { OAuth2Server } from "oauth2-mock-server";
 
 const server = new OAuth2Server();

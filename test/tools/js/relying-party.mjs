@@ -1,6 +1,5 @@
-// A relying party on openid-client: prints the authorization URL, reads the URL
-// that the browser was sent to, and prints what it got. Usage: node
-// relying-party.mjs ISSUER CLIENT_ID CLIENT_SECRET REDIRECT_URI
+// Runs a relying party on openid-client. It prints the authorization URL, reads the URL that the
+// browser was redirected to, and prints the result. Usage: node relying-party.mjs ISSUER CLIENT_ID CLIENT_SECRET REDIRECT_URI
 import * as client from "openid-client";
 import { createInterface } from "node:readline";
 

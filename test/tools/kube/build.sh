@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Builds the real kube-apiserver, etcd and kubectl from Go modules, and the
-# fake kubelet, and prints the folder they are in (on standard output).
+# Builds kube-apiserver, etcd, kubectl and the fake kubelet from Go modules, and prints the
+# folder of the binaries on standard output.
 #
-# The binaries are kept outside the tree, keyed by this module's go.mod, so a
-# second call takes a second. Progress goes to standard error and, as
-# "done/total name", to the file named by FAIRLEAD_KUBE_PROGRESS.
+# The binaries are cached outside the tree, keyed by this module's go.mod, so a second call
+# takes a second. Progress goes to standard error and, as "done/total name", to the file named
+# by FAIRLEAD_KUBE_PROGRESS.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -14,7 +14,7 @@ cache=${FAIRLEAD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fairlead}
 out=$cache/kube/$key
 mkdir -p "$out"
 
-# One build at a time: a test run and a demo may start together.
+# Only one build runs at a time, because a test run and a demo may start together.
 exec 9>"$out/.lock"
 flock 9
 
@@ -38,7 +38,7 @@ build() { # NAME PACKAGE
   [ -x "$out/$name" ] && return
   say "building $name from source (a first build takes minutes, later ones are kept)"
   total=$(go list -deps "$package" | wc -l)
-  # What compiles is listed on standard error; other lines are faults.
+  # go lists the packages that it compiles on standard error. Other lines are errors.
   go build -v -trimpath -ldflags "-s -w $stamp" -o "$out/$name.part" "$package" 2> >(tee "$out/$name.log" | progress "$name" "$total") || {
     tail -n 20 "$out/$name.log" >&2
     exit 1

@@ -1,5 +1,5 @@
-// Audits pages in a browser that is already running and signed in: audit.mjs PORT URL...
-// It prints one line of JSON for each: the address, the scores, and the first paint in
+// Audits pages in a browser that already runs and is signed in. Usage: audit.mjs PORT URL...
+// It prints one line of JSON for each page: the address, the scores, and the first paint in
 // milliseconds on a simulated slow phone.
 import lighthouse from "lighthouse";
 
@@ -7,7 +7,7 @@ const [port, ...addresses] = process.argv.slice(2);
 for (const address of addresses) {
   const result = await lighthouse(address, {
     port: Number(port), output: "json", logLevel: "silent", disableStorageReset: true,
-    skipAudits: ["is-on-https", "redirects-http", "is-crawlable"], // a test's address and pages that are private
+    skipAudits: ["is-on-https", "redirects-http", "is-crawlable"], // the tests use http, and the pages are private
     onlyCategories: ["performance", "accessibility", "best-practices", "seo"],
   });
   const scores = Object.fromEntries(Object.entries(result.lhr.categories).map(([name, category]) => [name, Math.round(category.score * 100)]));
