@@ -74,7 +74,7 @@ func (p *Portal) Mount(g *echo.Group) {
 	}
 	pages := &admin.Handler{
 		Guard: &turning, Admin: c.Server.Admin, Site: c.Server.Site, Types: c.Types, Now: c.Now, IssuerCA: c.IssuerCA, Probe: c.Probe, Effective: c.Effective,
-		CallbackURL: c.Server.CallbackURL, Leave: c.Server.Login.LeaveForTest,
+		CallbackURL: c.Server.CallbackURL, Leave: c.Server.Login.StartTest,
 	}
 	c.Server.Site.Identify = func(c echo.Context) (*templates.Person, []templates.NavGroup) {
 		current, err := guard.Current(c)

@@ -20,17 +20,17 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/slapd"
 )
 
-// realWorld is a provider whose upstreams are a real directory and the stand-in
+// serverWithDirectory is a provider whose upstreams are a real directory and the stand-in
 // for GitHub. Every renewal asks them.
-type realWorld struct {
-	*world
+type serverWithDirectory struct {
+	*testServer
 	directory *slapd.Directory
 	github    *fakegithub.Server
 }
 
-func startRealWorld(t *testing.T) *realWorld {
+func startWithDirectory(t *testing.T) *serverWithDirectory {
 	t.Helper()
-	w := &realWorld{world: &world{
+	w := &serverWithDirectory{testServer: &testServer{
 		clock: &clock{at: time.Now().Truncate(time.Second)}, store: storetest.SQLite(t), types: all.Types(password.NewHasher()), maxAge: -1,
 	}, directory: slapd.Start(t)}
 	w.github = fakegithub.Start(t, "http://127.0.0.1")
@@ -63,12 +63,12 @@ func asJSON(t *testing.T, v any) string {
 	return string(body)
 }
 
-func (w *realWorld) viaLDAP(t *testing.T, uid string) relyingparty.Tokens {
+func (w *serverWithDirectory) viaLDAP(t *testing.T, uid string) relyingparty.Tokens {
 	t.Helper()
 	return w.plugin.SignIn(t, relyingparty.NewBrowser(t, w.issuer, nil), relyingparty.Credentials{Connector: "Directory", Username: uid, Password: slapd.Password})
 }
 
-func (w *realWorld) viaGitHub(t *testing.T, account fakegithub.Account) relyingparty.Tokens {
+func (w *serverWithDirectory) viaGitHub(t *testing.T, account fakegithub.Account) relyingparty.Tokens {
 	t.Helper()
 	w.github.Set(account)
 	b := relyingparty.NewBrowser(t, w.issuer, nil)
@@ -76,7 +76,7 @@ func (w *realWorld) viaGitHub(t *testing.T, account fakegithub.Account) relyingp
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Elsewhere = u.Host
+	b.AlsoFollow = u.Host
 	return w.plugin.SignIn(t, b, relyingparty.Credentials{Connector: "GitHub"})
 }
 
@@ -84,7 +84,7 @@ func (w *realWorld) viaGitHub(t *testing.T, account fakegithub.Account) relyingp
 // in the system that has it, and asks once more.
 func TestAccountStatesDenyAtTheNextRenewal(t *testing.T) {
 	t.Parallel()
-	w := startRealWorld(t)
+	w := startWithDirectory(t)
 	d := w.directory
 	fileTime := strconv.FormatInt((time.Now().Add(-time.Minute).Unix()+11_644_473_600)*10_000_000, 10)
 	yesterday := strconv.FormatInt(time.Now().Add(-24*time.Hour).Unix()/86400, 10)
@@ -111,7 +111,7 @@ func TestAccountStatesDenyAtTheNextRenewal(t *testing.T) {
 			d.AddUser(uid)
 			d.Join(uid, "platform")
 			tokens := w.viaLDAP(t, uid)
-			w.expect(t, tokens, func() { tc.happen(uid) }, tc.cluster)
+			w.expectDenied(t, tokens, func() { tc.happen(uid) }, tc.cluster)
 		})
 	}
 	for i, tc := range []struct {
@@ -127,13 +127,13 @@ func TestAccountStatesDenyAtTheNextRenewal(t *testing.T) {
 		t.Run("GitHub: "+tc.name, func(t *testing.T) {
 			account := fakegithub.Account{ID: int64(100 + i), Login: fmt.Sprint("gh", i), Orgs: []string{"acme"}, Teams: []string{"acme/platform"}}
 			tokens := w.viaGitHub(t, account)
-			w.expect(t, tokens, func() { tc.happen(account) }, tc.cluster)
+			w.expectDenied(t, tokens, func() { tc.happen(account) }, tc.cluster)
 		})
 	}
 }
 
-// expect renews before and after something happens upstream.
-func (w *realWorld) expect(t *testing.T, tokens relyingparty.Tokens, happen func(), clusterOnly bool) {
+// expectDenied renews before and after something happens upstream.
+func (w *serverWithDirectory) expectDenied(t *testing.T, tokens relyingparty.Tokens, happen func(), clusterOnly bool) {
 	t.Helper()
 	before := w.plugin.Refresh(t, tokens.RefreshToken)
 	if before.Error != "" || w.plugin.Exchange(t, before.AccessToken, "k8s-a").Error != "" {
@@ -160,7 +160,7 @@ func (w *realWorld) expect(t *testing.T, tokens relyingparty.Tokens, happen func
 // had stays until the budget is over, and not a second longer.
 func TestTheOutageBudgetIsKeptToTheSecond(t *testing.T) {
 	t.Parallel()
-	w := startRealWorld(t)
+	w := startWithDirectory(t)
 	w.directory.AddUser("anna")
 	w.directory.Join("anna", "platform")
 	tokens := w.viaLDAP(t, "anna")

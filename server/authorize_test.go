@@ -66,7 +66,7 @@ func TestAuthorizationRefusals(t *testing.T) {
 		"redirect twice":      {"redirect_uri": {w.plugin.RedirectURI, "https://evil.test/"}},
 		"client twice":        {"client_id": {"kubectl-fairlead", "grafana"}},
 	} {
-		if page := b.Get(w.plugin.AuthURL(challenge, more)); page.Left != nil || page.Status != http.StatusBadRequest {
+		if page := b.Get(w.plugin.AuthURL(challenge, more)); page.RedirectedTo != nil || page.Status != http.StatusBadRequest {
 			t.Errorf("%s: %v", name, page)
 		}
 	}
@@ -94,15 +94,15 @@ func TestAuthorizationRefusals(t *testing.T) {
 		"huge nonce":        {url.Values{"nonce": {strings.Repeat("n", 600)}}, "invalid_request"},
 	} {
 		page := b.Get(w.plugin.AuthURL(challenge, c.more))
-		if page.Left == nil {
+		if page.RedirectedTo == nil {
 			t.Errorf("%s: %v", name, page)
 			continue
 		}
-		q := page.Left.Query()
+		q := page.RedirectedTo.Query()
 		if q.Get("error") != c.want || q.Get("state") != "state-1" || q.Get("iss") != w.issuer || q.Get("code") != "" {
-			t.Errorf("%s: %s, want %s", name, page.Left, c.want)
+			t.Errorf("%s: %s, want %s", name, page.RedirectedTo, c.want)
 		}
-		if page.Left.Host != "127.0.0.1:4711" || page.Status != http.StatusSeeOther {
+		if page.RedirectedTo.Host != "127.0.0.1:4711" || page.Status != http.StatusSeeOther {
 			t.Errorf("%s: %v", name, page)
 		}
 	}
@@ -165,13 +165,13 @@ func TestWhomTheClientMeans(t *testing.T) {
 		"a class that nobody can reach": {url.Values{"claims": {`{"id_token":{"acr":{"essential":true,"values":["x"]}}}`}}, "unmet_authentication_requirements"},
 		"two people at once":            {url.Values{"id_token_hint": {hers.IDToken}, "claims": {`{"id_token":{"sub":{"value":"` + sub + `"}}}`}}, "invalid_request"},
 	} {
-		if got := b.Get(request(tc.more)); got.Left == nil || got.Left.Query().Get("error") != tc.want {
+		if got := b.Get(request(tc.more)); got.RedirectedTo == nil || got.RedirectedTo.Query().Get("error") != tc.want {
 			t.Errorf("%s: %s, want %s", name, got, tc.want)
 		}
 	}
 	// With pages allowed the other person may sign in, once.
 	p := b.SignIn(request(url.Values{"id_token_hint": {his.IDToken}}), asJane())
-	if p.Left == nil || p.Left.Query().Get("error") != "login_required" {
+	if p.RedirectedTo == nil || p.RedirectedTo.Query().Get("error") != "login_required" {
 		t.Errorf("signed in as the wrong person again: %s", p)
 	}
 	b.SignIn(request(url.Values{"id_token_hint": {his.IDToken}}), relyingparty.Credentials{Connector: "Corp", Username: "john", Password: "right"}).Code(t)
@@ -196,11 +196,11 @@ func TestConsentIsAskedOnceAndCanBeTakenBack(t *testing.T) {
 	}
 	b.SignIn(w.issuer+"/login", asJane())
 	silent := url.Values{"prompt": {"none"}}
-	if got := b.Get(request(silent)); got.Left.Query().Get("error") != "consent_required" {
+	if got := b.Get(request(silent)); got.RedirectedTo.Query().Get("error") != "consent_required" {
 		t.Fatalf("silent before consent: %s", got)
 	}
 	// Saying no goes back to the client.
-	if got := b.Submit(b.Get(request(nil)), map[string]string{"answer": "no"}); got.Left.Query().Get("error") != "access_denied" {
+	if got := b.Submit(b.Get(request(nil)), map[string]string{"answer": "no"}); got.RedirectedTo.Query().Get("error") != "access_denied" {
 		t.Errorf("no: %s", got)
 	}
 	p := b.Get(request(nil))
@@ -215,10 +215,10 @@ func TestConsentIsAskedOnceAndCanBeTakenBack(t *testing.T) {
 		t.Fatal(tokens.Raw)
 	}
 	b.Get(request(silent)).Code(t)
-	if got := b.Get(request(url.Values{"prompt": {"none"}, "scope": {"openid email groups"}})); got.Left.Query().Get("error") != "consent_required" {
+	if got := b.Get(request(url.Values{"prompt": {"none"}, "scope": {"openid email groups"}})); got.RedirectedTo.Query().Get("error") != "consent_required" {
 		t.Errorf("more than was allowed: %s", got)
 	}
-	if got := b.Get(request(url.Values{"prompt": {"consent"}})); got.Left != nil {
+	if got := b.Get(request(url.Values{"prompt": {"consent"}})); got.RedirectedTo != nil {
 		t.Errorf("prompt=consent asks again: %s", got)
 	}
 	if len(w.events(t, audit.ConsentGranted)) != 1 {
@@ -299,7 +299,7 @@ func fuzzHandler(f *testing.F) http.Handler {
 	logger := slog.New(slog.DiscardHandler)
 	provider, err := server.New(f.Context(), server.Config{
 		URL: &url.URL{Scheme: "http", Host: "127.0.0.1:1"}, Store: s, Keyring: storetest.Keyring(f), Audit: audit.NewLog(time.Now, logger), Logger: logger,
-		Now: time.Now, Types: map[string]connectors.Type{"mock": mock.Type(mock.NewUpstream())}, Live: runtimesettings.New(runtimesettings.Values{Brand: "Test"}), RequestsPerSecond: 1_000_000,
+		Now: time.Now, Types: map[string]connectors.Type{"mock": mock.Type(mock.NewUpstream())}, RuntimeSettings: runtimesettings.New(runtimesettings.Values{Brand: "Test"}), RequestsPerSecond: 1_000_000,
 	})
 	if err != nil {
 		f.Fatal(err)

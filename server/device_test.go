@@ -23,7 +23,7 @@ type deviceCodes struct {
 	Interval   int    `json:"interval"`
 }
 
-func (w *world) askDevice(t *testing.T, c *relyingparty.Client) deviceCodes {
+func (w *testServer) startDeviceFlow(t *testing.T, c *relyingparty.Client) deviceCodes {
 	t.Helper()
 	got := c.Post(t, "/device/authorize", url.Values{"client_id": {c.ID}, "scope": {"openid groups offline_access"}, "fairlead_host": {"jump-host"}})
 	var codes deviceCodes
@@ -33,7 +33,7 @@ func (w *world) askDevice(t *testing.T, c *relyingparty.Client) deviceCodes {
 	return codes
 }
 
-func (w *world) poll(t *testing.T, code string) relyingparty.Tokens {
+func (w *testServer) pollDevice(t *testing.T, code string) relyingparty.Tokens {
 	t.Helper()
 	return w.plugin.Token(t, url.Values{"grant_type": {deviceGrant}, "device_code": {code}})
 }
@@ -43,7 +43,7 @@ func answerDevice(t *testing.T, b *relyingparty.Browser, page, code, answer stri
 	t.Helper()
 	p := b.Submit(b.Get(page), map[string]string{"user_code": code})
 	if p.Doc.Find("input[type=password], ul.choices").Length() > 0 {
-		p = b.SignIn(p.URL.String(), relyingparty.Credentials{Connector: "Corp", Username: "jane", Password: "right", Stop: true})
+		p = b.SignIn(p.URL.String(), relyingparty.Credentials{Connector: "Corp", Username: "jane", Password: "right", StopAtConfirmation: true})
 	}
 	if p.Doc.Find("button[name=answer]").Length() == 0 {
 		return p
@@ -53,18 +53,18 @@ func answerDevice(t *testing.T, b *relyingparty.Browser, page, code, answer stri
 
 func TestDeviceGrant(t *testing.T) {
 	t.Parallel()
-	storetestEach(t, func(t *testing.T, w *world) {
-		codes := w.askDevice(t, w.plugin)
+	eachDatabase(t, func(t *testing.T, w *testServer) {
+		codes := w.startDeviceFlow(t, w.plugin)
 
 		// 1. Nobody has answered; asking again at once is too often.
-		if got := w.poll(t, codes.DeviceCode); got.Error != "authorization_pending" {
+		if got := w.pollDevice(t, codes.DeviceCode); got.Error != "authorization_pending" {
 			t.Errorf("first poll: %s", got.Raw)
 		}
-		if got := w.poll(t, codes.DeviceCode); got.Error != "slow_down" {
+		if got := w.pollDevice(t, codes.DeviceCode); got.Error != "slow_down" {
 			t.Errorf("poll at once: %s", got.Raw)
 		}
 		w.clock.add(6 * time.Second)
-		if got := w.poll(t, codes.DeviceCode); got.Error != "slow_down" {
+		if got := w.pollDevice(t, codes.DeviceCode); got.Error != "slow_down" {
 			t.Errorf("the interval must have grown: %s", got.Raw)
 		}
 
@@ -77,7 +77,7 @@ func TestDeviceGrant(t *testing.T) {
 
 		// 3. The person sees who asks and says yes.
 		p = b.Submit(p, nil)
-		p = b.SignIn(p.URL.String(), relyingparty.Credentials{Connector: "Corp", Username: "jane", Password: "right", Stop: true})
+		p = b.SignIn(p.URL.String(), relyingparty.Credentials{Connector: "Corp", Username: "jane", Password: "right", StopAtConfirmation: true})
 		for _, must := range []string{"jump-host", "127.0.0.1", codes.UserCode, "use all of your clusters", "jane"} {
 			if !strings.Contains(p.Text, must) {
 				t.Errorf("the question does not show %q:\n%s", must, p.Text)
@@ -87,14 +87,14 @@ func TestDeviceGrant(t *testing.T) {
 
 		// 4. The program gets its tokens, once.
 		w.clock.add(30 * time.Second)
-		tokens := w.poll(t, codes.DeviceCode)
+		tokens := w.pollDevice(t, codes.DeviceCode)
 		if tokens.RefreshToken == "" || relyingparty.Claims(t, tokens.IDToken)["preferred_username"] != nil {
 			t.Fatalf("tokens: %s", tokens.Raw)
 		}
 		if got := w.plugin.Exchange(t, tokens.AccessToken, "k8s-a"); got.Error != "" {
 			t.Errorf("exchange: %s", got.Raw)
 		}
-		if got := w.poll(t, codes.DeviceCode); got.Error != "invalid_grant" {
+		if got := w.pollDevice(t, codes.DeviceCode); got.Error != "invalid_grant" {
 			t.Errorf("second use: %s", got.Raw)
 		}
 		if got := w.plugin.Refresh(t, tokens.RefreshToken); got.Error != "invalid_grant" {
@@ -110,27 +110,27 @@ func TestDeviceGrantRefusals(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	b := relyingparty.NewBrowser(t, w.issuer, nil)
-	denied := w.askDevice(t, w.plugin)
+	denied := w.startDeviceFlow(t, w.plugin)
 	answerDevice(t, b, denied.Page, denied.UserCode, "no")
-	if got := w.poll(t, denied.DeviceCode); got.Error != "access_denied" {
+	if got := w.pollDevice(t, denied.DeviceCode); got.Error != "access_denied" {
 		t.Errorf("denied: %s", got.Raw)
 	}
 	if p := answerDevice(t, b, denied.Page, denied.UserCode, "yes"); p.Doc.Find("[role=alert]").Length() == 0 {
 		t.Errorf("a second answer must not count: %s", p.Text)
 	}
-	expired := w.askDevice(t, w.plugin)
+	expired := w.startDeviceFlow(t, w.plugin)
 	other := &relyingparty.Client{Issuer: w.issuer, ID: "k8s-a"}
 	if got := other.Token(t, url.Values{"grant_type": {deviceGrant}, "device_code": {expired.DeviceCode}}); got.Error != "invalid_grant" {
 		t.Errorf("another client's code: %s", got.Raw)
 	}
 	w.clock.add(11 * time.Minute)
-	if got := w.poll(t, expired.DeviceCode); got.Error != "expired_token" {
+	if got := w.pollDevice(t, expired.DeviceCode); got.Error != "expired_token" {
 		t.Errorf("expired: %s", got.Raw)
 	}
 	if p := answerDevice(t, b, expired.Page, expired.UserCode, "yes"); p.Doc.Find("[role=alert]").Length() == 0 {
 		t.Errorf("an expired code must not be answered: %s", p.Text)
 	}
-	if got := w.poll(t, "made-up"); got.Error != "invalid_grant" {
+	if got := w.pollDevice(t, "made-up"); got.Error != "invalid_grant" {
 		t.Errorf("unknown code: %s", got.Raw)
 	}
 	if got := (&relyingparty.Client{Issuer: w.issuer}).Post(t, "/device/authorize", url.Values{"client_id": {"nobody"}, "scope": {"openid"}}); got.Error != "invalid_client" {
@@ -138,7 +138,7 @@ func TestDeviceGrantRefusals(t *testing.T) {
 	}
 	// A cluster that the person may not use.
 	ops := &relyingparty.Client{Issuer: w.issuer, ID: "k8s-c"}
-	codes := w.askDevice(t, ops)
+	codes := w.startDeviceFlow(t, ops)
 	if p := answerDevice(t, b, codes.Page, codes.UserCode, "yes"); p.Status != http.StatusForbidden {
 		t.Errorf("no access rule: %s", p)
 	}
@@ -149,7 +149,7 @@ func TestDeviceGrantRefusals(t *testing.T) {
 func TestUserCodesCanNotBeGuessed(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	codes := w.askDevice(t, w.plugin)
+	codes := w.startDeviceFlow(t, w.plugin)
 	b := relyingparty.NewBrowser(t, w.issuer, nil)
 	answerDevice(t, b, codes.Page, "BBBB-BBBB", "yes")
 	for range 10 {
@@ -162,7 +162,7 @@ func TestUserCodesCanNotBeGuessed(t *testing.T) {
 		t.Error("not audited")
 	}
 	w.clock.add(16 * time.Minute)
-	codes = w.askDevice(t, w.plugin)
+	codes = w.startDeviceFlow(t, w.plugin)
 	if p := answerDevice(t, b, codes.Page, codes.UserCode, "yes"); !strings.Contains(p.Text, "Done") {
 		t.Errorf("it does not open: %s", p.Text)
 	}

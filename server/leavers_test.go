@@ -76,7 +76,7 @@ func TestDisablingAPersonEndsEverythingAtOnce(t *testing.T) {
 			t.Errorf("userinfo: %d", got)
 		}
 	}
-	if p := b.Get(w.plugin.AuthURL(strings.Repeat("a", 43), url.Values{"prompt": {"none"}})); p.Left.Query().Get("error") != "login_required" {
+	if p := b.Get(w.plugin.AuthURL(strings.Repeat("a", 43), url.Values{"prompt": {"none"}})); p.RedirectedTo.Query().Get("error") != "login_required" {
 		t.Errorf("the browser is still signed in: %s", p)
 	}
 }

@@ -69,8 +69,8 @@ func TestEndSession(t *testing.T) {
 		page := b.Get(w.issuer + "/end-session?" + c.params(signIn(b)).Encode())
 		got := "error"
 		switch {
-		case page.Left != nil:
-			got = page.Left.String()
+		case page.RedirectedTo != nil:
+			got = page.RedirectedTo.String()
 		case strings.Contains(page.Text, "You are signed out"):
 			got = "out"
 		case strings.Contains(page.Text, "Sign out of this browser?"):
@@ -81,20 +81,20 @@ func TestEndSession(t *testing.T) {
 		}
 		// Only then is nobody signed in any more.
 		silent := b.Get(grafana.AuthURL("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", url.Values{"prompt": {"none"}}))
-		if over := silent.Left.Query().Get("error") == "login_required"; over != (got == "out" || page.Left != nil) {
+		if over := silent.RedirectedTo.Query().Get("error") == "login_required"; over != (got == "out" || page.RedirectedTo != nil) {
 			t.Errorf("%s: signed out %v", name, over)
 		}
 	}
 }
 
-// inbox is a relying party that is told of sign-outs.
-type inbox struct {
+// logoutReceiver is a relying party that is told of sign-outs.
+type logoutReceiver struct {
 	mu     sync.Mutex
 	tokens []string
 	status int
 }
 
-func (i *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (i *logoutReceiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.status != 0 {
@@ -104,13 +104,13 @@ func (i *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	i.tokens = append(i.tokens, r.PostFormValue("logout_token"))
 }
 
-func (i *inbox) set(status int) {
+func (i *logoutReceiver) set(status int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.status = status
 }
 
-func (i *inbox) got() []string {
+func (i *logoutReceiver) got() []string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.tokens
@@ -119,9 +119,9 @@ func (i *inbox) got() []string {
 func TestBackChannelLogout(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		w := &world{upstream: mock.NewUpstream(), clock: &clock{at: time.Now()}, store: s}
+		w := &testServer{upstream: mock.NewUpstream(), clock: &clock{at: time.Now()}, store: s}
 		w.upstream.Set(jane("dev"))
-		box := &inbox{}
+		box := &logoutReceiver{}
 		srv := httptest.NewServer(box)
 		t.Cleanup(srv.Close)
 		w.settings = applySettings(t, s, w.clock.now())

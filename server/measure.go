@@ -14,8 +14,8 @@ import (
 // admin pages.
 func (c *Config) measure(recorder *latency.Recorder) {
 	path := strings.TrimSuffix(c.URL.Path, "/") + token.Path
-	observe, asked := c.Observe, c.Asked
-	c.Observe = func(method, route string, status int, took time.Duration) {
+	observe, asked := c.ObserveRequest, c.ObserveUpstream
+	c.ObserveRequest = func(method, route string, status int, took time.Duration) {
 		if method == http.MethodPost && route == path {
 			recorder.Observe(store.SubjectToken, took, status >= http.StatusInternalServerError)
 		}
@@ -23,7 +23,7 @@ func (c *Config) measure(recorder *latency.Recorder) {
 			observe(method, route, status, took)
 		}
 	}
-	c.Asked = func(connector, operation string, took time.Duration, up bool) {
+	c.ObserveUpstream = func(connector, operation string, took time.Duration, up bool) {
 		recorder.Observe(store.ConnectorSubject(connector), took, !up)
 		if asked != nil {
 			asked(connector, operation, took, up)

@@ -22,8 +22,8 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// outpost is a proxy's line to the server, without the proxy.
-type outpost struct {
+// testProxy is a proxy's line to the server, without the proxy.
+type testProxy struct {
 	*feed.Feed
 	cutoff *revocation.Registry
 	dir    feed.Dir
@@ -31,7 +31,7 @@ type outpost struct {
 	stop   func()
 }
 
-func (w *world) enrol(t *testing.T, cluster string) *outpost {
+func (w *testServer) enrolProxy(t *testing.T, cluster string) *testProxy {
 	t.Helper()
 	code, err := w.provider.Admin.EnrolmentCode(t.Context(), admin.Caller{Shell: "test"}, cluster)
 	if err != nil {
@@ -45,29 +45,29 @@ func (w *world) enrol(t *testing.T, cluster string) *outpost {
 	if _, err := feed.Enrol(t.Context(), http.DefaultClient, feed.Dir(t.TempDir()), feed.EnrolmentRequest{Server: w.issuer, Code: code, Name: "second"}); err == nil || !strings.Contains(err.Error(), "has been used") {
 		t.Errorf("the code, again: %v", err)
 	}
-	return w.resume(t, dir, id)
+	return w.resumeProxy(t, dir, id)
 }
 
-// resume opens the line with what is kept.
-func (w *world) resume(t *testing.T, dir feed.Dir, id feed.Identity) *outpost {
+// resumeProxy opens the line with what is kept.
+func (w *testServer) resumeProxy(t *testing.T, dir feed.Dir, id feed.Identity) *testProxy {
 	t.Helper()
-	return w.resumeThrough(t, &http.Transport{}, dir, id)
+	return w.resumeProxyThrough(t, &http.Transport{}, dir, id)
 }
 
-// cutLine is a line to the server that can be cut.
-type cutLine struct{ cut atomic.Bool }
+// switchableTransport is a line to the server that can be cut.
+type switchableTransport struct{ down atomic.Bool }
 
 // RoundTrip implements http.RoundTripper.
-func (l *cutLine) RoundTrip(r *http.Request) (*http.Response, error) {
-	if l.cut.Load() {
+func (l *switchableTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if l.down.Load() {
 		return nil, errors.New("the line is cut")
 	}
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-func (w *world) resumeThrough(t *testing.T, line http.RoundTripper, dir feed.Dir, id feed.Identity) *outpost {
+func (w *testServer) resumeProxyThrough(t *testing.T, line http.RoundTripper, dir feed.Dir, id feed.Identity) *testProxy {
 	t.Helper()
-	o := &outpost{cutoff: &revocation.Registry{}, dir: dir}
+	o := &testProxy{cutoff: &revocation.Registry{}, dir: dir}
 	keys := json.RawMessage(`{"keys":[]}`)
 	o.cfg = feed.Config{
 		Identity: id, Dir: dir, HTTP: &http.Client{Transport: line}, Revocations: o.cutoff, RecentUsers: func() []string { return nil },
@@ -88,8 +88,8 @@ func (w *world) resumeThrough(t *testing.T, line http.RoundTripper, dir feed.Dir
 	return o
 }
 
-// shell opens something as a person with a device.
-func (o *outpost) shell(t *testing.T, userID, device string, issued time.Time) context.Context {
+// openShell opens something as a person with a device.
+func (o *testProxy) openShell(t *testing.T, userID, device string, issued time.Time) context.Context {
 	t.Helper()
 	life, done, refusal := o.cutoff.RegisterStream(context.WithoutCancel(t.Context()), &authn.Identity{UID: userID, Device: device, Issued: issued}, time.Time{})
 	if refusal != nil {
@@ -99,8 +99,8 @@ func (o *outpost) shell(t *testing.T, userID, device string, issued time.Time) c
 	return life
 }
 
-// ended waits until a shell was ended and returns the reason.
-func ended(life context.Context, t *testing.T, what string) string {
+// waitForEnd waits until a shell was ended and returns the reason.
+func waitForEnd(life context.Context, t *testing.T, what string) string {
 	t.Helper()
 	select {
 	case <-life.Done():
@@ -126,26 +126,26 @@ func TestProxiesHearOfEverythingThatIsTakenAway(t *testing.T) {
 	if err != nil || len(devices) == 0 {
 		t.Fatal(devices, err)
 	}
-	o := w.enrol(t, "a")
+	o := w.enrolProxy(t, "a")
 	if s := o.Settings(); s.Cluster != "a" || s.Audience != "k8s-a" || s.Issuer != w.issuer || s.StaleAfterSeconds != 120 || s.FailClosed {
 		t.Errorf("%+v", s)
 	}
 	operator := admin.Caller{Shell: "test"}
 	issued := w.clock.now().Add(-time.Second)
 
-	other := o.shell(t, "usr_other", "dev_other", issued)
-	one := o.shell(t, jane.ID, devices[0].ID, issued)
+	other := o.openShell(t, "usr_other", "dev_other", issued)
+	one := o.openShell(t, jane.ID, devices[0].ID, issued)
 	if _, err := w.store.RevokeDevice(t.Context(), jane.ID, devices[0].ID, store.RevokedByPerson, w.clock.now()); err != nil {
 		t.Fatal(err)
 	}
-	if got := ended(one, t, "her device"); got != "revoked_device" {
+	if got := waitForEnd(one, t, "her device"); got != "revoked_device" {
 		t.Errorf("her device: %s", got)
 	}
 	if other.Err() != nil {
 		t.Error("somebody else's shell has ended with it")
 	}
 
-	two := o.shell(t, jane.ID, "dev_2", issued)
+	two := o.openShell(t, jane.ID, "dev_2", issued)
 	rules, err := w.store.Rules(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -155,25 +155,25 @@ func TestProxiesHearOfEverythingThatIsTakenAway(t *testing.T) {
 	if err := w.store.ApplyFile(t.Context(), settings, w.clock.now()); err != nil {
 		t.Fatal(err)
 	}
-	if got := ended(two, t, "the rules"); got != "no_access" {
+	if got := waitForEnd(two, t, "the rules"); got != "no_access" {
 		t.Errorf("the rules: %s", got)
 	}
 	if err := w.store.ApplyFile(t.Context(), w.settings, w.clock.now()); err != nil || len(rules) == 0 {
 		t.Fatal(err)
 	}
-	eventuallyTrue(t, "she is let in again", func() bool {
+	eventually(t, "she is let in again", func() bool {
 		return o.cutoff.Check(&authn.Identity{UID: jane.ID, Device: "dev_2", Issued: issued}) == nil
 	})
 
-	three := o.shell(t, jane.ID, "dev_3", issued)
+	three := o.openShell(t, jane.ID, "dev_3", issued)
 	if err := w.provider.Admin.Disable(t.Context(), operator, jane.ID, true); err != nil {
 		t.Fatal(err)
 	}
-	if got := ended(three, t, "the person"); got != "revoked_user" && got != "no_access" {
+	if got := waitForEnd(three, t, "the person"); got != "revoked_user" && got != "no_access" {
 		t.Errorf("the person: %s", got)
 	}
 	// What can't be confirmed does not stay open: nobody with that id is known.
-	if got := ended(other, t, "somebody whom the server does not know"); got != "no_access" {
+	if got := waitForEnd(other, t, "somebody whom the server does not know"); got != "no_access" {
 		t.Errorf("somebody whom the server does not know: %s", got)
 	}
 	if list, err := w.provider.Admin.Proxies(t.Context(), operator, "a"); err != nil || len(list) != 1 || list[0].Name != "firstproxy" || list[0].Away || !strings.HasPrefix(list[0].Version, "fairlead-proxy/") {
@@ -196,9 +196,9 @@ func TestWhoWasNotSeenIsAskedAbout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := w.enrol(t, "a")
+	o := w.enrolProxy(t, "a")
 	id := &authn.Identity{UID: jane.ID, Device: "dev_1", Issued: w.clock.now()}
-	admitted := func(o *outpost, id *authn.Identity) bool {
+	admitted := func(o *testProxy, id *authn.Identity) bool {
 		return o.CheckAccess(t.Context(), id) == nil && o.cutoff.Check(id) == nil
 	}
 	if !admitted(o, id) {
@@ -210,10 +210,10 @@ func TestWhoWasNotSeenIsAskedAbout(t *testing.T) {
 	if err := w.store.ApplyFile(t.Context(), settings, w.clock.now()); err != nil {
 		t.Fatal(err)
 	}
-	eventuallyTrue(t, "an old token is refused after the rules have changed", func() bool { return !admitted(o, id) })
+	eventually(t, "an old token is refused after the rules have changed", func() bool { return !admitted(o, id) })
 	o.stop()
 
-	fresh := w.enrol(t, "a") // Another replica, which has seen nobody.
+	fresh := w.enrolProxy(t, "a") // Another replica, which has seen nobody.
 	if admitted(fresh, id) {
 		t.Error("a replica that starts later takes the old token")
 	}
@@ -224,22 +224,22 @@ func TestWhoWasNotSeenIsAskedAbout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	line := &cutLine{}
-	line.cut.Store(true)
-	late := w.resumeThrough(t, line, fresh.dir, enrolled)
+	line := &switchableTransport{}
+	line.down.Store(true)
+	late := w.resumeProxyThrough(t, line, fresh.dir, enrolled)
 	for range 2 {
 		if !admitted(late, id) {
 			t.Error("nobody is let in while the server is away")
 		}
 	}
-	life := late.shell(t, jane.ID, "dev_1", id.Issued)
-	line.cut.Store(false)
-	if got := ended(life, t, "the server is back"); got != "no_access" {
+	life := late.openShell(t, jane.ID, "dev_1", id.Issued)
+	line.down.Store(false)
+	if got := waitForEnd(life, t, "the server is back"); got != "no_access" {
 		t.Errorf("the server is back: %s", got)
 	}
 }
 
-func eventuallyTrue(t *testing.T, what string, is func() bool) {
+func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for range 250 {
 		if is() {
@@ -263,12 +263,12 @@ func TestAProxyStartsWhileTheServerIsAway(t *testing.T) {
 	if err := w.store.ApplyFile(t.Context(), settings, w.clock.now()); err != nil {
 		t.Fatal(err)
 	}
-	o := w.enrol(t, "a")
+	o := w.enrolProxy(t, "a")
 	if err := w.store.Revoke(t.Context(), store.RevokedUser, "usr_1", "test", w.clock.now()); err != nil {
 		t.Fatal(err)
 	}
 	gone := &authn.Identity{UID: "usr_1", Issued: w.clock.now().Add(-time.Minute)}
-	eventuallyTrue(t, "the news has arrived", func() bool { return o.cutoff.Check(gone) != nil })
+	eventually(t, "the news has arrived", func() bool { return o.cutoff.Check(gone) != nil })
 	o.stop()
 
 	id, err := o.dir.LoadIdentity()
@@ -277,13 +277,13 @@ func TestAProxyStartsWhileTheServerIsAway(t *testing.T) {
 	}
 	away := id
 	away.Server = "http://127.0.0.1:1"
-	again := w.resume(t, o.dir, away)
+	again := w.resumeProxy(t, o.dir, away)
 	if s := again.Settings(); s.Audience != "k8s-a" || again.cutoff.Check(gone) == nil || again.CheckFreshness() != nil {
 		t.Errorf("%+v, %v, %v", s, again.cutoff.Check(gone), again.CheckFreshness())
 	}
-	life := again.shell(t, "usr_2", "dev_2", w.clock.now())
+	life := again.openShell(t, "usr_2", "dev_2", w.clock.now())
 	w.clock.add(3 * time.Minute)
-	if again.CheckFreshness() == nil || ended(life, t, "fail closed") != "feed_stale" {
+	if again.CheckFreshness() == nil || waitForEnd(life, t, "fail closed") != "feed_stale" {
 		t.Error("it goes on")
 	}
 	again.stop()
@@ -311,7 +311,7 @@ func TestAProxyStartsWhileTheServerIsAway(t *testing.T) {
 func TestARemovedProxyHearsNothing(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	o := w.enrol(t, "a")
+	o := w.enrolProxy(t, "a")
 	o.stop()
 	list, err := w.provider.Admin.Proxies(t.Context(), admin.Caller{Shell: "test"}, "a")
 	if err != nil {

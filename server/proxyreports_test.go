@@ -18,7 +18,7 @@ import (
 func TestProxiesReport(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	o := w.enrol(t, "a")
+	o := w.enrolProxy(t, "a")
 	var lost atomic.Int64
 	reporter := o.NewReporter(false, func(n int, _ error) { lost.Add(int64(n)) })
 	now := w.clock.now()

@@ -17,7 +17,7 @@ import (
 // token at once give one successor and one and the same answer.
 func TestConcurrentRefresh(t *testing.T) {
 	t.Parallel()
-	run := func(t *testing.T, w *world) {
+	run := func(t *testing.T, w *testServer) {
 		t.Helper()
 		token := w.signIn(t).RefreshToken
 		for round := range 5 {
@@ -65,7 +65,7 @@ func TestConcurrentRefresh(t *testing.T) {
 
 func TestReplayKillsTheFamily(t *testing.T) {
 	t.Parallel()
-	storetestEach(t, func(t *testing.T, w *world) {
+	eachDatabase(t, func(t *testing.T, w *testServer) {
 		for name, replay := range map[string]func(first, second relyingparty.Tokens){
 			"after the grace period": func(relyingparty.Tokens, relyingparty.Tokens) { w.clock.add(31 * time.Second) },
 			"after the successor was used": func(_, second relyingparty.Tokens) {

@@ -12,30 +12,30 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/mfa"
 )
 
-// person is somebody at a browser with cookies.
-type person struct {
+// browserUser is somebody at a browser with cookies.
+type browserUser struct {
 	t *testing.T
-	w *world
+	w *testServer
 	c *http.Client
 }
 
-func (w *world) person(t *testing.T) *person {
+func (w *testServer) newBrowserUser(t *testing.T) *browserUser {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &person{t, w, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	return &browserUser{t, w, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
-// password signs in with name and password and returns where the browser goes.
-func (p *person) password() string {
+// submitPassword signs in with name and password and returns where the browser goes.
+func (p *browserUser) submitPassword() string {
 	p.t.Helper()
 	page := document(p.t, p.c, "GET", p.w.issuer+"/login/corp", nil)
-	return p.send("/login/corp", url.Values{"flow": {field(page, "flow")}, "username": {"jane"}, "password": {"right"}})
+	return p.post("/login/corp", url.Values{"flow": {field(page, "flow")}, "username": {"jane"}, "password": {"right"}})
 }
 
-func (p *person) send(path string, form url.Values) string {
+func (p *browserUser) post(path string, form url.Values) string {
 	p.t.Helper()
 	res := post(p.t, p.c, p.w.issuer+path, form)
 	if res.StatusCode != http.StatusSeeOther {
@@ -45,7 +45,7 @@ func (p *person) send(path string, form url.Values) string {
 }
 
 // signedIn reports whether the browser has a session.
-func (p *person) signedIn() bool {
+func (p *browserUser) signedIn() bool {
 	p.t.Helper()
 	u, err := url.Parse(p.w.issuer)
 	if err != nil {
@@ -66,39 +66,39 @@ func TestASecondFactor(t *testing.T) {
 	w := setup(t)
 	w.settings.Connectors[0].SecondFactor = true
 	apply(t, w.store, w.settings, w.clock.now())
-	first := w.person(t)
-	second := first.password()
+	first := w.newBrowserUser(t)
+	second := first.submitPassword()
 	if !strings.HasPrefix(second, "/login/second?flow=") || first.signedIn() {
 		t.Fatalf("after the password: %s, signed in %v", second, first.signedIn())
 	}
 	page := document(t, first.c, "GET", w.issuer+second, nil)
 	totp, flow := page.Find("#totp").Text(), field(page, "flow")
 	code := func(later time.Duration) string {
-		text, err := mfa.Code(totp, w.clock.now().Add(later))
+		text, err := mfa.GenerateCode(totp, w.clock.now().Add(later))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return text
 	}
-	if got := first.send("/login/second", url.Values{"flow": {flow}, "code": {"000000"}}); got != "401 Unauthorized" || first.signedIn() {
+	if got := first.post("/login/second", url.Values{"flow": {flow}, "code": {"000000"}}); got != "401 Unauthorized" || first.signedIn() {
 		t.Errorf("a wrong code: %s", got)
 	}
-	if got := w.person(t).send("/login/second", url.Values{"flow": {flow}, "code": {code(0)}}); got != "400 Bad Request" {
+	if got := w.newBrowserUser(t).post("/login/second", url.Values{"flow": {flow}, "code": {code(0)}}); got != "400 Bad Request" {
 		t.Errorf("in another browser: %s", got)
 	}
-	if got := first.send("/login/second", url.Values{"flow": {flow}, "code": {code(0)}}); got != "/" || !first.signedIn() {
+	if got := first.post("/login/second", url.Values{"flow": {flow}, "code": {code(0)}}); got != "/" || !first.signedIn() {
 		t.Fatalf("the right code: %s", got)
 	}
-	again := w.person(t)
-	page = document(t, again.c, "GET", w.issuer+again.password(), nil)
+	again := w.newBrowserUser(t)
+	page = document(t, again.c, "GET", w.issuer+again.submitPassword(), nil)
 	if page.Find("#totp").Length() > 0 {
 		t.Fatal("the second sign-in shows a key")
 	}
 	flow = field(page, "flow")
-	if got := again.send("/login/second", url.Values{"flow": {flow}, "code": {code(0)}}); got != "401 Unauthorized" {
+	if got := again.post("/login/second", url.Values{"flow": {flow}, "code": {code(0)}}); got != "401 Unauthorized" {
 		t.Errorf("the same code again: %s", got)
 	}
-	if got := again.send("/login/second", url.Values{"flow": {flow}, "code": {code(30 * time.Second)}}); got != "/" {
+	if got := again.post("/login/second", url.Values{"flow": {flow}, "code": {code(30 * time.Second)}}); got != "/" {
 		t.Errorf("the next code: %s", got)
 	}
 	events := w.events(t, audit.SignInFailed)
@@ -106,9 +106,9 @@ func TestASecondFactor(t *testing.T) {
 		t.Errorf("%d failures recorded: %+v", len(events), events)
 	}
 	for range 12 {
-		again.send("/login/second", url.Values{"flow": {flow}, "code": {"000000"}})
+		again.post("/login/second", url.Values{"flow": {flow}, "code": {"000000"}})
 	}
-	if got := again.send("/login/second", url.Values{"flow": {flow}, "code": {code(60 * time.Second)}}); got != "401 Unauthorized" {
+	if got := again.post("/login/second", url.Values{"flow": {flow}, "code": {code(60 * time.Second)}}); got != "401 Unauthorized" {
 		t.Errorf("after a dozen guesses: %s", got)
 	}
 	limited := 0

@@ -63,8 +63,8 @@ type Config struct {
 	Now     func() time.Time
 	// Types are the kinds of connector by name.
 	Types map[string]connectors.Type
-	// Live is what may change while the server runs. Nil means the defaults.
-	Live *runtimesettings.Settings
+	// RuntimeSettings is what may change while the server runs. Nil means the defaults.
+	RuntimeSettings *runtimesettings.Settings
 	// KeyRotation is how long a key signs. Zero means 30 days.
 	KeyRotation time.Duration
 	// KeyTiming is changed by tests only.
@@ -76,18 +76,18 @@ type Config struct {
 	RequestsPerSecond int
 	// TrustedProxies may say where requests come from.
 	TrustedProxies []netip.Prefix
-	// RecordingLife is how long recordings of shells are kept, RecordingBytes how much of
+	// RecordingRetention is how long recordings of shells are kept, RecordingBytes how much of
 	// one cluster. Zero means 90 days and 20 GB.
-	RecordingLife  time.Duration
-	RecordingBytes int64
+	RecordingRetention time.Duration
+	RecordingMaxBytes  int64
 	// Demo: see web.Config.
 	Demo bool
-	// Observe and Issued, when set, are told about requests and tokens.
-	Observe func(method, route string, status int, took time.Duration)
-	Issued  func(grant, result string)
-	// Asked and Transport: see upstream.Config.
-	Asked     func(connector, operation string, took time.Duration, up bool)
-	Transport http.RoundTripper
+	// ObserveRequest and Issued, when set, are told about requests and tokens.
+	ObserveRequest func(method, route string, status int, took time.Duration)
+	ObserveToken   func(grant, result string)
+	// ObserveUpstream and Transport: see upstream.Config.
+	ObserveUpstream func(connector, operation string, took time.Duration, up bool)
+	Transport       http.RoundTripper
 	// Hasher hashes the passwords of recovery accounts and local users.
 	Hasher *password.Hasher
 	// SetupCodes lets people sign a computer in with a code from a page of ours.
@@ -97,14 +97,14 @@ type Config struct {
 }
 
 const (
-	defaultRequests       = 100
-	defaultRecordingLife  = 90 * 24 * time.Hour
-	defaultRecordingBytes = 20 << 30
+	defaultRequests           = 100
+	defaultRecordingRetention = 90 * 24 * time.Hour
+	defaultRecordingMaxBytes  = 20 << 30
 )
 
 func (c *Config) setDefaults() {
-	if c.Live == nil {
-		c.Live = runtimesettings.New(runtimesettings.Values{})
+	if c.RuntimeSettings == nil {
+		c.RuntimeSettings = runtimesettings.New(runtimesettings.Values{})
 	}
 	if c.PasswordWindow == 0 {
 		c.PasswordWindow = ratelimit.DefaultWindow
@@ -112,11 +112,11 @@ func (c *Config) setDefaults() {
 	if c.RequestsPerSecond == 0 {
 		c.RequestsPerSecond = defaultRequests
 	}
-	if c.RecordingLife == 0 {
-		c.RecordingLife = defaultRecordingLife
+	if c.RecordingRetention == 0 {
+		c.RecordingRetention = defaultRecordingRetention
 	}
-	if c.RecordingBytes == 0 {
-		c.RecordingBytes = defaultRecordingBytes
+	if c.RecordingMaxBytes == 0 {
+		c.RecordingMaxBytes = defaultRecordingMaxBytes
 	}
 	if c.Hasher == nil {
 		c.Hasher = password.NewHasher()
@@ -145,7 +145,7 @@ type Server struct {
 	codes      *authcode.Granter
 	auth       *clientauth.Authenticator
 	Limit      *ratelimit.Limiter
-	reply      *authresponse.Sender
+	responses  *authresponse.Sender
 	notifier   *backchannel.Notifier
 
 	recordings *recordings.Keeper
@@ -157,7 +157,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	cfg.setDefaults()
 	measured := latency.New(cfg.Store, cfg.Logger, cfg.Now)
 	cfg.measure(measured)
-	site, err := web.New(web.Config{URL: cfg.URL, Live: cfg.Live, Demo: cfg.Demo, Logger: cfg.Logger})
+	site, err := web.New(web.Config{URL: cfg.URL, Live: cfg.RuntimeSettings, Demo: cfg.Demo, Logger: cfg.Logger})
 	if err != nil {
 		return nil, err
 	}
@@ -173,13 +173,13 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 		clients: clients.NewRegistry(cfg.Store),
 		upstream: upstream.New(upstream.Config{
 			Store: cfg.Store, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now, Types: cfg.Types,
-			Live: cfg.Live, Asked: cfg.Asked, Transport: cfg.Transport,
+			RuntimeSettings: cfg.RuntimeSettings, ObserveCall: cfg.ObserveUpstream, Transport: cfg.Transport,
 			CallbackURL: func(id string) string { return login.CallbackURL(site, id) },
 		}),
 		flows: &flow.Sealer{Keyring: cfg.Keyring, Now: cfg.Now, Secure: site.Secure()},
 	}
 	s.Sessions = &session.Manager{
-		Store: cfg.Store, Audit: cfg.Audit, Now: cfg.Now, Live: cfg.Live, Secure: site.Secure(),
+		Store: cfg.Store, Audit: cfg.Audit, Now: cfg.Now, RuntimeSettings: cfg.RuntimeSettings, Secure: site.Secure(),
 	}
 	s.codes = &authcode.Granter{
 		Issuer: &issuer.Issuer{URL: site.Absolute(""), Keys: signing, Store: cfg.Store, Now: cfg.Now}, Audit: cfg.Audit,
@@ -192,16 +192,16 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.SetupCodes {
 		s.SetupCodes = &setupcode.Maker{Store: cfg.Store, Now: cfg.Now}
 	}
-	s.reply = &authresponse.Sender{Site: site, Issuer: site.Absolute("")}
+	s.responses = &authresponse.Sender{Site: site, Issuer: site.Absolute("")}
 	s.notifier = backchannel.New(backchannel.Notifier{
 		Store: cfg.Store, Clients: s.clients, Issuer: s.codes.Issuer, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now,
 	})
-	s.Sessions.Ended = s.notifier.Wake
-	s.Passkeys = mfa.NewPasskeys(cfg.URL, cfg.Live.Get().Brand)
-	s.recordings = &recordings.Keeper{Store: cfg.Store, Audit: cfg.Audit, Now: cfg.Now, Life: cfg.RecordingLife, MaxBytes: cfg.RecordingBytes}
+	s.Sessions.OnEnd = s.notifier.Wake
+	s.Passkeys = mfa.NewPasskeys(cfg.URL, cfg.RuntimeSettings.Get().Brand)
+	s.recordings = &recordings.Keeper{Store: cfg.Store, Audit: cfg.Audit, Now: cfg.Now, Life: cfg.RecordingRetention, MaxBytes: cfg.RecordingMaxBytes}
 	s.Admin = admin.New(admin.Config{
 		Store: cfg.Store, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now, Types: cfg.Types, Upstream: s.upstream, Keys: signing, Limit: s.Limit,
-		Hasher: cfg.Hasher, URL: site.Absolute(""), Live: cfg.Live, ReadOnly: cfg.ReadOnly, Ended: s.notifier.Wake, Passkeys: s.Passkeys,
+		Hasher: cfg.Hasher, URL: site.Absolute(""), Live: cfg.RuntimeSettings, ReadOnly: cfg.ReadOnly, Ended: s.notifier.Wake, Passkeys: s.Passkeys,
 		Recordings: s.recordings,
 	})
 	s.Login = &login.Handler{
@@ -218,7 +218,7 @@ type mounter interface{ Mount(g *echo.Group) }
 // further pages are mounted on.
 func (s *Server) Echo(more ...mounter) (*echo.Echo, error) {
 	e := web.NewEcho(web.Server{
-		Site: s.Site, Logger: s.cfg.Logger, Now: s.cfg.Now, TrustedProxies: s.cfg.TrustedProxies, Observe: s.cfg.Observe,
+		Site: s.Site, Logger: s.cfg.Logger, Now: s.cfg.Now, TrustedProxies: s.cfg.TrustedProxies, Observe: s.cfg.ObserveRequest,
 		CrossSiteRefused: func(c echo.Context) {
 			if strings.HasPrefix(c.Path(), s.Site.Path("/admin")) {
 				s.Admin.RecordCrossSite(c.Request().Context(), c.RealIP(), c.Request().Method+" "+c.Path())
@@ -250,7 +250,7 @@ func (s *Server) handlers() ([]mounter, error) {
 	tokens := &token.Handler{
 		Store: c.Store, Auth: s.auth, Issuer: s.codes.Issuer, Access: s.Access, Upstream: s.upstream, Audit: c.Audit,
 		Workloads: &workload.Registry{Store: c.Store, Audit: c.Audit, Now: c.Now},
-		Now:       c.Now, Live: c.Live, Issued: c.Issued, SetupCodes: c.SetupCodes, ClusterPages: s.Site.Absolute("/clusters/"),
+		Now:       c.Now, RuntimeSettings: c.RuntimeSettings, ObserveResult: c.ObserveToken, SetupCodes: c.SetupCodes, ClusterPagePrefix: s.Site.Absolute("/clusters/"),
 	}
 	metadata, err := discovery.New(discovery.Config{
 		Issuer: s.Site.Absolute(""), Grants: tokens.Grants(), Keys: s.Keys,
@@ -267,13 +267,13 @@ func (s *Server) handlers() ([]mounter, error) {
 	return []mounter{
 		metadata, tokens,
 		&authorize.Handler{
-			Clients: s.clients, Sessions: s.Sessions, Access: s.Access, Codes: s.codes, Consents: c.Store, Flows: s.flows, Reply: s.reply,
+			Clients: s.clients, Sessions: s.Sessions, Access: s.Access, Codes: s.codes, Consents: c.Store, Flows: s.flows, Responses: s.responses,
 			Site: s.Site, Audit: c.Audit, Now: c.Now,
 		},
 		s.Login,
 		&adminapi.Handler{Admin: s.Admin, URL: s.Site.Absolute("")},
 		&consent.Handler{
-			Clients: s.clients, Sessions: s.Sessions, Access: s.Access, Codes: s.codes, Flows: s.flows, Reply: s.reply, Store: c.Store,
+			Clients: s.clients, Sessions: s.Sessions, Access: s.Access, Codes: s.codes, Flows: s.flows, Responses: s.responses, Store: c.Store,
 			Site: s.Site, Audit: c.Audit, Now: c.Now,
 		},
 		&device.Handler{

@@ -46,8 +46,8 @@ func (c *clock) add(d time.Duration) {
 	c.at = c.at.Add(d)
 }
 
-// world is one provider with one or more replicas and a pretended upstream.
-type world struct {
+// testServer is one provider with one or more replicas and a pretended upstream.
+type testServer struct {
 	store    *store.Store
 	upstream *mock.Upstream
 	clock    *clock
@@ -75,12 +75,12 @@ func asJane() relyingparty.Credentials {
 	return relyingparty.Credentials{Connector: "Corp", Username: "jane", Password: "right"}
 }
 
-func setup(t *testing.T, cfgs ...store.Config) *world {
+func setup(t *testing.T, cfgs ...store.Config) *testServer {
 	t.Helper()
 	if len(cfgs) == 0 {
 		cfgs = []store.Config{storetest.SQLiteConfig(t)}
 	}
-	w := &world{upstream: mock.NewUpstream(), clock: &clock{at: time.Now()}}
+	w := &testServer{upstream: mock.NewUpstream(), clock: &clock{at: time.Now()}}
 	w.upstream.Set(jane("dev"))
 	for i, cfg := range cfgs {
 		s := storetest.Open(t, cfg)
@@ -136,7 +136,7 @@ func apply(t testing.TB, s *store.Store, set store.Settings, now time.Time) {
 }
 
 // serve starts a replica. All replicas say that they are the first one's issuer.
-func (w *world) serve(t *testing.T, s *store.Store) {
+func (w *testServer) serve(t *testing.T, s *store.Store) {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(nil)
 	address := "http://" + srv.Listener.Addr().String()
@@ -153,13 +153,13 @@ func (w *world) serve(t *testing.T, s *store.Store) {
 		w.types = map[string]connectors.Type{"mock": mock.Type(w.upstream)}
 	}
 	provider, err := server.New(t.Context(), server.Config{
-		Live: runtimesettings.New(runtimesettings.Values{MaxAge: w.maxAge, Brand: "Test"}), Transport: w.transport, URL: u, Store: s, Keyring: storetest.Keyring(t), Audit: audit.NewLog(w.clock.now, logger, s), Logger: logger,
+		RuntimeSettings: runtimesettings.New(runtimesettings.Values{UpstreamMaxAge: w.maxAge, Brand: "Test"}), Transport: w.transport, URL: u, Store: s, Keyring: storetest.Keyring(t), Audit: audit.NewLog(w.clock.now, logger, s), Logger: logger,
 		Now: w.clock.now, Types: w.types, RequestsPerSecond: 10000, SetupCodes: true,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := provider.Keys.Tend(t.Context()); err != nil {
+	if err := provider.Keys.Maintain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	handler, err := provider.Echo()
@@ -172,7 +172,7 @@ func (w *world) serve(t *testing.T, s *store.Store) {
 	t.Cleanup(srv.Close)
 }
 
-func (w *world) events(t *testing.T, name audit.Name) []store.AuditEvent {
+func (w *testServer) events(t *testing.T, name audit.Name) []store.AuditEvent {
 	t.Helper()
 	events, err := w.store.AuditEvents(t.Context(), name, 100)
 	if err != nil {
@@ -181,13 +181,13 @@ func (w *world) events(t *testing.T, name audit.Name) []store.AuditEvent {
 	return events
 }
 
-func (w *world) signIn(t *testing.T) relyingparty.Tokens {
+func (w *testServer) signIn(t *testing.T) relyingparty.Tokens {
 	t.Helper()
 	return w.plugin.SignIn(t, relyingparty.NewBrowser(t, w.issuer, nil), asJane())
 }
 
 // rows counts everything but the audit log.
-func (w *world) rows(t *testing.T) map[string]int64 {
+func (w *testServer) rows(t *testing.T) map[string]int64 {
 	t.Helper()
 	counts, err := w.store.Counts(t.Context())
 	if err != nil {
@@ -196,7 +196,7 @@ func (w *world) rows(t *testing.T) map[string]int64 {
 	return counts
 }
 
-func storetestEach(t *testing.T, fn func(*testing.T, *world)) {
+func eachDatabase(t *testing.T, fn func(*testing.T, *testServer)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { t.Parallel(); fn(t, setup(t)) })
 	t.Run("postgres", func(t *testing.T) { t.Parallel(); fn(t, setup(t, storetest.PostgresConfig(t))) })
@@ -218,7 +218,7 @@ func TestAnIndependentClient(t *testing.T) {
 	}
 	verifier := oauth2.GenerateVerifier()
 	page := relyingparty.NewBrowser(t, w.issuer, nil).SignIn(cfg.AuthCodeURL("st&te", oidc.Nonce("n-1"), oauth2.S256ChallengeOption(verifier)), asJane())
-	if page.Left == nil || page.Left.Query().Get("state") != "st&te" || page.Left.Query().Get("iss") != w.issuer || page.Left.Query().Get("x") != "1" {
+	if page.RedirectedTo == nil || page.RedirectedTo.Query().Get("state") != "st&te" || page.RedirectedTo.Query().Get("iss") != w.issuer || page.RedirectedTo.Query().Get("x") != "1" {
 		t.Fatalf("browser %v", page)
 	}
 	tok, err := cfg.Exchange(ctx, page.Code(t), oauth2.VerifierOption(verifier))
@@ -277,10 +277,10 @@ func TestNothingInClear(t *testing.T) {
 	t.Parallel()
 	cfg := storetest.SQLiteConfig(t)
 	w := setup(t, cfg)
-	codes := w.askDevice(t, w.plugin)
+	codes := w.startDeviceFlow(t, w.plugin)
 	b := relyingparty.NewBrowser(t, w.issuer, nil)
 	answerDevice(t, b, codes.Page, codes.UserCode, "yes")
-	tokens := w.poll(t, codes.DeviceCode)
+	tokens := w.pollDevice(t, codes.DeviceCode)
 	refreshed := w.plugin.Refresh(t, tokens.RefreshToken)
 	secrets := map[string]string{
 		"device code": codes.DeviceCode, "user code": codes.UserCode, "access token": tokens.AccessToken, "refresh token": tokens.RefreshToken,

@@ -22,10 +22,10 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
 
-// through is a provider with one connector of a real type.
-func through(t *testing.T, kind string, config map[string]any, transport http.RoundTripper) *world {
+// setupWithConnector is a provider with one connector of a real type.
+func setupWithConnector(t *testing.T, kind string, config map[string]any, transport http.RoundTripper) *testServer {
 	t.Helper()
-	w := &world{clock: &clock{at: time.Now()}, store: storetest.SQLite(t), types: all.Types(password.NewHasher()), maxAge: -1, transport: transport}
+	w := &testServer{clock: &clock{at: time.Now()}, store: storetest.SQLite(t), types: all.Types(password.NewHasher()), maxAge: -1, transport: transport}
 	file := store.Origin{Origin: store.OriginFile}
 	apply(t, w.store, store.Settings{
 		Connectors: []store.Connector{{Enabled: true, ID: "up", Type: kind, Name: "Up", UserPrefix: "up:", GroupPrefix: "up:", Origin: file, Config: asJSON(t, config)}},
@@ -37,11 +37,11 @@ func through(t *testing.T, kind string, config map[string]any, transport http.Ro
 	return w
 }
 
-// later is a forge whose callback is known only when the provider has started.
-type later struct{ forge *fakeforge.Server }
+// forgeTransport is a forge whose callback is known only when the provider has started.
+type forgeTransport struct{ forge *fakeforge.Server }
 
 // RoundTrip implements http.RoundTripper.
-func (l *later) RoundTrip(r *http.Request) (*http.Response, error) {
+func (l *forgeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Hostname() == "bitbucket.org" || r.URL.Hostname() == "api.bitbucket.org" {
 		return l.forge.Transport().RoundTrip(r)
 	}
@@ -71,17 +71,17 @@ func TestEveryForgeSignsInAndRefreshes(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			forge := fakeforge.Start(t, "")
-			detour := &later{forge}
-			w := through(t, kind, config(forge.URL), detour)
+			detour := &forgeTransport{forge}
+			w := setupWithConnector(t, kind, config(forge.URL), detour)
 			forge.Register(w.issuer + "/callback/up")
 			u, err := url.Parse(forge.URL)
 			if err != nil {
 				t.Fatal(err)
 			}
 			browser := relyingparty.NewBrowser(t, w.issuer, detour)
-			browser.Elsewhere = u.Host
+			browser.AlsoFollow = u.Host
 			if kind == "bitbucket" {
-				browser.Elsewhere = "bitbucket.org"
+				browser.AlsoFollow = "bitbucket.org"
 			}
 			tokens := w.plugin.SignIn(t, browser, relyingparty.Credentials{})
 			again := w.plugin.Refresh(t, tokens.RefreshToken)
@@ -102,7 +102,7 @@ func TestEveryForgeSignsInAndRefreshes(t *testing.T) {
 func TestSAMLSignsIn(t *testing.T) {
 	t.Parallel()
 	idp := fakesaml.New(t, time.Now().AddDate(1, 0, 0))
-	w := through(t, "saml", map[string]any{
+	w := setupWithConnector(t, "saml", map[string]any{
 		"ssoURL": "https://idp.example.test/sso", "ssoIssuer": fakesaml.Issuer, "certificates": idp.Certificate(), "usernameAttr": "name", "emailAttr": "email", "groupsAttr": "groups",
 	}, nil)
 	acs := w.issuer + "/callback/up"

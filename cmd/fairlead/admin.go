@@ -329,7 +329,7 @@ func printPlan(w io.Writer, p *admin.ImportPlan) error {
 }
 
 func simulateCommand(file *string) *cobra.Command {
-	var who access.Who
+	var who access.HypotheticalUser
 	var cluster string
 	cmd := &cobra.Command{
 		Use: "simulate [USER]", Short: "Say who may use which cluster, why, and what is missing", Args: cobra.MaximumNArgs(1),
@@ -349,7 +349,7 @@ func simulateCommand(file *string) *cobra.Command {
 					if answer.Allowed {
 						word, why = "yes", "rule "+answer.Rule
 					}
-					for _, near := range answer.Near {
+					for _, near := range answer.NearMisses {
 						why += " Rule " + near.Rule + " " + near.Missing + "."
 					}
 					rows = append(rows, []string{answer.Cluster.ID, word, why})

@@ -96,12 +96,12 @@ func (a *app) build(ctx context.Context, settings store.Settings, p parts) error
 	log.Record(ctx, audit.Event{Name: audit.SettingsLoaded, Detail: a.cfg.file})
 	provider, err := server.New(ctx, server.Config{
 		URL: a.cfg.url, Store: a.store, Keyring: p.ring, Audit: log, Logger: a.logger, Now: time.Now, Types: p.types, Hasher: p.hasher, ReadOnly: a.cfg.UI.ReadOnly,
-		Live:        a.cfg.live(),
-		KeyRotation: time.Duration(a.cfg.Keys.RotateEvery), TrustedProxies: prefixes(a.cfg.TrustedProxies),
+		RuntimeSettings: a.cfg.live(),
+		KeyRotation:     time.Duration(a.cfg.Keys.RotateEvery), TrustedProxies: prefixes(a.cfg.TrustedProxies),
 		PasswordWindow: time.Duration(a.cfg.Limits.PasswordWindow), RequestsPerSecond: a.cfg.Limits.RequestsPerSecond,
-		RecordingLife: time.Duration(a.cfg.Recordings.Days) * 24 * time.Hour, RecordingBytes: a.cfg.Recordings.MaxMegabytes << 20,
+		RecordingRetention: time.Duration(a.cfg.Recordings.Days) * 24 * time.Hour, RecordingMaxBytes: a.cfg.Recordings.MaxMegabytes << 20,
 		SetupCodes: a.cfg.Kubeconfig.SetupCodes,
-		Demo:       a.cfg.Demo, Observe: a.telemetry.observe, Issued: a.telemetry.issued, Asked: a.telemetry.asked,
+		Demo:       a.cfg.Demo, ObserveRequest: a.telemetry.observe, ObserveToken: a.telemetry.issued, ObserveUpstream: a.telemetry.asked,
 	})
 	if err != nil {
 		return err
@@ -150,7 +150,7 @@ func (a *app) figures() {
 		})
 	for _, alg := range keys.Algorithms() {
 		a.telemetry.gauge("fairlead_signing_key_rotation_timestamp_seconds", "When the key that signs is due to be replaced.",
-			prometheus.Labels{"algorithm": string(alg)}, func() float64 { return seconds(a.provider.Keys.RotatesAt(alg)) })
+			prometheus.Labels{"algorithm": string(alg)}, func() float64 { return seconds(a.provider.Keys.NextRotation(alg)) })
 	}
 	for kind, count := range map[string]func(store.Live) int64{
 		"sign_in": func(l store.Live) int64 { return l.SignIns }, "device": func(l store.Live) int64 { return l.Devices },

@@ -166,8 +166,8 @@ func (c *config) settings(types map[string]connectors.Type) (store.Settings, err
 // live is what the file says about settings that the pages can change as well.
 func (c *config) live() *runtimesettings.Settings {
 	return runtimesettings.New(runtimesettings.Values{
-		Idle: time.Duration(c.Sessions.Idle), Absolute: time.Duration(c.Sessions.Absolute), Grace: time.Duration(c.Sessions.RefreshGrace),
-		MaxAge: time.Duration(c.Upstream.MaxAge), OutageBudget: time.Duration(c.Upstream.OutageBudget), Brand: c.Brand, Contact: c.Contact,
+		IdleTimeout: time.Duration(c.Sessions.Idle), AbsoluteTimeout: time.Duration(c.Sessions.Absolute), RefreshGrace: time.Duration(c.Sessions.RefreshGrace),
+		UpstreamMaxAge: time.Duration(c.Upstream.MaxAge), OutageBudget: time.Duration(c.Upstream.OutageBudget), Brand: c.Brand, Contact: c.Contact,
 		Notice: c.Notice, Logo: c.Logo.Reveal(), Color: c.Color, ColorDark: c.ColorDark,
 	})
 }

@@ -80,7 +80,7 @@ func keysListCommand(file *string) *cobra.Command {
 				}
 				var rows [][]string
 				for _, k := range list {
-					rows = append(rows, []string{k.ID, k.Algorithm, string(k.State), stamp(k.Created), stamp(k.Signs), stamp(k.Leaves)})
+					rows = append(rows, []string{k.ID, k.Algorithm, string(k.State), stamp(k.Created), stamp(k.SignsFrom), stamp(k.PublishedUntil)})
 				}
 				return table(cmd.OutOrStdout(), "KEY\tALGORITHM\tSTATE\tCREATED (UTC)\tSIGNS\tLEAVES", rows)
 			})
@@ -127,7 +127,7 @@ func keysRevokeCommand(file *string) *cobra.Command {
 		Long: "Without --yes it only says who breaks and for how long.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withKeys(cmd, *file, func(m *keys.Manager) error {
-				c, err := m.Consequences(cmd.Context(), args[0])
+				c, err := m.RevocationImpact(cmd.Context(), args[0])
 				if err != nil {
 					return err
 				}
@@ -150,7 +150,7 @@ func keysRevokeCommand(file *string) *cobra.Command {
 	return revoke
 }
 
-func printConsequences(w io.Writer, c *keys.Consequence) error {
+func printConsequences(w io.Writer, c *keys.RevocationImpact) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s key %s is %s.\n", c.Key.Algorithm, c.Key.ID, c.Key.State)
 	switch c.Key.State {
@@ -162,10 +162,10 @@ func printConsequences(w io.Writer, c *keys.Consequence) error {
 		fmt.Fprintf(&text, "Every %s token that is in use was signed with it. Clusters: %s. Clients: %s.\n", c.Key.Algorithm, orNone(c.Clusters), orNone(c.Clients))
 		text.WriteString("API servers and clients refuse those tokens as soon as their cached key set runs out; kubectl gets a new one at its next call after the old one expires, or at once with: kubectl fairlead logout && kubectl fairlead login\n")
 	}
-	if c.Early {
+	if c.SuccessorTooNew {
 		text.WriteString("The next key must sign before everybody knows it: verifiers that hold an old set refuse new tokens as well until they fetch again.\n")
 	}
-	fmt.Fprintf(&text, "All caches have run out by %s UTC. Until then a copy of the key can still be used against verifiers that have not fetched again.\n", stamp(c.Refused))
+	fmt.Fprintf(&text, "All caches have run out by %s UTC. Until then a copy of the key can still be used against verifiers that have not fetched again.\n", stamp(c.RefusedUntil))
 	_, err := io.WriteString(w, text.String())
 	return err
 }

@@ -116,7 +116,7 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = a.store.Close() })
-	if err := a.provider.Keys.Tend(t.Context()); err != nil {
+	if err := a.provider.Keys.Maintain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	a.telemetry.issued("refresh_token", "ok")

@@ -154,7 +154,7 @@ func TestASignInIsTestedBeforeItIsSaved(t *testing.T) {
 			browser := relyingparty.NewBrowser(t, s.cfg.url.String(), &desk{s: s, cookie: cookie, front: http.Header{
 				"X-Fairlead-Proxy-Secret": {frontSecret}, "X-Remote-User": {"jane"}, "X-Remote-Group": {"acme,platform"},
 			}})
-			browser.Elsewhere = one.site
+			browser.AlsoFollow = one.site
 			address := s.cfg.url.String() + "/admin/connectors/new?type=" + kind
 			values := controls(browser.Get(address).Doc)
 			for name, value := range map[string]string{"id": "up", "name": "Up", "do": "test"} {
@@ -214,7 +214,7 @@ func try(t *testing.T, browser *relyingparty.Browser, address string, values url
 		values.Set("config."+name, value)
 	}
 	page := browser.Post(address, values)
-	if page.Left != nil {
+	if page.RedirectedTo != nil {
 		t.Fatal(page)
 	}
 	if page.Doc.Find("main input[type=password]").Length() > 0 && page.Doc.Find("form.entry").Length() == 0 {
@@ -229,8 +229,8 @@ func try(t *testing.T, browser *relyingparty.Browser, address string, values url
 	// SAML goes on by forms: ours to the upstream, its to us from its own site, and the
 	// same once more from here.
 	for _, from := range []string{"same-origin", "cross-site", "same-origin"} {
-		if page.Left == nil && page.Doc.Find(`input[name="SAMLRequest"], input[name="SAMLResponse"]`).Length() > 0 {
-			page = browser.From(from).Submit(page, nil)
+		if page.RedirectedTo == nil && page.Doc.Find(`input[name="SAMLRequest"], input[name="SAMLResponse"]`).Length() > 0 {
+			page = browser.WithFetchSite(from).Submit(page, nil)
 		}
 	}
 	return end(t, page)
@@ -238,7 +238,7 @@ func try(t *testing.T, browser *relyingparty.Browser, address string, values url
 
 func end(t *testing.T, page *relyingparty.Page) string {
 	t.Helper()
-	if page.Left != nil {
+	if page.RedirectedTo != nil {
 		t.Fatal(page)
 	}
 	return page.Doc.Find("main").Text()

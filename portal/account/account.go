@@ -207,7 +207,7 @@ func (h *Handler) applications(ctx context.Context, userID string) ([]Applicatio
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Application{ID: client.ID, Name: client.Name, Sees: client.May(consent.Scopes), Since: consent.Granted.Time()})
+		list = append(list, Application{ID: client.ID, Name: client.Name, Sees: client.Permission(consent.Scopes), Since: consent.Granted.Time()})
 	}
 	return list, nil
 }

@@ -15,8 +15,8 @@ import (
 // Another client's token is not enough: to know who somebody is gives no right to that.
 func (h *Handler) signOutEverywhere(c echo.Context) error {
 	ctx := c.Request().Context()
-	token, user, err := h.Bearer.Person(c.Request())
-	if err == nil && token.ClientID != clients.Plugin {
+	token, user, err := h.Bearer.Authenticate(c.Request())
+	if err == nil && token.ClientID != clients.PluginID {
 		h.Audit.Record(ctx, audit.Event{Name: audit.SignOutRefused, UserID: user.ID, UserName: user.KubeName, ClientID: token.ClientID, Address: c.RealIP(), Reason: "other_client"})
 		err = oauth.Errorf(oauth.InvalidToken, "Only kubectl-fairlead may end everything.")
 	}
@@ -24,7 +24,7 @@ func (h *Handler) signOutEverywhere(c echo.Context) error {
 		err = h.Store.EndEverything(ctx, user.ID, store.RevokedByPerson, h.Now())
 	}
 	if err != nil {
-		oauth.From(err).Write(c.Response())
+		oauth.FromError(err).Write(c.Response())
 		return nil
 	}
 	h.Audit.Record(ctx, audit.Event{

@@ -32,7 +32,7 @@ func (h *Handler) factors(c echo.Context, current *session.Current, data *Data) 
 		return err
 	}
 	if c.QueryParam("factor") != "" && data.Enrol == "" {
-		data.Enrol = mfa.NewSecret()
+		data.Enrol = mfa.NewTOTPSecret()
 	}
 	if data.Enrol != "" {
 		data.Sealed = h.Keyring.Seal(sealContext(current.User.ID), []byte(data.Enrol))
@@ -57,7 +57,7 @@ func (h *Handler) factorPicture(c echo.Context, current *session.Current) error 
 	if err != nil {
 		return errs.New(errs.NotFound, "This picture is not there any more.")
 	}
-	png, err := mfa.Picture(mfa.Address(h.Site.Live().Brand, current.User.KubeName, string(totp)))
+	png, err := mfa.QRCode(mfa.KeyURI(h.Site.Live().Brand, current.User.KubeName, string(totp)))
 	if err != nil {
 		return err
 	}
@@ -72,12 +72,12 @@ func (h *Handler) addFactor(c echo.Context, current *session.Current) error {
 		return errs.New(errs.Invalid, "The set-up took too long. Start it again.")
 	}
 	attempt := ratelimit.SecondFactor(current.User.ID, c.RealIP())
-	verdict, err := h.Limit.Begin(ctx, attempt)
+	verdict, err := h.Limit.Attempt(ctx, attempt)
 	if err != nil {
 		return err
 	}
 	if verdict.Wait > 0 {
-		if !verdict.Again {
+		if !verdict.Repeated {
 			h.recordFactor(c, current, audit.FactorRefused, "too_many_failures")
 		}
 		return h.page(c, current, Data{Enrol: string(totp), Fault: i18n.T("Too many wrong codes. Try again in %s.", verdict.Wait)}, http.StatusUnprocessableEntity)
@@ -88,7 +88,7 @@ func (h *Handler) addFactor(c echo.Context, current *session.Current) error {
 	}
 	now := store.At(h.Now())
 	err = h.Store.AddFactor(ctx, store.Factor{Owner: current.User.ID, Kind: store.FactorTOTP, Label: "Authenticator app", Data: string(totp), LastStep: step, Created: now, LastUsed: now})
-	if err := errors.Join(err, h.Limit.Forgive(ctx, attempt)); err != nil {
+	if err := errors.Join(err, h.Limit.Undo(ctx, attempt)); err != nil {
 		return err
 	}
 	h.recordFactor(c, current, audit.FactorChanged, "added")
@@ -135,12 +135,12 @@ func (h *Handler) offerPasskey(current *session.Current, rows []store.Factor, da
 		return nil
 	}
 	owner, _ := mfa.OwnerOf(current.User, rows)
-	asked, err := h.Passkeys.Make(owner)
+	asked, err := h.Passkeys.BeginRegistration(owner)
 	if err != nil {
 		return err
 	}
 	data.Passkey = asked.Options
-	data.Kept = h.Keyring.Seal(passkeyContext(current.User.ID), []byte(asked.Kept))
+	data.Kept = h.Keyring.Seal(passkeyContext(current.User.ID), []byte(asked.Session))
 	return nil
 }
 
@@ -156,7 +156,7 @@ func (h *Handler) addPasskey(c echo.Context, current *session.Current) error {
 		return err
 	}
 	owner, _ := mfa.OwnerOf(current.User, rows)
-	key, err := h.Passkeys.Made(owner, string(kept), c.FormValue("response"))
+	key, err := h.Passkeys.FinishRegistration(owner, string(kept), c.FormValue("response"))
 	if errors.Is(err, mfa.ErrPasskey) {
 		return h.page(c, current, Data{Fault: i18n.T("The passkey was not made. Try again.")}, http.StatusUnprocessableEntity)
 	}

@@ -27,7 +27,7 @@ type SimulatorData struct {
 	Asked                                   bool
 	Error                                   string
 	Allowed                                 int
-	Who                                     access.Who
+	Who                                     access.HypotheticalUser
 	Admin                                   bool
 }
 
@@ -54,7 +54,7 @@ func (h *Handler) simulator(c echo.Context, r *request) error {
 	if !data.Asked {
 		return show(h, c, r, web.View[SimulatorData]{Page: SimulatorPage(), Title: i18n.T("Check access"), Data: data})
 	}
-	answers, err := h.Admin.Simulate(c.Request().Context(), r.caller, ops.Question{User: data.User, Cluster: data.Cluster, Who: access.Who{
+	answers, err := h.Admin.Simulate(c.Request().Context(), r.caller, ops.Question{User: data.User, Cluster: data.Cluster, Who: access.HypotheticalUser{
 		ConnectorID: data.Connector, Groups: strings.Fields(strings.ReplaceAll(data.Groups, ",", " ")), Email: data.Email, EmailVerified: data.Email != "",
 	}})
 	if errs.Is(err, errs.NotFound) {

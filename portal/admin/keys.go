@@ -78,7 +78,7 @@ func (h *Handler) rotate(c echo.Context, r *request) error {
 
 // KeyData is one key and what revoking it would do.
 type KeyData struct {
-	*keys.Consequence
+	*keys.RevocationImpact
 	ID, Error string
 	Revoked   bool
 }
@@ -91,7 +91,7 @@ func (h *Handler) key(c echo.Context, r *request, fault string) error {
 	if err != nil {
 		return err
 	}
-	data := KeyData{Consequence: consequence, ID: c.Param("id"), Error: fault, Revoked: string(consequence.Key.State) == "revoked"}
+	data := KeyData{RevocationImpact: consequence, ID: c.Param("id"), Error: fault, Revoked: string(consequence.Key.State) == "revoked"}
 	view := web.View[KeyData]{Page: KeyPage(), Title: i18n.Verbatim("Key " + c.Param("id")), Data: data}
 	if fault != "" {
 		view.Status = http.StatusUnprocessableEntity

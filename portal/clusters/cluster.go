@@ -69,7 +69,7 @@ func (h *Handler) cluster(c echo.Context, current *session.Current) error {
 		Login:     h.loginCommand(),
 		Try:       tryCommand(w.Context),
 		TokenFile: cluster.TokenFileLife(),
-		TokenLife: cluster.TokenLife(), Idle: h.Guard.Sessions.Live.Get().Idle, SessionEnds: current.SignIn.Expires.Time(),
+		TokenLife: cluster.TokenLife(), Idle: h.Guard.Sessions.RuntimeSettings.Get().IdleTimeout, SessionEnds: current.SignIn.Expires.Time(),
 		User: current.User.KubeName, UID: current.User.ID, Groups: clusterGroups(current.User),
 		Extra: []Extra{
 			{authconfig.ExtraSignIn, i18n.Verbatim(current.SignIn.ID)},
@@ -99,7 +99,7 @@ func (h *Handler) addConfigs(c echo.Context, current *session.Current, cluster *
 		return err
 	}
 	data.Kubelogin = page.Block{Label: i18n.T("Kubeconfig for kubectl oidc-login"), Text: string(text)}
-	admin, err := h.Access.Admin(c.Request().Context(), current.User)
+	admin, err := h.Access.IsAdmin(c.Request().Context(), current.User)
 	if err != nil || !admin || cluster.Mode != store.ModeDirect {
 		return err
 	}
@@ -149,7 +149,7 @@ func (h *Handler) tokenFile(c echo.Context, current *session.Current) error {
 	if err != nil {
 		return err
 	}
-	minted, err := h.TokenFiles.Make(c.Request().Context(), session.Visit{Current: current, Address: c.RealIP()}, cluster)
+	minted, err := h.TokenFiles.Make(c.Request().Context(), session.Caller{Current: current, Address: c.RealIP()}, cluster)
 	if err != nil {
 		return err
 	}
@@ -191,6 +191,6 @@ func (h *Handler) download(c echo.Context, current *session.Current, list []apit
 }
 
 func writeError(c echo.Context, err error) error {
-	oauth.From(err).Write(c.Response())
+	oauth.FromError(err).Write(c.Response())
 	return nil
 }

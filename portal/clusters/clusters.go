@@ -79,7 +79,7 @@ func (h *Handler) doing(ctx context.Context, c *store.Cluster) string {
 
 // list answers the plugin.
 func (h *Handler) list(c echo.Context) error {
-	token, user, err := h.Bearer.Person(c.Request())
+	token, user, err := h.Bearer.Authenticate(c.Request())
 	if err != nil {
 		return writeError(c, err)
 	}
@@ -121,7 +121,7 @@ func (h *Handler) find(c echo.Context, current *session.Current) (*store.Cluster
 	if err != nil {
 		return nil, access.Decision{}, err
 	}
-	d, err := h.Access.Use(ctx, current.User, cluster, audit.Event{SignInID: current.SignIn.ID, Address: c.RealIP()})
+	d, err := h.Access.Authorize(ctx, current.User, cluster, audit.Event{SignInID: current.SignIn.ID, Address: c.RealIP()})
 	if errs.Is(err, errs.Denied) {
 		return nil, access.Decision{}, missing
 	}

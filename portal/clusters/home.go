@@ -97,7 +97,7 @@ func (h *Handler) setUp(c echo.Context, current *session.Current, cluster string
 		return nil
 	}
 	code, err := h.SetupCodes.Make(c.Request().Context(), current)
-	data.Coded, data.CodeLife = page.Block{Label: data.Login.Label, Text: data.Login.Text + " --code " + code.Reveal()}, setupcode.Life
+	data.Coded, data.CodeLife = page.Block{Label: data.Login.Label, Text: data.Login.Text + " --code " + code.Reveal()}, setupcode.Lifetime
 	return err
 }
 

@@ -111,7 +111,7 @@ func (h *Handler) form(c echo.Context, data SetupData, status int) error {
 		return err
 	}
 	if data.TOTP == "" {
-		data.TOTP = mfa.NewSecret()
+		data.TOTP = mfa.NewTOTPSecret()
 	}
 	data.First, data.URL, data.Least = purpose == store.LinkSetup, h.Site.Absolute(""), ops.MinPassword
 	data.Plain = !h.Site.Secure()
@@ -141,7 +141,7 @@ func (h *Handler) picture(c echo.Context) error {
 	if err != nil {
 		return errs.New(errs.NotFound, "This picture is not there any more.")
 	}
-	png, err := mfa.Picture(mfa.Address(h.Site.Live().Brand, "recovery", string(totp)))
+	png, err := mfa.QRCode(mfa.KeyURI(h.Site.Live().Brand, "recovery", string(totp)))
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func (h *Handler) offerPasskey(c echo.Context, data *SetupData) error {
 	if err != nil || asked.Options == "" {
 		return err
 	}
-	data.Passkey, data.Kept = asked.Options, h.Keyring.Seal(h.context(c), []byte(asked.Kept))
+	data.Passkey, data.Kept = asked.Options, h.Keyring.Seal(h.context(c), []byte(asked.Session))
 	return nil
 }
 
@@ -196,7 +196,7 @@ func methods(p ops.PasskeyAnswer) []string {
 }
 
 func (h *Handler) begin(c echo.Context, user *store.User, methods []string, next string) error {
-	_, err := h.Sessions.Begin(c.Response(), c.Request(), session.Proof{User: user, Methods: methods, Address: c.RealIP()})
+	_, err := h.Sessions.Begin(c.Response(), c.Request(), session.Authentication{User: user, Methods: methods, Address: c.RealIP()})
 	if err != nil {
 		return err
 	}
@@ -225,7 +225,7 @@ func (h *Handler) askAgain(c echo.Context, data RecoverData, status int) error {
 		return err
 	}
 	if asked.Options != "" {
-		data.Passkey, data.Kept = asked.Options, h.Keyring.Seal(keptContext, []byte(asked.Kept))
+		data.Passkey, data.Kept = asked.Options, h.Keyring.Seal(keptContext, []byte(asked.Session))
 	}
 	return web.Render(c, h.Site, web.View[RecoverData]{Page: RecoverPage(), Title: i18n.T("Recovery sign-in"), Data: data, Status: status})
 }

@@ -73,23 +73,23 @@ func (a *Admin) preview(ctx context.Context, c Caller, p *plan) (*Preview, error
 }
 
 func (a *Admin) impact(ctx context.Context, p *plan, view *Preview) error {
-	i := access.NewImpact(access.World{Rules: p.from.Rules, Clusters: p.from.Clusters}, access.World{Rules: p.to.Rules, Clusters: p.to.Clusters})
-	if i.Nothing() {
+	i := access.NewImpact(access.Ruleset{Rules: p.from.Rules, Clusters: p.from.Clusters}, access.Ruleset{Rules: p.to.Rules, Clusters: p.to.Clusters})
+	if i.Empty() {
 		return nil
 	}
-	if err := a.Store.EachUser(ctx, i.Add); err != nil {
+	if err := a.Store.EachUser(ctx, i.AddUser); err != nil {
 		return err
 	}
-	view.Names = i.Names
-	clusters := slices.Sorted(maps.Keys(i.Names))
+	view.Names = i.Examples
+	clusters := slices.Sorted(maps.Keys(i.Examples))
 	for _, id := range clusters {
-		view.Sentences = append(view.Sentences, sentence(id, i.Gain[id], i.Lose[id]))
+		view.Sentences = append(view.Sentences, sentence(id, i.Gained[id], i.Lost[id]))
 	}
-	if len(i.Admins) > 0 {
-		view.Sentences = append(view.Sentences, people(len(i.Admins))+" would become admin: "+some(i.Admins)+".")
+	if len(i.NewAdmins) > 0 {
+		view.Sentences = append(view.Sentences, people(len(i.NewAdmins))+" would become admin: "+some(i.NewAdmins)+".")
 	}
-	if len(i.Gone) > 0 {
-		view.Sentences = append(view.Sentences, people(len(i.Gone))+" would be admin no more: "+some(i.Gone)+".")
+	if len(i.FormerAdmins) > 0 {
+		view.Sentences = append(view.Sentences, people(len(i.FormerAdmins))+" would be admin no more: "+some(i.FormerAdmins)+".")
 	}
 	if len(view.Sentences) == 0 {
 		view.Sentences = []string{"Nobody who has signed in so far gains or loses anything."}
@@ -139,14 +139,14 @@ func (a *Admin) uses(ctx context.Context, p *plan) ([]string, error) {
 type Question struct {
 	// User is the name of somebody who has signed in before; or Who is described.
 	User string
-	Who  access.Who
+	Who  access.HypotheticalUser
 	// Cluster is the cluster's id; empty asks about all.
 	Cluster string
 }
 
 // Answer is the simulator's.
 type Answer struct {
-	Who     access.Who
+	Who     access.HypotheticalUser
 	Known   bool
 	Admin   bool
 	Cluster store.Cluster
@@ -173,7 +173,7 @@ func (a *Admin) Simulate(ctx context.Context, c Caller, q Question) ([]Answer, e
 	if err != nil {
 		return nil, err
 	}
-	who := access.Who{ConnectorID: user.ConnectorID, Name: user.KubeName, Email: user.Email, EmailVerified: user.EmailVerified, Groups: user.GroupNames}
+	who := access.HypotheticalUser{ConnectorID: user.ConnectorID, Name: user.KubeName, Email: user.Email, EmailVerified: user.EmailVerified, Groups: user.GroupNames}
 	var answers []Answer
 	for _, cluster := range set.Clusters {
 		if q.Cluster != "" && q.Cluster != cluster.ID {

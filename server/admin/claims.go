@@ -59,7 +59,7 @@ func (a *Admin) PreviewClaims(ctx context.Context, c Caller, q ClaimsQuestion) (
 		preview.Refused = "There would be no token: the account is disabled."
 	}
 	minter := &issuer.Issuer{URL: a.URL, Now: a.Now}
-	preview.Claims = minter.Claims(issuer.IDToken{
+	preview.Claims = minter.IDTokenClaims(issuer.IDTokenParams{
 		Subject:  issuer.Subject{User: user, SignInID: "sid_…", Authenticated: store.At(a.Now())},
 		Audience: client.ID, Requester: client.ID, Cluster: cluster, Scopes: oauth.Scopes(), Algorithm: client.Algorithm,
 	})

@@ -179,7 +179,7 @@ func (a *Admin) Check(ctx context.Context, c Caller, t Trying) ([]connectors.Fin
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	findings, err := a.Upstream.Check(ctx, row)
+	findings, err := a.Upstream.CheckDraft(ctx, row)
 	if err != nil {
 		return nil, err
 	}
@@ -231,7 +231,7 @@ func (a *Admin) Lookup(ctx context.Context, c Caller, t Trying, username string)
 		return nil, err
 	}
 	began := a.Now()
-	found, err := a.Upstream.Lookup(ctx, row, username)
+	found, err := a.Upstream.LookupDraft(ctx, row, username)
 	if err != nil {
 		a.recordTest(ctx, c, row.ID, "look_up", err.Error())
 		result := a.failed(row, err, began)

@@ -226,8 +226,8 @@ func TestEnablingNeedsATestOrAReason(t *testing.T) {
 
 // newAccount is a good choice for a recovery account.
 func (b *bundle) newAccount(login string) admin.NewAccount {
-	totp := mfa.NewSecret()
-	code, err := mfa.Code(totp, b.now())
+	totp := mfa.NewTOTPSecret()
+	code, err := mfa.GenerateCode(totp, b.now())
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -328,7 +328,7 @@ func TestRecovery(t *testing.T) {
 		t.Errorf("the code of the set-up, again: %v", err)
 	}
 	b.advance(31 * time.Second)
-	code, err := mfa.Code(choice.TOTP, b.now())
+	code, err := mfa.GenerateCode(choice.TOTP, b.now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +345,7 @@ func TestRecovery(t *testing.T) {
 		_ = sign("guess guess guess guess", "000000")
 	}
 	b.advance(30 * time.Second)
-	if code, err = mfa.Code(choice.TOTP, b.now()); err != nil {
+	if code, err = mfa.GenerateCode(choice.TOTP, b.now()); err != nil {
 		t.Fatal(err)
 	}
 	if err := sign(choice.Password, code); err == nil || !strings.Contains(err.Error(), "Too many") {
@@ -510,7 +510,7 @@ func TestGeneralSettingsHoldAtOnce(t *testing.T) {
 	b, jane := furnished(t, storetest.SQLite(t))
 	b.Live = runtimesettings.New(runtimesettings.Values{Contact: "in the file"})
 	r := b.apply(jane, settings.General, form.Doc{"id": "sessions", "idle": "1h", "maxAge": "2m"})
-	if v := b.Live.Get(); v.Idle != time.Hour || v.MaxAge != 2*time.Minute || v.Absolute != runtimesettings.DefaultAbsolute {
+	if v := b.Live.Get(); v.IdleTimeout != time.Hour || v.UpstreamMaxAge != 2*time.Minute || v.AbsoluteTimeout != runtimesettings.DefaultAbsoluteTimeout {
 		t.Errorf("%+v", v)
 	}
 	for _, doc := range []form.Doc{
@@ -526,7 +526,7 @@ func TestGeneralSettingsHoldAtOnce(t *testing.T) {
 	if _, err := b.Restore(t.Context(), jane, r.ID, false, ""); err != nil {
 		t.Fatal(err)
 	}
-	if v := b.Live.Get(); v.Idle != runtimesettings.DefaultIdle {
+	if v := b.Live.Get(); v.IdleTimeout != runtimesettings.DefaultIdleTimeout {
 		t.Errorf("restored: %+v", v)
 	}
 }

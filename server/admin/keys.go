@@ -35,11 +35,11 @@ func (a *Admin) RotateKey(ctx context.Context, c Caller, algorithm string) error
 }
 
 // KeyConsequences says what revoking a key would do.
-func (a *Admin) KeyConsequences(ctx context.Context, c Caller, id string) (*keys.Consequence, error) {
+func (a *Admin) KeyConsequences(ctx context.Context, c Caller, id string) (*keys.RevocationImpact, error) {
 	if err := a.may(ctx, c, ReadKeys, "read key "+id); err != nil {
 		return nil, err
 	}
-	return a.Keys.Consequences(ctx, id)
+	return a.Keys.RevocationImpact(ctx, id)
 }
 
 // RevokeKey takes a key away at once, with every token that it signed.

@@ -251,7 +251,7 @@ type RecoveryProof struct {
 
 func (a *Admin) recover(ctx context.Context, proof RecoveryProof, address string) (*store.User, error) {
 	attempt := ratelimit.Password(store.BreakGlass, proof.Login, address)
-	verdict, err := a.Limit.Begin(ctx, attempt)
+	verdict, err := a.Limit.Attempt(ctx, attempt)
 	if err != nil {
 		return nil, err
 	}
@@ -272,7 +272,7 @@ func (a *Admin) recover(ctx context.Context, proof RecoveryProof, address string
 	if err := a.useCode(ctx, account.ID, proof.Code); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(a.Limit.Forgive(ctx, attempt), a.Store.VerifyRecoveryAccount(ctx, account.ID, a.Now())); err != nil {
+	if err := errors.Join(a.Limit.Undo(ctx, attempt), a.Store.VerifyRecoveryAccount(ctx, account.ID, a.Now())); err != nil {
 		return nil, err
 	}
 	return a.recoveryUser(ctx, account)

@@ -14,19 +14,19 @@ import (
 
 // OfferPasskey asks for a passkey for a new recovery account. There is no question
 // when this site can have none: its address has no name.
-func (a *Admin) OfferPasskey() (mfa.Asked, error) {
+func (a *Admin) OfferPasskey() (mfa.Ceremony, error) {
 	if a.Passkeys == nil {
-		return mfa.Asked{}, nil
+		return mfa.Ceremony{}, nil
 	}
-	return a.Passkeys.MakeAlone("Recovery")
+	return a.Passkeys.BeginDiscoverableRegistration("Recovery")
 }
 
 // AskPasskey asks for the passkey of a recovery account, if there can be one.
-func (a *Admin) AskPasskey() (mfa.Asked, error) {
+func (a *Admin) AskPasskey() (mfa.Ceremony, error) {
 	if a.Passkeys == nil {
-		return mfa.Asked{}, nil
+		return mfa.Ceremony{}, nil
 	}
-	return a.Passkeys.AskAlone()
+	return a.Passkeys.BeginDiscoverableLogin()
 }
 
 // newPasskey makes what is kept of a passkey.
@@ -35,7 +35,7 @@ func (a *Admin) newPasskey(p PasskeyAnswer) (store.Factor, error) {
 	if a.Passkeys == nil {
 		return store.Factor{}, refused
 	}
-	key, err := a.Passkeys.MadeAlone(p.Kept, p.Answer)
+	key, err := a.Passkeys.FinishDiscoverableRegistration(p.Kept, p.Answer)
 	if errors.Is(err, mfa.ErrPasskey) {
 		return store.Factor{}, refused
 	}
@@ -47,7 +47,7 @@ var errRecoveryKey = errs.New(errs.Unauthenticated, "This passkey is not that of
 
 func (a *Admin) recoverWithPasskey(ctx context.Context, proof RecoveryProof, address string) (*store.User, error) {
 	attempt := ratelimit.Passkey(address)
-	verdict, err := a.Limit.Begin(ctx, attempt)
+	verdict, err := a.Limit.Attempt(ctx, attempt)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (a *Admin) recoverWithPasskey(ctx context.Context, proof RecoveryProof, add
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(a.Limit.Forgive(ctx, attempt), a.Store.VerifyRecoveryAccount(ctx, account.ID, a.Now())); err != nil {
+	if err := errors.Join(a.Limit.Undo(ctx, attempt), a.Store.VerifyRecoveryAccount(ctx, account.ID, a.Now())); err != nil {
 		return nil, err
 	}
 	return a.recoveryUser(ctx, account)
@@ -87,14 +87,14 @@ func (a *Admin) usePasskey(ctx context.Context, p PasskeyAnswer) (*store.Recover
 			}
 		}
 	}
-	used, err := a.Passkeys.AnsweredAlone(keys, p.Kept, p.Answer)
+	used, err := a.Passkeys.FinishDiscoverableLogin(keys, p.Kept, p.Answer)
 	if errors.Is(err, mfa.ErrPasskey) {
 		return nil, errRecoveryKey
 	}
 	if err != nil {
 		return nil, err
 	}
-	first, err := used.Spend(ctx, a.Limit, rows[used.Index])
+	first, err := used.Consume(ctx, a.Limit, rows[used.Index])
 	if err != nil {
 		return nil, err
 	}

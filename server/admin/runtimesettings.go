@@ -12,7 +12,7 @@ func (a *Admin) origin(k settings.Kind, e settings.Entry) store.Origin {
 	if k.Name != settings.General || a.Live == nil {
 		return e.Origin
 	}
-	sessions, branding := a.Live.InFile()
+	sessions, branding := a.Live.SetInFile()
 	if e.ID == settings.Sessions && sessions || e.ID == settings.Branding && branding {
 		return store.Origin{Origin: store.OriginFile, OriginRef: "the file’s own keys"}
 	}

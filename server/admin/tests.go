@@ -46,7 +46,7 @@ func (a *Admin) Testing(ctx context.Context, c Caller, id string) (*store.Connec
 	if err != nil {
 		return nil, nil, err
 	}
-	opened, err := a.Upstream.Draft(ctx, row)
+	opened, err := a.Upstream.OpenDraft(ctx, row)
 	return row, opened, err
 }
 
@@ -128,16 +128,16 @@ func (a *Admin) TestResult(ctx context.Context, c Caller, id string) (*Tested, e
 // Tests lets the sign-in pages hand the answers to test sign-ins over.
 type Tests struct{ Admin *Admin }
 
-func browser(by session.Visit) Caller {
+func browser(by session.Caller) Caller {
 	return Caller{User: by.Current.User, SignIn: by.Current.SignIn, Address: by.Address}
 }
 
-// Testing is Admin.Testing for a browser.
-func (t Tests) Testing(ctx context.Context, by session.Visit, id string) (*store.Connector, connectors.Connector, error) {
+// TestConnector is Admin.Testing for a browser.
+func (t Tests) TestConnector(ctx context.Context, by session.Caller, id string) (*store.Connector, connectors.Connector, error) {
 	return t.Admin.Testing(ctx, browser(by), id)
 }
 
 // FinishTest is Admin.FinishTest for a browser.
-func (t Tests) FinishTest(ctx context.Context, by session.Visit, id string, said connectors.Identity, fault error) error {
+func (t Tests) FinishTest(ctx context.Context, by session.Caller, id string, said connectors.Identity, fault error) error {
 	return t.Admin.FinishTest(ctx, browser(by), id, said, fault)
 }

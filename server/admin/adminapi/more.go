@@ -64,7 +64,7 @@ func listKeys(h *Handler, r *call) (any, error) {
 }
 
 func key(k keys.Info) Key {
-	return Key{ID: k.ID, Algorithm: k.Algorithm, State: string(k.State), Created: k.Created, Signs: k.Signs, Leaves: k.Leaves}
+	return Key{ID: k.ID, Algorithm: k.Algorithm, State: string(k.State), Created: k.Created, Signs: k.SignsFrom, Leaves: k.PublishedUntil}
 }
 
 func listEvents(h *Handler, r *call) (any, error) {

@@ -238,13 +238,13 @@ func onePerson(h *Handler, r *call) (any, error) {
 
 func simulate(h *Handler, r *call) (any, error) {
 	in := body[Question](r)
-	answers, err := h.Admin.Simulate(r.Request().Context(), r.caller, admin.Question{User: in.User, Cluster: in.Cluster, Who: access.Who{
+	answers, err := h.Admin.Simulate(r.Request().Context(), r.caller, admin.Question{User: in.User, Cluster: in.Cluster, Who: access.HypotheticalUser{
 		ConnectorID: in.Connector, Groups: in.Groups, Email: in.Email, EmailVerified: in.Email != "",
 	}})
 	out := Answers{Items: []Answer{}}
 	for _, a := range answers {
 		answer := Answer{Cluster: a.Cluster.ID, Allowed: a.Allowed, Rule: a.Rule, Why: a.Why.String()}
-		for _, near := range a.Near {
+		for _, near := range a.NearMisses {
 			answer.Near = append(answer.Near, near.Rule+" "+near.Missing)
 		}
 		out.Admin = a.Admin

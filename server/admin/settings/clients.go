@@ -21,7 +21,7 @@ import (
 
 func (r *Reader) clientRows(set store.Settings) []store.Client {
 	var rows []store.Client
-	seen := ids{r: r, seen: map[string]bool{clients.Plugin: true}}
+	seen := ids{r: r, seen: map[string]bool{clients.PluginID: true}}
 	for _, cluster := range set.Clusters {
 		seen.seen[cluster.Audience] = true
 	}

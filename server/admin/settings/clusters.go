@@ -26,7 +26,7 @@ func Colors() []string { return []string{"", "green", "blue", "purple", "amber",
 
 func (r *Reader) clusterRows() []store.Cluster {
 	var rows []store.Cluster
-	seen, audiences := ids{r: r}, map[string]bool{clients.Plugin: true}
+	seen, audiences := ids{r: r}, map[string]bool{clients.PluginID: true}
 	for i, e := range r.in.Clusters {
 		path := fmt.Sprintf("clusters[%d]", i)
 		seen.check(path+".id", e.ID)

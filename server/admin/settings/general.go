@@ -89,9 +89,9 @@ func (r *Reader) checkSetting(path string, e *Setting) {
 			r.Doc.Add(path+"."+c.key, "want %s to %s, or nothing", duration(c.least), duration(c.most))
 		}
 	}
-	values := runtimesettings.Values{Idle: time.Duration(e.Idle), Absolute: time.Duration(e.Absolute)}.WithDefaults()
-	if values.Idle > values.Absolute {
-		r.Doc.Add(path+".idle", "is longer than a session lasts at all (%s)", duration(values.Absolute))
+	values := runtimesettings.Values{IdleTimeout: time.Duration(e.Idle), AbsoluteTimeout: time.Duration(e.Absolute)}.WithDefaults()
+	if values.IdleTimeout > values.AbsoluteTimeout {
+		r.Doc.Add(path+".idle", "is longer than a session lasts at all (%s)", duration(values.AbsoluteTimeout))
 	}
 	if len(e.Brand) > maxBrand {
 		r.Doc.Add(path+".brand", "want at most %d characters", maxBrand)
@@ -131,10 +131,10 @@ func Live(rows []store.Document) runtimesettings.Values {
 			return d
 		}
 		v = runtimesettings.Values{
-			Idle: read("idle"), Absolute: read("absolute"), Grace: read("refreshGrace"), MaxAge: read("maxAge"), OutageBudget: read("outageBudget"),
+			IdleTimeout: read("idle"), AbsoluteTimeout: read("absolute"), RefreshGrace: read("refreshGrace"), UpstreamMaxAge: read("maxAge"), OutageBudget: read("outageBudget"),
 			Brand: e.Doc.Text("brand"), Contact: e.Doc.Text("contact"), Notice: e.Doc.Text("notice"),
 			Logo: e.Doc.Text("logo"), Color: e.Doc.Text("color"), ColorDark: e.Doc.Text("colorDark"),
-		}.Over(v)
+		}.WithFallback(v)
 	}
 	return v
 }

@@ -16,11 +16,11 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// Life is how long a person has to finish signing in.
-const Life = 30 * time.Minute
+// Lifetime is how long a person has to finish signing in.
+const Lifetime = 30 * time.Minute
 
-// maxSealed bounds what is opened, in bytes.
-const maxSealed = 16 << 10
+// maxSealedBytes bounds what is opened, in bytes.
+const maxSealedBytes = 16 << 10
 
 // Flow is where the browser goes after the sign-in: to an authorization request
 // or to a page of ours.
@@ -32,12 +32,12 @@ type Flow struct {
 	// UserCode is the code that the person typed (RFC 8628), for the page that
 	// asks about it.
 	UserCode string `json:"v,omitempty"`
-	// Fresh demands a sign-in made after this instant (prompt=login, max_age).
-	Fresh store.Instant `json:"f,omitempty"`
+	// AuthenticatedAfter demands a sign-in made after this instant (prompt=login, max_age).
+	AuthenticatedAfter store.Instant `json:"f,omitempty"`
 	// Upstream is set while the browser is away at an upstream.
 	Upstream *Upstream `json:"u,omitempty"`
-	// Half is set while the second factor is asked for.
-	Half *Half `json:"h,omitempty"`
+	// SecondFactor is set while the second factor is asked for.
+	SecondFactor *SecondFactor `json:"h,omitempty"`
 	// Expires ends the flow.
 	Expires store.Instant `json:"x"`
 }
@@ -50,39 +50,39 @@ type Request struct {
 	State       string   `json:"t,omitempty"`
 	Nonce       string   `json:"n,omitempty"`
 	Challenge   string   `json:"h,omitempty"`
-	// Mode is how the answer goes back; empty means in the query.
-	Mode string `json:"m,omitempty"`
-	// Subject is the user that the client means, by an earlier ID token of ours.
-	Subject string `json:"b,omitempty"`
-	// Switched says that the person was already asked to sign in as Subject.
-	Switched bool `json:"y,omitempty"`
-	// Ask shows the consent page even to somebody who has agreed before.
-	Ask bool `json:"a,omitempty"`
-	// Host is the name that the client gives its computer.
-	Host string `json:"d,omitempty"`
+	// ResponseMode is how the answer goes back; empty means in the query.
+	ResponseMode string `json:"m,omitempty"`
+	// HintedUserID is the user that the client means, by an earlier ID token of ours.
+	HintedUserID string `json:"b,omitempty"`
+	// SwitchRequested says that the person was already asked to sign in as Subject.
+	SwitchRequested bool `json:"y,omitempty"`
+	// ForceConsent shows the consent page even to somebody who has agreed before.
+	ForceConsent bool `json:"a,omitempty"`
+	// ClientHost is the name that the client gives its computer.
+	ClientHost string `json:"d,omitempty"`
 	// LoginHint prefills the user name.
 	LoginHint string `json:"l,omitempty"`
-	// Connector skips the choice.
-	Connector string `json:"k,omitempty"`
+	// ConnectorID skips the choice.
+	ConnectorID string `json:"k,omitempty"`
 }
 
 // Upstream is what must come back unchanged from an upstream sign-in.
 type Upstream struct {
 	ConnectorID string `json:"c"`
-	Kept        []byte `json:"k,omitempty"`
-	// Test is the id of a test sign-in: nobody is signed in by it.
-	Test string `json:"t,omitempty"`
+	State       []byte `json:"k,omitempty"`
+	// TestID is the id of a test sign-in: nobody is signed in by it.
+	TestID string `json:"t,omitempty"`
 }
 
-// Half is a sign-in whose first factor was shown.
-type Half struct {
+// SecondFactor is a sign-in whose first factor was shown.
+type SecondFactor struct {
 	UserID      string   `json:"u"`
 	ConnectorID string   `json:"c"`
 	Methods     []string `json:"m,omitempty"`
-	// Enrol is the secret of the app that is being set up.
-	Enrol string `json:"e,omitempty"`
-	// Passkey is what an answer by passkey is checked with.
-	Passkey string `json:"p,omitempty"`
+	// EnrolSecret is the secret of the app that is being set up.
+	EnrolSecret string `json:"e,omitempty"`
+	// PasskeySession is what an answer by passkey is checked with.
+	PasskeySession string `json:"p,omitempty"`
 }
 
 // Sealer seals and opens flows.
@@ -103,43 +103,43 @@ func (s *Sealer) cookieName() string {
 	return "fairlead-browser"
 }
 
-// ErrLost says that a flow can't go on.
-var ErrLost = errs.New(errs.Invalid,
+// ErrInvalid says that a flow can't go on.
+var ErrInvalid = errs.New(errs.Invalid,
 	"This sign-in was begun in another browser, took too long, or the link was changed. Start again.")
 
 // Seal returns the flow as text for a parameter, bound to this browser. It sets
 // the browser's cookie when there is none; several tabs share it.
 func (s *Sealer) Seal(w http.ResponseWriter, r *http.Request, f *Flow) (string, error) {
 	if f.Expires == 0 {
-		f.Expires = store.At(s.Now().Add(Life))
+		f.Expires = store.At(s.Now().Add(Lifetime))
 	}
 	plain, err := json.Marshal(f)
 	if err != nil {
 		return "", fmt.Errorf("encoding flow: %w", err)
 	}
-	return s.Keyring.Seal(context(s.browser(w, r)), plain), nil
+	return s.Keyring.Seal(sealContext(s.browserID(w, r)), plain), nil
 }
 
 // Open reads a flow that was sealed for this browser. The error is ErrLost.
 func (s *Sealer) Open(r *http.Request, sealed string) (*Flow, error) {
 	cookie, err := r.Cookie(s.cookieName())
-	if err != nil || len(sealed) > maxSealed {
-		return nil, ErrLost
+	if err != nil || len(sealed) > maxSealedBytes {
+		return nil, ErrInvalid
 	}
-	plain, err := s.Keyring.Open(context(cookie.Value), sealed)
+	plain, err := s.Keyring.Open(sealContext(cookie.Value), sealed)
 	if err != nil {
-		return nil, ErrLost
+		return nil, ErrInvalid
 	}
 	var f Flow
 	if err := json.Unmarshal(plain, &f); err != nil || f.Expires.Passed(s.Now()) {
-		return nil, ErrLost
+		return nil, ErrInvalid
 	}
 	return &f, nil
 }
 
-func context(browser string) string { return "flow:" + secret.Hash(browser) }
+func sealContext(browser string) string { return "flow:" + secret.Hash(browser) }
 
-func (s *Sealer) browser(w http.ResponseWriter, r *http.Request) string {
+func (s *Sealer) browserID(w http.ResponseWriter, r *http.Request) string {
 	if cookie, err := r.Cookie(s.cookieName()); err == nil && len(cookie.Value) == 43 {
 		return cookie.Value
 	}

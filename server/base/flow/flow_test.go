@@ -69,12 +69,12 @@ func TestFlowIsBoundToItsBrowser(t *testing.T) {
 		"changed":       func() (*flow.Flow, error) { return s.Open(jane.request(), sealed[:len(sealed)-3]+"AAA") },
 		"empty":         func() (*flow.Flow, error) { return s.Open(jane.request(), "") },
 	} {
-		if _, err := try(); !errors.Is(err, flow.ErrLost) {
+		if _, err := try(); !errors.Is(err, flow.ErrInvalid) {
 			t.Errorf("%s: %v, want ErrLost", name, err)
 		}
 	}
-	now = now.Add(flow.Life)
-	if _, err := s.Open(jane.request(), sealed); !errors.Is(err, flow.ErrLost) {
+	now = now.Add(flow.Lifetime)
+	if _, err := s.Open(jane.request(), sealed); !errors.Is(err, flow.ErrInvalid) {
 		t.Errorf("expired: %v, want ErrLost", err)
 	}
 }

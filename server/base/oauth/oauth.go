@@ -25,28 +25,28 @@ type Code string
 // 8693 section 2.2.2, OpenID Connect Core section 3.1.2.6 and OpenID Connect
 // Core Error Code unmet_authentication_requirements.
 const (
-	InvalidRequest           Code = "invalid_request"
-	InvalidClient            Code = "invalid_client"
-	InvalidGrant             Code = "invalid_grant"
-	UnauthorizedClient       Code = "unauthorized_client"
-	UnsupportedGrantType     Code = "unsupported_grant_type"
-	UnsupportedResponseType  Code = "unsupported_response_type"
-	InvalidScope             Code = "invalid_scope"
-	InvalidTarget            Code = "invalid_target"
-	InvalidToken             Code = "invalid_token"
-	AccessDenied             Code = "access_denied"
-	ServerError              Code = "server_error"
-	TemporarilyUnavailable   Code = "temporarily_unavailable"
-	LoginRequired            Code = "login_required"
-	InteractionRequired      Code = "interaction_required"
-	ConsentRequired          Code = "consent_required"
-	UnmetAuthentication      Code = "unmet_authentication_requirements"
-	AuthorizationPending     Code = "authorization_pending"
-	SlowDown                 Code = "slow_down"
-	ExpiredToken             Code = "expired_token"
-	RequestNotSupported      Code = "request_not_supported"
-	RequestURINotSupported   Code = "request_uri_not_supported"
-	RegistrationNotSupported Code = "registration_not_supported"
+	InvalidRequest                  Code = "invalid_request"
+	InvalidClient                   Code = "invalid_client"
+	InvalidGrant                    Code = "invalid_grant"
+	UnauthorizedClient              Code = "unauthorized_client"
+	UnsupportedGrantType            Code = "unsupported_grant_type"
+	UnsupportedResponseType         Code = "unsupported_response_type"
+	InvalidScope                    Code = "invalid_scope"
+	InvalidTarget                   Code = "invalid_target"
+	InvalidToken                    Code = "invalid_token"
+	AccessDenied                    Code = "access_denied"
+	ServerError                     Code = "server_error"
+	TemporarilyUnavailable          Code = "temporarily_unavailable"
+	LoginRequired                   Code = "login_required"
+	InteractionRequired             Code = "interaction_required"
+	ConsentRequired                 Code = "consent_required"
+	UnmetAuthenticationRequirements Code = "unmet_authentication_requirements"
+	AuthorizationPending            Code = "authorization_pending"
+	SlowDown                        Code = "slow_down"
+	ExpiredToken                    Code = "expired_token"
+	RequestNotSupported             Code = "request_not_supported"
+	RequestURINotSupported          Code = "request_uri_not_supported"
+	RegistrationNotSupported        Code = "registration_not_supported"
 )
 
 // Scopes that mean something here.
@@ -82,14 +82,14 @@ const (
 // hostParameter is how a program names its computer, and maxHost bounds it, in bytes.
 const (
 	hostParameter = "fairlead_host"
-	maxHost       = 64
+	maxHostBytes  = 64
 )
 
-// Host returns what a program says its computer is called; empty when it says nothing, or what
+// ClientHost returns what a program says its computer is called; empty when it says nothing, or what
 // can't be a name. It is shown to the person as what the program says.
-func Host(params Params) string {
+func ClientHost(params Params) string {
 	host := params[hostParameter]
-	if len(host) > maxHost || kubenames.Check(host) != nil {
+	if len(host) > maxHostBytes || kubenames.Check(host) != nil {
 		return ""
 	}
 	return host
@@ -112,15 +112,15 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Description: fmt.Sprintf(format, args...), Reason: string(code)}
 }
 
-// Because returns e with a fixed word for the audit log.
-func (e *Error) Because(reason string) *Error {
+// WithReason returns e with a fixed word for the audit log.
+func (e *Error) WithReason(reason string) *Error {
 	e.Reason = reason
 	return e
 }
 
-// TooMany is the answer to who tries too often.
-func TooMany(code Code, wait time.Duration) *Error {
-	e := Errorf(code, "Too many tries. Wait %d seconds.", int(wait.Seconds())+1).Because("too_many_failures")
+// RateLimited is the answer to who tries too often.
+func RateLimited(code Code, wait time.Duration) *Error {
+	e := Errorf(code, "Too many tries. Wait %d seconds.", int(wait.Seconds())+1).WithReason("too_many_failures")
 	e.RetryAfter = wait
 	return e
 }
@@ -136,9 +136,9 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.cause }
 
-// From turns any error into one of the protocol: what has no words becomes
+// FromError turns any error into one of the protocol: what has no words becomes
 // server_error or temporarily_unavailable and says nothing of the inside.
-func From(err error) *Error {
+func FromError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
@@ -215,22 +215,22 @@ func printable(s string) string {
 	}, s)
 }
 
-// maxForm bounds the body of a protocol request in bytes.
-const maxForm = 64 << 10
+// maxFormBytes bounds the body of a protocol request in bytes.
+const maxFormBytes = 64 << 10
 
-// Form reads the parameters of a POST from its body only: a token in a query
+// ParseForm reads the parameters of a POST from its body only: a token in a query
 // would end up in logs. Each parameter may come once; an empty one counts as
 // absent (RFC 6749 section 3.2).
-func Form(w http.ResponseWriter, r *http.Request) (Params, error) {
+func ParseForm(w http.ResponseWriter, r *http.Request) (Params, error) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/x-www-form-urlencoded" {
 		return nil, Errorf(InvalidRequest, "Send the parameters as application/x-www-form-urlencoded.")
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
 	if err := r.ParseForm(); err != nil {
-		return nil, Errorf(InvalidRequest, "The body is not a readable form, or larger than %d bytes.", maxForm)
+		return nil, Errorf(InvalidRequest, "The body is not a readable form, or larger than %d bytes.", maxFormBytes)
 	}
-	params, err := Single(r.PostForm)
+	params, err := SingleValues(r.PostForm)
 	if err != nil {
 		return nil, err
 	}
@@ -240,10 +240,10 @@ func Form(w http.ResponseWriter, r *http.Request) (Params, error) {
 // Params are parameters that came once each.
 type Params map[string]string
 
-// Single refuses parameters that came twice and leaves out empty ones. With an
+// SingleValues refuses parameters that came twice and leaves out empty ones. With an
 // error it still returns those that came once, so that the caller can tell
 // where the error may be sent.
-func Single(values url.Values) (Params, error) {
+func SingleValues(values url.Values) (Params, error) {
 	var repeated error
 	p := make(Params, len(values))
 	for name, list := range values {
@@ -257,9 +257,9 @@ func Single(values url.Values) (Params, error) {
 	return p, repeated
 }
 
-// SplitScope returns the scopes that mean something here, each once, in our own
+// ParseScope returns the scopes that mean something here, each once, in our own
 // order. Unknown ones are ignored (OpenID Connect Core section 3.1.2.1).
-func SplitScope(scope string) []string {
+func ParseScope(scope string) []string {
 	asked := strings.Fields(scope)
 	var known []string
 	for _, s := range Scopes() {

@@ -28,7 +28,7 @@ func TestWriteNamesTheError(t *testing.T) {
 		{errors.New("password=hunter2"), 500, `{"error":"server_error","error_description":"Something went wrong in the server. Its log has the details."}`, ""},
 	} {
 		w := httptest.NewRecorder()
-		oauth.From(c.err).Write(w)
+		oauth.FromError(c.err).Write(w)
 		if w.Code != c.wantStatus || w.Body.String() != c.wantBody {
 			t.Errorf("%v: %d %s", c.err, w.Code, w.Body)
 		}
@@ -50,7 +50,7 @@ func form(body, contentType string) (*httptest.ResponseRecorder, *http.Request) 
 func TestFormReadsTheBodyOnly(t *testing.T) {
 	t.Parallel()
 	w, r := form("grant_type=x&empty=", "application/x-www-form-urlencoded; charset=utf-8")
-	got, err := oauth.Form(w, r)
+	got, err := oauth.ParseForm(w, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestFormReadsTheBodyOnly(t *testing.T) {
 		"too large":    {"a=" + strings.Repeat("x", 70<<10), "application/x-www-form-urlencoded"},
 	} {
 		w, r := form(c[0], c[1])
-		if _, err := oauth.Form(w, r); err == nil || oauth.From(err).Code != oauth.InvalidRequest {
+		if _, err := oauth.ParseForm(w, r); err == nil || oauth.FromError(err).Code != oauth.InvalidRequest {
 			t.Errorf("%s: %v, want invalid_request", name, err)
 		}
 	}
@@ -73,7 +73,7 @@ func TestFormReadsTheBodyOnly(t *testing.T) {
 
 func TestSplitScope(t *testing.T) {
 	t.Parallel()
-	got := oauth.SplitScope("offline_access  openid evil openid")
+	got := oauth.ParseScope("offline_access  openid evil openid")
 	if diff := cmp.Diff([]string{"openid", "offline_access"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -85,7 +85,7 @@ func FuzzForm(f *testing.F) {
 	f.Add("a;b=%")
 	f.Fuzz(func(t *testing.T, body string) {
 		w, r := form(body, "application/x-www-form-urlencoded")
-		params, err := oauth.Form(w, r)
+		params, err := oauth.ParseForm(w, r)
 		if err != nil {
 			return
 		}

@@ -25,12 +25,12 @@ const (
 	perName           = 100
 	perNetwork        = 300
 	// A user code has 34 bits and lives ten minutes: 30 tries are nothing.
-	codesPerPerson  = 10
+	codesPerUser    = 10
 	codesPerNetwork = 30
 	// A request for a device code is the one thing that is stored for somebody
 	// who has proved nothing, so there is a bound for all together as well.
 	requestsPerNetwork = 60
-	requestsInAll      = 5000
+	requestsInTotal    = 5000
 	// A client's secret has 256 bits and can't be guessed; this bounds the noise.
 	secretsPerNetwork = 100
 )
@@ -43,9 +43,9 @@ type Limiter struct {
 	Window time.Duration
 
 	mu sync.Mutex
-	// refused holds, on this replica, until when a counter is over: a flood that
+	// refusedUntil holds, on this replica, until when a counter is over: a flood that
 	// goes on costs no more than a look into memory.
-	refused map[string]time.Time
+	refusedUntil map[string]time.Time
 }
 
 // maxRefused bounds the memory of refusals; beyond it all are forgotten, and the
@@ -56,22 +56,22 @@ const maxRefused = 10_000
 type Verdict struct {
 	// Wait is how long to wait when there were too many; zero means go on.
 	Wait time.Duration
-	// Again says that this was refused before and nothing new has happened: there
+	// Repeated says that this was refused before and nothing new has happened: there
 	// is no need to record it once more.
-	Again bool
+	Repeated bool
 }
 
-// Count is one counter and how far it may go in a window. Its id is a hash: the
+// Counter is one counter and how far it may go in a window. Its id is a hash: the
 // table is no list of names that somebody typed.
-type Count struct {
-	id   string
-	most int
+type Counter struct {
+	id    string
+	limit int
 }
 
 // Password counts a sign-in with a password.
-func Password(connectorID, login, address string) []Count {
+func Password(connectorID, login, address string) []Counter {
 	name, from := connectorID+"\x00"+kubenames.Key(login), Network(address)
-	return []Count{
+	return []Counter{
 		{secret.Hash("name and network\x00" + name + "\x00" + from), perNameAndNetwork},
 		{secret.Hash("name\x00" + name), perName},
 		{secret.Hash("network\x00" + from), perNetwork},
@@ -80,101 +80,101 @@ func Password(connectorID, login, address string) []Count {
 
 // KnownBrowser counts a password in a browser where the same name has signed in
 // before: what others guess elsewhere does not count there.
-func KnownBrowser(id, address string) []Count {
-	return []Count{
+func KnownBrowser(id, address string) []Counter {
+	return []Counter{
 		{secret.Hash("known browser\x00" + id), perNameAndNetwork},
 		{secret.Hash("network\x00" + Network(address)), perNetwork},
 	}
 }
 
 // UserCode counts a user code that somebody typed who is signed in.
-func UserCode(userID, address string) []Count {
-	return []Count{
-		{secret.Hash("user code\x00" + userID), codesPerPerson},
+func UserCode(userID, address string) []Counter {
+	return []Counter{
+		{secret.Hash("user code\x00" + userID), codesPerUser},
 		{secret.Hash("user code from\x00" + Network(address)), codesPerNetwork},
 	}
 }
 
 // SecondFactor counts a code that somebody typed who has shown the first factor.
-func SecondFactor(userID, address string) []Count {
-	return []Count{
-		{secret.Hash("second factor\x00" + userID), codesPerPerson},
+func SecondFactor(userID, address string) []Counter {
+	return []Counter{
+		{secret.Hash("second factor\x00" + userID), codesPerUser},
 		{secret.Hash("second factor from\x00" + Network(address)), codesPerNetwork},
 	}
 }
 
 // DeviceRequest counts a request for a device code.
-func DeviceRequest(address string) []Count {
-	return []Count{
+func DeviceRequest(address string) []Counter {
+	return []Counter{
 		{secret.Hash("device request from\x00" + Network(address)), requestsPerNetwork},
-		{secret.Hash("device request"), requestsInAll},
+		{secret.Hash("device request"), requestsInTotal},
 	}
 }
 
 // ClientSecret counts a client that could not be authenticated.
-func ClientSecret(address string) []Count {
-	return []Count{{secret.Hash("client secret from\x00" + Network(address)), secretsPerNetwork}}
+func ClientSecret(address string) []Counter {
+	return []Counter{{secret.Hash("client secret from\x00" + Network(address)), secretsPerNetwork}}
 }
 
 // Passkey counts a passkey that was not right, of somebody whose name is not known. It
 // can't be guessed; this bounds the noise.
-func Passkey(address string) []Count {
-	return []Count{{secret.Hash("passkey from\x00" + Network(address)), secretsPerNetwork}}
+func Passkey(address string) []Counter {
+	return []Counter{{secret.Hash("passkey from\x00" + Network(address)), secretsPerNetwork}}
 }
 
 // Enrolment counts an enrolment code that was not good.
-func Enrolment(address string) []Count {
-	return []Count{{secret.Hash("enrolment from\x00" + Network(address)), secretsPerNetwork}}
+func Enrolment(address string) []Counter {
+	return []Counter{{secret.Hash("enrolment from\x00" + Network(address)), secretsPerNetwork}}
 }
 
-// Begin counts a try. It counts before anything is checked, so that tries at the
+// Attempt counts a try. It counts before anything is checked, so that tries at the
 // same moment can't all slip through.
-func (l *Limiter) Begin(ctx context.Context, counts []Count) (Verdict, error) {
+func (l *Limiter) Attempt(ctx context.Context, counts []Counter) (Verdict, error) {
 	now := l.Now()
-	if wait := l.remembered(counts, now); wait > 0 {
-		return Verdict{Wait: wait, Again: true}, nil
+	if wait := l.refusedFor(counts, now); wait > 0 {
+		return Verdict{Wait: wait, Repeated: true}, nil
 	}
-	counters, err := l.Store.Try(ctx, ids(counts), now, l.Window)
+	counters, err := l.Store.Try(ctx, counterIDs(counts), now, l.Window)
 	if err != nil {
 		return Verdict{}, err
 	}
 	var wait time.Duration
 	for i, c := range counts {
-		if counters[i].Tries > c.most {
+		if counters[i].Tries > c.limit {
 			wait = max(wait, counters[i].Expires.Time().Sub(now))
-			l.remember(c.id, counters[i].Expires.Time())
+			l.rememberRefusal(c.id, counters[i].Expires.Time())
 		}
 	}
 	return Verdict{Wait: wait}, nil
 }
 
-func (l *Limiter) remembered(counts []Count, now time.Time) time.Duration {
+func (l *Limiter) refusedFor(counts []Counter, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var wait time.Duration
 	for _, c := range counts {
-		wait = max(wait, l.refused[c.id].Sub(now))
+		wait = max(wait, l.refusedUntil[c.id].Sub(now))
 	}
 	return wait
 }
 
-func (l *Limiter) remember(id string, until time.Time) {
+func (l *Limiter) rememberRefusal(id string, until time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.refused == nil || len(l.refused) >= maxRefused {
-		l.refused = map[string]time.Time{}
+	if l.refusedUntil == nil || len(l.refusedUntil) >= maxRefused {
+		l.refusedUntil = map[string]time.Time{}
 	}
-	l.refused[id] = until
+	l.refusedUntil[id] = until
 }
 
-// Forgive takes the try back: it was not a wrong one.
-func (l *Limiter) Forgive(ctx context.Context, counts []Count) error {
-	return l.Store.Untry(ctx, ids(counts))
+// Undo takes the try back: it was not a wrong one.
+func (l *Limiter) Undo(ctx context.Context, counts []Counter) error {
+	return l.Store.Untry(ctx, counterIDs(counts))
 }
 
-// Once reports whether this is the first time that name is shown until it
+// FirstUse reports whether this is the first time that name is shown until it
 // expires. It is how a signed assertion is used up (RFC 7523 section 3).
-func (l *Limiter) Once(ctx context.Context, name string, expires time.Time) (bool, error) {
+func (l *Limiter) FirstUse(ctx context.Context, name string, expires time.Time) (bool, error) {
 	now := l.Now()
 	counters, err := l.Store.Try(ctx, []string{secret.Hash("once\x00" + name)}, now, expires.Sub(now))
 	if err != nil {
@@ -183,7 +183,7 @@ func (l *Limiter) Once(ctx context.Context, name string, expires time.Time) (boo
 	return counters[0].Tries == 1, nil
 }
 
-func ids(counts []Count) []string {
+func counterIDs(counts []Counter) []string {
 	list := make([]string, len(counts))
 	for i, c := range counts {
 		list[i] = c.id

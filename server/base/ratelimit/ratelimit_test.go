@@ -18,11 +18,11 @@ func (c *clock) now() time.Time { return c.at }
 
 // allowed tries until it is refused, at most n times, and returns how often it
 // was let through.
-func allowed(t *testing.T, l *ratelimit.Limiter, n int, counts func(i int) []ratelimit.Count) int {
+func allowed(t *testing.T, l *ratelimit.Limiter, n int, counts func(i int) []ratelimit.Counter) int {
 	t.Helper()
 	through := 0
 	for i := range n {
-		verdict, err := l.Begin(t.Context(), counts(i))
+		verdict, err := l.Attempt(t.Context(), counts(i))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,21 +43,21 @@ func TestGuessingIsBounded(t *testing.T) {
 		c := &clock{at: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
 		l := &ratelimit.Limiter{Store: s, Now: c.now, Window: ratelimit.DefaultWindow}
 		for name, tc := range map[string]struct {
-			counts func(i int) []ratelimit.Count
+			counts func(i int) []ratelimit.Counter
 			want   int
 		}{
-			"one name, one network": {func(int) []ratelimit.Count { return ratelimit.Password("a", "jane", "192.0.2.1") }, 10},
-			"one name, many networks": {func(i int) []ratelimit.Count {
+			"one name, one network": {func(int) []ratelimit.Counter { return ratelimit.Password("a", "jane", "192.0.2.1") }, 10},
+			"one name, many networks": {func(i int) []ratelimit.Counter {
 				return ratelimit.Password("b", "Jane", fmt.Sprintf("198.51.%d.%d", i/200, i%200))
 			}, 100},
-			"many names, one network": {func(i int) []ratelimit.Count {
+			"many names, one network": {func(i int) []ratelimit.Counter {
 				return ratelimit.Password("c", fmt.Sprint("u", i), "203.0.113.7")
 			}, 300},
-			"one IPv6 party": {func(i int) []ratelimit.Count {
+			"one IPv6 party": {func(i int) []ratelimit.Counter {
 				return ratelimit.Password("d", "jane", fmt.Sprintf("2001:db8::%x", i))
 			}, 10},
-			"no address at all": {func(int) []ratelimit.Count { return ratelimit.Password("e", "jane", "") }, 10},
-			"case does not matter": {func(i int) []ratelimit.Count {
+			"no address at all": {func(int) []ratelimit.Counter { return ratelimit.Password("e", "jane", "") }, 10},
+			"case does not matter": {func(i int) []ratelimit.Counter {
 				return ratelimit.Password("f", []string{"jane", "JANE"}[i%2], "192.0.2.9")
 			}, 10},
 		} {
@@ -77,10 +77,10 @@ func TestOnlyWrongTriesCount(t *testing.T) {
 	l := &ratelimit.Limiter{Store: storetest.SQLite(t), Now: time.Now, Window: ratelimit.DefaultWindow}
 	a := ratelimit.Password("a", "jane", "192.0.2.1")
 	for range 50 {
-		if verdict, err := l.Begin(t.Context(), a); verdict.Wait != 0 || err != nil {
+		if verdict, err := l.Attempt(t.Context(), a); verdict.Wait != 0 || err != nil {
 			t.Fatalf("verdict %v, error %v", verdict, err)
 		}
-		if err := l.Forgive(t.Context(), a); err != nil {
+		if err := l.Undo(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -94,7 +94,7 @@ func TestTriesAtOnceAllCount(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 40 {
 			wg.Go(func() {
-				verdict, err := l.Begin(t.Context(), ratelimit.Password("a", "jane", "192.0.2.1"))
+				verdict, err := l.Attempt(t.Context(), ratelimit.Password("a", "jane", "192.0.2.1"))
 				if err != nil {
 					t.Error(err)
 				}
@@ -118,20 +118,20 @@ func TestAFloodCostsNoDatabase(t *testing.T) {
 	c := &clock{at: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
 	l := &ratelimit.Limiter{Store: s, Now: c.now, Window: ratelimit.DefaultWindow}
 	counts := ratelimit.Password("a", "jane", "192.0.2.1")
-	if got := allowed(t, l, 11, func(int) []ratelimit.Count { return counts }); got != 10 {
+	if got := allowed(t, l, 11, func(int) []ratelimit.Counter { return counts }); got != 10 {
 		t.Fatalf("%d were let through", got)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for range 100 {
-		verdict, err := l.Begin(t.Context(), counts)
-		if err != nil || verdict.Wait != ratelimit.DefaultWindow || !verdict.Again {
+		verdict, err := l.Attempt(t.Context(), counts)
+		if err != nil || verdict.Wait != ratelimit.DefaultWindow || !verdict.Repeated {
 			t.Fatalf("verdict %+v, error %v", verdict, err)
 		}
 	}
 	c.at = c.at.Add(ratelimit.DefaultWindow)
-	if _, err := l.Begin(t.Context(), counts); err == nil {
+	if _, err := l.Attempt(t.Context(), counts); err == nil {
 		t.Error("after the window it must ask the database again")
 	}
 }

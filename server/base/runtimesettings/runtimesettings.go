@@ -9,13 +9,13 @@ import (
 
 // Values are the settings at one moment.
 type Values struct {
-	// Idle ends a sign-in or device that isn't used, Absolute in any case.
-	Idle, Absolute time.Duration
-	// Grace is how long a used refresh token gives the same answer.
-	Grace time.Duration
-	// MaxAge is how old an upstream's word may be; negative asks each time.
+	// IdleTimeout ends a sign-in or device that isn't used, Absolute in any case.
+	IdleTimeout, AbsoluteTimeout time.Duration
+	// RefreshGrace is how long a used refresh token gives the same answer.
+	RefreshGrace time.Duration
+	// UpstreamMaxAge is how old an upstream's word may be; negative asks each time.
 	// OutageBudget is how long rights are kept while it can't be asked.
-	MaxAge, OutageBudget time.Duration
+	UpstreamMaxAge, OutageBudget time.Duration
 	// Brand is the name of the installation, Contact whom to ask, and Notice what is
 	// shown on the sign-in page.
 	Brand, Contact, Notice string
@@ -26,18 +26,18 @@ type Values struct {
 
 // The values when none are set.
 const (
-	DefaultIdle         = 12 * time.Hour
-	DefaultAbsolute     = 7 * 24 * time.Hour
-	DefaultGrace        = 30 * time.Second
-	DefaultMaxAge       = 5 * time.Minute
-	DefaultOutageBudget = time.Hour
-	DefaultBrand        = "Fairlead"
+	DefaultIdleTimeout     = 12 * time.Hour
+	DefaultAbsoluteTimeout = 7 * 24 * time.Hour
+	DefaultRefreshGrace    = 30 * time.Second
+	DefaultUpstreamMaxAge  = 5 * time.Minute
+	DefaultOutageBudget    = time.Hour
+	DefaultBrand           = "Fairlead"
 )
 
 // WithDefaults fills in what is zero.
 func (v Values) WithDefaults() Values {
 	for value, fallback := range map[*time.Duration]time.Duration{
-		&v.Idle: DefaultIdle, &v.Absolute: DefaultAbsolute, &v.Grace: DefaultGrace, &v.MaxAge: DefaultMaxAge, &v.OutageBudget: DefaultOutageBudget,
+		&v.IdleTimeout: DefaultIdleTimeout, &v.AbsoluteTimeout: DefaultAbsoluteTimeout, &v.RefreshGrace: DefaultRefreshGrace, &v.UpstreamMaxAge: DefaultUpstreamMaxAge, &v.OutageBudget: DefaultOutageBudget,
 	} {
 		if *value == 0 {
 			*value = fallback
@@ -49,10 +49,10 @@ func (v Values) WithDefaults() Values {
 	return v
 }
 
-// Over returns v where it says something, and below elsewhere.
-func (v Values) Over(below Values) Values {
+// WithFallback returns v where it says something, and below elsewhere.
+func (v Values) WithFallback(below Values) Values {
 	for value, fallback := range map[*time.Duration]time.Duration{
-		&v.Idle: below.Idle, &v.Absolute: below.Absolute, &v.Grace: below.Grace, &v.MaxAge: below.MaxAge, &v.OutageBudget: below.OutageBudget,
+		&v.IdleTimeout: below.IdleTimeout, &v.AbsoluteTimeout: below.AbsoluteTimeout, &v.RefreshGrace: below.RefreshGrace, &v.UpstreamMaxAge: below.UpstreamMaxAge, &v.OutageBudget: below.OutageBudget,
 	} {
 		if *value == 0 {
 			*value = fallback
@@ -85,13 +85,13 @@ func (s *Settings) Get() Values { return *s.current.Load() }
 
 // Set takes what the pages say. The file goes first.
 func (s *Settings) Set(pages Values) {
-	v := s.file.Over(pages).WithDefaults()
+	v := s.file.WithFallback(pages).WithDefaults()
 	s.current.Store(&v)
 }
 
-// InFile reports whether the file says something about sessions, and about the
+// SetInFile reports whether the file says something about sessions, and about the
 // installation's name and words.
-func (s *Settings) InFile() (sessions, branding bool) {
+func (s *Settings) SetInFile() (sessions, branding bool) {
 	f := s.file
-	return f.Idle+f.Absolute+f.Grace+f.MaxAge+f.OutageBudget != 0, f.Brand+f.Contact+f.Notice+f.Logo+f.Color+f.ColorDark != ""
+	return f.IdleTimeout+f.AbsoluteTimeout+f.RefreshGrace+f.UpstreamMaxAge+f.OutageBudget != 0, f.Brand+f.Contact+f.Notice+f.Logo+f.Color+f.ColorDark != ""
 }

@@ -9,19 +9,19 @@ import (
 
 func TestTheFileGoesFirst(t *testing.T) {
 	t.Parallel()
-	s := runtimesettings.New(runtimesettings.Values{Idle: time.Hour})
-	if v := s.Get(); v.Idle != time.Hour || v.Absolute != runtimesettings.DefaultAbsolute || v.Brand != "Fairlead" {
+	s := runtimesettings.New(runtimesettings.Values{IdleTimeout: time.Hour})
+	if v := s.Get(); v.IdleTimeout != time.Hour || v.AbsoluteTimeout != runtimesettings.DefaultAbsoluteTimeout || v.Brand != "Fairlead" {
 		t.Errorf("%+v", v)
 	}
-	s.Set(runtimesettings.Values{Idle: 2 * time.Hour, Absolute: 3 * time.Hour, Brand: "Acme"})
-	if v := s.Get(); v.Idle != time.Hour || v.Absolute != 3*time.Hour || v.Brand != "Acme" {
+	s.Set(runtimesettings.Values{IdleTimeout: 2 * time.Hour, AbsoluteTimeout: 3 * time.Hour, Brand: "Acme"})
+	if v := s.Get(); v.IdleTimeout != time.Hour || v.AbsoluteTimeout != 3*time.Hour || v.Brand != "Acme" {
 		t.Errorf("%+v", v)
 	}
-	if sessions, branding := s.InFile(); !sessions || branding {
+	if sessions, branding := s.SetInFile(); !sessions || branding {
 		t.Errorf("in the file: %v %v", sessions, branding)
 	}
 	s.Set(runtimesettings.Values{})
-	if v := s.Get(); v.Absolute != runtimesettings.DefaultAbsolute {
+	if v := s.Get(); v.AbsoluteTimeout != runtimesettings.DefaultAbsoluteTimeout {
 		t.Errorf("taken back: %+v", v)
 	}
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// keep is how long something expired stays, so that a late repeat of it is
+// retention is how long something expired stays, so that a late repeat of it is
 // still recognised and recorded.
-const keep = 24 * time.Hour
+const retention = 24 * time.Hour
 
-// every is the time between sweeps.
-const every = 10 * time.Minute
+// interval is the time between sweeps.
+const interval = 10 * time.Minute
 
 // Sweeper sweeps.
 type Sweeper struct {
@@ -26,7 +26,7 @@ type Sweeper struct {
 
 // Run sweeps until ctx ends.
 func (s *Sweeper) Run(ctx context.Context) error {
-	ticker := time.NewTicker(every)
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		s.Sweep(ctx)
@@ -40,7 +40,7 @@ func (s *Sweeper) Run(ctx context.Context) error {
 
 // Sweep sweeps once, until nothing is left, and compacts the counts of audit events.
 func (s *Sweeper) Sweep(ctx context.Context) {
-	s.untilDone(ctx, func() (bool, error) { return s.Store.Sweep(ctx, s.Now().Add(-keep)) })
+	s.untilDone(ctx, func() (bool, error) { return s.Store.Sweep(ctx, s.Now().Add(-retention)) })
 	s.untilDone(ctx, func() (bool, error) { return s.Store.Compact(ctx, s.Now()) })
 }
 

@@ -140,7 +140,7 @@ func flood(cfg Server) echo.MiddlewareFunc {
 		}),
 		IdentifierExtractor: func(c echo.Context) (string, error) { return cfg.Party(c.RealIP()), nil },
 		DenyHandler: func(c echo.Context, _ string, _ error) error {
-			oauth.TooMany(oauth.TemporarilyUnavailable, time.Second).Write(c.Response())
+			oauth.RateLimited(oauth.TemporarilyUnavailable, time.Second).Write(c.Response())
 			return nil
 		},
 	})

@@ -92,7 +92,7 @@ func decode(c echo.Context, into any) error {
 func (h *Handler) enrol(c echo.Context) (any, error) {
 	ctx := c.Request().Context()
 	attempt := ratelimit.Enrolment(c.RealIP())
-	verdict, err := h.Limit.Begin(ctx, attempt)
+	verdict, err := h.Limit.Attempt(ctx, attempt)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (h *Handler) enrol(c echo.Context) (any, error) {
 		return nil, err
 	}
 	h.Audit.Record(ctx, audit.Event{Name: audit.ProxyEnrolled, ClusterID: cluster.ID, Address: c.RealIP(), Detail: made.ID + " " + made.Name})
-	return proxyfeed.EnrolResponse{ID: made.ID, Settings: h.settings(cluster)}, h.Limit.Forgive(ctx, attempt)
+	return proxyfeed.EnrolResponse{ID: made.ID, Settings: h.settings(cluster)}, h.Limit.Undo(ctx, attempt)
 }
 
 func (h *Handler) store(ctx context.Context, in proxyfeed.EnrolRequest, address string) (*store.Proxy, *store.Cluster, error) {

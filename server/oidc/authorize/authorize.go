@@ -37,22 +37,22 @@ type Handler struct {
 	Consents interface {
 		Consented(ctx context.Context, userID, clientID string, scopes []string) (bool, error)
 	}
-	Flows *flow.Sealer
-	Reply *authresponse.Sender
-	Site  *web.Site
-	Audit *audit.Log
-	Now   func() time.Time
+	Flows     *flow.Sealer
+	Responses *authresponse.Sender
+	Site      *web.Site
+	Audit     *audit.Log
+	Now       func() time.Time
 }
 
 // Mount adds the routes.
 func (h *Handler) Mount(g *echo.Group) {
-	g.GET(Path, h.begin)
-	g.POST(Path, h.begin)
-	g.GET(ContinuePath, h.proceed)
+	g.GET(Path, h.authorize)
+	g.POST(Path, h.authorize)
+	g.GET(ContinuePath, h.resume)
 }
 
-// begin reads a request from a client (OpenID Connect Core section 3.1.2.1).
-func (h *Handler) begin(c echo.Context) error {
+// authorize reads a request from a client (OpenID Connect Core section 3.1.2.1).
+func (h *Handler) authorize(c echo.Context) error {
 	values := c.QueryParams()
 	if c.Request().Method == http.MethodPost {
 		if err := c.Request().ParseForm(); err != nil {
@@ -60,19 +60,19 @@ func (h *Handler) begin(c echo.Context) error {
 		}
 		values = c.Request().PostForm //nolint:forbidigo // the form of this request, not a call
 	}
-	params, repeated := oauth.Single(values)
+	params, repeated := oauth.SingleValues(values)
 	if len(values["client_id"]) > 1 || len(values["redirect_uri"]) > 1 {
 		return clientError("The application that sent you here named itself or its return address twice. Tell its owner.")
 	}
 	p, err := h.parse(c.Request().Context(), params, repeated)
 	if err != nil {
-		return h.fail(c, p, err)
+		return h.sendError(c, p, err)
 	}
-	return h.step(c, p)
+	return h.nextStep(c, p)
 }
 
-// proceed comes back from a step.
-func (h *Handler) proceed(c echo.Context) error {
+// resume comes back from a step.
+func (h *Handler) resume(c echo.Context) error {
 	f, err := h.Flows.Open(c.Request(), c.QueryParam("flow"))
 	if err != nil {
 		return err
@@ -84,52 +84,52 @@ func (h *Handler) proceed(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return h.step(c, &parsed{client: client, flow: f})
+	return h.nextStep(c, &request{client: client, flow: f})
 }
 
-// step decides what comes next.
-func (h *Handler) step(c echo.Context, p *parsed) error {
+// nextStep decides what comes next.
+func (h *Handler) nextStep(c echo.Context, p *request) error {
 	current, err := h.Sessions.Current(c.Request())
 	if err != nil {
 		return err
 	}
-	if current == nil || current.SignIn.Authenticated < p.flow.Fresh {
-		return h.ask(c, p, "/login", oauth.Errorf(oauth.LoginRequired, "Nobody is signed in."))
+	if current == nil || current.SignIn.Authenticated < p.flow.AuthenticatedAfter {
+		return h.showPage(c, p, "/login", oauth.Errorf(oauth.LoginRequired, "Nobody is signed in."))
 	}
-	p.current = current
-	if subject := p.flow.Request.Subject; subject != "" && subject != current.User.ID {
+	p.signIn = current
+	if subject := p.flow.Request.HintedUserID; subject != "" && subject != current.User.ID {
 		return h.switchUser(c, p)
 	}
-	if err := h.admit(c, p, current); err != nil {
-		return h.fail(c, p, err)
+	if err := h.checkClusterAccess(c, p, current); err != nil {
+		return h.sendError(c, p, err)
 	}
 	if p.client.Public {
-		return h.ask(c, p, "/confirm", oauth.Errorf(oauth.InteractionRequired, "The person must confirm."))
+		return h.showPage(c, p, "/confirm", oauth.Errorf(oauth.InteractionRequired, "The person must confirm."))
 	}
-	agreed, err := h.agreed(c, p, current)
+	agreed, err := h.hasConsent(c, p, current)
 	if err != nil {
-		return h.fail(c, p, err)
+		return h.sendError(c, p, err)
 	}
 	if !agreed {
-		return h.ask(c, p, "/confirm", oauth.Errorf(oauth.ConsentRequired, "The person must agree."))
+		return h.showPage(c, p, "/confirm", oauth.Errorf(oauth.ConsentRequired, "The person must agree."))
 	}
 	return h.grant(c, p, current)
 }
 
 // switchUser deals with a request that is about somebody else than who is signed
 // in (OpenID Connect Core section 3.1.2.2): they may sign in, once.
-func (h *Handler) switchUser(c echo.Context, p *parsed) error {
+func (h *Handler) switchUser(c echo.Context, p *request) error {
 	refusal := oauth.Errorf(oauth.LoginRequired, "Somebody else is signed in.")
-	if p.flow.Request.Switched {
-		return h.fail(c, p, refusal)
+	if p.flow.Request.SwitchRequested {
+		return h.sendError(c, p, refusal)
 	}
-	p.flow.Request.Switched, p.flow.Fresh = true, store.At(h.Now())
-	return h.ask(c, p, "/login", refusal)
+	p.flow.Request.SwitchRequested, p.flow.AuthenticatedAfter = true, store.At(h.Now())
+	return h.showPage(c, p, "/login", refusal)
 }
 
-// agreed reports whether the person need not be asked what the client may see.
-func (h *Handler) agreed(c echo.Context, p *parsed, current *session.Current) (bool, error) {
-	if p.flow.Request.Ask {
+// hasConsent reports whether the person need not be asked what the client may see.
+func (h *Handler) hasConsent(c echo.Context, p *request, current *session.Current) (bool, error) {
+	if p.flow.Request.ForceConsent {
 		return false, nil
 	}
 	if p.client.FirstParty {
@@ -138,10 +138,10 @@ func (h *Handler) agreed(c echo.Context, p *parsed, current *session.Current) (b
 	return h.Consents.Consented(c.Request().Context(), current.User.ID, p.client.ID, p.flow.Request.Scopes)
 }
 
-// ask sends the browser to a page, or tells the client that it would have to.
-func (h *Handler) ask(c echo.Context, p *parsed, page string, refusal *oauth.Error) error {
+// showPage sends the browser to a page, or tells the client that it would have to.
+func (h *Handler) showPage(c echo.Context, p *request, page string, refusal *oauth.Error) error {
 	if p.silent {
-		return h.fail(c, p, refusal)
+		return h.sendError(c, p, refusal)
 	}
 	sealed, err := h.Flows.Seal(c.Response(), c.Request(), p.flow)
 	if err != nil {
@@ -150,53 +150,53 @@ func (h *Handler) ask(c echo.Context, p *parsed, page string, refusal *oauth.Err
 	return c.Redirect(http.StatusSeeOther, h.Site.Path(page)+"?flow="+url.QueryEscape(sealed))
 }
 
-// admit refuses a cluster that the person may not use, before they are asked
+// checkClusterAccess refuses a cluster that the person may not use, before they are asked
 // anything.
-func (h *Handler) admit(c echo.Context, p *parsed, current *session.Current) error {
+func (h *Handler) checkClusterAccess(c echo.Context, p *request, current *session.Current) error {
 	if p.client.Cluster == nil {
 		return nil
 	}
-	_, err := h.Access.Use(c.Request().Context(), current.User, p.client.Cluster,
+	_, err := h.Access.Authorize(c.Request().Context(), current.User, p.client.Cluster,
 		audit.Event{ClientID: p.client.ID, SignInID: current.SignIn.ID, Address: c.RealIP()})
 	if errs.Is(err, errs.Denied) {
-		return oauth.Errorf(oauth.AccessDenied, "%s", errs.Message(err)).Because("no_access_rule")
+		return oauth.Errorf(oauth.AccessDenied, "%s", errs.Message(err)).WithReason("no_access_rule")
 	}
 	return err
 }
 
-func (h *Handler) grant(c echo.Context, p *parsed, current *session.Current) error {
+func (h *Handler) grant(c echo.Context, p *request, current *session.Current) error {
 	params, err := h.Codes.Grant(c.Request().Context(), p.client, p.flow.Request, current, c.RealIP())
 	if err != nil {
-		return h.fail(c, p, err)
+		return h.sendError(c, p, err)
 	}
-	return h.Reply.Send(c, p.flow.Request, params)
+	return h.Responses.Send(c, p.flow.Request, params)
 }
 
-// fail answers the client when it can be trusted with the answer, else the
+// sendError answers the client when it can be trusted with the answer, else the
 // person.
-func (h *Handler) fail(c echo.Context, p *parsed, err error) error {
+func (h *Handler) sendError(c echo.Context, p *request, err error) error {
 	h.recordRefusal(c, p, err)
 	if p == nil || p.flow == nil {
 		return err
 	}
-	return h.Reply.Refuse(c, p.flow.Request, oauth.From(err))
+	return h.Responses.SendError(c, p.flow.Request, oauth.FromError(err))
 }
 
-func (h *Handler) recordRefusal(c echo.Context, p *parsed, err error) {
+func (h *Handler) recordRefusal(c echo.Context, p *request, err error) {
 	if p == nil || p.flow == nil {
 		return // an unknown client could fill the log
 	}
-	e := oauth.From(err)
+	e := oauth.FromError(err)
 	switch e.Code {
 	case oauth.LoginRequired, oauth.InteractionRequired, oauth.ConsentRequired:
 		return // a silent look that found nobody is no refusal
 	default:
 	}
 	event := audit.Event{Name: audit.AuthorizationRefused, ClientID: p.client.ID, Address: c.RealIP(), Reason: e.Reason, Detail: e.Description}
-	if p.current == nil {
+	if p.signIn == nil {
 		h.Audit.Mention(c.Request().Context(), event) // anybody could fill the log
 		return
 	}
-	event.UserID, event.UserName, event.SignInID = p.current.User.ID, p.current.User.KubeName, p.current.SignIn.ID
+	event.UserID, event.UserName, event.SignInID = p.signIn.User.ID, p.signIn.User.KubeName, p.signIn.SignIn.ID
 	h.Audit.Record(c.Request().Context(), event)
 }

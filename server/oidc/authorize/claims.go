@@ -19,8 +19,8 @@ type claimRequest struct {
 	Values    []string `json:"values"`
 }
 
-// scopeOf says which scope brings a claim.
-func scopeOf(claim string) string {
+// scopeOfClaim says which scope brings a claim.
+func scopeOfClaim(claim string) string {
 	switch claim {
 	case "name", "preferred_username":
 		return oauth.ScopeProfile
@@ -35,29 +35,29 @@ func scopeOf(claim string) string {
 // checkClaims reads the claims parameter. A claim comes with the scope that it
 // belongs to, so that there is one list of what a person agrees to. What is not
 // known is ignored, unless the client can't do without it.
-func checkClaims(p *parsed, params oauth.Params) error {
+func checkClaims(p *request, params oauth.Params) error {
 	text := params["claims"]
 	if text == "" {
 		return nil
 	}
 	malformed := oauth.Errorf(oauth.InvalidRequest, "The claims parameter can't be read.")
 	var asked claimsRequest
-	if len(text) > maxClaims || json.Unmarshal([]byte(text), &asked) != nil {
+	if len(text) > maxClaimsBytes || json.Unmarshal([]byte(text), &asked) != nil {
 		return malformed
 	}
 	req := p.flow.Request
 	for _, claims := range []map[string]*claimRequest{asked.UserInfo, asked.IDToken} {
 		for name := range claims {
-			if scope := scopeOf(name); scope != "" && !slices.Contains(req.Scopes, scope) {
+			if scope := scopeOfClaim(name); scope != "" && !slices.Contains(req.Scopes, scope) {
 				req.Scopes = append(req.Scopes, scope)
 			}
 		}
 	}
 	if acr := asked.IDToken["acr"]; acr != nil && acr.Essential {
-		return oauth.Errorf(oauth.UnmetAuthentication, "Sign-ins here state no authentication context class.")
+		return oauth.Errorf(oauth.UnmetAuthenticationRequirements, "Sign-ins here state no authentication context class.")
 	}
 	if sub := asked.IDToken["sub"]; sub != nil {
-		req.Subject = sub.Value
+		req.HintedUserID = sub.Value
 	}
 	return nil
 }

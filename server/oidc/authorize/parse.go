@@ -19,22 +19,22 @@ import (
 
 // Limits of parameters, in bytes.
 const (
-	maxRedirect = 2048
-	maxState    = 2048
-	maxNonce    = 512
-	maxClaims   = 4096
+	maxRedirectURIBytes = 2048
+	maxStateBytes       = 2048
+	maxNonceBytes       = 512
+	maxClaimsBytes      = 4096
 )
 
 var challengePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 
-// parsed is a checked request.
-type parsed struct {
+// request is a checked request.
+type request struct {
 	client *clients.Client
 	flow   *flow.Flow
 	// silent is prompt=none: no page may be shown.
 	silent bool
-	// current is who is signed in, once that was asked.
-	current *session.Current
+	// signIn is who is signed in, once that was asked.
+	signIn *session.Current
 }
 
 // clientError is an error that must not be sent to the redirect URI, because
@@ -43,7 +43,7 @@ func clientError(message string) error { return errs.New(errs.Invalid, message) 
 
 // parse checks a request. A plain error is for the person; an *oauth.Error is
 // for the client, at the redirect URI in the returned flow.
-func (h *Handler) parse(ctx context.Context, params oauth.Params, repeated error) (*parsed, error) {
+func (h *Handler) parse(ctx context.Context, params oauth.Params, repeated error) (*request, error) {
 	client, err := h.Clients.Find(ctx, params["client_id"])
 	if errs.Is(err, errs.NotFound) {
 		return nil, clientError("The application that sent you here is not known to this server. Tell its owner to check the client id.")
@@ -52,15 +52,15 @@ func (h *Handler) parse(ctx context.Context, params oauth.Params, repeated error
 		return nil, err
 	}
 	uri := params["redirect_uri"]
-	if len(uri) > maxRedirect || !client.AllowsRedirect(uri) {
+	if len(uri) > maxRedirectURIBytes || !client.AllowsRedirect(uri) {
 		return nil, clientError("The application that sent you here gave a return address that is not registered for it. Tell its owner to check the redirect URI.")
 	}
-	p := &parsed{client: client, flow: &flow.Flow{Request: &flow.Request{ClientID: client.ID, RedirectURI: uri}}}
-	if len(params["state"]) <= maxState {
+	p := &request{client: client, flow: &flow.Flow{Request: &flow.Request{ClientID: client.ID, RedirectURI: uri}}}
+	if len(params["state"]) <= maxStateBytes {
 		p.flow.Request.State = params["state"]
 	}
 	if params["response_mode"] == authresponse.FormPost && strings.HasPrefix(uri, "http") {
-		p.flow.Request.Mode = authresponse.FormPost
+		p.flow.Request.ResponseMode = authresponse.FormPost
 	}
 	if repeated != nil {
 		return p, repeated
@@ -68,19 +68,19 @@ func (h *Handler) parse(ctx context.Context, params oauth.Params, repeated error
 	return p, h.check(p, params)
 }
 
-func (h *Handler) check(p *parsed, params oauth.Params) error {
-	for _, check := range []func(*parsed, oauth.Params) error{checkUnsupported, checkShape, checkPKCE, h.checkPrompt, checkScope, checkClaims, h.checkHint} {
+func (h *Handler) check(p *request, params oauth.Params) error {
+	for _, check := range []func(*request, oauth.Params) error{checkUnsupported, checkShape, checkPKCE, h.checkPrompt, checkScope, checkClaims, h.checkHint} {
 		if err := check(p, params); err != nil {
 			return err
 		}
 	}
 	req := p.flow.Request
-	req.Nonce, req.LoginHint, req.Connector = params["nonce"], params["login_hint"], params["connector_id"]
-	req.Host = oauth.Host(params)
+	req.Nonce, req.LoginHint, req.ConnectorID = params["nonce"], params["login_hint"], params["connector_id"]
+	req.ClientHost = oauth.ClientHost(params)
 	return nil
 }
 
-func checkUnsupported(_ *parsed, params oauth.Params) error {
+func checkUnsupported(_ *request, params oauth.Params) error {
 	switch {
 	case params["request"] != "":
 		return oauth.Errorf(oauth.RequestNotSupported, "Request objects are not supported.")
@@ -96,8 +96,8 @@ func checkUnsupported(_ *parsed, params oauth.Params) error {
 	return nil
 }
 
-func checkScope(p *parsed, params oauth.Params) error {
-	p.flow.Request.Scopes = oauth.SplitScope(params["scope"])
+func checkScope(p *request, params oauth.Params) error {
+	p.flow.Request.Scopes = oauth.ParseScope(params["scope"])
 	if !slices.Contains(p.flow.Request.Scopes, oauth.ScopeOpenID) {
 		return oauth.Errorf(oauth.InvalidScope, "The scope openid is needed.")
 	}
@@ -106,28 +106,28 @@ func checkScope(p *parsed, params oauth.Params) error {
 
 // checkHint reads whom the client means. A hint that was not signed here is
 // refused: it could name anybody.
-func (h *Handler) checkHint(p *parsed, params oauth.Params) error {
+func (h *Handler) checkHint(p *request, params oauth.Params) error {
 	if params["id_token_hint"] == "" {
 		return nil
 	}
-	hint, err := h.Codes.Issuer.ReadHint(params["id_token_hint"])
+	hint, err := h.Codes.Issuer.ReadIDTokenHint(params["id_token_hint"])
 	if err != nil {
 		return oauth.Errorf(oauth.InvalidRequest, "The id_token_hint was not issued here.")
 	}
-	if p.flow.Request.Subject != "" && p.flow.Request.Subject != hint.Subject {
+	if p.flow.Request.HintedUserID != "" && p.flow.Request.HintedUserID != hint.Subject {
 		return oauth.Errorf(oauth.InvalidRequest, "The id_token_hint and the claims parameter name different people.")
 	}
-	p.flow.Request.Subject = hint.Subject
+	p.flow.Request.HintedUserID = hint.Subject
 	return nil
 }
 
-func checkShape(p *parsed, params oauth.Params) error {
+func checkShape(p *request, params oauth.Params) error {
 	switch {
-	case len(params["state"]) > maxState:
-		return oauth.Errorf(oauth.InvalidRequest, "The state is longer than %d bytes.", maxState)
-	case len(params["nonce"]) > maxNonce:
-		return oauth.Errorf(oauth.InvalidRequest, "The nonce is longer than %d bytes.", maxNonce)
-	case params["response_mode"] == authresponse.FormPost && p.flow.Request.Mode != authresponse.FormPost:
+	case len(params["state"]) > maxStateBytes:
+		return oauth.Errorf(oauth.InvalidRequest, "The state is longer than %d bytes.", maxStateBytes)
+	case len(params["nonce"]) > maxNonceBytes:
+		return oauth.Errorf(oauth.InvalidRequest, "The nonce is longer than %d bytes.", maxNonceBytes)
+	case params["response_mode"] == authresponse.FormPost && p.flow.Request.ResponseMode != authresponse.FormPost:
 		return oauth.Errorf(oauth.InvalidRequest, "The response mode form_post needs a redirect URI of the web.")
 	case !p.client.MayUse(oauth.GrantAuthorizationCode):
 		return oauth.Errorf(oauth.UnauthorizedClient, "The client may not sign people in.")
@@ -136,7 +136,7 @@ func checkShape(p *parsed, params oauth.Params) error {
 }
 
 // checkPKCE demands S256; "plain" protects nothing (RFC 7636 section 7.2).
-func checkPKCE(p *parsed, params oauth.Params) error {
+func checkPKCE(p *request, params oauth.Params) error {
 	challenge, method := params["code_challenge"], params["code_challenge_method"]
 	switch {
 	case challenge == "" && method == "" && !p.client.PKCERequired:
@@ -152,7 +152,7 @@ func checkPKCE(p *parsed, params oauth.Params) error {
 	return nil
 }
 
-func (h *Handler) checkPrompt(p *parsed, params oauth.Params) error {
+func (h *Handler) checkPrompt(p *request, params oauth.Params) error {
 	prompts := strings.Fields(params["prompt"])
 	now := h.Now()
 	for _, prompt := range prompts {
@@ -160,9 +160,9 @@ func (h *Handler) checkPrompt(p *parsed, params oauth.Params) error {
 		case "none":
 			p.silent = true
 		case "login", "select_account":
-			p.flow.Fresh = store.At(now)
+			p.flow.AuthenticatedAfter = store.At(now)
 		case "consent":
-			p.flow.Request.Ask = true
+			p.flow.Request.ForceConsent = true
 		default:
 			return oauth.Errorf(oauth.InvalidRequest, "The prompt %q is not known.", prompt)
 		}
@@ -177,6 +177,6 @@ func (h *Handler) checkPrompt(p *parsed, params oauth.Params) error {
 	if err != nil || seconds < 0 {
 		return oauth.Errorf(oauth.InvalidRequest, "The max_age is not a number of seconds.")
 	}
-	p.flow.Fresh = max(p.flow.Fresh, store.At(now.Add(-time.Duration(seconds)*time.Second)))
+	p.flow.AuthenticatedAfter = max(p.flow.AuthenticatedAfter, store.At(now.Add(-time.Duration(seconds)*time.Second)))
 	return nil
 }

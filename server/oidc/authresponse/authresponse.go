@@ -38,7 +38,7 @@ type Sender struct {
 // empty parameters.
 func (s *Sender) Send(c echo.Context, req *flow.Request, params map[string]string) error {
 	params["state"], params["iss"] = req.State, s.Issuer
-	if req.Mode != FormPost {
+	if req.ResponseMode != FormPost {
 		return c.Redirect(http.StatusSeeOther, oauth.RedirectURL(req.RedirectURI, params))
 	}
 	data := web.FormPostData{Action: req.RedirectURI}
@@ -53,7 +53,7 @@ func (s *Sender) Send(c echo.Context, req *flow.Request, params map[string]strin
 	})
 }
 
-// Refuse answers with an error (RFC 6749 section 4.1.2.1).
-func (s *Sender) Refuse(c echo.Context, req *flow.Request, e *oauth.Error) error {
+// SendError answers with an error (RFC 6749 section 4.1.2.1).
+func (s *Sender) SendError(c echo.Context, req *flow.Request, e *oauth.Error) error {
 	return s.Send(c, req, e.Params())
 }

@@ -25,7 +25,7 @@ func send(t *testing.T, mode string, answer func(s *authresponse.Sender, c echo.
 	s := &authresponse.Sender{Site: site, Issuer: "https://login.test"}
 	out := httptest.NewRecorder()
 	c := echo.New().NewContext(httptest.NewRequest(http.MethodGet, "/", http.NoBody), out)
-	if err := answer(s, c, &flow.Request{RedirectURI: "https://app.test/cb?x=1", State: `s"'<&`, Mode: mode}); err != nil {
+	if err := answer(s, c, &flow.Request{RedirectURI: "https://app.test/cb?x=1", State: `s"'<&`, ResponseMode: mode}); err != nil {
 		t.Fatal(err)
 	}
 	return out
@@ -49,7 +49,7 @@ func TestAnswersCarryStateAndIssuer(t *testing.T) {
 func TestFormPostPutsNothingInTheQuery(t *testing.T) {
 	t.Parallel()
 	out := send(t, authresponse.FormPost, func(s *authresponse.Sender, c echo.Context, req *flow.Request) error {
-		return s.Refuse(c, req, oauth.Errorf(oauth.AccessDenied, "No."))
+		return s.SendError(c, req, oauth.Errorf(oauth.AccessDenied, "No."))
 	})
 	body := out.Body.String()
 	if out.Code != http.StatusOK || out.Header().Get("Location") != "" || !strings.Contains(body, `name="error" value="access_denied"`) {

@@ -25,15 +25,15 @@ import (
 )
 
 const (
-	// look is how often notices are looked for that another replica has left.
-	look = 5 * time.Second
-	// batch bounds what one look takes up.
-	batch = 20
-	// patience is how long one client has to answer.
-	patience = 5 * time.Second
-	// firstPause grows with each try, up to longestPause.
-	firstPause   = 5 * time.Second
-	longestPause = time.Hour
+	// pollInterval is how often notices are looked for that another replica has left.
+	pollInterval = 5 * time.Second
+	// batchSize bounds what one look takes up.
+	batchSize = 20
+	// requestTimeout is how long one client has to answer.
+	requestTimeout = 5 * time.Second
+	// firstRetryDelay grows with each try, up to longestPause.
+	firstRetryDelay = 5 * time.Second
+	maxRetryDelay   = time.Hour
 )
 
 // Notifier delivers notices.
@@ -55,7 +55,7 @@ func New(n Notifier) *Notifier {
 	n.wake = make(chan struct{}, 1)
 	if n.Client == nil {
 		n.Client = &http.Client{
-			Timeout:       patience,
+			Timeout:       requestTimeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}
 	}
@@ -72,7 +72,7 @@ func (n *Notifier) Wake() {
 
 // Run delivers until ctx ends.
 func (n *Notifier) Run(ctx context.Context) error {
-	ticker := time.NewTicker(look)
+	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	for {
 		if err := n.Deliver(ctx); err != nil && ctx.Err() == nil {
@@ -92,7 +92,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 func (n *Notifier) Deliver(ctx context.Context) error {
 	for {
 		now := n.Now()
-		due, err := n.Store.DueNotices(ctx, now, now.Add(firstPause), batch)
+		due, err := n.Store.DueNotices(ctx, now, now.Add(firstRetryDelay), batchSize)
 		if err != nil || len(due) == 0 {
 			return err
 		}
@@ -125,19 +125,19 @@ func (n *Notifier) deliver(ctx context.Context, notice store.LogoutNotice) error
 	}
 	event.Name, event.Detail = audit.ClientNotNotified, fault.Error()
 	n.Audit.Record(ctx, event)
-	return n.Store.PostponeNotice(ctx, notice.ID, n.Now().Add(pause(notice.Tries)))
+	return n.Store.PostponeNotice(ctx, notice.ID, n.Now().Add(retryDelay(notice.Tries)))
 }
 
-func pause(tries int) time.Duration {
-	d := firstPause
+func retryDelay(tries int) time.Duration {
+	d := firstRetryDelay
 	for range tries - 1 {
-		d = min(2*d, longestPause)
+		d = min(2*d, maxRetryDelay)
 	}
 	return d
 }
 
-// claims is a logout token (OpenID Connect Back-Channel Logout section 2.4).
-type claims struct {
+// logoutToken is a logout token (OpenID Connect Back-Channel Logout section 2.4).
+type logoutToken struct {
 	Issuer   string              `json:"iss"`
 	Subject  string              `json:"sub"`
 	Audience string              `json:"aud"`
@@ -148,27 +148,27 @@ type claims struct {
 	Events   map[string]struct{} `json:"events"`
 }
 
-// event is the member that makes a token a logout token.
-const event = "http://schemas.openid.net/event/backchannel-logout"
+// logoutEvent is the member that makes a token a logout token.
+const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 
-// tokenLife is what the specification recommends.
-const tokenLife = 2 * time.Minute
+// logoutTokenLife is what the specification recommends.
+const logoutTokenLife = 2 * time.Minute
 
 func (n *Notifier) send(ctx context.Context, client *clients.Client, notice store.LogoutNotice) error {
 	now := n.Now()
-	payload, err := json.Marshal(claims{
-		Issuer: n.Issuer.URL, Subject: notice.UserID, Audience: client.ID, IssuedAt: now.Unix(), Expiry: now.Add(tokenLife).Unix(),
-		ID: secret.ID("jti"), SID: notice.SID, Events: map[string]struct{}{event: {}},
+	payload, err := json.Marshal(logoutToken{
+		Issuer: n.Issuer.URL, Subject: notice.UserID, Audience: client.ID, IssuedAt: now.Unix(), Expiry: now.Add(logoutTokenLife).Unix(),
+		ID: secret.ID("jti"), SID: notice.SID, Events: map[string]struct{}{logoutEvent: {}},
 	})
 	if err != nil {
 		return fmt.Errorf("encoding logout token: %w", err)
 	}
-	token, err := n.Issuer.SignLogout(client.Algorithm, payload)
+	token, err := n.Issuer.SignLogoutToken(client.Algorithm, payload)
 	if err != nil {
 		return err
 	}
 	form := url.Values{"logout_token": {token}}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, client.LogoutURI, strings.NewReader(form.Encode()))
 	if err != nil {

@@ -88,7 +88,7 @@ func setup(t *testing.T, s *store.Store, uri string) *backchannel.Notifier {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := signing.Tend(t.Context()); err != nil {
+	if err := signing.Maintain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return backchannel.New(backchannel.Notifier{

@@ -18,9 +18,9 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 // Limits of an assertion.
 const (
-	maxAssertion     = 8 << 10 // bytes
-	maxAssertionLife = 10 * time.Minute
-	skew             = 30 * time.Second
+	maxAssertionBytes = 8 << 10 // bytes
+	maxAssertionLife  = 10 * time.Minute
+	skew              = 30 * time.Second
 )
 
 // Algorithms returns what assertions may be signed with.
@@ -28,10 +28,10 @@ func Algorithms() []jose.SignatureAlgorithm {
 	return []jose.SignatureAlgorithm{jose.RS256, jose.PS256, jose.ES256, jose.ES384, jose.EdDSA}
 }
 
-// readAssertion finds out whose assertion it says it is. Nothing is checked yet.
-func readAssertion(given credentials, p oauth.Params) (credentials, error) {
+// parseAssertion finds out whose assertion it says it is. Nothing is checked yet.
+func parseAssertion(given credentials, p oauth.Params) (credentials, error) {
 	refusal := oauth.Errorf(oauth.InvalidClient, "The client_assertion is not a signed JWT of type %s.", assertionType)
-	if p["client_assertion_type"] != assertionType || len(given.assertion) > maxAssertion {
+	if p["client_assertion_type"] != assertionType || len(given.assertion) > maxAssertionBytes {
 		return given, refusal
 	}
 	token, err := jwt.ParseSigned(given.assertion, Algorithms())
@@ -61,14 +61,14 @@ func (a *Authenticator) checkAssertion(ctx context.Context, client *clients.Clie
 		return false, nil
 	}
 	var claims jwt.Claims
-	if err := token.Claims(key.Key, &claims); err != nil || !a.valid(client, &claims) {
+	if err := token.Claims(key.Key, &claims); err != nil || !a.validClaims(client, &claims) {
 		return false, nil //nolint:nilerr // see above
 	}
-	first, err := a.Limit.Once(ctx, "assertion\x00"+client.ID+"\x00"+claims.ID, claims.Expiry.Time().Add(skew))
+	first, err := a.Limit.FirstUse(ctx, "assertion\x00"+client.ID+"\x00"+claims.ID, claims.Expiry.Time().Add(skew))
 	if err != nil || !first {
 		return false, err
 	}
-	return true, a.mark(ctx, store.SecretUse(client.ID, key.KeyID))
+	return true, a.markUsed(ctx, store.SecretUse(client.ID, key.KeyID))
 }
 
 // assertionKey finds the client's key that the header names. A key that states
@@ -84,7 +84,7 @@ func assertionKey(client *clients.Client, header jose.Header) *jose.JSONWebKey {
 	return nil
 }
 
-func (a *Authenticator) valid(client *clients.Client, claims *jwt.Claims) bool {
+func (a *Authenticator) validClaims(client *clients.Client, claims *jwt.Claims) bool {
 	now := a.Now()
 	switch {
 	case claims.Issuer != client.ID, claims.Subject != client.ID, claims.ID == "":

@@ -44,7 +44,7 @@ type Authenticator struct {
 	// address of the token endpoint.
 	Audiences []string
 
-	used sync.Map // name of a secret or key → time.Time of the last mark
+	lastMarked sync.Map // name of a secret or key → time.Time of the last mark
 }
 
 // Request is what is looked at.
@@ -61,10 +61,10 @@ type credentials struct {
 	basic                 bool
 }
 
-// Client returns the authenticated client. Every refusal is an *oauth.Error; an
+// Authenticate returns the authenticated client. Every refusal is an *oauth.Error; an
 // unknown client and a wrong secret can't be told apart.
-func (a *Authenticator) Client(ctx context.Context, req Request) (*clients.Client, error) {
-	given, err := read(req)
+func (a *Authenticator) Authenticate(ctx context.Context, req Request) (*clients.Client, error) {
+	given, err := parseCredentials(req)
 	if err != nil {
 		return nil, err
 	}
@@ -73,16 +73,16 @@ func (a *Authenticator) Client(ctx context.Context, req Request) (*clients.Clien
 		return nil, err
 	}
 	if err == nil && given.id != "" {
-		ok, err := a.fits(ctx, client, given)
+		ok, err := a.verify(ctx, client, given)
 		if err != nil || ok {
 			return client, err
 		}
 	}
-	return nil, a.refuse(ctx, req.Address)
+	return nil, a.countFailure(ctx, req.Address)
 }
 
-// fits reports whether the credentials are the client's.
-func (a *Authenticator) fits(ctx context.Context, client *clients.Client, given credentials) (bool, error) {
+// verify reports whether the credentials are the client's.
+func (a *Authenticator) verify(ctx context.Context, client *clients.Client, given credentials) (bool, error) {
 	if client.Public {
 		return given.secret == "" && given.assertion == "" && !given.basic, nil
 	}
@@ -93,41 +93,41 @@ func (a *Authenticator) fits(ctx context.Context, client *clients.Client, given 
 	if !ok {
 		return false, nil
 	}
-	return true, a.mark(ctx, store.SecretUse(client.ID, hash))
+	return true, a.markUsed(ctx, store.SecretUse(client.ID, hash))
 }
 
-// markEvery is how often the use of a secret is noted.
-const markEvery = time.Minute
+// markInterval is how often the use of a secret is noted.
+const markInterval = time.Minute
 
-// mark notes the use of a secret or key, so that one that nobody needs any more
+// markUsed notes the use of a secret or key, so that one that nobody needs any more
 // can be found. Most requests only look into memory.
-func (a *Authenticator) mark(ctx context.Context, name string) error {
+func (a *Authenticator) markUsed(ctx context.Context, name string) error {
 	now := a.Now()
-	if last, ok := a.used.Load(name); ok {
-		if at, isTime := last.(time.Time); isTime && now.Sub(at) < markEvery {
+	if last, ok := a.lastMarked.Load(name); ok {
+		if at, isTime := last.(time.Time); isTime && now.Sub(at) < markInterval {
 			return nil
 		}
 	}
-	a.used.Store(name, now)
+	a.lastMarked.Store(name, now)
 	return a.Store.MarkUse(ctx, name, now)
 }
 
-// refuse counts the failure. It counts only failures, so that the good path
+// countFailure counts the failure. It counts only failures, so that the good path
 // pays nothing; a secret has 256 bits and can't be guessed in between.
-func (a *Authenticator) refuse(ctx context.Context, address string) error {
-	verdict, err := a.Limit.Begin(ctx, ratelimit.ClientSecret(address))
+func (a *Authenticator) countFailure(ctx context.Context, address string) error {
+	verdict, err := a.Limit.Attempt(ctx, ratelimit.ClientSecret(address))
 	if err != nil {
 		return err
 	}
 	if verdict.Wait > 0 {
-		return oauth.TooMany(oauth.InvalidClient, verdict.Wait)
+		return oauth.RateLimited(oauth.InvalidClient, verdict.Wait)
 	}
 	return oauth.Errorf(oauth.InvalidClient, "The client could not be authenticated. Check its id and its secret or key.")
 }
 
-// read takes the credentials from a request. There may be only one kind of them
+// parseCredentials takes the credentials from a request. There may be only one kind of them
 // (RFC 6749 section 2.3).
-func read(req Request) (credentials, error) {
+func parseCredentials(req Request) (credentials, error) {
 	p := req.Params
 	given := credentials{id: p["client_id"], secret: p["client_secret"], assertion: p["client_assertion"]}
 	user, pass, basic := req.HTTP.BasicAuth()
@@ -135,15 +135,15 @@ func read(req Request) (credentials, error) {
 		return given, oauth.Errorf(oauth.InvalidRequest, "The client authenticated in two ways.")
 	}
 	if basic {
-		return readBasic(given, user, pass)
+		return parseBasic(given, user, pass)
 	}
 	if given.assertion != "" {
-		return readAssertion(given, p)
+		return parseAssertion(given, p)
 	}
 	return given, nil
 }
 
-func readBasic(given credentials, user, pass string) (credentials, error) {
+func parseBasic(given credentials, user, pass string) (credentials, error) {
 	id, errID := url.QueryUnescape(user)
 	text, errSecret := url.QueryUnescape(pass)
 	if errID != nil || errSecret != nil {

@@ -65,7 +65,7 @@ func TestClient(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			client, err := setup(t).Client(t.Context(), request(tc.basic, tc.params))
+			client, err := setup(t).Authenticate(t.Context(), request(tc.basic, tc.params))
 			e, refused := errors.AsType[*oauth.Error](err)
 			switch {
 			case tc.want == "" && (err != nil || client == nil):
@@ -81,19 +81,19 @@ func TestClient(t *testing.T) {
 func TestFailuresLookAlike(t *testing.T) {
 	t.Parallel()
 	a := setup(t)
-	_, unknown := a.Client(t.Context(), request([]string{"nobody", "x"}, nil))
-	_, wrong := a.Client(t.Context(), request([]string{"app", "x"}, nil))
+	_, unknown := a.Authenticate(t.Context(), request([]string{"nobody", "x"}, nil))
+	_, wrong := a.Authenticate(t.Context(), request([]string{"app", "x"}, nil))
 	if unknown.Error() != wrong.Error() {
 		t.Errorf("%q and %q", unknown, wrong)
 	}
 	var last error
 	for range 120 {
-		_, last = a.Client(t.Context(), request([]string{"app", "x"}, nil))
+		_, last = a.Authenticate(t.Context(), request([]string{"app", "x"}, nil))
 	}
 	if e, _ := errors.AsType[*oauth.Error](last); e == nil || e.Status() != http.StatusTooManyRequests {
 		t.Errorf("after many failures: %v", last)
 	}
-	if _, err := a.Client(t.Context(), request([]string{"app", "second"}, nil)); err != nil {
+	if _, err := a.Authenticate(t.Context(), request([]string{"app", "second"}, nil)); err != nil {
 		t.Errorf("the right secret must still do: %v", err)
 	}
 }
@@ -117,7 +117,7 @@ func FuzzAssertion(f *testing.F) {
 		Clients: clients.NewRegistry(s), Store: s, Now: time.Now, Limit: &ratelimit.Limiter{Store: s, Now: time.Now, Window: ratelimit.DefaultWindow},
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		client, err := a.Client(t.Context(), request(nil, oauth.Params{
+		client, err := a.Authenticate(t.Context(), request(nil, oauth.Params{
 			"client_assertion": text, "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
 		}))
 		if err == nil || client != nil {

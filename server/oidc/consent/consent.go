@@ -30,16 +30,16 @@ import (
 
 // Handler is the page.
 type Handler struct {
-	Clients  *clients.Registry
-	Sessions *session.Manager
-	Access   *access.Policy
-	Codes    *authcode.Granter
-	Flows    *flow.Sealer
-	Reply    *authresponse.Sender
-	Store    *store.Store
-	Site     *web.Site
-	Audit    *audit.Log
-	Now      func() time.Time
+	Clients   *clients.Registry
+	Sessions  *session.Manager
+	Access    *access.Policy
+	Codes     *authcode.Granter
+	Flows     *flow.Sealer
+	Responses *authresponse.Sender
+	Store     *store.Store
+	Site      *web.Site
+	Audit     *audit.Log
+	Now       func() time.Time
 }
 
 // Data is what the page shows.
@@ -59,7 +59,7 @@ func Page() templates.Page[Data] { return templates.Define[Data]("login/confirm"
 // Mount adds the routes.
 func (h *Handler) Mount(g *echo.Group) {
 	g.GET("/confirm", h.show)
-	g.POST("/confirm", h.decide)
+	g.POST("/confirm", h.submit)
 }
 
 // pending is a request that waits for an answer.
@@ -76,7 +76,7 @@ func (h *Handler) load(c echo.Context, sealed string) (*pending, error) {
 		return nil, err
 	}
 	if f.Request == nil {
-		return nil, flow.ErrLost
+		return nil, flow.ErrInvalid
 	}
 	client, err := h.Clients.Find(c.Request().Context(), f.Request.ClientID)
 	if errs.Is(err, errs.NotFound) {
@@ -92,10 +92,10 @@ func (h *Handler) load(c echo.Context, sealed string) (*pending, error) {
 	return &pending{flow: f, client: client, current: current}, nil
 }
 
-// stale sends a browser whose sign-in ended meanwhile back to the start.
-func (h *Handler) stale(c echo.Context, p *pending) (bool, error) {
-	meant := p.flow.Request.Subject // somebody else may have signed in meanwhile
-	if p.current != nil && p.current.SignIn.Authenticated >= p.flow.Fresh && (meant == "" || meant == p.current.User.ID) {
+// restartIfStale sends a browser whose sign-in ended meanwhile back to the start.
+func (h *Handler) restartIfStale(c echo.Context, p *pending) (bool, error) {
+	meant := p.flow.Request.HintedUserID // somebody else may have signed in meanwhile
+	if p.current != nil && p.current.SignIn.Authenticated >= p.flow.AuthenticatedAfter && (meant == "" || meant == p.current.User.ID) {
 		return false, nil
 	}
 	sealed, err := h.Flows.Seal(c.Response(), c.Request(), p.flow)
@@ -110,52 +110,52 @@ func (h *Handler) show(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if gone, err := h.stale(c, p); gone {
+	if gone, err := h.restartIfStale(c, p); gone {
 		return err
 	}
 	again := *p.flow
-	again.Fresh = store.At(h.Now())
+	again.AuthenticatedAfter = store.At(h.Now())
 	other, err := h.Flows.Seal(c.Response(), c.Request(), &again)
 	if err != nil {
 		return err
 	}
 	data := Data{
-		Client: p.client.Name, Host: p.flow.Request.Host, Account: account(p.current), May: p.client.May(p.flow.Request.Scopes),
-		Idle: h.Sessions.Live.Get().Idle, Flow: c.QueryParam("flow"),
+		Client: p.client.Name, Host: p.flow.Request.ClientHost, Account: accountLabel(p.current), May: p.client.Permission(p.flow.Request.Scopes),
+		Idle: h.Sessions.RuntimeSettings.Get().IdleTimeout, Flow: c.QueryParam("flow"),
 		OtherAccount: h.Site.Path("/login") + "?choose=yes&flow=" + url.QueryEscape(other),
 		Application:  !p.client.Public, Address: clients.RedirectOrigin(p.flow.Request.RedirectURI),
 	}
 	if slices.Contains(p.flow.Request.Scopes, oauth.ScopeOfflineAccess) {
-		data.Lasting = h.Sessions.Live.Get().Absolute
+		data.Lasting = h.Sessions.RuntimeSettings.Get().AbsoluteTimeout
 	}
 	return web.Render(c, h.Site, web.View[Data]{
 		Page: Page(), Title: i18n.T("Confirm"), Data: data, FormOrigin: clients.RedirectOrigin(p.flow.Request.RedirectURI),
 	})
 }
 
-func account(current *session.Current) string {
+func accountLabel(current *session.Current) string {
 	if current.User.Email != "" {
 		return current.User.Label() + " (" + current.User.Email + ")"
 	}
 	return current.User.Label() + " (" + current.User.KubeName + ")"
 }
 
-func (h *Handler) decide(c echo.Context) error {
+func (h *Handler) submit(c echo.Context) error {
 	p, err := h.load(c, c.FormValue("flow"))
 	if err != nil {
 		return err
 	}
-	if gone, err := h.stale(c, p); gone {
+	if gone, err := h.restartIfStale(c, p); gone {
 		return err
 	}
 	if c.FormValue("answer") != "yes" {
-		return h.refuse(c, p, oauth.Errorf(oauth.AccessDenied, "The sign-in was cancelled on the confirmation page.").Because("person_said_no"))
+		return h.refuse(c, p, oauth.Errorf(oauth.AccessDenied, "The sign-in was cancelled on the confirmation page.").WithReason("person_said_no"))
 	}
-	if err := h.admit(c, p); err != nil {
+	if err := h.checkClusterAccess(c, p); err != nil {
 		return err
 	}
 	if !p.client.Public {
-		if err := h.remember(c, p); err != nil {
+		if err := h.storeConsent(c, p); err != nil {
 			return err
 		}
 	}
@@ -163,10 +163,10 @@ func (h *Handler) decide(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return h.Reply.Send(c, p.flow.Request, params)
+	return h.Responses.Send(c, p.flow.Request, params)
 }
 
-func (h *Handler) remember(c echo.Context, p *pending) error {
+func (h *Handler) storeConsent(c echo.Context, p *pending) error {
 	ctx, user := c.Request().Context(), p.current.User
 	if err := h.Store.GrantConsent(ctx, user.ID, p.client.ID, p.flow.Request.Scopes, h.Now()); err != nil {
 		return err
@@ -178,13 +178,13 @@ func (h *Handler) remember(c echo.Context, p *pending) error {
 	return nil
 }
 
-// admit asks again whether the person may use the cluster: the account may be
+// checkClusterAccess asks again whether the person may use the cluster: the account may be
 // another one than when the request came in.
-func (h *Handler) admit(c echo.Context, p *pending) error {
+func (h *Handler) checkClusterAccess(c echo.Context, p *pending) error {
 	if p.client.Cluster == nil {
 		return nil
 	}
-	_, err := h.Access.Use(c.Request().Context(), p.current.User, p.client.Cluster,
+	_, err := h.Access.Authorize(c.Request().Context(), p.current.User, p.client.Cluster,
 		audit.Event{ClientID: p.client.ID, SignInID: p.current.SignIn.ID, Address: c.RealIP()})
 	return err
 }
@@ -194,5 +194,5 @@ func (h *Handler) refuse(c echo.Context, p *pending, e *oauth.Error) error {
 		Name: audit.AuthorizationRefused, UserID: p.current.User.ID, UserName: p.current.User.KubeName,
 		SignInID: p.current.SignIn.ID, ClientID: p.client.ID, Address: c.RealIP(), Reason: e.Reason,
 	})
-	return h.Reply.Refuse(c, p.flow.Request, e)
+	return h.Responses.SendError(c, p.flow.Request, e)
 }

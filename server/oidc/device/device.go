@@ -39,10 +39,10 @@ const (
 )
 
 const (
-	// life is how long a person has to type the code and sign in.
-	life = 10 * time.Minute
-	// interval is how far apart polls must be, in seconds.
-	interval = 5
+	// codeLifetime is how long a person has to type the code and sign in.
+	codeLifetime = 10 * time.Minute
+	// pollIntervalSeconds is how far apart polls must be, in seconds.
+	pollIntervalSeconds = 5
 )
 
 // Handler is the endpoint and the pages.
@@ -62,14 +62,14 @@ type Handler struct {
 // Mount adds the routes.
 func (h *Handler) Mount(g *echo.Group) {
 	g.POST(AuthorizationPath, h.authorize)
-	g.GET(Path, h.enter)
-	g.POST(Path, h.typed)
-	g.GET(Path+"/ask", h.ask)
-	g.POST(Path+"/answer", h.answer)
+	g.GET(Path, h.showCodeForm)
+	g.POST(Path, h.submitCode)
+	g.GET(Path+"/ask", h.confirm)
+	g.POST(Path+"/answer", h.submitAnswer)
 }
 
-// answerBody is RFC 8628 section 3.2.
-type answerBody struct {
+// authorizationResponse is RFC 8628 section 3.2.
+type authorizationResponse struct {
 	DeviceCode              string `json:"device_code"`
 	UserCode                string `json:"user_code"`
 	VerificationURI         string `json:"verification_uri"`
@@ -80,90 +80,90 @@ type answerBody struct {
 
 // authorize hands out the codes.
 func (h *Handler) authorize(c echo.Context) error {
-	body, err := h.request(c)
+	body, err := h.startDeviceFlow(c)
 	if err != nil {
-		oauth.From(err).Write(c.Response())
+		oauth.FromError(err).Write(c.Response())
 		return nil
 	}
 	oauth.WriteJSON(c.Response(), http.StatusOK, body)
 	return nil
 }
 
-func (h *Handler) request(c echo.Context) (*answerBody, error) {
-	params, err := oauth.Form(c.Response(), c.Request())
+func (h *Handler) startDeviceFlow(c echo.Context) (*authorizationResponse, error) {
+	params, err := oauth.ParseForm(c.Response(), c.Request())
 	if err != nil {
 		return nil, err
 	}
 	ctx := c.Request().Context()
-	client, err := h.Auth.Client(ctx, clientauth.Request{HTTP: c.Request(), Params: params, Address: c.RealIP()})
+	client, err := h.Auth.Authenticate(ctx, clientauth.Request{HTTP: c.Request(), Params: params, Address: c.RealIP()})
 	if err != nil {
 		return nil, err
 	}
 	if !client.MayUse(oauth.GrantDeviceCode) {
 		return nil, oauth.Errorf(oauth.UnauthorizedClient, "The client may not use this grant type.")
 	}
-	scopes := oauth.SplitScope(params["scope"])
+	scopes := oauth.ParseScope(params["scope"])
 	if !slices.Contains(scopes, oauth.ScopeOpenID) {
 		return nil, oauth.Errorf(oauth.InvalidScope, "The scope openid is needed.")
 	}
 	// The one thing that is stored for somebody who has proved nothing.
-	verdict, err := h.Limit.Begin(ctx, ratelimit.DeviceRequest(c.RealIP()))
+	verdict, err := h.Limit.Attempt(ctx, ratelimit.DeviceRequest(c.RealIP()))
 	if err != nil {
 		return nil, err
 	}
 	if verdict.Wait > 0 {
-		return nil, oauth.TooMany(oauth.SlowDown, verdict.Wait)
+		return nil, oauth.RateLimited(oauth.SlowDown, verdict.Wait)
 	}
-	return h.issue(ctx, client, scopes, origin{host: oauth.Host(params), address: c.RealIP()})
+	return h.createCodes(ctx, client, scopes, origin{host: oauth.ClientHost(params), address: c.RealIP()})
 }
 
 // origin is where a program says it runs and where its request came from.
 type origin struct{ host, address string }
 
-func (h *Handler) issue(ctx context.Context, client *clients.Client, scopes []string, from origin) (*answerBody, error) {
+func (h *Handler) createCodes(ctx context.Context, client *clients.Client, scopes []string, from origin) (*authorizationResponse, error) {
 	code, user, now := secret.Token().Reveal(), newUserCode(), h.Now()
 	err := h.Store.CreateDeviceCode(ctx, &store.DeviceCode{
 		Hash: secret.Hash(code), UserCodeHash: hashUserCode(user), ClientID: client.ID, Scopes: scopes,
-		Host: from.host, Address: from.address, Created: store.At(now), Expires: store.At(now.Add(life)),
-		IntervalSeconds: interval, AMR: store.Strings{},
+		Host: from.host, Address: from.address, Created: store.At(now), Expires: store.At(now.Add(codeLifetime)),
+		IntervalSeconds: pollIntervalSeconds, AMR: store.Strings{},
 	})
 	if err != nil {
 		return nil, err
 	}
 	h.Audit.Mention(ctx, audit.Event{Name: audit.DeviceCodeRequested, ClientID: client.ID, Address: from.address, Detail: from.host})
 	page := h.Site.Absolute(Path)
-	return &answerBody{
+	return &authorizationResponse{
 		DeviceCode: code, UserCode: user, VerificationURI: page,
 		VerificationURIComplete: page + "?user_code=" + url.QueryEscape(user),
-		ExpiresIn:               int(life.Seconds()), Interval: interval,
+		ExpiresIn:               int(codeLifetime.Seconds()), Interval: pollIntervalSeconds,
 	}, nil
 }
 
-// refused records a no, or too many wrong codes.
-func (h *Handler) refused(c echo.Context, current *session.Current, clientID, reason string) {
+// recordRefusal records a no, or too many wrong codes.
+func (h *Handler) recordRefusal(c echo.Context, current *session.Current, clientID, reason string) {
 	h.Audit.Record(c.Request().Context(), audit.Event{
 		Name: audit.DeviceCodeRefused, UserID: current.User.ID, UserName: current.User.KubeName, SignInID: current.SignIn.ID,
 		ClientID: clientID, Address: c.RealIP(), Reason: reason,
 	})
 }
 
-// errCode is what the person reads about a code that leads nowhere.
-func errCode() error {
+// errUnknownCode is what the person reads about a code that leads nowhere.
+func errUnknownCode() error {
 	return errs.New(errs.NotFound, "This code is not waiting for an answer. It may be mistyped, older than ten minutes, or answered already. Compare it with your terminal, or start again there.")
 }
 
-// letters are those of user codes: no vowels, so that no word comes up, and none
+// userCodeAlphabet are those of user codes: no vowels, so that no word comes up, and none
 // that look alike (RFC 8628 section 6.1).
-const letters = "BCDFGHJKLMNPQRSTVWXZ"
+const userCodeAlphabet = "BCDFGHJKLMNPQRSTVWXZ"
 
 // newUserCode returns eight letters, 34 bits, with a dash for reading.
 func newUserCode() string {
 	var b strings.Builder
-	for i, n := range secret.Digits(8, len(letters)) {
+	for i, n := range secret.Digits(8, len(userCodeAlphabet)) {
 		if i == 4 {
 			b.WriteByte('-')
 		}
-		b.WriteByte(letters[n])
+		b.WriteByte(userCodeAlphabet[n])
 	}
 	return b.String()
 }
@@ -172,7 +172,7 @@ func newUserCode() string {
 // dashes and spaces.
 func hashUserCode(typed string) string {
 	clean := strings.Map(func(r rune) rune {
-		if strings.ContainsRune(letters, r) {
+		if strings.ContainsRune(userCodeAlphabet, r) {
 			return r
 		}
 		return -1

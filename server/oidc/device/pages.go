@@ -21,14 +21,14 @@ import (
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
-// EnterData is the page with the field for the code.
-type EnterData struct {
+// CodeData is the page with the field for the code.
+type CodeData struct {
 	Code  string
 	Error i18n.Text
 }
 
-// AskData is the question.
-type AskData struct {
+// ConfirmData is the question.
+type ConfirmData struct {
 	Client, Host, Address, Code, Account, Flow string
 	May                                        i18n.Text
 	Lasting                                    time.Duration
@@ -41,41 +41,43 @@ type DoneData struct {
 	Yes    bool
 }
 
-// EnterPage is where the person types the code.
-func EnterPage() templates.Page[EnterData] { return templates.Define[EnterData]("login/device") }
+// CodePage is where the person types the code.
+func CodePage() templates.Page[CodeData] { return templates.Define[CodeData]("login/device") }
 
-// AskPage is the question whether the person has started this.
-func AskPage() templates.Page[AskData] { return templates.Define[AskData]("login/deviceask") }
+// ConfirmPage is the question whether the person has started this.
+func ConfirmPage() templates.Page[ConfirmData] {
+	return templates.Define[ConfirmData]("login/deviceask")
+}
 
 // DonePage says that the person may go back to the program.
 func DonePage() templates.Page[DoneData] { return templates.Define[DoneData]("login/devicedone") }
 
-// maxTyped bounds what a person types, in bytes.
-const maxTyped = 32
+// maxUserCodeBytes bounds what a person types, in bytes.
+const maxUserCodeBytes = 32
 
-// enter shows the field. A code in the address only fills it in: a link that
+// showCodeForm shows the field. A code in the address only fills it in: a link that
 // somebody else sent must not be enough (RFC 8628 section 3.3.1).
-func (h *Handler) enter(c echo.Context) error {
-	return h.showEnter(c, EnterData{Code: shorten(c.QueryParam("user_code"))}, http.StatusOK)
+func (h *Handler) showCodeForm(c echo.Context) error {
+	return h.renderCodeForm(c, CodeData{Code: dropIfTooLong(c.QueryParam("user_code"))}, http.StatusOK)
 }
 
-func shorten(s string) string {
-	if len(s) > maxTyped {
+func dropIfTooLong(s string) string {
+	if len(s) > maxUserCodeBytes {
 		return ""
 	}
 	return s
 }
 
-func (h *Handler) showEnter(c echo.Context, data EnterData, status int) error {
-	return web.Render(c, h.Site, web.View[EnterData]{Page: EnterPage(), Title: i18n.T("Sign in a program"), Data: data, Status: status})
+func (h *Handler) renderCodeForm(c echo.Context, data CodeData, status int) error {
+	return web.Render(c, h.Site, web.View[CodeData]{Page: CodePage(), Title: i18n.T("Sign in a program"), Data: data, Status: status})
 }
 
-// typed takes the code. The person signs in before it is looked at, so that
+// submitCode takes the code. The person signs in before it is looked at, so that
 // codes can only be guessed by somebody who is known.
-func (h *Handler) typed(c echo.Context) error {
-	code := shorten(c.FormValue("user_code"))
+func (h *Handler) submitCode(c echo.Context) error {
+	code := dropIfTooLong(c.FormValue("user_code"))
 	if code == "" {
-		return h.showEnter(c, EnterData{Error: i18n.T("Type the code that your terminal shows, such as BCDF-GHJK.")}, http.StatusBadRequest)
+		return h.renderCodeForm(c, CodeData{Error: i18n.T("Type the code that your terminal shows, such as BCDF-GHJK.")}, http.StatusBadRequest)
 	}
 	sealed, err := h.Flows.Seal(c.Response(), c.Request(), &flow.Flow{UserCode: code})
 	if err != nil {
@@ -84,8 +86,8 @@ func (h *Handler) typed(c echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, h.Site.Path(Path+"/ask")+"?flow="+url.QueryEscape(sealed))
 }
 
-// waiting is a request that waits for this person's answer.
-type waiting struct {
+// pendingRequest is a request that waits for this person's answer.
+type pendingRequest struct {
 	row     *store.DeviceCode
 	client  *clients.Client
 	current *session.Current
@@ -98,39 +100,39 @@ func (h *Handler) signIn(c echo.Context) error {
 }
 
 // load finds the request that a flow is about. A wrong code counts.
-func (h *Handler) load(c echo.Context, userCode string, current *session.Current) (*waiting, error) {
+func (h *Handler) load(c echo.Context, userCode string, current *session.Current) (*pendingRequest, error) {
 	ctx := c.Request().Context()
 	tries := ratelimit.UserCode(current.User.ID, c.RealIP())
-	verdict, err := h.Limit.Begin(ctx, tries)
+	verdict, err := h.Limit.Attempt(ctx, tries)
 	if err != nil {
 		return nil, err
 	}
 	if verdict.Wait > 0 {
-		if !verdict.Again {
-			h.refused(c, current, "", "too_many_failures")
+		if !verdict.Repeated {
+			h.recordRefusal(c, current, "", "too_many_failures")
 		}
 		return nil, errs.New(errs.Denied, "Too many wrong codes. Try again in %s.", h.Limit.Window)
 	}
 	row, err := h.Store.DeviceCodeByUserCode(ctx, hashUserCode(userCode))
 	if errs.Is(err, errs.NotFound) || err == nil && !row.Open(h.Now()) {
-		return nil, errCode()
+		return nil, errUnknownCode()
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := h.Limit.Forgive(ctx, tries); err != nil {
+	if err := h.Limit.Undo(ctx, tries); err != nil {
 		return nil, err
 	}
 	client, err := h.Clients.Find(ctx, row.ClientID)
 	if errs.Is(err, errs.NotFound) {
 		return nil, errs.Wrap(errs.NotFound, err, "The cluster or application was removed in the meantime.")
 	}
-	return &waiting{row: row, client: client, current: current}, err
+	return &pendingRequest{row: row, client: client, current: current}, err
 }
 
-// ask shows who asks, from where, and for what. The flow says that this browser
+// confirm shows who asks, from where, and for what. The flow says that this browser
 // went through the page where the code is typed.
-func (h *Handler) ask(c echo.Context) error {
+func (h *Handler) confirm(c echo.Context) error {
 	f, err := h.Flows.Open(c.Request(), c.QueryParam("flow"))
 	if err != nil {
 		return err
@@ -144,23 +146,23 @@ func (h *Handler) ask(c echo.Context) error {
 	}
 	w, err := h.load(c, f.UserCode, current)
 	if errs.Is(err, errs.NotFound) || errs.Is(err, errs.Denied) {
-		return h.showEnter(c, EnterData{Code: f.UserCode, Error: errs.Text(err)}, http.StatusBadRequest)
+		return h.renderCodeForm(c, CodeData{Code: f.UserCode, Error: errs.Text(err)}, http.StatusBadRequest)
 	}
 	if err != nil {
 		return err
 	}
-	data := AskData{
+	data := ConfirmData{
 		Client: w.client.Name, Host: w.row.Host, Address: w.row.Address, Code: f.UserCode, Account: current.User.Label() + " (" + current.User.KubeName + ")",
-		May: w.client.May(w.row.Scopes), Flow: c.QueryParam("flow"), Asked: w.row.Created,
+		May: w.client.Permission(w.row.Scopes), Flow: c.QueryParam("flow"), Asked: w.row.Created,
 	}
 	if slices.Contains(w.row.Scopes, oauth.ScopeOfflineAccess) {
-		data.Lasting = h.Sessions.Live.Get().Absolute
+		data.Lasting = h.Sessions.RuntimeSettings.Get().AbsoluteTimeout
 	}
-	return web.Render(c, h.Site, web.View[AskData]{Page: AskPage(), Title: i18n.T("Did you start this?"), Data: data})
+	return web.Render(c, h.Site, web.View[ConfirmData]{Page: ConfirmPage(), Title: i18n.T("Did you start this?"), Data: data})
 }
 
-// answer takes the yes or no.
-func (h *Handler) answer(c echo.Context) error {
+// submitAnswer takes the yes or no.
+func (h *Handler) submitAnswer(c echo.Context) error {
 	f, err := h.Flows.Open(c.Request(), c.FormValue("flow"))
 	if err != nil {
 		return err
@@ -170,25 +172,25 @@ func (h *Handler) answer(c echo.Context) error {
 		return err
 	}
 	if current == nil || f.UserCode == "" {
-		return flow.ErrLost
+		return flow.ErrInvalid
 	}
 	w, err := h.load(c, f.UserCode, current)
 	if err != nil {
 		return err
 	}
 	yes := c.FormValue("answer") == "yes"
-	if err := h.record(c, w, yes); err != nil {
+	if err := h.recordAnswer(c, w, yes); err != nil {
 		return err
 	}
 	return web.Render(c, h.Site, web.View[DoneData]{Page: DonePage(), Title: i18n.T("Done"), Data: DoneData{Client: w.client.Name, Yes: yes}})
 }
 
-func (h *Handler) record(c echo.Context, w *waiting, yes bool) error {
+func (h *Handler) recordAnswer(c echo.Context, w *pendingRequest, yes bool) error {
 	ctx, user, signIn := c.Request().Context(), w.current.User, w.current.SignIn
 	if !yes {
-		err := counted(h.Store.DenyDeviceCode(ctx, w.row.Hash, user.ID, h.Now()))
+		err := firstAnswerOnly(h.Store.DenyDeviceCode(ctx, w.row.Hash, user.ID, h.Now()))
 		if err == nil {
-			h.refused(c, w.current, w.client.ID, "person_said_no")
+			h.recordRefusal(c, w.current, w.client.ID, "person_said_no")
 		}
 		return err
 	}
@@ -197,11 +199,11 @@ func (h *Handler) record(c echo.Context, w *waiting, yes bool) error {
 		SignInID: signIn.ID, ClientID: w.client.ID, Address: c.RealIP(), Reason: "device_code", Detail: w.row.Address + " " + w.row.Host,
 	}
 	if w.client.Cluster != nil {
-		if _, err := h.Access.Use(ctx, user, w.client.Cluster, event); err != nil {
+		if _, err := h.Access.Authorize(ctx, user, w.client.Cluster, event); err != nil {
 			return err
 		}
 	}
-	err := counted(h.Store.ApproveDeviceCode(ctx, w.row.Hash, store.Approval{
+	err := firstAnswerOnly(h.Store.ApproveDeviceCode(ctx, w.row.Hash, store.Approval{
 		UserID: user.ID, SignInID: signIn.ID, AMR: signIn.AMR, Authenticated: signIn.Authenticated,
 	}, h.Now()))
 	if err == nil {
@@ -210,10 +212,10 @@ func (h *Handler) record(c echo.Context, w *waiting, yes bool) error {
 	return err
 }
 
-// counted makes an error of an answer that came too late.
-func counted(first bool, err error) error {
+// firstAnswerOnly makes an error of an answer that came too late.
+func firstAnswerOnly(first bool, err error) error {
 	if err == nil && !first {
-		return errCode()
+		return errUnknownCode()
 	}
 	return err
 }

@@ -87,8 +87,8 @@ func New(cfg Config) (*Handler, error) {
 		UserInfo: cfg.Endpoints.UserInfo, Revocation: cfg.Endpoints.Revocation, EndSession: cfg.Endpoints.EndSession,
 		Introspection: cfg.Endpoints.Introspection, DeviceAuthorization: cfg.Endpoints.DeviceAuthorization, JWKS: cfg.Issuer + KeysPath,
 		Scopes: oauth.Scopes(), ResponseTypes: []string{"code"}, ResponseModes: authresponse.Modes(),
-		GrantTypes: cfg.Grants, SubjectTypes: []string{"public"}, Algorithms: names(keys.Algorithms()),
-		TokenAuth: clientauth.Methods(true), TokenAuthAlgorithms: names(clientauth.Algorithms()),
+		GrantTypes: cfg.Grants, SubjectTypes: []string{"public"}, Algorithms: algorithmNames(keys.Algorithms()),
+		TokenAuth: clientauth.Methods(true), TokenAuthAlgorithms: algorithmNames(clientauth.Algorithms()),
 		RevocationAuth: clientauth.Methods(true), IntrospectionAuth: clientauth.Methods(false),
 		Claims: []string{
 			"iss", "sub", "aud", "exp", "iat", "auth_time", "jti", "azp", "nonce", "amr", "sid", "device_id",
@@ -103,7 +103,7 @@ func New(cfg Config) (*Handler, error) {
 	return &Handler{keys: cfg.Keys, metadata: body, etag: `"` + secret.Hash(string(body))[:16] + `"`}, nil
 }
 
-func names(algorithms []jose.SignatureAlgorithm) []string {
+func algorithmNames(algorithms []jose.SignatureAlgorithm) []string {
 	list := make([]string, len(algorithms))
 	for i, alg := range algorithms {
 		list[i] = string(alg)
@@ -120,19 +120,19 @@ func (h *Handler) Mount(g *echo.Group) {
 }
 
 func (h *Handler) configuration(c echo.Context) error {
-	return h.publish(c, h.metadata, h.etag)
+	return h.writeCacheable(c, h.metadata, h.etag)
 }
 
 func (h *Handler) keySet(c echo.Context) error {
-	body, etag := h.keys.Published()
+	body, etag := h.keys.KeySet()
 	if !h.keys.Ready() {
-		oauth.From(keys.ErrNotReady).Write(c.Response())
+		oauth.FromError(keys.ErrNotReady).Write(c.Response())
 		return nil
 	}
-	return h.publish(c, body, etag)
+	return h.writeCacheable(c, body, etag)
 }
 
-func (h *Handler) publish(c echo.Context, body []byte, etag string) error {
+func (h *Handler) writeCacheable(c echo.Context, body []byte, etag string) error {
 	header := c.Response().Header()
 	header.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(h.keys.CacheAge().Seconds())))
 	header.Set("ETag", etag)

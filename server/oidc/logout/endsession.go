@@ -30,23 +30,23 @@ func (h *Handler) endSession(c echo.Context) error {
 		}
 		values = c.Request().PostForm //nolint:forbidigo // the form of this request, not a call
 	}
-	params, err := oauth.Single(values)
+	params, err := oauth.SingleValues(values)
 	if err != nil {
 		return errs.Wrap(errs.Invalid, err, "The application that sent you here said something twice. You are still signed in.")
 	}
-	proof, err := h.proof(params)
+	proof, err := h.readHint(params)
 	if err != nil {
 		return err
 	}
-	if err := h.checkReturn(c, params, proof); err != nil {
+	if err := h.checkPostLogoutURI(c, params, proof); err != nil {
 		return err
 	}
 	current, err := h.Sessions.Current(c.Request())
 	if err != nil {
 		return err
 	}
-	if current != nil && !proves(proof, current) {
-		return web.Render(c, h.Site, web.View[None]{Page: AskPage(), Title: i18n.T("Sign out")})
+	if current != nil && !hintMatches(proof, current) {
+		return web.Render(c, h.Site, web.View[NoData]{Page: ConfirmPage(), Title: i18n.T("Sign out")})
 	}
 	if current != nil {
 		if err := h.Sessions.End(c.Response(), c.Request(), current); err != nil {
@@ -59,9 +59,9 @@ func (h *Handler) endSession(c echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, h.Site.Path("/signed-out"))
 }
 
-// proof reads the hint. One that we did not sign is as good as none.
-func (h *Handler) proof(params oauth.Params) (*issuer.Hint, error) {
-	proof, err := h.Issuer.ReadHint(params["id_token_hint"])
+// readHint reads the hint. One that we did not sign is as good as none.
+func (h *Handler) readHint(params oauth.Params) (*issuer.IDTokenHint, error) {
+	proof, err := h.Issuer.ReadIDTokenHint(params["id_token_hint"])
 	if err != nil {
 		return nil, nil //nolint:nilnil,nilerr // nothing is proved: that is an answer, not a fault
 	}
@@ -71,9 +71,9 @@ func (h *Handler) proof(params oauth.Params) (*issuer.Hint, error) {
 	return proof, nil
 }
 
-// checkReturn refuses an address that is not registered, before anything ends:
+// checkPostLogoutURI refuses an address that is not registered, before anything ends:
 // the person would not be where they think they are.
-func (h *Handler) checkReturn(c echo.Context, params oauth.Params, proof *issuer.Hint) error {
+func (h *Handler) checkPostLogoutURI(c echo.Context, params oauth.Params, proof *issuer.IDTokenHint) error {
 	uri := params["post_logout_redirect_uri"]
 	if uri == "" {
 		return nil
@@ -91,7 +91,7 @@ func (h *Handler) checkReturn(c echo.Context, params oauth.Params, proof *issuer
 	}
 	if !slices.Contains(client.PostLogoutURIs, uri) {
 		h.Sessions.Audit.Record(c.Request().Context(), audit.Event{
-			Name: audit.AuthorizationRefused, UserID: proof.Subject, SignInID: proof.SignIn, ClientID: client.ID,
+			Name: audit.AuthorizationRefused, UserID: proof.Subject, SignInID: proof.SignInID, ClientID: client.ID,
 			Address: c.RealIP(), Reason: "post_logout_redirect_uri",
 		})
 		return refusal
@@ -99,7 +99,7 @@ func (h *Handler) checkReturn(c echo.Context, params oauth.Params, proof *issuer
 	return nil
 }
 
-// proves reports whether the hint is about the person who is signed in here.
-func proves(proof *issuer.Hint, current *session.Current) bool {
-	return proof != nil && proof.Subject == current.User.ID && (proof.SignIn == "" || proof.SignIn == current.SignIn.ID)
+// hintMatches reports whether the hint is about the person who is signed in here.
+func hintMatches(proof *issuer.IDTokenHint, current *session.Current) bool {
+	return proof != nil && proof.Subject == current.User.ID && (proof.SignInID == "" || proof.SignInID == current.SignIn.ID)
 }

@@ -23,30 +23,30 @@ type Handler struct {
 	Site     *web.Site
 }
 
-// None is the data of a page that shows nothing of its own.
-type None struct{}
+// NoData is the data of a page that shows nothing of its own.
+type NoData struct{}
 
-// AskPage asks before signing out.
-func AskPage() templates.Page[None] { return templates.Define[None]("login/signout") }
+// ConfirmPage asks before signing out.
+func ConfirmPage() templates.Page[NoData] { return templates.Define[NoData]("login/signout") }
 
-// DonePage says what was ended and what was not.
-func DonePage() templates.Page[None] { return templates.Define[None]("login/signedout") }
+// SignedOutPage says what was ended and what was not.
+func SignedOutPage() templates.Page[NoData] { return templates.Define[NoData]("login/signedout") }
 
 // Mount adds the routes. Signing out is a POST, so that no picture on another
 // page can do it.
 func (h *Handler) Mount(g *echo.Group) {
-	g.GET("/sign-out", h.ask)
-	g.POST("/sign-out", h.end)
-	g.GET("/signed-out", h.done)
+	g.GET("/sign-out", h.confirm)
+	g.POST("/sign-out", h.signOut)
+	g.GET("/signed-out", h.signedOut)
 	g.GET(EndSessionPath, h.endSession)
 	g.POST(EndSessionPath, h.endSession)
 }
 
-func (h *Handler) ask(c echo.Context) error {
-	return web.Render(c, h.Site, web.View[None]{Page: AskPage(), Title: i18n.T("Sign out")})
+func (h *Handler) confirm(c echo.Context) error {
+	return web.Render(c, h.Site, web.View[NoData]{Page: ConfirmPage(), Title: i18n.T("Sign out")})
 }
 
-func (h *Handler) end(c echo.Context) error {
+func (h *Handler) signOut(c echo.Context) error {
 	current, err := h.Sessions.Current(c.Request())
 	if err != nil {
 		return err
@@ -59,6 +59,6 @@ func (h *Handler) end(c echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, h.Site.Path("/signed-out"))
 }
 
-func (h *Handler) done(c echo.Context) error {
-	return web.Render(c, h.Site, web.View[None]{Page: DonePage(), Title: i18n.T("Signed out")})
+func (h *Handler) signedOut(c echo.Context) error {
+	return web.Render(c, h.Site, web.View[NoData]{Page: SignedOutPage(), Title: i18n.T("Signed out")})
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/issuer"
 )
 
-// errCode is one answer for every dead code, so that guessing teaches nothing.
-func errCode() *oauth.Error {
+// errInvalidCode is one answer for every dead code, so that guessing teaches nothing.
+func errInvalidCode() *oauth.Error {
 	return oauth.Errorf(oauth.InvalidGrant, "The code is not valid, has expired or was used before. Sign in again.")
 }
 
@@ -28,13 +28,13 @@ func errCode() *oauth.Error {
 func (h *Handler) authorizationCode(ctx context.Context, req *request) ([]byte, error) {
 	row, err := h.Store.Code(ctx, req.params["code"])
 	if errs.Is(err, errs.NotFound) {
-		return nil, errCode()
+		return nil, errInvalidCode()
 	}
 	if err != nil {
 		return nil, err
 	}
-	if setupcode.Is(row) {
-		return nil, errCode().Because("setup_code")
+	if setupcode.IsSetupCode(row) {
+		return nil, errInvalidCode().WithReason("setup_code")
 	}
 	req.event.UserID, req.event.SignInID, req.event.DeviceID = row.UserID, row.SignInID, row.DeviceID
 	if err := checkCode(row, req); err != nil {
@@ -43,12 +43,12 @@ func (h *Handler) authorizationCode(ctx context.Context, req *request) ([]byte, 
 	// Only now is a second use a theft: with other parameters wrong, anybody who
 	// saw the code could end the session of the person (OAuth 2.1 section 4.1.3).
 	if row.Used != 0 {
-		return nil, h.replayed(ctx, row.DeviceID, row.AccessHash, req)
+		return nil, h.revokeReplayed(ctx, row.DeviceID, row.AccessHash, req)
 	}
 	if row.Expires.Passed(h.Now()) {
-		return nil, errCode().Because("expired")
+		return nil, errInvalidCode().WithReason("expired")
 	}
-	user, err := h.allowed(ctx, row.UserID, req.client.Cluster, req)
+	user, err := h.authorizeUser(ctx, row.UserID, req.client.Cluster, req)
 	if err != nil {
 		return nil, err
 	}
@@ -60,21 +60,21 @@ func (h *Handler) authorizationCode(ctx context.Context, req *request) ([]byte, 
 
 func checkCode(row *store.Code, req *request) error {
 	if row.ClientID != req.client.ID {
-		return errCode().Because("other_client")
+		return errInvalidCode().WithReason("other_client")
 	}
 	uri := req.params["redirect_uri"]
 	if uri != row.RedirectURI && (uri != "" || row.Challenge == "") {
-		return oauth.Errorf(oauth.InvalidGrant, "The redirect_uri is not the one of the authorization request.").Because("redirect_uri")
+		return oauth.Errorf(oauth.InvalidGrant, "The redirect_uri is not the one of the authorization request.").WithReason("redirect_uri")
 	}
-	if !verifies(row.Challenge, req.params["code_verifier"]) {
-		return oauth.Errorf(oauth.InvalidGrant, "The code_verifier does not fit the code_challenge.").Because("pkce")
+	if !matchesChallenge(row.Challenge, req.params["code_verifier"]) {
+		return oauth.Errorf(oauth.InvalidGrant, "The code_verifier does not fit the code_challenge.").WithReason("pkce")
 	}
 	return nil
 }
 
-// verifies checks PKCE S256. A verifier without a challenge is refused: it is
+// matchesChallenge checks PKCE S256. A verifier without a challenge is refused: it is
 // the sign of a challenge that somebody removed on the way (RFC 9700 4.8).
-func verifies(challenge, verifier string) bool {
+func matchesChallenge(challenge, verifier string) bool {
 	if challenge == "" {
 		return verifier == ""
 	}
@@ -101,14 +101,14 @@ type authorization struct {
 func (h *Handler) redeem(ctx context.Context, a authorization, req *request) ([]byte, error) {
 	subject := issuer.Subject{User: a.user, SignInID: a.signIn, AMR: a.amr, Authenticated: a.authenticated}
 	redemption := store.Redemption{CodeHash: a.hash}
-	out := answer{TokenType: "Bearer", ExpiresIn: int(issuer.AccessTokenLife.Seconds()), Scope: strings.Join(a.scopes, " ")}
+	out := tokenResponse{TokenType: "Bearer", ExpiresIn: int(issuer.AccessTokenLife.Seconds()), Scope: strings.Join(a.scopes, " ")}
 	if slices.Contains(a.scopes, oauth.ScopeOfflineAccess) && req.client.MayUse(oauth.GrantRefreshToken) {
 		redemption.Device = h.newDevice(a, req)
 		subject.DeviceID = redemption.Device.ID
 		out.RefreshToken, redemption.Refresh = h.newRefresh(redemption.Device)
 	}
-	out.AccessToken, redemption.Access = h.Issuer.MintAccess(subject, req.client.ID, a.scopes)
-	minted, err := h.Issuer.MintID(issuer.IDToken{
+	out.AccessToken, redemption.Access = h.Issuer.NewAccessToken(subject, req.client.ID, a.scopes)
+	minted, err := h.Issuer.SignIDToken(issuer.IDTokenParams{
 		Subject: subject, Audience: req.client.ID, Cluster: req.client.Cluster, Requester: req.client.ID,
 		Scopes: a.scopes, Nonce: a.nonce, Algorithm: req.client.Algorithm,
 	})
@@ -121,10 +121,10 @@ func (h *Handler) redeem(ctx context.Context, a authorization, req *request) ([]
 		return nil, err
 	}
 	if !won {
-		return nil, errCode().Because("code_raced")
+		return nil, errInvalidCode().WithReason("code_raced")
 	}
 	req.event.DeviceID = subject.DeviceID
-	h.issued(ctx, req, minted.ID, req.params["grant_type"])
+	h.recordIssued(ctx, req, minted.ID, req.params["grant_type"])
 	return json.Marshal(out)
 }
 
@@ -134,7 +134,7 @@ func (h *Handler) newDevice(a authorization, req *request) *store.Device {
 		ID: secret.ID("dev"), UserID: a.user.ID, ClientID: req.client.ID, SignInID: a.signIn,
 		Host: a.host, Address: req.event.Address, Scopes: a.scopes, AMR: a.amr,
 		Authenticated: a.authenticated, Created: store.At(now), LastUsed: store.At(now),
-		IdleExpires: store.At(now.Add(h.Live.Get().Idle)), Expires: store.At(now.Add(h.Live.Get().Absolute)),
+		IdleExpires: store.At(now.Add(h.RuntimeSettings.Get().IdleTimeout)), Expires: store.At(now.Add(h.RuntimeSettings.Get().AbsoluteTimeout)),
 	}
 }
 
@@ -143,7 +143,7 @@ func (h *Handler) newRefresh(d *store.Device) (string, *store.RefreshToken) {
 	return token, &store.RefreshToken{Hash: secret.Hash(token), DeviceID: d.ID, Created: store.At(h.Now()), Expires: d.Expires}
 }
 
-func (h *Handler) issued(ctx context.Context, req *request, jti, reason string) {
+func (h *Handler) recordIssued(ctx context.Context, req *request, jti, reason string) {
 	h.Audit.Record(ctx, issuedEvent(req, jti, reason))
 }
 

@@ -17,16 +17,16 @@ func (h *Handler) clientCredentials(ctx context.Context, req *request) ([]byte, 
 	if req.client.Public {
 		return nil, oauth.Errorf(oauth.UnauthorizedClient, "Only a client with a secret or key can act for itself.")
 	}
-	user, err := h.Workloads.Service(ctx, req.client)
+	user, err := h.Workloads.ServiceUser(ctx, req.client)
 	if err != nil {
-		return nil, denied(err, "account")
+		return nil, asInvalidGrant(err, "account")
 	}
 	req.event.UserID, req.event.UserName, req.event.ConnectorID = user.ID, user.KubeName, user.ConnectorID
 	scopes := []string{oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeGroups}
-	token, row := h.Issuer.MintAccess(issuer.Subject{User: user, Authenticated: store.At(h.Now())}, req.client.ID, scopes)
+	token, row := h.Issuer.NewAccessToken(issuer.Subject{User: user, Authenticated: store.At(h.Now())}, req.client.ID, scopes)
 	if err := h.Store.CreateAccessToken(ctx, &row); err != nil {
 		return nil, err
 	}
-	h.issued(ctx, req, "", oauth.GrantClientCredentials)
-	return json.Marshal(answer{AccessToken: token, TokenType: "Bearer", ExpiresIn: int(issuer.AccessTokenLife.Seconds())})
+	h.recordIssued(ctx, req, "", oauth.GrantClientCredentials)
+	return json.Marshal(tokenResponse{AccessToken: token, TokenType: "Bearer", ExpiresIn: int(issuer.AccessTokenLife.Seconds())})
 }

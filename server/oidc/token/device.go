@@ -13,19 +13,19 @@ import (
 func (h *Handler) deviceCode(ctx context.Context, req *request) ([]byte, error) {
 	row, err := h.Store.DeviceCode(ctx, req.params["device_code"])
 	if errs.Is(err, errs.NotFound) || err == nil && row.ClientID != req.client.ID {
-		return nil, oauth.Errorf(oauth.InvalidGrant, "The device code is not known here. Start again.").Because("unknown_code")
+		return nil, oauth.Errorf(oauth.InvalidGrant, "The device code is not known here. Start again.").WithReason("unknown_code")
 	}
 	if err != nil {
 		return nil, err
 	}
 	req.event.UserID, req.event.SignInID, req.event.DeviceID = row.UserID, row.SignInID, row.DeviceID
 	if row.Used != 0 {
-		return nil, h.replayed(ctx, row.DeviceID, row.AccessHash, req)
+		return nil, h.revokeReplayed(ctx, row.DeviceID, row.AccessHash, req)
 	}
-	if err := h.waiting(ctx, row); err != nil {
+	if err := h.checkPending(ctx, row); err != nil {
 		return nil, err
 	}
-	user, err := h.allowed(ctx, row.UserID, req.client.Cluster, req)
+	user, err := h.authorizeUser(ctx, row.UserID, req.client.Cluster, req)
 	if err != nil {
 		return nil, err
 	}
@@ -35,16 +35,16 @@ func (h *Handler) deviceCode(ctx context.Context, req *request) ([]byte, error) 
 	}, req)
 }
 
-// waiting reports why there is nothing to redeem yet, or at all.
-func (h *Handler) waiting(ctx context.Context, row *store.DeviceCode) error {
+// checkPending reports why there is nothing to redeem yet, or at all.
+func (h *Handler) checkPending(ctx context.Context, row *store.DeviceCode) error {
 	early, err := h.Store.PollDeviceCode(ctx, row.Hash, h.Now())
 	switch {
 	case err != nil:
 		return err
 	case row.Denied != 0:
-		return oauth.Errorf(oauth.AccessDenied, "The person said no.").Because("person_said_no")
+		return oauth.Errorf(oauth.AccessDenied, "The person said no.").WithReason("person_said_no")
 	case row.Expires.Passed(h.Now()):
-		return oauth.Errorf(oauth.ExpiredToken, "The code has expired. Start again.").Because("expired")
+		return oauth.Errorf(oauth.ExpiredToken, "The code has expired. Start again.").WithReason("expired")
 	case early:
 		return oauth.Errorf(oauth.SlowDown, "Ask less often.")
 	case row.Approved == 0:
@@ -53,13 +53,13 @@ func (h *Handler) waiting(ctx context.Context, row *store.DeviceCode) error {
 	return nil
 }
 
-// replayed ends what was issued for a code or device code that came twice.
-func (h *Handler) replayed(ctx context.Context, deviceID, accessHash string, req *request) error {
+// revokeReplayed ends what was issued for a code or device code that came twice.
+func (h *Handler) revokeReplayed(ctx context.Context, deviceID, accessHash string, req *request) error {
 	if err := h.Store.RevokeIssued(ctx, deviceID, accessHash, h.Now()); err != nil {
 		return err
 	}
 	event := req.event
 	event.Name, event.Reason = audit.TokenReplayed, store.RevokedCodeReplay
 	h.Audit.Record(ctx, event)
-	return errCode().Because("code_replayed")
+	return errInvalidCode().WithReason("code_replayed")
 }

@@ -19,25 +19,25 @@ func (h *Handler) exchange(ctx context.Context, req *request) ([]byte, error) {
 	if err := checkExchange(req.params); err != nil {
 		return nil, err
 	}
-	cluster, err := h.target(ctx, req.params)
+	cluster, err := h.targetCluster(ctx, req.params)
 	if err != nil {
 		return nil, err
 	}
-	subject, err := h.subject(ctx, req)
+	subject, err := h.exchangeSubject(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	if subject.User, err = h.mayUse(ctx, subject.User, cluster, req); err != nil {
-		return nil, targetError(err)
+	if subject.User, err = h.authorizeCluster(ctx, subject.User, cluster, req); err != nil {
+		return nil, asInvalidTarget(err)
 	}
-	minted, err := h.Issuer.MintID(issuer.IDToken{
+	minted, err := h.Issuer.SignIDToken(issuer.IDTokenParams{
 		Subject: *subject, Audience: cluster.Audience, Cluster: cluster, Requester: req.client.ID,
 	})
 	if err != nil {
 		return nil, err
 	}
-	h.issued(ctx, req, minted.ID, "token_exchange")
-	return json.Marshal(answer{
+	h.recordIssued(ctx, req, minted.ID, "token_exchange")
+	return json.Marshal(tokenResponse{
 		AccessToken: minted.Token, IssuedTokenType: oauth.TokenTypeIDToken, TokenType: "N_A",
 		ExpiresIn: int(cluster.TokenLife().Seconds()),
 	})
@@ -57,17 +57,17 @@ func checkExchange(p oauth.Params) error {
 	return nil
 }
 
-// target finds the cluster that is meant: by its audience, or by an address (RFC 8707), its
+// targetCluster finds the cluster that is meant: by its audience, or by an address (RFC 8707), its
 // own or that of its page here. Both must be the same one.
-func (h *Handler) target(ctx context.Context, p oauth.Params) (*store.Cluster, error) {
+func (h *Handler) targetCluster(ctx context.Context, p oauth.Params) (*store.Cluster, error) {
 	var found []*store.Cluster
-	for param, find := range map[string]func(context.Context, string) (*store.Cluster, error){"audience": h.Store.ClusterByAudience, "resource": h.byAddress} {
+	for param, find := range map[string]func(context.Context, string) (*store.Cluster, error){"audience": h.Store.ClusterByAudience, "resource": h.clusterByAddress} {
 		if p[param] == "" {
 			continue
 		}
 		cluster, err := find(ctx, p[param])
 		if errs.Is(err, errs.NotFound) {
-			return nil, oauth.Errorf(oauth.InvalidTarget, "There is no such cluster. List yours with: kubectl fairlead status").Because("unknown_audience")
+			return nil, oauth.Errorf(oauth.InvalidTarget, "There is no such cluster. List yours with: kubectl fairlead status").WithReason("unknown_audience")
 		}
 		if err != nil {
 			return nil, err
@@ -80,19 +80,19 @@ func (h *Handler) target(ctx context.Context, p oauth.Params) (*store.Cluster, e
 	return found[0], nil
 }
 
-// byAddress finds a cluster by its own address, or by that of its page.
-func (h *Handler) byAddress(ctx context.Context, address string) (*store.Cluster, error) {
-	if id, isPage := strings.CutPrefix(address, h.ClusterPages); isPage {
+// clusterByAddress finds a cluster by its own address, or by that of its page.
+func (h *Handler) clusterByAddress(ctx context.Context, address string) (*store.Cluster, error) {
+	if id, isPage := strings.CutPrefix(address, h.ClusterPagePrefix); isPage {
 		return h.Store.Cluster(ctx, id)
 	}
 	return h.Store.ClusterByServer(ctx, strings.TrimSuffix(address, "/"))
 }
 
-// subject finds out for whom the token is to be.
-func (h *Handler) subject(ctx context.Context, req *request) (*issuer.Subject, error) {
+// exchangeSubject finds out for whom the token is to be.
+func (h *Handler) exchangeSubject(ctx context.Context, req *request) (*issuer.Subject, error) {
 	switch req.params["subject_token_type"] {
 	case oauth.TokenTypeAccess:
-		return h.accessSubject(ctx, req)
+		return h.accessTokenSubject(ctx, req)
 	case oauth.TokenTypeJWT, oauth.TokenTypeIDToken:
 		return h.workloadSubject(ctx, req)
 	}
@@ -100,10 +100,10 @@ func (h *Handler) subject(ctx context.Context, req *request) (*issuer.Subject, e
 		oauth.TokenTypeAccess, oauth.TokenTypeJWT)
 }
 
-// accessSubject finds an access token of ours. It must have been given to this
+// accessTokenSubject finds an access token of ours. It must have been given to this
 // very client.
-func (h *Handler) accessSubject(ctx context.Context, req *request) (*issuer.Subject, error) {
-	dead := oauth.Errorf(oauth.InvalidGrant, "The subject token is not valid any more. Refresh it or sign in again.").Because("subject_token")
+func (h *Handler) accessTokenSubject(ctx context.Context, req *request) (*issuer.Subject, error) {
+	dead := oauth.Errorf(oauth.InvalidGrant, "The subject token is not valid any more. Refresh it or sign in again.").WithReason("subject_token")
 	row, user, err := h.Store.Bearer(ctx, req.params["subject_token"])
 	if errs.Is(err, errs.NotFound) {
 		return nil, dead
@@ -115,7 +115,7 @@ func (h *Handler) accessSubject(ctx context.Context, req *request) (*issuer.Subj
 	if !row.Live(h.Now()) || row.ClientID != req.client.ID {
 		return nil, dead
 	}
-	if user, err = h.confirm(ctx, user, req); err != nil {
+	if user, err = h.recheckUser(ctx, user, req); err != nil {
 		return nil, err
 	}
 	return &issuer.Subject{
@@ -125,18 +125,18 @@ func (h *Handler) accessSubject(ctx context.Context, req *request) (*issuer.Subj
 
 // workloadSubject takes the token of a platform that is trusted.
 func (h *Handler) workloadSubject(ctx context.Context, req *request) (*issuer.Subject, error) {
-	user, issued, err := h.Workloads.Workload(ctx, req.params["subject_token"], req.event)
+	user, issued, err := h.Workloads.Authenticate(ctx, req.params["subject_token"], req.event)
 	if err != nil {
-		return nil, denied(err, "workload")
+		return nil, asInvalidGrant(err, "workload")
 	}
 	return &issuer.Subject{User: user, Authenticated: store.At(issued)}, nil
 }
 
-// targetError names a missing access rule as RFC 8693 section 2.2.2 wants it:
+// asInvalidTarget names a missing access rule as RFC 8693 section 2.2.2 wants it:
 // the target is refused, the subject token is fine.
-func targetError(err error) error {
-	if e := oauth.From(err); e.Reason == "no_access_rule" {
-		return oauth.Errorf(oauth.InvalidTarget, "%s", e.Description).Because(e.Reason)
+func asInvalidTarget(err error) error {
+	if e := oauth.FromError(err); e.Reason == "no_access_rule" {
+		return oauth.Errorf(oauth.InvalidTarget, "%s", e.Description).WithReason(e.Reason)
 	}
 	return err
 }

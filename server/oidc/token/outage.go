@@ -8,32 +8,32 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// outage remembers the last time that the database did not answer. A refresh may
+// databaseOutage remembers the last time that the database did not answer. A refresh may
 // have been stored just before, and its answer lost: the client that asks again
 // when the database is back is no thief.
-type outage struct {
+type databaseOutage struct {
 	mu           sync.Mutex
 	began, ended time.Time
-	on           bool
+	active       bool
 }
 
-// note takes in how a request ended.
-func (o *outage) note(err error, now time.Time) {
+// record takes in how a request ended.
+func (o *databaseOutage) record(err error, now time.Time) {
 	out := errors.Is(err, store.ErrOutage)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
-	case out && !o.on:
-		o.on, o.began = true, now
-	case !out && err == nil && o.on:
-		o.on, o.ended = false, now
+	case out && !o.active:
+		o.active, o.began = true, now
+	case !out && err == nil && o.active:
+		o.active, o.ended = false, now
 	}
 }
 
-// graced reports whether a token that was used at a time may still get the same
+// inGrace reports whether a token that was used at a time may still get the same
 // answer: for the grace period, and as long again after an outage that began
 // within it.
-func (o *outage) graced(used, now time.Time, grace time.Duration) bool {
+func (o *databaseOutage) inGrace(used, now time.Time, grace time.Duration) bool {
 	if now.Sub(used) <= grace {
 		return true
 	}
@@ -42,7 +42,7 @@ func (o *outage) graced(used, now time.Time, grace time.Duration) bool {
 	if o.began.IsZero() || o.began.After(used.Add(grace)) {
 		return false
 	}
-	if o.on {
+	if o.active {
 		return true
 	}
 	return !used.After(o.ended) && now.Sub(o.ended) <= grace

@@ -28,14 +28,14 @@ func TestGraceAfterAnOutage(t *testing.T) {
 		"used after the outage":                     {150, 181, false},
 		"used long after, the outage is no licence": {1000, 1031, false},
 	} {
-		o := &outage{}
-		o.note(nil, at(0))
-		o.note(errors.New("something else"), at(50))
-		o.note(down, at(100))
-		o.note(down, at(120))
-		o.note(errors.New("a refusal says nothing of the database"), at(130))
-		o.note(nil, at(140))
-		if got := o.graced(at(tc.used), at(tc.now), grace); got != tc.want {
+		o := &databaseOutage{}
+		o.record(nil, at(0))
+		o.record(errors.New("something else"), at(50))
+		o.record(down, at(100))
+		o.record(down, at(120))
+		o.record(errors.New("a refusal says nothing of the database"), at(130))
+		o.record(nil, at(140))
+		if got := o.inGrace(at(tc.used), at(tc.now), grace); got != tc.want {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
 		}
 	}

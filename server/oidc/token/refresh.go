@@ -25,64 +25,64 @@ func (h *Handler) refresh(ctx context.Context, req *request) ([]byte, error) {
 	presented := req.params["refresh_token"]
 	found, err := h.Store.Presented(ctx, presented)
 	if errs.Is(err, errs.NotFound) {
-		return nil, oauth.Errorf(oauth.InvalidGrant, "The refresh token is not known here. Sign in again.").Because("unknown_token")
+		return nil, oauth.Errorf(oauth.InvalidGrant, "The refresh token is not known here. Sign in again.").WithReason("unknown_token")
 	}
 	if err != nil {
 		return nil, err
 	}
 	row, device := &found.Token, &found.Device
 	if device.ClientID != req.client.ID {
-		return nil, oauth.Errorf(oauth.InvalidGrant, "The refresh token is not known here. Sign in again.").Because("other_client")
+		return nil, oauth.Errorf(oauth.InvalidGrant, "The refresh token is not known here. Sign in again.").WithReason("other_client")
 	}
 	req.event.UserID, req.event.DeviceID, req.event.SignInID = device.UserID, device.ID, device.SignInID
 	if found.User.Disabled { // which has ended the device as well: say the cause
-		return nil, oauth.Errorf(oauth.InvalidGrant, "The account %s is disabled. Ask an admin.", found.User.KubeName).Because("account")
+		return nil, oauth.Errorf(oauth.InvalidGrant, "The account %s is disabled. Ask an admin.", found.User.KubeName).WithReason("account")
 	}
 	if !device.Live(h.Now()) || row.Expires.Passed(h.Now()) {
-		return nil, deadDevice(device)
+		return nil, errDeviceEnded(device)
 	}
 	if row.Used != 0 {
-		return h.repeat(ctx, presented, row, req)
+		return h.answerUsedToken(ctx, presented, row, req)
 	}
-	scopes, err := narrow(device.Scopes, req.params["scope"])
+	scopes, err := narrowScope(device.Scopes, req.params["scope"])
 	if err != nil {
 		return nil, err
 	}
-	user, err := h.confirm(ctx, &found.User, req)
+	user, err := h.recheckUser(ctx, &found.User, req)
 	if err != nil {
 		return nil, err
 	}
 	if cluster := req.client.Cluster; cluster != nil {
-		if user, err = h.mayUse(ctx, user, cluster, req); err != nil {
+		if user, err = h.authorizeCluster(ctx, user, cluster, req); err != nil {
 			return nil, err
 		}
 	}
-	return h.rotate(ctx, rotating{presented: presented, device: device, user: user, scopes: scopes}, req)
+	return h.rotate(ctx, rotation{presented: presented, device: device, user: user, scopes: scopes}, req)
 }
 
-// deadDevice says why, for the last line that the plugin prints.
-func deadDevice(d *store.Device) error {
+// errDeviceEnded says why, for the last line that the plugin prints.
+func errDeviceEnded(d *store.Device) error {
 	switch d.Reason {
 	case store.RevokedByPerson:
-		return oauth.Errorf(oauth.InvalidGrant, "This device was signed out on the account page. Sign in again.").Because(d.Reason)
+		return oauth.Errorf(oauth.InvalidGrant, "This device was signed out on the account page. Sign in again.").WithReason(d.Reason)
 	case store.RevokedByAdmin:
-		return oauth.Errorf(oauth.InvalidGrant, "An admin signed this device out. Sign in again.").Because(d.Reason)
+		return oauth.Errorf(oauth.InvalidGrant, "An admin signed this device out. Sign in again.").WithReason(d.Reason)
 	case store.RevokedConsent:
-		return oauth.Errorf(oauth.InvalidGrant, "The person took back what this application was allowed. Sign in again.").Because(d.Reason)
+		return oauth.Errorf(oauth.InvalidGrant, "The person took back what this application was allowed. Sign in again.").WithReason(d.Reason)
 	case store.RevokedByClient:
-		return oauth.Errorf(oauth.InvalidGrant, "This device has signed out. Sign in again.").Because(d.Reason)
+		return oauth.Errorf(oauth.InvalidGrant, "This device has signed out. Sign in again.").WithReason(d.Reason)
 	case store.RevokedReplay, store.RevokedCodeReplay:
-		return oauth.Errorf(oauth.InvalidGrant, "This device was signed out because its token was used twice, which can be theft. Sign in again.").Because(d.Reason)
+		return oauth.Errorf(oauth.InvalidGrant, "This device was signed out because its token was used twice, which can be theft. Sign in again.").WithReason(d.Reason)
 	}
-	return oauth.Errorf(oauth.InvalidGrant, "The session has reached its time limit. Sign in again.").Because("session_limit")
+	return oauth.Errorf(oauth.InvalidGrant, "The session has reached its time limit. Sign in again.").WithReason("session_limit")
 }
 
-// narrow allows to ask for less than was granted, never for more.
-func narrow(granted []string, asked string) ([]string, error) {
+// narrowScope allows to ask for less than was granted, never for more.
+func narrowScope(granted []string, asked string) ([]string, error) {
 	if asked == "" {
 		return granted, nil
 	}
-	scopes := oauth.SplitScope(asked)
+	scopes := oauth.ParseScope(asked)
 	for _, s := range scopes {
 		if !slices.Contains(granted, s) {
 			return nil, oauth.Errorf(oauth.InvalidScope, "The scope %s was not granted at the sign-in.", s)
@@ -94,22 +94,22 @@ func narrow(granted []string, asked string) ([]string, error) {
 	return scopes, nil
 }
 
-type rotating struct {
+type rotation struct {
 	presented string
 	device    *store.Device
 	user      *store.User
 	scopes    []string
 }
 
-func (h *Handler) rotate(ctx context.Context, r rotating, req *request) ([]byte, error) {
+func (h *Handler) rotate(ctx context.Context, r rotation, req *request) ([]byte, error) {
 	subject := issuer.Subject{
 		User: r.user, SignInID: r.device.SignInID, DeviceID: r.device.ID, AMR: r.device.AMR, Authenticated: r.device.Authenticated,
 	}
 	successor, row := h.newRefresh(r.device)
-	out := answer{
+	out := tokenResponse{
 		TokenType: "Bearer", ExpiresIn: int(issuer.AccessTokenLife.Seconds()), RefreshToken: successor, Scope: strings.Join(r.scopes, " "),
 	}
-	minted, err := h.Issuer.MintID(issuer.IDToken{
+	minted, err := h.Issuer.SignIDToken(issuer.IDTokenParams{
 		Subject: subject, Audience: req.client.ID, Cluster: req.client.Cluster, Requester: req.client.ID,
 		Scopes: r.scopes, Algorithm: req.client.Algorithm,
 	})
@@ -117,7 +117,7 @@ func (h *Handler) rotate(ctx context.Context, r rotating, req *request) ([]byte,
 		return nil, err
 	}
 	out.IDToken = minted.Token
-	token, accessRow := h.Issuer.MintAccess(subject, req.client.ID, r.scopes)
+	token, accessRow := h.Issuer.NewAccessToken(subject, req.client.ID, r.scopes)
 	out.AccessToken = token
 	body, err := json.Marshal(out)
 	if err != nil {
@@ -131,7 +131,7 @@ func (h *Handler) rotate(ctx context.Context, r rotating, req *request) ([]byte,
 	event := h.Audit.Complete(ctx, issuedEvent(req, minted.ID, oauth.GrantRefreshToken))
 	won, err := h.Store.Rotate(ctx, store.Rotation{
 		Presented: hash, Successor: *row, Access: accessRow, SealedAnswer: sealed,
-		IdleExpires: store.At(h.Now().Add(h.Live.Get().Idle)), Event: event,
+		IdleExpires: store.At(h.Now().Add(h.RuntimeSettings.Get().IdleTimeout)), Event: event,
 	}, h.Now())
 	if err != nil {
 		return nil, err
@@ -149,18 +149,18 @@ func (h *Handler) lostRace(ctx context.Context, presented string, req *request) 
 		return nil, err
 	}
 	if !found.Device.Live(h.Now()) || found.Token.Used == 0 {
-		return nil, deadDevice(&found.Device)
+		return nil, errDeviceEnded(&found.Device)
 	}
-	return h.repeat(ctx, presented, &found.Token, req)
+	return h.answerUsedToken(ctx, presented, &found.Token, req)
 }
 
-// repeat answers a token that was used before.
-func (h *Handler) repeat(ctx context.Context, presented string, row *store.RefreshToken, req *request) ([]byte, error) {
+// answerUsedToken answers a token that was used before.
+func (h *Handler) answerUsedToken(ctx context.Context, presented string, row *store.RefreshToken, req *request) ([]byte, error) {
 	successorUsed, err := h.Store.SuccessorUsed(ctx, row)
 	if err != nil {
 		return nil, err
 	}
-	if !successorUsed && h.outage.graced(row.Used.Time(), h.Now(), h.Live.Get().Grace) {
+	if !successorUsed && h.outage.inGrace(row.Used.Time(), h.Now(), h.RuntimeSettings.Get().RefreshGrace) {
 		body, err := secret.OpenUnder(presented, sealContext(row.Hash), row.SealedAnswer)
 		if err != nil {
 			return nil, err
@@ -173,5 +173,5 @@ func (h *Handler) repeat(ctx context.Context, presented string, row *store.Refre
 	event := req.event
 	event.Name, event.Reason = audit.TokenReplayed, store.RevokedReplay
 	h.Audit.Record(ctx, event)
-	return nil, deadDevice(&store.Device{Reason: store.RevokedReplay})
+	return nil, errDeviceEnded(&store.Device{Reason: store.RevokedReplay})
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/setupcode"
 )
 
-// errSetup is one answer for every code that signs nobody in.
-func errSetup() *oauth.Error {
+// errInvalidSetupCode is one answer for every code that signs nobody in.
+func errInvalidSetupCode() *oauth.Error {
 	return oauth.Errorf(oauth.InvalidGrant, "This code has been used, is older than five minutes, or its browser has signed out. Copy a new one from the page of your clusters.")
 }
 
@@ -18,29 +18,29 @@ func errSetup() *oauth.Error {
 // bearer's, so a second use ends what the first one got: one of the two was not its person.
 func (h *Handler) setupCode(ctx context.Context, req *request) ([]byte, error) {
 	row, err := h.Store.Code(ctx, req.params["code"])
-	if errs.Is(err, errs.NotFound) || err == nil && (!setupcode.Is(row) || req.client.ID != clients.Plugin) {
-		return nil, errSetup()
+	if errs.Is(err, errs.NotFound) || err == nil && (!setupcode.IsSetupCode(row) || req.client.ID != clients.PluginID) {
+		return nil, errInvalidSetupCode()
 	}
 	if err != nil {
 		return nil, err
 	}
 	req.event.UserID, req.event.SignInID, req.event.DeviceID = row.UserID, row.SignInID, row.DeviceID
 	if row.Used != 0 {
-		return nil, h.replayed(ctx, row.DeviceID, row.AccessHash, req)
+		return nil, h.revokeReplayed(ctx, row.DeviceID, row.AccessHash, req)
 	}
 	live, err := h.Store.SignInLives(ctx, row.SignInID, h.Now())
 	if err != nil {
 		return nil, err
 	}
 	if !live || row.Expires.Passed(h.Now()) {
-		return nil, errSetup().Because("expired")
+		return nil, errInvalidSetupCode().WithReason("expired")
 	}
-	user, err := h.allowed(ctx, row.UserID, nil, req)
+	user, err := h.authorizeUser(ctx, row.UserID, nil, req)
 	if err != nil {
 		return nil, err
 	}
 	return h.redeem(ctx, authorization{
 		hash: row.Hash, user: user, signIn: row.SignInID, scopes: row.Scopes, amr: row.AMR, authenticated: row.Authenticated,
-		host: oauth.Host(req.params), redeem: h.Store.RedeemCode,
+		host: oauth.ClientHost(req.params), redeem: h.Store.RedeemCode,
 	}, req)
 }

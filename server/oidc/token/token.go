@@ -38,17 +38,17 @@ type Handler struct {
 	Upstream  *upstream.Registry
 	Audit     *audit.Log
 	Now       func() time.Time
-	// Live says how long devices last, and how long a refresh token that was just
+	// RuntimeSettings says how long devices last, and how long a refresh token that was just
 	// used still gives the same answer.
-	Live *runtimesettings.Settings
+	RuntimeSettings *runtimesettings.Settings
 	// SetupCodes lets people sign a computer in with a code from a page.
 	SetupCodes bool
-	// ClusterPages begins the addresses of the pages of clusters.
-	ClusterPages string
-	// Issued, when set, is told about each answer, for metrics.
-	Issued func(grant, result string)
+	// ClusterPagePrefix begins the addresses of the pages of clusters.
+	ClusterPagePrefix string
+	// ObserveResult, when set, is told about each answer, for metrics.
+	ObserveResult func(grant, result string)
 
-	outage outage
+	outage databaseOutage
 }
 
 // grant is one way to get a token. It returns the JSON of the answer.
@@ -85,26 +85,26 @@ func (h *Handler) Mount(g *echo.Group) { g.POST(Path, h.serve) }
 
 func (h *Handler) serve(c echo.Context) error {
 	req := &request{event: audit.Event{Address: c.RealIP()}}
-	body, err := h.answer(c, req)
-	h.outage.note(err, h.Now())
+	body, err := h.runGrant(c, req)
+	h.outage.record(err, h.Now())
 	name := req.params["grant_type"]
 	if err != nil {
-		h.refuse(c.Request().Context(), req, name, err)
-		oauth.From(err).Write(c.Response())
+		h.recordRefusal(c.Request().Context(), req, name, err)
+		oauth.FromError(err).Write(c.Response())
 		return nil
 	}
-	h.count(name, "ok")
+	h.observe(name, "ok")
 	oauth.WriteBody(c.Response(), http.StatusOK, body)
 	return nil
 }
 
-func (h *Handler) answer(c echo.Context, req *request) ([]byte, error) {
+func (h *Handler) runGrant(c echo.Context, req *request) ([]byte, error) {
 	var err error
-	if req.params, err = oauth.Form(c.Response(), c.Request()); err != nil {
+	if req.params, err = oauth.ParseForm(c.Response(), c.Request()); err != nil {
 		return nil, err
 	}
 	ctx := c.Request().Context()
-	if req.client, err = h.Auth.Client(ctx, clientauth.Request{HTTP: c.Request(), Params: req.params, Address: c.RealIP()}); err != nil {
+	if req.client, err = h.Auth.Authenticate(ctx, clientauth.Request{HTTP: c.Request(), Params: req.params, Address: c.RealIP()}); err != nil {
 		return nil, err
 	}
 	req.event.ClientID = req.client.ID
@@ -119,11 +119,11 @@ func (h *Handler) answer(c echo.Context, req *request) ([]byte, error) {
 	return handle(ctx, req)
 }
 
-// refuse records a refusal. What somebody sends who has proved nothing, not even
+// recordRefusal records a refusal. What somebody sends who has proved nothing, not even
 // to be a client with a secret, is mentioned only: anybody could fill the log.
-func (h *Handler) refuse(ctx context.Context, req *request, name string, err error) {
-	e := oauth.From(err)
-	h.count(name, string(e.Code))
+func (h *Handler) recordRefusal(ctx context.Context, req *request, name string, err error) {
+	e := oauth.FromError(err)
+	h.observe(name, string(e.Code))
 	if e.Code == oauth.AuthorizationPending || e.Code == oauth.SlowDown {
 		return
 	}
@@ -136,18 +136,18 @@ func (h *Handler) refuse(ctx context.Context, req *request, name string, err err
 	h.Audit.Record(ctx, event)
 }
 
-func (h *Handler) count(grantType, result string) {
-	if h.Issued == nil {
+func (h *Handler) observe(grantType, result string) {
+	if h.ObserveResult == nil {
 		return
 	}
 	if _, known := h.grants()[grantType]; !known {
 		grantType = "unknown"
 	}
-	h.Issued(grantType, result)
+	h.ObserveResult(grantType, result)
 }
 
-// answer is the JSON of RFC 6749 section 5.1 and RFC 8693 section 2.2.1.
-type answer struct {
+// tokenResponse is the JSON of RFC 6749 section 5.1 and RFC 8693 section 2.2.1.
+type tokenResponse struct {
 	AccessToken     string `json:"access_token"`
 	IssuedTokenType string `json:"issued_token_type,omitempty"`
 	TokenType       string `json:"token_type"`
@@ -157,41 +157,41 @@ type answer struct {
 	Scope           string `json:"scope,omitempty"`
 }
 
-// allowed asks the upstream about the person and, for a cluster, the rules.
-func (h *Handler) allowed(ctx context.Context, userID string, cluster *store.Cluster, req *request) (*store.User, error) {
-	user, err := h.fresh(ctx, userID, req)
+// authorizeUser asks the upstream about the person and, for a cluster, the rules.
+func (h *Handler) authorizeUser(ctx context.Context, userID string, cluster *store.Cluster, req *request) (*store.User, error) {
+	user, err := h.recheckUserByID(ctx, userID, req)
 	if err != nil || cluster == nil {
 		return user, err
 	}
-	return h.mayUse(ctx, user, cluster, req)
+	return h.authorizeCluster(ctx, user, cluster, req)
 }
 
-// fresh returns the user as their upstream knows them now.
-func (h *Handler) fresh(ctx context.Context, userID string, req *request) (*store.User, error) {
-	user, err := h.Upstream.Fresh(ctx, userID)
-	return confirmed(user, err, req)
+// recheckUserByID returns the user as their upstream knows them now.
+func (h *Handler) recheckUserByID(ctx context.Context, userID string, req *request) (*store.User, error) {
+	user, err := h.Upstream.RecheckUserByID(ctx, userID)
+	return recheckResult(user, err, req)
 }
 
-// confirm is fresh for a user who was read just now.
-func (h *Handler) confirm(ctx context.Context, user *store.User, req *request) (*store.User, error) {
-	user, err := h.Upstream.Confirm(ctx, user)
-	return confirmed(user, err, req)
+// recheckUser is fresh for a user who was read just now.
+func (h *Handler) recheckUser(ctx context.Context, user *store.User, req *request) (*store.User, error) {
+	user, err := h.Upstream.RecheckUser(ctx, user)
+	return recheckResult(user, err, req)
 }
 
-func confirmed(user *store.User, err error, req *request) (*store.User, error) {
+func recheckResult(user *store.User, err error, req *request) (*store.User, error) {
 	if err != nil {
-		return nil, denied(err, "account")
+		return nil, asInvalidGrant(err, "account")
 	}
 	req.event.UserID, req.event.UserName, req.event.ConnectorID = user.ID, user.KubeName, user.ConnectorID
 	return user, nil
 }
 
-// mayUse asks the rules whether a user may use a cluster, and notes that they do.
-func (h *Handler) mayUse(ctx context.Context, user *store.User, cluster *store.Cluster, req *request) (*store.User, error) {
+// authorizeCluster asks the rules whether a user may use a cluster, and notes that they do.
+func (h *Handler) authorizeCluster(ctx context.Context, user *store.User, cluster *store.Cluster, req *request) (*store.User, error) {
 	req.event.UserID, req.event.UserName, req.event.ConnectorID = user.ID, user.KubeName, user.ConnectorID
 	req.event.ClusterID = cluster.ID
-	if _, err := h.Access.Use(ctx, user, cluster, req.event); err != nil {
-		return nil, denied(err, "no_access_rule")
+	if _, err := h.Access.Authorize(ctx, user, cluster, req.event); err != nil {
+		return nil, asInvalidGrant(err, "no_access_rule")
 	}
 	if err := h.Store.MarkClusterUse(ctx, user.ID, cluster.ID, h.Now()); err != nil {
 		return nil, err
@@ -199,10 +199,10 @@ func (h *Handler) mayUse(ctx context.Context, user *store.User, cluster *store.C
 	return user, nil
 }
 
-// denied turns a refusal into the protocol's words and keeps other errors.
-func denied(err error, reason string) error {
+// asInvalidGrant turns a refusal into the protocol's words and keeps other errors.
+func asInvalidGrant(err error, reason string) error {
 	if errs.Is(err, errs.Denied) || errs.Is(err, errs.NotFound) {
-		return oauth.Errorf(oauth.InvalidGrant, "%s", errs.Message(err)).Because(reason)
+		return oauth.Errorf(oauth.InvalidGrant, "%s", errs.Message(err)).WithReason(reason)
 	}
 	return err
 }

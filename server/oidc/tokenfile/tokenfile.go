@@ -17,8 +17,8 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/issuer"
 )
 
-// Reason is why the token was issued, in the audit log.
-const Reason = "token_file"
+// AuditReason is why the token was issued, in the audit log.
+const AuditReason = "token_file"
 
 // Maker makes them.
 type Maker struct {
@@ -32,38 +32,38 @@ type Maker struct {
 
 // Make returns a token that belongs to this sign-in and ends no later than it. An error of
 // kind Denied says why there is none.
-func (m *Maker) Make(ctx context.Context, visit session.Visit, cluster *store.Cluster) (issuer.Minted, error) {
+func (m *Maker) Make(ctx context.Context, visit session.Caller, cluster *store.Cluster) (issuer.SignedToken, error) {
 	signIn := visit.Current.SignIn
 	user := visit.Current.User
 	event := audit.Event{
 		SignInID: signIn.ID, Address: visit.Address, ClusterID: cluster.ID, UserID: user.ID, UserName: user.KubeName, ConnectorID: user.ConnectorID,
 	}
-	user, err := m.Upstream.Confirm(ctx, user)
+	user, err := m.Upstream.RecheckUser(ctx, user)
 	if err != nil {
 		event.Name, event.Reason, event.Detail = audit.TokenRefused, "account", err.Error()
 		m.Audit.Record(ctx, event)
-		return issuer.Minted{}, err
+		return issuer.SignedToken{}, err
 	}
-	if _, err := m.Access.Use(ctx, user, cluster, event); err != nil {
-		return issuer.Minted{}, err
+	if _, err := m.Access.Authorize(ctx, user, cluster, event); err != nil {
+		return issuer.SignedToken{}, err
 	}
 	life := min(cluster.TokenFileLife(), signIn.Expires.Time().Sub(m.Now()))
 	if life <= 0 {
-		event.Name, event.Reason = audit.TokenRefused, Reason+"_not_allowed"
+		event.Name, event.Reason = audit.TokenRefused, AuditReason+"_not_allowed"
 		m.Audit.Record(ctx, event)
-		return issuer.Minted{}, errs.New(errs.Denied, "Nobody may carry a token for %s in a file. Its admins can allow it.", cluster.Name)
+		return issuer.SignedToken{}, errs.New(errs.Denied, "Nobody may carry a token for %s in a file. Its admins can allow it.", cluster.Name)
 	}
-	minted, err := m.Issuer.MintID(issuer.IDToken{
+	minted, err := m.Issuer.SignIDToken(issuer.IDTokenParams{
 		Subject:  issuer.Subject{User: user, SignInID: signIn.ID, AMR: signIn.AMR, Authenticated: signIn.Authenticated},
 		Audience: cluster.Audience, Requester: cluster.Audience, Cluster: cluster, Life: life,
 	})
 	if err != nil {
-		return issuer.Minted{}, err
+		return issuer.SignedToken{}, err
 	}
 	if err := m.Store.MarkClusterUse(ctx, user.ID, cluster.ID, m.Now()); err != nil {
-		return issuer.Minted{}, err
+		return issuer.SignedToken{}, err
 	}
-	event.Name, event.TokenID, event.Reason = audit.TokenIssued, minted.ID, Reason
+	event.Name, event.TokenID, event.Reason = audit.TokenIssued, minted.ID, AuditReason
 	m.Audit.Record(ctx, event)
 	return minted, nil
 }

@@ -17,10 +17,10 @@ type Bearer struct {
 	Now   func() time.Time
 }
 
-// Person returns the token and the person of the Authorization header. A token
+// Authenticate returns the token and the person of the Authorization header. A token
 // in a query is not looked at: it would be in logs. A refusal is an
 // *oauth.Error with the code invalid_token.
-func (b *Bearer) Person(r *http.Request) (*store.AccessToken, *store.User, error) {
+func (b *Bearer) Authenticate(r *http.Request) (*store.AccessToken, *store.User, error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) != 1 {
 		return nil, nil, oauth.Errorf(oauth.InvalidToken, "Send one access token as Authorization: Bearer.")
@@ -29,10 +29,10 @@ func (b *Bearer) Person(r *http.Request) (*store.AccessToken, *store.User, error
 	if !strings.EqualFold(scheme, "Bearer") {
 		return nil, nil, oauth.Errorf(oauth.InvalidToken, "Send one access token as Authorization: Bearer.")
 	}
-	return b.live(r, token)
+	return b.validate(r, token)
 }
 
-func (b *Bearer) live(r *http.Request, token string) (*store.AccessToken, *store.User, error) {
+func (b *Bearer) validate(r *http.Request, token string) (*store.AccessToken, *store.User, error) {
 	dead := oauth.Errorf(oauth.InvalidToken, "The access token is not valid, has expired or was revoked.")
 	row, user, err := b.Store.Bearer(r.Context(), token)
 	if errs.Is(err, errs.NotFound) {

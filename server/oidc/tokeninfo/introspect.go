@@ -30,17 +30,17 @@ type introspection struct {
 // else, dead or somebody else's, is inactive: what the answer does not say can't
 // be found out by asking (RFC 7662 section 4).
 func (h *Handler) introspect(c echo.Context) error {
-	answer, err := h.lookUp(c)
+	answer, err := h.introspectToken(c)
 	if err != nil {
-		oauth.From(err).Write(c.Response())
+		oauth.FromError(err).Write(c.Response())
 		return nil
 	}
 	oauth.WriteJSON(c.Response(), http.StatusOK, answer)
 	return nil
 }
 
-func (h *Handler) lookUp(c echo.Context) (*introspection, error) {
-	client, params, err := h.client(c)
+func (h *Handler) introspectToken(c echo.Context) (*introspection, error) {
+	client, params, err := h.authenticateClient(c)
 	if err != nil {
 		return nil, err
 	}
@@ -48,14 +48,14 @@ func (h *Handler) lookUp(c echo.Context) (*introspection, error) {
 		return nil, oauth.Errorf(oauth.InvalidClient, "Only a client with a secret or key may ask about tokens.")
 	}
 	ctx := c.Request().Context()
-	answer, err := h.accessToken(ctx, client, params["token"])
+	answer, err := h.introspectAccessToken(ctx, client, params["token"])
 	if err != nil || answer.Active {
 		return answer, err
 	}
-	return h.refreshToken(ctx, client, params["token"])
+	return h.introspectRefreshToken(ctx, client, params["token"])
 }
 
-func (h *Handler) accessToken(ctx context.Context, client *clients.Client, token string) (*introspection, error) {
+func (h *Handler) introspectAccessToken(ctx context.Context, client *clients.Client, token string) (*introspection, error) {
 	row, err := h.Store.AccessToken(ctx, token)
 	if errs.Is(err, errs.NotFound) {
 		return &introspection{}, nil
@@ -66,12 +66,12 @@ func (h *Handler) accessToken(ctx context.Context, client *clients.Client, token
 	if row.ClientID != client.ID || !row.Live(h.Now()) {
 		return &introspection{}, nil
 	}
-	return h.about(ctx, row.UserID, introspection{
+	return h.activeResponse(ctx, row.UserID, introspection{
 		Scope: strings.Join(row.Scopes, " "), ClientID: row.ClientID, TokenType: "Bearer", Expiry: row.Expires.Time().Unix(), SignIn: row.SignInID,
 	})
 }
 
-func (h *Handler) refreshToken(ctx context.Context, client *clients.Client, token string) (*introspection, error) {
+func (h *Handler) introspectRefreshToken(ctx context.Context, client *clients.Client, token string) (*introspection, error) {
 	row, device, err := h.Store.RefreshToken(ctx, token)
 	if errs.Is(err, errs.NotFound) {
 		return &introspection{}, nil
@@ -82,15 +82,15 @@ func (h *Handler) refreshToken(ctx context.Context, client *clients.Client, toke
 	if device.ClientID != client.ID || !device.Live(h.Now()) || row.Used != 0 {
 		return &introspection{}, nil
 	}
-	return h.about(ctx, device.UserID, introspection{
-		Scope: strings.Join(device.Scopes, " "), ClientID: device.ClientID, Expiry: earlier(device).Time().Unix(), SignIn: device.SignInID,
+	return h.activeResponse(ctx, device.UserID, introspection{
+		Scope: strings.Join(device.Scopes, " "), ClientID: device.ClientID, Expiry: deviceExpiry(device).Time().Unix(), SignIn: device.SignInID,
 	})
 }
 
-// earlier is when a device ends unless it is used.
-func earlier(d *store.Device) store.Instant { return min(d.IdleExpires, d.Expires) }
+// deviceExpiry is when a device ends unless it is used.
+func deviceExpiry(d *store.Device) store.Instant { return min(d.IdleExpires, d.Expires) }
 
-func (h *Handler) about(ctx context.Context, userID string, answer introspection) (*introspection, error) {
+func (h *Handler) activeResponse(ctx context.Context, userID string, answer introspection) (*introspection, error) {
 	user, err := h.Store.User(ctx, userID)
 	if err != nil {
 		return nil, err

@@ -17,14 +17,14 @@ import (
 // revoke ends a token (RFC 7009) with the whole device that it belongs to. A token that is not known is answered like one that was ended.
 func (h *Handler) revoke(c echo.Context) error {
 	if err := h.revokeToken(c); err != nil {
-		oauth.From(err).Write(c.Response())
+		oauth.FromError(err).Write(c.Response())
 		return nil
 	}
 	return c.NoContent(http.StatusOK)
 }
 
 func (h *Handler) revokeToken(c echo.Context) error {
-	client, params, err := h.client(c)
+	client, params, err := h.authenticateClient(c)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (h *Handler) revokeToken(c echo.Context) error {
 		return err
 	}
 	if row.DeviceID != "" { // RFC 7009 section 2.1: the whole grant ends
-		return h.endDevice(ctx, client, row.UserID, row.DeviceID)
+		return h.revokeDevice(ctx, client, row.UserID, row.DeviceID)
 	}
 	if err := h.Store.RevokeAccessToken(ctx, secret.Hash(token), h.Now()); err != nil {
 		return err
@@ -60,10 +60,10 @@ func (h *Handler) revokeRefresh(ctx context.Context, client *clients.Client, tok
 	if err != nil || device.ClientID != client.ID {
 		return true, err
 	}
-	return true, h.endDevice(ctx, client, device.UserID, device.ID)
+	return true, h.revokeDevice(ctx, client, device.UserID, device.ID)
 }
 
-func (h *Handler) endDevice(ctx context.Context, client *clients.Client, userID, deviceID string) error {
+func (h *Handler) revokeDevice(ctx context.Context, client *clients.Client, userID, deviceID string) error {
 	revoked, err := h.Store.RevokeDevice(ctx, userID, deviceID, store.RevokedByClient, h.Now())
 	if err != nil {
 		return err

@@ -32,13 +32,13 @@ type Handler struct {
 	Issuer string
 }
 
-// client authenticates the client of a request and returns it with the form.
-func (h *Handler) client(c echo.Context) (*clients.Client, oauth.Params, error) {
-	params, err := oauth.Form(c.Response(), c.Request())
+// authenticateClient authenticates the client of a request and returns it with the form.
+func (h *Handler) authenticateClient(c echo.Context) (*clients.Client, oauth.Params, error) {
+	params, err := oauth.ParseForm(c.Response(), c.Request())
 	if err != nil {
 		return nil, nil, err
 	}
-	client, err := h.Auth.Client(c.Request().Context(), clientauth.Request{HTTP: c.Request(), Params: params, Address: c.RealIP()})
+	client, err := h.Auth.Authenticate(c.Request().Context(), clientauth.Request{HTTP: c.Request(), Params: params, Address: c.RealIP()})
 	if err != nil {
 		return nil, nil, err
 	}

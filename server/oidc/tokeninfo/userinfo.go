@@ -9,8 +9,8 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/issuer"
 )
 
-// userInfoAnswer is OpenID Connect Core section 5.3.2.
-type userInfoAnswer struct {
+// userInfoResponse is OpenID Connect Core section 5.3.2.
+type userInfoResponse struct {
 	Subject           string   `json:"sub"`
 	Name              string   `json:"name,omitempty"`
 	PreferredUsername string   `json:"preferred_username,omitempty"`
@@ -20,13 +20,13 @@ type userInfoAnswer struct {
 }
 
 func (h *Handler) userInfo(c echo.Context) error {
-	row, user, err := h.Bearer.Person(c.Request())
+	row, user, err := h.Bearer.Authenticate(c.Request())
 	if err != nil {
-		oauth.From(err).Write(c.Response())
+		oauth.FromError(err).Write(c.Response())
 		return nil
 	}
-	claims := issuer.PersonClaims(user, row.Scopes)
-	oauth.WriteJSON(c.Response(), http.StatusOK, userInfoAnswer{
+	claims := issuer.UserClaims(user, row.Scopes)
+	oauth.WriteJSON(c.Response(), http.StatusOK, userInfoResponse{
 		Subject: claims.Subject, Name: claims.Name, PreferredUsername: claims.PreferredUsername,
 		Email: claims.Email, EmailVerified: claims.EmailVerified, Groups: claims.Groups,
 	})

@@ -32,7 +32,7 @@ func Decide(rules []store.AccessRule, user *store.User, cluster *store.Cluster) 
 	}
 	for i := range rules {
 		rule := &rules[i]
-		if !rule.Admin && coversCluster(rule, cluster) && coversUser(rule, user) {
+		if !rule.Admin && matchesCluster(rule, cluster) && matchesUser(rule, user) {
 			return Decision{Allowed: true, Rule: rule.ID, Why: i18n.Verbatim(rule.Description)}
 		}
 	}
@@ -46,21 +46,21 @@ func IsAdmin(rules []store.AccessRule, user *store.User) bool {
 		return !user.Disabled
 	}
 	return !user.Disabled && slices.ContainsFunc(rules, func(rule store.AccessRule) bool {
-		return rule.Admin && coversUser(&rule, user)
+		return rule.Admin && matchesUser(&rule, user)
 	})
 }
 
-// coversUser is true when every kind of condition that the rule names holds: a
+// matchesUser is true when every kind of condition that the rule names holds: a
 // connector, and a group, a user name or a domain, or everyone.
-func coversUser(rule *store.AccessRule, user *store.User) bool {
+func matchesUser(rule *store.AccessRule, user *store.User) bool {
 	if len(rule.ConnectorIDs) > 0 && !slices.Contains(rule.ConnectorIDs, user.ConnectorID) {
 		return false
 	}
-	return covered(rule, user)
+	return matchesIdentity(rule, user)
 }
 
-// covered is coversUser without the connector.
-func covered(rule *store.AccessRule, user *store.User) bool {
+// matchesIdentity is coversUser without the connector.
+func matchesIdentity(rule *store.AccessRule, user *store.User) bool {
 	if rule.Everyone {
 		return true
 	}
@@ -70,12 +70,12 @@ func covered(rule *store.AccessRule, user *store.User) bool {
 	if slices.ContainsFunc(rule.GroupNames, func(group string) bool { return slices.Contains(user.GroupNames, group) }) {
 		return true
 	}
-	return slices.Contains(rule.Domains, Domain(user))
+	return slices.Contains(rule.Domains, VerifiedDomain(user))
 }
 
-// Domain is that of a person's e-mail address when the upstream vouches for the
+// VerifiedDomain is that of a person's e-mail address when the upstream vouches for the
 // address, else a text that no rule names.
-func Domain(user *store.User) string {
+func VerifiedDomain(user *store.User) string {
 	_, domain, found := strings.Cut(user.Email, "@")
 	if !user.EmailVerified || !found || domain == "" {
 		return "-"
@@ -83,7 +83,7 @@ func Domain(user *store.User) string {
 	return strings.ToLower(domain)
 }
 
-func coversCluster(rule *store.AccessRule, cluster *store.Cluster) bool {
+func matchesCluster(rule *store.AccessRule, cluster *store.Cluster) bool {
 	if slices.Contains(rule.ClusterIDs, cluster.ID) || slices.Contains(rule.ClusterIDs, "*") {
 		return true
 	}
@@ -129,10 +129,10 @@ func (p *Policy) Clusters(ctx context.Context, user *store.User) ([]Allowed, err
 	return mine, nil
 }
 
-// Use decides whether the person may use the cluster. A refusal is recorded,
+// Authorize decides whether the person may use the cluster. A refusal is recorded,
 // completed from the event that the caller hands in, and is an error of kind
 // Denied.
-func (p *Policy) Use(ctx context.Context, user *store.User, cluster *store.Cluster, event audit.Event) (Decision, error) {
+func (p *Policy) Authorize(ctx context.Context, user *store.User, cluster *store.Cluster, event audit.Event) (Decision, error) {
 	rules, err := p.Store.Rules(ctx)
 	if err != nil {
 		return Decision{}, err
@@ -147,8 +147,8 @@ func (p *Policy) Use(ctx context.Context, user *store.User, cluster *store.Clust
 	return d, errs.New(errs.Denied, "%s Ask the people who run this cluster to add you or one of your groups.", d.Why)
 }
 
-// Admin reports whether the person administers Fairlead.
-func (p *Policy) Admin(ctx context.Context, user *store.User) (bool, error) {
+// IsAdmin reports whether the person administers Fairlead.
+func (p *Policy) IsAdmin(ctx context.Context, user *store.User) (bool, error) {
 	rules, err := p.Store.Rules(ctx)
 	if err != nil {
 		return false, err

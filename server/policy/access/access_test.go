@@ -65,7 +65,7 @@ func TestUseRecordsRefusals(t *testing.T) {
 	t.Parallel()
 	s := storetest.SQLite(t)
 	p := &access.Policy{Store: s, Audit: audit.NewLog(time.Now, slog.New(slog.DiscardHandler), s)}
-	_, err := p.Use(t.Context(), jane(), &store.Cluster{ID: "prod"}, audit.Event{ClientID: "kubectl-fairlead"})
+	_, err := p.Authorize(t.Context(), jane(), &store.Cluster{ID: "prod"}, audit.Event{ClientID: "kubectl-fairlead"})
 	if !errs.Is(err, errs.Denied) {
 		t.Fatalf("error %v, want denied", err)
 	}

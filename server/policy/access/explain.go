@@ -11,12 +11,12 @@ import (
 // Explanation is a decision with what almost made it another.
 type Explanation struct {
 	Decision
-	// Near are the rules that cover the cluster, and what the person lacks for each.
-	Near []Near
+	// NearMisses are the rules that cover the cluster, and what the person lacks for each.
+	NearMisses []NearMiss
 }
 
-// Near is a rule that a person misses.
-type Near struct{ Rule, Description, Missing string }
+// NearMiss is a rule that a person misses.
+type NearMiss struct{ Rule, Description, Missing string }
 
 // Explain decides like Decide, and says why not.
 func Explain(rules []store.AccessRule, user *store.User, cluster *store.Cluster) Explanation {
@@ -26,10 +26,10 @@ func Explain(rules []store.AccessRule, user *store.User, cluster *store.Cluster)
 	}
 	for i := range rules {
 		rule := &rules[i]
-		if rule.Admin || !coversCluster(rule, cluster) || coversUser(rule, user) {
+		if rule.Admin || !matchesCluster(rule, cluster) || matchesUser(rule, user) {
 			continue
 		}
-		e.Near = append(e.Near, Near{Rule: rule.ID, Description: rule.Description, Missing: missing(rule, user)})
+		e.NearMisses = append(e.NearMisses, NearMiss{Rule: rule.ID, Description: rule.Description, Missing: missing(rule, user)})
 	}
 	return e
 }
@@ -50,7 +50,7 @@ func missing(rule *store.AccessRule, user *store.User) string {
 	if len(rule.UserNames) > 0 {
 		anyOf = append(anyOf, "to be "+strings.Join(rule.UserNames, " or "))
 	}
-	if len(anyOf) > 0 && !rule.Everyone && !covered(rule, user) {
+	if len(anyOf) > 0 && !rule.Everyone && !matchesIdentity(rule, user) {
 		has := "no groups"
 		if len(user.GroupNames) > 0 {
 			has = strings.Join(user.GroupNames, ", ")
@@ -60,15 +60,15 @@ func missing(rule *store.AccessRule, user *store.User) string {
 	return strings.Join(parts, "; ")
 }
 
-// Who is somebody who may not exist: for asking what they might do.
-type Who struct {
+// HypotheticalUser is somebody who may not exist: for asking what they might do.
+type HypotheticalUser struct {
 	ConnectorID, Name, Email string
 	EmailVerified            bool
 	Groups                   []string
 }
 
 // User returns them as the rules see people.
-func (w Who) User() *store.User {
+func (w HypotheticalUser) User() *store.User {
 	return &store.User{
 		ConnectorID: w.ConnectorID, KubeName: w.Name, NameKey: kubenames.Key(w.Name), Email: w.Email, EmailVerified: w.EmailVerified, GroupNames: w.Groups,
 	}

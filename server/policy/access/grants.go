@@ -26,7 +26,7 @@ func Grants(rules []store.AccessRule, user *store.User, cluster *store.Cluster) 
 	var list []Grant
 	for i := range rules {
 		rule := &rules[i]
-		if rule.Admin || !coversCluster(rule, cluster) || !coversUser(rule, user) {
+		if rule.Admin || !matchesCluster(rule, cluster) || !matchesUser(rule, user) {
 			continue
 		}
 		add := func(group string, by i18n.Text) {
@@ -44,7 +44,7 @@ func Grants(rules []store.AccessRule, user *store.User, cluster *store.Cluster) 
 				add(group, i18n.T("your group %s", group))
 			}
 		}
-		if domain := Domain(user); slices.Contains(rule.Domains, domain) {
+		if domain := VerifiedDomain(user); slices.Contains(rule.Domains, domain) {
 			add("", i18n.T("your mail address at %s", domain))
 		}
 	}

@@ -7,48 +7,48 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// World is the rules and clusters at one moment.
-type World struct {
+// Ruleset is the rules and clusters at one moment.
+type Ruleset struct {
 	Rules    []store.AccessRule
 	Clusters []store.Cluster
 }
 
 // Impact is what a change does to people: who gains and who loses a cluster.
 type Impact struct {
-	from, to *index
-	nothing  bool
-	// Gain and Lose count people by cluster; Names are some of them.
-	Gain, Lose map[string]int
-	Names      map[string][]string
-	// Admins become admins, Gone are admins no more.
-	Admins, Gone []string
+	from, to *ruleIndex
+	empty    bool
+	// Gained and Lose count people by cluster; Names are some of them.
+	Gained, Lost map[string]int
+	Examples     map[string][]string
+	// NewAdmins become admins, Gone are admins no more.
+	NewAdmins, FormerAdmins []string
 }
 
 // NewImpact compares two worlds. People are added one by one.
-func NewImpact(from, to World) *Impact {
-	i := &Impact{Gain: map[string]int{}, Lose: map[string]int{}, Names: map[string][]string{}}
+func NewImpact(from, to Ruleset) *Impact {
+	i := &Impact{Gained: map[string]int{}, Lost: map[string]int{}, Examples: map[string][]string{}}
 	rules := append(differing(from.Rules, to.Rules, sameRule), differing(to.Rules, from.Rules, sameRule)...)
 	clusters := append(differing(from.Clusters, to.Clusters, sameCluster), differing(to.Clusters, from.Clusters, sameCluster)...)
-	i.nothing = len(rules)+len(clusters) == 0
+	i.empty = len(rules)+len(clusters) == 0
 	affected := map[string]bool{}
 	for _, c := range clusters {
 		affected[c.ID] = true
 	}
-	for _, w := range []World{from, to} {
+	for _, w := range []Ruleset{from, to} {
 		for n := range w.Clusters {
-			affected[w.Clusters[n].ID] = affected[w.Clusters[n].ID] || slices.ContainsFunc(rules, func(r store.AccessRule) bool { return !r.Admin && coversCluster(&r, &w.Clusters[n]) })
+			affected[w.Clusters[n].ID] = affected[w.Clusters[n].ID] || slices.ContainsFunc(rules, func(r store.AccessRule) bool { return !r.Admin && matchesCluster(&r, &w.Clusters[n]) })
 		}
 	}
-	i.from, i.to = newIndex(from, affected), newIndex(to, affected)
+	i.from, i.to = newRuleIndex(from, affected), newRuleIndex(to, affected)
 	return i
 }
 
-// Nothing reports that nobody can be affected.
-func (i *Impact) Nothing() bool { return i.nothing }
+// Empty reports that nobody can be affected.
+func (i *Impact) Empty() bool { return i.empty }
 
-// index finds the rules that may cover a person without looking at each: a change
+// ruleIndex finds the rules that may cover a person without looking at each: a change
 // has to be worked out for everybody who ever signed in.
-type index struct {
+type ruleIndex struct {
 	rules []store.AccessRule
 	// clusters are those affected that a rule covers.
 	clusters [][]string
@@ -58,8 +58,8 @@ type index struct {
 	admins                 []store.AccessRule
 }
 
-func newIndex(w World, affected map[string]bool) *index {
-	x := &index{groups: map[string][]int{}, users: map[string][]int{}, domains: map[string][]int{}}
+func newRuleIndex(w Ruleset, affected map[string]bool) *ruleIndex {
+	x := &ruleIndex{groups: map[string][]int{}, users: map[string][]int{}, domains: map[string][]int{}}
 	for n := range w.Rules {
 		rule := &w.Rules[n]
 		if rule.Admin {
@@ -68,7 +68,7 @@ func newIndex(w World, affected map[string]bool) *index {
 		}
 		var covered []string
 		for k := range w.Clusters {
-			if affected[w.Clusters[k].ID] && coversCluster(rule, &w.Clusters[k]) {
+			if affected[w.Clusters[k].ID] && matchesCluster(rule, &w.Clusters[k]) {
 				covered = append(covered, w.Clusters[k].ID)
 			}
 		}
@@ -79,7 +79,7 @@ func newIndex(w World, affected map[string]bool) *index {
 	return x
 }
 
-func (x *index) add(rule *store.AccessRule, covered []string) {
+func (x *ruleIndex) add(rule *store.AccessRule, covered []string) {
 	n := len(x.rules)
 	x.rules, x.clusters = append(x.rules, *rule), append(x.clusters, covered)
 	if rule.Everyone {
@@ -97,15 +97,15 @@ func (x *index) add(rule *store.AccessRule, covered []string) {
 	}
 }
 
-// may returns which of the affected clusters a person may use.
-func (x *index) may(user *store.User) map[string]bool {
+// clustersOf returns which of the affected clusters a person may use.
+func (x *ruleIndex) clustersOf(user *store.User) map[string]bool {
 	if user.Disabled {
 		return nil
 	}
 	var mine map[string]bool
 	look := func(candidates []int) {
 		for _, n := range candidates {
-			if !coversUser(&x.rules[n], user) {
+			if !matchesUser(&x.rules[n], user) {
 				continue
 			}
 			for _, id := range x.clusters[n] {
@@ -118,7 +118,7 @@ func (x *index) may(user *store.User) map[string]bool {
 	}
 	look(x.everyone)
 	look(x.users[user.NameKey])
-	look(x.domains[Domain(user)])
+	look(x.domains[VerifiedDomain(user)])
 	for _, g := range user.GroupNames {
 		look(x.groups[g])
 	}
@@ -155,31 +155,31 @@ func sameLabels(a, b store.Labels) bool {
 	return true
 }
 
-// maxNames is how many people are named for a cluster.
-const maxNames = 10
+// maxExamples is how many people are named for a cluster.
+const maxExamples = 10
 
-// Add counts a person.
-func (i *Impact) Add(user *store.User) {
+// AddUser counts a person.
+func (i *Impact) AddUser(user *store.User) {
 	if was, is := IsAdmin(i.from.admins, user), IsAdmin(i.to.admins, user); is && !was {
-		i.Admins = append(i.Admins, user.KubeName)
+		i.NewAdmins = append(i.NewAdmins, user.KubeName)
 	} else if was && !is {
-		i.Gone = append(i.Gone, user.KubeName)
+		i.FormerAdmins = append(i.FormerAdmins, user.KubeName)
 	}
-	before, after := i.from.may(user), i.to.may(user)
+	before, after := i.from.clustersOf(user), i.to.clustersOf(user)
 	for id := range after {
 		if !before[id] {
-			i.count(i.Gain, id, "+ ", user)
+			i.countUser(i.Gained, id, "+ ", user)
 		}
 	}
 	for id := range before {
 		if !after[id] {
-			i.count(i.Lose, id, "− ", user)
+			i.countUser(i.Lost, id, "− ", user)
 		}
 	}
 }
 
-func (i *Impact) count(counts map[string]int, id, mark string, user *store.User) {
-	if counts[id]++; counts[id] <= maxNames {
-		i.Names[id] = append(i.Names[id], mark+user.KubeName)
+func (i *Impact) countUser(counts map[string]int, id, mark string, user *store.User) {
+	if counts[id]++; counts[id] <= maxExamples {
+		i.Examples[id] = append(i.Examples[id], mark+user.KubeName)
 	}
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/access"
 )
 
-// chance makes random worlds, small enough that things meet.
-type chance struct{ *rand.Rand }
+// generator makes random worlds, small enough that things meet.
+type generator struct{ *rand.Rand }
 
-func (c chance) some(prefix string, n int) store.Strings {
+func (c generator) some(prefix string, n int) store.Strings {
 	var list store.Strings
 	for i := range n {
 		if c.IntN(3) == 0 {
@@ -25,7 +25,7 @@ func (c chance) some(prefix string, n int) store.Strings {
 	return list
 }
 
-func (c chance) labels() store.Labels {
+func (c generator) labels() store.Labels {
 	labels := store.Labels{}
 	for _, key := range []string{"env", "team"} {
 		if c.IntN(2) == 0 {
@@ -35,7 +35,7 @@ func (c chance) labels() store.Labels {
 	return labels
 }
 
-func (c chance) rules() []store.AccessRule {
+func (c generator) rules() []store.AccessRule {
 	var rules []store.AccessRule
 	for i := range c.IntN(5) {
 		r := store.AccessRule{
@@ -54,7 +54,7 @@ func (c chance) rules() []store.AccessRule {
 	return rules
 }
 
-func (c chance) clusters() []store.Cluster {
+func (c generator) clusters() []store.Cluster {
 	var list []store.Cluster
 	for i := range 4 {
 		if c.IntN(4) != 0 {
@@ -64,7 +64,7 @@ func (c chance) clusters() []store.Cluster {
 	return list
 }
 
-func (c chance) user() store.User {
+func (c generator) user() store.User {
 	name := fmt.Sprint("U", c.IntN(3))
 	return store.User{
 		ID: name, KubeName: name, NameKey: kubenames.Key(name), ConnectorID: fmt.Sprint("c", c.IntN(2)), GroupNames: c.some("g", 4),
@@ -72,8 +72,8 @@ func (c chance) user() store.User {
 	}
 }
 
-// meaning is what docs/config.md says, written once more and without haste.
-func meaning(rules []store.AccessRule, u *store.User, k *store.Cluster) bool {
+// documentedDecision is what docs/config.md says, written once more and without haste.
+func documentedDecision(rules []store.AccessRule, u *store.User, k *store.Cluster) bool {
 	for _, r := range rules {
 		who := r.Everyone
 		for _, n := range r.UserNames {
@@ -110,32 +110,32 @@ func meaning(rules []store.AccessRule, u *store.User, k *store.Cluster) bool {
 // for tokens and pages, the simulator, and the preview of a change.
 func TestEveryAnswerAgrees(t *testing.T) {
 	t.Parallel()
-	c := chance{rand.New(rand.NewPCG(1, 2))}
+	c := generator{rand.New(rand.NewPCG(1, 2))}
 	for n := range 10_000 {
-		before, after := access.World{Rules: c.rules(), Clusters: c.clusters()}, access.World{Rules: c.rules(), Clusters: c.clusters()}
+		before, after := access.Ruleset{Rules: c.rules(), Clusters: c.clusters()}, access.Ruleset{Rules: c.rules(), Clusters: c.clusters()}
 		user := c.user()
 		was, is := allowed(t, n, &before, &user), allowed(t, n, &after, &user)
 		impact := access.NewImpact(before, after)
-		impact.Add(&user)
+		impact.AddUser(&user)
 		for _, k := range []string{"k0", "k1", "k2", "k3"} {
-			gain, lose := impact.Gain[k] == 1, impact.Lose[k] == 1
+			gain, lose := impact.Gained[k] == 1, impact.Lost[k] == 1
 			if gain != (is[k] && !was[k]) || lose != (was[k] && !is[k]) {
 				t.Fatalf("world %d: %s was %v is %v, the preview says gain %v lose %v\n%+v\n%+v\n%+v", n, k, was[k], is[k], gain, lose, before, after, user)
 			}
 		}
 		wasAdmin, isAdmin := access.IsAdmin(before.Rules, &user), access.IsAdmin(after.Rules, &user)
-		if (len(impact.Admins) == 1) != (isAdmin && !wasAdmin) || (len(impact.Gone) == 1) != (wasAdmin && !isAdmin) {
-			t.Fatalf("world %d: admin %v %v, the preview says %v %v", n, wasAdmin, isAdmin, impact.Admins, impact.Gone)
+		if (len(impact.NewAdmins) == 1) != (isAdmin && !wasAdmin) || (len(impact.FormerAdmins) == 1) != (wasAdmin && !isAdmin) {
+			t.Fatalf("world %d: admin %v %v, the preview says %v %v", n, wasAdmin, isAdmin, impact.NewAdmins, impact.FormerAdmins)
 		}
 	}
 }
 
-func allowed(t *testing.T, n int, w *access.World, user *store.User) map[string]bool {
+func allowed(t *testing.T, n int, w *access.Ruleset, user *store.User) map[string]bool {
 	t.Helper()
 	yes := map[string]bool{}
 	for _, k := range w.Clusters {
 		decided, explained := access.Decide(w.Rules, user, &k), access.Explain(w.Rules, user, &k)
-		if want := meaning(w.Rules, user, &k); decided.Allowed != want || explained.Allowed != want || explained.Rule != decided.Rule {
+		if want := documentedDecision(w.Rules, user, &k); decided.Allowed != want || explained.Allowed != want || explained.Rule != decided.Rule {
 			t.Fatalf("world %d, %s: decided %+v, explained %+v, want %v\n%+v\n%+v", n, k.ID, decided, explained, want, w.Rules, user)
 		}
 		grants := access.Grants(w.Rules, user, &k)
@@ -147,7 +147,7 @@ func allowed(t *testing.T, n int, w *access.World, user *store.User) map[string]
 				t.Fatalf("world %d: %+v\n%+v", n, grant, user)
 			}
 		}
-		for _, near := range explained.Near {
+		for _, near := range explained.NearMisses {
 			if near.Missing == "" {
 				t.Fatalf("world %d: %s is near and nothing is missing\n%+v\n%+v", n, near.Rule, w.Rules, user)
 			}

@@ -21,8 +21,8 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// Plugin is the client id of kubectl-fairlead.
-const Plugin = "kubectl-fairlead"
+// PluginID is the client id of kubectl-fairlead.
+const PluginID = "kubectl-fairlead"
 
 // Client is a relying party as the protocol sees it.
 type Client struct {
@@ -61,12 +61,12 @@ func NewRegistry(s *store.Store) *Registry { return &Registry{store: s} }
 
 // Find returns a client. The error's kind is NotFound when there is none.
 func (r *Registry) Find(ctx context.Context, id string) (*Client, error) {
-	if id == Plugin {
-		return plugin(), nil
+	if id == PluginID {
+		return pluginClient(), nil
 	}
 	cluster, err := r.store.ClusterByAudience(ctx, id)
 	if err == nil {
-		return forCluster(cluster), nil
+		return clusterClient(cluster), nil
 	}
 	if !errs.Is(err, errs.NotFound) {
 		return nil, err
@@ -75,20 +75,20 @@ func (r *Registry) Find(ctx context.Context, id string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return configured(row)
+	return fromRow(row)
 }
 
-func plugin() *Client {
+func pluginClient() *Client {
 	return &Client{
-		ID: Plugin, Name: "kubectl", Public: true, PKCERequired: true,
+		ID: PluginID, Name: "kubectl", Public: true, PKCERequired: true,
 		RedirectURIs: []string{"http://127.0.0.1/callback", "http://[::1]/callback", "http://localhost/callback"},
 		Grants:       []string{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken, oauth.GrantTokenExchange, oauth.GrantDeviceCode, oauth.GrantSetupCode},
 	}
 }
 
-// forCluster makes the client that kubectl oidc-login and its like use. They
+// clusterClient makes the client that kubectl oidc-login and its like use. They
 // redirect to loopback without a path.
-func forCluster(c *store.Cluster) *Client {
+func clusterClient(c *store.Cluster) *Client {
 	return &Client{
 		ID: c.Audience, Name: "kubectl for " + c.Name, Public: true, PKCERequired: true,
 		RedirectURIs: []string{"http://localhost", "http://127.0.0.1", "http://[::1]"},
@@ -97,7 +97,7 @@ func forCluster(c *store.Cluster) *Client {
 	}
 }
 
-func configured(row *store.Client) (*Client, error) {
+func fromRow(row *store.Client) (*Client, error) {
 	c := &Client{
 		ID: row.ID, Name: row.Name, Public: row.Public, PKCERequired: row.Public || !row.PKCEOptional,
 		RedirectURIs: row.RedirectURIs, PostLogoutURIs: row.PostLogoutURIs, Grants: row.Grants, Algorithm: row.Algorithm,
@@ -128,12 +128,12 @@ func (c *Client) MatchSecret(given string, now time.Time) (hash string, ok bool)
 	return hash, match == 1 && !c.Public && (ends.IsZero() || now.Before(ends))
 }
 
-// May says in words what the client may do for a person with these scopes.
-func (c *Client) May(scopes []string) i18n.Text {
+// Permission says in words what the client may do for a person with these scopes.
+func (c *Client) Permission(scopes []string) i18n.Text {
 	switch {
 	case c.Cluster != nil:
 		return i18n.T("use the cluster %s as you", c.Cluster.Name)
-	case c.ID == Plugin:
+	case c.ID == PluginID:
 		return i18n.T("use all of your clusters as you")
 	}
 	var sees i18n.Text

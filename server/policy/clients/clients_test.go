@@ -145,7 +145,7 @@ func TestFind(t *testing.T) {
 		}
 		return c
 	}
-	if c := find(clients.Plugin); !c.Public || !c.PKCERequired {
+	if c := find(clients.PluginID); !c.Public || !c.PKCERequired {
 		t.Errorf("plugin %+v", c)
 	}
 	if c := find("k8s-prod"); !c.Public || !c.PKCERequired || c.Cluster.ID != "prod" {

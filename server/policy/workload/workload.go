@@ -33,18 +33,20 @@ import (
 // The connector ids of users that are no people. Configured connectors can't
 // have them.
 const (
-	Workloads = "workload"
-	Services  = "service"
+	ConnectorID        = "workload"
+	ServiceConnectorID = "service"
 )
 
 // IsWorkload reports whether a user is no person, so that there is no upstream to
 // ask about them.
-func IsWorkload(u *store.User) bool { return u.ConnectorID == Workloads || u.ConnectorID == Services }
+func IsWorkload(u *store.User) bool {
+	return u.ConnectorID == ConnectorID || u.ConnectorID == ServiceConnectorID
+}
 
 // maxToken bounds a platform's token in bytes, fetchTimeout a call to it.
 const (
-	maxToken     = 16 << 10
-	fetchTimeout = 10 * time.Second
+	maxTokenBytes = 16 << 10
+	fetchTimeout  = 10 * time.Second
 	// verifierLife is how long the discovery of an issuer is believed.
 	verifierLife = time.Hour
 )
@@ -62,19 +64,19 @@ type Registry struct {
 
 // verifier checks the tokens of one issuer, as it was configured at a moment.
 type verifier struct {
-	of     store.TrustedIssuer
-	check  *oidc.IDTokenVerifier
+	issuer store.TrustedIssuer
+	tokens *oidc.IDTokenVerifier
 	expiry time.Time
 }
 
-// errToken is one answer for every token that nobody here trusts.
-func errToken(cause error) error {
+// errUntrustedToken is one answer for every token that nobody here trusts.
+func errUntrustedToken(cause error) error {
 	return errs.Wrap(errs.Denied, cause, "The token is not from a platform that is trusted here, or it is not made for this server, or it has expired.")
 }
 
-// Workload returns the user that a platform's token stands for, and when the
+// Authenticate returns the user that a platform's token stands for, and when the
 // token was issued. An error of kind Denied says that there is none.
-func (r *Registry) Workload(ctx context.Context, token string, event audit.Event) (*store.User, time.Time, error) {
+func (r *Registry) Authenticate(ctx context.Context, token string, event audit.Event) (*store.User, time.Time, error) {
 	claims, issued, issuerID, err := r.verify(ctx, token)
 	if err != nil {
 		return nil, time.Time{}, err
@@ -85,7 +87,7 @@ func (r *Registry) Workload(ctx context.Context, token string, event audit.Event
 	}
 	for i := range rules {
 		if rules[i].IssuerID == issuerID && Matches(rules[i].Claims, claims) {
-			user, err := r.become(ctx, &rules[i])
+			user, err := r.userOfRule(ctx, &rules[i])
 			return user, issued, err
 		}
 	}
@@ -95,24 +97,24 @@ func (r *Registry) Workload(ctx context.Context, token string, event audit.Event
 		"No workload rule fits this token of %s (sub %v). Ask the people who run this server for a rule on its claims.", issuerID, claims["sub"]))
 }
 
-// become turns a rule into its user, as the rule is now.
-func (r *Registry) become(ctx context.Context, rule *store.WorkloadRule) (*store.User, error) {
+// userOfRule turns a rule into its user, as the rule is now.
+func (r *Registry) userOfRule(ctx context.Context, rule *store.WorkloadRule) (*store.User, error) {
 	if err := r.Store.MarkUse(ctx, store.WorkloadRuleUse(rule.ID), r.Now()); err != nil {
 		return nil, err
 	}
-	return r.user(ctx, Workloads, connectors.Identity{
+	return r.signIn(ctx, ConnectorID, connectors.Identity{
 		Subject: rule.ID, Username: rule.ID, Name: rule.Description, Groups: rule.GroupNames,
 	})
 }
 
-// Service returns the user that a client is when it acts for itself.
-func (r *Registry) Service(ctx context.Context, client *clients.Client) (*store.User, error) {
-	return r.user(ctx, Services, connectors.Identity{
+// ServiceUser returns the user that a client is when it acts for itself.
+func (r *Registry) ServiceUser(ctx context.Context, client *clients.Client) (*store.User, error) {
+	return r.signIn(ctx, ServiceConnectorID, connectors.Identity{
 		Subject: client.ID, Username: client.ID, Name: client.Name, Groups: client.Groups,
 	})
 }
 
-func (r *Registry) user(ctx context.Context, kind string, id connectors.Identity) (*store.User, error) {
+func (r *Registry) signIn(ctx context.Context, kind string, id connectors.Identity) (*store.User, error) {
 	user, created, err := r.Store.SignInUser(ctx, store.Person{ConnectorID: kind, KubeName: kind + ":" + id.Username, Identity: id}, r.Now())
 	if err != nil {
 		return nil, err
@@ -128,13 +130,13 @@ func (r *Registry) user(ctx context.Context, kind string, id connectors.Identity
 
 // verify checks signature, issuer, audience and time, and returns the claims.
 func (r *Registry) verify(ctx context.Context, token string) (claims map[string]any, issued time.Time, issuerID string, err error) { //nolint:revive // what one token says
-	url, err := issuerOf(token)
+	url, err := unverifiedIssuer(token)
 	if err != nil {
-		return nil, time.Time{}, "", errToken(err)
+		return nil, time.Time{}, "", errUntrustedToken(err)
 	}
 	issuer, err := r.Store.TrustedIssuerByURL(ctx, url)
 	if errs.Is(err, errs.NotFound) {
-		return nil, time.Time{}, "", errToken(err)
+		return nil, time.Time{}, "", errUntrustedToken(err)
 	}
 	if err != nil {
 		return nil, time.Time{}, "", err
@@ -145,19 +147,19 @@ func (r *Registry) verify(ctx context.Context, token string) (claims map[string]
 	}
 	parsed, err := check.Verify(ctx, token)
 	if err != nil {
-		return nil, time.Time{}, "", errToken(err)
+		return nil, time.Time{}, "", errUntrustedToken(err)
 	}
 	if err := parsed.Claims(&claims); err != nil {
-		return nil, time.Time{}, "", errToken(err)
+		return nil, time.Time{}, "", errUntrustedToken(err)
 	}
 	return claims, parsed.IssuedAt, issuer.ID, nil
 }
 
-// issuerOf reads who a token says has issued it. Nothing is checked yet.
-func issuerOf(token string) (string, error) {
+// unverifiedIssuer reads who a token says has issued it. Nothing is checked yet.
+func unverifiedIssuer(token string) (string, error) {
 	parts := strings.Split(token, ".")
 	const three = 3
-	if len(token) > maxToken || len(parts) != three {
+	if len(token) > maxTokenBytes || len(parts) != three {
 		return "", errors.New("not a JWT")
 	}
 	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
@@ -177,8 +179,8 @@ func (r *Registry) verifierFor(ctx context.Context, issuer *store.TrustedIssuer)
 	r.mu.Lock()
 	known, ok := r.verifiers[issuer.ID]
 	r.mu.Unlock()
-	if ok && known.of == *issuer && r.Now().Before(known.expiry) {
-		return known.check, nil
+	if ok && known.issuer == *issuer && r.Now().Before(known.expiry) {
+		return known.tokens, nil
 	}
 	made, err, _ := r.flights.Do(issuer.ID, func() (any, error) {
 		check, err := r.newVerifier(context.WithoutCancel(ctx), issuer)
@@ -190,7 +192,7 @@ func (r *Registry) verifierFor(ctx context.Context, issuer *store.TrustedIssuer)
 		if r.verifiers == nil {
 			r.verifiers = map[string]verifier{}
 		}
-		r.verifiers[issuer.ID] = verifier{of: *issuer, check: check, expiry: r.Now().Add(verifierLife)}
+		r.verifiers[issuer.ID] = verifier{issuer: *issuer, tokens: check, expiry: r.Now().Add(verifierLife)}
 		return check, nil
 	})
 	if err != nil {
@@ -251,15 +253,15 @@ func httpClient(ca string) (*http.Client, error) {
 // elements does. No claims at all match nothing.
 func Matches(rule store.ClaimRules, claims map[string]any) bool {
 	for name, values := range rule {
-		if !slices.ContainsFunc(texts(claims[name]), func(text string) bool { return slices.Contains(values, text) }) {
+		if !slices.ContainsFunc(claimValues(claims[name]), func(text string) bool { return slices.Contains(values, text) }) {
 			return false
 		}
 	}
 	return len(rule) > 0
 }
 
-// texts returns a claim's value, or its elements, as texts.
-func texts(claim any) []string {
+// claimValues returns a claim's value, or its elements, as texts.
+func claimValues(claim any) []string {
 	switch value := claim.(type) {
 	case string:
 		return []string{value}

@@ -59,15 +59,15 @@ func TestAPlatformIsAskedForItsKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &workload.Registry{Store: s, Now: time.Now, Audit: audit.NewLog(time.Now, slog.New(slog.DiscardHandler), s)}
-	user, issued, err := r.Workload(t.Context(), platform.Token(t, map[string]any{"sub": "17"}), audit.Event{})
+	user, issued, err := r.Authenticate(t.Context(), platform.Token(t, map[string]any{"sub": "17"}), audit.Event{})
 	if err != nil || user.KubeName != "workload:job" || !workload.IsWorkload(user) || time.Since(issued) > time.Minute {
 		t.Errorf("user %+v, issued %v, error %v", user, issued, err)
 	}
-	if _, _, err := r.Workload(t.Context(), platform.Token(t, map[string]any{"sub": "18"}), audit.Event{}); !errs.Is(err, errs.Denied) {
+	if _, _, err := r.Authenticate(t.Context(), platform.Token(t, map[string]any{"sub": "18"}), audit.Event{}); !errs.Is(err, errs.Denied) {
 		t.Errorf("another subject: %v", err)
 	}
 	// {"iss":"http://127.0.0.1:1"}
-	if _, _, err := r.Workload(t.Context(), "e30.eyJpc3MiOiJodHRwOi8vMTI3LjAuMC4xOjEifQ.e30", audit.Event{}); !errs.Is(err, errs.Unavailable) {
+	if _, _, err := r.Authenticate(t.Context(), "e30.eyJpc3MiOiJodHRwOi8vMTI3LjAuMC4xOjEifQ.e30", audit.Event{}); !errs.Is(err, errs.Unavailable) {
 		t.Errorf("a platform that is away: %v", err)
 	}
 }
@@ -76,7 +76,7 @@ func TestService(t *testing.T) {
 	t.Parallel()
 	s := storetest.SQLite(t)
 	r := &workload.Registry{Store: s, Now: time.Now, Audit: audit.NewLog(time.Now, slog.New(slog.DiscardHandler), s)}
-	user, err := r.Service(t.Context(), &clients.Client{ID: "robot", Name: "Robot", Groups: []string{"ops"}})
+	user, err := r.ServiceUser(t.Context(), &clients.Client{ID: "robot", Name: "Robot", Groups: []string{"ops"}})
 	if err != nil || user.KubeName != "service:robot" || !workload.IsWorkload(user) || len(user.GroupNames) != 1 {
 		t.Errorf("user %+v, error %v", user, err)
 	}
@@ -89,7 +89,7 @@ func FuzzWorkload(f *testing.F) {
 	s := storetest.SQLite(f)
 	r := &workload.Registry{Store: s, Now: time.Now, Audit: audit.NewLog(time.Now, slog.New(slog.DiscardHandler), s)}
 	f.Fuzz(func(t *testing.T, token string) {
-		if _, _, err := r.Workload(t.Context(), token, audit.Event{}); !errs.Is(err, errs.Denied) {
+		if _, _, err := r.Authenticate(t.Context(), token, audit.Event{}); !errs.Is(err, errs.Denied) {
 			t.Errorf("%q: %v", token, err)
 		}
 	})

@@ -17,30 +17,30 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/session"
 )
 
-// relayPrefix begins the name of the cookie with a flow whose upstream posts its
+// relayCookiePrefix begins the name of the cookie with a flow whose upstream posts its
 // answer. The relay state that travels may have 80 bytes (SAML 2.0 bindings,
 // section 3.5.3), so it names the cookie and no more.
-const relayPrefix = "fairlead-relay-"
+const relayCookiePrefix = "fairlead-relay-"
 
 // relayLength is the length of a relay state.
 const relayLength = 26
 
-// post lets the browser post a request to the upstream (SAML 2.0).
-func (h *Handler) post(c echo.Context, row *store.Connector, poster connectors.Poster, f *flow.Flow) error {
+// postToUpstream lets the browser post a request to the upstream (SAML 2.0).
+func (h *Handler) postToUpstream(c echo.Context, row *store.Connector, poster connectors.Poster, f *flow.Flow) error {
 	ask, err := poster.AuthForm(c.Request().Context())
 	if err != nil {
 		return errs.Wrap(errs.Unavailable, err, "%s is not set up correctly. Tell the people who run this server.", row.Name)
 	}
 	away := *f
 	away.Expires = 0
-	away.Upstream = &flow.Upstream{ConnectorID: row.ID, Kept: ask.Kept, Test: testOf(f)}
+	away.Upstream = &flow.Upstream{ConnectorID: row.ID, State: ask.Kept, TestID: testID(f)}
 	sealed, err := h.Flows.Seal(c.Response(), c.Request(), &away)
 	if err != nil {
 		return err
 	}
 	relay := strings.ToLower(secret.ID("r"))[2:]
 	http.SetCookie(c.Response(), &http.Cookie{ //nolint:gosec // Secure is off on plain http, which is loopback only
-		Name: relayPrefix + relay, Value: sealed, Path: h.Site.Path("/callback/"), MaxAge: int(flow.Life.Seconds()),
+		Name: relayCookiePrefix + relay, Value: sealed, Path: h.Site.Path("/callback/"), MaxAge: int(flow.Lifetime.Seconds()),
 		HttpOnly: true, Secure: h.Site.Secure(), SameSite: http.SameSiteLaxMode,
 	})
 	data := web.FormPostData{Action: ask.Action, Fields: []web.FormField{{Name: "RelayState", Value: relay}}}
@@ -50,15 +50,15 @@ func (h *Handler) post(c echo.Context, row *store.Connector, poster connectors.P
 	return web.Render(c, h.Site, web.View[web.FormPostData]{Page: web.FormPostPage(), Title: i18n.T("Signing in"), Data: data, FormOrigin: clients.RedirectOrigin(ask.Action)})
 }
 
-// maxAnswer bounds what an upstream may post, in bytes.
-const maxAnswer = 512 << 10
+// maxFormAnswerBytes bounds what an upstream may post, in bytes.
+const maxFormAnswerBytes = 512 << 10
 
-// posted takes an upstream's answer. It comes from another site, so that the
+// receiveForm takes an upstream's answer. It comes from another site, so that the
 // browser sends no cookies with it: the page posts it once more, from here.
-func (h *Handler) posted(c echo.Context) error {
+func (h *Handler) receiveForm(c echo.Context) error {
 	answer, relay := c.FormValue("SAMLResponse"), c.FormValue("RelayState")
-	if answer == "" || len(answer) > maxAnswer || !isRelay(relay) {
-		return flow.ErrLost
+	if answer == "" || len(answer) > maxFormAnswerBytes || !isRelay(relay) {
+		return flow.ErrInvalid
 	}
 	data := web.FormPostData{
 		Action: h.Site.Path("/callback/" + c.Param("connector") + "/answer"),
@@ -71,89 +71,89 @@ func isRelay(text string) bool {
 	return len(text) == relayLength && !strings.ContainsFunc(text, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
 }
 
-// answer reads the upstream's answer in the browser that asked.
-func (h *Handler) answer(c echo.Context) error {
+// finishFormCallback reads the upstream's answer in the browser that asked.
+func (h *Handler) finishFormCallback(c echo.Context) error {
 	relay := c.FormValue("RelayState")
 	if !isRelay(relay) {
-		return flow.ErrLost
+		return flow.ErrInvalid
 	}
-	cookie, err := c.Cookie(relayPrefix + relay)
+	cookie, err := c.Cookie(relayCookiePrefix + relay)
 	if err != nil {
-		return flow.ErrLost
+		return flow.ErrInvalid
 	}
 	f, err := h.Flows.Open(c.Request(), cookie.Value)
 	if err != nil {
 		return err
 	}
 	if f.Upstream == nil || f.Upstream.ConnectorID != c.Param("connector") {
-		return flow.ErrLost
+		return flow.ErrInvalid
 	}
 	// Once: the same answer must not sign in twice.
 	c.SetCookie(&http.Cookie{Name: cookie.Name, Path: h.Site.Path("/callback/"), MaxAge: -1, HttpOnly: true, Secure: h.Site.Secure()}) //nolint:gosec // see post
 	form, err := c.FormParams()
 	if err != nil {
-		return flow.ErrLost
+		return flow.ErrInvalid
 	}
-	if f.Upstream.Test != "" {
-		return h.tested(c, f, func(opened connectors.Connector) (connectors.Identity, error) {
+	if f.Upstream.TestID != "" {
+		return h.finishTest(c, f, func(opened connectors.Connector) (connectors.Identity, error) {
 			poster, ok := opened.(connectors.Poster)
 			if !ok {
-				return connectors.Identity{}, flow.ErrLost
+				return connectors.Identity{}, flow.ErrInvalid
 			}
-			return poster.Answer(c.Request().Context(), f.Upstream.Kept, form)
+			return poster.Answer(c.Request().Context(), f.Upstream.State, form)
 		})
 	}
 	row, err := h.Store.Connector(c.Request().Context(), f.Upstream.ConnectorID)
 	if err != nil {
 		return err
 	}
-	person, err := h.Upstream.Answer(c.Request().Context(), row, f.Upstream.Kept, form)
+	person, err := h.Upstream.PostCallback(c.Request().Context(), row, f.Upstream.State, form)
 	if err != nil {
 		h.recordFailure(c, row, "", err)
 		return err
 	}
-	return h.finish(c, row, proved{person: person}, f)
+	return h.finishFirstFactor(c, row, firstFactor{person: person}, f)
 }
 
-// testOf is the test that a flow belongs to, if any.
-func testOf(f *flow.Flow) string {
+// testID is the test that a flow belongs to, if any.
+func testID(f *flow.Flow) string {
 	if f.Upstream == nil {
 		return ""
 	}
-	return f.Upstream.Test
+	return f.Upstream.TestID
 }
 
-// LeaveForTest sends the browser to the upstream of a test sign-in. A connector
+// StartTest sends the browser to the upstream of a test sign-in. A connector
 // that asks for a password needs no upstream and is not for here.
-func (h *Handler) LeaveForTest(c echo.Context, row *store.Connector, opened connectors.Connector, test string) error {
-	f := &flow.Flow{Upstream: &flow.Upstream{ConnectorID: row.ID, Test: test}}
+func (h *Handler) StartTest(c echo.Context, row *store.Connector, opened connectors.Connector, test string) error {
+	f := &flow.Flow{Upstream: &flow.Upstream{ConnectorID: row.ID, TestID: test}}
 	switch way := opened.(type) {
 	case connectors.Poster:
-		return h.post(c, row, way, f)
+		return h.postToUpstream(c, row, way, f)
 	case connectors.Redirecter:
-		return h.leave(c, row, way, f)
+		return h.redirectToUpstream(c, row, way, f)
 	}
 	return errs.New(errs.Invalid, "%s does not send people anywhere.", row.Name)
 }
 
-// tested takes the answer to a test sign-in: nobody is signed in.
-func (h *Handler) tested(c echo.Context, f *flow.Flow, ask func(connectors.Connector) (connectors.Identity, error)) error {
+// finishTest takes the answer to a test sign-in: nobody is signed in.
+func (h *Handler) finishTest(c echo.Context, f *flow.Flow, ask func(connectors.Connector) (connectors.Identity, error)) error {
 	ctx := c.Request().Context()
 	current, err := h.Sessions.Current(c.Request())
 	if err != nil {
 		return err
 	}
 	if current == nil {
-		return flow.ErrLost
+		return flow.ErrInvalid
 	}
-	visit := session.Visit{Current: current, Address: c.RealIP()}
-	_, opened, err := h.Tests.Testing(ctx, visit, f.Upstream.Test)
+	visit := session.Caller{Current: current, Address: c.RealIP()}
+	_, opened, err := h.Tests.TestConnector(ctx, visit, f.Upstream.TestID)
 	if err != nil {
 		return err
 	}
 	said, fault := ask(opened)
-	if err := h.Tests.FinishTest(ctx, visit, f.Upstream.Test, said, fault); err != nil {
+	if err := h.Tests.FinishTest(ctx, visit, f.Upstream.TestID, said, fault); err != nil {
 		return err
 	}
-	return c.Redirect(http.StatusSeeOther, h.Site.Path("/admin/tests/"+f.Upstream.Test))
+	return c.Redirect(http.StatusSeeOther, h.Site.Path("/admin/tests/"+f.Upstream.TestID))
 }

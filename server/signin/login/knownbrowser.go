@@ -13,61 +13,61 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// knownLife is how long a browser is known after a sign-in with a password.
-const knownLife = 180 * 24 * time.Hour
+// knownBrowserLifetime is how long a browser is known after a sign-in with a password.
+const knownBrowserLifetime = 180 * 24 * time.Hour
 
-// maxKnown bounds what is opened of the cookie, in bytes.
-const maxKnown = 1024
+// maxKnownBrowserBytes bounds what is opened of the cookie, in bytes.
+const maxKnownBrowserBytes = 1024
 
-// known says that somebody has signed in with a name in this browser. Guesses
+// knownBrowser says that somebody has signed in with a name in this browser. Guesses
 // from elsewhere, however many, do not keep that person out here: the browser
 // has a counter of its own. It proves nothing else; the password is still asked.
-type known struct {
+type knownBrowser struct {
 	// Name is a hash of the connector and the name.
 	Name    string        `json:"n"`
 	ID      string        `json:"i"`
 	Expires store.Instant `json:"x"`
 }
 
-const knownContext = "login.known"
+const knownBrowserContext = "login.known"
 
-func (h *Handler) knownCookie() string {
+func (h *Handler) knownBrowserCookie() string {
 	if h.Site.Secure() {
 		return "__Host-fairlead-known"
 	}
 	return "fairlead-known"
 }
 
-func knownName(connectorID, login string) string {
+func knownNameHash(connectorID, login string) string {
 	return secret.Hash("known\x00" + connectorID + "\x00" + kubenames.Key(login))
 }
 
-// attempt returns what a try with this name counts for in this browser.
-func (h *Handler) attempt(c echo.Context, connectorID, login string) []ratelimit.Count {
+// passwordCounters returns what a try with this name counts for in this browser.
+func (h *Handler) passwordCounters(c echo.Context, connectorID, login string) []ratelimit.Counter {
 	usual := ratelimit.Password(connectorID, login, c.RealIP())
-	cookie, err := c.Cookie(h.knownCookie())
-	if err != nil || len(cookie.Value) > maxKnown {
+	cookie, err := c.Cookie(h.knownBrowserCookie())
+	if err != nil || len(cookie.Value) > maxKnownBrowserBytes {
 		return usual
 	}
-	plain, err := h.Flows.Keyring.Open(knownContext, cookie.Value)
+	plain, err := h.Flows.Keyring.Open(knownBrowserContext, cookie.Value)
 	if err != nil {
 		return usual
 	}
-	var k known
-	if json.Unmarshal(plain, &k) != nil || k.Name != knownName(connectorID, login) || k.Expires.Passed(h.Now()) {
+	var k knownBrowser
+	if json.Unmarshal(plain, &k) != nil || k.Name != knownNameHash(connectorID, login) || k.Expires.Passed(h.Now()) {
 		return usual
 	}
 	return ratelimit.KnownBrowser(k.ID, c.RealIP())
 }
 
-// remember makes this browser known for a name.
-func (h *Handler) remember(c echo.Context, connectorID, login string) error {
-	plain, err := json.Marshal(known{Name: knownName(connectorID, login), ID: secret.ID("known"), Expires: store.At(h.Now().Add(knownLife))})
+// rememberBrowser makes this browser known for a name.
+func (h *Handler) rememberBrowser(c echo.Context, connectorID, login string) error {
+	plain, err := json.Marshal(knownBrowser{Name: knownNameHash(connectorID, login), ID: secret.ID("known"), Expires: store.At(h.Now().Add(knownBrowserLifetime))})
 	if err != nil {
 		return err
 	}
 	http.SetCookie(c.Response(), &http.Cookie{ //nolint:gosec // Secure is off on plain http, which is loopback only
-		Name: h.knownCookie(), Value: h.Flows.Keyring.Seal(knownContext, plain), Path: "/", MaxAge: int(knownLife.Seconds()),
+		Name: h.knownBrowserCookie(), Value: h.Flows.Keyring.Seal(knownBrowserContext, plain), Path: "/", MaxAge: int(knownBrowserLifetime.Seconds()),
 		HttpOnly: true, Secure: h.Site.Secure(), SameSite: http.SameSiteLaxMode,
 	})
 	return nil

@@ -46,10 +46,10 @@ type Handler struct {
 
 // Tester is what tries connectors whose settings need not be stored: server/admin.
 type Tester interface {
-	// Testing returns the connector of a test that this person began in this browser.
-	Testing(ctx context.Context, by session.Visit, id string) (*store.Connector, connectors.Connector, error)
+	// TestConnector returns the connector of a test that this person began in this browser.
+	TestConnector(ctx context.Context, by session.Caller, id string) (*store.Connector, connectors.Connector, error)
 	// FinishTest takes what came of it.
-	FinishTest(ctx context.Context, by session.Visit, id string, said connectors.Identity, fault error) error
+	FinishTest(ctx context.Context, by session.Caller, id string, said connectors.Identity, fault error) error
 }
 
 // Choice is a connector on the page.
@@ -82,18 +82,18 @@ func PasswordPage() templates.Page[PasswordData] {
 func (h *Handler) Mount(g *echo.Group) {
 	g.GET("/login", h.choose)
 	g.GET("/login/:connector", h.start)
-	g.POST("/login/:connector", h.password)
-	g.GET("/login/second", h.second)
-	g.POST("/login/second", h.checkSecond)
-	g.GET("/login/second/code.png", h.secondPicture)
+	g.POST("/login/:connector", h.submitPassword)
+	g.GET("/login/second", h.showSecondFactor)
+	g.POST("/login/second", h.submitSecondFactor)
+	g.GET("/login/second/code.png", h.secondFactorQRCode)
 	g.GET("/callback/:connector", h.callback)
-	g.POST("/callback/:connector", h.posted)
-	g.POST("/callback/:connector/answer", h.answer)
+	g.POST("/callback/:connector", h.receiveForm)
+	g.POST("/callback/:connector/answer", h.finishFormCallback)
 }
 
-// open reads the flow of a request. Without one the browser is on its way to
+// openFlow reads the flow of a request. Without one the browser is on its way to
 // the clusters.
-func (h *Handler) open(c echo.Context, sealed string) (*flow.Flow, error) {
+func (h *Handler) openFlow(c echo.Context, sealed string) (*flow.Flow, error) {
 	if sealed == "" {
 		return &flow.Flow{ReturnTo: flow.LocalPath(c.QueryParam("return_to"))}, nil
 	}
@@ -101,7 +101,7 @@ func (h *Handler) open(c echo.Context, sealed string) (*flow.Flow, error) {
 }
 
 func (h *Handler) choose(c echo.Context) error {
-	f, err := h.open(c, c.QueryParam("flow"))
+	f, err := h.openFlow(c, c.QueryParam("flow"))
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (h *Handler) choices(rows []store.Connector, f *flow.Flow, sealed string) (
 			continue
 		}
 		address := h.Site.Path("/login/"+row.ID) + "?flow=" + url.QueryEscape(sealed)
-		if f.Request != nil && f.Request.Connector == row.ID {
+		if f.Request != nil && f.Request.ConnectorID == row.ID {
 			asked = address
 		}
 		if !row.Hidden {
@@ -157,15 +157,15 @@ func (h *Handler) destination(c echo.Context, f *flow.Flow) (i18n.Text, error) {
 	if err != nil {
 		return i18n.Text{}, err
 	}
-	if f.Request.Host != "" {
-		return i18n.T("%s on %s", client.Name, f.Request.Host), nil
+	if f.Request.ClientHost != "" {
+		return i18n.T("%s on %s", client.Name, f.Request.ClientHost), nil
 	}
 	return i18n.Verbatim(client.Name), nil
 }
 
 // start shows the password form or sends the browser to the upstream.
 func (h *Handler) start(c echo.Context) error {
-	f, err := h.open(c, c.QueryParam("flow"))
+	f, err := h.openFlow(c, c.QueryParam("flow"))
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (h *Handler) start(c echo.Context) error {
 		return err
 	}
 	if poster, ok := opened.(connectors.Poster); ok {
-		return h.post(c, row, poster, f)
+		return h.postToUpstream(c, row, poster, f)
 	}
 	redirecter, ok := opened.(connectors.Redirecter)
 	if !ok {
@@ -182,9 +182,9 @@ func (h *Handler) start(c echo.Context) error {
 		if f.Request != nil {
 			hint = f.Request.LoginHint
 		}
-		return h.form(c, form{row: row, opened: opened, flow: f, username: hint})
+		return h.showPasswordForm(c, passwordForm{row: row, opened: opened, flow: f, username: hint})
 	}
-	return h.leave(c, row, redirecter, f)
+	return h.redirectToUpstream(c, row, redirecter, f)
 }
 
 func (h *Handler) connector(c echo.Context) (*store.Connector, connectors.Connector, error) {
@@ -200,9 +200,9 @@ func (h *Handler) connector(c echo.Context) (*store.Connector, connectors.Connec
 	return row, opened, err
 }
 
-// leave sends the browser to the upstream. What must come back unchanged is
+// redirectToUpstream sends the browser to the upstream. What must come back unchanged is
 // sealed into the state, which only this browser can use.
-func (h *Handler) leave(c echo.Context, row *store.Connector, redirecter connectors.Redirecter, f *flow.Flow) error {
+func (h *Handler) redirectToUpstream(c echo.Context, row *store.Connector, redirecter connectors.Redirecter, f *flow.Flow) error {
 	away := *f
 	away.Expires = 0
 	// The connector needs the state before it says what to keep; so the state
@@ -212,7 +212,7 @@ func (h *Handler) leave(c echo.Context, row *store.Connector, redirecter connect
 	if err != nil {
 		return errs.Wrap(errs.Unavailable, err, "%s could not be asked. Try again in a minute.", row.Name)
 	}
-	away.Upstream = &flow.Upstream{ConnectorID: row.ID, Kept: kept, Test: testOf(f)}
+	away.Upstream = &flow.Upstream{ConnectorID: row.ID, State: kept, TestID: testID(f)}
 	sealed, err := h.Flows.Seal(c.Response(), c.Request(), &away)
 	if err != nil {
 		return err
@@ -242,43 +242,43 @@ func (h *Handler) callback(c echo.Context) error {
 	// A state that was made for one connector must not work at another: an
 	// upstream could otherwise pass off its answer as somebody else's (mix-up).
 	if f.Upstream == nil || f.Upstream.ConnectorID != c.Param("connector") {
-		return flow.ErrLost
+		return flow.ErrInvalid
 	}
-	if f.Upstream.Test != "" {
-		return h.tested(c, f, func(opened connectors.Connector) (connectors.Identity, error) {
+	if f.Upstream.TestID != "" {
+		return h.finishTest(c, f, func(opened connectors.Connector) (connectors.Identity, error) {
 			redirecter, ok := opened.(connectors.Redirecter)
 			if !ok {
-				return connectors.Identity{}, flow.ErrLost
+				return connectors.Identity{}, flow.ErrInvalid
 			}
-			return redirecter.Callback(c.Request().Context(), h.Upstream.CallbackURL(f.Upstream.ConnectorID), f.Upstream.Kept, c.Request())
+			return redirecter.Callback(c.Request().Context(), h.Upstream.CallbackURL(f.Upstream.ConnectorID), f.Upstream.State, c.Request())
 		})
 	}
 	row, err := h.Store.Connector(c.Request().Context(), f.Upstream.ConnectorID)
 	if err != nil {
 		return err
 	}
-	person, err := h.Upstream.Callback(c.Request(), row, f.Upstream.Kept)
+	person, err := h.Upstream.Callback(c.Request(), row, f.Upstream.State)
 	if err != nil {
 		h.recordFailure(c, row, "", err)
 		return err
 	}
-	return h.finish(c, row, proved{person: person}, f)
+	return h.finishFirstFactor(c, row, firstFactor{person: person}, f)
 }
 
-// proved is who somebody is and how that was shown: RFC 8176 values.
-type proved struct {
+// firstFactor is who somebody is and how that was shown: RFC 8176 values.
+type firstFactor struct {
 	person  store.Person
 	methods []string
 }
 
-// arrival is somebody who has shown all that was asked for.
-type arrival struct {
+// authenticated is somebody who has shown all that was asked for.
+type authenticated struct {
 	user    *store.User
 	methods []string
 }
 
-// finish begins the session and goes on, or asks for a second factor first.
-func (h *Handler) finish(c echo.Context, row *store.Connector, p proved, f *flow.Flow) error {
+// finishFirstFactor begins the session and goes on, or asks for a second factor first.
+func (h *Handler) finishFirstFactor(c echo.Context, row *store.Connector, p firstFactor, f *flow.Flow) error {
 	ctx := c.Request().Context()
 	user, created, err := h.Store.SignInUser(ctx, p.person, h.Now())
 	if err == nil && user.Disabled {
@@ -288,7 +288,7 @@ func (h *Handler) finish(c echo.Context, row *store.Connector, p proved, f *flow
 		h.recordFailure(c, row, p.person.KubeName, err)
 		return err
 	}
-	second, err := h.needsSecond(ctx, row, user)
+	second, err := h.needsSecondFactor(ctx, row, user)
 	if err != nil {
 		return err
 	}
@@ -296,25 +296,25 @@ func (h *Handler) finish(c echo.Context, row *store.Connector, p proved, f *flow
 		h.Audit.Record(ctx, audit.Event{Name: audit.UserCreated, UserID: user.ID, UserName: user.KubeName, ConnectorID: row.ID, Address: c.RealIP()})
 	}
 	if second {
-		return h.askSecond(c, row, user, p.methods, f)
+		return h.startSecondFactor(c, row, user, p.methods, f)
 	}
-	return h.begin(c, row, arrival{user: user, methods: p.methods}, f)
+	return h.beginSession(c, row, authenticated{user: user, methods: p.methods}, f)
 }
 
-// begin begins the session and goes on.
-func (h *Handler) begin(c echo.Context, row *store.Connector, a arrival, f *flow.Flow) error {
+// beginSession begins the session and goes on.
+func (h *Handler) beginSession(c echo.Context, row *store.Connector, a authenticated, f *flow.Flow) error {
 	user := a.user
-	current, err := h.Sessions.Begin(c.Response(), c.Request(), session.Proof{User: user, Methods: a.methods, Address: c.RealIP()})
+	current, err := h.Sessions.Begin(c.Response(), c.Request(), session.Authentication{User: user, Methods: a.methods, Address: c.RealIP()})
 	if err != nil {
 		return err
 	}
 	h.Audit.Record(c.Request().Context(), audit.Event{
 		Name: audit.SignInSucceeded, UserID: user.ID, UserName: user.KubeName, SignInID: current.SignIn.ID, ConnectorID: row.ID, Address: c.RealIP(),
 	})
-	return h.next(c, f)
+	return h.continueFlow(c, f)
 }
 
-func (h *Handler) next(c echo.Context, f *flow.Flow) error {
+func (h *Handler) continueFlow(c echo.Context, f *flow.Flow) error {
 	if f.Request == nil {
 		return c.Redirect(http.StatusSeeOther, h.Site.Path(flow.LocalPath(f.ReturnTo)))
 	}

@@ -11,31 +11,31 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/mfa"
 )
 
-// offerPasskey lets the page ask for a passkey, when the person has one. What the
+// addPasskeyChallenge lets the page ask for a passkey, when the person has one. What the
 // answer is checked with goes into the sealed flow.
-func (h *Handler) offerPasskey(c echo.Context, f *flow.Flow, user *store.User, data *SecondData) error {
+func (h *Handler) addPasskeyChallenge(c echo.Context, f *flow.Flow, user *store.User, data *SecondFactorData) error {
 	factors, err := h.Store.Factors(c.Request().Context(), user.ID)
 	if err != nil {
 		return err
 	}
 	owner, rows := mfa.OwnerOf(user, factors)
-	data.Code = len(rows) < len(factors) || f.Half.Enrol != ""
+	data.Code = len(rows) < len(factors) || f.SecondFactor.EnrolSecret != ""
 	if len(rows) == 0 || h.Passkeys == nil {
 		data.Code = true
 		return nil
 	}
-	asked, err := h.Passkeys.Ask(owner)
+	asked, err := h.Passkeys.BeginLogin(owner)
 	if err != nil {
 		return err
 	}
-	f.Half.Passkey, data.Passkey = asked.Kept, asked.Options
+	f.SecondFactor.PasskeySession, data.Passkey = asked.Session, asked.Options
 	data.Flow, err = h.Flows.Seal(c.Response(), c.Request(), f)
 	return err
 }
 
-// takePasskey checks an answer by passkey. Each challenge is good for one answer.
-func (h *Handler) takePasskey(ctx context.Context, half *flow.Half, answer string) (bool, error) {
-	if half.Passkey == "" || h.Passkeys == nil {
+// checkPasskey checks an answer by passkey. Each challenge is good for one answer.
+func (h *Handler) checkPasskey(ctx context.Context, half *flow.SecondFactor, answer string) (bool, error) {
+	if half.PasskeySession == "" || h.Passkeys == nil {
 		return false, nil
 	}
 	user, err := h.Store.User(ctx, half.UserID)
@@ -47,12 +47,12 @@ func (h *Handler) takePasskey(ctx context.Context, half *flow.Half, answer strin
 		return false, err
 	}
 	owner, rows := mfa.OwnerOf(user, factors)
-	used, err := h.Passkeys.Answered(owner, half.Passkey, answer)
+	used, err := h.Passkeys.FinishLogin(owner, half.PasskeySession, answer)
 	if errors.Is(err, mfa.ErrPasskey) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	return used.Spend(ctx, h.Limit, rows[used.Index])
+	return used.Consume(ctx, h.Limit, rows[used.Index])
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/clients"
 )
 
-// form is what the password page needs to be shown, also a second time.
-type form struct {
+// passwordForm is what the password page needs to be shown, also a second time.
+type passwordForm struct {
 	row      *store.Connector
 	opened   connectors.Connector
 	flow     *flow.Flow
@@ -28,7 +28,7 @@ type form struct {
 	problem  error
 }
 
-func (h *Handler) form(c echo.Context, f form) error {
+func (h *Handler) showPasswordForm(c echo.Context, f passwordForm) error {
 	sealed, err := h.Flows.Seal(c.Response(), c.Request(), f.flow)
 	if err != nil {
 		return err
@@ -56,12 +56,12 @@ func (h *Handler) form(c echo.Context, f form) error {
 		view.FormOrigin = clients.RedirectOrigin(f.flow.Request.RedirectURI)
 	}
 	if f.problem != nil {
-		view.Status = status(f.problem)
+		view.Status = problemStatus(f.problem)
 	}
 	return web.Render(c, h.Site, view)
 }
 
-func status(err error) int {
+func problemStatus(err error) int {
 	switch {
 	case errors.Is(err, errTooMany):
 		return http.StatusTooManyRequests
@@ -78,18 +78,18 @@ var (
 	errStillTooMany = fmt.Errorf("still: %w", errTooMany)
 )
 
-// check asks the connector, unless too many wrong passwords came before.
-func (h *Handler) check(c echo.Context, row *store.Connector, username string) (store.Person, error) {
+// checkPassword asks the connector, unless too many wrong passwords came before.
+func (h *Handler) checkPassword(c echo.Context, row *store.Connector, username string) (store.Person, error) {
 	ctx := c.Request().Context()
-	attempt := h.attempt(c, row.ID, username)
-	verdict, err := h.Limit.Begin(ctx, attempt)
+	attempt := h.passwordCounters(c, row.ID, username)
+	verdict, err := h.Limit.Attempt(ctx, attempt)
 	if err != nil {
 		return store.Person{}, err
 	}
 	if wait := verdict.Wait; wait > 0 {
 		c.Response().Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
 		cause := errTooMany
-		if verdict.Again {
+		if verdict.Repeated {
 			cause = errStillTooMany
 		}
 		return store.Person{}, errs.Wrap(errs.Unauthenticated, cause,
@@ -100,15 +100,15 @@ func (h *Handler) check(c echo.Context, row *store.Connector, username string) (
 		return store.Person{}, err
 	}
 	// Only wrong passwords count, not an upstream that is away.
-	if taken := h.Limit.Forgive(ctx, attempt); taken != nil {
+	if taken := h.Limit.Undo(ctx, attempt); taken != nil {
 		return store.Person{}, errors.Join(err, taken)
 	}
 	return person, err
 }
 
-// password checks a name and a password.
-func (h *Handler) password(c echo.Context) error {
-	f, err := h.open(c, c.FormValue("flow"))
+// submitPassword checks a name and a password.
+func (h *Handler) submitPassword(c echo.Context) error {
+	f, err := h.openFlow(c, c.FormValue("flow"))
 	if err != nil {
 		return err
 	}
@@ -117,17 +117,17 @@ func (h *Handler) password(c echo.Context) error {
 		return err
 	}
 	username := c.FormValue("username")
-	person, err := h.check(c, row, username)
+	person, err := h.checkPassword(c, row, username)
 	if err != nil {
 		name := ""
 		if errs.Is(err, errs.Denied) {
 			name = username // the password was right, so this is a real name
 		}
 		h.recordFailure(c, row, name, err)
-		return h.form(c, form{row: row, opened: opened, flow: f, username: username, problem: err})
+		return h.showPasswordForm(c, passwordForm{row: row, opened: opened, flow: f, username: username, problem: err})
 	}
-	if err := h.remember(c, row.ID, username); err != nil {
+	if err := h.rememberBrowser(c, row.ID, username); err != nil {
 		return err
 	}
-	return h.finish(c, row, proved{person: person, methods: []string{"pwd"}}, f)
+	return h.finishFirstFactor(c, row, firstFactor{person: person, methods: []string{"pwd"}}, f)
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
-// SecondData is the page that asks for a second factor, or lets one be set up.
-type SecondData struct {
+// SecondFactorData is the page that asks for a second factor, or lets one be set up.
+type SecondFactorData struct {
 	User, Flow string
 	Error      i18n.Text
 	// TOTP and Picture are set when the person has none yet and has to set one up.
@@ -32,12 +32,14 @@ type SecondData struct {
 	Code    bool
 }
 
-// SecondPage asks for a second factor.
-func SecondPage() templates.Page[SecondData] { return templates.Define[SecondData]("login/second") }
+// SecondFactorPage asks for a second factor.
+func SecondFactorPage() templates.Page[SecondFactorData] {
+	return templates.Define[SecondFactorData]("login/second")
+}
 
-// needsSecond reports whether the person has a second factor, or their connector
+// needsSecondFactor reports whether the person has a second factor, or their connector
 // wants one from everybody.
-func (h *Handler) needsSecond(ctx context.Context, row *store.Connector, user *store.User) (bool, error) {
+func (h *Handler) needsSecondFactor(ctx context.Context, row *store.Connector, user *store.User) (bool, error) {
 	if row.SecondFactor {
 		return true, nil
 	}
@@ -45,18 +47,18 @@ func (h *Handler) needsSecond(ctx context.Context, row *store.Connector, user *s
 	return len(factors) > 0, err
 }
 
-// askSecond sends the browser on to the second factor. Who it is about travels in the
+// startSecondFactor sends the browser on to the second factor. Who it is about travels in the
 // sealed flow; nobody is signed in yet.
-func (h *Handler) askSecond(c echo.Context, row *store.Connector, user *store.User, methods []string, f *flow.Flow) error {
+func (h *Handler) startSecondFactor(c echo.Context, row *store.Connector, user *store.User, methods []string, f *flow.Flow) error {
 	half := *f
 	half.Upstream = nil
-	half.Half = &flow.Half{UserID: user.ID, ConnectorID: row.ID, Methods: methods}
+	half.SecondFactor = &flow.SecondFactor{UserID: user.ID, ConnectorID: row.ID, Methods: methods}
 	factors, err := h.Store.Factors(c.Request().Context(), user.ID)
 	if err != nil {
 		return err
 	}
 	if len(factors) == 0 {
-		half.Half.Enrol = mfa.NewSecret()
+		half.SecondFactor.EnrolSecret = mfa.NewTOTPSecret()
 	}
 	sealed, err := h.Flows.Seal(c.Response(), c.Request(), &half)
 	if err != nil {
@@ -65,41 +67,41 @@ func (h *Handler) askSecond(c echo.Context, row *store.Connector, user *store.Us
 	return c.Redirect(http.StatusSeeOther, h.Site.Path("/login/second")+"?flow="+url.QueryEscape(sealed))
 }
 
-// half opens a flow of somebody who has shown the first factor.
-func (h *Handler) half(c echo.Context, sealed string) (*flow.Flow, *store.User, error) {
+// openSecondFactor opens a flow of somebody who has shown the first factor.
+func (h *Handler) openSecondFactor(c echo.Context, sealed string) (*flow.Flow, *store.User, error) {
 	f, err := h.Flows.Open(c.Request(), sealed)
 	if err != nil {
 		return nil, nil, err
 	}
-	if f.Half == nil {
-		return nil, nil, flow.ErrLost
+	if f.SecondFactor == nil {
+		return nil, nil, flow.ErrInvalid
 	}
-	user, err := h.Store.User(c.Request().Context(), f.Half.UserID)
+	user, err := h.Store.User(c.Request().Context(), f.SecondFactor.UserID)
 	if err == nil && user.Disabled {
 		err = errs.New(errs.Denied, "The account %s is disabled. Ask an admin.", user.KubeName)
 	}
 	return f, user, err
 }
 
-func (h *Handler) second(c echo.Context) error {
-	return h.secondPage(c, c.QueryParam("flow"), i18n.Text{})
+func (h *Handler) showSecondFactor(c echo.Context) error {
+	return h.renderSecondFactor(c, c.QueryParam("flow"), i18n.Text{})
 }
 
-func (h *Handler) secondPage(c echo.Context, sealed string, fault i18n.Text) error {
-	f, user, err := h.half(c, sealed)
+func (h *Handler) renderSecondFactor(c echo.Context, sealed string, fault i18n.Text) error {
+	f, user, err := h.openSecondFactor(c, sealed)
 	if err != nil {
 		return err
 	}
-	data := SecondData{User: user.Label(), Flow: sealed, Error: fault, TOTP: f.Half.Enrol, Action: h.Site.Path("/login/second")}
+	data := SecondFactorData{User: user.Label(), Flow: sealed, Error: fault, TOTP: f.SecondFactor.EnrolSecret, Action: h.Site.Path("/login/second")}
 	title := i18n.T("Second factor")
-	if err := h.offerPasskey(c, f, user, &data); err != nil {
+	if err := h.addPasskeyChallenge(c, f, user, &data); err != nil {
 		return err
 	}
-	if f.Half.Enrol != "" {
+	if f.SecondFactor.EnrolSecret != "" {
 		data.Picture = h.Site.Path("/login/second/code.png") + "?flow=" + url.QueryEscape(sealed)
 		title = i18n.T("Set up a second factor")
 	}
-	view := web.View[SecondData]{Page: SecondPage(), Title: title, Data: data}
+	view := web.View[SecondFactorData]{Page: SecondFactorPage(), Title: title, Data: data}
 	if f.Request != nil {
 		view.FormOrigin = clients.RedirectOrigin(f.Request.RedirectURI)
 	}
@@ -109,90 +111,90 @@ func (h *Handler) secondPage(c echo.Context, sealed string, fault i18n.Text) err
 	return web.Render(c, h.Site, view)
 }
 
-func (h *Handler) secondPicture(c echo.Context) error {
-	f, user, err := h.half(c, c.QueryParam("flow"))
+func (h *Handler) secondFactorQRCode(c echo.Context) error {
+	f, user, err := h.openSecondFactor(c, c.QueryParam("flow"))
 	if err != nil {
 		return err
 	}
-	if f.Half.Enrol == "" {
+	if f.SecondFactor.EnrolSecret == "" {
 		return errs.New(errs.NotFound, "There is nothing to set up.")
 	}
-	png, err := mfa.Picture(mfa.Address(h.Site.Live().Brand, user.KubeName, f.Half.Enrol))
+	png, err := mfa.QRCode(mfa.KeyURI(h.Site.Live().Brand, user.KubeName, f.SecondFactor.EnrolSecret))
 	if err != nil {
 		return err
 	}
 	return c.Blob(http.StatusOK, "image/png", png)
 }
 
-// recordSecond records why somebody did not get past the second factor.
-func (h *Handler) recordSecond(c echo.Context, f *flow.Flow, user *store.User, why string) {
+// recordSecondFactorFailure records why somebody did not get past the second factor.
+func (h *Handler) recordSecondFactorFailure(c echo.Context, f *flow.Flow, user *store.User, why string) {
 	h.Audit.Record(c.Request().Context(), audit.Event{
-		Name: audit.SignInFailed, UserID: user.ID, UserName: user.KubeName, ConnectorID: f.Half.ConnectorID, Address: c.RealIP(), Reason: why,
+		Name: audit.SignInFailed, UserID: user.ID, UserName: user.KubeName, ConnectorID: f.SecondFactor.ConnectorID, Address: c.RealIP(), Reason: why,
 	})
 }
 
-// checkSecond takes the code.
-func (h *Handler) checkSecond(c echo.Context) error {
+// submitSecondFactor takes the code.
+func (h *Handler) submitSecondFactor(c echo.Context) error {
 	ctx, sealed := c.Request().Context(), c.FormValue("flow")
-	f, user, err := h.half(c, sealed)
+	f, user, err := h.openSecondFactor(c, sealed)
 	if err != nil {
 		return err
 	}
 	attempt := ratelimit.SecondFactor(user.ID, c.RealIP())
-	verdict, err := h.Limit.Begin(ctx, attempt)
+	verdict, err := h.Limit.Attempt(ctx, attempt)
 	if err != nil {
 		return err
 	}
 	if verdict.Wait > 0 {
-		if !verdict.Again {
-			h.recordSecond(c, f, user, "too_many_failures")
+		if !verdict.Repeated {
+			h.recordSecondFactorFailure(c, f, user, "too_many_failures")
 		}
-		return h.secondPage(c, sealed, i18n.T("Too many wrong codes. Try again in %s.", verdict.Wait))
+		return h.renderSecondFactor(c, sealed, i18n.T("Too many wrong codes. Try again in %s.", verdict.Wait))
 	}
 	var good bool
 	method := "otp"
 	if answer := c.FormValue("response"); answer != "" {
 		method = "hwk"
-		good, err = h.takePasskey(ctx, f.Half, answer)
+		good, err = h.checkPasskey(ctx, f.SecondFactor, answer)
 	} else {
-		good, err = h.takeCode(ctx, f.Half, c.FormValue("code"), c.RealIP())
+		good, err = h.checkCode(ctx, f.SecondFactor, c.FormValue("code"), c.RealIP())
 	}
 	if err != nil {
 		return err
 	}
 	if !good {
-		h.recordSecond(c, f, user, "second_factor")
-		return h.secondPage(c, sealed, i18n.T("That was not right. A code works once, and only while the app shows it."))
+		h.recordSecondFactorFailure(c, f, user, "second_factor")
+		return h.renderSecondFactor(c, sealed, i18n.T("That was not right. A code works once, and only while the app shows it."))
 	}
-	if err := h.Limit.Forgive(ctx, attempt); err != nil {
+	if err := h.Limit.Undo(ctx, attempt); err != nil {
 		return err
 	}
-	row, err := h.Store.Connector(ctx, f.Half.ConnectorID)
+	row, err := h.Store.Connector(ctx, f.SecondFactor.ConnectorID)
 	if err != nil {
 		return err
 	}
-	methods := append(f.Half.Methods, method, "mfa")
-	f.Half = nil
-	return h.begin(c, row, arrival{user: user, methods: methods}, f)
+	methods := append(f.SecondFactor.Methods, method, "mfa")
+	f.SecondFactor = nil
+	return h.beginSession(c, row, authenticated{user: user, methods: methods}, f)
 }
 
-// takeCode checks a code against what the person has, or is setting up, and uses it
+// checkCode checks a code against what the person has, or is setting up, and uses it
 // up.
-func (h *Handler) takeCode(ctx context.Context, half *flow.Half, code, address string) (bool, error) {
+func (h *Handler) checkCode(ctx context.Context, half *flow.SecondFactor, code, address string) (bool, error) {
 	now := h.Now()
 	factors, err := h.Store.Factors(ctx, half.UserID)
 	if err != nil {
 		return false, err
 	}
 	// Who has one by now, in another tab, doesn't set up a second one here.
-	if half.Enrol != "" && len(factors) == 0 {
-		step, ok := mfa.CheckCode(half.Enrol, code, now)
+	if half.EnrolSecret != "" && len(factors) == 0 {
+		step, ok := mfa.CheckCode(half.EnrolSecret, code, now)
 		if !ok {
 			return false, nil
 		}
 		h.Audit.Record(ctx, audit.Event{Name: audit.FactorChanged, UserID: half.UserID, ConnectorID: half.ConnectorID, Address: address, Reason: "added"})
 		return true, h.Store.AddFactor(ctx, store.Factor{
-			Owner: half.UserID, Kind: store.FactorTOTP, Label: "Authenticator app", Data: half.Enrol, LastStep: step, Created: store.At(now), LastUsed: store.At(now),
+			Owner: half.UserID, Kind: store.FactorTOTP, Label: "Authenticator app", Data: half.EnrolSecret, LastStep: step, Created: store.At(now), LastUsed: store.At(now),
 		})
 	}
 	for _, f := range factors {

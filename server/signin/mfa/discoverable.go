@@ -15,48 +15,48 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// MakeAlone asks for a passkey that signs somebody in by itself: the device keeps the
+// BeginDiscoverableRegistration asks for a passkey that signs somebody in by itself: the device keeps the
 // name with it, and asks who holds it before it answers (WebAuthn "user verification").
-func (p *Passkeys) MakeAlone(label string) (Asked, error) {
-	o := owner{Owner: Owner{ID: secret.ID("key"), Name: label, Label: label}}
+func (p *Passkeys) BeginDiscoverableRegistration(label string) (Ceremony, error) {
+	o := credentialOwner{Owner: Owner{ID: secret.ID("key"), Name: label, Label: label}}
 	creation, session, err := p.site.BeginRegistration(o, webauthn.WithAuthenticatorSelection(protocol.AuthenticatorSelection{
 		ResidentKey: protocol.ResidentKeyRequirementRequired, RequireResidentKey: protocol.ResidentKeyRequired(), UserVerification: protocol.VerificationRequired,
 	}))
 	if err != nil {
-		return Asked{}, fmt.Errorf("asking for a passkey: %w", err)
+		return Ceremony{}, fmt.Errorf("asking for a passkey: %w", err)
 	}
-	return asked(creation.Response, session)
+	return newCeremony(creation.Response, session)
 }
 
-// MadeAlone reads the answer to MakeAlone and returns the key to keep. A fault of the
+// FinishDiscoverableRegistration reads the answer to MakeAlone and returns the key to keep. A fault of the
 // answer is ErrPasskey.
-func (p *Passkeys) MadeAlone(kept, answer string) ([]byte, error) {
+func (p *Passkeys) FinishDiscoverableRegistration(kept, answer string) ([]byte, error) {
 	var session webauthn.SessionData
 	if err := json.Unmarshal([]byte(kept), &session); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPasskey, err)
 	}
-	return p.Made(Owner{ID: string(session.UserID)}, kept, answer)
+	return p.FinishRegistration(Owner{ID: string(session.UserID)}, kept, answer)
 }
 
-// AskAlone asks for a passkey that MakeAlone made, of whoever has one.
-func (p *Passkeys) AskAlone() (Asked, error) {
+// BeginDiscoverableLogin asks for a passkey that MakeAlone made, of whoever has one.
+func (p *Passkeys) BeginDiscoverableLogin() (Ceremony, error) {
 	assertion, session, err := p.site.BeginDiscoverableLogin(webauthn.WithUserVerification(protocol.VerificationRequired))
 	if err != nil {
-		return Asked{}, fmt.Errorf("asking for a passkey: %w", err)
+		return Ceremony{}, fmt.Errorf("asking for a passkey: %w", err)
 	}
-	return asked(assertion.Response, session)
+	return newCeremony(assertion.Response, session)
 }
 
-// AnsweredAlone reads the answer to AskAlone by one of keys. A fault of the answer is
+// FinishDiscoverableLogin reads the answer to AskAlone by one of keys. A fault of the answer is
 // ErrPasskey.
-func (p *Passkeys) AnsweredAlone(keys [][]byte, kept, answer string) (Used, error) {
-	all, session, err := resume(Owner{Keys: keys}, kept)
+func (p *Passkeys) FinishDiscoverableLogin(keys [][]byte, kept, answer string) (Assertion, error) {
+	all, session, err := restore(Owner{Keys: keys}, kept)
 	if err != nil {
-		return Used{}, err
+		return Assertion{}, err
 	}
 	parsed, err := protocol.ParseCredentialRequestResponseBytes([]byte(answer))
 	if err != nil {
-		return Used{}, fmt.Errorf("%w: %w", ErrPasskey, err)
+		return Assertion{}, fmt.Errorf("%w: %w", ErrPasskey, err)
 	}
 	// Whose it is, is what the key says. The handle that the device keeps beside it
 	// names an account that may have another id by now.
@@ -65,39 +65,39 @@ func (p *Passkeys) AnsweredAlone(keys [][]byte, kept, answer string) (Used, erro
 		return all, nil
 	}, session, parsed)
 	if err != nil {
-		return Used{}, fmt.Errorf("%w: %w", ErrPasskey, err)
+		return Assertion{}, fmt.Errorf("%w: %w", ErrPasskey, err)
 	}
-	return used(all, session, credential)
+	return assertionOf(all, session, credential)
 }
 
-var errNoKey = errors.New("none of the keys answered")
+var errUnknownCredential = errors.New("none of the keys answered")
 
-// used finds the key that answered. A counter that went back is ErrPasskey: the key may
+// assertionOf finds the key that answered. A counter that went back is ErrPasskey: the key may
 // have been copied.
-func used(o owner, session webauthn.SessionData, credential *webauthn.Credential) (Used, error) {
+func assertionOf(o credentialOwner, session webauthn.SessionData, credential *webauthn.Credential) (Assertion, error) {
 	if credential.Authenticator.CloneWarning {
-		return Used{}, fmt.Errorf("%w: its counter went back", ErrPasskey)
+		return Assertion{}, fmt.Errorf("%w: its counter went back", ErrPasskey)
 	}
 	for i, c := range o.credentials {
 		if string(c.ID) == string(credential.ID) {
-			return Used{Index: i, Challenge: session.Challenge, Count: int64(credential.Authenticator.SignCount)}, nil
+			return Assertion{Index: i, Challenge: session.Challenge, SignCount: int64(credential.Authenticator.SignCount)}, nil
 		}
 	}
-	return Used{}, fmt.Errorf("%w: %w", ErrPasskey, errNoKey)
+	return Assertion{}, fmt.Errorf("%w: %w", ErrPasskey, errUnknownCredential)
 }
 
-// challengeLife is how long a challenge is remembered after it was answered.
-const challengeLife = time.Hour
+// challengeRetention is how long a challenge is remembered after it was answered.
+const challengeRetention = time.Hour
 
-// Spend uses an answer by a key up, and reports whether this was the first time.
-func (u Used) Spend(ctx context.Context, l *ratelimit.Limiter, key store.Factor) (first bool, err error) {
+// Consume uses an answer by a key up, and reports whether this was the first time.
+func (u Assertion) Consume(ctx context.Context, l *ratelimit.Limiter, key store.Factor) (first bool, err error) {
 	now := l.Now()
-	first, err = l.Once(ctx, "passkey "+u.Challenge, now.Add(challengeLife))
+	first, err = l.FirstUse(ctx, "passkey "+u.Challenge, now.Add(challengeRetention))
 	if err != nil || !first {
 		return false, err
 	}
-	if u.Count == 0 && key.LastStep == 0 { // a key that doesn't count
+	if u.SignCount == 0 && key.LastStep == 0 { // a key that doesn't count
 		return true, l.Store.NoteFactor(ctx, key.ID, now)
 	}
-	return l.Store.UseFactor(ctx, key.ID, u.Count, now)
+	return l.Store.UseFactor(ctx, key.ID, u.SignCount, now)
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// passkeyLife is how long a question to a browser may be answered.
-const passkeyLife = 10 * time.Minute
+// ceremonyTimeout is how long a question to a browser may be answered.
+const ceremonyTimeout = 10 * time.Minute
 
 // Passkeys makes and checks passkeys (WebAuthn) for one site.
 type Passkeys struct{ site *webauthn.WebAuthn }
@@ -29,7 +29,7 @@ func NewPasskeys(site *url.URL, brand string) *Passkeys {
 	if net.ParseIP(site.Hostname()) != nil {
 		return nil
 	}
-	life := webauthn.TimeoutConfig{Enforce: true, Timeout: passkeyLife, TimeoutUVD: passkeyLife}
+	life := webauthn.TimeoutConfig{Enforce: true, Timeout: ceremonyTimeout, TimeoutUVD: ceremonyTimeout}
 	w, err := webauthn.New(&webauthn.Config{
 		RPID: site.Hostname(), RPDisplayName: brand, RPOrigins: []string{site.Scheme + "://" + site.Host},
 		AttestationPreference: protocol.PreferNoAttestation, Timeouts: webauthn.TimeoutsConfig{Login: life, Registration: life},
@@ -62,67 +62,67 @@ func OwnerOf(user *store.User, factors []store.Factor) (Owner, []store.Factor) {
 	return o, rows
 }
 
-type owner struct {
+type credentialOwner struct {
 	Owner
 	credentials []webauthn.Credential
 }
 
-var _ webauthn.User = owner{}
+var _ webauthn.User = credentialOwner{}
 
 // WebAuthnID implements webauthn.User.
-func (o owner) WebAuthnID() []byte { return []byte(o.ID) }
+func (o credentialOwner) WebAuthnID() []byte { return []byte(o.ID) }
 
 // WebAuthnName implements webauthn.User.
-func (o owner) WebAuthnName() string { return o.Name }
+func (o credentialOwner) WebAuthnName() string { return o.Name }
 
 // WebAuthnDisplayName implements webauthn.User.
-func (o owner) WebAuthnDisplayName() string { return o.Label }
+func (o credentialOwner) WebAuthnDisplayName() string { return o.Label }
 
 // WebAuthnCredentials implements webauthn.User.
-func (o owner) WebAuthnCredentials() []webauthn.Credential { return o.credentials }
+func (o credentialOwner) WebAuthnCredentials() []webauthn.Credential { return o.credentials }
 
-func (o Owner) open() (owner, error) {
-	full := owner{Owner: o}
+func (o Owner) withCredentials() (credentialOwner, error) {
+	full := credentialOwner{Owner: o}
 	for _, key := range o.Keys {
 		var c webauthn.Credential
 		if err := json.Unmarshal(key, &c); err != nil {
-			return owner{}, fmt.Errorf("reading passkey: %w", err)
+			return credentialOwner{}, fmt.Errorf("reading passkey: %w", err)
 		}
 		full.credentials = append(full.credentials, c)
 	}
 	return full, nil
 }
 
-// Asked is a question to a browser: Options go to it, Kept has to come back with the
+// Ceremony is a question to a browser: Options go to it, Kept has to come back with the
 // answer. Challenge is what an answer is good for once.
-type Asked struct{ Options, Kept, Challenge string }
+type Ceremony struct{ Options, Session, Challenge string }
 
-func asked(options any, session *webauthn.SessionData) (Asked, error) {
+func newCeremony(options any, session *webauthn.SessionData) (Ceremony, error) {
 	text, errOptions := json.Marshal(options)
 	kept, errKept := json.Marshal(session)
 	if err := errors.Join(errOptions, errKept); err != nil {
-		return Asked{}, fmt.Errorf("encoding passkey options: %w", err)
+		return Ceremony{}, fmt.Errorf("encoding passkey options: %w", err)
 	}
-	return Asked{Options: string(text), Kept: string(kept), Challenge: session.Challenge}, nil
+	return Ceremony{Options: string(text), Session: string(kept), Challenge: session.Challenge}, nil
 }
 
-// Make asks for a new passkey.
-func (p *Passkeys) Make(o Owner) (Asked, error) {
-	full, err := o.open()
+// BeginRegistration asks for a new passkey.
+func (p *Passkeys) BeginRegistration(o Owner) (Ceremony, error) {
+	full, err := o.withCredentials()
 	if err != nil {
-		return Asked{}, err
+		return Ceremony{}, err
 	}
 	creation, session, err := p.site.BeginRegistration(full, webauthn.WithExclusions(webauthn.Credentials(full.credentials).CredentialDescriptors()))
 	if err != nil {
-		return Asked{}, fmt.Errorf("asking for a passkey: %w", err)
+		return Ceremony{}, fmt.Errorf("asking for a passkey: %w", err)
 	}
-	return asked(creation.Response, session)
+	return newCeremony(creation.Response, session)
 }
 
-// Made reads the answer to Make and returns the key to keep. A fault of the answer is
+// FinishRegistration reads the answer to Make and returns the key to keep. A fault of the answer is
 // ErrPasskey.
-func (p *Passkeys) Made(o Owner, kept, answer string) ([]byte, error) {
-	full, session, err := resume(o, kept)
+func (p *Passkeys) FinishRegistration(o Owner, kept, answer string) ([]byte, error) {
+	full, session, err := restore(o, kept)
 	if err != nil {
 		return nil, err
 	}
@@ -141,54 +141,54 @@ func (p *Passkeys) Made(o Owner, kept, answer string) ([]byte, error) {
 	return key, nil
 }
 
-// Ask asks for one of the owner's passkeys.
-func (p *Passkeys) Ask(o Owner) (Asked, error) {
-	full, err := o.open()
+// BeginLogin asks for one of the owner's passkeys.
+func (p *Passkeys) BeginLogin(o Owner) (Ceremony, error) {
+	full, err := o.withCredentials()
 	if err != nil {
-		return Asked{}, err
+		return Ceremony{}, err
 	}
 	assertion, session, err := p.site.BeginLogin(full)
 	if err != nil {
-		return Asked{}, fmt.Errorf("asking for a passkey: %w", err)
+		return Ceremony{}, fmt.Errorf("asking for a passkey: %w", err)
 	}
-	return asked(assertion.Response, session)
+	return newCeremony(assertion.Response, session)
 }
 
-// Used is which of the owner's keys answered.
-type Used struct {
+// Assertion is which of the owner's keys answered.
+type Assertion struct {
 	// Index is its place in Owner.Keys; Challenge what it answered.
 	Index     int
 	Challenge string
-	// Count is the key's counter, zero for keys that have none.
-	Count int64
+	// SignCount is the key's counter, zero for keys that have none.
+	SignCount int64
 }
 
-// Answered reads the answer to Ask. A fault of the answer is ErrPasskey, and so is a
+// FinishLogin reads the answer to Ask. A fault of the answer is ErrPasskey, and so is a
 // counter that went back: the key may have been copied.
-func (p *Passkeys) Answered(o Owner, kept, answer string) (Used, error) {
-	full, session, err := resume(o, kept)
+func (p *Passkeys) FinishLogin(o Owner, kept, answer string) (Assertion, error) {
+	full, session, err := restore(o, kept)
 	if err != nil {
-		return Used{}, err
+		return Assertion{}, err
 	}
 	parsed, err := protocol.ParseCredentialRequestResponseBytes([]byte(answer))
 	if err != nil {
-		return Used{}, fmt.Errorf("%w: %w", ErrPasskey, err)
+		return Assertion{}, fmt.Errorf("%w: %w", ErrPasskey, err)
 	}
 	credential, err := p.site.ValidateLogin(full, session, parsed)
 	if err != nil {
-		return Used{}, fmt.Errorf("%w: %w", ErrPasskey, err)
+		return Assertion{}, fmt.Errorf("%w: %w", ErrPasskey, err)
 	}
-	return used(full, session, credential)
+	return assertionOf(full, session, credential)
 }
 
-func resume(o Owner, kept string) (owner, webauthn.SessionData, error) {
-	full, err := o.open()
+func restore(o Owner, kept string) (credentialOwner, webauthn.SessionData, error) {
+	full, err := o.withCredentials()
 	if err != nil {
-		return owner{}, webauthn.SessionData{}, err
+		return credentialOwner{}, webauthn.SessionData{}, err
 	}
 	var session webauthn.SessionData
 	if err := json.Unmarshal([]byte(kept), &session); err != nil {
-		return owner{}, webauthn.SessionData{}, fmt.Errorf("%w: %w", ErrPasskey, err)
+		return credentialOwner{}, webauthn.SessionData{}, fmt.Errorf("%w: %w", ErrPasskey, err)
 	}
 	return full, session, nil
 }

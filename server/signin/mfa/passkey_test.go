@@ -30,26 +30,26 @@ func TestBrokenPasskeys(t *testing.T) {
 	t.Parallel()
 	p := mfa.NewPasskeys(&url.URL{Scheme: "https", Host: "login.example.test"}, "Fairlead")
 	jane := mfa.Owner{ID: "1", Name: "local:jane", Label: "Jane"}
-	asked, err := p.Make(jane)
+	asked, err := p.BeginRegistration(jane)
 	if err != nil || asked.Challenge == "" || !strings.Contains(asked.Options, asked.Challenge) {
 		t.Fatalf("%+v, %v", asked, err)
 	}
 	for _, answer := range []string{"", "{}", "[]", `{"id":"AA","rawId":"AA","type":"public-key","response":{}}`, strings.Repeat("[", 10_000)} {
-		if _, err := p.Made(jane, asked.Kept, answer); !errors.Is(err, mfa.ErrPasskey) {
+		if _, err := p.FinishRegistration(jane, asked.Session, answer); !errors.Is(err, mfa.ErrPasskey) {
 			t.Errorf("%.40q made one: %v", answer, err)
 		}
-		if _, err := p.Answered(jane, asked.Kept, answer); !errors.Is(err, mfa.ErrPasskey) {
+		if _, err := p.FinishLogin(jane, asked.Session, answer); !errors.Is(err, mfa.ErrPasskey) {
 			t.Errorf("%.40q was an answer: %v", answer, err)
 		}
 	}
-	if _, err := p.Made(jane, "not ours", "{}"); !errors.Is(err, mfa.ErrPasskey) {
+	if _, err := p.FinishRegistration(jane, "not ours", "{}"); !errors.Is(err, mfa.ErrPasskey) {
 		t.Errorf("what was kept is broken: %v", err)
 	}
-	if _, err := p.Ask(jane); err == nil {
+	if _, err := p.BeginLogin(jane); err == nil {
 		t.Error("asked for a passkey of somebody who has none")
 	}
 	jane.Keys = [][]byte{[]byte("not a key")}
-	if _, err := p.Ask(jane); err == nil {
+	if _, err := p.BeginLogin(jane); err == nil {
 		t.Error("read a broken key")
 	}
 }

@@ -20,34 +20,34 @@ import (
 const (
 	digits = otp.DigitsSix
 	period = 30
-	// drift is how many periods a clock may be off, each way.
-	drift = 1
-	// secretDigits is the length of a secret in base32: 160 bits.
-	secretDigits = 32
+	// maxDrift is how many periods a clock may be off, each way.
+	maxDrift = 1
+	// secretLength is the length of a secret in base32: 160 bits.
+	secretLength = 32
 )
 
-// NewSecret returns a secret for an authenticator app, in base32.
-func NewSecret() string {
+// NewTOTPSecret returns a secret for an authenticator app, in base32.
+func NewTOTPSecret() string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 	var b strings.Builder
-	for _, d := range secret.Digits(secretDigits, len(alphabet)) {
+	for _, d := range secret.Digits(secretLength, len(alphabet)) {
 		b.WriteByte(alphabet[d])
 	}
 	return b.String()
 }
 
-// Address is what an app reads from a picture: the otpauth URI.
-func Address(brand, account, totp string) string {
+// KeyURI is what an app reads from a picture: the otpauth URI.
+func KeyURI(brand, account, totp string) string {
 	label := url.PathEscape(brand + ":" + account)
 	return "otpauth://totp/" + label + "?secret=" + totp + "&issuer=" + url.QueryEscape(brand)
 }
 
-// pixels is the side of the picture.
-const pixels = 240
+// qrCodePixels is the side of the picture.
+const qrCodePixels = 240
 
-// Picture returns the address as a QR code, a PNG.
-func Picture(address string) ([]byte, error) {
-	png, err := qrcode.Encode(address, qrcode.Medium, pixels)
+// QRCode returns the address as a QR code, a PNG.
+func QRCode(address string) ([]byte, error) {
+	png, err := qrcode.Encode(address, qrcode.Medium, qrCodePixels)
 	if err != nil {
 		return nil, fmt.Errorf("drawing QR code: %w", err)
 	}
@@ -59,7 +59,7 @@ func Picture(address string) ([]byte, error) {
 func CheckCode(totp, code string, now time.Time) (step int64, ok bool) {
 	code = strings.ReplaceAll(strings.TrimSpace(code), " ", "")
 	current := now.Unix() / period
-	for candidate := current - drift; candidate <= current+drift; candidate++ {
+	for candidate := current - maxDrift; candidate <= current+maxDrift; candidate++ {
 		want, err := hotp.GenerateCodeCustom(totp, uint64(candidate), hotp.ValidateOpts{Digits: digits, Algorithm: otp.AlgorithmSHA1}) //nolint:gosec // time is after 1970
 		if err == nil && subtle.ConstantTimeCompare([]byte(want), []byte(code)) == 1 {
 			step, ok = candidate, true
@@ -68,8 +68,8 @@ func CheckCode(totp, code string, now time.Time) (step int64, ok bool) {
 	return step, ok
 }
 
-// Code is the code of a moment: what the app shows.
-func Code(totp string, now time.Time) (string, error) {
+// GenerateCode is the code of a moment: what the app shows.
+func GenerateCode(totp string, now time.Time) (string, error) {
 	code, err := hotp.GenerateCodeCustom(totp, uint64(now.Unix()/period), hotp.ValidateOpts{Digits: digits, Algorithm: otp.AlgorithmSHA1}) //nolint:gosec // time is after 1970
 	if err != nil {
 		return "", fmt.Errorf("making code: %w", err)

@@ -14,7 +14,7 @@ const secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 func TestCodesOfTheStandard(t *testing.T) {
 	t.Parallel()
 	for at, want := range map[int64]string{59: "287082", 1111111109: "081804", 1234567890: "005924", 2000000000: "279037"} {
-		got, err := mfa.Code(secret, time.Unix(at, 0))
+		got, err := mfa.GenerateCode(secret, time.Unix(at, 0))
 		if err != nil || got != want {
 			t.Errorf("at %d: %s, %v; want %s", at, got, err, want)
 		}
@@ -29,7 +29,7 @@ func TestCheckCode(t *testing.T) {
 		at   time.Duration
 		want bool
 	}{{"now", 0, true}, {"a period ago", -30 * time.Second, true}, {"a period ahead", 30 * time.Second, true}, {"too old", -61 * time.Second, false}, {"too early", 61 * time.Second, false}} {
-		code, err := mfa.Code(secret, now.Add(c.at))
+		code, err := mfa.GenerateCode(secret, now.Add(c.at))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,11 +45,11 @@ func TestCheckCode(t *testing.T) {
 
 func TestNewSecretAndPicture(t *testing.T) {
 	t.Parallel()
-	a, b := mfa.NewSecret(), mfa.NewSecret()
+	a, b := mfa.NewTOTPSecret(), mfa.NewTOTPSecret()
 	if a == b || len(a) != 32 {
 		t.Errorf("secrets %s %s", a, b)
 	}
-	png, err := mfa.Picture(mfa.Address("Acme & Co", "root", a))
+	png, err := mfa.QRCode(mfa.KeyURI("Acme & Co", "root", a))
 	if err != nil || !bytes.HasPrefix(png, []byte("\x89PNG")) {
 		t.Errorf("no picture: %v", err)
 	}

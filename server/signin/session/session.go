@@ -14,23 +14,23 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// touchEvery is how often the last use is written.
-const touchEvery = time.Minute
+// touchInterval is how often the last use is written.
+const touchInterval = time.Minute
 
-// maxUserAgent is how much of a browser's name is kept, in bytes.
-const maxUserAgent = 256
+// maxUserAgentBytes is how much of a browser's name is kept, in bytes.
+const maxUserAgentBytes = 256
 
 // Manager finds, begins and ends sign-ins.
 type Manager struct {
 	Store *store.Store
 	Audit *audit.Log
 	Now   func() time.Time
-	// Live says how long sign-ins last.
-	Live *runtimesettings.Settings
+	// RuntimeSettings says how long sign-ins last.
+	RuntimeSettings *runtimesettings.Settings
 	// Secure says that the server is reached over https.
 	Secure bool
-	// Ended, when set, is told that a sign-in has ended.
-	Ended func()
+	// OnEnd, when set, is told that a sign-in has ended.
+	OnEnd func()
 }
 
 // Current is the signed-in person of a request.
@@ -41,8 +41,8 @@ type Current struct {
 	Admin bool
 }
 
-// Visit is a signed-in person at a network address.
-type Visit struct {
+// Caller is a signed-in person at a network address.
+type Caller struct {
 	Current *Current
 	Address string
 }
@@ -78,16 +78,16 @@ func (m *Manager) Current(r *http.Request) (*Current, error) {
 	if user.Disabled {
 		return nil, nil //nolint:nilnil // see above
 	}
-	if now.Sub(row.LastSeen.Time()) > touchEvery {
-		if err := m.Store.TouchSignIn(ctx, row.ID, now, now.Add(m.Live.Get().Idle)); err != nil {
+	if now.Sub(row.LastSeen.Time()) > touchInterval {
+		if err := m.Store.TouchSignIn(ctx, row.ID, now, now.Add(m.RuntimeSettings.Get().IdleTimeout)); err != nil {
 			return nil, err
 		}
 	}
 	return &Current{SignIn: row, User: user}, nil
 }
 
-// Proof is how a person has shown who they are.
-type Proof struct {
+// Authentication is how a person has shown who they are.
+type Authentication struct {
 	User *store.User
 	// Methods are RFC 8176 values, such as "pwd".
 	Methods []string
@@ -97,7 +97,7 @@ type Proof struct {
 
 // Begin starts a sign-in with a new id and a new cookie. What the browser had
 // before ends: a cookie that somebody planted is worth nothing.
-func (m *Manager) Begin(w http.ResponseWriter, r *http.Request, p Proof) (*Current, error) {
+func (m *Manager) Begin(w http.ResponseWriter, r *http.Request, p Authentication) (*Current, error) {
 	old, err := m.Current(r)
 	if err != nil {
 		return nil, err
@@ -105,20 +105,20 @@ func (m *Manager) Begin(w http.ResponseWriter, r *http.Request, p Proof) (*Curre
 	token, now := secret.Token(), m.Now()
 	row := &store.SignIn{
 		ID: secret.ID("sid"), CookieHash: secret.Hash(token.Reveal()), UserID: p.User.ID, ConnectorID: p.User.ConnectorID,
-		AMR: p.Methods, UserAgent: shorten(r.UserAgent()), Address: p.Address,
+		AMR: p.Methods, UserAgent: truncate(r.UserAgent()), Address: p.Address,
 		Authenticated: store.At(now), LastSeen: store.At(now),
-		IdleExpires: store.At(now.Add(m.Live.Get().Idle)), Expires: store.At(now.Add(m.Live.Get().Absolute)),
+		IdleExpires: store.At(now.Add(m.RuntimeSettings.Get().IdleTimeout)), Expires: store.At(now.Add(m.RuntimeSettings.Get().AbsoluteTimeout)),
 	}
-	if err := m.begin(r.Context(), old, row); err != nil {
+	if err := m.storeSignIn(r.Context(), old, row); err != nil {
 		return nil, err
 	}
-	m.setCookie(w, token.Reveal(), int(m.Live.Get().Absolute/time.Second))
+	m.setCookie(w, token.Reveal(), int(m.RuntimeSettings.Get().AbsoluteTimeout/time.Second))
 	return &Current{SignIn: row, User: p.User}, nil
 }
 
-// begin stores a sign-in in place of the browser's last one. Applications that
+// storeSignIn stores a sign-in in place of the browser's last one. Applications that
 // the same person is signed in at are not told that they are gone.
-func (m *Manager) begin(ctx context.Context, old *Current, row *store.SignIn) error {
+func (m *Manager) storeSignIn(ctx context.Context, old *Current, row *store.SignIn) error {
 	if old != nil && old.User.ID == row.UserID {
 		return m.Store.ReplaceSignIn(ctx, old.SignIn.ID, row, m.Now())
 	}
@@ -149,8 +149,8 @@ func (m *Manager) EndByID(ctx context.Context, user *store.User, id string) erro
 		m.Audit.Record(ctx, audit.Event{
 			Name: audit.SignInEnded, UserID: user.ID, UserName: user.KubeName, SignInID: id, ConnectorID: user.ConnectorID,
 		})
-		if m.Ended != nil {
-			m.Ended()
+		if m.OnEnd != nil {
+			m.OnEnd()
 		}
 	}
 	return nil
@@ -163,9 +163,9 @@ func (m *Manager) setCookie(w http.ResponseWriter, value string, maxAge int) {
 	})
 }
 
-func shorten(s string) string {
-	if len(s) > maxUserAgent {
-		return s[:maxUserAgent]
+func truncate(s string) string {
+	if len(s) > maxUserAgentBytes {
+		return s[:maxUserAgentBytes]
 	}
 	return s
 }

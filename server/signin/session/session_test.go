@@ -15,20 +15,20 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/session"
 )
 
-type bundle struct {
+type fixture struct {
 	*session.Manager
 	now  time.Time
 	user *store.User
 }
 
-func setup(t *testing.T) *bundle {
+func setup(t *testing.T) *fixture {
 	t.Helper()
 	s := storetest.SQLite(t)
-	b := &bundle{now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
+	b := &fixture{now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
 	now := func() time.Time { return b.now }
 	b.Manager = &session.Manager{
 		Store: s, Audit: audit.NewLog(now, slog.New(slog.DiscardHandler), s), Now: now, Secure: true,
-		Live: runtimesettings.New(runtimesettings.Values{Idle: time.Hour}),
+		RuntimeSettings: runtimesettings.New(runtimesettings.Values{IdleTimeout: time.Hour}),
 	}
 	user, _, err := s.SignInUser(t.Context(), store.Person{
 		ConnectorID: "corp", KubeName: "corp:jane", Identity: connectors.Identity{Subject: "1", Username: "jane"},
@@ -40,7 +40,7 @@ func setup(t *testing.T) *bundle {
 	return b
 }
 
-func with(cookie *http.Cookie) *http.Request {
+func requestWith(cookie *http.Cookie) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	if cookie != nil {
 		r.AddCookie(cookie)
@@ -48,18 +48,18 @@ func with(cookie *http.Cookie) *http.Request {
 	return r
 }
 
-func (b *bundle) begin(t *testing.T, r *http.Request) *http.Cookie {
+func (b *fixture) begin(t *testing.T, r *http.Request) *http.Cookie {
 	t.Helper()
 	w := httptest.NewRecorder()
-	if _, err := b.Begin(w, r, session.Proof{User: b.user, Address: "192.0.2.1"}); err != nil {
+	if _, err := b.Begin(w, r, session.Authentication{User: b.user, Address: "192.0.2.1"}); err != nil {
 		t.Fatal(err)
 	}
 	return w.Result().Cookies()[0]
 }
 
-func (b *bundle) signedIn(t *testing.T, cookie *http.Cookie) bool {
+func (b *fixture) signedIn(t *testing.T, cookie *http.Cookie) bool {
 	t.Helper()
-	current, err := b.Current(with(cookie))
+	current, err := b.Current(requestWith(cookie))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,11 +69,11 @@ func (b *bundle) signedIn(t *testing.T, cookie *http.Cookie) bool {
 func TestBeginReplacesWhatWasThere(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	first := b.begin(t, with(nil))
+	first := b.begin(t, requestWith(nil))
 	if first.Name != "__Host-fairlead" || !first.Secure || !first.HttpOnly || first.SameSite != http.SameSiteLaxMode {
 		t.Errorf("cookie %+v", first)
 	}
-	second := b.begin(t, with(first))
+	second := b.begin(t, requestWith(first))
 	if first.Value == second.Value {
 		t.Error("each sign-in must have a new cookie")
 	}
@@ -88,7 +88,7 @@ func TestBeginReplacesWhatWasThere(t *testing.T) {
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	cookie := b.begin(t, with(nil))
+	cookie := b.begin(t, requestWith(nil))
 	for range 10 { // used often enough, it lives on
 		b.now = b.now.Add(50 * time.Minute)
 		if !b.signedIn(t, cookie) {
@@ -99,7 +99,7 @@ func TestLimits(t *testing.T) {
 	if b.signedIn(t, cookie) {
 		t.Error("must end when idle")
 	}
-	cookie = b.begin(t, with(nil))
+	cookie = b.begin(t, requestWith(nil))
 	for range 24 * 8 {
 		b.now = b.now.Add(59 * time.Minute)
 		b.signedIn(t, cookie)
@@ -112,13 +112,13 @@ func TestLimits(t *testing.T) {
 func TestEnd(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	cookie := b.begin(t, with(nil))
-	current, err := b.Current(with(cookie))
+	cookie := b.begin(t, requestWith(nil))
+	current, err := b.Current(requestWith(cookie))
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	if err := b.End(w, with(cookie), current); err != nil {
+	if err := b.End(w, requestWith(cookie), current); err != nil {
 		t.Fatal(err)
 	}
 	if b.signedIn(t, cookie) || w.Result().Cookies()[0].MaxAge >= 0 {

@@ -14,12 +14,12 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/session"
 )
 
-// Life is how long a code is good.
-const Life = 5 * time.Minute
+// Lifetime is how long a code is good.
+const Lifetime = 5 * time.Minute
 
-// mark takes the place of the redirect URI: no client can register it, so that neither kind of
+// redirectMarker takes the place of the redirect URI: no client can register it, so that neither kind of
 // code can be taken for the other.
-const mark = "urn:fairlead:setup-code"
+const redirectMarker = "urn:fairlead:setup-code"
 
 // Maker makes codes.
 type Maker struct {
@@ -32,11 +32,11 @@ func (m *Maker) Make(ctx context.Context, current *session.Current) (secret.Valu
 	code := secret.Token()
 	signIn := current.SignIn
 	err := m.Store.CreateCode(ctx, &store.Code{
-		Hash: secret.Hash(code.Reveal()), ClientID: clients.Plugin, UserID: current.User.ID, SignInID: signIn.ID, RedirectURI: mark,
-		Scopes: oauth.Scopes(), AMR: signIn.AMR, Authenticated: signIn.Authenticated, Expires: store.At(m.Now().Add(Life)),
+		Hash: secret.Hash(code.Reveal()), ClientID: clients.PluginID, UserID: current.User.ID, SignInID: signIn.ID, RedirectURI: redirectMarker,
+		Scopes: oauth.Scopes(), AMR: signIn.AMR, Authenticated: signIn.Authenticated, Expires: store.At(m.Now().Add(Lifetime)),
 	})
 	return code, err
 }
 
-// Is reports whether a code is one of these, and not an authorization code.
-func Is(code *store.Code) bool { return code.RedirectURI == mark }
+// IsSetupCode reports whether a code is one of these, and not an authorization code.
+func IsSetupCode(code *store.Code) bool { return code.RedirectURI == redirectMarker }

@@ -17,8 +17,8 @@ type fault struct {
 	since time.Time
 }
 
-// note keeps whether an upstream could be asked, on this replica.
-func (g *Registry) note(id string, err error, down bool) {
+// recordFault keeps whether an upstream could be asked, on this replica.
+func (g *Registry) recordFault(id string, err error, down bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !down {
@@ -55,9 +55,9 @@ func (g *Registry) Explain(err error) (cause, remedy string) {
 	return probe.Explain(err)
 }
 
-// Draft opens a connector whose settings are in clear and not stored. It is not
+// OpenDraft opens a connector whose settings are in clear and not stored. It is not
 // kept.
-func (g *Registry) Draft(ctx context.Context, row *store.Connector) (connectors.Connector, error) {
+func (g *Registry) OpenDraft(ctx context.Context, row *store.Connector) (connectors.Connector, error) {
 	cfg, err := g.decode(row.Type, []byte(row.Config))
 	if err != nil {
 		return nil, err
@@ -72,8 +72,8 @@ func (g *Registry) Draft(ctx context.Context, row *store.Connector) (connectors.
 	return opened, nil
 }
 
-// Check tries settings that are in clear and not stored.
-func (g *Registry) Check(ctx context.Context, row *store.Connector) ([]connectors.Finding, error) {
+// CheckDraft tries settings that are in clear and not stored.
+func (g *Registry) CheckDraft(ctx context.Context, row *store.Connector) ([]connectors.Finding, error) {
 	cfg, err := g.decode(row.Type, []byte(row.Config))
 	if err != nil {
 		return nil, err
@@ -85,9 +85,9 @@ func (g *Registry) Check(ctx context.Context, row *store.Connector) ([]connector
 	return checker.Check(ctx, g.env(row.ID)), nil
 }
 
-// Lookup looks a person up with settings that are in clear and not stored.
-func (g *Registry) Lookup(ctx context.Context, row *store.Connector, username string) (connectors.Lookup, error) {
-	opened, err := g.Draft(ctx, row)
+// LookupDraft looks a person up with settings that are in clear and not stored.
+func (g *Registry) LookupDraft(ctx context.Context, row *store.Connector, username string) (connectors.Lookup, error) {
+	opened, err := g.OpenDraft(ctx, row)
 	if err != nil {
 		return connectors.Lookup{}, err
 	}
@@ -95,7 +95,7 @@ func (g *Registry) Lookup(ctx context.Context, row *store.Connector, username st
 	if !ok {
 		return connectors.Lookup{}, errs.New(errs.Invalid, "This kind of connector can't look people up. Test it with a sign-in.")
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	return lookuper.Lookup(ctx, username)
 }

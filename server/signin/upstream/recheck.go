@@ -12,37 +12,37 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/workload"
 )
 
-// Fresh returns the user as the upstream knows them, at most MaxAge ago. It
+// RecheckUserByID returns the user as the upstream knows them, at most MaxAge ago. It
 // asks at most once at a time for a person, outside any transaction. While the
 // upstream can't be asked the user stays as they were, until the outage budget
 // is used up. A person whom the upstream no longer lets in is an error of kind
 // Denied.
-func (g *Registry) Fresh(ctx context.Context, userID string) (*store.User, error) {
+func (g *Registry) RecheckUserByID(ctx context.Context, userID string) (*store.User, error) {
 	user, err := g.cfg.Store.User(ctx, userID)
 	if err != nil {
 		return nil, err
 	}
-	return g.Confirm(ctx, user)
+	return g.RecheckUser(ctx, user)
 }
 
-// Confirm is Fresh for a user who was read just now.
-func (g *Registry) Confirm(ctx context.Context, user *store.User) (*store.User, error) {
-	young, err := g.young(user)
+// RecheckUser is Fresh for a user who was read just now.
+func (g *Registry) RecheckUser(ctx context.Context, user *store.User) (*store.User, error) {
+	young, err := g.recentlyChecked(user)
 	if err != nil || young {
 		return user, err
 	}
 	fresh, err, _ := g.flights.Do("fresh\x00"+user.ID, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 		defer cancel()
 		// Who was ahead of us may have asked in the meantime.
 		user, err := g.cfg.Store.User(ctx, user.ID)
 		if err != nil {
 			return nil, err
 		}
-		if young, err := g.young(user); err != nil || young {
+		if young, err := g.recentlyChecked(user); err != nil || young {
 			return user, err
 		}
-		return g.ask(ctx, user)
+		return g.recheck(ctx, user)
 	})
 	if err != nil {
 		return nil, err
@@ -54,29 +54,29 @@ func (g *Registry) Confirm(ctx context.Context, user *store.User) (*store.User, 
 	return answer, nil
 }
 
-// young reports whether the upstream's word is young enough. A person who is
+// recentlyChecked reports whether the upstream's word is young enough. A person who is
 // disabled here is an error of kind Denied.
-func (g *Registry) young(user *store.User) (bool, error) {
+func (g *Registry) recentlyChecked(user *store.User) (bool, error) {
 	if user.Disabled {
 		return false, errs.New(errs.Denied, "The account %s is disabled. Ask an admin.", user.KubeName)
 	}
 	if workload.IsWorkload(user) || user.ConnectorID == store.BreakGlass { // nobody to ask: the configuration is the upstream
 		return true, nil
 	}
-	age := g.cfg.Live.Get().MaxAge
+	age := g.cfg.RuntimeSettings.Get().UpstreamMaxAge
 	return age > 0 && g.cfg.Now().Sub(user.Checked.Time()) <= age, nil
 }
 
-func (g *Registry) ask(ctx context.Context, user *store.User) (*store.User, error) {
+func (g *Registry) recheck(ctx context.Context, user *store.User) (*store.User, error) {
 	row, err := g.cfg.Store.Connector(ctx, user.ConnectorID)
 	if errs.Is(err, errs.NotFound) {
-		return nil, g.refuse(ctx, user, "connector_removed", errs.New(errs.Denied,
+		return nil, g.refuseUser(ctx, user, "connector_removed", errs.New(errs.Denied,
 			"The way you signed in with (%s) was removed. Sign in another way.", user.ConnectorID))
 	}
 	if err != nil {
 		return nil, err
 	}
-	person, err := g.reread(ctx, row, user)
+	person, err := g.refreshIdentity(ctx, row, user)
 	switch {
 	case err == nil:
 	case !errs.Is(err, errs.Denied) && !errs.Is(err, errs.Unauthenticated):
@@ -85,11 +85,11 @@ func (g *Registry) ask(ctx context.Context, user *store.User) (*store.User, erro
 		return g.afterRefusal(ctx, user, err)
 	}
 	if person.Identity.Subject != user.Subject {
-		return nil, g.refuse(ctx, user, "other_account", errs.New(errs.Denied, "%s answered with another account. Sign in again.", row.Name))
+		return nil, g.refuseUser(ctx, user, "other_account", errs.New(errs.Denied, "%s answered with another account. Sign in again.", row.Name))
 	}
 	fresh, err := g.cfg.Store.RefreshUser(ctx, user, person, g.cfg.Now())
 	if errs.Is(err, errs.Conflict) {
-		return nil, g.refuse(ctx, user, reasonTaken, errs.Wrap(errs.Denied, err, "The name %s belongs to another account. Ask an admin.", person.KubeName))
+		return nil, g.refuseUser(ctx, user, reasonNameTaken, errs.Wrap(errs.Denied, err, "The name %s belongs to another account. Ask an admin.", person.KubeName))
 	}
 	if err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func (g *Registry) ask(ctx context.Context, user *store.User) (*store.User, erro
 	return fresh, g.recordChange(ctx, user, fresh)
 }
 
-func (g *Registry) reread(ctx context.Context, row *store.Connector, user *store.User) (store.Person, error) {
+func (g *Registry) refreshIdentity(ctx context.Context, row *store.Connector, user *store.User) (store.Person, error) {
 	opened, err := g.Connector(ctx, row)
 	if err != nil {
 		return store.Person{}, err
@@ -112,7 +112,7 @@ func (g *Registry) reread(ctx context.Context, row *store.Connector, user *store
 	}
 	began := g.cfg.Now()
 	id, err := refresher.Refresh(ctx, last)
-	return g.settle(ctx, row, "refresh", began, answer{id, err})
+	return g.finishCall(ctx, row, "refresh", began, result{id, err})
 }
 
 // afterRefusal decides what a refusal of the upstream ends. Only a denial ends what
@@ -120,7 +120,7 @@ func (g *Registry) reread(ctx context.Context, row *store.Connector, user *store
 func (g *Registry) afterRefusal(ctx context.Context, user *store.User, err error) (*store.User, error) {
 	e, ok := errors.AsType[*connectors.Error](err)
 	if !ok {
-		return nil, g.refuse(ctx, user, "upstream_denied", err)
+		return nil, g.refuseUser(ctx, user, "upstream_denied", err)
 	}
 	switch e.Outcome {
 	case connectors.OutcomeUnconfirmed: // nothing to ask with: no refusal, no outage
@@ -128,18 +128,18 @@ func (g *Registry) afterRefusal(ctx context.Context, user *store.User, err error
 	case connectors.OutcomeUnusableIdentity:
 		return g.duringOutage(ctx, user, err)
 	case connectors.OutcomeSignInAgain:
-		return nil, g.refuse(ctx, user, reasonSignInAgain, err)
+		return nil, g.refuseUser(ctx, user, reasonSignInAgain, err)
 	case connectors.OutcomeDenied, connectors.OutcomeBadCredentials, connectors.OutcomeUnavailable, connectors.OutcomeMisconfigured:
 	}
-	return nil, g.refuse(ctx, user, "upstream_denied", err)
+	return nil, g.refuseUser(ctx, user, "upstream_denied", err)
 }
 
-func (g *Registry) refuse(ctx context.Context, user *store.User, reason string, err error) error {
+func (g *Registry) refuseUser(ctx context.Context, user *store.User, reason string, err error) error {
 	g.cfg.Audit.Record(ctx, audit.Event{
 		Name: audit.UpstreamRefused, UserID: user.ID, UserName: user.KubeName, ConnectorID: user.ConnectorID,
 		Reason: reason, Detail: err.Error(),
 	})
-	if reason == reasonTaken || reason == reasonSignInAgain {
+	if reason == reasonNameTaken || reason == reasonSignInAgain {
 		return err
 	}
 	// What is open at clusters ends as well.
@@ -152,7 +152,7 @@ func (g *Registry) refuse(ctx context.Context, user *store.User, reason string, 
 // The reasons of refusals that revoke nothing: the name belongs to another account,
 // or the user can cure the refusal with a new sign-in.
 const (
-	reasonTaken       = "name_taken"
+	reasonNameTaken   = "name_taken"
 	reasonSignInAgain = "sign_in_again"
 )
 
@@ -165,7 +165,7 @@ func (g *Registry) duringOutage(ctx context.Context, user *store.User, cause err
 		Name: audit.UpstreamOutage, UserID: user.ID, UserName: user.KubeName, ConnectorID: user.ConnectorID,
 		Reason: "rights_kept", Detail: cause.Error(),
 	}
-	if age > g.cfg.Live.Get().OutageBudget {
+	if age > g.cfg.RuntimeSettings.Get().OutageBudget {
 		event.Reason = "outage_budget_over"
 		g.cfg.Audit.Record(ctx, event)
 		return nil, errs.Wrap(errs.Unavailable, cause,

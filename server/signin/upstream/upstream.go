@@ -34,12 +34,12 @@ type Config struct {
 	Types map[string]connectors.Type
 	// CallbackURL says where a connector's upstream sends the browser back to.
 	CallbackURL func(connectorID string) string
-	// Live says how old an upstream's word may be, and how long rights are kept while
+	// RuntimeSettings says how old an upstream's word may be, and how long rights are kept while
 	// it can't be asked. Nil means the defaults.
-	Live *runtimesettings.Settings
-	// Asked, when set, is told how a connector did, for metrics. A refusal is an
+	RuntimeSettings *runtimesettings.Settings
+	// ObserveCall, when set, is told how a connector did, for metrics. A refusal is an
 	// answer: the upstream is up.
-	Asked func(connector, operation string, took time.Duration, up bool)
+	ObserveCall func(connector, operation string, took time.Duration, up bool)
 	// Transport: see connectors.Env.
 	Transport http.RoundTripper
 }
@@ -47,9 +47,9 @@ type Config struct {
 const (
 	// openTimeout and askTimeout bound a call to an upstream.
 	openTimeout = 10 * time.Second
-	askTimeout  = 15 * time.Second
-	// retryAfter is how long a connector that did not open is left alone.
-	retryAfter = 5 * time.Second
+	callTimeout = 15 * time.Second
+	// reopenAfter is how long a connector that did not open is left alone.
+	reopenAfter = 5 * time.Second
 )
 
 // Registry holds the opened connectors.
@@ -58,13 +58,13 @@ type Registry struct {
 	flights singleflight.Group
 
 	mu     sync.Mutex
-	opened map[string]*entry
+	opened map[string]*openedConnector
 	faults map[string]fault
 	// leftOut are the groups of each connector that no cluster can see.
 	leftOut map[string][]connectors.LeftOutGroup
 }
 
-type entry struct {
+type openedConnector struct {
 	revision  string
 	connector connectors.Connector
 	err       error
@@ -74,10 +74,10 @@ type entry struct {
 // New returns a registry. It opens nothing yet: an upstream that is down must
 // not keep the server from starting.
 func New(cfg Config) *Registry {
-	if cfg.Live == nil {
-		cfg.Live = runtimesettings.New(runtimesettings.Values{})
+	if cfg.RuntimeSettings == nil {
+		cfg.RuntimeSettings = runtimesettings.New(runtimesettings.Values{})
 	}
-	return &Registry{cfg: cfg, opened: map[string]*entry{}, faults: map[string]fault{}, leftOut: map[string][]connectors.LeftOutGroup{}}
+	return &Registry{cfg: cfg, opened: map[string]*openedConnector{}, faults: map[string]fault{}, leftOut: map[string][]connectors.LeftOutGroup{}}
 }
 
 // Connector returns the opened connector of a row.
@@ -89,7 +89,7 @@ func (g *Registry) Connector(ctx context.Context, row *store.Connector) (connect
 	g.mu.Lock()
 	e := g.opened[row.ID]
 	g.mu.Unlock()
-	if e != nil && e.revision == row.Revision && (e.err == nil || now.Sub(e.tried) < retryAfter) {
+	if e != nil && e.revision == row.Revision && (e.err == nil || now.Sub(e.tried) < reopenAfter) {
 		return e.connector, e.err
 	}
 	opened, err, _ := g.flights.Do("open\x00"+row.ID+"\x00"+row.Revision, func() (any, error) {
@@ -102,18 +102,18 @@ func (g *Registry) Connector(ctx context.Context, row *store.Connector) (connect
 	return opened, err
 }
 
-func (g *Registry) open(ctx context.Context, row *store.Connector, now time.Time) *entry {
-	e := &entry{revision: row.Revision, tried: now}
-	e.connector, e.err = g.build(context.WithoutCancel(ctx), row)
+func (g *Registry) open(ctx context.Context, row *store.Connector, now time.Time) *openedConnector {
+	e := &openedConnector{revision: row.Revision, tried: now}
+	e.connector, e.err = g.openConnector(context.WithoutCancel(ctx), row)
 	if e.err != nil {
 		g.cfg.Logger.ErrorContext(ctx, "connector not opened, will try again", "connector", row.ID, "error", e.err)
-		g.note(row.ID, e.err, true)
+		g.recordFault(row.ID, e.err, true)
 		e.err = errs.Wrap(errs.Unavailable, e.err, "Signing in through %s does not work at the moment. Try again in a minute.", row.Name)
 	}
 	return e
 }
 
-func (g *Registry) build(ctx context.Context, row *store.Connector) (connectors.Connector, error) {
+func (g *Registry) openConnector(ctx context.Context, row *store.Connector) (connectors.Connector, error) {
 	raw, err := g.cfg.Store.ConnectorConfig(row)
 	if err != nil {
 		return nil, err
@@ -155,11 +155,11 @@ func (g *Registry) Login(ctx context.Context, row *store.Connector, username, pa
 	if !ok {
 		return store.Person{}, errs.New(errs.Invalid, "%s does not take passwords.", row.Name)
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	began := g.cfg.Now()
 	id, err := p.Login(ctx, username, password)
-	return g.settle(ctx, row, "login", began, answer{id, err})
+	return g.finishCall(ctx, row, "login", began, result{id, err})
 }
 
 // Callback signs a person in with what the upstream sent back.
@@ -172,15 +172,15 @@ func (g *Registry) Callback(r *http.Request, row *store.Connector, kept []byte) 
 	if !ok {
 		return store.Person{}, errs.New(errs.Invalid, "%s does not send people back.", row.Name)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), callTimeout)
 	defer cancel()
 	began := g.cfg.Now()
 	id, err := redirecter.Callback(ctx, g.cfg.CallbackURL(row.ID), kept, r.WithContext(ctx))
-	return g.settle(ctx, row, "callback", began, answer{id, err})
+	return g.finishCall(ctx, row, "callback", began, result{id, err})
 }
 
-// Answer signs a person in with what the upstream posted.
-func (g *Registry) Answer(ctx context.Context, row *store.Connector, kept []byte, posted url.Values) (store.Person, error) {
+// PostCallback signs a person in with what the upstream posted.
+func (g *Registry) PostCallback(ctx context.Context, row *store.Connector, kept []byte, posted url.Values) (store.Person, error) {
 	opened, err := g.Connector(ctx, row)
 	if err != nil {
 		return store.Person{}, err
@@ -191,30 +191,30 @@ func (g *Registry) Answer(ctx context.Context, row *store.Connector, kept []byte
 	}
 	began := g.cfg.Now()
 	id, err := poster.Answer(ctx, kept, posted)
-	return g.settle(ctx, row, "callback", began, answer{id, err})
+	return g.finishCall(ctx, row, "callback", began, result{id, err})
 }
 
-// answer is what a connector said.
-type answer struct {
+// result is what a connector said.
+type result struct {
 	id  connectors.Identity
 	err error
 }
 
-// settle records how a connector did and gives its answer names.
-func (g *Registry) settle(ctx context.Context, row *store.Connector, operation string, began time.Time, a answer) (store.Person, error) {
-	person, err := settle(row, a.id, a.err)
+// finishCall records how a connector did and gives its answer names.
+func (g *Registry) finishCall(ctx context.Context, row *store.Connector, operation string, began time.Time, a result) (store.Person, error) {
+	person, err := settleIdentity(row, a.id, a.err)
 	outcome := connectors.OutcomeOf(a.err)
 	failing := a.err != nil && (outcome == connectors.OutcomeUnavailable || outcome == connectors.OutcomeMisconfigured)
-	g.note(row.ID, a.err, failing)
+	g.recordFault(row.ID, a.err, failing)
 	g.recordLeftOut(ctx, row, person.Identity.LeftOut)
-	if g.cfg.Asked != nil {
-		g.cfg.Asked(row.ID, operation, g.cfg.Now().Sub(began), !failing)
+	if g.cfg.ObserveCall != nil {
+		g.cfg.ObserveCall(row.ID, operation, g.cfg.Now().Sub(began), !failing)
 	}
 	return person, err
 }
 
-// settle gives a connector's answer its names and its errors their kind.
-func settle(row *store.Connector, id connectors.Identity, err error) (store.Person, error) {
+// settleIdentity gives a connector's answer its names and its errors their kind.
+func settleIdentity(row *store.Connector, id connectors.Identity, err error) (store.Person, error) {
 	if err != nil {
 		return store.Person{}, refusal(row, err)
 	}

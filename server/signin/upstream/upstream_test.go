@@ -17,7 +17,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/upstream"
 )
 
-type bundle struct {
+type fixture struct {
 	store    *store.Store
 	up       *mock.Upstream
 	registry *upstream.Registry
@@ -30,9 +30,9 @@ func jane(groups ...string) mock.Person {
 	return mock.Person{Password: "pw", Identity: connectors.Identity{Subject: "1", Username: "jane", Groups: groups}}
 }
 
-func setup(t *testing.T) *bundle {
+func setup(t *testing.T) *fixture {
 	t.Helper()
-	b := &bundle{store: storetest.SQLite(t), up: mock.NewUpstream(), now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
+	b := &fixture{store: storetest.SQLite(t), up: mock.NewUpstream(), now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
 	now := func() time.Time { return b.now }
 	logger := slog.New(slog.DiscardHandler)
 	b.registry = upstream.New(upstream.Config{
@@ -90,7 +90,7 @@ func TestFreshAsksWhenTheWordIsOld(t *testing.T) {
 	b.up.Set(jane("ops"))
 	fresh := func() *store.User {
 		t.Helper()
-		u, err := b.registry.Fresh(t.Context(), b.user.ID)
+		u, err := b.registry.RecheckUserByID(t.Context(), b.user.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +103,7 @@ func TestFreshAsksWhenTheWordIsOld(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if u, err := b.registry.Fresh(t.Context(), b.user.ID); err != nil || u.GroupNames[0] != "corp:ops" {
+			if u, err := b.registry.RecheckUserByID(t.Context(), b.user.ID); err != nil || u.GroupNames[0] != "corp:ops" {
 				t.Errorf("user %+v, error %v", u, err)
 			}
 		})
@@ -124,7 +124,7 @@ func TestFreshRefusesLeavers(t *testing.T) {
 	gone := jane()
 	gone.Denied = true
 	b.up.Set(gone)
-	if _, err := b.registry.Fresh(t.Context(), b.user.ID); !errs.Is(err, errs.Denied) {
+	if _, err := b.registry.RecheckUserByID(t.Context(), b.user.ID); !errs.Is(err, errs.Denied) {
 		t.Errorf("error %v, want denied", err)
 	}
 	events, err := b.store.AuditEvents(t.Context(), audit.UpstreamRefused, 10)
@@ -138,15 +138,15 @@ func TestOutageBudget(t *testing.T) {
 	b := setup(t)
 	b.up.Break(errors.New("connection refused"))
 	b.now = b.now.Add(time.Hour)
-	if u, err := b.registry.Fresh(t.Context(), b.user.ID); err != nil || u.GroupNames[0] != "corp:dev" {
+	if u, err := b.registry.RecheckUserByID(t.Context(), b.user.ID); err != nil || u.GroupNames[0] != "corp:dev" {
 		t.Errorf("inside the budget: %+v, %v", u, err)
 	}
 	b.now = b.now.Add(time.Second)
-	if _, err := b.registry.Fresh(t.Context(), b.user.ID); !errs.Is(err, errs.Unavailable) {
+	if _, err := b.registry.RecheckUserByID(t.Context(), b.user.ID); !errs.Is(err, errs.Unavailable) {
 		t.Errorf("after the budget: %v, want unavailable", err)
 	}
 	b.up.Break(nil)
-	if _, err := b.registry.Fresh(t.Context(), b.user.ID); err != nil {
+	if _, err := b.registry.RecheckUserByID(t.Context(), b.user.ID); err != nil {
 		t.Errorf("upstream back: %v", err)
 	}
 }
@@ -173,7 +173,7 @@ func TestOutcomesAtRenewal(t *testing.T) {
 		}
 		b.up.Break(connectors.NewError(outcome, nil, "The reason.", "The remedy."))
 		b.now = b.now.Add(6 * time.Minute)
-		_, err = b.registry.Fresh(t.Context(), b.user.ID)
+		_, err = b.registry.RecheckUserByID(t.Context(), b.user.ID)
 		if (err == nil) != want.survives || err != nil && !errs.Is(err, want.kind) {
 			t.Errorf("%s: %v, want %q", outcome, err, want.kind)
 		}
@@ -185,7 +185,7 @@ func TestOutcomesAtRenewal(t *testing.T) {
 			t.Errorf("%s: the connector's fault is %v", outcome, fault)
 		}
 		b.now = b.now.Add(time.Hour)
-		if _, err := b.registry.Fresh(t.Context(), b.user.ID); want.kind == "" && err != nil || want.kind != "" && !errs.Is(err, want.kind) {
+		if _, err := b.registry.RecheckUserByID(t.Context(), b.user.ID); want.kind == "" && err != nil || want.kind != "" && !errs.Is(err, want.kind) {
 			t.Errorf("%s, after the outage budget: %v, want %q", outcome, err, want.kind)
 		}
 	}

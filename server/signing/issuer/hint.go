@@ -5,34 +5,34 @@ import (
 	"errors"
 )
 
-// Hint is what is read of an ID token that was once issued here. Its age does
+// IDTokenHint is what is read of an ID token that was once issued here. Its age does
 // not matter: clients keep them for long (OpenID Connect RP-Initiated Logout
 // section 2).
-type Hint struct {
+type IDTokenHint struct {
 	Issuer   string `json:"iss"`
 	Subject  string `json:"sub"`
 	Audience string `json:"aud"`
-	SignIn   string `json:"sid"`
+	SignInID string `json:"sid"`
 }
 
-// ErrHint says that a token was not issued here.
-var ErrHint = errors.New("not an ID token of this issuer")
+// ErrIDTokenHint says that a token was not issued here.
+var ErrIDTokenHint = errors.New("not an ID token of this issuer")
 
-// ReadHint reads an ID token hint. The error is ErrHint.
-func (i *Issuer) ReadHint(token string) (*Hint, error) {
+// ReadIDTokenHint reads an ID token hint. The error is ErrHint.
+func (i *Issuer) ReadIDTokenHint(token string) (*IDTokenHint, error) {
 	payload, err := i.Keys.Verify(token)
 	if err != nil {
-		return nil, ErrHint
+		return nil, ErrIDTokenHint
 	}
-	var hint Hint
+	var hint IDTokenHint
 	if json.Unmarshal(payload, &hint) != nil || hint.Issuer != i.URL || hint.Subject == "" || hint.Audience == "" {
-		return nil, ErrHint
+		return nil, ErrIDTokenHint
 	}
 	return &hint, nil
 }
 
-// SignLogout signs a logout token. Its type keeps it from being taken for an ID
+// SignLogoutToken signs a logout token. Its type keeps it from being taken for an ID
 // token (OpenID Connect Back-Channel Logout section 2.4).
-func (i *Issuer) SignLogout(alg string, payload []byte) (string, error) {
-	return i.Keys.SignAs(algorithm(alg), "logout+jwt", payload)
+func (i *Issuer) SignLogoutToken(alg string, payload []byte) (string, error) {
+	return i.Keys.SignWithType(algorithmOrDefault(alg), "logout+jwt", payload)
 }

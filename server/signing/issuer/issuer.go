@@ -71,8 +71,8 @@ type Subject struct {
 	Authenticated store.Instant
 }
 
-// IDToken describes the token to mint.
-type IDToken struct {
+// IDTokenParams describes the token to mint.
+type IDTokenParams struct {
 	Subject
 	// Audience is the client or the cluster that the token is for.
 	Audience string
@@ -88,34 +88,34 @@ type IDToken struct {
 	Life time.Duration
 }
 
-// Minted is a signed token.
-type Minted struct {
+// SignedToken is a signed token.
+type SignedToken struct {
 	Token   string
 	ID      string
 	Expires time.Time
 }
 
-// MintID signs an ID token. A token for a cluster has exactly the cluster's
+// SignIDToken signs an ID token. A token for a cluster has exactly the cluster's
 // audience and all that the cluster needs to know; one for another client has
 // what its scopes ask for.
-func (i *Issuer) MintID(t IDToken) (Minted, error) {
-	claims := i.Claims(t)
+func (i *Issuer) SignIDToken(t IDTokenParams) (SignedToken, error) {
+	claims := i.IDTokenClaims(t)
 	payload, err := json.Marshal(claims)
 	if err != nil {
-		return Minted{}, fmt.Errorf("encoding claims: %w", err)
+		return SignedToken{}, fmt.Errorf("encoding claims: %w", err)
 	}
 	if t.Cluster != nil {
 		t.Algorithm = t.Cluster.Algorithm
 	}
-	token, err := i.Keys.Sign(algorithm(t.Algorithm), payload)
+	token, err := i.Keys.Sign(algorithmOrDefault(t.Algorithm), payload)
 	if err != nil {
-		return Minted{}, err
+		return SignedToken{}, err
 	}
-	return Minted{Token: token, ID: claims.ID, Expires: time.Unix(claims.Expiry, 0).UTC()}, nil
+	return SignedToken{Token: token, ID: claims.ID, Expires: time.Unix(claims.Expiry, 0).UTC()}, nil
 }
 
-// Claims returns what MintID would sign now.
-func (i *Issuer) Claims(t IDToken) Claims {
+// IDTokenClaims returns what MintID would sign now.
+func (i *Issuer) IDTokenClaims(t IDTokenParams) Claims {
 	now, life := i.Now().UTC(), IDTokenLife
 	if t.Cluster != nil {
 		life = t.Cluster.TokenLife()
@@ -124,7 +124,7 @@ func (i *Issuer) Claims(t IDToken) Claims {
 	if t.Life != 0 {
 		life = t.Life
 	}
-	claims := PersonClaims(t.User, t.Scopes)
+	claims := UserClaims(t.User, t.Scopes)
 	if t.Cluster != nil {
 		claims.PreferredUsername = t.User.KubeName
 	}
@@ -139,16 +139,16 @@ func (i *Issuer) Claims(t IDToken) Claims {
 	return claims
 }
 
-func algorithm(name string) jose.SignatureAlgorithm {
+func algorithmOrDefault(name string) jose.SignatureAlgorithm {
 	if name == "" {
 		return keys.RS256
 	}
 	return jose.SignatureAlgorithm(name)
 }
 
-// PersonClaims returns the claims about a person that the scopes ask for; the
+// UserClaims returns the claims about a person that the scopes ask for; the
 // subject always.
-func PersonClaims(u *store.User, scopes []string) Claims {
+func UserClaims(u *store.User, scopes []string) Claims {
 	c := Claims{Subject: u.ID}
 	if slices.Contains(scopes, oauth.ScopeProfile) {
 		c.Name, c.PreferredUsername = u.DisplayName, u.Login
@@ -162,8 +162,8 @@ func PersonClaims(u *store.User, scopes []string) Claims {
 	return c
 }
 
-// MintAccess returns a fresh opaque access token and its row.
-func (i *Issuer) MintAccess(s Subject, clientID string, scopes []string) (string, store.AccessToken) {
+// NewAccessToken returns a fresh opaque access token and its row.
+func (i *Issuer) NewAccessToken(s Subject, clientID string, scopes []string) (string, store.AccessToken) {
 	token := secret.Token().Reveal()
 	return token, store.AccessToken{
 		Hash: secret.Hash(token), UserID: s.User.ID, ClientID: clientID, DeviceID: s.DeviceID, SignInID: s.SignInID,
@@ -176,7 +176,7 @@ func (i *Issuer) IssueCode(ctx context.Context, req *flow.Request, s Subject) (s
 	code := secret.Token().Reveal()
 	row := &store.Code{
 		Hash: secret.Hash(code), ClientID: req.ClientID, UserID: s.User.ID, SignInID: s.SignInID,
-		RedirectURI: req.RedirectURI, Scopes: req.Scopes, Nonce: req.Nonce, Challenge: req.Challenge, Host: req.Host,
+		RedirectURI: req.RedirectURI, Scopes: req.Scopes, Nonce: req.Nonce, Challenge: req.Challenge, Host: req.ClientHost,
 		AMR: s.AMR, Authenticated: s.Authenticated, Expires: store.At(i.Now().Add(codeLife)),
 	}
 	if err := i.Store.CreateCode(ctx, row); err != nil {

@@ -30,7 +30,7 @@ func setup(t *testing.T) (*issuer.Issuer, issuer.Subject) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Tend(t.Context()); err != nil {
+	if err := m.Maintain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	user, _, err := s.SignInUser(t.Context(), store.Person{ConnectorID: "corp", KubeName: "corp:jane", Identity: connectors.Identity{
@@ -63,7 +63,7 @@ func decode(t *testing.T, i *issuer.Issuer, token string) (map[string]any, jose.
 func TestTokenForACluster(t *testing.T) {
 	t.Parallel()
 	i, subject := setup(t)
-	minted, err := i.MintID(issuer.IDToken{
+	minted, err := i.SignIDToken(issuer.IDTokenParams{
 		Subject: subject, Audience: "k8s-prod", Requester: "kubectl-fairlead", Scopes: []string{"openid"},
 		Cluster: &store.Cluster{ID: "prod", Audience: "k8s-prod", TokenSeconds: 600, Algorithm: "ES256"},
 	})
@@ -90,7 +90,7 @@ func TestTokenForACluster(t *testing.T) {
 func TestTokenForAClientHasWhatItAskedFor(t *testing.T) {
 	t.Parallel()
 	i, subject := setup(t)
-	minted, err := i.MintID(issuer.IDToken{Subject: subject, Audience: "grafana", Requester: "grafana", Scopes: []string{"openid", "profile"}, Nonce: "n"})
+	minted, err := i.SignIDToken(issuer.IDTokenParams{Subject: subject, Audience: "grafana", Requester: "grafana", Scopes: []string{"openid", "profile"}, Nonce: "n"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,15 +124,15 @@ func TestIssueCode(t *testing.T) {
 func TestReadHint(t *testing.T) {
 	t.Parallel()
 	i, subject := setup(t)
-	minted, err := i.MintID(issuer.IDToken{Subject: subject, Audience: "app", Requester: "app", Scopes: []string{"openid"}})
+	minted, err := i.SignIDToken(issuer.IDTokenParams{Subject: subject, Audience: "app", Requester: "app", Scopes: []string{"openid"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	hint, err := i.ReadHint(minted.Token)
+	hint, err := i.ReadIDTokenHint(minted.Token)
 	if err != nil || hint.Subject != subject.User.ID || hint.Audience != "app" {
 		t.Errorf("hint %+v, error %v", hint, err)
 	}
-	logout, err := i.SignLogout("", []byte(`{"iss":"https://login.test"}`))
+	logout, err := i.SignLogoutToken("", []byte(`{"iss":"https://login.test"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestReadHint(t *testing.T) {
 	for name, bad := range map[string]string{
 		"empty": "", "unsigned": "eyJhbGciOiJub25lIn0." + parts[1] + ".", "changed": parts[0] + ".e30." + parts[2], "not about a person": logout,
 	} {
-		if _, err := i.ReadHint(bad); !errors.Is(err, issuer.ErrHint) {
+		if _, err := i.ReadIDTokenHint(bad); !errors.Is(err, issuer.ErrIDTokenHint) {
 			t.Errorf("%s: error %v, want ErrHint", name, err)
 		}
 	}

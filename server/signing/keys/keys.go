@@ -33,19 +33,19 @@ type Timing struct {
 	// CacheAge is how long others may keep the published keys. Zero means ten
 	// minutes.
 	CacheAge time.Duration
-	// Margin is how much longer than that a key is published before it signs: for
+	// PublishMargin is how much longer than that a key is published before it signs: for
 	// the replicas to see it, for clocks and slow fetches. Zero means a minute.
-	Margin time.Duration
+	PublishMargin time.Duration
 	// KeepRetired is how long a key that signs no more stays published: the
 	// longest token life and skew. Zero means 70 minutes.
 	KeepRetired time.Duration
-	// Tick is how often the stored keys are looked at. Zero means 5 seconds.
-	Tick time.Duration
+	// PollInterval is how often the stored keys are looked at. Zero means 5 seconds.
+	PollInterval time.Duration
 }
 
 func (t Timing) withDefaults() Timing {
 	for field, fallback := range map[*time.Duration]time.Duration{
-		&t.CacheAge: 10 * time.Minute, &t.Margin: time.Minute, &t.KeepRetired: time.Hour + 10*time.Minute, &t.Tick: 5 * time.Second,
+		&t.CacheAge: 10 * time.Minute, &t.PublishMargin: time.Minute, &t.KeepRetired: time.Hour + 10*time.Minute, &t.PollInterval: 5 * time.Second,
 	} {
 		if *field == 0 {
 			*field = fallback
@@ -97,10 +97,10 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 
 // Run keeps the keys fresh until ctx ends.
 func (m *Manager) Run(ctx context.Context) error {
-	ticker := time.NewTicker(m.cfg.Timing.Tick)
+	ticker := time.NewTicker(m.cfg.Timing.PollInterval)
 	defer ticker.Stop()
 	for {
-		if err := m.Tend(ctx); err != nil && ctx.Err() == nil {
+		if err := m.Maintain(ctx); err != nil && ctx.Err() == nil {
 			m.cfg.Logger.ErrorContext(ctx, "signing keys not tended, will try again", "error", err)
 		}
 		select {
@@ -114,69 +114,69 @@ func (m *Manager) Run(ctx context.Context) error {
 // CacheAge is how long others may keep the published keys.
 func (m *Manager) CacheAge() time.Duration { return m.cfg.Timing.CacheAge }
 
-// Tend makes, activates and removes keys as their ages ask for, if this replica
+// Maintain makes, activates and removes keys as their ages ask for, if this replica
 // gets the lease, and then reads what is stored. Mostly there is nothing to do,
 // and nothing is written.
-func (m *Manager) Tend(ctx context.Context) error {
-	idle, err := m.idle(ctx)
+func (m *Manager) Maintain(ctx context.Context) error {
+	idle, err := m.upToDate(ctx)
 	if err != nil {
 		return err
 	}
 	if !idle {
-		if err := m.tendAll(ctx); err != nil {
+		if err := m.maintainAll(ctx); err != nil {
 			return err
 		}
 	}
 	return m.reload(ctx)
 }
 
-// idle reports whether every key is where its age wants it.
-func (m *Manager) idle(ctx context.Context) (bool, error) {
+// upToDate reports whether every key is where its age wants it.
+func (m *Manager) upToDate(ctx context.Context) (bool, error) {
 	for _, alg := range Algorithms() {
-		r, err := m.ring(ctx, alg)
-		if err != nil || r.next == nil || len(r.gone) > 0 || m.due(r) {
+		r, err := m.keysOf(ctx, alg)
+		if err != nil || r.next == nil || len(r.expired) > 0 || m.rotationDue(r) {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
-func (m *Manager) tendAll(ctx context.Context) error {
-	held, err := m.lease(ctx)
+func (m *Manager) maintainAll(ctx context.Context) error {
+	held, err := m.acquireLease(ctx)
 	if err != nil || !held {
 		return err
 	}
 	for _, alg := range Algorithms() {
-		if err := m.tend(ctx, alg); err != nil {
-			return errors.Join(err, m.release(ctx))
+		if err := m.maintain(ctx, alg); err != nil {
+			return errors.Join(err, m.releaseLease(ctx))
 		}
 	}
-	return m.release(ctx)
+	return m.releaseLease(ctx)
 }
 
-// release lets an operator's command have its turn.
-func (m *Manager) release(ctx context.Context) error {
+// releaseLease lets an operator's command have its turn.
+func (m *Manager) releaseLease(ctx context.Context) error {
 	return m.cfg.Store.ReleaseLease(ctx, leaseName, m.holder)
 }
 
-func (m *Manager) lease(ctx context.Context) (bool, error) {
+func (m *Manager) acquireLease(ctx context.Context) (bool, error) {
 	now := m.cfg.Now()
 	return m.cfg.Store.TakeLease(ctx, leaseName, m.holder, now, now.Add(leaseLife))
 }
 
-// ring is the stored keys of one algorithm.
-type ring struct {
+// algorithmKeys is the stored keys of one algorithm.
+type algorithmKeys struct {
 	next, active *store.SigningKey
-	// gone are those that nobody needs any more.
-	gone []*store.SigningKey
+	// expired are those that nobody needs any more.
+	expired []*store.SigningKey
 }
 
-func (m *Manager) ring(ctx context.Context, alg jose.SignatureAlgorithm) (ring, error) {
+func (m *Manager) keysOf(ctx context.Context, alg jose.SignatureAlgorithm) (algorithmKeys, error) {
 	rows, err := m.cfg.Store.SigningKeys(ctx)
 	if err != nil {
-		return ring{}, err
+		return algorithmKeys{}, err
 	}
-	var r ring
+	var r algorithmKeys
 	for i := range rows {
 		k := &rows[i]
 		switch {
@@ -186,18 +186,18 @@ func (m *Manager) ring(ctx context.Context, alg jose.SignatureAlgorithm) (ring, 
 		case k.State == store.KeyActive:
 			r.active = k
 		case k.Retired.Time().Add(m.cfg.Timing.KeepRetired).Before(m.cfg.Now()):
-			r.gone = append(r.gone, k)
+			r.expired = append(r.expired, k)
 		}
 	}
 	return r, nil
 }
 
-func (m *Manager) tend(ctx context.Context, alg jose.SignatureAlgorithm) error {
-	r, err := m.ring(ctx, alg)
+func (m *Manager) maintain(ctx context.Context, alg jose.SignatureAlgorithm) error {
+	r, err := m.keysOf(ctx, alg)
 	if err != nil {
 		return err
 	}
-	for _, k := range r.gone {
+	for _, k := range r.expired {
 		if err := m.cfg.Store.DeleteKey(ctx, k.ID); err != nil {
 			return err
 		}
@@ -207,7 +207,7 @@ func (m *Manager) tend(ctx context.Context, alg jose.SignatureAlgorithm) error {
 			return err
 		}
 	}
-	if !m.due(r) {
+	if !m.rotationDue(r) {
 		return nil
 	}
 	if err := m.activate(ctx, r); err != nil {
@@ -217,23 +217,23 @@ func (m *Manager) tend(ctx context.Context, alg jose.SignatureAlgorithm) error {
 	return err
 }
 
-// due reports whether next must take over. The very first key signs at once:
+// rotationDue reports whether next must take over. The very first key signs at once:
 // nobody can have cached an older set.
-func (m *Manager) due(r ring) bool {
+func (m *Manager) rotationDue(r algorithmKeys) bool {
 	if r.active == nil {
 		return true
 	}
 	now := m.cfg.Now()
-	return r.active.Activated.Time().Add(m.cfg.RotateEvery).Before(now) && m.signsFrom(r.next).Before(now)
+	return r.active.Activated.Time().Add(m.cfg.RotateEvery).Before(now) && m.usableFrom(r.next).Before(now)
 }
 
-// signsFrom is when everybody knows a key, however long they cache.
-func (m *Manager) signsFrom(next *store.SigningKey) time.Time {
-	return next.Created.Time().Add(m.cfg.Timing.CacheAge + m.cfg.Timing.Margin)
+// usableFrom is when everybody knows a key, however long they cache.
+func (m *Manager) usableFrom(next *store.SigningKey) time.Time {
+	return next.Created.Time().Add(m.cfg.Timing.CacheAge + m.cfg.Timing.PublishMargin)
 }
 
 func (m *Manager) create(ctx context.Context, alg jose.SignatureAlgorithm) (*store.SigningKey, error) {
-	k, err := generate(alg)
+	k, err := generateKeyPair(alg)
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +248,7 @@ func (m *Manager) create(ctx context.Context, alg jose.SignatureAlgorithm) (*sto
 	return row, nil
 }
 
-func (m *Manager) activate(ctx context.Context, r ring) error {
+func (m *Manager) activate(ctx context.Context, r algorithmKeys) error {
 	if err := m.cfg.Store.ActivateKey(ctx, r.next, m.cfg.Now()); err != nil {
 		return err
 	}
@@ -264,7 +264,7 @@ func (m *Manager) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fresh, err := m.current.Load().with(rows, m.cfg.Store.OpenKey)
+	fresh, err := m.current.Load().update(rows, m.cfg.Store.OpenKey)
 	if err != nil {
 		return fmt.Errorf("loading signing keys: %w", err)
 	}
@@ -295,13 +295,13 @@ func (m *Manager) Sign(alg jose.SignatureAlgorithm, payload []byte) (string, err
 	return serialize(k.signer, payload)
 }
 
-// SignAs returns payload as a compact JWT of another type than JWT.
-func (m *Manager) SignAs(alg jose.SignatureAlgorithm, kind jose.ContentType, payload []byte) (string, error) {
+// SignWithType returns payload as a compact JWT of another type than JWT.
+func (m *Manager) SignWithType(alg jose.SignatureAlgorithm, kind jose.ContentType, payload []byte) (string, error) {
 	k := m.current.Load().active[alg]
 	if k == nil {
 		return "", ErrNotReady
 	}
-	signer, err := k.typed(kind)
+	signer, err := k.newSigner(kind)
 	if err != nil {
 		return "", err
 	}
@@ -316,9 +316,9 @@ func serialize(signer jose.Signer, payload []byte) (string, error) {
 	return signed.CompactSerialize()
 }
 
-// RotatesAt is when the key that signs now is due to be replaced, for metrics.
+// NextRotation is when the key that signs now is due to be replaced, for metrics.
 // It is zero before there is one.
-func (m *Manager) RotatesAt(alg jose.SignatureAlgorithm) time.Time {
+func (m *Manager) NextRotation(alg jose.SignatureAlgorithm) time.Time {
 	k := m.current.Load().active[alg]
 	if k == nil {
 		return time.Time{}
@@ -348,9 +348,9 @@ func (m *Manager) Verify(token string) ([]byte, error) {
 	return payload, nil
 }
 
-// Published returns the key set as JSON and its entity tag. It needs no
+// KeySet returns the key set as JSON and its entity tag. It needs no
 // database.
-func (m *Manager) Published() (body []byte, etag string) {
+func (m *Manager) KeySet() (body []byte, etag string) {
 	s := m.current.Load()
 	return s.jwks, s.etag
 }

@@ -34,16 +34,16 @@ func newManager(t *testing.T, s *store.Store, c *clock) *keys.Manager {
 	return m
 }
 
-func tend(t *testing.T, m *keys.Manager) {
+func maintain(t *testing.T, m *keys.Manager) {
 	t.Helper()
-	if err := m.Tend(t.Context()); err != nil {
+	if err := m.Maintain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func published(t *testing.T, m *keys.Manager) *jose.JSONWebKeySet {
 	t.Helper()
-	body, etag := m.Published()
+	body, etag := m.KeySet()
 	if etag == "" {
 		t.Error("no entity tag")
 	}
@@ -80,7 +80,7 @@ func TestALifeOfKeys(t *testing.T) {
 		if _, err := m.Sign(keys.RS256, nil); !errors.Is(err, keys.ErrNotReady) {
 			t.Errorf("Sign = %v, want ErrNotReady", err)
 		}
-		tend(t, m)
+		maintain(t, m)
 		if !m.Ready() {
 			t.Fatal("not ready")
 		}
@@ -106,7 +106,7 @@ func TestALifeOfKeys(t *testing.T) {
 		// 4. At its age the key hands over to one that was published before.
 		c.at = c.at.Add(25 * time.Hour)
 		before := published(t, m)
-		tend(t, m)
+		maintain(t, m)
 		_, newKid := sign(t, m)
 		if newKid == oldKid || len(before.Key(newKid)) != 1 {
 			t.Errorf("key %s signs; it must be new and published before", newKid)
@@ -117,7 +117,7 @@ func TestALifeOfKeys(t *testing.T) {
 
 		// 5. The retired key goes when its last token is gone.
 		c.at = c.at.Add(2 * time.Hour)
-		tend(t, m)
+		maintain(t, m)
 		if len(published(t, m).Key(oldKid)) != 0 {
 			t.Error("the retired key is still published")
 		}
@@ -131,7 +131,7 @@ func TestPrivateKeysAreSealed(t *testing.T) {
 	t.Parallel()
 	s := storetest.SQLite(t)
 	m := newManager(t, s, &clock{at: time.Now()})
-	tend(t, m)
+	maintain(t, m)
 	rows, err := s.SigningKeys(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -154,7 +154,7 @@ func TestPrivateKeysAreSealed(t *testing.T) {
 func TestVerifyRefusesForeignTokens(t *testing.T) {
 	t.Parallel()
 	m := newManager(t, storetest.SQLite(t), &clock{at: time.Now()})
-	tend(t, m)
+	maintain(t, m)
 	good, _ := sign(t, m)
 	parts := strings.Split(good, ".")
 	for name, bad := range map[string]string{

@@ -22,12 +22,12 @@ import (
 const rsaBits = 2048
 
 // fresh is a key pair that was just made.
-type freshKey struct {
+type newKeyPair struct {
 	id            string
 	pkcs8, public []byte
 }
 
-func generate(alg jose.SignatureAlgorithm) (*freshKey, error) {
+func generateKeyPair(alg jose.SignatureAlgorithm) (*newKeyPair, error) {
 	var (
 		key crypto.Signer
 		err error
@@ -52,22 +52,22 @@ func generate(alg jose.SignatureAlgorithm) (*freshKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding key: %w", err)
 	}
-	return &freshKey{id: id, pkcs8: pkcs8, public: public}, nil
+	return &newKeyPair{id: id, pkcs8: pkcs8, public: public}, nil
 }
 
-// pair is a key that is ready for use. It is parsed once and kept: checking an
+// signingKey is a key that is ready for use. It is parsed once and kept: checking an
 // RSA key again at each signature costs more than a quarter of the signature.
-type pair struct {
+type signingKey struct {
 	alg      jose.SignatureAlgorithm
 	public   json.RawMessage
 	signer   jose.Signer
 	verifier crypto.PublicKey
-	// typed makes a signer for another type of token.
-	typed     func(jose.ContentType) (jose.Signer, error)
+	// newSigner makes a signer for another type of token.
+	newSigner func(jose.ContentType) (jose.Signer, error)
 	activated time.Time
 }
 
-func load(row *store.SigningKey, open func(*store.SigningKey) ([]byte, error)) (*pair, error) {
+func parseSigningKey(row *store.SigningKey, open func(*store.SigningKey) ([]byte, error)) (*signingKey, error) {
 	pkcs8, err := open(row)
 	if err != nil {
 		return nil, err
@@ -89,20 +89,20 @@ func load(row *store.SigningKey, open func(*store.SigningKey) ([]byte, error)) (
 	if err != nil {
 		return nil, fmt.Errorf("using key %s: %w", row.ID, err)
 	}
-	return &pair{alg: alg, public: json.RawMessage(row.Public), signer: signer, verifier: key.Public(), typed: typed}, nil
+	return &signingKey{alg: alg, public: json.RawMessage(row.Public), signer: signer, verifier: key.Public(), newSigner: typed}, nil
 }
 
 // snapshot is the keys at one moment. It never changes.
 type snapshot struct {
-	published map[string]*pair
-	active    map[jose.SignatureAlgorithm]*pair
+	published map[string]*signingKey
+	active    map[jose.SignatureAlgorithm]*signingKey
 	jwks      []byte
 	etag      string
 }
 
-// with returns the snapshot of rows, with pairs that are known already re-used.
-func (s *snapshot) with(rows []store.SigningKey, open func(*store.SigningKey) ([]byte, error)) (*snapshot, error) {
-	fresh := &snapshot{published: map[string]*pair{}, active: map[jose.SignatureAlgorithm]*pair{}}
+// update returns the snapshot of rows, with pairs that are known already re-used.
+func (s *snapshot) update(rows []store.SigningKey, open func(*store.SigningKey) ([]byte, error)) (*snapshot, error) {
+	fresh := &snapshot{published: map[string]*signingKey{}, active: map[jose.SignatureAlgorithm]*signingKey{}}
 	set := struct {
 		Keys []json.RawMessage `json:"keys"`
 	}{Keys: []json.RawMessage{}}
@@ -114,7 +114,7 @@ func (s *snapshot) with(rows []store.SigningKey, open func(*store.SigningKey) ([
 		k := s.published[row.ID]
 		if k == nil {
 			var err error
-			if k, err = load(row, open); err != nil {
+			if k, err = parseSigningKey(row, open); err != nil {
 				return nil, err
 			}
 		}

@@ -18,10 +18,10 @@ type Info struct {
 	ID, Algorithm string
 	State         store.KeyState
 	Created       time.Time
-	// Signs is since or from when it signs, zero for one that never will.
-	Signs time.Time
-	// Leaves is when it is no longer published, zero while it is in use.
-	Leaves time.Time
+	// SignsFrom is since or from when it signs, zero for one that never will.
+	SignsFrom time.Time
+	// PublishedUntil is when it is no longer published, zero while it is in use.
+	PublishedUntil time.Time
 }
 
 // List returns every key, the oldest first.
@@ -33,14 +33,14 @@ func (m *Manager) List(ctx context.Context) ([]Info, error) {
 	list := make([]Info, len(rows))
 	for i := range rows {
 		row := &rows[i]
-		list[i] = Info{ID: row.ID, Algorithm: row.Algorithm, State: row.State, Created: row.Created.Time(), Signs: row.Activated.Time()}
+		list[i] = Info{ID: row.ID, Algorithm: row.Algorithm, State: row.State, Created: row.Created.Time(), SignsFrom: row.Activated.Time()}
 		switch row.State {
 		case store.KeyNext:
-			list[i].Signs = m.signsFrom(row)
+			list[i].SignsFrom = m.usableFrom(row)
 		case store.KeyRetired:
-			list[i].Leaves = row.Retired.Time().Add(m.cfg.Timing.KeepRetired)
+			list[i].PublishedUntil = row.Retired.Time().Add(m.cfg.Timing.KeepRetired)
 		case store.KeyRevoked:
-			list[i].Leaves = row.Retired.Time()
+			list[i].PublishedUntil = row.Retired.Time()
 		case store.KeyActive:
 		}
 	}
@@ -54,26 +54,26 @@ var errBusy = errs.New(errs.Unavailable, "Another replica is changing the keys a
 // still not know that key, and says from when on it works: a rotation must not
 // make one request fail.
 func (m *Manager) RotateNow(ctx context.Context, alg jose.SignatureAlgorithm) error {
-	return m.holding(ctx, func() error { return m.rotateNow(ctx, alg) })
+	return m.withLease(ctx, func() error { return m.rotateNow(ctx, alg) })
 }
 
 func (m *Manager) rotateNow(ctx context.Context, alg jose.SignatureAlgorithm) error {
-	r, err := m.ring(ctx, alg)
+	r, err := m.keysOf(ctx, alg)
 	if err != nil {
 		return err
 	}
 	if r.next == nil || r.active == nil {
 		return errs.New(errs.Conflict, "There is no next "+string(alg)+" key yet. The server makes one within seconds of its start.")
 	}
-	if from := m.signsFrom(r.next); m.cfg.Now().Before(from) {
-		return errs.New(errs.Conflict, "The next "+string(alg)+" key is published only since "+stamp(r.next.Created.Time())+
-			": verifiers that cache the old set would refuse its tokens. It may sign from "+stamp(from)+" on.")
+	if from := m.usableFrom(r.next); m.cfg.Now().Before(from) {
+		return errs.New(errs.Conflict, "The next "+string(alg)+" key is published only since "+formatUTC(r.next.Created.Time())+
+			": verifiers that cache the old set would refuse its tokens. It may sign from "+formatUTC(from)+" on.")
 	}
-	return m.switchTo(ctx, alg, r)
+	return m.activateNext(ctx, alg, r)
 }
 
-// switchTo activates the next key and makes another.
-func (m *Manager) switchTo(ctx context.Context, alg jose.SignatureAlgorithm, r ring) error {
+// activateNext activates the next key and makes another.
+func (m *Manager) activateNext(ctx context.Context, alg jose.SignatureAlgorithm, r algorithmKeys) error {
 	if err := m.activate(ctx, r); err != nil {
 		return err
 	}
@@ -83,17 +83,17 @@ func (m *Manager) switchTo(ctx context.Context, alg jose.SignatureAlgorithm, r r
 	return m.reload(ctx)
 }
 
-// holding runs fn with the lease, so that no replica changes keys meanwhile. The
+// withLease runs fn with the lease, so that no replica changes keys meanwhile. The
 // replicas hold it for moments only.
-func (m *Manager) holding(ctx context.Context, fn func() error) error {
+func (m *Manager) withLease(ctx context.Context, fn func() error) error {
 	const tries, pause = 20, 100 * time.Millisecond
 	for range tries {
-		held, err := m.lease(ctx)
+		held, err := m.acquireLease(ctx)
 		if err != nil {
 			return err
 		}
 		if held {
-			return errors.Join(fn(), m.release(ctx))
+			return errors.Join(fn(), m.releaseLease(ctx))
 		}
 		select {
 		case <-ctx.Done():
@@ -104,20 +104,20 @@ func (m *Manager) holding(ctx context.Context, fn func() error) error {
 	return errBusy
 }
 
-// Consequence is what revoking a key breaks.
-type Consequence struct {
+// RevocationImpact is what revoking a key breaks.
+type RevocationImpact struct {
 	Key Info
-	// Refused is until when tokens of the key, or of the one that takes its place
+	// RefusedUntil is until when tokens of the key, or of the one that takes its place
 	// too early, can be refused by verifiers with an old set.
-	Refused time.Time
+	RefusedUntil time.Time
 	// Clusters and Clients are those whose tokens are signed with the algorithm.
 	Clusters, Clients []string
-	// Early says that the next key must sign before everybody can know it.
-	Early bool
+	// SuccessorTooNew says that the next key must sign before everybody can know it.
+	SuccessorTooNew bool
 }
 
-// Consequences tells what revoking a key would break, and changes nothing.
-func (m *Manager) Consequences(ctx context.Context, id string) (*Consequence, error) {
+// RevocationImpact tells what revoking a key would break, and changes nothing.
+func (m *Manager) RevocationImpact(ctx context.Context, id string) (*RevocationImpact, error) {
 	list, err := m.List(ctx)
 	if err != nil {
 		return nil, err
@@ -127,24 +127,24 @@ func (m *Manager) Consequences(ctx context.Context, id string) (*Consequence, er
 		return nil, errs.New(errs.NotFound, "There is no key "+id+" that could be revoked. See: fairlead keys list")
 	}
 	key := list[at]
-	c := &Consequence{Key: key, Refused: m.cfg.Now().Add(m.cfg.Timing.CacheAge)}
+	c := &RevocationImpact{Key: key, RefusedUntil: m.cfg.Now().Add(m.cfg.Timing.CacheAge)}
 	if key.State != store.KeyActive {
 		return c, nil
 	}
-	c.Early = slices.ContainsFunc(list, func(k Info) bool {
-		return k.Algorithm == key.Algorithm && k.State == store.KeyNext && m.cfg.Now().Before(k.Signs)
+	c.SuccessorTooNew = slices.ContainsFunc(list, func(k Info) bool {
+		return k.Algorithm == key.Algorithm && k.State == store.KeyNext && m.cfg.Now().Before(k.SignsFrom)
 	})
-	return c, m.users(ctx, c)
+	return c, m.addConsumers(ctx, c)
 }
 
-// users lists whose tokens a key signs.
-func (m *Manager) users(ctx context.Context, c *Consequence) error {
+// addConsumers lists whose tokens a key signs.
+func (m *Manager) addConsumers(ctx context.Context, c *RevocationImpact) error {
 	clusters, err := m.cfg.Store.Clusters(ctx)
 	if err != nil {
 		return err
 	}
 	for i := range clusters {
-		if orRS256(clusters[i].Algorithm) == c.Key.Algorithm {
+		if algorithmOrDefault(clusters[i].Algorithm) == c.Key.Algorithm {
 			c.Clusters = append(c.Clusters, clusters[i].ID)
 		}
 	}
@@ -153,14 +153,14 @@ func (m *Manager) users(ctx context.Context, c *Consequence) error {
 		return err
 	}
 	for i := range clients {
-		if orRS256(clients[i].Algorithm) == c.Key.Algorithm {
+		if algorithmOrDefault(clients[i].Algorithm) == c.Key.Algorithm {
 			c.Clients = append(c.Clients, clients[i].ID)
 		}
 	}
 	return nil
 }
 
-func orRS256(alg string) string {
+func algorithmOrDefault(alg string) string {
 	if alg == "" {
 		return string(RS256)
 	}
@@ -170,17 +170,17 @@ func orRS256(alg string) string {
 // Revoke takes a key away at once: it is no longer published, and another signs.
 // That is for a key that somebody else may have. See Consequences for the price.
 func (m *Manager) Revoke(ctx context.Context, id, reason string) error {
-	c, err := m.Consequences(ctx, id)
+	c, err := m.RevocationImpact(ctx, id)
 	if err != nil {
 		return err
 	}
-	return m.holding(ctx, func() error { return m.revoke(ctx, c, reason) })
+	return m.withLease(ctx, func() error { return m.revoke(ctx, c, reason) })
 }
 
-func (m *Manager) revoke(ctx context.Context, c *Consequence, reason string) error {
+func (m *Manager) revoke(ctx context.Context, c *RevocationImpact, reason string) error {
 	id := c.Key.ID
 	if c.Key.State == store.KeyActive {
-		if err := m.replace(ctx, jose.SignatureAlgorithm(c.Key.Algorithm)); err != nil {
+		if err := m.activateNextNow(ctx, jose.SignatureAlgorithm(c.Key.Algorithm)); err != nil {
 			return err
 		}
 	}
@@ -191,9 +191,9 @@ func (m *Manager) revoke(ctx context.Context, c *Consequence, reason string) err
 	return m.reload(ctx)
 }
 
-// replace lets the next key sign, however young it is.
-func (m *Manager) replace(ctx context.Context, alg jose.SignatureAlgorithm) error {
-	r, err := m.ring(ctx, alg)
+// activateNextNow lets the next key sign, however young it is.
+func (m *Manager) activateNextNow(ctx context.Context, alg jose.SignatureAlgorithm) error {
+	r, err := m.keysOf(ctx, alg)
 	if err != nil {
 		return err
 	}
@@ -202,7 +202,7 @@ func (m *Manager) replace(ctx context.Context, alg jose.SignatureAlgorithm) erro
 			return err
 		}
 	}
-	return m.switchTo(ctx, alg, r)
+	return m.activateNext(ctx, alg, r)
 }
 
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+func formatUTC(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

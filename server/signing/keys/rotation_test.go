@@ -14,7 +14,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/keys"
 )
 
-func list(t *testing.T, m *keys.Manager, state store.KeyState) keys.Info {
+func keyInState(t *testing.T, m *keys.Manager, state store.KeyState) keys.Info {
 	t.Helper()
 	all, err := m.List(t.Context())
 	if err != nil {
@@ -33,8 +33,8 @@ func TestRotationByHandWaitsForEverybody(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		c := &clock{at: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
 		m, other := newManager(t, s, c), newManager(t, s, c)
-		tend(t, m)
-		next := list(t, m, store.KeyNext)
+		maintain(t, m)
+		next := keyInState(t, m, store.KeyNext)
 
 		// 1. Verifiers may still hold a set without the next key.
 		c.at = c.at.Add(10*time.Minute + 59*time.Second)
@@ -48,15 +48,15 @@ func TestRotationByHandWaitsForEverybody(t *testing.T) {
 		if err := m.RotateNow(t.Context(), keys.RS256); err != nil {
 			t.Fatal(err)
 		}
-		tend(t, other)
+		maintain(t, other)
 		if _, kid := sign(t, other); kid != next.ID {
 			t.Errorf("%s signs, want %s", kid, next.ID)
 		}
 		if set := published(t, other); len(set.Keys) != 5 {
 			t.Errorf("%d keys, want the retired one as well", len(set.Keys))
 		}
-		if old := list(t, m, store.KeyRetired); !old.Leaves.Equal(c.at.Add(70 * time.Minute)) {
-			t.Errorf("leaves %v", old.Leaves)
+		if old := keyInState(t, m, store.KeyRetired); !old.PublishedUntil.Equal(c.at.Add(70 * time.Minute)) {
+			t.Errorf("leaves %v", old.PublishedUntil)
 		}
 	})
 }
@@ -66,7 +66,7 @@ func TestAnEmergency(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		c := &clock{at: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
 		m := newManager(t, s, c)
-		tend(t, m)
+		maintain(t, m)
 		file := store.Origin{Origin: store.OriginFile}
 		if err := s.ApplyFile(t.Context(), store.Settings{
 			Clusters: []store.Cluster{{ID: "rsa", Audience: "a", Algorithm: "RS256", Origin: file}, {ID: "ec", Audience: "b", Algorithm: "ES256", Origin: file}},
@@ -77,8 +77,8 @@ func TestAnEmergency(t *testing.T) {
 		token, kid := sign(t, m)
 
 		// 1. It says who breaks and for how long, and changes nothing.
-		got, err := m.Consequences(t.Context(), kid)
-		if err != nil || !got.Early || len(got.Clusters) != 1 || got.Clusters[0] != "rsa" || len(got.Clients) != 1 || !got.Refused.Equal(c.at.Add(10*time.Minute)) {
+		got, err := m.RevocationImpact(t.Context(), kid)
+		if err != nil || !got.SuccessorTooNew || len(got.Clusters) != 1 || got.Clusters[0] != "rsa" || len(got.Clients) != 1 || !got.RefusedUntil.Equal(c.at.Add(10*time.Minute)) {
 			t.Fatalf("consequences %+v, error %v", got, err)
 		}
 		if _, now := sign(t, m); now != kid {
@@ -98,20 +98,20 @@ func TestAnEmergency(t *testing.T) {
 		if _, err := m.Verify(token); !errors.Is(err, keys.ErrSignature) {
 			t.Errorf("a token of the revoked key: %v", err)
 		}
-		if list(t, m, store.KeyNext).ID == "" {
+		if keyInState(t, m, store.KeyNext).ID == "" {
 			t.Error("there is no next key")
 		}
 		events, err := s.AuditEvents(t.Context(), audit.KeyRevoked, 10)
 		if err != nil || len(events) != 1 || events[0].Reason != "leaked" || !strings.Contains(events[0].Detail, kid) {
 			t.Errorf("events %+v, error %v", events, err)
 		}
-		if _, err := m.Consequences(t.Context(), kid); !errs.Is(err, errs.NotFound) {
+		if _, err := m.RevocationImpact(t.Context(), kid); !errs.Is(err, errs.NotFound) {
 			t.Errorf("revoking twice: %v", err)
 		}
 		// 3. It is forgotten when nobody can hold a token of it.
 		c.at = c.at.Add(2 * time.Hour)
-		tend(t, m)
-		if gone := list(t, m, store.KeyRevoked); gone.ID != "" {
+		maintain(t, m)
+		if gone := keyInState(t, m, store.KeyRevoked); gone.ID != "" {
 			t.Errorf("still stored: %+v", gone)
 		}
 	})
@@ -131,7 +131,7 @@ func TestReplicasTendAtOnce(t *testing.T) {
 		var wg sync.WaitGroup
 		for i, m := range managers {
 			wg.Go(func() {
-				if err := m.Tend(t.Context()); err != nil {
+				if err := m.Maintain(t.Context()); err != nil {
 					t.Error(err)
 				}
 				if i == 0 { // either way: it may be too early, or another replica's turn

@@ -21,18 +21,18 @@ import (
 // Selection is a part of a page.
 type Selection = goquery.Selection
 
-// maxHops bounds redirects.
-const maxHops = 15
+// maxRedirects bounds redirects.
+const maxRedirects = 15
 
 // Browser keeps cookies, follows redirects on one host, fills forms.
 type Browser struct {
 	t      testing.TB
 	client *http.Client
 	host   string
-	// Elsewhere is a further host that is followed: an upstream.
-	Elsewhere string
-	// site is what the browser says of where a form comes from.
-	site string
+	// AlsoFollow is a further host that is followed: an upstream.
+	AlsoFollow string
+	// fetchSite is what the browser says of where a form comes from.
+	fetchSite string
 }
 
 // NewBrowser returns a browser for the server at base. A nil transport is the
@@ -47,7 +47,7 @@ func NewBrowser(t testing.TB, base string, transport http.RoundTripper) *Browser
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Browser{t: t, host: u.Host, site: "same-origin", client: &http.Client{
+	return &Browser{t: t, host: u.Host, fetchSite: "same-origin", client: &http.Client{
 		Jar: jar, Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -56,12 +56,12 @@ func NewBrowser(t testing.TB, base string, transport http.RoundTripper) *Browser
 // Page is where the browser arrived. Left is set instead of the rest when the
 // server sent it to another host.
 type Page struct {
-	Status int
-	URL    *url.URL
-	Text   string
-	Header http.Header
-	Doc    *goquery.Document
-	Left   *url.URL
+	Status       int
+	URL          *url.URL
+	Text         string
+	Header       http.Header
+	Doc          *goquery.Document
+	RedirectedTo *url.URL
 }
 
 // Get opens an address.
@@ -78,8 +78,8 @@ func (b *Browser) Post(address string, form url.Values) *Page {
 
 func (b *Browser) follow(method, address string, form url.Values) *Page {
 	b.t.Helper()
-	for range maxHops {
-		resp, body := b.Once(method, address, form)
+	for range maxRedirects {
+		resp, body := b.SendOnce(method, address, form)
 		location := resp.Header.Get("Location")
 		if resp.StatusCode < 300 || resp.StatusCode > 399 || location == "" {
 			return b.page(resp, body)
@@ -91,25 +91,25 @@ func (b *Browser) follow(method, address string, form url.Values) *Page {
 		if err != nil {
 			b.t.Fatal(err)
 		}
-		if next.Host != b.host && (b.Elsewhere == "" || next.Host != b.Elsewhere) {
-			return &Page{Left: next, Status: resp.StatusCode, Header: resp.Header}
+		if next.Host != b.host && (b.AlsoFollow == "" || next.Host != b.AlsoFollow) {
+			return &Page{RedirectedTo: next, Status: resp.StatusCode, Header: resp.Header}
 		}
 		method, address, form = http.MethodGet, next.String(), nil
 	}
-	b.t.Fatalf("more than %d redirects, last to %s", maxHops, address)
+	b.t.Fatalf("more than %d redirects, last to %s", maxRedirects, address)
 	return nil
 }
 
-// From returns the same browser sending forms from another place, such as
+// WithFetchSite returns the same browser sending forms from another place, such as
 // "cross-site" (Fetch Metadata, Sec-Fetch-Site).
-func (b *Browser) From(site string) *Browser {
+func (b *Browser) WithFetchSite(site string) *Browser {
 	other := *b
-	other.site = site
+	other.fetchSite = site
 	return &other
 }
 
 // Twin returns another browser with a copy of the cookies, as a thief would have.
-func (b *Browser) Twin() *Browser {
+func (b *Browser) Clone() *Browser {
 	b.t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -138,8 +138,8 @@ func (b *Browser) Cookies() map[string]string {
 	return values
 }
 
-// Once sends one request and follows nothing.
-func (b *Browser) Once(method, address string, form url.Values) (*http.Response, string) {
+// SendOnce sends one request and follows nothing.
+func (b *Browser) SendOnce(method, address string, form url.Values) (*http.Response, string) {
 	b.t.Helper()
 	var body io.Reader
 	if form != nil {
@@ -151,7 +151,7 @@ func (b *Browser) Once(method, address string, form url.Values) (*http.Response,
 	}
 	if form != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		req.Header.Set("Sec-Fetch-Site", b.site)
+		req.Header.Set("Sec-Fetch-Site", b.fetchSite)
 	}
 	resp, err := b.client.Do(req)
 	if err != nil {
@@ -177,8 +177,8 @@ func (b *Browser) page(resp *http.Response, text string) *Page {
 // Submit sends the first form of main with the given fields filled in.
 func (b *Browser) Submit(p *Page, fields map[string]string) *Page {
 	b.t.Helper()
-	if p.Left != nil {
-		b.t.Fatalf("no form, but sent away to %s", p.Left)
+	if p.RedirectedTo != nil {
+		b.t.Fatalf("no form, but sent away to %s", p.RedirectedTo)
 	}
 	form := p.Doc.Find("main form").First()
 	if form.Length() == 0 {
@@ -202,8 +202,8 @@ func (b *Browser) Submit(p *Page, fields map[string]string) *Page {
 type Credentials struct {
 	// Connector is the name on the button, when there is a choice.
 	Connector, Username, Password string
-	// Stop leaves the question whether to go on to the caller.
-	Stop bool
+	// StopAtConfirmation leaves the question whether to go on to the caller.
+	StopAtConfirmation bool
 }
 
 // SignIn goes from an address to wherever the person is let through to:
@@ -213,7 +213,7 @@ func (b *Browser) SignIn(address string, as Credentials) *Page {
 	p := b.Get(address)
 	for range 6 {
 		switch {
-		case p.Left != nil || p.Doc.Find("main form, ul.choices").Length() == 0:
+		case p.RedirectedTo != nil || p.Doc.Find("main form, ul.choices").Length() == 0:
 			return p
 		case p.Doc.Find("ul.choices").Length() > 0:
 			p = b.choose(p, as.Connector)
@@ -222,7 +222,7 @@ func (b *Browser) SignIn(address string, as Credentials) *Page {
 				return p
 			}
 			p = b.Submit(p, map[string]string{"username": as.Username, "password": as.Password})
-		case as.Stop && p.Doc.Find("button[name=answer]").Length() > 0:
+		case as.StopAtConfirmation && p.Doc.Find("button[name=answer]").Length() > 0:
 			return p
 		case p.Doc.Find("button[name=answer]").Length() > 0:
 			p = b.Submit(p, map[string]string{"answer": "yes"})
@@ -261,20 +261,20 @@ func PKCE() (verifier, challenge string) {
 // is there instead.
 func (p *Page) Code(t testing.TB) string {
 	t.Helper()
-	if p.Left == nil {
+	if p.RedirectedTo == nil {
 		t.Fatalf("still on %s (status %d):\n%s", p.URL, p.Status, p.Text)
 	}
-	code := p.Left.Query().Get("code")
+	code := p.RedirectedTo.Query().Get("code")
 	if code == "" {
-		t.Fatalf("no code in %s", p.Left)
+		t.Fatalf("no code in %s", p.RedirectedTo)
 	}
 	return code
 }
 
 // String says where the browser is, for messages.
 func (p *Page) String() string {
-	if p.Left != nil {
-		return "left to " + p.Left.String()
+	if p.RedirectedTo != nil {
+		return "left to " + p.RedirectedTo.String()
 	}
 	return fmt.Sprintf("%d at %s", p.Status, p.URL)
 }

@@ -31,11 +31,11 @@ func TestIDTokenSignature(t *testing.T) {
 	o := check(t, "oidcc-idtoken-signature", "OpenID Connect Core section 2 and 15.1")
 	b := o.browser(t)
 	for _, tc := range []struct {
-		p   party
+		p   client
 		alg string
 	}{{o.First, "RS256"}, {o.Second, "ES256"}} {
 		tokens := o.signIn(t, b, tc.p, nil)
-		header := part(t, tokens.text("id_token"), 0)
+		header := decodePart(t, tokens.text("id_token"), 0)
 		if header["kid"] == nil || header["alg"] != tc.alg {
 			t.Errorf("header %v, want %s", header, tc.alg)
 		}
@@ -111,11 +111,11 @@ func TestPromptLogin(t *testing.T) {
 	first := o.idToken(t, o.First, o.signIn(t, b, o.First, nil).text("id_token"), "nonce-1234")
 	time.Sleep(1100 * time.Millisecond)
 	page := b.Get(o.request(t, o.First, url.Values{"prompt": {"login"}}))
-	if page.Left != nil {
+	if page.RedirectedTo != nil {
 		t.Fatalf("nobody was asked to sign in: %s", page)
 	}
 	second := o.idToken(t, o.First, o.signIn(t, b, o.First, url.Values{"prompt": {"login"}}).text("id_token"), "nonce-1234")
-	if !moment(second, "auth_time").After(moment(first, "auth_time")) {
+	if !timeClaim(second, "auth_time").After(timeClaim(first, "auth_time")) {
 		t.Errorf("auth_time %v then %v", first["auth_time"], second["auth_time"])
 	}
 }
@@ -125,12 +125,12 @@ func TestPromptNone(t *testing.T) {
 	o := check(t, "oidcc-prompt-none-not-logged-in", "oidcc-prompt-none-logged-in", "OpenID Connect Core section 3.1.2.6")
 	b := o.browser(t)
 	silent := url.Values{"prompt": {"none"}}
-	if got := o.arrived(t, b.Get(o.request(t, o.First, silent)), o.First); got.Get("error") != "login_required" {
+	if got := o.checkCallback(t, b.Get(o.request(t, o.First, silent)), o.First); got.Get("error") != "login_required" {
 		t.Errorf("nobody signed in: %v", got)
 	}
 	first := o.idToken(t, o.First, o.signIn(t, b, o.First, nil).text("id_token"), "nonce-1234")
 	page := b.Get(o.request(t, o.First, silent))
-	second := o.idToken(t, o.First, o.redeem(t, o.First, o.arrived(t, page, o.First).Get("code"), nil).text("id_token"), "nonce-1234")
+	second := o.idToken(t, o.First, o.redeem(t, o.First, o.checkCallback(t, page, o.First).Get("code"), nil).text("id_token"), "nonce-1234")
 	if first["sub"] != second["sub"] || first["auth_time"] != second["auth_time"] {
 		t.Errorf("claims %v then %v", first, second)
 	}
@@ -138,7 +138,7 @@ func TestPromptNone(t *testing.T) {
 		t.Errorf("none with another: %v", got)
 	}
 	// A native client can't prove who it is: nothing without the person.
-	if got := o.arrived(t, b.Get(o.request(t, o.Public, silent)), o.Public); got.Get("error") != "interaction_required" {
+	if got := o.checkCallback(t, b.Get(o.request(t, o.Public, silent)), o.Public); got.Get("error") != "interaction_required" {
 		t.Errorf("a public client, silently: %v (RFC 8252 section 8.6)", got)
 	}
 }
@@ -149,16 +149,16 @@ func TestMaxAge(t *testing.T) {
 	b := o.browser(t)
 	first := o.idToken(t, o.First, o.signIn(t, b, o.First, url.Values{"max_age": {"15000"}}).text("id_token"), "nonce-1234")
 	page := b.Get(o.request(t, o.First, url.Values{"max_age": {"10000"}}))
-	second := o.idToken(t, o.First, o.redeem(t, o.First, o.arrived(t, page, o.First).Get("code"), nil).text("id_token"), "nonce-1234")
+	second := o.idToken(t, o.First, o.redeem(t, o.First, o.checkCallback(t, page, o.First).Get("code"), nil).text("id_token"), "nonce-1234")
 	if first["auth_time"] == nil || first["auth_time"] != second["auth_time"] {
 		t.Errorf("auth_time %v then %v", first["auth_time"], second["auth_time"])
 	}
 	time.Sleep(2100 * time.Millisecond)
-	if page := b.Get(o.request(t, o.First, url.Values{"max_age": {"1"}})); page.Left != nil {
+	if page := b.Get(o.request(t, o.First, url.Values{"max_age": {"1"}})); page.RedirectedTo != nil {
 		t.Errorf("an old sign-in was good enough: %s", page)
 	}
 	third := o.idToken(t, o.First, o.signIn(t, b, o.First, url.Values{"max_age": {"1"}}).text("id_token"), "nonce-1234")
-	if !moment(third, "auth_time").After(moment(first, "auth_time")) {
+	if !timeClaim(third, "auth_time").After(timeClaim(first, "auth_time")) {
 		t.Errorf("auth_time %v then %v", first["auth_time"], third["auth_time"])
 	}
 }
@@ -170,31 +170,31 @@ func TestIDTokenHint(t *testing.T) {
 	tokens := o.signIn(t, b, o.First, nil)
 	hint := tokens.text("id_token")
 	page := b.Get(o.request(t, o.First, url.Values{"prompt": {"none"}, "id_token_hint": {hint}}))
-	again := o.redeem(t, o.First, o.arrived(t, page, o.First).Get("code"), nil)
-	if part(t, again.text("id_token"), 1)["sub"] != part(t, hint, 1)["sub"] {
+	again := o.redeem(t, o.First, o.checkCallback(t, page, o.First).Get("code"), nil)
+	if decodePart(t, again.text("id_token"), 1)["sub"] != decodePart(t, hint, 1)["sub"] {
 		t.Error("another subject")
 	}
 	other := o.browser(t)
 	other.SignIn(o.request(t, o.First, nil), o.credentials(o.Other))
 	page = other.Get(o.request(t, o.First, url.Values{"prompt": {"none"}, "id_token_hint": {hint}}))
-	if got := o.arrived(t, page, o.First); got.Get("error") != "login_required" {
+	if got := o.checkCallback(t, page, o.First); got.Get("error") != "login_required" {
 		t.Errorf("somebody else is signed in: %v", got)
 	}
 	pieces := strings.Split(hint, ".")
 	for name, bad := range map[string]string{
 		"unsigned": "eyJhbGciOiJub25lIn0." + pieces[1] + ".", "changed": pieces[0] + "." + pieces[1] + "x." + pieces[2], "not a token": "x",
 	} {
-		got := o.arrived(t, b.Get(o.request(t, o.First, url.Values{"prompt": {"none"}, "id_token_hint": {bad}})), o.First)
+		got := o.checkCallback(t, b.Get(o.request(t, o.First, url.Values{"prompt": {"none"}, "id_token_hint": {bad}})), o.First)
 		if got.Get("error") == "" || got.Get("code") != "" {
 			t.Errorf("%s hint: %v", name, got)
 		}
 	}
 }
 
-// stays wants an error page that does not lead to anybody.
-func stays(t *testing.T, what string, page *relyingparty.Page) {
+// wantErrorPage wants an error page that does not lead to anybody.
+func wantErrorPage(t *testing.T, what string, page *relyingparty.Page) {
 	t.Helper()
-	if page.Left != nil || page.Status < 400 || page.Status > 499 {
+	if page.RedirectedTo != nil || page.Status < 400 || page.Status > 499 {
 		t.Errorf("%s: %s, want an error page", what, page)
 		return
 	}
@@ -215,13 +215,13 @@ func TestRedirectURI(t *testing.T) {
 		"http": "http://first.test/cb?dummy1=lorem&dummy2=ipsum", "case": "https://FIRST.test/cb?dummy1=lorem&dummy2=ipsum", "missing": "",
 		"of another client": o.Second.Redirect, "dots": "https://first.test/x/../cb?dummy1=lorem&dummy2=ipsum",
 	} {
-		stays(t, name, b.Get(o.request(t, o.First, url.Values{"redirect_uri": {uri}})))
-		stays(t, name+", silently", b.Get(o.request(t, o.First, url.Values{"redirect_uri": {uri}, "prompt": {"none"}})))
+		wantErrorPage(t, name, b.Get(o.request(t, o.First, url.Values{"redirect_uri": {uri}})))
+		wantErrorPage(t, name+", silently", b.Get(o.request(t, o.First, url.Values{"redirect_uri": {uri}, "prompt": {"none"}})))
 	}
-	stays(t, "unknown client", b.Get(o.request(t, party{ID: "nobody", Redirect: "https://evil.test/cb"}, nil)))
-	stays(t, "no client", b.Get(o.request(t, o.First, url.Values{"client_id": nil})))
-	stays(t, "two redirect URIs", b.Get(o.request(t, o.First, url.Values{"redirect_uri": {o.First.Redirect, "https://evil.test/cb"}})))
-	stays(t, "two clients", b.Get(o.request(t, o.First, url.Values{"client_id": {o.First.ID, o.Second.ID}})))
+	wantErrorPage(t, "unknown client", b.Get(o.request(t, client{ID: "nobody", Redirect: "https://evil.test/cb"}, nil)))
+	wantErrorPage(t, "no client", b.Get(o.request(t, o.First, url.Values{"client_id": nil})))
+	wantErrorPage(t, "two redirect URIs", b.Get(o.request(t, o.First, url.Values{"redirect_uri": {o.First.Redirect, "https://evil.test/cb"}})))
+	wantErrorPage(t, "two clients", b.Get(o.request(t, o.First, url.Values{"client_id": {o.First.ID, o.Second.ID}})))
 }
 
 func TestLoopbackRedirect(t *testing.T) {
@@ -236,7 +236,7 @@ func TestLoopbackRedirect(t *testing.T) {
 		}
 	}
 	for _, uri := range []string{"http://127.0.0.1:1/other", "https://127.0.0.1:1/callback", "http://127.0.0.1.evil.test/callback", "http://127.0.0.1:80@evil.test/callback", "http://127.0.0.2:1/callback"} {
-		stays(t, uri, b.Get(o.request(t, o.Public, url.Values{"redirect_uri": {uri}})))
+		wantErrorPage(t, uri, b.Get(o.request(t, o.Public, url.Values{"redirect_uri": {uri}})))
 	}
 }
 
@@ -250,7 +250,7 @@ func TestPostRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := o.arrived(t, b.Post(address, form), o.First); got.Get("code") == "" {
+	if got := o.checkCallback(t, b.Post(address, form), o.First); got.Get("code") == "" {
 		t.Errorf("answer %v", got)
 	}
 }
@@ -294,23 +294,23 @@ func TestConsent(t *testing.T) {
 	b := o.browser(t)
 	o.callback(t, b, o.First, nil)
 	narrow := url.Values{"scope": {"openid email"}}
-	if got := o.arrived(t, b.Get(o.request(t, o.Third, url.Values{"prompt": {"none"}, "scope": {"openid email"}})), o.Third); got.Get("error") != "consent_required" {
+	if got := o.checkCallback(t, b.Get(o.request(t, o.Third, url.Values{"prompt": {"none"}, "scope": {"openid email"}})), o.Third); got.Get("error") != "consent_required" {
 		t.Errorf("silently: %v", got)
 	}
 	no := b.Submit(b.Get(o.request(t, o.Third, narrow)), map[string]string{"answer": "no"})
-	if got := o.arrived(t, no, o.Third); got.Get("error") != "access_denied" || got.Get("state") != "state-1234" {
+	if got := o.checkCallback(t, no, o.Third); got.Get("error") != "access_denied" || got.Get("state") != "state-1234" {
 		t.Errorf("after a no: %v", got)
 	}
 	if got := o.callback(t, b, o.Third, narrow); got.Get("code") == "" {
 		t.Errorf("after a yes: %v", got)
 	}
-	if got := o.arrived(t, b.Get(o.request(t, o.Third, narrow)), o.Third); got.Get("code") == "" {
+	if got := o.checkCallback(t, b.Get(o.request(t, o.Third, narrow)), o.Third); got.Get("code") == "" {
 		t.Errorf("asked a second time: %v", got)
 	}
-	if page := b.Get(o.request(t, o.Third, url.Values{"scope": {"openid email groups"}})); page.Left != nil {
+	if page := b.Get(o.request(t, o.Third, url.Values{"scope": {"openid email groups"}})); page.RedirectedTo != nil {
 		t.Errorf("more was given than was agreed to: %s", page)
 	}
-	if page := b.Get(o.request(t, o.Third, url.Values{"scope": {"openid email"}, "prompt": {"consent"}})); page.Left != nil {
+	if page := b.Get(o.request(t, o.Third, url.Values{"scope": {"openid email"}, "prompt": {"consent"}})); page.RedirectedTo != nil {
 		t.Errorf("prompt=consent did not ask: %s", page)
 	}
 }

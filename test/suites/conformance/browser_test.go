@@ -23,7 +23,7 @@ func TestNoSecretTravelsOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, _ := b.Once(http.MethodPost, action.String(), url.Values{
+	resp, _ := b.SendOnce(http.MethodPost, action.String(), url.Values{
 		"flow": {form.Find("input[name=flow]").AttrOr("value", "")}, "username": {o.Person.Username}, "password": {o.Person.Password},
 	})
 	if resp.StatusCode != http.StatusSeeOther {
@@ -103,11 +103,11 @@ func TestLoginCSRF(t *testing.T) {
 	victim := o.browser(t)
 	victim.Get(o.Issuer + "/login")
 	got := victim.Post(action.String(), url.Values{"flow": {flow}, "username": {o.Person.Username}, "password": {o.Person.Password}})
-	if got.Left != nil || got.Status < 400 {
+	if got.RedirectedTo != nil || got.Status < 400 {
 		t.Errorf("another browser's flow went on: %s", got)
 	}
 	// The same form, sent by another site.
-	cross, _ := attacker.From("cross-site").Once(http.MethodPost, action.String(), url.Values{"flow": {flow}, "username": {o.Person.Username}, "password": {o.Person.Password}})
+	cross, _ := attacker.WithFetchSite("cross-site").SendOnce(http.MethodPost, action.String(), url.Values{"flow": {flow}, "username": {o.Person.Username}, "password": {o.Person.Password}})
 	if cross.StatusCode < 400 {
 		t.Errorf("a form of another site: %d", cross.StatusCode)
 	}
@@ -118,7 +118,7 @@ func TestNoOpenRedirect(t *testing.T) {
 	o := check(t, "RFC 9700 section 4.11: no open redirector")
 	for _, to := range []string{"https://evil.test/", "//evil.test/", `/\evil.test`, "\t//evil.test", "/%09/evil.test", "javascript:alert(1)", "https:evil.test"} {
 		page := o.browser(t).SignIn(o.Issuer+"/login?return_to="+url.QueryEscape(to), o.credentials(o.Person))
-		if page.Left != nil {
+		if page.RedirectedTo != nil {
 			t.Errorf("%q: %s", to, page)
 		}
 	}
@@ -142,11 +142,11 @@ func TestErrorsOfTheTokenEndpoint(t *testing.T) {
 	t.Parallel()
 	o := check(t, "RFC 6749 section 5.2", "RFC 6749 section 5.1: no-store")
 	for name, tc := range map[string]struct {
-		p    party
+		p    client
 		form url.Values
 	}{
 		"hostile grant": {o.First, url.Values{"grant_type": {"\"\\\r\n<script>"}}}, "hostile token": {o.First, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"\x00\"<>"}}},
-		"hostile code": {o.First, url.Values{"grant_type": {"authorization_code"}, "code": {"' OR 1=1 --"}}}, "hostile client": {party{ID: "\"><script>"}, url.Values{"grant_type": {"x"}}},
+		"hostile code": {o.First, url.Values{"grant_type": {"authorization_code"}, "code": {"' OR 1=1 --"}}}, "hostile client": {client{ID: "\"><script>"}, url.Values{"grant_type": {"x"}}},
 		"huge": {o.First, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {strings.Repeat("x", 100_000)}}},
 	} {
 		refused(t, name, o.token(t, tc.p, tc.form), "invalid_request", "invalid_grant", "invalid_client", "unsupported_grant_type")

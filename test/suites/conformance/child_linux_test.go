@@ -5,5 +5,7 @@ import (
 	"syscall"
 )
 
-// endWithUs has the kernel end a process when this one ends, however it does.
-func endWithUs(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
+// killWithParent has the kernel end a process when this one ends, however it does.
+func killWithParent(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+}

@@ -20,21 +20,21 @@ import (
 // scope asks for everything.
 const scope = "openid profile email groups offline_access"
 
-// answer is what an endpoint said.
-type answer struct {
+// response is what an endpoint said.
+type response struct {
 	status int
 	header http.Header
 	raw    string
 	body   map[string]any
 }
 
-func (a answer) text(name string) string {
+func (a response) text(name string) string {
 	s, _ := a.body[name].(string)
 	return s
 }
 
 // do sends a request and reads the answer.
-func (o *op) do(t *testing.T, req *http.Request) answer {
+func (o *provider) do(t *testing.T, req *http.Request) response {
 	t.Helper()
 	resp, err := o.http.Do(req)
 	if err != nil {
@@ -45,12 +45,12 @@ func (o *op) do(t *testing.T, req *http.Request) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := answer{status: resp.StatusCode, header: resp.Header, raw: string(raw)}
+	a := response{status: resp.StatusCode, header: resp.Header, raw: string(raw)}
 	_ = json.Unmarshal(raw, &a.body) // not everything is JSON; who needs it looks
 	return a
 }
 
-func (o *op) get(t *testing.T, address string, header http.Header) answer {
+func (o *provider) get(t *testing.T, address string, header http.Header) response {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
 	if err != nil {
@@ -61,13 +61,13 @@ func (o *op) get(t *testing.T, address string, header http.Header) answer {
 }
 
 // metadata reads the discovery document.
-func (o *op) metadata(t *testing.T) answer {
+func (o *provider) metadata(t *testing.T) response {
 	t.Helper()
 	return o.get(t, o.Issuer+"/.well-known/openid-configuration", nil)
 }
 
 // endpoint returns an address from the discovery document.
-func (o *op) endpoint(t *testing.T, name string) string {
+func (o *provider) endpoint(t *testing.T, name string) string {
 	t.Helper()
 	address := o.metadata(t).text(name)
 	if address == "" {
@@ -77,7 +77,7 @@ func (o *op) endpoint(t *testing.T, name string) string {
 }
 
 // post sends a form as a client.
-func (o *op) post(t *testing.T, p party, address string, form url.Values) answer {
+func (o *provider) post(t *testing.T, p client, address string, form url.Values) response {
 	t.Helper()
 	form = maps.Clone(form)
 	switch {
@@ -106,7 +106,7 @@ func (o *op) post(t *testing.T, p party, address string, form url.Values) answer
 }
 
 // assertion signs a client's own name.
-func (o *op) assertion(t *testing.T, p party, change map[string]any) string {
+func (o *provider) assertion(t *testing.T, p client, change map[string]any) string {
 	t.Helper()
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(p.Key.Algorithm), Key: p.Key}, nil)
 	if err != nil {
@@ -122,13 +122,13 @@ func (o *op) assertion(t *testing.T, p party, change map[string]any) string {
 }
 
 // token asks the token endpoint.
-func (o *op) token(t *testing.T, p party, form url.Values) answer {
+func (o *provider) token(t *testing.T, p client, form url.Values) response {
 	t.Helper()
 	return o.post(t, p, o.endpoint(t, "token_endpoint"), form)
 }
 
 // browser is a fresh one, with nobody signed in.
-func (o *op) browser(t *testing.T) *relyingparty.Browser {
+func (o *provider) browser(t *testing.T) *relyingparty.Browser {
 	t.Helper()
 	return relyingparty.NewBrowser(t, o.Issuer, o.http.Transport)
 }
@@ -141,7 +141,7 @@ func (p *plan) credentials(who person) relyingparty.Credentials {
 const verifier = "conformance-verifier-0123456789-0123456789-01"
 
 // request returns the address of an authorization request.
-func (o *op) request(t *testing.T, p party, more url.Values) string {
+func (o *provider) request(t *testing.T, p client, more url.Values) string {
 	t.Helper()
 	q := url.Values{
 		"response_type": {"code"}, "client_id": {p.ID}, "redirect_uri": {p.Redirect}, "scope": {scope},
@@ -159,29 +159,29 @@ func (o *op) request(t *testing.T, p party, more url.Values) string {
 
 // callback signs in where needed and returns the parameters of the answer to the
 // client, after the checks that hold for every answer.
-func (o *op) callback(t *testing.T, b *relyingparty.Browser, p party, more url.Values) url.Values {
+func (o *provider) callback(t *testing.T, b *relyingparty.Browser, p client, more url.Values) url.Values {
 	t.Helper()
 	page := b.SignIn(o.request(t, p, more), o.credentials(o.Person))
-	return o.arrived(t, page, p)
+	return o.checkCallback(t, page, p)
 }
 
-// arrived checks an answer to a client (section 5.3 of the checks).
-func (o *op) arrived(t *testing.T, page *relyingparty.Page, p party) url.Values {
+// checkCallback checks an answer to a client (section 5.3 of the checks).
+func (o *provider) checkCallback(t *testing.T, page *relyingparty.Page, p client) url.Values {
 	t.Helper()
-	if page.Left == nil {
+	if page.RedirectedTo == nil {
 		t.Fatalf("the browser did not go to the client: %s\n%s", page, page.Text)
 	}
 	want, err := url.Parse(p.Redirect)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := page.Left.Query()
-	if page.Left.Host != want.Host || page.Left.Path != want.Path || page.Left.Fragment != "" {
-		t.Errorf("went to %s, want %s", page.Left, want)
+	got := page.RedirectedTo.Query()
+	if page.RedirectedTo.Host != want.Host || page.RedirectedTo.Path != want.Path || page.RedirectedTo.Fragment != "" {
+		t.Errorf("went to %s, want %s", page.RedirectedTo, want)
 	}
 	for name, values := range want.Query() {
 		if got.Get(name) != values[0] {
-			t.Errorf("the redirect URI's own %s is gone: %s", name, page.Left)
+			t.Errorf("the redirect URI's own %s is gone: %s", name, page.RedirectedTo)
 		}
 		got.Del(name)
 	}
@@ -221,7 +221,7 @@ func checkDescription(t *testing.T, text string) {
 }
 
 // redeem exchanges a code.
-func (o *op) redeem(t *testing.T, p party, code string, more url.Values) answer {
+func (o *provider) redeem(t *testing.T, p client, code string, more url.Values) response {
 	t.Helper()
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {p.Redirect}, "code_verifier": {verifier}}
 	for name, values := range more {
@@ -235,7 +235,7 @@ func (o *op) redeem(t *testing.T, p party, code string, more url.Values) answer 
 }
 
 // signIn does the whole flow and checks the answer.
-func (o *op) signIn(t *testing.T, b *relyingparty.Browser, p party, more url.Values) answer {
+func (o *provider) signIn(t *testing.T, b *relyingparty.Browser, p client, more url.Values) response {
 	t.Helper()
 	got := o.callback(t, b, p, more)
 	if got.Get("error") != "" {
@@ -247,7 +247,7 @@ func (o *op) signIn(t *testing.T, b *relyingparty.Browser, p party, more url.Val
 }
 
 // checkTokens holds for every successful answer of the token endpoint.
-func checkTokens(t *testing.T, a answer) {
+func checkTokens(t *testing.T, a response) {
 	t.Helper()
 	if a.status != http.StatusOK || !strings.HasPrefix(a.header.Get("Content-Type"), "application/json") {
 		t.Fatalf("%d %s %s", a.status, a.header.Get("Content-Type"), a.raw)
@@ -266,7 +266,7 @@ func checkTokens(t *testing.T, a answer) {
 }
 
 // refused wants an error of the token endpoint and its likes.
-func refused(t *testing.T, what string, a answer, codes ...string) {
+func refused(t *testing.T, what string, a response, codes ...string) {
 	t.Helper()
 	found := false
 	for _, code := range codes {
@@ -285,7 +285,7 @@ func refused(t *testing.T, what string, a answer, codes ...string) {
 }
 
 // keySet reads the published keys.
-func (o *op) keySet(t *testing.T) jose.JSONWebKeySet {
+func (o *provider) keySet(t *testing.T) jose.JSONWebKeySet {
 	t.Helper()
 	got := o.get(t, o.endpoint(t, "jwks_uri"), nil)
 	var set jose.JSONWebKeySet
@@ -297,7 +297,7 @@ func (o *op) keySet(t *testing.T) jose.JSONWebKeySet {
 
 // idToken verifies an ID token with the published keys and checks what holds for
 // every one (OpenID Connect Core section 2 and 3.1.3.7).
-func (o *op) idToken(t *testing.T, p party, raw, nonce string) map[string]any {
+func (o *provider) idToken(t *testing.T, p client, raw, nonce string) map[string]any {
 	t.Helper()
 	token, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
 	if err != nil {
@@ -326,7 +326,7 @@ func (o *op) idToken(t *testing.T, p party, raw, nonce string) map[string]any {
 func checkTimes(t *testing.T, claims map[string]any) {
 	t.Helper()
 	now := time.Now()
-	issued, expires, authenticated := moment(claims, "iat"), moment(claims, "exp"), moment(claims, "auth_time")
+	issued, expires, authenticated := timeClaim(claims, "iat"), timeClaim(claims, "exp"), timeClaim(claims, "auth_time")
 	if now.Sub(issued).Abs() > 5*time.Minute || !expires.After(now) || expires.After(now.Add(24*time.Hour)) {
 		t.Errorf("iat %v, exp %v", issued, expires)
 	}
@@ -335,7 +335,7 @@ func checkTimes(t *testing.T, claims map[string]any) {
 	}
 }
 
-func moment(claims map[string]any, name string) time.Time {
+func timeClaim(claims map[string]any, name string) time.Time {
 	seconds, _ := claims[name].(float64)
 	return time.Unix(int64(seconds), 0)
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// part decodes a part of a JWT without verifying it.
-func part(t *testing.T, token string, i int) map[string]any {
+// decodePart decodes a part of a JWT without verifying it.
+func decodePart(t *testing.T, token string, i int) map[string]any {
 	t.Helper()
 	pieces := strings.Split(token, ".")
 	if len(pieces) != 3 {
@@ -28,7 +28,7 @@ func part(t *testing.T, token string, i int) map[string]any {
 	return m
 }
 
-func (o *op) userInfo(t *testing.T, token string) answer {
+func (o *provider) userInfo(t *testing.T, token string) response {
 	t.Helper()
 	return o.get(t, o.endpoint(t, "userinfo_endpoint"), http.Header{"Authorization": {"Bearer " + token}})
 }
@@ -121,8 +121,8 @@ func TestPKCE(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-	for _, p := range []party{o.Public, o.Third} {
-		if got := o.arrived(t, b.Get(o.request(t, p, without)), p); got.Get("error") != "invalid_request" {
+	for _, p := range []client{o.Public, o.Third} {
+		if got := o.checkCallback(t, b.Get(o.request(t, p, without)), p); got.Get("error") != "invalid_request" {
 			t.Errorf("%s without PKCE: %v", p.ID, got)
 		}
 	}
@@ -132,7 +132,7 @@ func TestClientAuthentication(t *testing.T) {
 	t.Parallel()
 	o := check(t, "oidcc-server-client-secret-post", "RFC 6749 section 2.3", "RFC 7523", "OAuth 2.1 section 5.2")
 	b := o.browser(t)
-	for _, p := range []party{o.First, o.Second, o.Keyed} {
+	for _, p := range []client{o.First, o.Second, o.Keyed} {
 		checkTokens(t, o.redeem(t, p, o.callback(t, b, p, nil).Get("code"), nil))
 	}
 	code := o.callback(t, b, o.First, nil).Get("code")
@@ -144,7 +144,7 @@ func TestClientAuthentication(t *testing.T) {
 		t.Errorf("%d %v (RFC 6749 section 5.2)", got.status, got.header)
 	}
 	refused(t, "no secret", o.redeem(t, none, code, nil), "invalid_client")
-	refused(t, "unknown client", o.redeem(t, party{ID: "nobody", Secret: "x"}, code, nil), "invalid_client")
+	refused(t, "unknown client", o.redeem(t, client{ID: "nobody", Secret: "x"}, code, nil), "invalid_client")
 	refused(t, "two ways", o.redeem(t, o.First, code, url.Values{"client_secret": {o.First.Secret}}), "invalid_request", "invalid_client")
 	keyed := o.callback(t, b, o.Keyed, nil).Get("code")
 	for name, assertion := range map[string]string{
@@ -202,7 +202,7 @@ func TestUserInfo(t *testing.T) {
 			t.Fatalf("%s: %d %s", method, got.status, got.raw)
 		}
 		checkClaims(t, got.body)
-		if got.body["sub"] != part(t, tokens.text("id_token"), 1)["sub"] || got.body["name"] == nil || got.body["email"] != o.Person.Username || got.body["groups"] == nil {
+		if got.body["sub"] != decodePart(t, tokens.text("id_token"), 1)["sub"] || got.body["name"] == nil || got.body["email"] != o.Person.Username || got.body["groups"] == nil {
 			t.Errorf("%s: %s", method, got.raw)
 		}
 	}
@@ -235,7 +235,7 @@ func TestFormPost(t *testing.T) {
 	o.callback(t, b, o.First, nil)
 	for name, more := range map[string]url.Values{"code": {"response_mode": {"form_post"}}, "error": {"response_mode": {"form_post"}, "response_type": {"token"}}} {
 		page := b.Get(o.request(t, o.First, more))
-		if page.Left != nil {
+		if page.RedirectedTo != nil {
 			t.Fatalf("%s: the browser was redirected: %s", name, page)
 		}
 		form := page.Doc.Find("main form")

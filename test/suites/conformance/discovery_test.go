@@ -11,7 +11,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-func list(body map[string]any, name string) []string {
+func stringList(body map[string]any, name string) []string {
 	values, _ := body[name].([]any)
 	var texts []string
 	for _, v := range values {
@@ -47,7 +47,7 @@ func TestMetadata(t *testing.T) {
 		"prompt_values_supported":               {"none", "login", "consent", "select_account"},
 	} {
 		for _, value := range want {
-			if !slices.Contains(list(got.body, name), value) {
+			if !slices.Contains(stringList(got.body, name), value) {
 				t.Errorf("%s = %v lacks %s", name, got.body[name], value)
 			}
 		}
@@ -57,7 +57,7 @@ func TestMetadata(t *testing.T) {
 		"grant_types_supported": {"password", "implicit"}, "id_token_signing_alg_values_supported": {"none", "HS256"},
 	} {
 		for _, value := range never {
-			if slices.Contains(list(got.body, name), value) {
+			if slices.Contains(stringList(got.body, name), value) {
 				t.Errorf("%s offers %s (RFC 9700)", name, value)
 			}
 		}
@@ -81,11 +81,11 @@ func TestMetadataDoesNotLie(t *testing.T) {
 		if !isText || !strings.HasSuffix(name, "_endpoint") {
 			continue
 		}
-		if got := o.post(t, party{}, address, url.Values{}); got.status == http.StatusNotFound || got.status == http.StatusMethodNotAllowed {
+		if got := o.post(t, client{}, address, url.Values{}); got.status == http.StatusNotFound || got.status == http.StatusMethodNotAllowed {
 			t.Errorf("%s %s: %d", name, address, got.status)
 		}
 	}
-	for _, grant := range list(o.metadata(t).body, "grant_types_supported") {
+	for _, grant := range stringList(o.metadata(t).body, "grant_types_supported") {
 		if got := o.token(t, o.First, url.Values{"grant_type": {grant}}); got.text("error") == "unsupported_grant_type" {
 			t.Errorf("%s is offered and not supported", grant)
 		}

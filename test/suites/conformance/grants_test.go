@@ -15,7 +15,7 @@ const (
 	idTokenType   = "urn:ietf:params:oauth:token-type:id_token"
 )
 
-func (o *op) refresh(t *testing.T, p party, token string, more url.Values) answer {
+func (o *provider) refresh(t *testing.T, p client, token string, more url.Values) response {
 	t.Helper()
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}
 	maps.Copy(form, more)
@@ -118,7 +118,7 @@ func TestRevocation(t *testing.T) {
 	o := check(t, "RFC 7009 section 2", "OAuth 2.1: the grant is checked at every refresh")
 	b := o.browser(t)
 	address := o.endpoint(t, "revocation_endpoint")
-	revoke := func(p party, token, hint string) answer {
+	revoke := func(p client, token, hint string) response {
 		return o.post(t, p, address, url.Values{"token": {token}, "token_type_hint": {hint}})
 	}
 	tokens := o.signIn(t, b, o.First, nil)
@@ -145,7 +145,7 @@ func TestRevocation(t *testing.T) {
 	if got := revoke(o.First, "made-up", ""); got.status != http.StatusOK {
 		t.Errorf("an unknown token: %d (RFC 7009 section 2.2)", got.status)
 	}
-	refused(t, "nobody", o.post(t, party{ID: "first", Secret: "x"}, address, url.Values{"token": {"x"}}), "invalid_client")
+	refused(t, "nobody", o.post(t, client{ID: "first", Secret: "x"}, address, url.Values{"token": {"x"}}), "invalid_client")
 	refused(t, "no token", o.post(t, o.First, address, url.Values{}), "invalid_request")
 }
 
@@ -166,7 +166,7 @@ func TestIntrospection(t *testing.T) {
 	if got := o.post(t, o.First, address, url.Values{"token": {"made-up"}}); got.body["active"] != false || len(got.body) != 1 {
 		t.Errorf("made up: %s", got.raw)
 	}
-	refused(t, "nobody", o.post(t, party{}, address, url.Values{"token": {tokens.text("access_token")}}), "invalid_client")
+	refused(t, "nobody", o.post(t, client{}, address, url.Values{"token": {tokens.text("access_token")}}), "invalid_client")
 	refused(t, "a public client", o.post(t, o.Public, address, url.Values{"token": {tokens.text("access_token")}}), "invalid_client")
 }
 
@@ -181,7 +181,7 @@ func TestClientCredentials(t *testing.T) {
 	refused(t, "a public client", o.token(t, o.Public, url.Values{"grant_type": {"client_credentials"}}), "unauthorized_client")
 }
 
-func (o *op) exchange(t *testing.T, p party, form url.Values) answer {
+func (o *provider) exchange(t *testing.T, p client, form url.Values) response {
 	t.Helper()
 	form.Set("grant_type", exchangeGrant)
 	if form.Get("subject_token_type") == "" {
@@ -200,13 +200,13 @@ func TestTokenExchange(t *testing.T) {
 	if got.status != http.StatusOK || got.text("issued_token_type") != idTokenType || got.text("token_type") != "N_A" || got.text("refresh_token") != "" {
 		t.Fatalf("%d %s", got.status, got.raw)
 	}
-	claims := o.idToken(t, party{ID: o.Cluster}, got.text("access_token"), "")
-	original := part(t, tokens.text("id_token"), 1)
+	claims := o.idToken(t, client{ID: o.Cluster}, got.text("access_token"), "")
+	original := decodePart(t, tokens.text("id_token"), 1)
 	if claims["azp"] != o.Public.ID || claims["sub"] != original["sub"] || claims["auth_time"] != original["auth_time"] {
 		t.Errorf("claims %v", claims)
 	}
 	for name, tc := range map[string]struct {
-		p    party
+		p    client
 		form url.Values
 		want string
 	}{
@@ -242,12 +242,12 @@ func TestDeviceGrant(t *testing.T) {
 	if codes.status != http.StatusOK || codes.text("user_code") == "" || codes.text("verification_uri") == "" || interval < 1 || codes.header.Get("Cache-Control") != "no-store" {
 		t.Fatalf("%d %s", codes.status, codes.raw)
 	}
-	poll := func(p party) answer {
+	poll := func(p client) response {
 		return o.token(t, p, url.Values{"grant_type": {deviceGrant}, "device_code": {codes.text("device_code")}})
 	}
 	refused(t, "before the answer", poll(o.Public), "authorization_pending")
 	refused(t, "too soon", poll(o.Public), "slow_down")
-	refused(t, "another client", o.token(t, party{ID: o.Cluster}, url.Values{"grant_type": {deviceGrant}, "device_code": {codes.text("device_code")}}), "invalid_grant")
+	refused(t, "another client", o.token(t, client{ID: o.Cluster}, url.Values{"grant_type": {deviceGrant}, "device_code": {codes.text("device_code")}}), "invalid_grant")
 
 	b := o.browser(t)
 	page := b.Get(codes.text("verification_uri_complete"))
@@ -256,7 +256,7 @@ func TestDeviceGrant(t *testing.T) {
 	}
 	page = b.Submit(page, map[string]string{"user_code": codes.text("user_code")})
 	as := o.credentials(o.Person)
-	as.Stop = true
+	as.StopAtConfirmation = true
 	page = b.SignIn(page.URL.String(), as)
 	b.Submit(page, map[string]string{"answer": "yes"})
 
@@ -273,6 +273,6 @@ func TestDeviceGrant(t *testing.T) {
 	b.Submit(page, map[string]string{"answer": "no"})
 	refused(t, "after a no", o.token(t, o.Public, url.Values{"grant_type": {deviceGrant}, "device_code": {denied.text("device_code")}}), "access_denied")
 	refused(t, "made up", o.token(t, o.Public, url.Values{"grant_type": {deviceGrant}, "device_code": {"made-up"}}), "invalid_grant")
-	refused(t, "unknown client", o.post(t, party{ID: "nobody"}, address, url.Values{"scope": {"openid"}}), "invalid_client")
+	refused(t, "unknown client", o.post(t, client{ID: "nobody"}, address, url.Values{"scope": {"openid"}}), "invalid_client")
 	refused(t, "a client without it", o.post(t, o.First, address, url.Values{"scope": {"openid"}}), "unauthorized_client")
 }

@@ -16,16 +16,16 @@ import (
 )
 
 // signedIn reports whether the browser still is.
-func (o *op) signedIn(t *testing.T, b *relyingparty.Browser) bool {
+func (o *provider) signedIn(t *testing.T, b *relyingparty.Browser) bool {
 	t.Helper()
-	got := o.arrived(t, b.Get(o.request(t, o.Second, url.Values{"prompt": {"none"}})), o.Second)
+	got := o.checkCallback(t, b.Get(o.request(t, o.Second, url.Values{"prompt": {"none"}})), o.Second)
 	if code := got.Get("error"); code != "" && code != "login_required" {
 		t.Errorf("answer %v", got)
 	}
 	return got.Get("code") != ""
 }
 
-func (o *op) endSession(t *testing.T, q url.Values) string {
+func (o *provider) endSession(t *testing.T, q url.Values) string {
 	t.Helper()
 	return o.endpoint(t, "end_session_endpoint") + "?" + q.Encode()
 }
@@ -44,7 +44,7 @@ func TestLogout(t *testing.T) {
 		if tc.state != "" {
 			q.Set("state", tc.state)
 		}
-		thief := b.Twin()
+		thief := b.Clone()
 		if !o.signedIn(t, thief) {
 			t.Fatal("the copied cookies do not work")
 		}
@@ -58,7 +58,7 @@ func TestLogout(t *testing.T) {
 		if tc.state != "" {
 			want += "?state=" + url.QueryEscape(tc.state)
 		}
-		if page.Left == nil || page.Left.String() != want {
+		if page.RedirectedTo == nil || page.RedirectedTo.String() != want {
 			t.Errorf("%s: %s, want %s", name, page, want)
 		}
 		if o.signedIn(t, b) || o.signedIn(t, thief) {
@@ -75,7 +75,7 @@ func TestLogoutNeverRedirects(t *testing.T) {
 	b := o.browser(t)
 	hint := o.signIn(t, b, o.First, nil).text("id_token")
 	pieces := strings.Split(hint, ".")
-	stranger := o.foreignToken(t, part(t, hint, 1))
+	stranger := o.foreignToken(t, decodePart(t, hint, 1))
 	for name, q := range map[string]url.Values{
 		"unregistered":      {"id_token_hint": {hint}, "post_logout_redirect_uri": {"https://evil.test/bye"}},
 		"query added":       {"id_token_hint": {hint}, "post_logout_redirect_uri": {o.First.PostLogout + "?foo=bar"}},
@@ -84,7 +84,7 @@ func TestLogoutNeverRedirects(t *testing.T) {
 		"no hint":           {"post_logout_redirect_uri": {o.First.PostLogout}},
 		"another client":    {"id_token_hint": {hint}, "client_id": {o.Second.ID}, "post_logout_redirect_uri": {o.First.PostLogout}},
 	} {
-		if page := b.Get(o.endSession(t, q)); page.Left != nil {
+		if page := b.Get(o.endSession(t, q)); page.RedirectedTo != nil {
 			t.Errorf("%s: %s", name, page)
 		}
 		if !o.signedIn(t, b) {
@@ -94,7 +94,7 @@ func TestLogoutNeverRedirects(t *testing.T) {
 	}
 }
 
-func (o *op) foreignToken(t *testing.T, claims map[string]any) string {
+func (o *provider) foreignToken(t *testing.T, claims map[string]any) string {
 	t.Helper()
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: []byte("0123456789abcdef0123456789abcdef")}, nil)
 	if err != nil {
@@ -114,7 +114,7 @@ func TestLogoutAsks(t *testing.T) {
 		b := o.browser(t)
 		o.signIn(t, b, o.First, nil)
 		page := b.Get(o.endSession(t, q))
-		if page.Left != nil || page.Status != http.StatusOK {
+		if page.RedirectedTo != nil || page.Status != http.StatusOK {
 			t.Fatalf("%s: %s", name, page)
 		}
 		// Nothing proves that the person wants it: they are asked.
@@ -124,23 +124,23 @@ func TestLogoutAsks(t *testing.T) {
 	}
 	b := o.browser(t)
 	hint := o.signIn(t, b, o.First, nil).text("id_token")
-	if page := b.Get(o.endSession(t, url.Values{"id_token_hint": {hint}})); page.Left != nil || page.Status != http.StatusOK || o.signedIn(t, b) {
+	if page := b.Get(o.endSession(t, url.Values{"id_token_hint": {hint}})); page.RedirectedTo != nil || page.Status != http.StatusOK || o.signedIn(t, b) {
 		t.Errorf("with a hint alone: %s", page)
 	}
 }
 
-// told collects logout tokens for the whole suite.
-type told struct {
+// logoutReceiver collects logout tokens for the whole suite.
+type logoutReceiver struct {
 	mu     sync.Mutex
 	tokens []url.Values
 }
 
-func (o *op) listen(t *testing.T) *told {
+func (o *provider) receiveLogouts(t *testing.T) *logoutReceiver {
 	t.Helper()
 	if o.LogoutListen == "" {
 		t.Skip("the plan names no logoutListen")
 	}
-	box := &told{}
+	box := &logoutReceiver{}
 	ln, err := net.Listen("tcp", o.LogoutListen)
 	if err != nil {
 		t.Fatal(err)
@@ -157,13 +157,13 @@ func (o *op) listen(t *testing.T) *told {
 	return box
 }
 
-// about returns what was told of a sign-in.
-func (b *told) about(t *testing.T, sid any) url.Values {
+// tokenFor returns what was told of a sign-in.
+func (b *logoutReceiver) tokenFor(t *testing.T, sid any) url.Values {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, form := range b.tokens {
-		if part(t, form.Get("logout_token"), 1)["sid"] == sid {
+		if decodePart(t, form.Get("logout_token"), 1)["sid"] == sid {
 			return form
 		}
 	}
@@ -173,17 +173,17 @@ func (b *told) about(t *testing.T, sid any) url.Values {
 func TestBackChannelLogout(t *testing.T) {
 	t.Parallel()
 	o := check(t, "oidcc-backchannel-rp-initiated-logout", "OpenID Connect Back-Channel Logout section 2")
-	box := o.listen(t)
+	box := o.receiveLogouts(t)
 	b := o.browser(t)
 	tokens := o.signIn(t, b, o.First, nil)
-	id := part(t, tokens.text("id_token"), 1)
+	id := decodePart(t, tokens.text("id_token"), 1)
 	page := b.Get(o.endSession(t, url.Values{"id_token_hint": {tokens.text("id_token")}, "post_logout_redirect_uri": {o.First.PostLogout}}))
-	if page.Left == nil || o.signedIn(t, b) {
+	if page.RedirectedTo == nil || o.signedIn(t, b) {
 		t.Errorf("logout: %s", page)
 	}
 	var form url.Values
 	for deadline := time.Now().Add(15 * time.Second); form == nil && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		form = box.about(t, id["sid"])
+		form = box.tokenFor(t, id["sid"])
 	}
 	if form == nil {
 		t.Fatal("nobody was told")
@@ -211,10 +211,10 @@ func TestBackChannelLogout(t *testing.T) {
 		t.Errorf("events %v", claims["events"])
 	}
 	if claims["iss"] != o.Issuer || claims["aud"] != o.First.ID || claims["sub"] != id["sub"] || claims["jti"] == nil || claims["nonce"] != nil ||
-		time.Since(moment(claims, "iat")).Abs() > 5*time.Minute || claims["exp"] == nil {
+		time.Since(timeClaim(claims, "iat")).Abs() > 5*time.Minute || claims["exp"] == nil {
 		t.Errorf("claims %v", claims)
 	}
-	if header := part(t, raw, 0); header["typ"] != "logout+jwt" {
+	if header := decodePart(t, raw, 0); header["typ"] != "logout+jwt" {
 		t.Errorf("typ %v", header["typ"])
 	}
 }

@@ -55,11 +55,11 @@ type plan struct {
 	// First and Second are confidential clients that nobody is asked about, First
 	// by Basic and Second by form; Third asks for consent; Keyed authenticates
 	// with a key; Public is a native client that may exchange and use devices.
-	First  party `json:"first"`
-	Second party `json:"second"`
-	Third  party `json:"third"`
-	Keyed  party `json:"keyed"`
-	Public party `json:"public"`
+	First  client `json:"first"`
+	Second client `json:"second"`
+	Third  client `json:"third"`
+	Keyed  client `json:"keyed"`
+	Public client `json:"public"`
 	// Cluster may be used by both people, Forbidden by none.
 	Cluster   string `json:"cluster"`
 	Forbidden string `json:"forbidden"`
@@ -72,8 +72,8 @@ type person struct {
 	Password string `json:"password"`
 }
 
-// party is a client.
-type party struct {
+// client is a client.
+type client struct {
 	ID         string           `json:"id"`
 	Secret     string           `json:"secret"`
 	Key        *jose.JSONWebKey `json:"key"`
@@ -120,14 +120,14 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// op is the provider under test.
-type op struct {
+// provider is the provider under test.
+type provider struct {
 	plan
 	http *http.Client
 }
 
 // check begins a check and says what it stands on.
-func check(t *testing.T, cites ...string) *op {
+func check(t *testing.T, cites ...string) *provider {
 	t.Helper()
 	if *issuerFlag == "" && serverBinary() == "" {
 		prerequisite.Missing(t, "FAIRLEAD_TEST_BIN is not set and no -issuer is given: no provider to check (make test provides it)")
@@ -152,7 +152,7 @@ func check(t *testing.T, cites ...string) *op {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &op{plan: *state.plan, http: client}
+	return &provider{plan: *state.plan, http: client}
 }
 
 func httpClient(ca string) (*http.Client, error) {
@@ -221,7 +221,7 @@ func startServer() (*plan, func(), error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, serverBinary(), "serve", "--config", dir+"/fairlead.yaml")
 	cmd.Stdout, cmd.Stderr = log, log
-	endWithUs(cmd) // also when a check panics
+	killWithParent(cmd) // also when a check panics
 	if err := cmd.Start(); err != nil {
 		cancel()
 		clean()
@@ -272,11 +272,11 @@ func newPlan() (*plan, error) {
 	return &plan{
 		Issuer: "https://" + address, Connector: "Local users", LogoutListen: logout,
 		Person: person{"jane@example.test", demoPassword}, Other: person{"john@example.test", demoPassword},
-		First:   party{ID: "first", Secret: "first-secret-0123456789", Redirect: "https://first.test/cb?dummy1=lorem&dummy2=ipsum", PostLogout: "https://first.test/bye", Basic: true},
-		Second:  party{ID: "second", Secret: "second-secret-0123456789", Redirect: "https://second.test/cb"},
-		Third:   party{ID: "third", Secret: "third-secret-0123456789", Redirect: "https://third.test/cb"},
-		Keyed:   party{ID: "keyed", Key: &jose.JSONWebKey{Key: key, KeyID: "k", Algorithm: "ES256", Use: "sig"}, Redirect: "https://keyed.test/cb"},
-		Public:  party{ID: "kubectl-fairlead", Redirect: "http://127.0.0.1:4711/callback"},
+		First:   client{ID: "first", Secret: "first-secret-0123456789", Redirect: "https://first.test/cb?dummy1=lorem&dummy2=ipsum", PostLogout: "https://first.test/bye", Basic: true},
+		Second:  client{ID: "second", Secret: "second-secret-0123456789", Redirect: "https://second.test/cb"},
+		Third:   client{ID: "third", Secret: "third-secret-0123456789", Redirect: "https://third.test/cb"},
+		Keyed:   client{ID: "keyed", Key: &jose.JSONWebKey{Key: key, KeyID: "k", Algorithm: "ES256", Use: "sig"}, Redirect: "https://keyed.test/cb"},
+		Public:  client{ID: "kubectl-fairlead", Redirect: "http://127.0.0.1:4711/callback"},
 		Cluster: "k8s-a", Forbidden: "k8s-b",
 	}, nil
 }

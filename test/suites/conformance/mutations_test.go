@@ -21,8 +21,8 @@ type mutation struct {
 	name, file, old, wrong, caught string
 }
 
-// on is what the replaced text asks: is this fault switched on?
-func on(name string) string { return `mutated("` + name + `")` }
+// switchedOn is what the replaced text asks: is this fault switched on?
+func switchedOn(name string) string { return `mutated("` + name + `")` }
 
 // mutations is the list. Each text must be there exactly once, so that the list
 // can't rot silently.
@@ -30,80 +30,80 @@ func mutations() []mutation {
 	m := func(name, file, old, wrong, caught string) mutation { return mutation{name, file, old, wrong, caught} }
 	return []mutation{
 		// Codes.
-		m("code_reused", "server/oidc/token/code.go", "if row.Used != 0 {", "if row.Used != 0 && !"+on("code_reused")+" {", "TestCodeReuse"),
-		m("code_reuse_revokes_nothing", "server/oidc/token/device.go", "	if err := h.Store.RevokeIssued(", "	if "+on("code_reuse_revokes_nothing")+" {\n		return errCode()\n	}\n	if err := h.Store.RevokeIssued(", "TestCodeReuse"),
-		m("code_of_another_client", "server/oidc/token/code.go", "if row.ClientID != req.client.ID {", "if row.ClientID != req.client.ID && !"+on("code_of_another_client")+" {", "TestCodeIsBound"),
-		m("redirect_uri_not_compared", "server/oidc/token/code.go", "if uri != row.RedirectURI && (", "if !"+on("redirect_uri_not_compared")+" && uri != row.RedirectURI && (", "TestCodeIsBound"),
-		m("stranger_replays_code", "server/oidc/token/code.go", "	if err := checkCode(row, req); err != nil {", "	if "+on("stranger_replays_code")+" && row.Used != 0 {\n		return nil, h.replayed(ctx, row.DeviceID, row.AccessHash, req)\n	}\n	if err := checkCode(row, req); err != nil {", "TestCodeReplayWithOtherParameters"),
+		m("code_reused", "server/oidc/token/code.go", "if row.Used != 0 {", "if row.Used != 0 && !"+switchedOn("code_reused")+" {", "TestCodeReuse"),
+		m("code_reuse_revokes_nothing", "server/oidc/token/device.go", "	if err := h.Store.RevokeIssued(", "	if "+switchedOn("code_reuse_revokes_nothing")+" {\n		return errInvalidCode()\n	}\n	if err := h.Store.RevokeIssued(", "TestCodeReuse"),
+		m("code_of_another_client", "server/oidc/token/code.go", "if row.ClientID != req.client.ID {", "if row.ClientID != req.client.ID && !"+switchedOn("code_of_another_client")+" {", "TestCodeIsBound"),
+		m("redirect_uri_not_compared", "server/oidc/token/code.go", "if uri != row.RedirectURI && (", "if !"+switchedOn("redirect_uri_not_compared")+" && uri != row.RedirectURI && (", "TestCodeIsBound"),
+		m("stranger_replays_code", "server/oidc/token/code.go", "	if err := checkCode(row, req); err != nil {", "	if "+switchedOn("stranger_replays_code")+" && row.Used != 0 {\n		return nil, h.revokeReplayed(ctx, row.DeviceID, row.AccessHash, req)\n	}\n	if err := checkCode(row, req); err != nil {", "TestCodeReplayWithOtherParameters"),
 		// PKCE.
-		m("verifier_not_checked", "server/oidc/token/code.go", "if !verifies(", "if !"+on("verifier_not_checked")+" && !verifies(", "TestPKCE"),
-		m("verifier_without_challenge", "server/oidc/token/code.go", `return verifier == ""`, `return verifier == "" || `+on("verifier_without_challenge"), "TestPKCE"),
-		m("pkce_optional_for_all", "server/oidc/authorize/parse.go", `method == "" && !p.client.PKCERequired:`, `method == "" && (!p.client.PKCERequired || `+on("pkce_optional_for_all")+"):", "TestPKCE"),
-		m("plain_allowed", "server/oidc/authorize/parse.go", `case method != "S256":`, `case method != "S256" && !`+on("plain_allowed")+":", "TestPKCE"),
+		m("verifier_not_checked", "server/oidc/token/code.go", "if !matchesChallenge(", "if !"+switchedOn("verifier_not_checked")+" && !matchesChallenge(", "TestPKCE"),
+		m("verifier_without_challenge", "server/oidc/token/code.go", `return verifier == ""`, `return verifier == "" || `+switchedOn("verifier_without_challenge"), "TestPKCE"),
+		m("pkce_optional_for_all", "server/oidc/authorize/parse.go", `method == "" && !p.client.PKCERequired:`, `method == "" && (!p.client.PKCERequired || `+switchedOn("pkce_optional_for_all")+"):", "TestPKCE"),
+		m("plain_allowed", "server/oidc/authorize/parse.go", `case method != "S256":`, `case method != "S256" && !`+switchedOn("plain_allowed")+":", "TestPKCE"),
 		// Redirects.
-		m("redirect_prefix_match", "server/policy/clients/redirect.go", "if uri == registered {", "if uri == registered || "+on("redirect_prefix_match")+" && strings.HasPrefix(uri, registered) {", "TestRedirectURI"),
-		m("redirect_not_checked", "server/oidc/authorize/parse.go", "len(uri) > maxRedirect || !client.AllowsRedirect(uri)", "len(uri) > maxRedirect || !client.AllowsRedirect(uri) && !"+on("redirect_not_checked"), "TestRedirectURI"),
-		m("redirect_307", "server/signin/login/login.go", `return c.Redirect(http.StatusSeeOther, h.Site.Path("/authorize/continue")+`, `return c.Redirect(map[bool]int{true: http.StatusTemporaryRedirect, false: http.StatusSeeOther}[`+on("redirect_307")+`], h.Site.Path("/authorize/continue")+`, "TestNoSecretTravelsOn"),
-		m("return_to_anywhere", "server/base/flow/flow.go", "	switch {\n	case !strings.HasPrefix(path, \"/\")", "	if "+on("return_to_anywhere")+" {\n		return path\n	}\n	switch {\n	case !strings.HasPrefix(path, \"/\")", "TestNoOpenRedirect"),
-		m("iss_missing", "server/oidc/authresponse/authresponse.go", `params["state"], params["iss"] = req.State, s.Issuer`, `params["state"], params["iss"] = req.State, map[bool]string{false: s.Issuer}[`+on("iss_missing")+"]", "TestServer"),
-		m("state_cut", "server/oidc/authresponse/authresponse.go", `params["state"], params["iss"] = req.State,`, `params["state"], params["iss"] = map[bool]string{true: strings.TrimSpace(req.State[:min(64, len(req.State))]), false: req.State}[`+on("state_cut")+"],", "TestStateComesBackExactly"),
+		m("redirect_prefix_match", "server/policy/clients/redirect.go", "if uri == registered {", "if uri == registered || "+switchedOn("redirect_prefix_match")+" && strings.HasPrefix(uri, registered) {", "TestRedirectURI"),
+		m("redirect_not_checked", "server/oidc/authorize/parse.go", "len(uri) > maxRedirectURIBytes || !client.AllowsRedirect(uri)", "len(uri) > maxRedirectURIBytes || !client.AllowsRedirect(uri) && !"+switchedOn("redirect_not_checked"), "TestRedirectURI"),
+		m("redirect_307", "server/signin/login/login.go", `return c.Redirect(http.StatusSeeOther, h.Site.Path("/authorize/continue")+`, `return c.Redirect(map[bool]int{true: http.StatusTemporaryRedirect, false: http.StatusSeeOther}[`+switchedOn("redirect_307")+`], h.Site.Path("/authorize/continue")+`, "TestNoSecretTravelsOn"),
+		m("return_to_anywhere", "server/base/flow/flow.go", "	switch {\n	case !strings.HasPrefix(path, \"/\")", "	if "+switchedOn("return_to_anywhere")+" {\n		return path\n	}\n	switch {\n	case !strings.HasPrefix(path, \"/\")", "TestNoOpenRedirect"),
+		m("iss_missing", "server/oidc/authresponse/authresponse.go", `params["state"], params["iss"] = req.State, s.Issuer`, `params["state"], params["iss"] = req.State, map[bool]string{false: s.Issuer}[`+switchedOn("iss_missing")+"]", "TestServer"),
+		m("state_cut", "server/oidc/authresponse/authresponse.go", `params["state"], params["iss"] = req.State,`, `params["state"], params["iss"] = map[bool]string{true: strings.TrimSpace(req.State[:min(64, len(req.State))]), false: req.State}[`+switchedOn("state_cut")+"],", "TestStateComesBackExactly"),
 		// Requests.
-		m("implicit_allowed", "server/oidc/authorize/parse.go", `case params["response_type"] != "code":`, `case params["response_type"] != "code" && !`+on("implicit_allowed")+":", "TestResponseType"),
-		m("request_object_ignored", "server/oidc/authorize/parse.go", `case params["request"] != "":`, `case params["request"] != "" && !`+on("request_object_ignored")+":", "TestRequestObjects"),
-		m("repeated_parameter", "server/base/oauth/oauth.go", "case len(list) > 1:", "case len(list) > 1 && !"+on("repeated_parameter")+":", "TestRepeatedParameters"),
+		m("implicit_allowed", "server/oidc/authorize/parse.go", `case params["response_type"] != "code":`, `case params["response_type"] != "code" && !`+switchedOn("implicit_allowed")+":", "TestResponseType"),
+		m("request_object_ignored", "server/oidc/authorize/parse.go", `case params["request"] != "":`, `case params["request"] != "" && !`+switchedOn("request_object_ignored")+":", "TestRequestObjects"),
+		m("repeated_parameter", "server/base/oauth/oauth.go", "case len(list) > 1:", "case len(list) > 1 && !"+switchedOn("repeated_parameter")+":", "TestRepeatedParameters"),
 		m("prompt_login_ignored", "server/oidc/authorize/parse.go", `case "login", "select_account":`, `case "login", "select_account":
-			if `+on("prompt_login_ignored")+` {
+			if `+switchedOn("prompt_login_ignored")+` {
 				continue
 			}`, "TestPromptLogin"),
-		m("prompt_none_shows_pages", "server/oidc/authorize/parse.go", "p.silent = true", "p.silent = !"+on("prompt_none_shows_pages"), "TestPromptNone"),
-		m("max_age_ignored", "server/oidc/authorize/parse.go", `if params["max_age"] == "" {`, `if params["max_age"] == "" || `+on("max_age_ignored")+" {", "TestMaxAge"),
-		m("public_client_not_confirmed", "server/oidc/authorize/authorize.go", "if p.client.Public {", "if p.client.Public && !"+on("public_client_not_confirmed")+" {", "TestPromptNone"),
-		m("unsigned_hint", "server/signing/keys/keys.go", "	parsed, err := jose.ParseSignedCompact(token, Algorithms())", "	if parts := strings.Split(token, \".\"); "+on("unsigned_hint")+" && len(parts) == 3 {\n		return base64.RawURLEncoding.DecodeString(parts[1])\n	}\n	parsed, err := jose.ParseSignedCompact(token, Algorithms())", "TestIDTokenHint"),
-		m("hint_ignored", "server/oidc/authorize/authorize.go", `subject != "" && subject != current.User.ID`, `subject != "" && subject != current.User.ID && !`+on("hint_ignored"), "TestIDTokenHint"),
-		m("consent_not_asked", "server/oidc/authorize/authorize.go", "if p.client.FirstParty {", "if p.client.FirstParty || "+on("consent_not_asked")+" {", "TestConsent"),
-		m("consent_of_any_scope", "server/base/store/consent.go", "return !slices.ContainsFunc(", "return "+on("consent_of_any_scope")+" || !slices.ContainsFunc(", "TestConsent"),
+		m("prompt_none_shows_pages", "server/oidc/authorize/parse.go", "p.silent = true", "p.silent = !"+switchedOn("prompt_none_shows_pages"), "TestPromptNone"),
+		m("max_age_ignored", "server/oidc/authorize/parse.go", `if params["max_age"] == "" {`, `if params["max_age"] == "" || `+switchedOn("max_age_ignored")+" {", "TestMaxAge"),
+		m("public_client_not_confirmed", "server/oidc/authorize/authorize.go", "if p.client.Public {", "if p.client.Public && !"+switchedOn("public_client_not_confirmed")+" {", "TestPromptNone"),
+		m("unsigned_hint", "server/signing/keys/keys.go", "	parsed, err := jose.ParseSignedCompact(token, Algorithms())", "	if parts := strings.Split(token, \".\"); "+switchedOn("unsigned_hint")+" && len(parts) == 3 {\n		return base64.RawURLEncoding.DecodeString(parts[1])\n	}\n	parsed, err := jose.ParseSignedCompact(token, Algorithms())", "TestIDTokenHint"),
+		m("hint_ignored", "server/oidc/authorize/authorize.go", `subject != "" && subject != current.User.ID`, `subject != "" && subject != current.User.ID && !`+switchedOn("hint_ignored"), "TestIDTokenHint"),
+		m("consent_not_asked", "server/oidc/authorize/authorize.go", "if p.client.FirstParty {", "if p.client.FirstParty || "+switchedOn("consent_not_asked")+" {", "TestConsent"),
+		m("consent_of_any_scope", "server/base/store/consent.go", "return !slices.ContainsFunc(", "return "+switchedOn("consent_of_any_scope")+" || !slices.ContainsFunc(", "TestConsent"),
 		// Tokens.
-		m("no_store_missing", "server/base/oauth/oauth.go", `h.Set("Cache-Control", "no-store")`, `h.Set("Cache-Control", map[bool]string{true: "private", false: "no-store"}[`+on("no_store_missing")+"])", "TestServer"),
-		m("nonce_dropped", "server/signing/issuer/issuer.go", "claims.Nonce, claims.AMR = t.Nonce, t.AMR", "claims.Nonce, claims.AMR = map[bool]string{false: t.Nonce}["+on("nonce_dropped")+"], t.AMR", "TestServer"),
-		m("audience_swapped", "server/signing/issuer/issuer.go", "claims.Issuer, claims.Audience, claims.ID = i.URL, t.Audience,", "claims.Issuer, claims.Audience, claims.ID = i.URL, map[bool]string{true: t.Requester, false: t.Audience}["+on("audience_swapped")+"],", "TestTokenExchange"),
-		m("kid_missing", "server/signing/keys/pair.go", "Key: jose.JSONWebKey{Key: parsed, KeyID: row.ID}", `Key: jose.JSONWebKey{Key: parsed, KeyID: map[bool]string{false: row.ID}[`+on("kid_missing")+"]}", "TestIDTokenSignature"),
-		m("private_key_published", "server/signing/keys/pair.go", "jose.JSONWebKey{Key: key.Public(), KeyID: id,", "jose.JSONWebKey{Key: map[bool]any{true: key, false: key.Public()}["+on("private_key_published")+"], KeyID: id,", "TestKeySet"),
-		m("email_unasked", "server/signing/issuer/issuer.go", "if slices.Contains(scopes, oauth.ScopeEmail) && u.Email", "if (slices.Contains(scopes, oauth.ScopeEmail) || "+on("email_unasked")+") && u.Email", "TestUserInfo"),
-		m("userinfo_token_in_query", "server/oidc/tokeninfo/bearer.go", `	headers := r.Header.Values("Authorization")`, `	if t := r.URL.Query().Get("access_token"); t != "" && `+on("userinfo_token_in_query")+" {\n		return b.live(r, t)\n	}\n	headers := r.Header.Values(\"Authorization\")", "TestUserInfo"),
-		m("secret_not_checked", "server/oidc/clientauth/clientauth.go", "	if !ok {\n		return false, nil\n	}", "	if !ok && !"+on("secret_not_checked")+" {\n		return false, nil\n	}", "TestClientAuthentication"),
-		m("assertion_reused", "server/oidc/clientauth/assertion.go", "if err != nil || !first {", "if err != nil || !first && !"+on("assertion_reused")+" {", "TestClientAuthentication"),
-		m("assertion_for_another_server", "server/oidc/clientauth/assertion.go", "!slices.Contains(a.Audiences, claims.Audience[0])", "!slices.Contains(a.Audiences, claims.Audience[0]) && !"+on("assertion_for_another_server"), "TestClientAuthentication"),
+		m("no_store_missing", "server/base/oauth/oauth.go", `h.Set("Cache-Control", "no-store")`, `h.Set("Cache-Control", map[bool]string{true: "private", false: "no-store"}[`+switchedOn("no_store_missing")+"])", "TestServer"),
+		m("nonce_dropped", "server/signing/issuer/issuer.go", "claims.Nonce, claims.AMR = t.Nonce, t.AMR", "claims.Nonce, claims.AMR = map[bool]string{false: t.Nonce}["+switchedOn("nonce_dropped")+"], t.AMR", "TestServer"),
+		m("audience_swapped", "server/signing/issuer/issuer.go", "claims.Issuer, claims.Audience, claims.ID = i.URL, t.Audience,", "claims.Issuer, claims.Audience, claims.ID = i.URL, map[bool]string{true: t.Requester, false: t.Audience}["+switchedOn("audience_swapped")+"],", "TestTokenExchange"),
+		m("kid_missing", "server/signing/keys/pair.go", "Key: jose.JSONWebKey{Key: parsed, KeyID: row.ID}", `Key: jose.JSONWebKey{Key: parsed, KeyID: map[bool]string{false: row.ID}[`+switchedOn("kid_missing")+"]}", "TestIDTokenSignature"),
+		m("private_key_published", "server/signing/keys/pair.go", "jose.JSONWebKey{Key: key.Public(), KeyID: id,", "jose.JSONWebKey{Key: map[bool]any{true: key, false: key.Public()}["+switchedOn("private_key_published")+"], KeyID: id,", "TestKeySet"),
+		m("email_unasked", "server/signing/issuer/issuer.go", "if slices.Contains(scopes, oauth.ScopeEmail) && u.Email", "if (slices.Contains(scopes, oauth.ScopeEmail) || "+switchedOn("email_unasked")+") && u.Email", "TestUserInfo"),
+		m("userinfo_token_in_query", "server/oidc/tokeninfo/bearer.go", `	headers := r.Header.Values("Authorization")`, `	if t := r.URL.Query().Get("access_token"); t != "" && `+switchedOn("userinfo_token_in_query")+" {\n		return b.validate(r, t)\n	}\n	headers := r.Header.Values(\"Authorization\")", "TestUserInfo"),
+		m("secret_not_checked", "server/oidc/clientauth/clientauth.go", "	if !ok {\n		return false, nil\n	}", "	if !ok && !"+switchedOn("secret_not_checked")+" {\n		return false, nil\n	}", "TestClientAuthentication"),
+		m("assertion_reused", "server/oidc/clientauth/assertion.go", "if err != nil || !first {", "if err != nil || !first && !"+switchedOn("assertion_reused")+" {", "TestClientAuthentication"),
+		m("assertion_for_another_server", "server/oidc/clientauth/assertion.go", "!slices.Contains(a.Audiences, claims.Audience[0])", "!slices.Contains(a.Audiences, claims.Audience[0]) && !"+switchedOn("assertion_for_another_server"), "TestClientAuthentication"),
 		// Refreshing.
-		m("auth_time_moved", "server/oidc/token/refresh.go", "AMR: r.device.AMR, Authenticated: r.device.Authenticated,", "AMR: r.device.AMR, Authenticated: map[bool]store.Instant{true: store.At(h.Now()), false: r.device.Authenticated}["+on("auth_time_moved")+"],", "TestRefreshToken"),
-		m("refresh_of_another_client", "server/oidc/token/refresh.go", "if device.ClientID != req.client.ID {", "if device.ClientID != req.client.ID && !"+on("refresh_of_another_client")+" {", "TestRefreshTokenIsBound"),
-		m("refresh_widens", "server/oidc/token/refresh.go", "if !slices.Contains(granted, s) {", "if !slices.Contains(granted, s) && !"+on("refresh_widens")+" {", "TestRefreshScope"),
-		m("family_not_revoked", "server/oidc/token/refresh.go", "	if _, err := h.Store.RevokeDevice(ctx, req.event.UserID,", "	if "+on("family_not_revoked")+" {\n		return nil, deadDevice(&store.Device{Reason: store.RevokedReplay})\n	}\n	if _, err := h.Store.RevokeDevice(ctx, req.event.UserID,", "TestRefreshReplay"),
-		m("grace_for_ever", "server/oidc/token/refresh.go", "h.outage.graced(row.Used.Time(), h.Now(), h.Live.Get().Grace)", "(h.outage.graced(row.Used.Time(), h.Now(), h.Live.Get().Grace) || "+on("grace_for_ever")+")", "TestRefreshGraceEnds"),
-		m("revoked_token_works", "server/base/store/token.go", "return t.Revoked == 0 && ", "return (t.Revoked == 0 || "+on("revoked_token_works")+") && ", "TestRevocation"),
-		m("anybody_revokes", "server/oidc/tokeninfo/revoke.go", "if err != nil || device.ClientID != client.ID {", "if err != nil || device.ClientID != client.ID && !"+on("anybody_revokes")+" {", "TestRevocation"),
-		m("introspection_open", "server/oidc/tokeninfo/introspect.go", "if client.Public {", "if client.Public && !"+on("introspection_open")+" {", "TestIntrospection"),
-		m("introspection_of_others", "server/oidc/tokeninfo/introspect.go", "if row.ClientID != client.ID || ", "if row.ClientID != client.ID && !"+on("introspection_of_others")+" || ", "TestIntrospection"),
+		m("auth_time_moved", "server/oidc/token/refresh.go", "AMR: r.device.AMR, Authenticated: r.device.Authenticated,", "AMR: r.device.AMR, Authenticated: map[bool]store.Instant{true: store.At(h.Now()), false: r.device.Authenticated}["+switchedOn("auth_time_moved")+"],", "TestRefreshToken"),
+		m("refresh_of_another_client", "server/oidc/token/refresh.go", "if device.ClientID != req.client.ID {", "if device.ClientID != req.client.ID && !"+switchedOn("refresh_of_another_client")+" {", "TestRefreshTokenIsBound"),
+		m("refresh_widens", "server/oidc/token/refresh.go", "if !slices.Contains(granted, s) {", "if !slices.Contains(granted, s) && !"+switchedOn("refresh_widens")+" {", "TestRefreshScope"),
+		m("family_not_revoked", "server/oidc/token/refresh.go", "	if _, err := h.Store.RevokeDevice(ctx, req.event.UserID,", "	if "+switchedOn("family_not_revoked")+" {\n		return nil, errDeviceEnded(&store.Device{Reason: store.RevokedReplay})\n	}\n	if _, err := h.Store.RevokeDevice(ctx, req.event.UserID,", "TestRefreshReplay"),
+		m("grace_for_ever", "server/oidc/token/refresh.go", "h.outage.inGrace(row.Used.Time(), h.Now(), h.RuntimeSettings.Get().RefreshGrace)", "(h.outage.inGrace(row.Used.Time(), h.Now(), h.RuntimeSettings.Get().RefreshGrace) || "+switchedOn("grace_for_ever")+")", "TestRefreshGraceEnds"),
+		m("revoked_token_works", "server/base/store/token.go", "return t.Revoked == 0 && ", "return (t.Revoked == 0 || "+switchedOn("revoked_token_works")+") && ", "TestRevocation"),
+		m("anybody_revokes", "server/oidc/tokeninfo/revoke.go", "if err != nil || device.ClientID != client.ID {", "if err != nil || device.ClientID != client.ID && !"+switchedOn("anybody_revokes")+" {", "TestRevocation"),
+		m("introspection_open", "server/oidc/tokeninfo/introspect.go", "if client.Public {", "if client.Public && !"+switchedOn("introspection_open")+" {", "TestIntrospection"),
+		m("introspection_of_others", "server/oidc/tokeninfo/introspect.go", "if row.ClientID != client.ID || ", "if row.ClientID != client.ID && !"+switchedOn("introspection_of_others")+" || ", "TestIntrospection"),
 		// Exchange and devices.
-		m("exchange_without_rule", "server/policy/access/access.go", "	if d.Allowed {\n		return d, nil\n	}", "	if d.Allowed || "+on("exchange_without_rule")+" {\n		return d, nil\n	}", "TestTokenExchange"),
-		m("exchange_of_others", "server/oidc/token/exchange.go", "|| row.ClientID != req.client.ID {", "|| "+on("exchange_of_others")+" {", "TestTokenExchange"),
-		m("device_code_reused", "server/oidc/token/device.go", "if row.Used != 0 {", "if row.Used != 0 && !"+on("device_code_reused")+" {", "TestDeviceGrant"),
-		m("device_approved_by_link", "server/oidc/token/device.go", "case row.Approved == 0:", "case row.Approved == 0 && !"+on("device_approved_by_link")+":", "TestDeviceGrant"),
-		m("device_polls_not_counted", "server/oidc/token/device.go", "case early:", "case early && !"+on("device_polls_not_counted")+":", "TestDeviceGrant"),
+		m("exchange_without_rule", "server/policy/access/access.go", "	if d.Allowed {\n		return d, nil\n	}", "	if d.Allowed || "+switchedOn("exchange_without_rule")+" {\n		return d, nil\n	}", "TestTokenExchange"),
+		m("exchange_of_others", "server/oidc/token/exchange.go", "|| row.ClientID != req.client.ID {", "|| "+switchedOn("exchange_of_others")+" {", "TestTokenExchange"),
+		m("device_code_reused", "server/oidc/token/device.go", "if row.Used != 0 {", "if row.Used != 0 && !"+switchedOn("device_code_reused")+" {", "TestDeviceGrant"),
+		m("device_approved_by_link", "server/oidc/token/device.go", "case row.Approved == 0:", "case row.Approved == 0 && !"+switchedOn("device_approved_by_link")+":", "TestDeviceGrant"),
+		m("device_polls_not_counted", "server/oidc/token/device.go", "case early:", "case early && !"+switchedOn("device_polls_not_counted")+":", "TestDeviceGrant"),
 		// Signing out, and browsers.
-		m("logout_redirects_anywhere", "server/oidc/logout/endsession.go", "if !slices.Contains(client.PostLogoutURIs, uri) {", "if !slices.Contains(client.PostLogoutURIs, uri) && !"+on("logout_redirects_anywhere")+" {", "TestLogoutNeverRedirects"),
-		m("logout_without_proof", "server/oidc/logout/endsession.go", "if current != nil && !proves(proof, current) {", "if current != nil && !proves(proof, current) && !"+on("logout_without_proof")+" {", "TestLogoutAsks"),
-		m("logout_keeps_session", "server/base/store/signin.go", `return s.Ended == 0 && `, `return (s.Ended == 0 || `+on("logout_keeps_session")+`) && `, "TestLogout"),
-		m("logout_token_with_nonce", "server/oidc/backchannel/backchannel.go", "ID: secret.ID(\"jti\"), SID: notice.SID, Events: map[string]struct{}{event: {}},", "ID: secret.ID(\"jti\"), SID: notice.SID, Events: map[string]struct{}{map[bool]string{true: \"x\", false: event}["+on("logout_token_with_nonce")+"]: {}},", "TestBackChannelLogout"),
-		m("flow_not_bound", "server/base/flow/flow.go", `func context(browser string) string { return "flow:" + secret.Hash(browser) }`, `func context(browser string) string {
-	if `+on("flow_not_bound")+` {
+		m("logout_redirects_anywhere", "server/oidc/logout/endsession.go", "if !slices.Contains(client.PostLogoutURIs, uri) {", "if !slices.Contains(client.PostLogoutURIs, uri) && !"+switchedOn("logout_redirects_anywhere")+" {", "TestLogoutNeverRedirects"),
+		m("logout_without_proof", "server/oidc/logout/endsession.go", "if current != nil && !hintMatches(proof, current) {", "if current != nil && !hintMatches(proof, current) && !"+switchedOn("logout_without_proof")+" {", "TestLogoutAsks"),
+		m("logout_keeps_session", "server/base/store/signin.go", `return s.Ended == 0 && `, `return (s.Ended == 0 || `+switchedOn("logout_keeps_session")+`) && `, "TestLogout"),
+		m("logout_token_with_nonce", "server/oidc/backchannel/backchannel.go", "ID: secret.ID(\"jti\"), SID: notice.SID, Events: map[string]struct{}{logoutEvent: {}},", "ID: secret.ID(\"jti\"), SID: notice.SID, Events: map[string]struct{}{map[bool]string{true: \"x\", false: logoutEvent}["+switchedOn("logout_token_with_nonce")+"]: {}},", "TestBackChannelLogout"),
+		m("flow_not_bound", "server/base/flow/flow.go", `func sealContext(browser string) string { return "flow:" + secret.Hash(browser) }`, `func sealContext(browser string) string {
+	if `+switchedOn("flow_not_bound")+` {
 		return "flow:"
 	}
 	return "flow:" + secret.Hash(browser)
 }`, "TestLoginCSRF"),
-		m("cookie_for_any_host", "server/signin/session/session.go", "	if m.Secure {\n		return \"__Host-fairlead\"", "	if m.Secure && !"+on("cookie_for_any_host")+" {\n		return \"__Host-fairlead\"", "TestCookies"),
-		m("frames_allowed", "server/base/web/web.go", "; base-uri 'none'; frame-ancestors 'none';", "; base-uri 'none';\" + map[bool]string{false: \" frame-ancestors 'none';\"}["+on("frames_allowed")+"] + \"", "TestPagesCanNotBeFramed"),
-		m("unknown_name_told", "server/signin/upstream/upstream.go", `errs.Wrap(errs.Unauthenticated, err, "The name or the password is wrong.")`, `errs.Wrap(errs.Unauthenticated, err, "The name or the password is wrong."+map[bool]string{true: err.Error() + id.Username + strconv.FormatInt(time.Now().UnixNano(), 10)}[`+on("unknown_name_told")+"])", "TestWrongPasswordTellsNothing"),
-		m("metadata_lies", "server/oidc/discovery/discovery.go", `PKCE: []string{"S256"},`, `PKCE: append([]string{"S256"}, map[bool][]string{true: {"plain"}}[`+on("metadata_lies")+"]...),", "TestMetadata"),
+		m("cookie_for_any_host", "server/signin/session/session.go", "	if m.Secure {\n		return \"__Host-fairlead\"", "	if m.Secure && !"+switchedOn("cookie_for_any_host")+" {\n		return \"__Host-fairlead\"", "TestCookies"),
+		m("frames_allowed", "server/base/web/web.go", "; base-uri 'none'; frame-ancestors 'none';", "; base-uri 'none';\" + map[bool]string{false: \" frame-ancestors 'none';\"}["+switchedOn("frames_allowed")+"] + \"", "TestPagesCanNotBeFramed"),
+		m("unknown_name_told", "server/signin/upstream/upstream.go", `errs.Wrap(errs.Unauthenticated, err, "The name or the password is wrong.")`, `errs.Wrap(errs.Unauthenticated, err, "The name or the password is wrong."+map[bool]string{true: err.Error() + id.Username + strconv.FormatInt(time.Now().UnixNano(), 10)}[`+switchedOn("unknown_name_told")+"])", "TestWrongPasswordTellsNothing"),
+		m("metadata_lies", "server/oidc/discovery/discovery.go", `PKCE: []string{"S256"},`, `PKCE: append([]string{"S256"}, map[bool][]string{true: {"plain"}}[`+switchedOn("metadata_lies")+"]...),", "TestMetadata"),
 	}
 }
 

@@ -142,12 +142,12 @@ func (r *replicas) add(t *testing.T, s *store.Store, h how, i int) {
 	logger := slog.New(slog.DiscardHandler)
 	provider, err := server.New(t.Context(), server.Config{
 		URL: u, Store: s, Keyring: storetest.Keyring(t), Audit: audit.NewLog(now, logger, s), Logger: logger, Now: now,
-		Types: map[string]connectors.Type{"mock": mock.Type(r.upstream)}, Live: runtimesettings.New(runtimesettings.Values{Brand: "Drill"}), KeyTiming: h.timing, KeyRotation: h.rotate, RequestsPerSecond: 100_000,
+		Types: map[string]connectors.Type{"mock": mock.Type(r.upstream)}, RuntimeSettings: runtimesettings.New(runtimesettings.Values{Brand: "Drill"}), KeyTiming: h.timing, KeyRotation: h.rotate, RequestsPerSecond: 100_000,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := provider.Keys.Tend(t.Context()); err != nil {
+	if err := provider.Keys.Maintain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	handler, err := provider.Echo()

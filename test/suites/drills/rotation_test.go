@@ -116,7 +116,7 @@ func TestRotationStorm(t *testing.T) { //nolint:paralleltest // it measures time
 		rotations = 200
 	}
 	// Caches live a second here and not ten minutes; the proportions are the same.
-	timing := keys.Timing{CacheAge: time.Second, Margin: time.Second, KeepRetired: 10 * time.Second, Tick: 100 * time.Millisecond}
+	timing := keys.Timing{CacheAge: time.Second, PublishMargin: time.Second, KeepRetired: 10 * time.Second, PollInterval: 100 * time.Millisecond}
 	t.Run("ours", func(t *testing.T) {
 		r := startReplicas(t, storetest.PostgresConfig(t), how{count: 3, timing: timing, rotate: time.Millisecond})
 		ctx, stop := context.WithCancel(t.Context())

@@ -88,7 +88,7 @@ func TestTakingBack(t *testing.T) {
 		t.Errorf("after taking back: %s", got.Raw)
 	}
 	silent := b.Get(app.AuthURL(challenge, url.Values{"prompt": {"none"}}))
-	if silent.Left == nil || silent.Left.Query().Get("error") != "consent_required" {
+	if silent.RedirectedTo == nil || silent.RedirectedTo.Query().Get("error") != "consent_required" {
 		t.Errorf("asked silently: %v", silent)
 	}
 

@@ -114,7 +114,7 @@ func (o *operator) setUp() {
 
 func (o *operator) code(later time.Duration) string {
 	o.t.Helper()
-	code, err := mfa.Code(o.totp, time.Now().Add(later))
+	code, err := mfa.GenerateCode(o.totp, time.Now().Add(later))
 	if err != nil {
 		o.t.Fatal(err)
 	}

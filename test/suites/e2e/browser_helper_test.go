@@ -57,12 +57,12 @@ func playBrowser(address string) int {
 	time.Sleep(300 * time.Millisecond)
 	t := outside{ctx: context.Background()}
 	b := relyingparty.NewBrowser(t, address, systemRoots(t))
-	b.Elsewhere = as.Elsewhere
+	b.AlsoFollow = as.Elsewhere
 	page := b.SignIn(address, as.Credentials)
-	if page.Left == nil {
+	if page.RedirectedTo == nil {
 		t.Fatalf("not through: %v\n%s", page, page.Text)
 	}
-	resp, err := http.Get(page.Left.String())
+	resp, err := http.Get(page.RedirectedTo.String())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,7 +98,7 @@ func node(t *testing.T, s *system, script string, got any) {
 	}
 	page := relyingparty.NewBrowser(t, s.issuer, s.client.Transport).SignIn(lines.Text(), jane().Credentials)
 	page.Code(t)
-	if _, err := io.WriteString(stdin, page.Left.String()+"\n"); err != nil {
+	if _, err := io.WriteString(stdin, page.RedirectedTo.String()+"\n"); err != nil {
 		t.Fatal(err)
 	}
 	if !lines.Scan() {
@@ -227,10 +227,10 @@ func kubelogin(t *testing.T, s *system, b *relyingparty.Browser, ln net.Listener
 	}
 	verifier := oauth2.GenerateVerifier()
 	page := b.SignIn(cfg.AuthCodeURL("state-1", oauth2.AccessTypeOffline, oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("nonce", "n")), relyingparty.Credentials{})
-	if page.Left == nil {
+	if page.RedirectedTo == nil {
 		t.Fatalf("%v\n%s", page, page.Text)
 	}
-	if _, err := http.Get(page.Left.String()); err != nil {
+	if _, err := http.Get(page.RedirectedTo.String()); err != nil {
 		t.Fatal(err)
 	}
 	var q url.Values

@@ -361,10 +361,10 @@ func signsInByPasting(t *testing.T, p person, wrong int) {
 	shows(t, lines, "copy the address of that page and paste it here")
 	b := relyingparty.NewBrowser(t, p.s.issuer, p.s.client.Transport)
 	page := b.SignIn(address, jane().Credentials)
-	if page.Left == nil {
+	if page.RedirectedTo == nil {
 		t.Fatalf("%s", page.Text)
 	}
-	other := *page.Left
+	other := *page.RedirectedTo
 	other.RawQuery = url.Values{"code": {"made-up"}, "state": {"another"}, "iss": {p.s.issuer}}.Encode()
 	for range wrong {
 		if _, err := io.WriteString(keys, other.String()+"\r"); err != nil {
@@ -379,7 +379,7 @@ func signsInByPasting(t *testing.T, p person, wrong int) {
 		}
 		return
 	}
-	if _, err := io.WriteString(keys, page.Left.String()+"\r"); err != nil {
+	if _, err := io.WriteString(keys, page.RedirectedTo.String()+"\r"); err != nil {
 		t.Fatal(err)
 	}
 	shows(t, lines, "Signed in to .* as local:jane@example.test")

@@ -73,7 +73,7 @@ func TestAProviderThatWeDidNotWrite(t *testing.T) {
 	}
 	plugin := &relyingparty.Client{Issuer: s.issuer, ID: "kubectl-fairlead", RedirectURI: "http://127.0.0.1:1/callback", Scope: "openid groups offline_access", Transport: s.client.Transport}
 	b := relyingparty.NewBrowser(t, s.issuer, s.client.Transport)
-	b.Elsewhere = u.Host
+	b.AlsoFollow = u.Host
 	tokens := plugin.SignIn(t, b, relyingparty.Credentials{})
 	again := plugin.Refresh(t, tokens.RefreshToken)
 	if again.Status != http.StatusOK {

@@ -98,7 +98,7 @@ rules:
 		}
 		if way.page != "" {
 			b := relyingparty.NewBrowser(t, s.issuer, s.client.Transport)
-			b.Elsewhere = u.Host
+			b.AlsoFollow = u.Host
 			if page := b.SignIn(s.issuer+"/", relyingparty.Credentials{}); !strings.Contains(page.Text, way.page) {
 				t.Errorf("%s: the page says: %s", name, page.Text)
 			}

@@ -200,7 +200,7 @@ func run(t *testing.T, s *store.Store, c *testCase) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fresh, err := b.registry.Fresh(t.Context(), user.ID)
+	fresh, err := b.registry.RecheckUserByID(t.Context(), user.ID)
 	var got connectors.Identity
 	if err == nil {
 		got = connectors.Identity{Username: fresh.Login, Name: fresh.DisplayName, Email: fresh.Email, EmailVerified: fresh.EmailVerified, Groups: fresh.GroupNames}

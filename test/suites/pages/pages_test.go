@@ -104,7 +104,7 @@ func fill(v reflect.Value, depth int) {
 
 func pages() []page {
 	return []page{
-		of(web.ErrorPage()), of(login.ChoosePage()), of(login.PasswordPage()), of(login.SecondPage()), of(consent.Page()), of(web.FormPostPage()), of(device.EnterPage()), of(device.AskPage()), of(device.DonePage()), of(logout.AskPage()), of(logout.DonePage()),
+		of(web.ErrorPage()), of(login.ChoosePage()), of(login.PasswordPage()), of(login.SecondFactorPage()), of(consent.Page()), of(web.FormPostPage()), of(device.CodePage()), of(device.ConfirmPage()), of(device.DonePage()), of(logout.ConfirmPage()), of(logout.SignedOutPage()),
 		of(clusters.HomePage()), of(clusters.ClusterPage()), of(clusters.AccessPage()), of(account.Page()), of(help.Page()), of(workloads.Page()),
 		of(admin.OverviewPage()), of(admin.DiagnosticsPage()), of(admin.ListPage()), of(admin.FormPage()), of(admin.DeletePage()), of(admin.ConnectorsPage()),
 		of(admin.TypesPage()), of(admin.TestPage()), of(admin.SecretPage()), of(admin.ConnectPage()), of(admin.SimulatorPage()), of(admin.PeoplePage()),
