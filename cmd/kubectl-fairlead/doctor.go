@@ -150,7 +150,7 @@ func files(c *session.Client) []finding {
 		}
 		var ids []string
 		if err == nil {
-			ids, _, err = merge.Own(text, c.Account.Server, c.Account.Profile)
+			ids, _, err = merge.Entries(text, merge.Account(c.Account))
 		}
 		if err != nil {
 			list = append(list, finding{what: "kubeconfig", found: name + ": " + err.Error(), advice: "Mend it, or name another file with KUBECONFIG."})

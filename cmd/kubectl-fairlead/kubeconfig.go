@@ -173,7 +173,7 @@ func (u *update) file(name string, first bool) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("reading kubeconfig: %w", err)
 	}
-	want, err := u.wanted(name, text, first)
+	want, err := u.desired(name, text, first)
 	if err != nil || want == nil {
 		return err
 	}
@@ -192,23 +192,23 @@ func (u *update) file(name string, first bool) error {
 	return replace(name, text, result.Text)
 }
 
-// wanted is what a file should hold; nil when it is none of ours.
-func (u *update) wanted(name string, text []byte, first bool) (*merge.Wanted, error) {
-	account := u.client.Account
-	own, _, err := merge.Own(text, account.Server, account.Profile)
+// desired returns the desired state of a file, or nil if the file needs no change.
+func (u *update) desired(name string, text []byte, first bool) (*merge.Desired, error) {
+	account := merge.Account(u.client.Account)
+	own, _, err := merge.Entries(text, account)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if !first && len(own) == 0 {
 		return nil, nil
 	}
-	want := merge.Wanted{Server: account.Server, Profile: account.Profile, Command: command(), Clusters: u.clusters, Use: u.opts.use}
+	want := merge.Desired{Account: account, Command: command(), Clusters: u.clusters, CurrentCluster: u.opts.use}
 	if u.opts.follow {
-		want.Known = u.known.Known
+		want.AddedBefore = u.known.Known
 	}
 	if !first {
 		for _, c := range u.clusters { // what is new goes to the first
-			want.Elsewhere = append(want.Elsewhere, c.ID)
+			want.InOtherFiles = append(want.InOtherFiles, c.ID)
 		}
 		return &want, nil
 	}
@@ -218,8 +218,8 @@ func (u *update) wanted(name string, text []byte, first bool) (*merge.Wanted, er
 		if err != nil || sameFile(other, name) {
 			continue
 		}
-		if ids, names, err := merge.Own(text, account.Server, account.Profile); err == nil {
-			want.Elsewhere, want.Taken = append(want.Elsewhere, ids...), append(want.Taken, names...)
+		if ids, names, err := merge.Entries(text, account); err == nil {
+			want.InOtherFiles, want.UsedNames = append(want.InOtherFiles, ids...), append(want.UsedNames, names...)
 		}
 	}
 	return &want, nil
@@ -274,7 +274,7 @@ func (u *update) report(w io.Writer) {
 		case merge.Removed:
 			fmt.Fprintf(w, "Removed the context %s: it is not shared with you any more.\n", c.Context)
 		case merge.Renamed:
-			fmt.Fprintf(w, "Renamed the context %s to %s, as the server calls it now.\n", c.Before, c.Context)
+			fmt.Fprintf(w, "Renamed the context %s to %s, as the server calls it now.\n", c.PreviousName, c.Context)
 		case merge.Updated:
 			fmt.Fprintf(w, "Updated the context %s.\n", c.Context)
 		case merge.Added: // they are all listed

@@ -9,23 +9,23 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// edit replaces bytes of the text. Append adds lines at its end instead.
+// edit replaces the bytes [from, to) of the text. With append, it adds lines at the end.
 type edit struct {
 	from, to int
 	text     string
 	append   bool
 }
 
-// text returns the file with all changes. Only changed entries are written anew.
+// text returns the changed file. It renders only changed entries.
 func (f *file) text() ([]byte, error) {
 	if f.root.Style&yaml.FlowStyle != 0 {
-		return f.whole()
+		return f.renderAll()
 	}
 	var edits []edit
 	for _, name := range []string{clusters, contexts, users} {
 		l := f.lists[name]
 		if l.value != nil && l.value.Style&yaml.FlowStyle != 0 && len(l.value.Content) > 0 {
-			return f.whole()
+			return f.renderAll()
 		}
 		more, err := f.edits(name, l)
 		if err != nil {
@@ -52,12 +52,12 @@ func (f *file) isChanged() bool {
 			return true
 		}
 	}
-	return f.wanted != nil
+	return f.newCurrent != nil
 }
 
-// whole writes a file in flow style (JSON) anew, since an entry of it has no lines of its
-// own.
-func (f *file) whole() ([]byte, error) {
+// renderAll renders the complete file. Files in flow style (JSON) need it, because their
+// entries have no lines of their own.
+func (f *file) renderAll() ([]byte, error) {
 	for _, name := range []string{clusters, contexts, users} {
 		l := f.lists[name]
 		content := []*yaml.Node{}
@@ -66,13 +66,13 @@ func (f *file) whole() ([]byte, error) {
 		}
 		root := &entry{node: f.root}
 		if l.value == nil || l.value.Kind != yaml.SequenceNode {
-			root.put(&yaml.Node{Kind: yaml.SequenceNode, Content: content}, name)
+			root.setNode(&yaml.Node{Kind: yaml.SequenceNode, Content: content}, name)
 			continue
 		}
 		l.value.Content = content
 	}
-	if f.wanted != nil {
-		(&entry{node: f.root}).set(*f.wanted, "current-context")
+	if f.newCurrent != nil {
+		(&entry{node: f.root}).set(*f.newCurrent, "current-context")
 	}
 	return encode(f.root)
 }
@@ -82,43 +82,43 @@ func encode(node any) ([]byte, error) {
 	encoder := yaml.NewEncoder(&out)
 	encoder.SetIndent(2)
 	if err := errors.Join(encoder.Encode(node), encoder.Close()); err != nil {
-		return nil, faulty("%w", err)
+		return nil, errInvalid("%w", err)
 	}
 	return out.Bytes(), nil
 }
 
-// edits are those of one list.
+// edits returns the edits of one list.
 func (f *file) edits(name string, l *list) ([]edit, error) {
 	var out []edit
-	added, err := f.render(l.added, f.dash(l))
+	added, err := f.render(l.added, f.indent(l))
 	if err != nil {
 		return nil, err
 	}
 	if added != "" {
-		out = append(out, f.addition(name, l, added))
+		out = append(out, f.insertion(name, l, added))
 	}
 	if l.value == nil {
 		return out, nil
 	}
 	for i, node := range l.value.Content {
-		e := l.at(i)
+		e := l.entryAt(i)
 		if e != nil && !e.changed {
 			continue
 		}
 		from, to := f.span(l, i, node)
 		text := ""
 		if e != nil {
-			if text, err = f.render([]*entry{e}, f.dash(l)); err != nil {
+			if text, err = f.render([]*entry{e}, f.indent(l)); err != nil {
 				return nil, err
 			}
 		}
 		out = append(out, edit{from: from, to: to, text: text})
 	}
-	return out, nil // a key that is left without entries is null, which kubectl takes for none
+	return out, nil // kubectl reads a key without entries (null) as an empty list
 }
 
-// at returns the entry that the text has at a place, unless it is removed.
-func (l *list) at(index int) *entry {
+// entryAt returns the entry at an index of the text, or nil if it was removed.
+func (l *list) entryAt(index int) *entry {
 	for _, e := range l.entries {
 		if e.index == index {
 			return e
@@ -127,8 +127,8 @@ func (l *list) at(index int) *entry {
 	return nil
 }
 
-// dash is how far the entries of a list are indented.
-func (f *file) dash(l *list) int {
+// indent is the number of blanks before the dashes of a list.
+func (f *file) indent(l *list) int {
 	if l.value != nil && l.value.Kind == yaml.SequenceNode && len(l.value.Content) > 0 {
 		return l.value.Column - 1
 	}
@@ -157,11 +157,11 @@ func (f *file) render(list []*entry, indent int) (string, error) {
 	return strings.ReplaceAll(out.String(), "\n", f.lineBreak()), nil
 }
 
-// addition puts new entries before the others of their list.
-func (f *file) addition(name string, l *list, text string) edit {
+// insertion inserts new entries at the top of their list.
+func (f *file) insertion(name string, l *list, text string) edit {
 	switch {
 	case l.key == nil:
-		return f.atEnd(name + ":" + f.lineBreak() + text)
+		return f.appended(name + ":" + f.lineBreak() + text)
 	case l.value.Kind == yaml.SequenceNode && len(l.value.Content) > 0:
 		at := f.lineEnd(l.key.Line)
 		return edit{from: at, to: at, text: text}
@@ -170,11 +170,11 @@ func (f *file) addition(name string, l *list, text string) edit {
 	return edit{from: from, to: to, text: comment + f.lineBreak() + text}
 }
 
-func (f *file) atEnd(text string) edit {
+func (f *file) appended(text string) edit {
 	return edit{from: len(f.raw), to: len(f.raw), text: text, append: true}
 }
 
-// lineBreak is how the file ends its lines.
+// lineBreak is the line ending of the file.
 func (f *file) lineBreak() string {
 	if bytes.Contains(f.raw, []byte("\r\n")) {
 		return "\r\n"
@@ -182,34 +182,35 @@ func (f *file) lineBreak() string {
 	return "\n"
 }
 
-// offset is where a column of a line is. Columns count characters; before a key there are
-// only blanks.
+// offset returns the offset of a column of a line. Columns count characters, which are bytes
+// here: before a key there are only blanks.
 func (f *file) offset(line, column int) int {
-	return min(f.lines[min(line, len(f.lines))-1]+column-1, len(f.raw))
+	return min(f.lineStarts[min(line, len(f.lineStarts))-1]+column-1, len(f.raw))
 }
 
-// lineEnd is where the line after this one begins.
+// lineEnd returns the offset at which the next line begins.
 func (f *file) lineEnd(line int) int {
-	if line >= len(f.lines) {
+	if line >= len(f.lineStarts) {
 		return len(f.raw)
 	}
-	return f.lines[line]
+	return f.lineStarts[line]
 }
 
-// span is where an entry is in the text, with its dash, without the comments after it.
+// span returns the offsets of an entry in the text, with its dash, without the comments after
+// it.
 func (f *file) span(l *list, i int, node *yaml.Node) (from, to int) {
 	first := f.dashLine(l, node)
-	last := f.after(l) // the line of what follows
+	last := f.lineAfter(l)
 	if i+1 < len(l.value.Content) {
 		last = f.dashLine(l, l.value.Content[i+1])
 	}
-	for last-1 > first && isRemark(f.line(last-1)) {
+	for last-1 > first && isBlankOrComment(f.line(last-1)) {
 		last--
 	}
-	return f.lines[first-1], f.lineEnd(last - 1)
+	return f.lineStarts[first-1], f.lineEnd(last - 1)
 }
 
-// dashLine is the line with an entry's dash: that of its first key, or one before.
+// dashLine returns the line with an entry's dash: the line of its first key, or one before.
 func (f *file) dashLine(l *list, node *yaml.Node) int {
 	line := node.Line
 	for ; line > l.key.Line+1; line-- {
@@ -221,11 +222,11 @@ func (f *file) dashLine(l *list, node *yaml.Node) int {
 	return line
 }
 
-// after is the line of the key that follows a list, or one after the last.
-func (f *file) after(l *list) int {
-	next := len(f.lines) + 1
+// lineAfter returns the line of the key that follows a list, or the line after the last one.
+func (f *file) lineAfter(l *list) int {
+	next := len(f.lineStarts) + 1
 	if len(f.raw) > 0 && f.raw[len(f.raw)-1] == '\n' {
-		next = len(f.lines)
+		next = len(f.lineStarts)
 	}
 	for i := 0; i < len(f.root.Content); i += 2 {
 		if line := f.root.Content[i].Line; line > l.key.Line {
@@ -236,34 +237,34 @@ func (f *file) after(l *list) int {
 }
 
 func (f *file) line(n int) string {
-	return string(f.raw[f.lines[n-1]:f.lineEnd(n)])
+	return string(f.raw[f.lineStarts[n-1]:f.lineEnd(n)])
 }
 
-func isRemark(line string) bool {
+func isBlankOrComment(line string) bool {
 	line = strings.TrimSpace(line)
 	return line == "" || line[0] == '#' || line == "---" || line == "..."
 }
 
-// currentEdit replaces the name of the current context, and nothing else on its line.
+// currentEdit replaces the name of the current context and keeps the comment on its line.
 func (f *file) currentEdit() []edit {
-	if f.wanted == nil {
+	if f.newCurrent == nil {
 		return nil
 	}
-	text, err := encode(*f.wanted)
+	text, err := encode(*f.newCurrent)
 	if err != nil {
 		return nil
 	}
 	name := strings.TrimSuffix(string(text), "\n")
 	key, value := pair(f.root, "current-context")
 	if key == nil {
-		return []edit{f.atEnd("current-context: " + name + f.lineBreak())}
+		return []edit{f.appended("current-context: " + name + f.lineBreak())}
 	}
 	from, to, rest := f.afterKey(key, value)
 	return []edit{{from: from, to: to, text: " " + name + rest + f.lineBreak()}}
 }
 
-// afterKey is what stands after a key and its colon on its line, where the value is of one
-// line, and the comment at its end.
+// afterKey returns the offsets of the text after a key and its colon, for a value of one line,
+// and the comment at the end of that line.
 func (f *file) afterKey(key, value *yaml.Node) (from, to int, comment string) {
 	from = f.offset(key.Line, key.Column)
 	for from < len(f.raw) && f.raw[from] != ':' {
@@ -298,33 +299,33 @@ func (f *file) apply(edits []edit) []byte {
 	return out.Bytes()
 }
 
-// errLost says that a file is too odd to be changed line by line.
-var errLost = errors.New("this kubeconfig is written in a way that can't be changed without touching other entries; move them to a file of their own, or name another file with --kubeconfig")
+// errNotEditable means that the file can't be changed line by line.
+var errNotEditable = errors.New("the file can't be changed without touching other entries, because of its YAML style. Move the other entries to a file of their own, or name another file with --kubeconfig")
 
-// verify makes sure that the new text says what is wanted, and nothing else.
+// verify compares the new text with the desired entries, so that a wrong edit is never written.
 func (f *file) verify(text []byte) error {
-	fresh, err := read(text)
+	parsed, err := parseFile(text)
 	if err != nil {
-		return errLost
+		return errNotEditable
 	}
 	for name, l := range f.lists {
-		if len(fresh.lists[name].entries) != len(l.entries) {
-			return errLost
+		if len(parsed.lists[name].entries) != len(l.entries) {
+			return errNotEditable
 		}
 		for _, e := range l.entries {
-			same := fresh.find(name, e.name())
+			same := parsed.find(name, e.name())
 			if same == nil || !equal(e.node, same.node) {
-				return errLost
+				return errNotEditable
 			}
 		}
 	}
-	if fresh.current() != f.current() {
-		return errLost
+	if parsed.current() != f.current() {
+		return errNotEditable
 	}
 	return nil
 }
 
-// equal compares what nodes say.
+// equal compares the values of nodes, and ignores their style.
 func equal(a, b *yaml.Node) bool {
 	if a.Kind == yaml.AliasNode {
 		a = a.Alias

@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -13,50 +15,50 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/kubeconfig"
 )
 
-// file is a kubeconfig, as text and as what it says.
+// file is a kubeconfig: its text, and the YAML nodes in it.
 type file struct {
-	raw   []byte
-	lines []int // where each begins
-	root  *yaml.Node
-	lists map[string]*list
-	// wanted is the current context that it should have, when that is another one.
-	wanted *string
+	raw        []byte
+	lineStarts []int // offsets in raw
+	root       *yaml.Node
+	lists      map[string]*list
+	// newCurrent is the new current context, or nil to keep the old one.
+	newCurrent *string
 }
 
-// list is one of the three lists.
+// list is one of the three lists of a kubeconfig: clusters, contexts or users.
 type list struct {
-	key, value *yaml.Node // nil when the file has no such list
+	key, value *yaml.Node // nil if the file has no such list
 	entries    []*entry
 	added      []*entry
 }
 
-// entry is one of a list.
+// entry is an entry of a list.
 type entry struct {
 	node    *yaml.Node
-	index   int // in the text; -1 when it is new
+	index   int // in the text; -1 for a new entry
 	changed bool
 	removed bool
 }
 
-// header begins a file that was empty.
+// header is the beginning of a new file.
 const header = "apiVersion: v1\nkind: Config\n"
 
-func read(text []byte) (*file, error) {
+func parseFile(text []byte) (*file, error) {
 	if len(bytes.TrimSpace(text)) == 0 {
 		text = []byte(header)
 	}
-	f := &file{raw: text, lists: map[string]*list{}, lines: []int{0}}
+	f := &file{raw: text, lists: map[string]*list{}, lineStarts: []int{0}}
 	for i, c := range text {
 		if c == '\n' {
-			f.lines = append(f.lines, i+1)
+			f.lineStarts = append(f.lineStarts, i+1)
 		}
 	}
 	var err error
-	if f.root, err = parse(text); err != nil {
+	if f.root, err = parseMapping(text); err != nil {
 		return nil, err
 	}
 	for _, name := range []string{clusters, contexts, users} {
-		l, err := f.list(name)
+		l, err := f.parseList(name)
 		if err != nil {
 			return nil, err
 		}
@@ -65,33 +67,33 @@ func read(text []byte) (*file, error) {
 	return f, nil
 }
 
-// parse returns the mapping that the only document is.
-func parse(text []byte) (*yaml.Node, error) {
+// parseMapping parses a text with one YAML document, which must be a mapping.
+func parseMapping(text []byte) (*yaml.Node, error) {
 	var doc yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	if err := decoder.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
-		return nil, faulty("%w", err)
+		return nil, errInvalid("%w", err)
 	}
 	if decoder.Decode(&yaml.Node{}) == nil {
-		return nil, faulty("it holds several documents")
+		return nil, errInvalid("it holds several YAML documents")
 	}
-	if doc.Kind == 0 || doc.Content[0].Tag == "!!null" { // only remarks
+	if doc.Kind == 0 || doc.Content[0].Tag == "!!null" { // only comments
 		return &yaml.Node{Kind: yaml.MappingNode}, nil
 	}
 	if doc.Content[0].Kind != yaml.MappingNode {
-		return nil, faulty("it is not a mapping")
+		return nil, errInvalid("it is not a YAML mapping")
 	}
 	return doc.Content[0], nil
 }
 
-func (f *file) list(name string) (*list, error) {
+func (f *file) parseList(name string) (*list, error) {
 	l := &list{}
 	l.key, l.value = pair(f.root, name)
 	if l.value == nil || l.value.Tag == "!!null" {
 		return l, nil
 	}
 	if l.value.Kind != yaml.SequenceNode {
-		return nil, faulty("%s is not a list", name)
+		return nil, errInvalid("%s is not a list", name)
 	}
 	for i, node := range l.value.Content {
 		if node.Kind == yaml.AliasNode {
@@ -129,8 +131,8 @@ func (f *file) remove(list string, e *entry) {
 }
 
 func (f *file) current() string {
-	if f.wanted != nil {
-		return *f.wanted
+	if f.newCurrent != nil {
+		return *f.newCurrent
 	}
 	if _, value := pair(f.root, "current-context"); value != nil && value.Tag != "!!null" {
 		return value.Value
@@ -138,9 +140,9 @@ func (f *file) current() string {
 	return ""
 }
 
-func (f *file) setCurrent(name string) { f.wanted = &name }
+func (f *file) setCurrent(name string) { f.newCurrent = &name }
 
-// pair returns the key and the value of a name.
+// pair returns the key and value nodes of a key in a mapping, or nil.
 func pair(node *yaml.Node, name string) (key, value *yaml.Node) {
 	if node == nil || node.Kind != yaml.MappingNode {
 		return nil, nil
@@ -153,8 +155,8 @@ func pair(node *yaml.Node, name string) (key, value *yaml.Node) {
 	return nil, nil
 }
 
-// at goes down a path of names.
-func at(node *yaml.Node, path ...string) *yaml.Node {
+// lookup returns the node at a path of keys, or nil.
+func lookup(node *yaml.Node, path ...string) *yaml.Node {
 	for _, name := range path {
 		if _, node = pair(node, name); node == nil {
 			return nil
@@ -166,23 +168,23 @@ func at(node *yaml.Node, path ...string) *yaml.Node {
 func (e *entry) name() string { return e.text("name") }
 
 func (e *entry) text(path ...string) string {
-	if node := at(e.node, path...); node != nil && node.Kind == yaml.ScalarNode {
+	if node := lookup(e.node, path...); node != nil && node.Kind == yaml.ScalarNode {
 		return node.Value
 	}
 	return ""
 }
 
-// set writes a text, if it is another than before.
+// set sets the text at a path, and reports whether it was another before.
 func (e *entry) set(value string, path ...string) bool {
-	if node := at(e.node, path...); node != nil && node.Kind == yaml.ScalarNode && node.Value == value {
+	if node := lookup(e.node, path...); node != nil && node.Kind == yaml.ScalarNode && node.Value == value {
 		return false
 	}
-	e.put(&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value}, path...)
+	e.setNode(&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value}, path...)
 	return true
 }
 
-// put replaces what is at a path, and makes the way there.
-func (e *entry) put(value *yaml.Node, path ...string) {
+// setNode replaces the node at a path, and creates missing parents.
+func (e *entry) setNode(value *yaml.Node, path ...string) {
 	e.changed = true
 	node := e.node
 	for i, name := range path {
@@ -206,9 +208,9 @@ func (e *entry) put(value *yaml.Node, path ...string) {
 	}
 }
 
-// drop removes what is at a path.
-func (e *entry) drop(within []string, name string) bool {
-	node := at(e.node, within...)
+// removeKey removes a key below a path, and reports whether it was there.
+func (e *entry) removeKey(parent []string, name string) bool {
+	node := lookup(e.node, parent...)
 	if key, _ := pair(node, name); key == nil {
 		return false
 	}
@@ -222,23 +224,25 @@ func (e *entry) drop(within []string, name string) bool {
 	return true
 }
 
-// setCluster writes where the API server is, and whom to trust for it.
+// setCluster sets the server's address and certificate authorities, and reports whether they
+// changed.
 func (e *entry) setCluster(c apitypes.Cluster) bool {
-	different := e.set(c.Server, "cluster", "server")
+	changed := e.set(c.Server, "cluster", "server")
 	if c.CA == "" {
-		return e.drop([]string{"cluster"}, "certificate-authority-data") || different
+		return e.removeKey([]string{"cluster"}, "certificate-authority-data") || changed
 	}
-	return e.set(base64.StdEncoding.EncodeToString([]byte(c.CA)), "cluster", "certificate-authority-data") || different
+	return e.set(base64.StdEncoding.EncodeToString([]byte(c.CA)), "cluster", "certificate-authority-data") || changed
 }
 
-// setExec writes how to get a credential. Further settings, such as env, stay.
+// setExec sets the exec section, and reports whether it changed. Other settings in it, such as
+// env, stay.
 func (e *entry) setExec(exec kubeconfig.Exec) bool {
-	different := e.set(exec.APIVersion, "user", "exec", "apiVersion")
-	different = e.set(exec.Command, "user", "exec", "command") || different
-	different = e.set(exec.InteractiveMode, "user", "exec", "interactiveMode") || different
-	different = e.set(exec.InstallHint, "user", "exec", "installHint") || different
+	changed := e.set(exec.APIVersion, "user", "exec", "apiVersion")
+	changed = e.set(exec.Command, "user", "exec", "command") || changed
+	changed = e.set(exec.InteractiveMode, "user", "exec", "interactiveMode") || changed
+	changed = e.set(exec.InstallHint, "user", "exec", "installHint") || changed
 	var args []string
-	if node := at(e.node, "user", "exec", "args"); node != nil {
+	if node := lookup(e.node, "user", "exec", "args"); node != nil {
 		for _, arg := range node.Content {
 			args = append(args, arg.Value)
 		}
@@ -246,10 +250,35 @@ func (e *entry) setExec(exec kubeconfig.Exec) bool {
 	for _, arg := range exec.Args {
 		if !slices.Contains(args, arg) {
 			var node yaml.Node
-			_ = node.Encode(exec.Args) // texts can be encoded
-			e.put(&node, "user", "exec", "args")
+			_ = node.Encode(exec.Args) // a []string can always be encoded
+			e.setNode(&node, "user", "exec", "args")
 			return true
 		}
 	}
-	return different
+	return changed
+}
+
+// pluginCall returns the cluster and the account that a user entry calls kubectl-fairlead for.
+// The id is empty for other user entries.
+func (e *entry) pluginCall() (clusterID string, account Account) {
+	command := strings.TrimSuffix(filepath.Base(strings.ReplaceAll(e.text("user", "exec", "command"), `\`, "/")), ".exe")
+	args := lookup(e.node, "user", "exec", "args")
+	if command != kubeconfig.Plugin || args == nil {
+		return "", Account{}
+	}
+	for _, arg := range args.Content {
+		name, value, _ := strings.Cut(arg.Value, "=")
+		switch name {
+		case "--server":
+			account.Server = value
+		case "--cluster":
+			clusterID = value
+		case "--profile":
+			account.Profile = value
+		}
+	}
+	if account.Server == "" {
+		return "", Account{}
+	}
+	return clusterID, account
 }

@@ -1,11 +1,10 @@
-// Package merge puts a context for each of a person's clusters into a kubeconfig and
-// leaves every other byte of it alone: other people's entries, comments, order. It is
-// pure text; which file that is, and its lock, is the caller's.
+// Package merge updates a kubeconfig file: it adds, updates and removes one context per
+// cluster of a Fairlead account, and leaves every other byte of the file unchanged. It works
+// on text; the caller reads, locks and writes the file.
 package merge
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,27 +15,33 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/kubeconfig"
 )
 
-// Wanted is what a kubeconfig should hold of one server.
-type Wanted struct {
-	// Server is the address that own entries name: by it they are found.
+// Account is an account at a Fairlead server. The user entries in a kubeconfig name it.
+type Account struct {
 	Server string
-	// Profile tells several accounts at it apart; empty is the usual one.
+	// Profile distinguishes several accounts at one server; empty is the default account.
 	Profile string
-	// Command is what they call.
-	Command  string
-	Clusters []apitypes.Cluster
-	// Elsewhere are ids of clusters that another file of the person's has entries for,
-	// Taken names that are in use there.
-	Elsewhere, Taken []string
-	// Known are ids of clusters that were added before: those that are not there any more the
-	// person has removed, and they stay away. Nil adds all.
-	Known []string
-	// Use makes the context of this cluster the current one. Without it the current context
-	// stays, unless there is none.
-	Use string
 }
 
-// Kind says what happened to a context.
+// Desired is the desired state of a kubeconfig for one account.
+type Desired struct {
+	Account Account
+	// Command is the command of new and updated exec sections.
+	Command  string
+	Clusters []apitypes.Cluster
+	// InOtherFiles are ids of clusters that another file of the user has entries for. They
+	// are not added.
+	InOtherFiles []string
+	// UsedNames are names of entries in other files. New entries don't use them.
+	UsedNames []string
+	// AddedBefore are ids of clusters that an earlier run added. If their entries are missing
+	// now, the user deleted them, and they are not added again. Nil adds all.
+	AddedBefore []string
+	// CurrentCluster is the id of the cluster whose context becomes the current one. Empty
+	// keeps the current context, or sets the first one if there is none.
+	CurrentCluster string
+}
+
+// Kind is the kind of a change.
 type Kind string
 
 // The kinds of changes.
@@ -47,22 +52,23 @@ const (
 	Removed Kind = "removed"
 )
 
-// Change is what happened to one context.
+// Change describes a change of one context.
 type Change struct {
-	Kind Kind
-	// Context is its name, Before the name that it had.
-	Context, Before string
-	// Cluster is its id.
+	Kind    Kind
+	Context string
+	// PreviousName is the old name of a renamed context.
+	PreviousName string
+	// Cluster is the cluster's id.
 	Cluster string
 }
 
-// Result is the new text, and what is different.
+// Result is the updated file and a description of the changes.
 type Result struct {
 	Text    []byte
 	Changes []Change
-	// Contexts are the names of the own contexts, by cluster.
+	// Contexts has the context name of each cluster id.
 	Contexts map[string]string
-	// Current is the current context.
+	// Current is the name of the current context.
 	Current string
 }
 
@@ -73,18 +79,19 @@ const (
 	users    = "users"
 )
 
-// Merge returns the file with what is wanted. The error says what is wrong with the file.
-func Merge(text []byte, want Wanted) (Result, error) {
-	f, err := read(text)
+// Merge returns the file with the desired contexts. It returns an error if the file is not a
+// valid kubeconfig, or can't be changed without touching other entries.
+func Merge(text []byte, desired Desired) (Result, error) {
+	f, err := parseFile(text)
 	if err != nil {
 		return Result{}, err
 	}
-	m := merger{file: f, want: want, result: Result{Contexts: map[string]string{}}}
-	m.keepOrRemove()
-	if err := m.add(); err != nil {
+	m := merger{file: f, desired: desired, result: Result{Contexts: map[string]string{}}}
+	m.updateExisting()
+	if err := m.addMissing(); err != nil {
 		return Result{}, err
 	}
-	m.use()
+	m.setCurrent()
 	if !f.isChanged() {
 		m.result.Text = text
 		return m.result, nil
@@ -93,50 +100,66 @@ func Merge(text []byte, want Wanted) (Result, error) {
 	return m.result, err
 }
 
-// Own returns the ids of the clusters that a file has own entries for, and all names in it.
-func Own(text []byte, server, profile string) (ids, names []string, err error) {
-	f, err := read(text)
+// Entries returns the ids of the clusters that a file has entries of the account for, and the
+// names of all entries in the file.
+func Entries(text []byte, account Account) (clusterIDs, names []string, err error) {
+	f, err := parseFile(text)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, list := range []string{clusters, contexts, users} {
 		for _, e := range f.lists[list].entries {
 			names = append(names, e.name())
-			if id, own := e.own(server, profile); list == users && own {
-				ids = append(ids, id)
+			if id, entryOf := e.pluginCall(); list == users && id != "" && entryOf == account {
+				clusterIDs = append(clusterIDs, id)
 			}
 		}
 	}
-	return ids, names, nil
+	return clusterIDs, names, nil
+}
+
+// Accounts returns the accounts that the user entries of a file name, in their order.
+func Accounts(text []byte) ([]Account, error) {
+	f, err := parseFile(text)
+	if err != nil {
+		return nil, err
+	}
+	var accounts []Account
+	for _, e := range f.lists[users].entries {
+		if id, account := e.pluginCall(); id != "" && !slices.Contains(accounts, account) {
+			accounts = append(accounts, account)
+		}
+	}
+	return accounts, nil
 }
 
 type merger struct {
-	file   *file
-	want   Wanted
-	result Result
+	file    *file
+	desired Desired
+	result  Result
 }
 
-func (m *merger) changed(c Change) { m.result.Changes = append(m.result.Changes, c) }
+func (m *merger) record(c Change) { m.result.Changes = append(m.result.Changes, c) }
 
-// keepOrRemove brings own entries up to date, and drops those of clusters that the person
-// may not use any more.
-func (m *merger) keepOrRemove() {
+// updateExisting updates the account's entries, and removes those of clusters that the user
+// may no longer use.
+func (m *merger) updateExisting() {
 	for _, user := range slices.Clone(m.file.lists[users].entries) {
-		id, own := user.own(m.want.Server, m.want.Profile)
-		if !own {
+		id, account := user.pluginCall()
+		if id == "" || account != m.desired.Account {
 			continue
 		}
-		i := slices.IndexFunc(m.want.Clusters, func(c apitypes.Cluster) bool { return c.ID == id })
+		i := slices.IndexFunc(m.desired.Clusters, func(c apitypes.Cluster) bool { return c.ID == id })
 		if i < 0 {
 			m.remove(user, id)
 			continue
 		}
-		m.update(user, m.want.Clusters[i])
+		m.update(user, m.desired.Clusters[i])
 	}
 }
 
-// using are the contexts of a user entry.
-func (m *merger) using(user *entry) []*entry {
+// contextsOf returns the contexts that use a user entry.
+func (m *merger) contextsOf(user *entry) []*entry {
 	var list []*entry
 	for _, e := range m.file.lists[contexts].entries {
 		if e.text("context", "user") == user.name() {
@@ -146,12 +169,14 @@ func (m *merger) using(user *entry) []*entry {
 	return list
 }
 
+// remove removes a user entry, its contexts, and their clusters unless another context uses
+// them.
 func (m *merger) remove(user *entry, id string) {
-	list := m.using(user)
+	list := m.contextsOf(user)
 	m.file.remove(users, user)
 	for _, context := range list {
 		m.file.remove(contexts, context)
-		m.changed(Change{Kind: Removed, Context: context.name(), Cluster: id})
+		m.record(Change{Kind: Removed, Context: context.name(), Cluster: id})
 		name := context.text("context", "cluster")
 		if !slices.ContainsFunc(m.file.lists[contexts].entries, func(e *entry) bool { return e.text("context", "cluster") == name }) {
 			m.file.remove(clusters, m.file.find(clusters, name))
@@ -159,39 +184,39 @@ func (m *merger) remove(user *entry, id string) {
 	}
 }
 
-// update writes what the server says now. What the person changed (the name of a context, its
-// namespace, further settings of the cluster) stays.
+// update writes the server's current settings of a cluster. It keeps what the user changed:
+// the name of a context, its namespace, and other settings of the cluster.
 func (m *merger) update(user *entry, c apitypes.Cluster) {
-	list := m.using(user)
-	if len(list) == 0 { // the person deleted the context
-		if slices.Contains(m.want.Known, c.ID) {
+	list := m.contextsOf(user)
+	if len(list) == 0 { // the user deleted the context
+		if slices.Contains(m.desired.AddedBefore, c.ID) {
 			return
 		}
-		list = []*entry{m.again(user, c)}
+		list = []*entry{m.recreateContext(user, c)}
 	}
-	exec := m.user()(c)
-	different := user.setExec(exec)
+	changed := user.setExec(m.execFunc()(c))
 	for _, context := range list {
 		name := context.text("context", "cluster")
 		cluster := m.file.find(clusters, name)
 		if cluster == nil {
-			cluster = m.file.insert(clusters, clusterEntry(name, c))
-			different = true
+			cluster = m.file.insert(clusters, newClusterEntry(name, c))
+			changed = true
 		}
-		different = cluster.setCluster(c) || different
+		changed = cluster.setCluster(c) || changed
 	}
-	// A context of the user's own name was never renamed by a person: it follows the server.
-	follows := list[0].name() == user.name() && user.name() != m.name(c) && len(list) == 1 && !m.taken(m.name(c))
-	if follows {
+	// A context with the name of its user entry was not renamed by the user, so that its name
+	// follows the server.
+	name := m.contextName(c)
+	if list[0].name() == user.name() && user.name() != name && len(list) == 1 && !m.nameTaken(name) {
 		m.rename(user, list[0], c)
-	} else if different {
-		m.changed(Change{Kind: Updated, Context: list[0].name(), Cluster: c.ID})
+	} else if changed {
+		m.record(Change{Kind: Updated, Context: list[0].name(), Cluster: c.ID})
 	}
 	m.result.Contexts[c.ID] = list[0].name()
 }
 
-// again makes a context anew for a user entry that has none.
-func (m *merger) again(user *entry, c apitypes.Cluster) *entry {
+// recreateContext adds a context for a user entry that has none.
+func (m *merger) recreateContext(user *entry, c apitypes.Cluster) *entry {
 	name := user.name()
 	for n := 2; m.file.find(contexts, name) != nil; n++ {
 		name = user.name() + "-" + strconv.Itoa(n)
@@ -203,42 +228,42 @@ func (m *merger) again(user *entry, c apitypes.Cluster) *entry {
 	if c.Namespace != "" {
 		e.set(c.Namespace, "context", "namespace")
 	}
-	m.changed(Change{Kind: Added, Context: name, Cluster: c.ID})
+	m.record(Change{Kind: Added, Context: name, Cluster: c.ID})
 	return m.file.insert(contexts, e)
 }
 
 func (m *merger) rename(user, context *entry, c apitypes.Cluster) {
-	before := context.name()
-	c.Context = m.name(c)
+	previous := context.name()
+	name := m.contextName(c)
 	cluster := m.file.find(clusters, context.text("context", "cluster"))
-	if cluster.name() == before {
-		cluster.set(c.Context, "name")
-		context.set(c.Context, "context", "cluster")
+	if cluster.name() == previous {
+		cluster.set(name, "name")
+		context.set(name, "context", "cluster")
 	}
-	user.set(c.Context, "name")
-	context.set(c.Context, "context", "user")
-	context.set(c.Context, "name")
-	if m.file.current() == before {
-		m.file.setCurrent(c.Context)
+	user.set(name, "name")
+	context.set(name, "context", "user")
+	context.set(name, "name")
+	if m.file.current() == previous {
+		m.file.setCurrent(name)
 	}
-	m.changed(Change{Kind: Renamed, Context: c.Context, Before: before, Cluster: c.ID})
+	m.record(Change{Kind: Renamed, Context: name, PreviousName: previous, Cluster: c.ID})
 }
 
-// user makes what own user entries call.
-func (m *merger) user() kubeconfig.ExecFunc {
-	return kubeconfig.WithPlugin(m.want.Command, m.want.Server, m.want.Profile)
+// execFunc returns the exec sections of the account's user entries.
+func (m *merger) execFunc() kubeconfig.ExecFunc {
+	return kubeconfig.WithPlugin(m.desired.Command, m.desired.Account.Server, m.desired.Account.Profile)
 }
 
-// name is the name of a cluster's context.
-func (m *merger) name(c apitypes.Cluster) string {
-	if m.want.Profile == "" {
+// contextName is the name of a new context for a cluster.
+func (m *merger) contextName(c apitypes.Cluster) string {
+	if m.desired.Account.Profile == "" {
 		return c.Context
 	}
-	return c.Context + "@" + m.want.Profile
+	return c.Context + "@" + m.desired.Account.Profile
 }
 
-func (m *merger) taken(name string) bool {
-	if slices.Contains(m.want.Taken, name) {
+func (m *merger) nameTaken(name string) bool {
+	if slices.Contains(m.desired.UsedNames, name) {
 		return true
 	}
 	for _, list := range []string{clusters, contexts, users} {
@@ -249,37 +274,38 @@ func (m *merger) taken(name string) bool {
 	return false
 }
 
-func (m *merger) add() error {
-	for _, c := range slices.Backward(m.want.Clusters) { // each goes to the top
-		if m.result.Contexts[c.ID] != "" || slices.Contains(m.want.Elsewhere, c.ID) || slices.Contains(m.want.Known, c.ID) {
+// addMissing adds entries for clusters that have none.
+func (m *merger) addMissing() error {
+	for _, c := range slices.Backward(m.desired.Clusters) { // each is inserted at the top
+		if m.result.Contexts[c.ID] != "" || slices.Contains(m.desired.InOtherFiles, c.ID) || slices.Contains(m.desired.AddedBefore, c.ID) {
 			continue
 		}
-		name := m.name(c)
-		base := name
-		for n := 2; m.taken(name); n++ {
+		base := m.contextName(c)
+		name := base
+		for n := 2; m.nameTaken(name); n++ {
 			name = base + "-" + strconv.Itoa(n)
 		}
-		as := c
-		as.Context = name
-		fresh, err := entries(as, m.user())
+		named := c
+		named.Context = name
+		added, err := newEntries(named, m.execFunc())
 		if err != nil {
 			return err
 		}
-		for list, e := range fresh {
+		for list, e := range added {
 			m.file.insert(list, e)
 		}
 		m.result.Contexts[c.ID] = name
-		m.changed(Change{Kind: Added, Context: name, Cluster: c.ID})
+		m.record(Change{Kind: Added, Context: name, Cluster: c.ID})
 	}
 	slices.SortStableFunc(m.result.Changes, func(a, b Change) int { return strings.Compare(a.Context, b.Context) })
 	return nil
 }
 
-// use sets the current context when that is asked for, or when there is none.
-func (m *merger) use() {
-	name := m.result.Contexts[m.want.Use]
-	if name == "" && m.file.current() == "" && len(m.want.Clusters) > 0 {
-		name = m.result.Contexts[m.want.Clusters[0].ID]
+// setCurrent sets the current context if the caller chose one, or if there is none.
+func (m *merger) setCurrent() {
+	name := m.result.Contexts[m.desired.CurrentCluster]
+	if name == "" && m.file.current() == "" && len(m.desired.Clusters) > 0 {
+		name = m.result.Contexts[m.desired.Clusters[0].ID]
 	}
 	if name != "" && name != m.file.current() {
 		m.file.setCurrent(name)
@@ -287,54 +313,31 @@ func (m *merger) use() {
 	m.result.Current = m.file.current()
 }
 
-// entries are those of a new cluster, by list.
-func entries(c apitypes.Cluster, as kubeconfig.ExecFunc) (map[string]*entry, error) {
-	text, err := kubeconfig.Render([]apitypes.Cluster{c}, as)
+// newEntries returns the three entries of a new cluster, by list.
+func newEntries(c apitypes.Cluster, execFor kubeconfig.ExecFunc) (map[string]*entry, error) {
+	text, err := kubeconfig.Render([]apitypes.Cluster{c}, execFor)
 	if err != nil {
 		return nil, err
 	}
-	fresh, err := read(text)
+	rendered, err := parseFile(text)
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]*entry{}
-	for name, list := range fresh.lists {
+	for name, list := range rendered.lists {
 		out[name] = list.entries[0]
 	}
 	return out, nil
 }
 
-func clusterEntry(name string, c apitypes.Cluster) *entry {
+func newClusterEntry(name string, c apitypes.Cluster) *entry {
 	e := &entry{node: &yaml.Node{Kind: yaml.MappingNode}}
 	e.set(name, "name")
 	e.setCluster(c)
 	return e
 }
 
-// own returns the id of the cluster that a user entry is for, if it calls our plugin for the
-// server.
-func (e *entry) own(server, profile string) (id string, own bool) {
-	command := strings.TrimSuffix(filepath.Base(strings.ReplaceAll(e.text("user", "exec", "command"), `\`, "/")), ".exe")
-	args := at(e.node, "user", "exec", "args")
-	if command != kubeconfig.Plugin || args == nil {
-		return "", false
-	}
-	account := ""
-	for _, arg := range args.Content {
-		name, value, _ := strings.Cut(arg.Value, "=")
-		switch name {
-		case "--server":
-			own = value == server
-		case "--cluster":
-			id = value
-		case "--profile":
-			account = value
-		}
-	}
-	return id, own && id != "" && account == profile
-}
-
-// faulty says what is wrong with a file.
-func faulty(format string, args ...any) error {
-	return fmt.Errorf("the kubeconfig is not one that kubectl could read: "+format, args...)
+// errInvalid returns an error for a file that is not a valid kubeconfig.
+func errInvalid(format string, args ...any) error {
+	return fmt.Errorf("the file is not a valid kubeconfig: "+format, args...)
 }

@@ -2,5 +2,5 @@
 
 package merge_test
 
-// files is how many kubeconfigs are changed.
+// files is the number of random kubeconfigs.
 const files = 10_000

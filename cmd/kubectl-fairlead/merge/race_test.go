@@ -2,5 +2,5 @@
 
 package merge_test
 
-// files are fewer with the race detector: all of them run without it.
+// files is smaller with the race detector, which is slow.
 const files = 500
