@@ -171,7 +171,7 @@ func (g *global) completeClusters(*cobra.Command, []string, string) ([]string, c
 		if err != nil {
 			continue
 		}
-		for _, cluster := range c.Offered() {
+		for _, cluster := range c.Clusters() {
 			names = append(names, cluster.ID+"\t"+cluster.Name)
 		}
 	}

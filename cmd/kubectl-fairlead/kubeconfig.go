@@ -99,7 +99,7 @@ func (g *global) checkContexts(cmd *cobra.Command, c *session.Client, opts fileO
 // writeContexts brings the person's kubeconfigs up to date.
 func (g *global) writeContexts(w io.Writer, c *session.Client, opts fileOptions, clusters []apitypes.Cluster) error {
 	files, first := kubeconfigs(opts.file)
-	known := c.Cache.Contexts()
+	known := c.Cache.Kubeconfigs()
 	if opts.follow && len(known.Files) > 0 {
 		files, first = known.Files, known.Files[0]
 	}
@@ -147,7 +147,7 @@ type update struct {
 	client   *session.Client
 	opts     fileOptions
 	clusters []apitypes.Cluster
-	known    cache.Contexts
+	known    cache.Kubeconfigs
 
 	changes []merge.Change
 	written []string
@@ -204,7 +204,7 @@ func (u *update) desired(name string, text []byte, first bool) (*merge.Desired, 
 	}
 	want := merge.Desired{Account: account, Command: command(), Clusters: u.clusters, CurrentCluster: u.opts.use}
 	if u.opts.follow {
-		want.AddedBefore = u.known.Known
+		want.AddedBefore = u.known.Clusters
 	}
 	if !first {
 		for _, c := range u.clusters { // what is new goes to the first
@@ -256,16 +256,16 @@ func (u *update) take(file string, r merge.Result) {
 
 // remember lets later runs follow the server in the same files.
 func (u *update) remember() error {
-	known := cache.Contexts{Files: u.known.Files, At: u.client.Now()}
+	known := cache.Kubeconfigs{Files: u.known.Files, Updated: u.client.Now()}
 	for _, file := range u.written {
 		if !slices.Contains(known.Files, file) {
 			known.Files = append(known.Files, file)
 		}
 	}
 	for _, c := range u.clusters {
-		known.Known = append(known.Known, c.ID)
+		known.Clusters = append(known.Clusters, c.ID)
 	}
-	return u.client.Cache.SaveContexts(known)
+	return u.client.Cache.SaveKubeconfigs(known)
 }
 
 func (u *update) report(w io.Writer) {
@@ -320,16 +320,16 @@ const followEvery = 5 * time.Minute
 // followLater lets another process bring the contexts up to date, so that nobody waits for
 // it: a cluster that moved, a new authority, a new cluster.
 func (g *global) followLater(c *session.Client) {
-	known := c.Cache.Contexts()
-	if !c.MaySignIn || len(known.Files) == 0 || c.Now().Sub(known.At) < followEvery {
+	known := c.Cache.Kubeconfigs()
+	if !c.MaySignIn || len(known.Files) == 0 || c.Now().Sub(known.Updated) < followEvery {
 		return
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return
 	}
-	known.At = c.Now() // of several at once, one does it
-	if c.Cache.SaveContexts(known) != nil {
+	known.Updated = c.Now() // of several at once, one does it
+	if c.Cache.SaveKubeconfigs(known) != nil {
 		return
 	}
 	args := []string{"kubeconfig", c.Account.Server, "--quiet"}

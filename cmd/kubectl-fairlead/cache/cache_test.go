@@ -29,11 +29,11 @@ func TestSessionsAndTokens(t *testing.T) {
 	dir, now := filepath.Join(t.TempDir(), "fairlead"), time.Now().Round(0).UTC()
 	c, other := open(t, dir, "https://a.test"), open(t, dir, "https://b.test")
 	if c.Session() != nil {
-		t.Error("a session out of nowhere")
+		t.Error("a new cache must have no session")
 	}
 	want := &cache.Session{
 		User: "corp:jane", AccessToken: secret.NewValue("at"), AccessExpires: now, RefreshToken: secret.NewValue("rt"),
-		CA: "PEM", Clusters: []apitypes.Cluster{{ID: "x", Audience: "k8s-x"}},
+		SignInEnds: now.Add(time.Hour), CA: "PEM", Clusters: []apitypes.Cluster{{ID: "x", Audience: "k8s-x"}},
 	}
 	if err := c.SaveSession(want); err != nil {
 		t.Fatal(err)
@@ -42,7 +42,7 @@ func TestSessionsAndTokens(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if other.Session() != nil {
-		t.Error("servers share a session")
+		t.Error("two servers must not share a session")
 	}
 	if err := c.SaveToken("x", cache.Token{Token: "jwt", Expires: now.Add(5 * time.Minute)}); err != nil {
 		t.Fatal(err)
@@ -51,16 +51,16 @@ func TestSessionsAndTokens(t *testing.T) {
 		t.Errorf("token %+v, %v", got, ok)
 	}
 	if _, ok := c.Token("x", now.Add(4*time.Minute), time.Minute); ok {
-		t.Error("a token that ends within a minute must not be used")
+		t.Error("a token that expires within a minute must not be used")
 	}
 	if _, ok := c.Token("y", now, 0); ok {
-		t.Error("a token for another cluster")
+		t.Error("there must be no token for another cluster")
 	}
-	if servers, err := cache.Accounts(dir); err != nil || !cmp.Equal(servers, []cache.Account{{Server: "https://a.test"}}) {
-		t.Errorf("servers %v, error %v", servers, err)
+	if accounts, err := cache.Accounts(dir); err != nil || !cmp.Equal(accounts, []cache.Account{{Server: "https://a.test"}}) {
+		t.Errorf("accounts %v, error %v", accounts, err)
 	}
 
-	// Everything is for its owner only.
+	// Only the owner may read the files.
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil {
 		t.Fatal(err)
@@ -74,18 +74,18 @@ func TestSessionsAndTokens(t *testing.T) {
 			t.Errorf("%s has mode %v", file, info.Mode())
 		}
 		if strings.HasSuffix(file, ".part") {
-			t.Errorf("%s was left over", file)
+			t.Errorf("%s is a left-over temporary file", file)
 		}
 	}
-	if err := c.Forget(); err != nil {
+	if err := c.Clear(); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := c.Token("x", now, 0); ok || c.Session() != nil {
-		t.Error("not forgotten")
+		t.Error("Clear must remove the session and the tokens")
 	}
 }
 
-func TestBrokenFilesCountAsNone(t *testing.T) {
+func TestUnreadableSessionCountsAsNone(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "fairlead")
 	c := open(t, dir, "https://a.test")
@@ -101,7 +101,7 @@ func TestBrokenFilesCountAsNone(t *testing.T) {
 			t.Fatal(err)
 		}
 		if c.Session() != nil {
-			t.Errorf("%q gave a session", content)
+			t.Errorf("the file %q must count as no session", content)
 		}
 	}
 }
@@ -126,17 +126,17 @@ func TestLockAndAttempt(t *testing.T) {
 	}
 	unlock()
 
-	if err := a.SaveAttempt(cache.Attempt{Began: now, Failed: "closed"}); err != nil {
+	if err := a.SaveAttempt(cache.Attempt{Started: now, Failure: "closed"}); err != nil {
 		t.Fatal(err)
 	}
-	if got, young := b.Attempt(now.Add(9*time.Minute), 10*time.Minute); !young || got.Failed != "closed" {
-		t.Errorf("attempt %+v, %v", got, young)
+	if got, recent := b.Attempt(now.Add(9*time.Minute), 10*time.Minute); !recent || got.Failure != "closed" {
+		t.Errorf("attempt %+v, %v", got, recent)
 	}
-	if _, young := b.Attempt(now.Add(10*time.Minute), 10*time.Minute); young {
-		t.Error("an old attempt must not count")
+	if _, recent := b.Attempt(now.Add(10*time.Minute), 10*time.Minute); recent {
+		t.Error("an attempt older than maxAge must not count")
 	}
 	b.ClearAttempt()
-	if _, young := a.Attempt(now, 10*time.Minute); young {
-		t.Error("not cleared")
+	if _, recent := a.Attempt(now, 10*time.Minute); recent {
+		t.Error("ClearAttempt must remove the attempt")
 	}
 }

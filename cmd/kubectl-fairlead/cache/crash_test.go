@@ -14,7 +14,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
-// crashVariable makes this program one that writes, and kills itself at a step.
+// crashVariable makes the test binary write to a cache and kill itself at a step.
 const crashVariable = "FAIRLEAD_TEST_CRASH_AT"
 
 func TestMain(m *testing.M) {
@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 		if err == nil {
 			err = writeAll(os.Getenv("FAIRLEAD_TEST_CRASH_DIR"), n)
 		}
-		fmt.Println("not killed:", err)
+		fmt.Println("the process was not killed:", err)
 		return
 	}
 	os.Exit(m.Run())
@@ -33,7 +33,7 @@ func reopen(dir string) (*cache.Cache, error) {
 	return cache.New(dir, cache.Account{Server: "https://a.test"}, false)
 }
 
-// writeAll does what a refresh does, and is killed at the given step.
+// writeAll writes every kind of file, as a refresh does, and kills the process at a step.
 func writeAll(dir string, at int) error {
 	c, err := reopen(dir)
 	if err != nil {
@@ -44,14 +44,14 @@ func writeAll(dir string, at int) error {
 		if steps++; steps == at {
 			self, err := os.FindProcess(os.Getpid())
 			if err == nil {
-				err = self.Kill() // as kill -9 does
+				err = self.Kill() // as kill -9
 			}
 			time.Sleep(time.Minute)
-			fmt.Println("still alive:", err)
+			fmt.Println("the process is still running:", err)
 		}
 	})
 	if _, locked, err := c.Lock(context.Background()); err != nil || !locked {
-		return fmt.Errorf("no lock: %w", err)
+		return fmt.Errorf("the session is locked: %w", err)
 	}
 	if err := c.SaveSession(session("new")); err != nil {
 		return err
@@ -59,18 +59,18 @@ func writeAll(dir string, at int) error {
 	if err := c.SaveToken("prod", cache.Token{Token: "new", Expires: time.Now().Add(time.Hour)}); err != nil {
 		return err
 	}
-	if err := c.SaveAttempt(cache.Attempt{Began: time.Now()}); err != nil {
+	if err := c.SaveAttempt(cache.Attempt{Started: time.Now()}); err != nil {
 		return err
 	}
-	return c.SaveContexts(cache.Contexts{Known: []string{"new"}})
+	return c.SaveKubeconfigs(cache.Kubeconfigs{Clusters: []string{"new"}})
 }
 
 func session(which string) *cache.Session {
 	return &cache.Session{User: which, AccessToken: secret.NewValue("access-" + which), RefreshToken: secret.NewValue("refresh-" + which), AccessExpires: time.Now().Add(time.Hour)}
 }
 
-// TestKilledAtEveryStep kills a writer at each step of each of its writes: what is read
-// afterwards is the old or the new, whole; nobody waits for its lock; and the next writes.
+// TestKilledAtEveryStep kills a process at each step of each of its writes. Afterwards each
+// file has its complete old or new content, the lock is free, and the next write succeeds.
 func TestKilledAtEveryStep(t *testing.T) {
 	t.Parallel()
 	for at := 1; ; at++ {
@@ -85,7 +85,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
 		cmd.Env = append(os.Environ(), crashVariable+"="+strconv.Itoa(at), "FAIRLEAD_TEST_CRASH_DIR="+dir)
 		out, err := cmd.CombinedOutput()
-		if err == nil { // it came to its end: there are no more steps
+		if err == nil { // it ended by itself: there are no more steps
 			if at != 17 {
 				t.Errorf("%d steps: %s", at-1, out)
 			}
@@ -111,8 +111,8 @@ func TestKilledAtEveryStep(t *testing.T) {
 	}
 }
 
-// TestWhatIsLeftIsTidied: what killed writers leave goes when it is old.
-func TestWhatIsLeftIsTidied(t *testing.T) {
+// TestStalePartsAreRemoved has an old and a new temporary file of killed processes.
+func TestStalePartsAreRemoved(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "fairlead")
 	c, err := reopen(dir)
@@ -126,8 +126,8 @@ func TestWhatIsLeftIsTidied(t *testing.T) {
 	if err != nil || len(names) != 1 {
 		t.Fatal(names, err)
 	}
-	old, young := names[0][:len(names[0])-5]+".1.part", names[0][:len(names[0])-5]+".2.part"
-	for _, file := range []string{old, young} {
+	old, recent := names[0][:len(names[0])-5]+".1.part", names[0][:len(names[0])-5]+".2.part"
+	for _, file := range []string{old, recent} {
 		if err := os.WriteFile(file, []byte("half"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -140,9 +140,9 @@ func TestWhatIsLeftIsTidied(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(old); err == nil {
-		t.Error("what is old is still there")
+		t.Error("the old temporary file must be removed")
 	}
-	if _, err := os.Stat(young); err != nil {
-		t.Error("what is just being written is gone")
+	if _, err := os.Stat(recent); err != nil {
+		t.Error("the new temporary file must stay")
 	}
 }

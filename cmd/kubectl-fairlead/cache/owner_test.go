@@ -12,9 +12,9 @@ import (
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/cache"
 )
 
-// TestAFolderOfOthersIsRefused has a folder that others may write into: what they put there
-// would be sent to the server, and what it answers to kubectl.
-func TestAFolderOfOthersIsRefused(t *testing.T) {
+// TestUnsafeFolderIsRefused has folders that other users may write to. They could replace the
+// session, which the plugin sends to the server, and the tokens, which kubectl uses.
+func TestUnsafeFolderIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []os.FileMode{0o770, 0o707, 0o777} {
 		dir := filepath.Join(t.TempDir(), "fairlead")
@@ -25,7 +25,7 @@ func TestAFolderOfOthersIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := cache.New(dir, cache.Account{Server: "https://a.test"}, false)
-		if !errors.Is(err, cache.ErrShared) || !strings.Contains(err.Error(), "chmod 700 "+dir) {
+		if !errors.Is(err, cache.ErrUnsafeFolder) || !strings.Contains(err.Error(), "chmod 700 "+dir) {
 			t.Errorf("%o: %v", mode, err)
 		}
 	}

@@ -12,28 +12,30 @@ import (
 	"syscall"
 )
 
-// ErrShared says that a cache folder is somebody else's, or that others may change it.
-var ErrShared = errors.New("the cache folder is not yours alone")
+// ErrUnsafeFolder means that another user owns the cache folder or may write to it.
+var ErrUnsafeFolder = errors.New("the cache folder is not safe")
 
-// own refuses a folder in which others could put what we would then believe, and that of
-// another person, whose files would be ours after the first write (sudo that keeps HOME).
-func own(dir string) error {
+// checkFolder refuses a folder that other users may write to, because the plugin would use
+// their files. It also refuses a folder of another user (sudo that keeps HOME), because the
+// files would belong to this user after the first write.
+func checkFolder(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {
-		return fmt.Errorf("looking at cache folder: %w", err)
+		return fmt.Errorf("checking the cache folder: %w", err)
 	}
 	stat, known := info.Sys().(*syscall.Stat_t)
 	if known && int(stat.Uid) != os.Geteuid() {
-		return fmt.Errorf("%w: %s belongs to %s. Run this as that person, without sudo, or set FAIRLEAD_CACHE_DIR to a folder of your own", ErrShared, dir, nameOf(stat.Uid))
+		owner := userName(stat.Uid)
+		return fmt.Errorf("%w: %s belongs to %s. Run the command as %s without sudo, or set FAIRLEAD_CACHE_DIR to a folder of your own", ErrUnsafeFolder, dir, owner, owner)
 	}
-	const othersMayWrite fs.FileMode = 0o022
-	if info.Mode().Perm()&othersMayWrite == 0 {
+	const writableByOthers fs.FileMode = 0o022
+	if info.Mode().Perm()&writableByOthers == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: others may write into %s. Run: chmod 700 %[2]s", ErrShared, dir)
+	return fmt.Errorf("%w: other users may write to %s. Run: chmod 700 %[2]s", ErrUnsafeFolder, dir)
 }
 
-func nameOf(uid uint32) string {
+func userName(uid uint32) string {
 	id := strconv.FormatUint(uint64(uid), 10)
 	if u, err := user.LookupId(id); err == nil {
 		return u.Username

@@ -2,8 +2,8 @@ package cache
 
 import "errors"
 
-// ErrShared says that a cache folder is somebody else's. It does not occur here: a person's
-// cache folder is below their profile, which nobody else may write into.
-var ErrShared = errors.New("the cache folder is not yours alone")
+// ErrUnsafeFolder means that another user owns the cache folder or may write to it. It does
+// not occur on Windows: the folder is in the user's profile, which other users can't write to.
+var ErrUnsafeFolder = errors.New("the cache folder is not safe")
 
-func own(string) error { return nil }
+func checkFolder(string) error { return nil }

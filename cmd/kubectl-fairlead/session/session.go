@@ -79,7 +79,7 @@ func (c *Client) Token(ctx context.Context, cluster string) (cache.Token, error)
 			defer unlock()
 			return c.tokenLocked(ctx, cluster)
 		}
-		if attempt, young := c.Cache.Attempt(c.Now(), signInWait); young && attempt.Failed == "" {
+		if attempt, young := c.Cache.Attempt(c.Now(), signInWait); young && attempt.Failure == "" {
 			return cache.Token{}, c.need("A sign-in is waiting in your browser.")
 		}
 		if c.Now().Sub(began) > patience {
@@ -198,7 +198,7 @@ func (c *Client) refreshLocked(ctx context.Context, server *serverclient.Server,
 	grant, err := server.Refresh(ctx, s.RefreshToken)
 	if serverclient.SignedOut(err) {
 		why := err.Error()
-		if err := c.Cache.Forget(); err != nil {
+		if err := c.Cache.Clear(); err != nil {
 			return nil, err
 		}
 		return c.askLocked(ctx, why)
@@ -217,7 +217,7 @@ func (c *Client) askLocked(ctx context.Context, why string) (*cache.Session, err
 		return nil, c.need(why)
 	}
 	if attempt, young := c.Cache.Attempt(c.Now(), quiet); young {
-		return nil, c.need(orElse(why, orElse(attempt.Failed, "The last sign-in was not finished.")))
+		return nil, c.need(orElse(why, orElse(attempt.Failure, "The last sign-in was not finished.")))
 	}
 	return c.signInLocked(ctx, How{})
 }
@@ -275,7 +275,7 @@ func (c *Client) grantLocked(ctx context.Context, server *serverclient.Server, h
 	if !how.Code.Empty() {
 		return server.RedeemSetup(ctx, how.Code, c.Ask.Host)
 	}
-	attempt := cache.Attempt{Began: c.Now()}
+	attempt := cache.Attempt{Started: c.Now()}
 	if err := c.Cache.SaveAttempt(attempt); err != nil {
 		return serverclient.Grant{}, err
 	}
@@ -285,7 +285,7 @@ func (c *Client) grantLocked(ctx context.Context, server *serverclient.Server, h
 	cfg.Server = server
 	grant, err := browser.SignIn(ctx, cfg)
 	if err != nil {
-		attempt.Failed = "The last sign-in failed: " + err.Error()
+		attempt.Failure = "The last sign-in failed: " + err.Error()
 		return serverclient.Grant{}, errors.Join(c.need(err.Error()), c.Cache.SaveAttempt(attempt))
 	}
 	return grant, nil
@@ -357,7 +357,7 @@ func (c *Client) SignOut(ctx context.Context) error {
 	if errRevoke != nil {
 		errRevoke = fmt.Errorf("signed out here, but the server could not be told: %w", errRevoke)
 	}
-	return errors.Join(c.Cache.Forget(), errRevoke)
+	return errors.Join(c.Cache.Clear(), errRevoke)
 }
 
 // SignOutEverywhere ends every sign-in and device of the person at the server, and this one
@@ -374,7 +374,7 @@ func (c *Client) SignOutEverywhere(ctx context.Context) error {
 	if err := server.SignOutEverywhere(ctx, s.AccessToken); err != nil {
 		return err
 	}
-	return c.Cache.Forget()
+	return c.Cache.Clear()
 }
 
 func (c *Client) remote(ca string) (*serverclient.Server, error) {

@@ -473,7 +473,7 @@ func (f *following) follow(what, clusters string, done func() bool) {
 	f.t.Helper()
 	writeFile(f.t, f.dir+"/fairlead.yaml", f.head+f.configuration(clusters))
 	eventually(f.t, what, 40*time.Second, func() bool {
-		f.me.backdate("contexts.json")
+		f.me.backdate("kubeconfigs.json")
 		_ = f.me.run("", "kubectl-fairlead", "get-token", "--server", f.issuer, "--cluster", "a")
 		time.Sleep(300 * time.Millisecond)
 		return done()
@@ -507,7 +507,7 @@ func (p *person) backdate(name string) {
 		if err := json.Unmarshal([]byte(readFile(p.t, file)), &v); err != nil {
 			p.t.Fatal(err)
 		}
-		v["at"] = time.Now().Add(-time.Hour)
+		v["updated"] = time.Now().Add(-time.Hour)
 		text, err := json.Marshal(v)
 		if err != nil {
 			p.t.Fatal(err)
