@@ -3,124 +3,43 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/cache"
+	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/terminal"
 	"github.com/fairlead-auth/fairlead/internal/apitypes"
+	"github.com/fairlead-auth/fairlead/internal/suggest"
 )
 
-func (g *global) statusCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "status [SERVER]", Short: "Say who is signed in and which clusters that opens", Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			accounts, err := g.accounts()
-			if err != nil {
-				return err
-			}
-			if len(args) == 1 || len(accounts) == 1 {
-				return g.status(cmd, args)
-			}
-			if len(accounts) == 0 {
-				return errNobody()
-			}
-			var last error
-			for i, a := range accounts {
-				if i > 0 {
-					fmt.Fprintln(cmd.OutOrStdout())
-				}
-				one := &global{profile: a.Profile}
-				if err := one.status(cmd, []string{a.Server}); err != nil {
-					fmt.Fprintf(cmd.ErrOrStderr(), "%s: %v\n", a, err)
-					last = codeError{exitCode(err)}
-				}
-			}
-			return last
-		},
-	}
-}
-
-func (g *global) status(cmd *cobra.Command, args []string) error {
-	c, list, err := g.mine(cmd, args)
-	if err != nil {
-		return err
-	}
-	return printStatus(cmd.OutOrStdout(), c.Account, list, c.Cache.Session(), time.Now())
-}
-
-func printStatus(w io.Writer, account cache.Account, list apitypes.Clusters, s *cache.Session, now time.Time) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintf(tw, "Server\t%s\n", account.Server)
-	if account.Profile != "" {
-		fmt.Fprintf(tw, "Profile\t%s\n", account.Profile)
-	}
-	fmt.Fprintf(tw, "User\t%s\nSession\tkept in %s\n", list.User, kept(s))
-	if !list.SignInEnds.IsZero() {
-		fmt.Fprintf(tw, "Sign in again\tin %s at the latest, %s\n", remaining(list.SignInEnds.Sub(now)), list.SignInEnds.Local().Format("Mon 2 Jan 15:04"))
-	}
-	if err := tw.Flush(); err != nil {
-		return err
-	}
-	fmt.Fprintln(w)
-	return printClusters(w, account, list.Clusters)
-}
-
-// remaining is a time as people say it.
-func remaining(d time.Duration) string {
-	const day = 24 * time.Hour
-	switch {
-	case d >= 2*day:
-		return fmt.Sprintf("%d days", d/day)
-	case d >= 2*time.Hour:
-		return fmt.Sprintf("%d hours", d/time.Hour)
-	}
-	return fmt.Sprintf("%d minutes", max(d/time.Minute, 0))
-}
-
-func printClusters(w io.Writer, account cache.Account, clusters []apitypes.Cluster) error {
-	if len(clusters) == 0 {
-		_, err := fmt.Fprintf(w, "No cluster is shared with you. Whom to ask: %s/\n", account.Server)
-		return err
-	}
-	tw := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(tw, "CLUSTER\tNAME\tSERVER")
-	for _, c := range clusters {
-		fmt.Fprintln(tw, strings.Join([]string{c.ID, c.Name, c.Server}, "\t"))
-	}
-	return tw.Flush()
-}
-
-func (g *global) clustersCommand() *cobra.Command {
-	var output string
+func (a *app) clustersCommand() *cobra.Command {
+	var format string
 	list := &cobra.Command{
-		Use: "clusters [SERVER]", Short: "List your clusters", Args: cobra.MaximumNArgs(1),
+		Use: "clusters [SERVER]", Short: "List your clusters", Args: optionalServer, SuggestFor: []string{"list", "ls", "get-clusters"},
 		Example: "  kubectl fairlead clusters\n  kubectl fairlead clusters -o json",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !slices.Contains([]string{"", "json", "yaml", "name"}, output) {
-				return usageError{fmt.Errorf("-o %s: want json, yaml or name", output)}
+			if !slices.Contains([]string{"", "json", "yaml", "name"}, format) {
+				return errUsage(cmd, fmt.Sprintf("The output format %q is not known. Use json, yaml or name.%s", format, didYouMean(suggest.Closest(format, []string{"json", "yaml", "name"}))))
 			}
-			c, list, err := g.mine(cmd, args)
+			c, list, err := a.clientWithClusters(cmd, args)
 			if err != nil {
 				return err
 			}
-			return writeClusters(cmd.OutOrStdout(), output, c.Account, list.Clusters)
+			return writeClusters(output(cmd), format, c.Account, list.Clusters)
 		},
 	}
-	list.Flags().StringVarP(&output, "output", "o", "", "json, yaml or name instead of a table")
-	_ = list.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml", "name"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	list.Flags().StringVarP(&format, "output", "o", "", "`format` instead of a table: json, yaml or name")
+	_ = list.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"json", "yaml", "name"}, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	return list
 }
 
-func writeClusters(w io.Writer, output string, account cache.Account, clusters []apitypes.Cluster) error {
+func writeClusters(out *terminal.Output, format string, account cache.Account, clusters []apitypes.Cluster) error {
 	var text []byte
 	var err error
-	switch output {
+	switch format {
 	case "json":
 		text, err = json.MarshalIndent(clusters, "", "  ")
 		text = append(text, '\n')
@@ -131,33 +50,72 @@ func writeClusters(w io.Writer, output string, account cache.Account, clusters [
 			text = append(text, c.ID+"\n"...)
 		}
 	default:
-		return printClusters(w, account, clusters)
+		return printClusters(out, account, clusters)
 	}
 	if err != nil {
-		return fmt.Errorf("printing clusters: %w", err)
+		return fmt.Errorf("encoding the clusters: %w", err)
 	}
-	_, err = w.Write(text)
+	_, err = out.Write(text)
 	return err
+}
+
+func noClusters(account cache.Account) string {
+	return "You have no cluster yet: no access rule names you or one of your groups.\nAsk an admin for access: " + account.Server + "/"
+}
+
+func printClusters(out *terminal.Output, account cache.Account, clusters []apitypes.Cluster) error {
+	if len(clusters) == 0 {
+		_, err := fmt.Fprintln(out, noClusters(account))
+		return err
+	}
+	columns := []terminal.Column{{Title: "CLUSTER", Fixed: true}, {Title: "NAME"}, {Title: "ENVIRONMENT", Fixed: true, Optional: true}, {Title: "SERVER", Optional: true, Min: 24}}
+	var rows [][]string
+	environments := false
+	for _, c := range clusters {
+		rows = append(rows, []string{c.ID, c.Name, c.Environment, c.Server})
+		environments = environments || c.Environment != ""
+	}
+	if !environments {
+		columns = slices.Delete(columns, 2, 3)
+		for i := range rows {
+			rows[i] = slices.Delete(rows[i], 2, 3)
+		}
+	}
+	return out.Table(columns, rows)
 }
 
 // clusterID finds a cluster by its id, its name or its context.
 func clusterID(clusters []apitypes.Cluster, name string) (string, error) {
-	var ids []string
+	var names []string
 	for _, c := range clusters {
 		if c.ID == name || c.Context == name || strings.EqualFold(c.Name, name) {
 			return c.ID, nil
 		}
-		ids = append(ids, c.ID)
+		names = append(names, c.ID, c.Context, c.Name)
 	}
-	if len(ids) == 0 {
-		return "", usageError{fmt.Errorf("there is no cluster %s for you: no cluster is shared with you", name)}
-	}
-	return "", usageError{fmt.Errorf("there is no cluster %s for you; yours are %s", name, strings.Join(ids, ", "))}
+	return "", usageError{fmt.Errorf("you have no cluster %q.%s\n%s", name, didYouMean(suggest.Closest(name, names)), yourClusters(clusters))}
 }
 
-// completeClusters completes names of clusters from what is known, without asking anybody.
-func (g *global) completeClusters(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	accounts, err := g.accounts()
+// yourClusters lists the first clusters, for messages.
+func yourClusters(clusters []apitypes.Cluster) string {
+	const shown = 10
+	if len(clusters) == 0 {
+		return "No access rule gives you a cluster. Ask an admin for access."
+	}
+	var ids []string
+	for _, c := range clusters[:min(len(clusters), shown)] {
+		ids = append(ids, c.ID)
+	}
+	text := "Choose one of: " + strings.Join(ids, ", ")
+	if more := len(clusters) - shown; more > 0 {
+		text += fmt.Sprintf(" and %d more, see: kubectl fairlead clusters", more)
+	}
+	return text
+}
+
+// completeClusters completes the names of clusters from the cache, without a request.
+func (a *app) completeClusters(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	accounts, err := a.accounts()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
@@ -166,8 +124,8 @@ func (g *global) completeClusters(*cobra.Command, []string, string) ([]string, c
 		return nil, cobra.ShellCompDirectiveError
 	}
 	var names []string
-	for _, a := range accounts {
-		c, err := cache.New(dir, a, false)
+	for _, account := range accounts {
+		c, err := cache.New(dir, account, false)
 		if err != nil {
 			continue
 		}

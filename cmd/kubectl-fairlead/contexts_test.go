@@ -16,6 +16,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/cache"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/session"
+	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/terminal"
 	"github.com/fairlead-auth/fairlead/internal/apitypes"
 )
 
@@ -31,6 +32,11 @@ func client(t *testing.T, dir, profile string) *session.Client {
 	return &session.Client{Account: account, Cache: c, Now: time.Now}
 }
 
+// plain is an output that is not a terminal.
+func plain(w io.Writer) *terminal.Output {
+	return terminal.New(w, func(string) string { return "" })
+}
+
 func fleet(ids ...string) []apitypes.Cluster {
 	var list []apitypes.Cluster
 	for _, id := range ids {
@@ -39,8 +45,8 @@ func fleet(ids ...string) []apitypes.Cluster {
 	return list
 }
 
-// TestWritersLoseNothing has plugins of several accounts and kubectl write one file at once:
-// each change of each is there afterwards.
+// TestWritersLoseNothing has plugins of several accounts and kubectl write to one file at the
+// same time. The file has every change afterwards.
 func TestWritersLoseNothing(t *testing.T) {
 	t.Parallel()
 	const writers, times = 6, 15
@@ -49,15 +55,14 @@ func TestWritersLoseNothing(t *testing.T) {
 	var group sync.WaitGroup
 	for n := range writers {
 		group.Go(func() {
-			g := &global{profile: fmt.Sprintf("p%d", n)}
-			c := client(t, dir+"/cache", g.profile)
+			c := client(t, dir+"/cache", fmt.Sprintf("p%d", n))
 			for i := range times {
-				if err := g.writeContexts(io.Discard, c, fileOptions{file: file}, fleet(fmt.Sprintf("c%d", i%3), "all")); err != nil {
+				if err := updateContexts(plain(io.Discard), c, updateOptions{file: file}, fleet(fmt.Sprintf("c%d", i%3), "all")); err != nil {
 					t.Error(err)
 				}
 			}
 		})
-		group.Go(func() { // as "kubectl config set-cluster" does, which gives up when the lock is taken
+		group.Go(func() { // as "kubectl config set-cluster", which fails if the file is locked
 			for i := range times {
 				setCluster(t, file, fmt.Sprintf("kubectl-%d-%d", n, i))
 			}
@@ -71,24 +76,24 @@ func TestWritersLoseNothing(t *testing.T) {
 	for n := range writers {
 		for i := range times {
 			if cfg.Clusters[fmt.Sprintf("kubectl-%d-%d", n, i)] == nil {
-				t.Errorf("kubectl's entry %d of %d is gone", i, n)
+				t.Errorf("the file has lost entry %d of kubectl %d", i, n)
 			}
 		}
 		for _, id := range []string{"all", fmt.Sprintf("c%d", (times-1)%3)} {
 			if cfg.Contexts[fmt.Sprintf("acme-%s@p%d", id, n)] == nil {
-				t.Errorf("the context of %s of %d is gone", id, n)
+				t.Errorf("the file has lost the context of %s of account %d", id, n)
 			}
 		}
 	}
 	if len(cfg.Contexts) != 2*writers {
-		t.Errorf("%d contexts", len(cfg.Contexts))
+		t.Errorf("the file has %d contexts, want %d", len(cfg.Contexts), 2*writers)
 	}
 	if left, err := filepath.Glob(dir + "/config.*"); err != nil || !slices.Equal(left, []string{file + ".fairlead-backup"}) {
-		t.Errorf("left behind: %v %v", left, err)
+		t.Errorf("left-over files: %v %v", left, err)
 	}
 }
 
-// setCluster takes kubectl's lock for all of its reading and writing, and tries again.
+// setCluster adds a cluster with client-go, under the lock, and tries again if that fails.
 func setCluster(t *testing.T, file, name string) {
 	t.Helper()
 	for range 5000 {
@@ -111,12 +116,11 @@ func setCluster(t *testing.T, file, name string) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	t.Errorf("%s could not be written", name)
+	t.Errorf("setting the cluster %s failed", name)
 }
 
-// TestTheLockIsKubectls holds the lock's name equal to client-go's: with it taken, client-go
-// does not write.
-func TestTheLockIsKubectls(t *testing.T) {
+// TestLockFileIsThatOfKubectl checks that client-go does not write while the file is locked.
+func TestLockFileIsThatOfKubectl(t *testing.T) {
 	t.Parallel()
 	file := t.TempDir() + "/config"
 	unlock, err := lockFile(file)
@@ -128,7 +132,7 @@ func TestTheLockIsKubectls(t *testing.T) {
 	cfg := api.NewConfig()
 	cfg.CurrentContext = "x"
 	if err := clientcmd.ModifyConfig(paths, *cfg, false); err == nil {
-		t.Error("client-go writes while the lock is taken")
+		t.Error("client-go must not write while the file is locked")
 	}
 	unlock()
 	if err := clientcmd.ModifyConfig(paths, *cfg, false); err != nil {
@@ -136,12 +140,12 @@ func TestTheLockIsKubectls(t *testing.T) {
 	}
 }
 
-// TestSeveralFiles has own entries in the second file of KUBECONFIG; new ones go to the first.
+// TestSeveralFiles has entries in the second file of KUBECONFIG. New entries go to the first.
 func TestSeveralFiles(t *testing.T) {
 	dir := t.TempDir()
 	first, second := dir+"/first", dir+"/second"
-	g, c := &global{}, client(t, dir+"/cache", "")
-	if err := g.writeContexts(io.Discard, c, fileOptions{file: second}, fleet("a")); err != nil {
+	c := client(t, dir+"/cache", "")
+	if err := updateContexts(plain(io.Discard), c, updateOptions{file: second}, fleet("a")); err != nil {
 		t.Fatal(err)
 	}
 	link := dir + "/link"
@@ -154,8 +158,8 @@ func TestSeveralFiles(t *testing.T) {
 	t.Setenv("KUBECONFIG", link+string(os.PathListSeparator)+second+string(os.PathListSeparator)+dir+"/none")
 	moved := fleet("a", "b")
 	moved[0].Server = "https://moved.test"
-	var words strings.Builder
-	if err := g.writeContexts(&words, c, fileOptions{}, moved); err != nil {
+	var report strings.Builder
+	if err := updateContexts(plain(&report), c, updateOptions{}, moved); err != nil {
 		t.Fatal(err)
 	}
 	one, two := text(t, first), text(t, second)
@@ -163,15 +167,15 @@ func TestSeveralFiles(t *testing.T) {
 		t.Errorf("first\n%s\nsecond\n%s", one, two)
 	}
 	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
-		t.Error("the link is none any more")
+		t.Error("the symbolic link must stay")
 	}
 	if info, err := os.Stat(first); err != nil || info.Mode().Perm() != 0o640 {
 		t.Errorf("%v %v", info.Mode(), err)
 	}
 	if _, err := os.Stat(dir + "/none"); err == nil {
-		t.Error("a file was made that nobody needs")
+		t.Error("an unneeded file must not be created")
 	}
-	if got := words.String(); !strings.Contains(got, "Updated the context acme-a.") || !strings.Contains(got, "acme-b") {
+	if got := report.String(); !strings.Contains(got, "Updated the context acme-a.") || !strings.Contains(got, "acme-b") {
 		t.Error(got)
 	}
 }
@@ -183,43 +187,4 @@ func text(t *testing.T, file string) string {
 		t.Fatal(err)
 	}
 	return string(b)
-}
-
-func TestChoose(t *testing.T) {
-	t.Parallel()
-	clusters := []apitypes.Cluster{
-		{ID: "prod-eu", Context: "acme-prod-eu", Environment: "prod", Labels: map[string]string{"team": "a"}}, {ID: "prod-us", Context: "acme-prod-us", Environment: "prod"}, {ID: "dev", Context: "acme-dev", Environment: "dev", Labels: map[string]string{"team": "b"}},
-	}
-	for selector, want := range map[string]string{
-		"all": "prod-eu prod-us dev", "prod-*": "prod-eu prod-us", "dev,prod-us": "prod-us dev", "acme-d*": "dev", "environment=prod": "prod-eu prod-us", "environment=prod,team=a": "prod-eu", "team in (a,b)": "prod-eu dev", "!team": "prod-us", "team!=a": "prod-us dev",
-		"": "", "nothing": "", "environment=x": "", "[": "", "team in (": "",
-	} {
-		chosen, err := choose(clusters, selector)
-		var ids []string
-		for _, c := range chosen {
-			ids = append(ids, c.ID)
-		}
-		if got := strings.Join(ids, " "); got != want || (err != nil) != (want == "") {
-			t.Errorf("%s: %s, %v", selector, got, err)
-		}
-	}
-}
-
-// TestExitCodes: scripts rely on them.
-func TestExitCodes(t *testing.T) {
-	t.Parallel()
-	for want, err := range map[int]error{1: io.EOF, 2: usageError{io.EOF}, 3: errNobody(), 7: codeError{7}} {
-		if got := exitCode(err); got != want {
-			t.Errorf("%v: %d, want %d", err, got, want)
-		}
-	}
-}
-
-func TestRemaining(t *testing.T) {
-	t.Parallel()
-	for d, want := range map[time.Duration]string{-time.Hour: "0 minutes", 90 * time.Minute: "90 minutes", 12 * time.Hour: "12 hours", 170 * time.Hour: "7 days"} {
-		if got := remaining(d); got != want {
-			t.Errorf("%s: %s", d, got)
-		}
-	}
 }

@@ -8,11 +8,11 @@ import (
 	"syscall"
 )
 
-// detach starts a program that goes on when this one ends.
-func detach(ctx context.Context, name string, args ...string) {
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), name, args...) //nolint:gosec // it is this program
+// startDetached starts a program that continues after this one has ended.
+func startDetached(ctx context.Context, name string, args ...string) {
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), name, args...) //nolint:gosec // this program
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if cmd.Start() == nil {
-		_ = cmd.Process.Release() // nobody waits for it
+		_ = cmd.Process.Release() // no one waits for it
 	}
 }

@@ -9,11 +9,11 @@ import (
 // detachedProcess is DETACHED_PROCESS (winbase.h).
 const detachedProcess = 0x00000008
 
-// detach starts a program that goes on when this one ends.
-func detach(ctx context.Context, name string, args ...string) {
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), name, args...) //nolint:gosec // it is this program
+// startDetached starts a program that continues after this one has ended.
+func startDetached(ctx context.Context, name string, args ...string) {
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), name, args...) //nolint:gosec // this program
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP | detachedProcess, HideWindow: true}
 	if cmd.Start() == nil {
-		_ = cmd.Process.Release() // nobody waits for it
+		_ = cmd.Process.Release() // no one waits for it
 	}
 }

@@ -6,196 +6,200 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
-	"path"
-	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/session"
+	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/terminal"
 	"github.com/fairlead-auth/fairlead/internal/apitypes"
 	"github.com/fairlead-auth/fairlead/internal/kubeconfig"
 )
 
-// defaultParallel is how many clusters are asked at once.
+// defaultParallel is the default number of clusters at the same time.
 const defaultParallel = 8
 
-func (g *global) eachCommand() *cobra.Command {
+func (a *app) eachCommand() *cobra.Command {
 	parallel := defaultParallel
+	var server string
 	each := &cobra.Command{
-		Use: "each SELECTOR -- KUBECTL-ARGUMENTS...", Short: "Run kubectl for many clusters at once",
-		Long: "Run kubectl for many clusters at once, with one sign-in.\n\n" +
-			"SELECTOR is \"all\", names and patterns (prod-eu,dev-*), or labels as kubectl takes them (environment=prod,team in (a,b)).\n" +
-			"Each line of output begins with the cluster's id. Your kubeconfig is not needed and not changed.\n" +
-			"The exit code is 1 when kubectl failed for any of them; which, and how, is said at the end.",
+		Use: "each SELECTOR -- KUBECTL-ARGUMENTS...", Short: "Run kubectl for several clusters at once", SuggestFor: []string{"foreach", "for-each", "run", "exec"},
+		Long: "Run kubectl for several clusters at once, with one sign-in.\n\n" +
+			"SELECTOR is \"all\", a list of names and patterns (prod-eu,dev-*), or a label\nselector as in kubectl (environment=prod,team in (a,b)).\n\n" +
+			"Each line of output begins with the cluster's id. Your kubeconfig is neither\nused nor changed. The exit code is 1 if kubectl failed for a cluster; the last\nline names those clusters.",
 		Example: "  kubectl fairlead each all -- get nodes\n  kubectl fairlead each 'prod-*' -- get pods -A --field-selector status.phase=Failed\n  kubectl fairlead each environment=prod -- version",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if cmd.ArgsLenAtDash() != 1 || len(args) < 2 {
-				return usageError{errors.New("want: kubectl fairlead each SELECTOR -- KUBECTL-ARGUMENTS, such as: kubectl fairlead each all -- get nodes")}
+				return errUsage(cmd, "\"kubectl fairlead each\" needs a selector, two dashes and arguments for kubectl, such as: kubectl fairlead each all -- get nodes")
 			}
 			return nil
 		},
-		ValidArgsFunction: g.completeClusters,
+		ValidArgsFunction: a.completeClusters,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if parallel < 1 {
-				return usageError{errors.New("--parallel: want 1 or more")}
+				return errUsage(cmd, "--parallel must be 1 or more.")
 			}
-			c, list, err := g.mine(cmd, nil)
+			c, list, err := a.clientWithClusters(cmd, serverArgument(server))
 			if err != nil {
 				return err
 			}
-			chosen, err := choose(list.Clusters, args[0])
+			selected, err := selectClusters(list.Clusters, args[0])
 			if err != nil {
 				return err
 			}
-			r := runner{out: cmd.OutOrStdout(), err: cmd.ErrOrStderr(), args: args[1:], codes: map[string]int{}}
-			return r.all(cmd.Context(), c, chosen, parallel)
+			f := fleetRun{out: output(cmd), errs: messages(cmd), args: args[1:], exitCodes: map[string]int{}}
+			return f.run(cmd.Context(), c, selected, parallel)
 		},
 	}
-	each.Flags().IntVar(&parallel, "parallel", parallel, "how many clusters at once")
+	each.Flags().IntVar(&parallel, "parallel", parallel, "`number` of clusters at the same time")
+	addServerFlag(each, &server)
 	return each
 }
 
-// choose returns the clusters that a selector selects.
-func choose(clusters []apitypes.Cluster, selector string) ([]apitypes.Cluster, error) {
-	matches, err := matcher(selector)
-	if err != nil {
-		return nil, usageError{err}
-	}
-	chosen := slices.DeleteFunc(slices.Clone(clusters), func(c apitypes.Cluster) bool { return !matches(c) })
-	if len(chosen) == 0 {
-		var ids []string
-		for _, c := range clusters {
-			ids = append(ids, c.ID)
-		}
-		return nil, usageError{fmt.Errorf("no cluster of yours is selected by %q; yours are: %s", selector, strings.Join(ids, ", "))}
-	}
-	return chosen, nil
+// fleetRun runs kubectl for several clusters and merges the output.
+type fleetRun struct {
+	args      []string
+	idWidth   int
+	out, errs *terminal.Output
+	progress  *terminal.Progress
+
+	mu        sync.Mutex
+	finished  int
+	stopped   []string       // clusters for which a signal has stopped kubectl
+	exitCodes map[string]int // of the clusters for which kubectl failed
 }
 
-func matcher(selector string) (func(c apitypes.Cluster) bool, error) {
-	if selector == "all" {
-		return func(apitypes.Cluster) bool { return true }, nil
-	}
-	if strings.ContainsAny(selector, "=!()") {
-		parsed, err := labels.Parse(selector)
-		if err != nil {
-			return nil, fmt.Errorf("the selector %q: %w", selector, err)
-		}
-		return func(c apitypes.Cluster) bool {
-			set := labels.Set{"environment": c.Environment, "id": c.ID}
-			maps.Copy(set, c.Labels)
-			return parsed.Matches(set)
-		}, nil
-	}
-	patterns := strings.Split(selector, ",")
-	for _, p := range patterns {
-		if _, err := path.Match(p, ""); err != nil {
-			return nil, fmt.Errorf("the pattern %q: %w", p, err)
-		}
-	}
-	return func(c apitypes.Cluster) bool {
-		return slices.ContainsFunc(patterns, func(p string) bool {
-			byID, _ := path.Match(p, c.ID) // it was checked before
-			byContext, _ := path.Match(p, c.Context)
-			return byID || byContext
-		})
-	}, nil
-}
-
-// runner runs kubectl and merges what it says.
-type runner struct {
-	args  []string
-	width int
-
-	mu       sync.Mutex
-	out, err io.Writer
-	codes    map[string]int // of those that failed
-}
-
-func (r *runner) all(ctx context.Context, c *session.Client, clusters []apitypes.Cluster, parallel int) error {
-	file, err := fleetFile(c, clusters)
+func (f *fleetRun) run(ctx context.Context, c *session.Client, clusters []apitypes.Cluster, parallel int) error {
+	file, err := writeFleetKubeconfig(c, clusters)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(file) }()
 	for _, cluster := range clusters {
-		r.width = max(r.width, len(cluster.ID))
+		f.idWidth = max(f.idWidth, len(cluster.ID))
 	}
+	f.progress = f.errs.Progress(f.progressText(len(clusters)))
 	var group errgroup.Group
 	group.SetLimit(parallel)
 	for _, cluster := range clusters {
-		group.Go(func() error { return r.one(ctx, file, cluster) })
+		group.Go(func() error {
+			err := f.runKubectl(ctx, file, cluster)
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.finished++
+			f.progress.Update(f.progressText(len(clusters)))
+			return err
+		})
 	}
-	if err := group.Wait(); err != nil {
+	err = group.Wait()
+	f.progress.Stop()
+	if ctx.Err() != nil {
+		return stoppedError{fmt.Errorf("Cancelled: kubectl was stopped for %s.\nRun the command again for these clusters", strings.Join(f.stopped, ", "))} //nolint:revive,staticcheck // a sentence for the user
+	}
+	if err != nil {
 		return err
 	}
-	if len(r.codes) == 0 {
+	return f.summarize(clusters)
+}
+
+func (f *fleetRun) progressText(total int) string {
+	return fmt.Sprintf("kubectl: %d of %d clusters finished", f.finished, total)
+}
+
+// summarize names the clusters for which kubectl failed.
+func (f *fleetRun) summarize(clusters []apitypes.Cluster) error {
+	if len(f.exitCodes) == 0 {
 		return nil
 	}
 	var failed []string
 	for _, cluster := range clusters {
-		if code, bad := r.codes[cluster.ID]; bad {
+		if code, ok := f.exitCodes[cluster.ID]; ok {
 			failed = append(failed, fmt.Sprintf("%s (exit code %d)", cluster.ID, code))
 		}
 	}
-	fmt.Fprintf(r.err, "%d of %d clusters failed: %s\n", len(failed), len(clusters), strings.Join(failed, ", "))
+	fmt.Fprintf(f.errs, "%s: %s\n", f.errs.Bad(fmt.Sprintf("%d of %d clusters failed", len(failed), len(clusters))), strings.Join(failed, ", "))
 	return codeError{exitFailed}
 }
 
-// fleetFile is a kubeconfig of these clusters, for this run. It holds no secret.
-func fleetFile(c *session.Client, clusters []apitypes.Cluster) (string, error) {
-	text, err := kubeconfig.Render(clusters, kubeconfig.WithPlugin(command(), c.Account.Server, c.Account.Profile))
+// writeFleetKubeconfig writes a temporary kubeconfig of the clusters. It holds no secret.
+func writeFleetKubeconfig(c *session.Client, clusters []apitypes.Cluster) (string, error) {
+	text, err := kubeconfig.Render(clusters, kubeconfig.WithPlugin(pluginCommand(), c.Account.Server, c.Account.Profile))
 	if err != nil {
 		return "", err
 	}
 	f, err := os.CreateTemp("", "fairlead-*.kubeconfig")
 	if err != nil {
-		return "", fmt.Errorf("writing kubeconfig: %w", err)
+		return "", fmt.Errorf("writing a temporary kubeconfig: %w", err)
 	}
 	_, errWrite := f.Write(text)
 	if err := errors.Join(errWrite, f.Close()); err != nil {
-		return "", fmt.Errorf("writing kubeconfig: %w", err)
+		return "", fmt.Errorf("writing a temporary kubeconfig: %w", err)
 	}
 	return f.Name(), nil
 }
 
-func (r *runner) one(ctx context.Context, file string, c apitypes.Cluster) error {
-	cmd := exec.CommandContext(ctx, "kubectl", append([]string{"--kubeconfig", file, "--context", c.Context}, r.args...)...) //nolint:gosec // what the person asks for
+// stopDelay is how long kubectl may take to end after an interrupt.
+const stopDelay = 5 * time.Second
+
+func (f *fleetRun) runKubectl(ctx context.Context, file string, c apitypes.Cluster) error {
+	if ctx.Err() != nil {
+		f.markStopped(c.ID)
+		return nil
+	}
+	cmd := exec.CommandContext(ctx, "kubectl", append([]string{"--kubeconfig", file, "--context", c.Context}, f.args...)...) //nolint:gosec // the user's arguments
+	cmd.WaitDelay = stopDelay
+	cmd.Cancel = func() error {
+		if cmd.Process.Signal(os.Interrupt) != nil { // Windows has no interrupt
+			return cmd.Process.Kill()
+		}
+		return nil
+	}
 	stdout, errOut := cmd.StdoutPipe()
 	stderr, errErr := cmd.StderrPipe()
 	if err := errors.Join(errOut, errErr, cmd.Start()); err != nil {
-		return fmt.Errorf("running kubectl: %w", err)
+		return fmt.Errorf("running kubectl: %w. Install kubectl: %s", err, kubectlInstallURL)
 	}
 	var group errgroup.Group
-	group.Go(func() error { return r.lines(r.out, c.ID, stdout) })
-	group.Go(func() error { return r.lines(r.err, c.ID, stderr) })
+	group.Go(func() error { return f.copyLines(f.out, c.ID, stdout) })
+	group.Go(func() error { return f.copyLines(f.errs, c.ID, stderr) })
 	errRead := group.Wait()
 	err := cmd.Wait()
+	if ctx.Err() != nil {
+		f.markStopped(c.ID)
+		return nil
+	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.codes[c.ID] = exit.ExitCode()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.exitCodes[c.ID] = exit.ExitCode()
 		return nil
 	}
 	return errors.Join(errRead, err)
 }
 
-// lines writes whole lines, so that those of several clusters don't mix.
-func (r *runner) lines(to io.Writer, id string, from io.Reader) error {
+func (f *fleetRun) markStopped(id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stopped = append(f.stopped, id)
+}
+
+// copyLines writes complete lines with the cluster's id, so that the lines of several clusters
+// don't mix.
+func (f *fleetRun) copyLines(to *terminal.Output, id string, from io.Reader) error {
+	prefix := to.Bold(fmt.Sprintf("%-*s", f.idWidth, id))
 	lines := bufio.NewReader(from)
 	for {
 		line, err := lines.ReadString('\n')
 		if line != "" {
-			r.mu.Lock()
-			_, errWrite := fmt.Fprintf(to, "%-*s  %s\n", r.width, id, strings.TrimSuffix(line, "\n"))
-			r.mu.Unlock()
+			var errWrite error
+			f.progress.Around(func() {
+				_, errWrite = fmt.Fprintf(to, "%s  %s\n", prefix, strings.TrimSuffix(line, "\n"))
+			})
 			if errWrite != nil {
 				return errWrite
 			}

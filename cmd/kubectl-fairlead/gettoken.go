@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"os"
 	"time"
@@ -16,30 +15,30 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/kubeconfig"
 )
 
-func (g *global) getTokenCommand() *cobra.Command {
+func (a *app) getTokenCommand() *cobra.Command {
 	var server, cluster string
 	get := &cobra.Command{
-		Use: "get-token --server URL --cluster ID", Short: "Print a credential for kubectl (called by kubectl itself)", Args: cobra.NoArgs,
-		Long: "Print a credential for kubectl, as kubectl asks for it. A person is asked to sign in when there is no session. A program is not: a CI job or\n" +
-			"a pod brings a token of its own platform, which is exchanged for one of the cluster. It is taken from FAIRLEAD_WORKLOAD_TOKEN, from the file\n" +
-			"that FAIRLEAD_WORKLOAD_TOKEN_FILE names or, in GitHub Actions with the permission id-token: write, from GitHub. Nothing of it is kept.",
+		Use: "get-token --server URL --cluster ID", Short: "Print a credential for kubectl (kubectl calls it)", Args: noArguments,
+		Long: "Print an ExecCredential for kubectl. kubectl calls this command by itself.\n\n" +
+			"It asks the user to sign in if there is no session. A workload, such as a CI\njob or a pod, is never asked: it exchanges the token of its platform for a\ntoken for the cluster. The plugin takes the platform's token from\n\n" +
+			"  1. FAIRLEAD_WORKLOAD_TOKEN, which holds the token,\n  2. FAIRLEAD_WORKLOAD_TOKEN_FILE, which names a file with the token,\n  3. GitHub Actions, in a job with the permission id-token: write.\n\n" +
+			"It stores no token of a workload.",
 		Example: "  kubectl fairlead get-token --server=https://login.example.com --cluster=prod",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if server == "" || cluster == "" {
-				return usageError{errors.New("--server and --cluster are needed")}
+				return errUsage(cmd, "--server and --cluster are required.")
 			}
-			// An entry says whose it is. What a shell has in FAIRLEAD_PROFILE must not make
-			// it somebody else's.
+			// The kubeconfig decides which account this is. FAIRLEAD_PROFILE in a shell must not
+			// change it.
 			if !cmd.Flags().Changed("profile") {
-				g.profile = ""
+				a.profile = ""
 			}
-			c, err := g.newClient(cmd, server)
+			c, err := a.newClient(cmd, server)
 			if err != nil {
 				return err
 			}
-			program := workload.Find(os.Getenv, c.Account.Server)
-			if program != nil {
-				token, err := c.WorkloadToken(cmd.Context(), cluster, program)
+			if source := workload.Find(os.Getenv, c.Account.Server); source != nil {
+				token, err := c.WorkloadToken(cmd.Context(), cluster, source)
 				if err != nil {
 					return err
 				}
@@ -52,16 +51,17 @@ func (g *global) getTokenCommand() *cobra.Command {
 			if err := printCredential(cmd.OutOrStdout(), token); err != nil {
 				return err
 			}
-			g.followLater(c)
+			updateInBackground(c)
 			return nil
 		},
 	}
-	get.Flags().StringVar(&server, "server", "", "address of the Fairlead server")
-	get.Flags().StringVar(&cluster, "cluster", "", "id of the cluster")
+	get.Flags().StringVar(&server, "server", "", "`URL` of the Fairlead server")
+	get.Flags().StringVar(&cluster, "cluster", "", "`id` of the cluster")
 	return get
 }
 
-// printCredential is all that ever goes to standard output here.
+// printCredential writes the ExecCredential. kubectl parses standard output, so that this
+// command writes nothing else to it.
 func printCredential(w io.Writer, t cache.Token) error {
 	expires := metav1.NewTime(t.Expires.UTC().Truncate(time.Second))
 	return json.NewEncoder(w).Encode(clientauth.ExecCredential{

@@ -2,58 +2,42 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/aymanbagabas/go-udiff"
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/cache"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/merge"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/session"
+	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/terminal"
 	"github.com/fairlead-auth/fairlead/internal/apitypes"
 	"github.com/fairlead-auth/fairlead/internal/kubeconfig"
 )
 
-// fileOptions say how kubeconfigs are written.
-type fileOptions struct {
-	// file is the only one, when it is named.
-	file string
-	// use is the id of the cluster whose context becomes the current one.
-	use string
-	// dryRun, when set, gets the differences, and nothing is written.
-	dryRun io.Writer
-	// follow adds only what is new at the server.
-	follow bool
-}
-
-func (g *global) kubeconfigCommand() *cobra.Command {
-	var opts fileOptions
-	var toOutput, check, dryRun, quiet bool
+func (a *app) kubeconfigCommand() *cobra.Command {
+	var opts updateOptions
+	var printOnly, check, dryRun, quiet bool
 	cmd := &cobra.Command{
-		Use: "kubeconfig [SERVER]", Short: "Write, print or check the contexts of your clusters", Args: cobra.MaximumNArgs(1),
-		Long: "Write a context for each of your clusters into your kubeconfig: the first file of KUBECONFIG, or the usual one.\n\n" +
-			"Own entries are found by the server that they name, and are added, updated and removed. Everything else stays as it is, to the byte.\n" +
-			"Names that you gave to contexts stay too. What was there before is kept beside the file, in FILE.fairlead-backup.",
+		Use: "kubeconfig [SERVER]", Short: "Write, print or check the contexts of your clusters", Args: optionalServer, SuggestFor: []string{"update", "sync"},
+		Long: "Write a context for each of your clusters into your kubeconfig: the first file\nof KUBECONFIG, or the default file.\n\n" +
+			"It adds, updates and removes only entries that name the server. It leaves\nevery other byte of the file unchanged, and keeps context names that you\nchanged. The previous file is kept in FILE.fairlead-backup.",
 		Example: "  kubectl fairlead kubeconfig --dry-run\n  kubectl fairlead kubeconfig --print > fleet.yaml\n  kubectl fairlead kubeconfig --check",
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
+			return exclusive(cmd, "print", "dry-run", "check", "quiet")
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, list, err := g.mine(cmd, args)
+			c, list, err := a.clientWithClusters(cmd, args)
 			if err != nil {
 				return err
 			}
 			switch {
-			case toOutput:
+			case printOnly:
 				text, err := kubeconfig.Render(list.Clusters, kubeconfig.WithPlugin(kubeconfig.Plugin, c.Account.Server, c.Account.Profile))
 				if err != nil {
 					return err
@@ -61,70 +45,62 @@ func (g *global) kubeconfigCommand() *cobra.Command {
 				_, err = cmd.OutOrStdout().Write(text)
 				return err
 			case check:
-				return g.checkContexts(cmd, c, opts, list.Clusters)
+				return checkContexts(cmd, c, opts, list.Clusters)
 			case dryRun:
 				opts.dryRun = cmd.OutOrStdout()
 			}
-			words := cmd.ErrOrStderr()
+			errs := messages(cmd)
 			if quiet {
-				words, opts.follow = io.Discard, true
+				errs, opts.background = terminal.New(io.Discard, os.Getenv), true
 			}
-			return g.writeContexts(words, c, opts, list.Clusters)
+			return updateContexts(errs, c, opts, list.Clusters)
 		},
 	}
-	cmd.Flags().StringVar(&opts.file, "kubeconfig", "", "file to write to instead of the usual one")
-	cmd.Flags().BoolVar(&toOutput, "print", false, "print a file of your clusters instead of writing to yours")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would change, and change nothing")
-	cmd.Flags().BoolVar(&check, "check", false, "say whether the contexts are as the server says; exit code 1 when not")
-	cmd.Flags().BoolVar(&quiet, "quiet", false, "say nothing, and add only what is new at the server")
-	cmd.MarkFlagsMutuallyExclusive("print", "dry-run", "check", "quiet")
+	cmd.Flags().StringVar(&opts.file, "kubeconfig", "", "write to this `file` instead of the default one")
+	cmd.Flags().BoolVar(&printOnly, "print", false, "print a kubeconfig of your clusters, and write no file")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would change, and write no file")
+	cmd.Flags().BoolVar(&check, "check", false, "compare your contexts with the server; exit code 1 if they differ")
+	cmd.Flags().BoolVar(&quiet, "quiet", false, "print nothing, and add only clusters that are new at the server")
+	cmd.MarkFlagsMutuallyExclusive("print", "dry-run", "check", "quiet") // for completion
 	return cmd
 }
 
-// checkContexts says what is different, and writes nothing.
-func (g *global) checkContexts(cmd *cobra.Command, c *session.Client, opts fileOptions, clusters []apitypes.Cluster) error {
+// exclusive refuses more than one of some flags.
+func exclusive(cmd *cobra.Command, names ...string) error {
+	var set []string
+	for _, name := range names {
+		if cmd.Flags().Changed(name) {
+			set = append(set, "--"+name)
+		}
+	}
+	if len(set) > 1 {
+		return errUsage(cmd, strings.Join(set, " and ")+" can't be used together. Use one of them.")
+	}
+	return nil
+}
+
+// checkContexts compares the contexts with the server, and writes nothing.
+func checkContexts(cmd *cobra.Command, c *session.Client, opts updateOptions, clusters []apitypes.Cluster) error {
 	var differences bytes.Buffer
 	opts.dryRun = &differences
-	if err := g.writeContexts(cmd.OutOrStdout(), c, opts, clusters); err != nil {
+	if err := updateContexts(output(cmd), c, opts, clusters); err != nil {
 		return err
 	}
 	if differences.Len() > 0 {
-		fmt.Fprintln(cmd.ErrOrStderr(), "The contexts are not as the server says. Run: kubectl fairlead kubeconfig")
+		fmt.Fprintln(cmd.ErrOrStderr(), "Your contexts differ from the clusters at the server.\nRun: kubectl fairlead kubeconfig")
 		return codeError{exitFailed}
 	}
-	fmt.Fprintln(cmd.OutOrStdout(), "Every context is as the server says.")
+	fmt.Fprintln(cmd.OutOrStdout(), "Your contexts match the clusters at the server.")
 	return nil
 }
 
-// writeContexts brings the person's kubeconfigs up to date.
-func (g *global) writeContexts(w io.Writer, c *session.Client, opts fileOptions, clusters []apitypes.Cluster) error {
-	files, first := kubeconfigs(opts.file)
-	known := c.Cache.Kubeconfigs()
-	if opts.follow && len(known.Files) > 0 {
-		files, first = known.Files, known.Files[0]
-	}
-	u := update{client: c, opts: opts, clusters: clusters, known: known}
-	for _, file := range files {
-		if err := u.file(file, file == first); err != nil {
-			return err
-		}
-	}
-	if opts.dryRun == nil {
-		if err := u.remember(); err != nil {
-			return err
-		}
-	}
-	u.report(w)
-	return nil
-}
-
-// kubeconfigs are the person's files, and the one that new entries go to.
-func kubeconfigs(named string) (files []string, first string) {
-	paths := clientcmd.NewDefaultPathOptions()
-	paths.LoadingRules.ExplicitPath = named
+// kubeconfigPaths returns the user's kubeconfigs, and the one to which new entries go. A named
+// file is the only one.
+func kubeconfigPaths(named string) (files []string, first string) {
 	if named != "" {
 		return []string{named}, named
 	}
+	paths := clientcmd.NewDefaultPathOptions()
 	first = paths.GetDefaultFilename()
 	if list := os.Getenv(clientcmd.RecommendedConfigPathEnvVar); list != "" {
 		for _, file := range filepath.SplitList(list) {
@@ -142,95 +118,28 @@ func kubeconfigs(named string) (files []string, first string) {
 	return files, first
 }
 
-// update is one run over some files.
-type update struct {
-	client   *session.Client
-	opts     fileOptions
-	clusters []apitypes.Cluster
-	known    cache.Kubeconfigs
-
-	changes []merge.Change
-	written []string
-	names   map[string]string // of contexts, by cluster
-	current string
-}
-
-// file brings one file up to date. Entries for new clusters go to the first only.
-func (u *update) file(name string, first bool) error {
-	if target, err := filepath.EvalSymlinks(name); err == nil {
-		name = target // or the link would be replaced
-	} else if !first {
-		return nil // there is no such file
-	}
-	if u.opts.dryRun == nil {
-		unlock, err := lockFile(name)
+// readKubeconfigs reads the user's kubeconfigs. It skips files that are missing or not valid.
+func readKubeconfigs() []merge.Contents {
+	files, _ := kubeconfigPaths("")
+	var all []merge.Contents
+	for _, file := range files {
+		text, err := os.ReadFile(file) //nolint:gosec // the user's own kubeconfig
 		if err != nil {
-			return err
-		}
-		defer unlock()
-	}
-	text, err := os.ReadFile(name) //nolint:gosec // the person's own kubeconfig
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("reading kubeconfig: %w", err)
-	}
-	want, err := u.desired(name, text, first)
-	if err != nil || want == nil {
-		return err
-	}
-	result, err := merge.Merge(text, *want)
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	u.take(name, result)
-	if bytes.Equal(text, result.Text) {
-		return nil
-	}
-	if u.opts.dryRun != nil {
-		_, err := io.WriteString(u.opts.dryRun, udiff.Unified(name, name+" (new)", string(text), string(result.Text)))
-		return err
-	}
-	return replace(name, text, result.Text)
-}
-
-// desired returns the desired state of a file, or nil if the file needs no change.
-func (u *update) desired(name string, text []byte, first bool) (*merge.Desired, error) {
-	account := merge.Account(u.client.Account)
-	own, _, err := merge.Entries(text, account)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	if !first && len(own) == 0 {
-		return nil, nil
-	}
-	want := merge.Desired{Account: account, Command: command(), Clusters: u.clusters, CurrentCluster: u.opts.use}
-	if u.opts.follow {
-		want.AddedBefore = u.known.Clusters
-	}
-	if !first {
-		for _, c := range u.clusters { // what is new goes to the first
-			want.InOtherFiles = append(want.InOtherFiles, c.ID)
-		}
-		return &want, nil
-	}
-	others, _ := kubeconfigs(u.opts.file)
-	for _, other := range others {
-		text, err := os.ReadFile(other) //nolint:gosec // the person's own kubeconfig
-		if err != nil || sameFile(other, name) {
 			continue
 		}
-		if ids, names, err := merge.Entries(text, account); err == nil {
-			want.InOtherFiles, want.UsedNames = append(want.InOtherFiles, ids...), append(want.UsedNames, names...)
+		if contents, err := merge.Read(text); err == nil {
+			all = append(all, contents)
 		}
 	}
-	return &want, nil
+	return all
 }
 
-// command is what entries call: this program, by its place, since programs that no shell
-// started don't have the person's PATH. The place in the PATH is better than where a link
-// leads to: package managers move that with each version.
-func command() string {
+// pluginCommand is the command in exec sections: the path of this program, because programs
+// that no shell started don't have the user's PATH. It prefers the path in PATH to the target
+// of a symbolic link, which package managers move with each version.
+func pluginCommand() string {
 	self, err := os.Executable()
-	if err != nil || strings.Contains(filepath.ToSlash(self), "/go-build") { // "go run" leaves nothing
+	if err != nil || strings.Contains(filepath.ToSlash(self), "/go-build") { // "go run" deletes the program
 		return kubeconfig.Plugin
 	}
 	found, err := exec.LookPath(kubeconfig.Plugin)
@@ -238,103 +147,4 @@ func command() string {
 		return found
 	}
 	return self
-}
-
-func (u *update) take(file string, r merge.Result) {
-	if absolute, err := filepath.Abs(file); err == nil {
-		file = absolute
-	}
-	if len(r.Contexts) > 0 || len(r.Changes) > 0 {
-		u.written = append(u.written, file)
-	}
-	if u.names == nil {
-		u.names, u.current = r.Contexts, r.Current
-	}
-	maps.Copy(u.names, r.Contexts)
-	u.changes = append(u.changes, r.Changes...)
-}
-
-// remember lets later runs follow the server in the same files.
-func (u *update) remember() error {
-	known := cache.Kubeconfigs{Files: u.known.Files, Updated: u.client.Now()}
-	for _, file := range u.written {
-		if !slices.Contains(known.Files, file) {
-			known.Files = append(known.Files, file)
-		}
-	}
-	for _, c := range u.clusters {
-		known.Clusters = append(known.Clusters, c.ID)
-	}
-	return u.client.Cache.SaveKubeconfigs(known)
-}
-
-func (u *update) report(w io.Writer) {
-	for _, c := range u.changes {
-		switch c.Kind {
-		case merge.Removed:
-			fmt.Fprintf(w, "Removed the context %s: it is not shared with you any more.\n", c.Context)
-		case merge.Renamed:
-			fmt.Fprintf(w, "Renamed the context %s to %s, as the server calls it now.\n", c.PreviousName, c.Context)
-		case merge.Updated:
-			fmt.Fprintf(w, "Updated the context %s.\n", c.Context)
-		case merge.Added: // they are all listed
-		}
-	}
-	if len(u.clusters) == 0 {
-		fmt.Fprintf(w, "No cluster is shared with you yet. Whom to ask: %s/\n", u.client.Account.Server)
-		return
-	}
-	if u.opts.dryRun != nil || len(u.names) == 0 {
-		return
-	}
-	u.list(w)
-}
-
-// list says what each cluster's context is called, and marks the current one.
-func (u *update) list(w io.Writer) {
-	width, example := 0, ""
-	for _, c := range u.clusters {
-		name := u.names[c.ID]
-		width = max(width, len(name))
-		if name != "" && (example == "" || name == u.current) {
-			example = name
-		}
-	}
-	fmt.Fprintf(w, "Contexts in %s:\n", strings.Join(u.written, ", "))
-	for _, c := range u.clusters {
-		mark := " "
-		if u.names[c.ID] == u.current {
-			mark = "*"
-		}
-		if name := u.names[c.ID]; name != "" {
-			fmt.Fprintf(w, "%s %-*s   %s\n", mark, width, name, c.Name)
-		}
-	}
-	fmt.Fprintf(w, "Try: kubectl auth whoami --context %s\n", example)
-}
-
-// followEvery is how often the contexts are compared with the server's list while kubectl is
-// in use.
-const followEvery = 5 * time.Minute
-
-// followLater lets another process bring the contexts up to date, so that nobody waits for
-// it: a cluster that moved, a new authority, a new cluster.
-func (g *global) followLater(c *session.Client) {
-	known := c.Cache.Kubeconfigs()
-	if !c.MaySignIn || len(known.Files) == 0 || c.Now().Sub(known.Updated) < followEvery {
-		return
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return
-	}
-	known.Updated = c.Now() // of several at once, one does it
-	if c.Cache.SaveKubeconfigs(known) != nil {
-		return
-	}
-	args := []string{"kubeconfig", c.Account.Server, "--quiet"}
-	if c.Account.Profile != "" {
-		args = append(args, "--profile", c.Account.Profile)
-	}
-	detach(context.Background(), self, args...)
 }

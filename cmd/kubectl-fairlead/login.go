@@ -10,127 +10,142 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/browser"
-	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/cache"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/serverclient"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/session"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
-func (g *global) loginCommand() *cobra.Command {
-	var opts struct {
-		ca, use, code          string
-		files                  fileOptions
-		other, noWrite, device bool
-	}
+// loginOptions are the flags of the command login.
+type loginOptions struct {
+	caFile, use, setupCode string
+	update                 updateOptions
+	promptLogin, device    bool
+	noKubeconfig           bool
+}
+
+func (a *app) loginCommand() *cobra.Command {
+	var opts loginOptions
 	login := &cobra.Command{
-		Use: "login [SERVER]", Short: "Sign in and write a context for each of your clusters", Args: cobra.MaximumNArgs(1),
-		Long: "Sign in and write a context for each of your clusters.\n\n" +
-			"A browser opens. Over SSH, or where there is none, you get a code to type on another screen instead.\n" +
-			"Other entries of your kubeconfig, and your current context, stay as they are.",
+		Use: "login [SERVER]", Short: "Sign in, and write a context for each of your clusters", Args: optionalServer, SuggestFor: []string{"signin", "sign-in", "auth"},
+		Long: "Sign in, and write a context for each of your clusters.\n\n" +
+			"It opens your browser and waits up to 3 minutes. Over SSH, or where no browser\ncan be opened, it shows a code that you enter in a browser on any device.\n\n" +
+			"Other entries of your kubeconfig and your current context stay unchanged.\n" +
+			"SERVER is optional if you are signed in, or if your kubeconfig names one server.",
 		Example: "  kubectl fairlead login https://login.example.com\n  kubectl fairlead login --device\n  kubectl fairlead login https://login.example.com --profile work --as-different-user",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := g.clientFor(cmd, args)
-			if err != nil {
-				return err
-			}
-			ca, err := readCA(cmd.ErrOrStderr(), opts.ca)
-			if err != nil {
-				return err
-			}
-			if ca == "" && c.Cache.Session() != nil {
-				ca = c.Cache.Session().CA
-			}
-			server, err := serverclient.New(c.Account.Server, ca, c.Now)
-			if err != nil {
-				return usageError{err}
-			}
-			if err := server.Check(cmd.Context()); err != nil {
-				return err
-			}
-			c.Ask.OtherUser = opts.other
-			if opts.device {
-				c.Ask.Way = browser.ByCode
-			}
-			s, err := c.SignIn(cmd.Context(), session.How{CA: ca, Code: secret.NewValue(opts.code)})
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "Signed in to %s as %s.\n", c.Account.Server, s.User)
-			if opts.noWrite {
-				return nil
-			}
-			if opts.use != "" {
-				if opts.files.use, err = clusterID(s.Clusters, opts.use); err != nil {
-					return err
-				}
-			}
-			return g.writeContexts(cmd.ErrOrStderr(), c, opts.files, s.Clusters)
-		},
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.login(cmd, args, opts) },
 	}
-	login.Flags().StringVar(&opts.ca, "certificate-authority", "", "file with the authority that signed the server's certificate")
-	login.Flags().StringVar(&opts.files.file, "kubeconfig", "", "file to write to instead of the usual one")
-	login.Flags().StringVar(&opts.use, "use", "", "make the context of this cluster the current one")
-	login.Flags().StringVar(&opts.code, "code", "", "code from the page of your clusters, instead of signing in with a browser here")
-	login.Flags().BoolVar(&opts.other, "as-different-user", false, "sign in again, also when the browser is signed in")
-	login.Flags().BoolVar(&opts.device, "device", false, "type a code on another screen instead of opening a browser here")
-	login.Flags().BoolVar(&opts.noWrite, "no-kubeconfig", false, "only sign in, write no contexts")
+	login.Flags().StringVar(&opts.caFile, "certificate-authority", "", "PEM `file` with the certificate authority of the server")
+	login.Flags().StringVar(&opts.update.file, "kubeconfig", "", "write to this `file` instead of the default one")
+	login.Flags().StringVar(&opts.use, "use", "", "switch kubectl to this `cluster`")
+	login.Flags().StringVar(&opts.setupCode, "code", "", "setup `code` from the page of your clusters, instead of a browser")
+	login.Flags().BoolVar(&opts.promptLogin, "as-different-user", false, "sign in again, even if your browser is signed in")
+	login.Flags().BoolVar(&opts.device, "device", false, "show a code to enter in a browser on any device")
+	login.Flags().BoolVar(&opts.noKubeconfig, "no-kubeconfig", false, "sign in only, and write no contexts")
 	return login
 }
 
-// readCA reads a certificate and says its fingerprint, so that a person can
-// compare it.
+func (a *app) login(cmd *cobra.Command, args []string, opts loginOptions) error {
+	c, err := a.loginClient(cmd, args)
+	if err != nil {
+		return err
+	}
+	ca, err := readCA(cmd.ErrOrStderr(), opts.caFile)
+	if err != nil {
+		return err
+	}
+	if previous := c.Cache.Session(); ca == "" && previous != nil {
+		ca = previous.CA
+	}
+	server, err := serverclient.New(c.Account.Server, ca, c.Now)
+	if err != nil {
+		return usageError{err}
+	}
+	progress := messages(cmd).Progress("Asking " + c.Account.Server)
+	err = server.Check(cmd.Context())
+	progress.Stop()
+	if err != nil {
+		return err
+	}
+	c.Browser.PromptLogin = opts.promptLogin
+	if opts.device {
+		c.Browser.Method = browser.DeviceCode
+		if c.NoPrompt == errNoTerminal {
+			c.NoPrompt = ""
+		}
+	}
+	s, err := c.SignIn(cmd.Context(), session.SignInOptions{CA: ca, SetupCode: secret.NewValue(opts.setupCode)})
+	if err != nil {
+		return err
+	}
+	errs := messages(cmd)
+	fmt.Fprintf(errs, "%s to %s as %s.\n", errs.Good("Signed in"), c.Account.Server, s.User)
+	if opts.noKubeconfig {
+		return nil
+	}
+	if opts.use != "" {
+		if opts.update.currentCluster, err = clusterID(s.Clusters, opts.use); err != nil {
+			return err
+		}
+	}
+	return updateContexts(errs, c, opts.update, s.Clusters)
+}
+
+// loginClient returns the client for the server in the arguments, for the only account that is
+// signed in, or for the only account that the kubeconfigs name.
+func (a *app) loginClient(cmd *cobra.Command, args []string) (*session.Client, error) {
+	if len(args) == 0 {
+		signedIn, err := a.accounts()
+		if err != nil {
+			return nil, err
+		}
+		if configured := a.configuredAccounts(); len(signedIn) == 0 && len(configured) == 1 {
+			a.profile = configured[0].Profile
+			return a.newClient(cmd, configured[0].Server)
+		}
+	}
+	return a.clientFor(cmd, args)
+}
+
+// readCA reads a certificate, and shows its fingerprint so that the user can compare it.
 func readCA(w io.Writer, file string) (string, error) {
 	if file == "" {
 		return "", nil
 	}
-	text, err := os.ReadFile(file) //nolint:gosec // the person names the file
+	text, err := os.ReadFile(file) //nolint:gosec // named by the user
 	if err != nil {
-		return "", fmt.Errorf("reading certificate: %w", err)
+		return "", usageError{fmt.Errorf("the certificate can't be read: %w. Check the path after --certificate-authority", err)}
 	}
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != "CERTIFICATE" {
-		return "", usageError{fmt.Errorf("%s holds no certificate in PEM form", file)}
+		return "", usageError{fmt.Errorf("%s holds no certificate in PEM format. Choose a file that begins with -----BEGIN CERTIFICATE-----", file)}
 	}
 	sum := sha256.Sum256(block.Bytes)
-	fmt.Fprintf(w, "Trusting the authority with the SHA-256 fingerprint %X for this server.\n", sum)
+	fmt.Fprintf(w, "Trusting the certificate authority with the SHA-256 fingerprint %X for this server.\n", sum)
 	return string(text), nil
 }
 
-func (g *global) logoutCommand() *cobra.Command {
+func (a *app) logoutCommand() *cobra.Command {
 	var everywhere bool
 	logout := &cobra.Command{
-		Use: "logout [SERVER]", Short: "Sign this computer out; kubeconfig contexts stay", Args: cobra.MaximumNArgs(1),
-		Long: "Sign this computer out: what it has is ended at the server and removed here. Contexts stay, and ask you to sign in again.\n" +
-			"Tokens that were given out are good until they expire, unless the cluster's proxy ends them.",
+		Use: "logout [SERVER]", Short: "Sign out on this computer; contexts stay", Args: optionalServer, SuggestFor: []string{"signout", "sign-out"},
+		Long: "Sign out on this computer: end the session at the server, and remove it here.\nContexts stay; kubectl asks you to sign in again when you use them.\n\n" +
+			"Tokens that kubectl already has stay valid until they expire, unless the\ncluster's proxy refuses them earlier.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := g.clientFor(cmd, args)
+			c, err := a.clientFor(cmd, args)
 			if err != nil {
 				return err
 			}
+			signOut, where := c.SignOut, "on this computer"
 			if everywhere {
-				err = c.SignOutEverywhere(cmd.Context())
-			} else {
-				err = c.SignOut(cmd.Context())
+				signOut, where = c.SignOutEverywhere, "everywhere: in every browser and on every device"
 			}
-			if err != nil {
+			if err := signOut(cmd.Context()); err != nil {
 				return err
-			}
-			where := "on this computer"
-			if everywhere {
-				where = "everywhere: every browser and every device of yours"
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "Signed out of %s %s.\n", c.Account.Server, where)
 			return nil
 		},
 	}
-	logout.Flags().BoolVar(&everywhere, "everywhere", false, "end every browser sign-in and every device of yours at the server")
+	logout.Flags().BoolVar(&everywhere, "everywhere", false, "end every session of yours at the server: every browser and every device")
 	return logout
-}
-
-// kept says where the session is.
-func kept(s *cache.Session) string {
-	if s != nil && s.InKeyring {
-		return "the system's keyring"
-	}
-	return "a file that only you can read"
 }

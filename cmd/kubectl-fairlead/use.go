@@ -1,28 +1,50 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 )
 
-func (g *global) useCommand() *cobra.Command {
-	var file string
+func (a *app) useCommand() *cobra.Command {
+	var file, server string
 	use := &cobra.Command{
-		Use: "use CLUSTER", Short: "Make the context of a cluster the current one", Args: cobra.ExactArgs(1),
-		Long:              "Make the context of a cluster the current one, whatever you called it. The cluster is named by its id, its name or its context.",
+		Use: "use CLUSTER", Short: "Switch kubectl to a cluster", SuggestFor: []string{"switch", "use-context", "context"},
+		Long:              "Switch kubectl to a cluster: make the cluster's context the current one. Name the\ncluster by its id, its name or its context, even if you renamed the context.",
 		Example:           "  kubectl fairlead use prod-eu",
-		ValidArgsFunction: g.completeClusters,
+		ValidArgsFunction: a.completeClusters,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errUsage(cmd, fmt.Sprintf("%q takes one argument, the name of a cluster, but got %d.", cmd.CommandPath(), len(args)))
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, list, err := g.mine(cmd, nil)
+			c, list, err := a.clientWithClusters(cmd, serverArgument(server))
 			if err != nil {
 				return err
 			}
-			opts := fileOptions{file: file}
-			if opts.use, err = clusterID(list.Clusters, args[0]); err != nil {
+			opts := updateOptions{file: file}
+			if opts.currentCluster, err = clusterID(list.Clusters, args[0]); err != nil {
 				return err
 			}
-			return g.writeContexts(cmd.ErrOrStderr(), c, opts, list.Clusters)
+			return updateContexts(messages(cmd), c, opts, list.Clusters)
 		},
 	}
-	use.Flags().StringVar(&file, "kubeconfig", "", "file to write to instead of the usual one")
+	use.Flags().StringVar(&file, "kubeconfig", "", "write to this `file` instead of the default one")
+	addServerFlag(use, &server)
 	return use
+}
+
+// addServerFlag adds --server to a command whose arguments are not servers.
+func addServerFlag(cmd *cobra.Command, server *string) {
+	cmd.Flags().StringVar(server, "server", "", "`URL` of the Fairlead server, if you are signed in to several")
+}
+
+// serverArgument returns --server as the argument of clientFor.
+func serverArgument(server string) []string {
+	if server == "" {
+		return nil
+	}
+	return []string{server}
 }

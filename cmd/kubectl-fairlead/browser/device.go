@@ -8,18 +8,21 @@ import (
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/serverclient"
 )
 
-// byCode lets a person type a code on another screen, and waits for their answer.
-func byCode(ctx context.Context, cfg Config) (serverclient.Grant, error) {
-	code, err := cfg.Server.DeviceCode(ctx, cfg.Host)
+// signInWithDeviceCode shows a code, which the user enters in a browser on any device, and
+// waits for the user's answer.
+func signInWithDeviceCode(ctx context.Context, cfg Config) (serverclient.Tokens, error) {
+	code, err := cfg.Server.RequestDeviceCode(ctx, cfg.Host)
 	if err != nil {
-		return serverclient.Grant{}, err
+		return serverclient.Tokens{}, err
 	}
-	fmt.Fprintf(cfg.Out, "Sign in on any screen:\n\n  %s\n\nand type the code\n\n  %s\n\nIt is good for %d minutes. Waiting …\n", code.Address, code.UserCode, int(code.Expires.Minutes()))
-	ctx, cancel := context.WithTimeout(ctx, code.Expires)
+	timeout := min(code.Lifetime, cfg.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	grant, err := cfg.Server.Await(ctx, code)
+	fmt.Fprintf(cfg.Out, "To sign in, open this page on any device and enter the code:\n\n  %s\n\n  %s\n\nWaiting up to %s for you to enter it. Press Ctrl-C to cancel.\n",
+		code.VerificationURI, cfg.Emphasize(code.UserCode), minutes(timeout))
+	tokens, err := cfg.Server.PollTokens(ctx, code)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return serverclient.Grant{}, errors.New("nobody typed the code in time")
+		return serverclient.Tokens{}, fmt.Errorf("you did not enter the code within %s", minutes(timeout))
 	}
-	return grant, err
+	return tokens, err
 }

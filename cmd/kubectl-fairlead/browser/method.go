@@ -7,40 +7,42 @@ import (
 	"runtime"
 )
 
-// Way is how a person signs in.
-type Way string
+// Method is a method to sign in.
+type Method string
 
-// The ways.
+// The methods.
 const (
-	// Here opens a browser on this computer.
-	Here Way = "browser"
-	// ByCode shows a code to type on another screen (RFC 8628).
-	ByCode Way = "code"
+	// Loopback opens a browser on this computer (RFC 8252).
+	Loopback Method = "loopback"
+	// DeviceCode shows a code to enter in a browser on any device (RFC 8628).
+	DeviceCode Method = "device-code"
 )
 
-// Choose returns the way that will work: a code over SSH and where nothing shows a page.
-func Choose() Way {
+// Choose returns the method that works here: Loopback if a browser can be opened on this
+// computer, and DeviceCode otherwise, for example over SSH.
+func Choose() Method {
 	return choose(runtime.GOOS, os.Getenv, func(program string) bool {
 		_, err := exec.LookPath(program)
 		return err == nil
 	})
 }
 
-func choose(system string, env func(string) string, has func(program string) bool) Way {
+func choose(system string, getenv func(string) string, installed func(program string) bool) Method {
 	switch {
-	case env("BROWSER") != "": // somebody said what to open
-		return Here
-	case env("SSH_CONNECTION") != "" || env("SSH_TTY") != "":
-		return ByCode
-	case system == "windows" || system == "darwin" || env("WSL_DISTRO_NAME") != "":
-		return Here
-	case env("DISPLAY") == "" && env("WAYLAND_DISPLAY") == "", !has("xdg-open"):
-		return ByCode
+	case getenv("BROWSER") != "": // the user names the program
+		return Loopback
+	case getenv("SSH_CONNECTION") != "" || getenv("SSH_TTY") != "":
+		return DeviceCode
+	case system == "windows" || system == "darwin" || getenv("WSL_DISTRO_NAME") != "":
+		return Loopback
+	case getenv("DISPLAY") == "" && getenv("WAYLAND_DISPLAY") == "", !installed("xdg-open"):
+		return DeviceCode
 	}
-	return Here
+	return Loopback
 }
 
-// isWSL reports whether this is Linux on Windows, whose browser is the one to open.
+// isWSL reports whether this is the Windows Subsystem for Linux, which opens the browser of
+// Windows.
 func isWSL() bool {
 	if os.Getenv("WSL_DISTRO_NAME") != "" {
 		return true

@@ -3,6 +3,7 @@ package browser
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -12,42 +13,55 @@ import (
 	"golang.org/x/term"
 )
 
-// maxPastes is how often somebody may paste something else than the address.
+// maxPastes is how often the user may paste a text that is not the address.
 const maxPastes = 10
 
-// pasted reads the address that a browser on another computer ended at, when that could not
-// reach this one. Only a terminal is read: what else comes in is not for us.
-func pasted(ctx context.Context, cfg Config, state string, done chan<- outcome) {
+// pasteTarget describes the sign-in that a pasted address must belong to.
+type pasteTarget struct {
+	state, redirect string
+	results         chan<- callbackResult
+}
+
+// readPastedAddress reads the address of the redirect from the terminal, for a browser on
+// another computer, which can't reach the loopback address of this one. It reads nothing if
+// the input is not a terminal: then the input is not meant for the plugin.
+func readPastedAddress(ctx context.Context, cfg Config, target pasteTarget) {
 	file, ok := cfg.In.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
 		return
 	}
-	fmt.Fprintln(cfg.Out, "Is the browser on another computer? When it says that it can't reach 127.0.0.1, copy the address of that page and paste it here.")
-	go read(ctx, cfg, file, state, done)
+	fmt.Fprintln(cfg.Out, "If the browser is on another computer, it ends at a page that it can't open.\nThen paste the address of that page here.")
+	go readLines(ctx, cfg, file, target)
 }
 
-func read(ctx context.Context, cfg Config, from io.Reader, state string, done chan<- outcome) {
+func readLines(ctx context.Context, cfg Config, from io.Reader, target pasteTarget) {
 	lines := bufio.NewScanner(from)
-	for wrong := 0; wrong < maxPastes && lines.Scan() && ctx.Err() == nil; {
+	wrong := 0
+	for wrong < maxPastes && lines.Scan() && ctx.Err() == nil {
 		text := strings.TrimSpace(lines.Text())
 		if text == "" {
 			continue
 		}
-		u, err := url.Parse(text)
-		if err == nil && u.Query().Get("code") == "" && u.Query().Get("error") == "" {
-			err = fmt.Errorf("it has no code")
-		}
+		result, err := parseAddress(text, cfg.Server.Base(), target.state)
 		if err == nil {
-			var o outcome
-			if o, err = answered(u.Query(), cfg.Server.Base(), state); err == nil {
-				offer(done, o)
-				return
-			}
+			deliver(target.results, result)
+			return
 		}
 		wrong++
-		fmt.Fprintf(cfg.Out, "That is not the address of the page (%v). It begins with http://127.0.0.1:\n", err)
+		fmt.Fprintf(cfg.Out, "That is not the address of the page: %v.\nPaste the address that begins with %s\n", err, target.redirect)
 	}
-	if lines.Err() == nil && ctx.Err() == nil {
-		offer(done, outcome{err: fmt.Errorf("%d times something else than the address was pasted; start again", maxPastes)})
+	if wrong == maxPastes {
+		deliver(target.results, callbackResult{err: fmt.Errorf("none of %d pasted texts was the address of the page", maxPastes)})
 	}
+}
+
+func parseAddress(text, issuer, state string) (callbackResult, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return callbackResult{}, errors.New("it is not a URL")
+	}
+	if u.Query().Get("code") == "" && u.Query().Get("error") == "" {
+		return callbackResult{}, errors.New("it has no code")
+	}
+	return parseCallback(u.Query(), issuer, state)
 }

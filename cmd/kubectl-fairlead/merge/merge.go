@@ -100,37 +100,61 @@ func Merge(text []byte, desired Desired) (Result, error) {
 	return m.result, err
 }
 
-// Entries returns the ids of the clusters that a file has entries of the account for, and the
-// names of all entries in the file.
-func Entries(text []byte, account Account) (clusterIDs, names []string, err error) {
-	f, err := parseFile(text)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, list := range []string{clusters, contexts, users} {
-		for _, e := range f.lists[list].entries {
-			names = append(names, e.name())
-			if id, entryOf := e.pluginCall(); list == users && id != "" && entryOf == account {
-				clusterIDs = append(clusterIDs, id)
-			}
-		}
-	}
-	return clusterIDs, names, nil
+// Contents describes a kubeconfig.
+type Contents struct {
+	// Entries are the user entries that call kubectl-fairlead, in their order.
+	Entries []Entry
+	// Names are the names of all entries of all lists.
+	Names []string
+	// Current is the current context, or empty.
+	Current string
 }
 
-// Accounts returns the accounts that the user entries of a file name, in their order.
-func Accounts(text []byte) ([]Account, error) {
-	f, err := parseFile(text)
-	if err != nil {
-		return nil, err
-	}
-	var accounts []Account
-	for _, e := range f.lists[users].entries {
-		if id, account := e.pluginCall(); id != "" && !slices.Contains(accounts, account) {
-			accounts = append(accounts, account)
+// Entry is a user entry that calls kubectl-fairlead.
+type Entry struct {
+	Account Account
+	// Cluster is the cluster's id.
+	Cluster string
+	// Contexts are the names of the contexts that use the entry.
+	Contexts []string
+}
+
+// Clusters returns the ids of the clusters that have entries of an account.
+func (c Contents) Clusters(account Account) []string {
+	var ids []string
+	for _, e := range c.Entries {
+		if e.Account == account {
+			ids = append(ids, e.Cluster)
 		}
 	}
-	return accounts, nil
+	return ids
+}
+
+// Read reads a kubeconfig. It returns an error if the text is not a valid kubeconfig.
+func Read(text []byte) (Contents, error) {
+	f, err := parseFile(text)
+	if err != nil {
+		return Contents{}, err
+	}
+	m := merger{file: f}
+	c := Contents{Current: f.current()}
+	for _, list := range []string{clusters, contexts, users} {
+		for _, e := range f.lists[list].entries {
+			c.Names = append(c.Names, e.name())
+		}
+	}
+	for _, user := range f.lists[users].entries {
+		id, account := user.pluginCall()
+		if id == "" {
+			continue
+		}
+		entry := Entry{Account: account, Cluster: id}
+		for _, context := range m.contextsOf(user) {
+			entry.Contexts = append(entry.Contexts, context.name())
+		}
+		c.Entries = append(c.Entries, entry)
+	}
+	return c, nil
 }
 
 type merger struct {

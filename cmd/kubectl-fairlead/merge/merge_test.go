@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
 
@@ -187,9 +188,9 @@ func TestTakenNames(t *testing.T) {
 	if cfg := load(t, r.Text); cfg.Clusters["acme-a"].Server != "https://acme-a.example:6443" || cfg.Contexts["acme-a-3"].AuthInfo != "acme-a-3" {
 		t.Errorf("%s", r.Text)
 	}
-	ids, names, err := merge.Entries(r.Text, merge.Account{Server: server})
-	if err != nil || !slices.Equal(ids, []string{"a"}) || !slices.Contains(names, "acme-a-3") || !slices.Contains(names, "acme-a") {
-		t.Errorf("%v %v %v", ids, names, err)
+	contents, err := merge.Read(r.Text)
+	if ids := contents.Clusters(merge.Account{Server: server}); err != nil || !slices.Equal(ids, []string{"a"}) || !slices.Contains(contents.Names, "acme-a-3") || !slices.Contains(contents.Names, "acme-a") {
+		t.Errorf("%+v %v", contents, err)
 	}
 }
 
@@ -206,9 +207,16 @@ func TestProfiles(t *testing.T) {
 	if args := cfg.AuthInfos["acme-a@work"].Exec.Args; !slices.Contains(args, "--profile=work") || len(cfg.Contexts) != 3 {
 		t.Errorf("%s", both.Text)
 	}
-	accounts, err := merge.Accounts(both.Text)
-	if want := []merge.Account{work.Account, mine.Account}; err != nil || !slices.Equal(accounts, want) {
-		t.Errorf("accounts %v, want %v, error %v", accounts, want, err)
+	contents, err := merge.Read(both.Text)
+	want := merge.Contents{
+		Entries: []merge.Entry{
+			{Account: work.Account, Cluster: "a", Contexts: []string{"acme-a@work"}}, {Account: work.Account, Cluster: "b", Contexts: []string{"acme-b@work"}},
+			{Account: mine.Account, Cluster: "a", Contexts: []string{"acme-a"}},
+		},
+		Names: slices.Repeat([]string{"acme-a@work", "acme-b@work", "acme-a"}, 3), Current: "acme-a",
+	}
+	if diff := cmp.Diff(want, contents, cmpopts.SortSlices(func(a, b string) bool { return a < b })); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 	work.Clusters = nil
 	if got := changes(mustMerge(t, string(both.Text), work)); got != "removed acme-a@work, removed acme-b@work" {

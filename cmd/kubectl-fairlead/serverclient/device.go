@@ -9,73 +9,77 @@ import (
 
 const (
 	grantDevice = "urn:ietf:params:oauth:grant-type:device_code"
-	// usualInterval is how far apart to ask when the server does not say (RFC 8628 section
-	// 3.2), slower how much longer each time that it says slow_down (section 3.5).
-	usualInterval = 5 * time.Second
-	slower        = 5 * time.Second
+	// defaultInterval is the interval between polls if the server names none (RFC 8628 section
+	// 3.2). Each slow_down response adds slowDownStep to it (section 3.5).
+	defaultInterval = 5 * time.Second
+	slowDownStep    = 5 * time.Second
 )
 
-// DeviceCode is what a person types on another screen (RFC 8628 section 3.2).
+// DeviceCode is a response of the device authorization endpoint (RFC 8628 section 3.2).
 type DeviceCode struct {
-	UserCode string
-	// Address is where, Complete the same with the code in it.
-	Address, Complete string
-	Expires           time.Duration
+	// UserCode is the code that the user types on the page at VerificationURI.
+	UserCode, VerificationURI string
+	// Lifetime is how long the code is valid.
+	Lifetime time.Duration
 
-	code     string
-	interval time.Duration
+	deviceCode string
+	interval   time.Duration
 }
 
-// DeviceCode asks for codes. Host is the name of this computer.
-func (s *Server) DeviceCode(ctx context.Context, host string) (DeviceCode, error) {
-	var a struct {
-		DeviceCode string `json:"device_code"`
-		UserCode   string `json:"user_code"`
-		Address    string `json:"verification_uri"`
-		Complete   string `json:"verification_uri_complete"`
-		ExpiresIn  int    `json:"expires_in"`
-		Interval   int    `json:"interval"`
+// RequestDeviceCode requests a device code. Host is the name of this computer, for the list of
+// devices.
+func (s *Server) RequestDeviceCode(ctx context.Context, host string) (DeviceCode, error) {
+	var response struct {
+		DeviceCode      string `json:"device_code"`
+		UserCode        string `json:"user_code"`
+		VerificationURI string `json:"verification_uri"`
+		ExpiresIn       int    `json:"expires_in"`
+		Interval        int    `json:"interval"`
 	}
 	form := url.Values{"client_id": {clientID}, "scope": {scopes}}
 	if host != "" {
 		form.Set("fairlead_host", host)
 	}
-	if err := s.post(ctx, "/device/authorize", form, &a); err != nil {
+	if err := s.post(ctx, "/device/authorize", form, &response); err != nil {
 		return DeviceCode{}, err
 	}
-	d := DeviceCode{UserCode: a.UserCode, Address: a.Address, Complete: a.Complete, Expires: time.Duration(a.ExpiresIn) * time.Second, code: a.DeviceCode, interval: time.Duration(a.Interval) * time.Second}
-	if d.interval <= 0 {
-		d.interval = usualInterval
+	d := DeviceCode{
+		UserCode: response.UserCode, VerificationURI: response.VerificationURI, Lifetime: time.Duration(response.ExpiresIn) * time.Second,
+		deviceCode: response.DeviceCode, interval: time.Duration(response.Interval) * time.Second,
 	}
-	if d.code == "" || d.UserCode == "" || d.Address == "" {
-		return DeviceCode{}, errors.New(s.base + " did not answer like a Fairlead server")
+	if d.interval <= 0 {
+		d.interval = defaultInterval
+	}
+	if d.deviceCode == "" || d.UserCode == "" || d.VerificationURI == "" {
+		return DeviceCode{}, s.errNotFairlead()
 	}
 	return d, nil
 }
 
-// Await asks again and again, as often as it may, until the person has answered or ctx ends.
-func (s *Server) Await(ctx context.Context, d DeviceCode) (Grant, error) {
+// PollTokens polls the token endpoint, at the interval that the server allows, until the user
+// has answered or ctx ends.
+func (s *Server) PollTokens(ctx context.Context, d DeviceCode) (Tokens, error) {
 	for {
 		timer := time.NewTimer(d.interval)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return Grant{}, ctx.Err()
+			return Tokens{}, ctx.Err()
 		case <-timer.C:
 		}
-		grant, err := s.grant(ctx, url.Values{"grant_type": {grantDevice}, "device_code": {d.code}})
+		tokens, err := s.requestTokens(ctx, url.Values{"grant_type": {grantDevice}, "device_code": {d.deviceCode}})
 		refused, ok := errors.AsType[*RefusedError](err)
 		switch {
 		case err == nil:
-			return grant, nil
+			return tokens, nil
 		case ok && refused.Code == "authorization_pending":
 		case ok && refused.Code == "slow_down":
-			d.interval += slower
+			d.interval += slowDownStep
 		case ok:
-			return Grant{}, err
+			return Tokens{}, err
 		case ctx.Err() != nil:
-			return Grant{}, ctx.Err()
-		default: // the network was away for a moment (RFC 8628 section 3.5)
+			return Tokens{}, ctx.Err()
+		default: // a network error: poll half as often (RFC 8628 section 3.5)
 			d.interval *= 2
 		}
 	}

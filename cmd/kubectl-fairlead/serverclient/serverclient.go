@@ -1,5 +1,6 @@
-// Package remote is the plugin's calls to the server: the OAuth client of
-// kubectl-fairlead. It keeps nothing.
+// Package serverclient calls a Fairlead server as the OAuth 2.0 client kubectl-fairlead: the
+// token, device authorization and revocation endpoints, and Fairlead's own API for clusters.
+// It stores nothing.
 package serverclient
 
 import (
@@ -20,41 +21,29 @@ import (
 )
 
 const (
-	clientID     = "kubectl-fairlead"
-	scopes       = "openid profile email groups offline_access"
-	callTimeout  = 20 * time.Second
-	maxAnswer    = 4 << 20
+	clientID = "kubectl-fairlead"
+	scopes   = "openid profile email groups offline_access"
+	// callTimeout limits each request, maxResponse each response in bytes.
+	callTimeout = 20 * time.Second
+	maxResponse = 4 << 20
+	// maxClockSkew is the largest difference of clocks that needs no warning.
 	maxClockSkew = 2 * time.Minute
-	grantCode    = "authorization_code"
-	grantRefresh = "refresh_token"
-	grantSetup   = "urn:fairlead:params:oauth:grant-type:setup-code"
-	grantSwap    = "urn:ietf:params:oauth:grant-type:token-exchange"
-	typeAccess   = "urn:ietf:params:oauth:token-type:access_token"
-	typeJWT      = "urn:ietf:params:oauth:token-type:jwt"
-	typeIDToken  = "urn:ietf:params:oauth:token-type:id_token"
 )
 
-// Server is one Fairlead server.
+// Server is a Fairlead server.
 type Server struct {
 	base string
 	http *http.Client
 	now  func() time.Time
-	// skew is how far the server's clock was ahead of ours at the last call.
 	skew time.Duration
 }
 
-// Skew is how far the server's clock was ahead of ours at the last call.
-func (s *Server) Skew() time.Duration { return s.skew }
-
-// New returns a server. CA is the PEM of the authority to trust besides the
-// system's, or empty. The proxy settings of the environment hold.
+// New returns a client for the server at a URL. CA holds certificate authorities in PEM that it
+// trusts besides those of the system; empty means only those. It uses the proxy settings of
+// the environment.
 func New(base, ca string, now func() time.Time) (*Server, error) {
-	u, err := url.Parse(base)
-	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
-		return nil, fmt.Errorf("%q is not a server address; it looks like https://login.example.com", base)
-	}
-	if u.Scheme == "http" && u.Hostname() != "localhost" && u.Hostname() != "127.0.0.1" && u.Hostname() != "::1" {
-		return nil, fmt.Errorf("%s is not encrypted: use https", base)
+	if err := CheckAddress(base); err != nil {
+		return nil, err
 	}
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
 	if ca != "" {
@@ -63,7 +52,7 @@ func New(base, ca string, now func() time.Time) (*Server, error) {
 			pool = x509.NewCertPool()
 		}
 		if !pool.AppendCertsFromPEM([]byte(ca)) {
-			return nil, errors.New("the CA file holds no certificate in PEM form")
+			return nil, errors.New("the CA file holds no certificate in PEM format")
 		}
 		cfg.RootCAs = pool
 	}
@@ -71,21 +60,62 @@ func New(base, ca string, now func() time.Time) (*Server, error) {
 	return &Server{base: strings.TrimSuffix(base, "/"), http: &http.Client{Transport: transport, Timeout: callTimeout}, now: now}, nil
 }
 
-// RefusedError is a clear no of the server. The text is for people.
+// CheckAddress returns an error with a suggestion unless base is the https URL of a server, or an
+// http URL of this computer.
+func CheckAddress(base string) error {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		if withScheme, err := url.Parse("https://" + base); err == nil && strings.Contains(withScheme.Hostname(), ".") && !strings.Contains(base, "://") {
+			return fmt.Errorf("%q is not a URL. Did you mean https://%s?", base, base) //nolint:revive,staticcheck // a sentence for the user
+		}
+		return fmt.Errorf("%q is not the URL of a server. Use a URL such as https://login.example.com", base)
+	}
+	if u.Scheme == "http" && u.Hostname() != "localhost" && u.Hostname() != "127.0.0.1" && u.Hostname() != "::1" {
+		return fmt.Errorf("%s is not encrypted. Use https://%s", base, strings.TrimPrefix(base, "http://"))
+	}
+	return nil
+}
+
+// Base returns the server's URL, which is also its issuer.
+func (s *Server) Base() string { return s.base }
+
+// RefusedError means that the server refused the request. Text is its message for the user.
 type RefusedError struct {
+	// Code is an OAuth error code, such as invalid_grant.
 	Code, Text string
 }
 
 // Error returns the text.
 func (r *RefusedError) Error() string { return r.Text }
 
-// SignedOut reports whether err says that the session is over.
-func SignedOut(err error) bool {
+// UnreachableError means that the server can't be reached, or did not respond in time.
+type UnreachableError struct {
+	Server string
+	Cause  error
+}
+
+// Error returns the server and the reason.
+func (u *UnreachableError) Error() string {
+	reason := u.Cause.Error()
+	if timeout, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](u.Cause); ok && timeout.Timeout() {
+		reason = "it did not respond in time"
+	}
+	return fmt.Sprintf("%s can't be reached: %s", u.Server, reason)
+}
+
+// Unwrap returns the cause.
+func (u *UnreachableError) Unwrap() error { return u.Cause }
+
+// SessionEnded reports whether err means that the session has ended (invalid_grant).
+func SessionEnded(err error) bool {
 	r, ok := errors.AsType[*RefusedError](err)
 	return ok && r.Code == "invalid_grant"
 }
 
-// Check asks whether there is a Fairlead server at the address.
+// Check returns an error unless there is a Fairlead server at the URL that uses it as issuer.
 func (s *Server) Check(ctx context.Context) error {
 	var doc struct {
 		Issuer string `json:"issuer"`
@@ -94,112 +124,22 @@ func (s *Server) Check(ctx context.Context) error {
 		return err
 	}
 	if doc.Issuer != s.base {
-		return fmt.Errorf("the server calls itself %s; use that address", doc.Issuer)
+		return fmt.Errorf("the server at %s has the issuer %s. Use %s as its address", s.base, doc.Issuer, doc.Issuer)
 	}
 	return nil
 }
 
-// AuthURL is where the browser goes to sign in.
-func (s *Server) AuthURL(a Authorization) string {
-	q := url.Values{
-		"response_type": {"code"}, "client_id": {clientID}, "redirect_uri": {a.RedirectURI}, "scope": {scopes}, "state": {a.State},
-		"code_challenge": {a.Challenge}, "code_challenge_method": {"S256"},
-	}
-	if a.Host != "" {
-		q.Set("fairlead_host", a.Host)
-	}
-	if a.OtherUser {
-		q.Set("prompt", "login")
-	}
-	return s.base + "/authorize?" + q.Encode()
-}
-
-// Authorization is a request to sign in.
-type Authorization struct {
-	RedirectURI, State, Challenge, Host string
-	// OtherUser asks for a fresh sign-in.
-	OtherUser bool
-}
-
-// Base is the server's address, which is also its issuer.
-func (s *Server) Base() string { return s.base }
-
-// Grant is what the token endpoint gave.
-type Grant struct {
-	AccessToken  secret.Value
-	RefreshToken secret.Value
-	Expires      time.Time
-}
-
-type answer struct {
-	AccessToken  string `json:"access_token"`
-	RefreshToken string `json:"refresh_token"`
-	ExpiresIn    int    `json:"expires_in"`
-	Error        string `json:"error"`
-	Description  string `json:"error_description"`
-}
-
-// Redeem exchanges a code.
-func (s *Server) Redeem(ctx context.Context, code, redirectURI, verifier string) (Grant, error) {
-	return s.grant(ctx, url.Values{"grant_type": {grantCode}, "code": {code}, "redirect_uri": {redirectURI}, "code_verifier": {verifier}})
-}
-
-// RedeemSetup exchanges a setup code. The host is what this computer calls itself.
-func (s *Server) RedeemSetup(ctx context.Context, code secret.Value, host string) (Grant, error) {
-	return s.grant(ctx, url.Values{"grant_type": {grantSetup}, "code": {code.Reveal()}, "fairlead_host": {host}})
-}
-
-// Refresh uses up a refresh token.
-func (s *Server) Refresh(ctx context.Context, token secret.Value) (Grant, error) {
-	return s.grant(ctx, url.Values{"grant_type": {grantRefresh}, "refresh_token": {token.Reveal()}})
-}
-
-// Exchange gets a token for a cluster's audience.
-func (s *Server) Exchange(ctx context.Context, access secret.Value, audience string) (Grant, error) {
-	return s.grant(ctx, url.Values{
-		"grant_type": {grantSwap}, "subject_token": {access.Reveal()}, "subject_token_type": {typeAccess},
-		"requested_token_type": {typeIDToken}, "audience": {audience},
-	})
-}
-
-// ExchangeWorkload gets a token for a cluster in exchange for one of a program's own platform.
-func (s *Server) ExchangeWorkload(ctx context.Context, token secret.Value, cluster string) (Grant, error) {
-	return s.grant(ctx, url.Values{
-		"grant_type": {grantSwap}, "subject_token": {token.Reveal()}, "subject_token_type": {typeJWT},
-		"requested_token_type": {typeIDToken}, "resource": {s.base + "/clusters/" + url.PathEscape(cluster)},
-	})
-}
-
-func (s *Server) grant(ctx context.Context, form url.Values) (Grant, error) {
-	form.Set("client_id", clientID)
-	began := s.now()
-	var a answer
-	if err := s.post(ctx, "/token", form, &a); err != nil {
-		return Grant{}, err
-	}
-	return Grant{
-		AccessToken: secret.NewValue(a.AccessToken), RefreshToken: secret.NewValue(a.RefreshToken),
-		// By our own clock, so that a wrong one does no harm here.
-		Expires: began.Add(time.Duration(a.ExpiresIn) * time.Second),
-	}, nil
-}
-
-// Revoke ends the session that a refresh token belongs to.
-func (s *Server) Revoke(ctx context.Context, token secret.Value) error {
-	return s.post(ctx, "/revoke", url.Values{"client_id": {clientID}, "token": {token.Reveal()}}, nil)
-}
-
-// SignOutEverywhere ends all that the person has at the server.
+// SignOutEverywhere ends every sign-in and device of the user at the server.
 func (s *Server) SignOutEverywhere(ctx context.Context, access secret.Value) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.base+apitypes.SignOutPath, http.NoBody)
 	if err != nil {
-		return fmt.Errorf("asking the server: %w", err)
+		return fmt.Errorf("creating the request: %w", err)
 	}
 	req.Header.Set("Authorization", "Bearer "+access.Reveal())
 	return s.do(req, nil)
 }
 
-// Clusters lists what the person may use.
+// Clusters lists the clusters that the user may use.
 func (s *Server) Clusters(ctx context.Context, access secret.Value) (apitypes.Clusters, error) {
 	var list apitypes.Clusters
 	err := s.get(ctx, apitypes.ClustersPath, access, &list)
@@ -209,7 +149,7 @@ func (s *Server) Clusters(ctx context.Context, access secret.Value) (apitypes.Cl
 func (s *Server) post(ctx context.Context, path string, form url.Values, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.base+path, strings.NewReader(form.Encode()))
 	if err != nil {
-		return fmt.Errorf("asking the server: %w", err)
+		return fmt.Errorf("creating the request: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return s.do(req, into)
@@ -218,7 +158,7 @@ func (s *Server) post(ctx context.Context, path string, form url.Values, into an
 func (s *Server) get(ctx context.Context, path string, access secret.Value, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+path, http.NoBody)
 	if err != nil {
-		return fmt.Errorf("asking the server: %w", err)
+		return fmt.Errorf("creating the request: %w", err)
 	}
 	if !access.Empty() {
 		req.Header.Set("Authorization", "Bearer "+access.Reveal())
@@ -226,64 +166,73 @@ func (s *Server) get(ctx context.Context, path string, access secret.Value, into
 	return s.do(req, into)
 }
 
+// do sends a request and decodes the response. It ignores the body if into is nil.
 func (s *Server) do(req *http.Request, into any) error {
 	resp, err := s.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("%s can't be reached: %w", s.base, bare(err))
+		return &UnreachableError{Server: s.base, Cause: withoutURL(err)}
 	}
 	defer func() { _ = resp.Body.Close() }()
-	s.noteClock(resp)
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	s.measureSkew(resp)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
 	if err != nil {
-		return fmt.Errorf("reading the server's answer: %w", err)
+		return fmt.Errorf("reading the response of %s: %w", s.base, err)
 	}
 	if resp.StatusCode == http.StatusOK {
 		if into == nil {
 			return nil
 		}
-		if err := json.Unmarshal(body, into); err != nil {
-			return fmt.Errorf("%s did not answer like a Fairlead server", s.base)
+		if json.Unmarshal(body, into) != nil {
+			return s.errNotFairlead()
 		}
 		return nil
 	}
-	var a answer
-	if json.Unmarshal(body, &a) != nil || a.Error == "" {
-		return fmt.Errorf("%s answered %s", s.base, resp.Status)
+	var fault struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if json.Unmarshal(body, &fault) != nil || fault.Error == "" {
+		return fmt.Errorf("%s responded with %s", s.base, resp.Status)
 	}
 	if resp.StatusCode >= http.StatusInternalServerError {
-		return errors.New(a.Description)
+		return errors.New(fault.Description)
 	}
-	return &RefusedError{Code: a.Error, Text: a.Description + s.clockHint()}
+	text := fault.Description
+	if warning := s.ClockWarning(); warning != "" {
+		text += " (" + warning + ")"
+	}
+	return &RefusedError{Code: fault.Error, Text: text}
 }
 
-// bare drops the method and address that net/http puts in front: the address
-// can hold nothing secret, but it buries the cause.
-func bare(err error) error {
+func (s *Server) errNotFairlead() error {
+	return fmt.Errorf("the response of %s is not that of a Fairlead server. Check the address", s.base)
+}
+
+// withoutURL removes the method and the URL that net/http adds to an error. They hide the
+// cause in a long line.
+func withoutURL(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		return e.Err
 	}
 	return err
 }
 
-func (s *Server) noteClock(resp *http.Response) {
+// Skew returns how far the server's clock was ahead of this computer's clock in the last
+// response.
+func (s *Server) Skew() time.Duration { return s.skew }
+
+func (s *Server) measureSkew(resp *http.Response) {
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		s.skew = date.Sub(s.now())
 	}
 }
 
-// Clock says what is wrong with the clocks, for people; nothing when they agree. A token of a
-// server whose clock is ahead is not good yet for a cluster whose clock is right, and what
-// kubectl says then does not mention a clock.
-func (s *Server) Clock() string {
+// ClockWarning returns a warning for the user if the clocks of this computer and the server
+// differ by more than two minutes, or "". A cluster refuses a token that is not valid yet by
+// its own clock, and kubectl's message does not mention a clock.
+func (s *Server) ClockWarning() string {
 	if s.skew.Abs() < maxClockSkew {
 		return ""
 	}
 	return fmt.Sprintf("The clock of this computer differs from that of %s by %s. Set it first.", s.base, s.skew.Abs().Round(time.Second))
-}
-
-func (s *Server) clockHint() string {
-	if text := s.Clock(); text != "" {
-		return " (" + text + ")"
-	}
-	return ""
 }

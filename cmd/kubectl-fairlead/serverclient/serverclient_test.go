@@ -12,9 +12,9 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
-// TestAClockThatIsWrong has a server whose clock is five minutes ahead: whether it says yes or
-// no, the person reads of the clock.
-func TestAClockThatIsWrong(t *testing.T) {
+// TestWrongClock has a server whose clock is five minutes ahead. The user gets a warning about
+// the clock, whether the server accepts or refuses the request.
+func TestWrongClock(t *testing.T) {
 	t.Parallel()
 	status := http.StatusOK
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -31,19 +31,19 @@ func TestAClockThatIsWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Clock() != "" {
-		t.Errorf("before anything was asked: %s", s.Clock())
+	if s.ClockWarning() != "" {
+		t.Errorf("before the first request: %s", s.ClockWarning())
 	}
-	grant, err := s.Exchange(t.Context(), secret.NewValue("x"), "k8s-a")
-	// The life of the token counts by our own clock, so a wrong one does no harm here.
-	if life := time.Until(grant.Expires); err != nil || life > 10*time.Minute || life < 9*time.Minute {
-		t.Errorf("%v %v", grant.Expires, err)
+	tokens, err := s.ExchangeToken(t.Context(), secret.NewValue("x"), "k8s-a")
+	// The lifetime counts by the clock of this computer.
+	if life := time.Until(tokens.Expires); err != nil || life > 10*time.Minute || life < 9*time.Minute {
+		t.Errorf("%v %v", tokens.Expires, err)
 	}
-	if got := s.Clock(); !strings.Contains(got, "differs from that of "+srv.URL+" by ") || !strings.Contains(got, "Set it first.") {
+	if got := s.ClockWarning(); !strings.Contains(got, "differs from that of "+srv.URL+" by ") || !strings.Contains(got, "Set it first.") {
 		t.Errorf("%q", got)
 	}
 	status = http.StatusBadRequest
-	if _, err := s.Exchange(t.Context(), secret.NewValue("x"), "k8s-a"); err == nil || !strings.HasPrefix(err.Error(), "It is over. (The clock of this computer differs") || !serverclient.SignedOut(err) {
+	if _, err := s.ExchangeToken(t.Context(), secret.NewValue("x"), "k8s-a"); err == nil || !strings.HasPrefix(err.Error(), "It is over. (The clock of this computer differs") || !serverclient.SessionEnded(err) {
 		t.Errorf("%v", err)
 	}
 }

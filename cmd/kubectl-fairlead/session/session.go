@@ -1,77 +1,80 @@
-// Package session gets tokens for clusters: from the cache, by a refresh under a
-// lock that all processes share, or by one sign-in in one browser tab. It is
-// polite: it never asks a person twice for the same thing.
+// Package session gets tokens for clusters: from the cache, with the session's access and
+// refresh tokens, or by a sign-in in the browser. All processes of a user share one lock, so
+// that many calls of kubectl at once refresh once and open one browser tab. After a sign-in
+// that nobody finished, it opens no further tab for ten minutes.
 package session
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"io"
 	"time"
 
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/browser"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/cache"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/serverclient"
 	"github.com/fairlead-auth/fairlead/cmd/kubectl-fairlead/workload"
-	"github.com/fairlead-auth/fairlead/internal/apitypes"
-	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
 const (
-	// freshFor is how long a token must still be good to be handed out.
-	freshFor = time.Minute
-	// accessFreshFor is the same for our own access token.
-	accessFreshFor = 20 * time.Second
-	// lockWait is how long a process waits for another before it looks again.
-	lockWait = 15 * time.Second
-	// patience is how long it waits in all while no person is being asked.
-	patience = time.Minute
-	// signInWait is how long a person has.
-	signInWait = 3 * time.Minute
-	// quiet is how long after a sign-in that nobody finished no new tab opens.
-	quiet = 10 * time.Minute
+	// minTokenLife is how long a returned token is valid at least.
+	minTokenLife = time.Minute
+	// minAccessLife is how long an access token must be valid to be used.
+	minAccessLife = 20 * time.Second
+	// lockTimeout is how long a process waits for the lock before it looks at the cache again.
+	lockTimeout = 15 * time.Second
+	// lockNotice is how long it waits before it tells the user.
+	lockNotice = time.Second
+	// maxLockWait is how long it waits for the lock in all, if no sign-in is waiting.
+	maxLockWait = time.Minute
+	// signInTimeout is how long the user has to sign in.
+	signInTimeout = 3 * time.Minute
+	// retryInterval is how long after an unfinished sign-in no new one starts by itself.
+	retryInterval = 10 * time.Minute
 )
 
-// Client works for one account at a server.
+// Client gets tokens for one account at a server.
 type Client struct {
 	Account cache.Account
 	Cache   *cache.Cache
 	Now     func() time.Time
-	// MaySignIn says that a person may be asked: false with CI=true.
-	MaySignIn bool
-	// Ask says how; its Server is filled in here.
-	Ask browser.Config
+	// NoPrompt says why the user can't be asked to sign in. It is empty if they can.
+	NoPrompt string
+	// Browser configures a sign-in. The client sets Server and Timeout.
+	Browser browser.Config
+	// Messages shows messages to a waiting user. It may be nil.
+	Messages io.Writer
 }
 
-// NeedSignInError says that a person must do something. The text is the last line
-// that they read.
-type NeedSignInError struct{ Text string }
+// SignInRequiredError means that the user must sign in. Its last line is the command to run.
+type SignInRequiredError struct{ Text string }
 
 // Error returns the text.
-func (e *NeedSignInError) Error() string { return e.Text }
+func (e *SignInRequiredError) Error() string { return e.Text }
 
-func (c *Client) need(why string) error {
-	text := "Sign-in needed. Run: kubectl fairlead login " + c.Account.Server
-	if c.Account.Profile != "" {
-		text += " --profile " + c.Account.Profile
+// LoginCommand is the command that signs the account in.
+func LoginCommand(account cache.Account) string {
+	command := "kubectl fairlead login " + account.Server
+	if account.Profile != "" {
+		command += " --profile " + account.Profile
 	}
-	if why != "" {
-		text = why + "\n" + text
-	}
-	return &NeedSignInError{Text: text}
+	return command
 }
 
-// Token returns a token for a cluster.
+// signInRequired returns a SignInRequiredError with a reason.
+func (c *Client) signInRequired(reason string) error {
+	return &SignInRequiredError{Text: reason + "\nRun: " + LoginCommand(c.Account)}
+}
+
+// Token returns a token for a cluster. It asks the user to sign in if there is no session.
 func (c *Client) Token(ctx context.Context, cluster string) (cache.Token, error) {
-	began := c.Now()
+	start := c.Now()
 	for {
-		if t, ok := c.Cache.Token(cluster, c.Now(), freshFor); ok {
+		if t, ok := c.Cache.Token(cluster, c.Now(), minTokenLife); ok {
 			return t, nil
 		}
-		wait, cancel := context.WithTimeout(ctx, lockWait)
-		unlock, locked, err := c.Cache.Lock(wait)
-		cancel()
+		unlock, locked, err := c.lock(ctx)
 		if err != nil {
 			return cache.Token{}, err
 		}
@@ -79,295 +82,171 @@ func (c *Client) Token(ctx context.Context, cluster string) (cache.Token, error)
 			defer unlock()
 			return c.tokenLocked(ctx, cluster)
 		}
-		if attempt, young := c.Cache.Attempt(c.Now(), signInWait); young && attempt.Failure == "" {
-			return cache.Token{}, c.need("A sign-in is waiting in your browser.")
+		if attempt, recent := c.Cache.Attempt(c.Now(), signInTimeout); recent && attempt.Failure == "" {
+			return cache.Token{}, c.errSignInPending()
 		}
-		if c.Now().Sub(began) > patience {
-			return cache.Token{}, errors.New("another kubectl has held the session for a minute; try again")
+		if c.Now().Sub(start) > maxLockWait {
+			return cache.Token{}, errors.New("another kubectl has locked the session for more than a minute. Wait for it or stop it, and run the command again")
 		}
 	}
 }
 
-// WorkloadToken returns a token for a cluster in exchange for a program's own. Nothing is
-// kept: the next program here may be another.
-func (c *Client) WorkloadToken(ctx context.Context, cluster string, of *workload.Source) (cache.Token, error) {
-	server, err := c.remote("")
-	if err != nil {
-		return cache.Token{}, err
+// lock locks the session, and tells the user if it has to wait. locked is false after
+// lockTimeout.
+func (c *Client) lock(ctx context.Context) (unlock func(), locked bool, err error) {
+	short, cancel := context.WithTimeout(ctx, lockNotice)
+	defer cancel()
+	if unlock, locked, err = c.Cache.Lock(short); locked || err != nil {
+		return unlock, locked, err
 	}
-	mine, err := of.Get(ctx)
-	if err != nil {
-		return cache.Token{}, err
+	if c.Messages != nil {
+		fmt.Fprintf(c.Messages, "Waiting up to %s for another kubectl, which signs in or renews the session.\n", lockTimeout)
 	}
-	grant, err := server.ExchangeWorkload(ctx, mine, cluster)
-	return cache.Token{Token: grant.AccessToken.Reveal(), Expires: grant.Expires}, err
+	long, cancel := context.WithTimeout(ctx, lockTimeout-lockNotice)
+	defer cancel()
+	return c.Cache.Lock(long)
 }
 
-// tokenLocked is the only place that changes the session.
+func (c *Client) errSignInPending() error {
+	return c.signInRequired("You are not signed in: another sign-in is waiting in your browser. Finish it there, or start again.")
+}
+
+// WorkloadToken exchanges a workload's token for a token for a cluster. It caches nothing,
+// because the next call may come from another workload.
+func (c *Client) WorkloadToken(ctx context.Context, cluster string, source *workload.Source) (cache.Token, error) {
+	server, err := c.server("")
+	if err != nil {
+		return cache.Token{}, err
+	}
+	own, err := source.Token(ctx)
+	if err != nil {
+		return cache.Token{}, err
+	}
+	tokens, err := server.ExchangeWorkloadToken(ctx, own, cluster)
+	return cache.Token{Token: tokens.AccessToken.Reveal(), Expires: tokens.Expires}, err
+}
+
+// tokenLocked gets a token for a cluster. The caller holds the lock.
 func (c *Client) tokenLocked(ctx context.Context, cluster string) (cache.Token, error) {
-	// Whoever had the lock before may have got it for us.
-	if t, ok := c.Cache.Token(cluster, c.Now(), freshFor); ok {
+	// Another process may have got the token while this one waited for the lock.
+	if t, ok := c.Cache.Token(cluster, c.Now(), minTokenLife); ok {
 		return t, nil
 	}
 	s, err := c.sessionLocked(ctx)
 	if err != nil {
 		return cache.Token{}, err
 	}
-	server, err := c.remote(s.CA)
+	server, err := c.server(s.CA)
 	if err != nil {
 		return cache.Token{}, err
 	}
-	grant, err := c.exchange(ctx, server, s, cluster)
-	if serverclient.SignedOut(err) {
-		// The access token was ended early; the refresh token may still be good.
+	tokens, err := c.exchange(ctx, server, s, cluster)
+	if serverclient.SessionEnded(err) {
+		// The access token was revoked; the refresh token may still be valid.
 		s.AccessExpires = time.Time{}
 		if s, err = c.refreshLocked(ctx, server, s); err != nil {
 			return cache.Token{}, err
 		}
-		grant, err = c.exchange(ctx, server, s, cluster)
+		tokens, err = c.exchange(ctx, server, s, cluster)
 	}
 	if err != nil {
 		return cache.Token{}, err
 	}
-	c.mentionClock(server)
-	t := cache.Token{Token: grant.AccessToken.Reveal(), Expires: grant.Expires}
+	if warning := server.ClockWarning(); warning != "" {
+		fmt.Fprintln(c.Browser.Out, "Warning: "+warning+" Until then a cluster may refuse your token.")
+	}
+	t := cache.Token{Token: tokens.AccessToken.Reveal(), Expires: tokens.Expires}
 	return t, c.Cache.SaveToken(cluster, t)
 }
 
-// mentionClock warns of a clock for which a cluster may refuse what it is given.
-func (c *Client) mentionClock(server *serverclient.Server) {
-	if text := server.Clock(); text != "" {
-		fmt.Fprintln(c.Ask.Out, "Warning: "+text+" Until then a cluster may say that you are not logged in.")
-	}
-}
-
-// exchange finds the cluster's audience, from the server's list when it isn't
-// known yet or has changed.
-func (c *Client) exchange(ctx context.Context, server *serverclient.Server, s *cache.Session, cluster string) (serverclient.Grant, error) {
-	if audience, known := audienceOf(s.Clusters, cluster); known {
-		grant, err := server.Exchange(ctx, s.AccessToken, audience)
-		if r, ok := errors.AsType[*serverclient.RefusedError](err); !ok || r.Code != "invalid_target" {
-			return grant, err
-		}
-	}
-	list, err := server.Clusters(ctx, s.AccessToken)
-	if r, ok := errors.AsType[*serverclient.RefusedError](err); ok && r.Code == "invalid_token" {
-		return serverclient.Grant{}, &serverclient.RefusedError{Code: "invalid_grant", Text: r.Text}
-	}
-	if err != nil {
-		return serverclient.Grant{}, err
-	}
-	s.Clusters, s.User = list.Clusters, list.User
-	if err := c.Cache.SaveSession(s); err != nil {
-		return serverclient.Grant{}, err
-	}
-	audience, known := audienceOf(list.Clusters, cluster)
-	if !known {
-		return serverclient.Grant{}, &serverclient.RefusedError{Code: "invalid_target", Text: fmt.Sprintf(
-			"You are signed in as %s, but no access rule lets you use the cluster %s. Ask the people who run it. Your clusters: %s/",
-			s.User, cluster, c.Account.Server)}
-	}
-	return server.Exchange(ctx, s.AccessToken, audience)
-}
-
-func audienceOf(clusters []apitypes.Cluster, id string) (string, bool) {
-	i := slices.IndexFunc(clusters, func(cl apitypes.Cluster) bool { return cl.ID == id })
-	if i < 0 {
-		return "", false
-	}
-	return clusters[i].Audience, true
-}
-
-// sessionLocked returns a session with a good access token.
+// sessionLocked returns a session with a valid access token. The caller holds the lock.
 func (c *Client) sessionLocked(ctx context.Context) (*cache.Session, error) {
 	s := c.Cache.Session()
 	if s == nil {
-		return c.askLocked(ctx, "")
+		return c.promptLocked(ctx, "You are not signed in to "+c.Account.Server+".")
 	}
-	if s.AccessExpires.Sub(c.Now()) > accessFreshFor {
+	if s.AccessExpires.Sub(c.Now()) > minAccessLife {
 		return s, nil
 	}
-	server, err := c.remote(s.CA)
+	server, err := c.server(s.CA)
 	if err != nil {
 		return nil, err
 	}
 	return c.refreshLocked(ctx, server, s)
 }
 
+// refreshLocked renews the session with its refresh token. The caller holds the lock.
 func (c *Client) refreshLocked(ctx context.Context, server *serverclient.Server, s *cache.Session) (*cache.Session, error) {
-	grant, err := server.Refresh(ctx, s.RefreshToken)
-	if serverclient.SignedOut(err) {
-		why := err.Error()
+	tokens, err := server.Refresh(ctx, s.RefreshToken)
+	if serverclient.SessionEnded(err) {
+		reason := err.Error()
 		if err := c.Cache.Clear(); err != nil {
 			return nil, err
 		}
-		return c.askLocked(ctx, why)
+		return c.promptLocked(ctx, reason)
 	}
 	if err != nil {
 		return nil, err
 	}
-	fresh := *s
-	fresh.AccessToken, fresh.AccessExpires, fresh.RefreshToken = grant.AccessToken, grant.Expires, grant.RefreshToken
-	return &fresh, c.Cache.SaveSession(&fresh)
+	renewed := *s
+	renewed.AccessToken, renewed.AccessExpires, renewed.RefreshToken = tokens.AccessToken, tokens.Expires, tokens.RefreshToken
+	return &renewed, c.Cache.SaveSession(&renewed)
 }
 
-// askLocked opens one browser tab, unless nobody reacted to the last one.
-func (c *Client) askLocked(ctx context.Context, why string) (*cache.Session, error) {
-	if !c.MaySignIn {
-		return nil, c.need(why)
-	}
-	if attempt, young := c.Cache.Attempt(c.Now(), quiet); young {
-		return nil, c.need(orElse(why, orElse(attempt.Failure, "The last sign-in was not finished.")))
-	}
-	return c.signInLocked(ctx, How{})
-}
-
-// How is a way to sign in, other than by the browser of this computer.
-type How struct {
-	// CA is the PEM of the authority to trust for the server, or empty.
-	CA string
-	// Code is a setup code that the person brought from a page; empty without one.
-	Code secret.Value
-}
-
-// SignIn asks the person now, whatever happened before: the person asked for it.
-func (c *Client) SignIn(ctx context.Context, how How) (*cache.Session, error) {
-	if !c.MaySignIn {
-		return nil, c.need("Nobody is asked to sign in where CI=true is set. Programs sign in with an identity of their own: " + c.Account.Server + apitypes.WorkloadsPath)
-	}
-	wait, cancel := context.WithTimeout(ctx, lockWait)
-	defer cancel()
-	unlock, locked, err := c.Cache.Lock(wait)
-	if err != nil {
-		return nil, err
-	}
-	if !locked {
-		return nil, errors.New("another sign-in is waiting in your browser; finish or close it first")
-	}
-	defer unlock()
-	return c.signInLocked(ctx, how)
-}
-
-func (c *Client) signInLocked(ctx context.Context, how How) (*cache.Session, error) {
-	server, err := c.remote(how.CA)
-	if err != nil {
-		return nil, err
-	}
-	grant, err := c.grantLocked(ctx, server, how)
-	if err != nil {
-		return nil, err
-	}
-	c.Cache.ClearAttempt()
-	s := &cache.Session{AccessToken: grant.AccessToken, AccessExpires: grant.Expires, RefreshToken: grant.RefreshToken, CA: how.CA}
-	if err := c.Cache.SaveSession(s); err != nil {
-		return nil, err
-	}
-	list, err := server.Clusters(ctx, s.AccessToken)
-	if err != nil {
-		return nil, err
-	}
-	s.User, s.Clusters = list.User, list.Clusters
-	return s, c.Cache.SaveSession(s)
-}
-
-// grantLocked redeems the code, or asks the person.
-func (c *Client) grantLocked(ctx context.Context, server *serverclient.Server, how How) (serverclient.Grant, error) {
-	if !how.Code.Empty() {
-		return server.RedeemSetup(ctx, how.Code, c.Ask.Host)
-	}
-	attempt := cache.Attempt{Started: c.Now()}
-	if err := c.Cache.SaveAttempt(attempt); err != nil {
-		return serverclient.Grant{}, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, signInWait)
-	defer cancel()
-	cfg := c.Ask
-	cfg.Server = server
-	grant, err := browser.SignIn(ctx, cfg)
-	if err != nil {
-		attempt.Failure = "The last sign-in failed: " + err.Error()
-		return serverclient.Grant{}, errors.Join(c.need(err.Error()), c.Cache.SaveAttempt(attempt))
-	}
-	return grant, nil
-}
-
-// Session returns a session that works, without asking anybody: refreshed if
-// need be.
+// Session returns a session with a valid access token. It does not ask the user to sign in.
 func (c *Client) Session(ctx context.Context) (*cache.Session, error) {
 	return c.session(ctx, false)
 }
 
-// session renews the access token also when it seems good, if it was refused.
+// session renews the access token if it has expired, or if the server has refused it.
 func (c *Client) session(ctx context.Context, refused bool) (*cache.Session, error) {
-	wait, cancel := context.WithTimeout(ctx, lockWait)
-	defer cancel()
-	unlock, locked, err := c.Cache.Lock(wait)
+	unlock, locked, err := c.lock(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if !locked {
-		return nil, c.need("A sign-in is waiting in your browser.")
+		return nil, c.errSignInPending()
 	}
 	defer unlock()
-	quietly := *c
-	quietly.MaySignIn = false
+	silent := *c
+	silent.NoPrompt = "this command does not ask"
 	if s := c.Cache.Session(); refused && s != nil {
-		server, err := c.remote(s.CA)
+		server, err := c.server(s.CA)
 		if err != nil {
 			return nil, err
 		}
-		return quietly.refreshLocked(ctx, server, s)
+		return silent.refreshLocked(ctx, server, s)
 	}
-	return quietly.sessionLocked(ctx)
+	return silent.sessionLocked(ctx)
 }
 
-// Clusters asks the server what the person may use.
-func (c *Client) Clusters(ctx context.Context) (apitypes.Clusters, error) {
-	s, err := c.Session(ctx)
-	if err != nil {
-		return apitypes.Clusters{}, err
-	}
-	server, err := c.remote(s.CA)
-	if err != nil {
-		return apitypes.Clusters{}, err
-	}
-	list, err := server.Clusters(ctx, s.AccessToken)
-	if r, ok := errors.AsType[*serverclient.RefusedError](err); !ok || r.Code != "invalid_token" {
-		return list, err
-	}
-	if s, err = c.session(ctx, true); err != nil { // it was ended early
-		return apitypes.Clusters{}, err
-	}
-	return server.Clusters(ctx, s.AccessToken)
-}
-
-// SignOut ends the session here and at the server. Without the server the
-// tokens here are removed all the same.
+// SignOut ends the session at the server and removes it here. If the server can't be reached,
+// it still removes the session here, and returns an error.
 func (c *Client) SignOut(ctx context.Context) error {
 	s := c.Cache.Session()
 	if s == nil {
 		c.Cache.ClearAttempt()
 		return nil
 	}
-	server, err := c.remote(s.CA)
+	server, err := c.server(s.CA)
 	if err != nil {
 		return err
 	}
 	errRevoke := server.Revoke(ctx, s.RefreshToken)
 	if errRevoke != nil {
-		errRevoke = fmt.Errorf("signed out here, but the server could not be told: %w", errRevoke)
+		errRevoke = fmt.Errorf("signed out on this computer, but not at the server, because the request failed: %w. End the device on the account page: %s/account", errRevoke, c.Account.Server)
 	}
 	return errors.Join(c.Cache.Clear(), errRevoke)
 }
 
-// SignOutEverywhere ends every sign-in and device of the person at the server, and this one
+// SignOutEverywhere ends every sign-in and device of the user at the server, and the session
 // here.
 func (c *Client) SignOutEverywhere(ctx context.Context) error {
 	s, err := c.Session(ctx)
 	if err != nil {
 		return err
 	}
-	server, err := c.remote(s.CA)
+	server, err := c.server(s.CA)
 	if err != nil {
 		return err
 	}
@@ -377,13 +256,6 @@ func (c *Client) SignOutEverywhere(ctx context.Context) error {
 	return c.Cache.Clear()
 }
 
-func (c *Client) remote(ca string) (*serverclient.Server, error) {
+func (c *Client) server(ca string) (*serverclient.Server, error) {
 	return serverclient.New(c.Account.Server, ca, c.Now)
-}
-
-func orElse(text, fallback string) string {
-	if text == "" {
-		return fallback
-	}
-	return text
 }

@@ -15,15 +15,17 @@ type Column struct {
 	Right bool
 	// Fixed columns are never shortened, because users copy their values.
 	Fixed bool
-	// Optional columns are left out where the terminal is too narrow for all.
+	// Optional columns are left out if the terminal is too narrow.
 	Optional bool
+	// Min is the width to which the column is shortened at most; 0 is 8.
+	Min int
 }
 
 const (
 	gap      = "   "
 	ellipsis = "…"
-	// minShortened is the smallest width to which a column is shortened.
-	minShortened = 8
+	// defaultMin is the default of Column.Min.
+	defaultMin = 8
 )
 
 // Table writes rows of cells below the titles of their columns. On a terminal it leaves out
@@ -54,6 +56,14 @@ func (o *Output) Table(columns []Column, rows [][]string) error {
 	return nil
 }
 
+// min is the smallest width of a column whose cells have a width.
+func (c Column) min(width int) int {
+	if c.Fixed {
+		return width
+	}
+	return min(width, max(c.Min, defaultMin))
+}
+
 // layout is the width of each column.
 type layout struct {
 	columns []Column
@@ -69,7 +79,7 @@ func (t *layout) fit(limit int) {
 	for t.lineWidth(t.widths) > limit {
 		widest := -1
 		for i, c := range t.columns {
-			if !c.Fixed && !t.hidden[i] && t.widths[i] > minShortened && (widest < 0 || t.widths[i] > t.widths[widest]) {
+			if !t.hidden[i] && t.widths[i] > c.min(t.widths[i]) && (widest < 0 || t.widths[i] > t.widths[widest]) {
 				widest = i
 			}
 		}
@@ -84,10 +94,7 @@ func (t *layout) fit(limit int) {
 func (t *layout) minWidth() int {
 	widths := make([]int, len(t.widths))
 	for i, w := range t.widths {
-		widths[i] = min(w, minShortened)
-		if t.columns[i].Fixed {
-			widths[i] = w
-		}
+		widths[i] = t.columns[i].min(w)
 	}
 	return t.lineWidth(widths)
 }

@@ -44,17 +44,17 @@ func TestFind(t *testing.T) {
 		server        string
 		want, failure string
 	}{
-		"a person":          {},
-		"half of GitHub":    {env: map[string]string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "runner"}},
-		"GitLab":            {env: map[string]string{workload.Token: "from gitlab"}, want: "from gitlab"},
-		"a pod":             {env: map[string]string{workload.TokenFile: file}, want: "projected"},
-		"no file":           {env: map[string]string{workload.TokenFile: file + "x"}, failure: "no such file"},
-		"an empty file":     {env: map[string]string{workload.TokenFile: os.DevNull}, failure: "it is empty"},
-		"GitHub":            {env: job, server: "https://login.test", want: "for https://login.test"},
-		"GitHub says no":    {env: with(job, "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "canary"), failure: "401"},
-		"GitHub is odd":     {env: job, server: "https://odd.test", failure: "not the JSON"},
-		"GitHub is away":    {env: with(job, "ACTIONS_ID_TOKEN_REQUEST_URL", "http://127.0.0.1:1/?key=canary"), failure: "refused"},
-		"on purpose, first": {env: with(job, workload.TokenFile, file), want: "projected"},
+		"a user":             {},
+		"GitHub, incomplete": {env: map[string]string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "runner"}},
+		"GitLab":             {env: map[string]string{workload.TokenVariable: "from gitlab"}, want: "from gitlab"},
+		"a pod":              {env: map[string]string{workload.TokenFileVariable: file}, want: "projected"},
+		"no file":            {env: map[string]string{workload.TokenFileVariable: file + "x"}, failure: "no such file"},
+		"an empty file":      {env: map[string]string{workload.TokenFileVariable: os.DevNull}, failure: "it is empty"},
+		"GitHub":             {env: job, server: "https://login.test", want: "for https://login.test"},
+		"GitHub refuses":     {env: with(job, "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "canary"), failure: "401"},
+		"GitHub, not JSON":   {env: job, server: "https://odd.test", failure: "not the expected JSON"},
+		"GitHub, no network": {env: with(job, "ACTIONS_ID_TOKEN_REQUEST_URL", "http://127.0.0.1:1/?key=canary"), failure: "refused"},
+		"two sources":        {env: with(job, workload.TokenFileVariable, file), want: "projected"},
 	} {
 		source := workload.Find(func(name string) string { return c.env[name] }, c.server)
 		if source == nil {
@@ -63,7 +63,7 @@ func TestFind(t *testing.T) {
 			}
 			continue
 		}
-		got, err := source.Get(t.Context())
+		got, err := source.Token(t.Context())
 		if c.failure != "" {
 			if err == nil || !strings.Contains(err.Error(), c.failure) || strings.Contains(err.Error(), "canary") {
 				t.Errorf("%s: %v", name, err)

@@ -203,7 +203,7 @@ rules:
 	}
 	me.expireTokens()
 	me.env = append(me.env, "CI=true")
-	if r := me.run("", "kubectl", "get", "pods", "-n", "demo", "--context", "a"); r.code == 0 || !strings.Contains(r.err, "Sign-in needed") {
+	if r := me.run("", "kubectl", "get", "pods", "-n", "demo", "--context", "a"); r.code == 0 || !strings.Contains(r.err, "Run: kubectl fairlead login ") {
 		t.Errorf("%+v", r)
 	}
 }

@@ -92,10 +92,10 @@ func listsClusters(t *testing.T, p person) {
 	if got := p.must("kubectl-fairlead", "clusters"); !strings.HasPrefix(got, "CLUSTER") || !strings.Contains(got, "Cluster b") {
 		t.Error(got)
 	}
-	if r := p.run("", "kubectl-fairlead", "clusters", "-o", "xml"); r.code != 2 || !strings.Contains(r.err, "want json, yaml or name") {
+	if r := p.run("", "kubectl-fairlead", "clusters", "-o", "xml"); r.code != 2 || !strings.Contains(r.err, "Use json, yaml or name.") {
 		t.Errorf("%+v", r)
 	}
-	if got := p.must("kubectl-fairlead", "status"); !strings.Contains(got, "Sign in again") || !strings.Contains(got, "a file that only you can read") {
+	if got := p.must("kubectl-fairlead", "status"); !strings.Contains(got, "Session   ends in ") || !strings.Contains(got, "a file that only you can read") {
 		t.Error(got)
 	}
 }
@@ -130,7 +130,7 @@ func mendsContexts(t *testing.T, p person) {
 	}
 	p.kubectl("config", "use-context", "kind")
 	p.kubectl("config", "rename-context", "work", "a")
-	if r := p.run("", "kubectl-fairlead", "use", "nowhere"); r.code != 2 || !strings.Contains(r.err, "yours are a, b") {
+	if r := p.run("", "kubectl-fairlead", "use", "nowhere"); r.code != 2 || !strings.Contains(r.err, "Choose one of: a, b") {
 		t.Errorf("%+v", r)
 	}
 	lock := writeFile(t, p.home+"/kubeconfig.lock", "")
@@ -169,12 +169,12 @@ func asksEach(t *testing.T, p person) {
 
 func looksAround(t *testing.T, p person) {
 	p.t = t
-	if got := p.must("kubectl-fairlead", "doctor"); strings.Contains(got, "BAD") || strings.Count(got, "\nok ") < 7 {
+	if got := p.must("kubectl-fairlead", "doctor"); strings.Contains(got, "FAIL") || strings.Count(got, "\nok ") < 7 {
 		t.Errorf("%s", got)
 	}
 	p.env = append(append([]string{}, p.env...), "KUBERC="+writeFile(t, t.TempDir()+"/kuberc", "apiVersion: kubectl.config.k8s.io/v1beta1\nkind: Preference\ncredentialPluginPolicy: DenyAll\n"), "PATH="+t.TempDir())
 	r := p.run("", "kubectl-fairlead", "doctor")
-	for _, want := range []string{"BAD  plugin", "BAD  kubectl", "BAD  allow list", "credentialPluginAllowlist: - name: ", "ok   sign-in"} {
+	for _, want := range []string{"FAIL plugin", "FAIL kubectl", "FAIL allow list", "credentialPluginAllowlist: - name: ", "ok   sign-in"} {
 		if !strings.Contains(r.out, want) {
 			t.Errorf("no %q:\n%s", want, r.out)
 		}
@@ -275,7 +275,7 @@ func signsOutEverywhere(t *testing.T, p person) {
 	if r := laptop.run("", "kubectl-fairlead", "login", p.s.issuer); r.code != 0 {
 		t.Fatalf("%+v", r)
 	}
-	if r := p.run("", "kubectl-fairlead", "logout", "--everywhere"); r.code != 0 || !strings.Contains(r.err, "every device of yours") {
+	if r := p.run("", "kubectl-fairlead", "logout", "--everywhere"); r.code != 0 || !strings.Contains(r.err, "in every browser and on every device") {
 		t.Fatalf("%+v", r)
 	}
 	laptop.env = append(laptop.env, "CI=true")
@@ -358,7 +358,7 @@ func signsInByPasting(t *testing.T, p person, wrong int) {
 	p.env = append(p.env, "BROWSER=/bin/true")
 	lines, keys, wait := screen(t, p, "login", p.s.issuer, "--no-kubeconfig")
 	address := shows(t, lines, `https://\S+/authorize\S+`)
-	shows(t, lines, "copy the address of that page and paste it here")
+	shows(t, lines, "paste the address of that page here")
 	b := relyingparty.NewBrowser(t, p.s.issuer, p.s.client.Transport)
 	page := b.SignIn(address, jane().Credentials)
 	if page.RedirectedTo == nil {
@@ -373,7 +373,7 @@ func signsInByPasting(t *testing.T, p person, wrong int) {
 		shows(t, lines, "That is not the address of the page")
 	}
 	if wrong >= 10 {
-		shows(t, lines, "10 times something else than the address was pasted")
+		shows(t, lines, "none of 10 pasted texts was the address of the page")
 		if code := wait(); code != 3 {
 			t.Errorf("exit code %d", code)
 		}

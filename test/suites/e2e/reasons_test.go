@@ -52,22 +52,22 @@ rules:
 	}{
 		"the session has expired": {
 			before: func() { s.restart(t, "{idle: 12h}", "{idle: 2s}") }, end: func() { s.restart(t, "{idle: 2s}", "{idle: 12h}") }, mend: func() {},
-			last: "The session has reached its time limit. Sign in again.\nSign-in needed. Run: kubectl fairlead login " + s.issuer, code: 3,
+			last: "The session has reached its time limit. Sign in again.\nRun: kubectl fairlead login " + s.issuer, code: 3,
 		},
 		"the account is disabled": {
 			end:  func() { s.operate(t, "people", "disable", "github:jane") },
 			mend: func() { s.operate(t, "people", "enable", "github:jane") },
-			last: "The account github:jane is disabled. Ask an admin.\nSign-in needed.", page: "The account github:jane is disabled. Ask an admin.", code: 3,
+			last: "The account github:jane is disabled. Ask an admin.\nRun: kubectl fairlead login ", page: "The account github:jane is disabled. Ask an admin.", code: 3,
 		},
 		"the rule is gone": {
 			end:  func() { s.change(t, "github:acme:platform", "github:acme:other") },
 			mend: func() { s.change(t, "github:acme:other", "github:acme:platform") },
-			last: "You are signed in as github:jane, but no access rule lets you use the cluster a. Ask the people who run it. Your clusters: " + s.issuer + "/", page: "No cluster is shared with you yet", code: 4,
+			last: "You are signed in as github:jane, but no access rule lets you use the cluster a. Ask an admin for access, or choose one of your clusters: " + s.issuer + "/", page: "No cluster is shared with you yet", code: 4,
 		},
 		"the connector says no": {
 			end:  func() { gh.Set(fakegithub.Account{ID: 4711, Login: "jane", Name: "Jane Doe", Emails: account.Emails}) },
 			mend: func() { gh.Set(account) },
-			last: "GitHub did not let this account in.\nSign-in needed.", page: "GitHub did not let this account in.", code: 3,
+			last: "GitHub did not let this account in.\nRun: kubectl fairlead login ", page: "GitHub did not let this account in.", code: 3,
 		},
 		"the outage lasts too long": {
 			end: func() {
