@@ -311,6 +311,7 @@ func screen(t *testing.T, p person, args ...string) (lines *bufio.Scanner, keys 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	cmd := p.command(ctx, "kubectl-fairlead", args...)
+	cmd.Env = append(cmd.Env, "NO_COLOR=1")
 	keys, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 40, Cols: 1000})
 	if err != nil {
 		t.Fatal(err)
