@@ -67,8 +67,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestASwitchedOffAccountIsDenied at the next renewal, and looks like a wrong password
-// to whoever signs in.
+// TestASwitchedOffAccountIsDenied at the next renewal. At a sign-in it looks like a
+// wrong password.
 func TestASwitchedOffAccountIsDenied(t *testing.T) {
 	t.Parallel()
 	s := fakecrowd.Start(t)

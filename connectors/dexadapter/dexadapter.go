@@ -1,5 +1,5 @@
-// Package dexadapter makes a connector of Dex's packages one of ours. It is the
-// only place that knows Dex's contract.
+// Package dexadapter adapts the connectors of Dex's packages to the contract of
+// package connectors. No other package imports Dex's contract.
 package dexadapter
 
 import (
@@ -29,11 +29,11 @@ type opener interface {
 type Options struct {
 	// CA is the PEM of the authorities to trust besides the system's.
 	CA string
-	// Sticky connectors can't ask again later: a person stays as they were at the
-	// sign-in until their session ends.
+	// Sticky is for connectors that can't ask the upstream again later: a user keeps
+	// what they had at the sign-in until their session ends.
 	Sticky bool
-	// Admit looks at every identity, at sign-ins and renewals, and may change or deny
-	// it. Nil admits all.
+	// Admit checks every identity, at sign-ins and renewals, and may change or deny it.
+	// Nil admits all.
 	Admit func(context.Context, connectors.Identity) (connectors.Identity, error)
 }
 
@@ -84,7 +84,8 @@ type redirecter struct {
 	refresher
 }
 
-// refresher asks again, or says the same again when the upstream can't be asked.
+// refresher asks the upstream again, or repeats the last answer if the connector
+// can't ask.
 type refresher struct {
 	refresh dex.RefreshConnector
 	client  *http.Client
@@ -154,8 +155,8 @@ type poster struct {
 	refresher
 }
 
-// AuthForm implements connectors.Poster. What is kept is the id of the request,
-// which the answer must name.
+// AuthForm implements connectors.Poster. It keeps the id of the request, which the
+// answer must name.
 func (p *poster) AuthForm(context.Context) (connectors.PostForm, error) {
 	id := secret.ID("saml")
 	action, request, err := p.saml.POSTData(scopes(), id)
@@ -175,9 +176,9 @@ func (p *poster) Answer(ctx context.Context, kept []byte, posted url.Values) (co
 	return p.identity(ctx, id)
 }
 
-// classify finds a clear no. Dex formats most causes into text, so that only
-// the text is left to look at; the contract tests of each connector notice when
-// a newer Dex says it in other words.
+// classify finds denials. Dex formats most causes into text, so only the text is
+// left to compare. The contract tests of each connector fail if a newer Dex uses
+// other words.
 func classify(err error) error {
 	_, notInGroup := errors.AsType[*dex.UserNotInRequiredGroupsError](err)
 	if notInGroup || strings.Contains(err.Error(), "not a member of allowed groups") || strings.Contains(err.Error(), "not in any of the required") || strings.Contains(err.Error(), `"invalid_grant"`) || strings.Contains(err.Error(), "401 Unauthorized") {
@@ -186,8 +187,8 @@ func classify(err error) error {
 	return err
 }
 
-// identity maps names: Dex's "username" is what a person is called, and its
-// "preferred username" is the login name, when the upstream has one.
+// identity maps names: Dex's "username" is the display name, and its "preferred
+// username" is the login name, if the upstream has one.
 func identity(id dex.Identity) connectors.Identity {
 	login := id.PreferredUsername
 	if login == "" {
@@ -196,7 +197,7 @@ func identity(id dex.Identity) connectors.Identity {
 	if login == "" {
 		login = id.Username
 	}
-	slices.Sort(id.Groups) // some come in any order, and would look changed
+	slices.Sort(id.Groups) // another order must not look like a change
 	return connectors.Identity{
 		Subject: id.UserID, Username: login, Name: id.Username,
 		Email: id.Email, EmailVerified: id.EmailVerified, Groups: id.Groups, Data: id.ConnectorData,

@@ -18,8 +18,8 @@ import (
 // idBytes is how long Keystone's ids are: UUIDs, mostly without hyphens.
 const idBytes = 16
 
-// connector asks Keystone's Identity API v3. People's own tokens are thrown away: who
-// somebody is, is asked by the service user, at sign-ins as at renewals.
+// connector calls Keystone's Identity API v3. It drops the user's own token: the
+// service user reads the account, at sign-ins and at renewals.
 type connector struct {
 	cfg    Config
 	client *http.Client

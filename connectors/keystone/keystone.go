@@ -48,7 +48,7 @@ func Type() connectors.Type {
 			{Key: "password", Label: "Its password", Kind: form.Secret, Required: true},
 			{Key: "project", Label: "Project", Help: "The project on which the service user has its role. Leave empty if it has the role on the domain.", Kind: form.Text, Advanced: true},
 			{Key: "ca", Label: "CA certificate", Kind: form.PEM, Advanced: true},
-			{Key: "groups", Label: "Allowed groups", Help: "Who may sign in, one per line. Leave empty for everybody of the domain.", Kind: form.List, Section: "Access"},
+			{Key: "groups", Label: "Allowed groups", Help: "Groups whose members can sign in, one per line. Leave empty for everybody of the domain.", Kind: form.List, Section: "Access"},
 		},
 	}
 }

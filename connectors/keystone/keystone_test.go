@@ -70,8 +70,8 @@ func TestCheck(t *testing.T) {
 	connectortest.Accepts(t, byName, nil)
 }
 
-// TestTheServiceUserIsNotThePerson: what is wrong with the service user is an outage,
-// and nobody's password.
+// TestTheServiceUserIsNotThePerson: a fault of the service user is an outage. It never
+// looks like a wrong password of the user.
 func TestTheServiceUserIsNotThePerson(t *testing.T) {
 	t.Parallel()
 	cfg := config(fakekeystone.Start(t))

@@ -136,8 +136,8 @@ func TestAnImportedHashIsRenewed(t *testing.T) {
 }
 
 // TestUnknownNamesTakeAsLong shows by structure, not by the clock, that an
-// unknown name and a switched-off account cost a hash like a known one: with a
-// context that has ended, whoever would hash is told so instead.
+// unknown name and a disabled account cost a hash like a known one: with a context
+// that has ended, the hasher returns an error instead.
 func TestUnknownNamesTakeAsLong(t *testing.T) {
 	t.Parallel()
 	b, c := setup(t)

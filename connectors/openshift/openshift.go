@@ -44,7 +44,7 @@ func Type() connectors.Type {
 			{Key: "ca", Label: "CA certificate", Help: "Of the API server and of its sign-in page, when no public authority signed them.", Kind: form.PEM},
 			{Key: "clientID", Label: "Client ID", Help: "The name of the OAuthClient.", Kind: form.Text, Required: true, Section: "OAuthClient"},
 			{Key: "clientSecret", Label: "Secret", Kind: form.Secret, Required: true},
-			{Key: "groups", Label: "Allowed groups", Help: "Who may sign in, one per line. Leave empty for everybody of that cluster.", Kind: form.List, Section: "Access"},
+			{Key: "groups", Label: "Allowed groups", Help: "Groups whose members can sign in, one per line. Leave empty to allow every account of that cluster.", Kind: form.List, Section: "Access"},
 		},
 	}
 }

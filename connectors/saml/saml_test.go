@@ -85,8 +85,8 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
-// TestAttacks are answers that somebody else than the provider could make, or that
-// were made for something else. Each is refused.
+// TestAttacks sends answers that an attacker could make, or that were made for another
+// request. Each is refused.
 func TestAttacks(t *testing.T) {
 	t.Parallel()
 	p, stranger := fakesaml.New(t, time.Now().AddDate(1, 0, 0)), fakesaml.New(t, time.Now().AddDate(1, 0, 0))

@@ -1,6 +1,6 @@
-// Command demo runs everything on loopback for somebody who wants to see it:
-// the server, one proxy, and a real Kubernetes API server that is built from
-// source the first time. It is not a way to run Fairlead for real.
+// Command demo runs Fairlead on loopback for a first look: the server, one proxy, and
+// a real Kubernetes API server that is built from source the first time. It is not
+// for production.
 package main
 
 import (
@@ -25,10 +25,10 @@ func main() {
 		fmt.Fprintln(os.Stderr, "demo: "+err.Error())
 		os.Exit(1) //nolint:gocritic // the program ends; stop has nothing left to do
 	}
-	fmt.Println("Stopped. What you did is kept in .fairlead/ for the next time.")
+	fmt.Println("Stopped. The demo keeps its data in .fairlead/ for the next run.")
 }
 
-// demo is where things are.
+// demo holds the addresses and folders of the demo.
 type demo struct {
 	dir, bin, root   string
 	address, proxyAt string

@@ -96,7 +96,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		id = "1"
 	}
 	_, scoped := said.Auth.Scope.(map[string]any)
-	if id == "" || scoped && id != "1" { // nobody else has a role anywhere
+	if id == "" || scoped && id != "1" { // only the service user has a role
 		refuse(w, http.StatusUnauthorized)
 		return
 	}

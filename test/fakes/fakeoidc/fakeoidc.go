@@ -1,5 +1,5 @@
-// Package fakeoidc is a small OpenID provider to be somebody's upstream in
-// tests: discovery, code flow with PKCE, single-use codes, refresh, userinfo.
+// Package fakeoidc is a small OpenID provider that tests use as an upstream:
+// discovery, code flow with PKCE, single-use codes, refresh, userinfo.
 package fakeoidc
 
 import (
@@ -29,10 +29,10 @@ const (
 // Server is a running provider with one person, jane.
 type Server struct {
 	*httptest.Server
-	// Issuer is what it calls itself, and where its endpoints are: its own URL unless
-	// it plays somebody else behind a detour.
+	// Issuer is its issuer and the base of its endpoints. It is the server's own URL,
+	// unless the server plays another provider behind a forward proxy.
 	Issuer string
-	// Domain is the hosted domain of jane's account, as Google says it.
+	// Domain is the hosted domain of jane's account, as Google sends it.
 	Domain string
 	key    *ecdsa.PrivateKey
 	signer jose.Signer

@@ -1,5 +1,5 @@
-// Package fakesaml is a SAML 2.0 identity provider for tests: it signs what it says
-// with a real key, and what an attacker would make of it can be tried.
+// Package fakesaml is a SAML 2.0 identity provider for tests. It signs its responses
+// with a real key, and builds the responses of an attacker.
 package fakesaml
 
 import (
@@ -58,7 +58,7 @@ func (p *Provider) Certificate() string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.cert}))
 }
 
-// Answer is what the provider says about somebody.
+// Answer is a SAML response of the provider about one user.
 type Answer struct {
 	// InResponseTo is the id of the request; Recipient where the answer goes.
 	InResponseTo, Recipient, Audience string

@@ -1,6 +1,6 @@
-// Package detour plays a company's HTTP proxy to tests of upstreams whose address is
-// fixed: it leads their hosts to stand-ins, so that nothing in the program has to know
-// that it is tested.
+// Package forwardproxy runs a company's HTTP forward proxy for tests of upstreams with
+// fixed addresses. It sends the requests for these hosts to fakes, so that the program
+// under test needs no switch for tests.
 package forwardproxy
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/pki"
 )
 
-// Proxy leads hosts elsewhere.
+// Proxy sends requests for some hosts to handlers of the test.
 type Proxy struct {
 	ca    *pki.CA
 	front *httptest.Server
@@ -32,7 +32,7 @@ type Proxy struct {
 // TestMain calls it before anything reads the environment: the proxy's address and
 // the authority that it makes certificates with are there.
 func Run(m *testing.M, p *Proxy) int {
-	dir, err := os.MkdirTemp("", "detour")
+	dir, err := os.MkdirTemp("", "forwardproxy")
 	if err == nil {
 		err = p.begin(dir)
 	}

@@ -9,7 +9,7 @@ import (
 	"net"
 )
 
-// Reserve returns an address, "127.0.0.1:port", that nobody else is given for a
+// Reserve returns an address, "127.0.0.1:port", that no other process is given for a
 // minute: a connection to it is left in the state TIME_WAIT, which keeps the
 // kernel from choosing the port again, but not a server from listening on it.
 func Reserve() (address string, err error) {

@@ -1,5 +1,5 @@
-// Package need says what happens when a real part that a test wants is not
-// there: the test is skipped on a laptop and fails in CI.
+// Package prerequisite finds the programs and folders that a test needs. If one is
+// missing, the test is skipped on a developer's computer and fails in CI.
 package prerequisite
 
 import (
@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Program returns the path of an installed program. Places are looked at when
-// it is not on PATH.
+// Program returns the path of an installed program. It looks in places if
+// the program is not on PATH.
 func Program(tb testing.TB, name string, places ...string) string {
 	tb.Helper()
 	if path, err := exec.LookPath(name); err == nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/prerequisite"
 )
 
-// What the directory is filled with and how to get in.
+// The directory's entries and credentials.
 const (
 	BaseDN       = "dc=example,dc=test"
 	RootDN       = "cn=admin," + BaseDN
