@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/fairlead-auth/fairlead/internal/kubenames"
 )
@@ -64,17 +65,17 @@ func NewError(o Outcome, cause error, reason, remedy string) *Error {
 
 // Error returns the reason, the upstream's own words and the cause.
 func (e *Error) Error() string {
-	text := e.Reason
+	text := strings.TrimSuffix(e.Reason, ".")
 	if e.Code != "" {
 		text += " (" + e.Code + ")"
 	}
 	if e.Description != "" {
-		text += ": " + e.Description
+		text += ": " + strings.TrimSuffix(e.Description, ".")
 	}
 	if e.cause != nil {
 		text += ": " + e.cause.Error()
 	}
-	return text
+	return text + "."
 }
 
 // Unwrap returns the cause.
@@ -113,7 +114,7 @@ func OAuthError(status int, code, description string) *Error {
 	case OutcomeUnavailable:
 		e.Reason = "The provider does not answer at the moment."
 	case OutcomeMisconfigured:
-		e.Reason, e.Remedy = "The provider refuses this connector.", oauthRemedy(status, code)
+		e.Reason, e.Remedy = "The provider refused the client.", oauthRemedy(status, code)
 	default:
 		e.Reason = "The provider refuses this account."
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // Reserve returns an address, "127.0.0.1:port", that no other process is given for a
-// minute: a connection to it is left in the state TIME_WAIT, which keeps the
+// minute. It leaves a connection to the port in the state TIME_WAIT. That keeps the
 // kernel from choosing the port again, but not a server from listening on it.
 func Reserve() (address string, err error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
