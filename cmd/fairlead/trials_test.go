@@ -104,11 +104,6 @@ func redirectTrials(t *testing.T, callback string) map[string]trial {
 	proxy.Lead(google.Config.Handler, "accounts.google.com")
 	add("google", "accounts.google.com", map[string]string{"hostedDomains": "example.test"}, "Jane Doe")
 	trials["google"].fields["clientSecret"] = fakeoidc.ClientSecret
-	for _, kind := range []string{"google", "linkedin", "oauth"} { // these three are not Dex's connectors
-		own := trials[kind]
-		own.fault = "The provider refuses this connector. (invalid_client)"
-		trials[kind] = own
-	}
 	return trials
 }
 
