@@ -83,3 +83,20 @@ func TestLinksOfTheDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestDecisionNumbers checks that each decision in docs/adr has its own number.
+func TestDecisionNumbers(t *testing.T) {
+	t.Parallel()
+	decisions, err := filepath.Glob(filepath.Join(root, "docs/adr/*.md"))
+	if err != nil || len(decisions) == 0 {
+		t.Fatalf("decisions %v, error %v", decisions, err)
+	}
+	taken := map[string]string{}
+	for _, file := range decisions {
+		number, _, _ := strings.Cut(filepath.Base(file), "-")
+		if other := taken[number]; other != "" {
+			t.Errorf("%s and %s have the same number: give the newer one the next number", other, file)
+		}
+		taken[number] = file
+	}
+}
