@@ -21,6 +21,7 @@ func TestReference(t *testing.T) {
 	var out bytes.Buffer
 	root := newCommand()
 	out.WriteString("# kubectl fairlead\n\nThis page is generated from `kubectl fairlead --help` and the help of each command.\n\n" + root.Long + "\n\nEvery command has this flag:\n\n```\n" + root.PersistentFlags().FlagUsages() + "```\n")
+	out.WriteString("\n## Exit codes\n\n" + exitCodeTable)
 	for _, command := range root.Commands() {
 		if command.Hidden || command.Name() == "help" || command.Name() == "completion" {
 			continue
@@ -41,6 +42,16 @@ func TestReference(t *testing.T) {
 		t.Errorf("the page differs from the help (-page +help). Run: go test ./cmd/kubectl-fairlead -run Reference -update\n%s", diff)
 	}
 }
+
+const exitCodeTable = `| exit code | meaning | what to do |
+| --- | --- | --- |
+| 0 | success | |
+| 1 | failure | run kubectl fairlead doctor |
+| 2 | wrong usage | run the command with --help |
+| 3 | sign-in required | run the command in the last line of the message |
+| 4 | refused by the server | read the message: it names the reason |
+| 130 | cancelled with Ctrl-C | run the command again |
+`
 
 func writeSection(out *bytes.Buffer, command *cobra.Command) {
 	text := command.Long
