@@ -17,8 +17,9 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/fastpath"
 )
 
-// TestMeanwhile is after the request has arrived and before it is answered.
-func TestMeanwhile(t *testing.T) {
+// TestWithInFlightFunc checks that the function runs after the request has arrived and before its
+// response.
+func TestWithInFlightFunc(t *testing.T) {
 	t.Parallel()
 	arrived, done := make(chan struct{}), make(chan struct{})
 	s := newServer(t, func(conn net.Conn, _ *http.Request) {
@@ -32,14 +33,14 @@ func TestMeanwhile(t *testing.T) {
 		<-arrived
 		close(done)
 	})
-	if got := ask(s.pool(t), s.request(ctx, t, http.MethodGet, "/")); got.Status != "204 No Content" {
+	if got := send(s.pool(t), s.request(ctx, t, http.MethodGet, "/")); got.Status != "204 No Content" {
 		t.Errorf("%+v", got)
 	}
 }
 
-// TestWhoGivesUpIsNotWaitedFor, before the answer and in the middle of it, and the API server
-// hears of it.
-func TestWhoGivesUpIsNotWaitedFor(t *testing.T) {
+// TestCancellation cancels requests before their response and in the middle of it, and checks that the
+// server's connection is closed.
+func TestCancellation(t *testing.T) {
 	t.Parallel()
 	gone := make(chan struct{}, 2)
 	s := newServer(t, func(conn net.Conn, r *http.Request) {
@@ -55,25 +56,25 @@ func TestWhoGivesUpIsNotWaitedFor(t *testing.T) {
 		r.Close = true
 	})
 	pool := s.pool(t)
-	ask(pool, s.request(t.Context(), t, http.MethodGet, "/quick"))
-	why := errors.New("enough")
+	send(pool, s.request(t.Context(), t, http.MethodGet, "/quick"))
+	cause := errors.New("enough")
 	for _, path := range []string{"/never", "/half"} {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		time.AfterFunc(50*time.Millisecond, func() { cancel(why) })
+		time.AfterFunc(50*time.Millisecond, func() { cancel(cause) })
 		resp, err := pool.RoundTrip(s.request(ctx, t, http.MethodGet, path))
 		if err == nil {
 			_, err = io.ReadAll(resp.Body)
 			resp.Body.Close()
 		}
-		if !errors.Is(err, why) {
+		if !errors.Is(err, cause) {
 			t.Errorf("%s: %v", path, err)
 		}
 		select {
 		case <-gone:
 		case <-time.After(10 * time.Second):
-			t.Errorf("%s goes on", path)
+			t.Errorf("%s: the connection is still open", path)
 		}
-		if got := ask(pool, s.request(t.Context(), t, http.MethodGet, "/quick")); got.Body != "hi" {
+		if got := send(pool, s.request(t.Context(), t, http.MethodGet, "/quick")); got.Body != "hi" {
 			t.Errorf("after %s: %+v", path, got)
 		}
 	}
@@ -85,20 +86,20 @@ func TestWhoGivesUpIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// TestTakenBackRequestsCostLittle has thousands asked for and taken back: only so many
-// connections are opened at a time, and what was opened for nobody is used by the next.
-func TestTakenBackRequestsCostLittle(t *testing.T) {
+// TestDialLimit sends and cancels thousands of requests. It checks the number of connections that are
+// opened at the same time, and that the next request uses one of them.
+func TestDialLimit(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, func(conn net.Conn, _ *http.Request) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
 	})
-	var now, most, all atomic.Int64
+	var current, maximum, total atomic.Int64
 	release := make(chan struct{})
-	pool := s.poolWith(t, fastpath.Config{Now: time.Now, DialTimeout: 20 * time.Second, MaxIdle: 100, IdleTimeout: time.Minute, Dial: func(ctx context.Context) (*tls.Conn, error) {
-		all.Add(1)
-		n := now.Add(1)
-		defer now.Add(-1)
-		for seen := most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
+	pool := s.newPool(t, fastpath.Config{Now: time.Now, DialTimeout: 20 * time.Second, MaxIdle: 100, IdleTimeout: time.Minute, Dial: func(ctx context.Context) (*tls.Conn, error) {
+		total.Add(1)
+		n := current.Add(1)
+		defer current.Add(-1)
+		for seen := maximum.Load(); n > seen && !maximum.CompareAndSwap(seen, n); seen = maximum.Load() {
 		}
 		<-release
 		conn, err := (&tls.Dialer{Config: s.config()}).DialContext(ctx, "tcp", s.address)
@@ -116,32 +117,33 @@ func TestTakenBackRequestsCostLittle(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, func() bool { return now.Load() >= 32 })
+	eventually(t, func() bool { return current.Load() >= 32 })
 	cancel()
 	group.Wait()
-	waited := make(chan heard)
-	go func() { waited <- ask(pool, s.request(t.Context(), t, http.MethodGet, "/")) }()
-	time.Sleep(50 * time.Millisecond) // it stands behind them
+	waited := make(chan response)
+	go func() { waited <- send(pool, s.request(t.Context(), t, http.MethodGet, "/")) }()
+	time.Sleep(50 * time.Millisecond) // it waits for a dial slot
 	close(release)
-	if got := <-waited; got.Body != "hi" || most.Load() != 32 || all.Load() != 32 {
-		t.Errorf("%+v, %d at once, %d in all", got, most.Load(), all.Load())
+	if got := <-waited; got.Body != "hi" || maximum.Load() != 32 || total.Load() != 32 {
+		t.Errorf("%+v, %d at once, %d in all", got, maximum.Load(), total.Load())
 	}
 }
 
-// TestNobodyWaitsForEver for a server that takes no connections, and be it behind others.
-func TestNobodyWaitsForEver(t *testing.T) {
+// TestDialTimeout checks that requests do not wait longer than DialTimeout for a connection or for a
+// dial slot.
+func TestDialTimeout(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, nil)
 	end := make(chan struct{})
 	t.Cleanup(func() { close(end) })
-	pool := s.poolWith(t, fastpath.Config{Now: time.Now, DialTimeout: 100 * time.Millisecond, MaxIdle: 1, IdleTimeout: time.Minute, Dial: func(context.Context) (*tls.Conn, error) {
+	pool := s.newPool(t, fastpath.Config{Now: time.Now, DialTimeout: 100 * time.Millisecond, MaxIdle: 1, IdleTimeout: time.Minute, Dial: func(context.Context) (*tls.Conn, error) {
 		<-end
-		return nil, errors.New("the end")
+		return nil, errors.New("test ended")
 	}})
 	var group sync.WaitGroup
 	for range 100 {
 		group.Go(func() {
-			if _, err := pool.RoundTrip(s.request(t.Context(), t, http.MethodGet, "/")); err == nil || !strings.Contains(err.Error(), "in time") {
+			if _, err := pool.RoundTrip(s.request(t.Context(), t, http.MethodGet, "/")); err == nil || !strings.Contains(err.Error(), "timed out") {
 				t.Error(err)
 			}
 		})
@@ -149,8 +151,9 @@ func TestNobodyWaitsForEver(t *testing.T) {
 	group.Wait()
 }
 
-// TestManyAtOnce has many ask, give up and read half, and each gets what they asked for.
-func TestManyAtOnce(t *testing.T) {
+// TestConcurrentRequests sends, cancels and partly reads many requests at once, and checks that each
+// gets its own response.
+func TestConcurrentRequests(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, func(conn net.Conn, r *http.Request) {
 		text := strings.Repeat(r.URL.Path, 500)

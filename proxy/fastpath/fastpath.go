@@ -1,9 +1,10 @@
-// Package inline asks an API server over HTTP/1.1 on the goroutine of who asks. net/http hands
-// each request to one goroutine that writes and each answer back from one that reads: for a
-// small answer those hand-overs are the larger part of what a proxy costs (docs/adr/0012). What
-// is read and written, the standard library reads and writes here, too; only the pool of
-// connections is our own. It sends what can be sent again and has no body, and leaves the
-// rest, upgrades above all, to net/http.
+// Package fastpath is an http.RoundTripper that sends GET and HEAD requests without a body over
+// pooled HTTP/1.1 connections, on the caller's goroutine. net/http uses two goroutines per
+// connection instead. For a small response, switching between them is the largest part of a
+// proxy's latency (docs/adr/0012).
+//
+// Requests are written and responses are parsed by net/http; only the connection pool is new.
+// Requests with a body, other methods and upgrades are left to http.Transport.
 package fastpath
 
 import (
@@ -17,24 +18,24 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// maxHeader bounds the header of an answer, early ones (1xx) included, in bytes.
+// maxHeaderBytes bounds the header of a response, including 1xx responses before it.
 const maxHeaderBytes = 1 << 20
 
 var (
-	errUnsupported       = errors.New("only GET and HEAD without a body are sent inline")
-	errDialTimeout       = errors.New("no connection to the API server in time")
-	errUnexpectedUpgrade = errors.New("the API server switched protocols without being asked to")
-	errHeaderTooLarge    = fmt.Errorf("the header of the answer is over %d bytes", maxHeaderBytes)
+	errUnsupported       = errors.New("the fast path supports only GET and HEAD without a body")
+	errDialTimeout       = errors.New("connecting to the API server timed out")
+	errUnexpectedUpgrade = errors.New("the API server switched protocols without a request to do so")
+	errHeaderTooLarge    = fmt.Errorf("the response header is larger than %d bytes", maxHeaderBytes)
 )
 
-// Takes reports whether a request is one for a [Pool]: it can be sent again when a
-// connection turns out to be gone (RFC 9110 section 9.2.2), and there is nothing to send
-// while an answer already comes.
+// Supports reports whether a [Pool] can send the request. Such a request can be sent again if the
+// connection turns out to be closed (RFC 9110 section 9.2.2), and it has no body that is still
+// being sent while the response arrives.
 func Supports(req *http.Request) bool {
 	return (req.Method == http.MethodGet || req.Method == http.MethodHead) && req.Body == nil && req.Header["Upgrade"] == nil
 }
 
-// RoundTrip implements http.RoundTripper, for requests that [Takes] takes.
+// RoundTrip implements http.RoundTripper. It fails for requests that the pool does not [Supports].
 func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !Supports(req) {
 		return nil, errUnsupported
@@ -53,14 +54,15 @@ func (p *Pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err == nil || !c.reused || !c.noResponseYet || req.Context().Err() != nil {
 		return resp, err
 	}
-	// The API server hung up while the request was on its way.
+	// The API server closed the reused connection before it answered. Retry on a new one.
 	if c, err = p.getNew(req.Context()); err != nil {
 		return nil, err
 	}
 	return p.roundTrip(c, req)
 }
 
-// valid refuses what would be written as something else than was meant (RFC 9110 section 5).
+// checkHeader refuses names and values that would not arrive as one header field (RFC 9110
+// section 5).
 func checkHeader(header http.Header) error {
 	for name, values := range header {
 		if !httpguts.ValidHeaderFieldName(name) {
@@ -75,8 +77,8 @@ func checkHeader(header http.Header) error {
 	return nil
 }
 
-// ask sends a request over c and reads the answer's header. The connection is used again once
-// the body has been read to its end, and closed whenever anything went otherwise.
+// roundTrip sends the request over c and reads the response header. The connection returns to the
+// pool when the body has been read to its end. After any error it is closed.
 func (p *Pool) roundTrip(c *conn, req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	stop := context.AfterFunc(ctx, c.close)
@@ -86,9 +88,9 @@ func (p *Pool) roundTrip(c *conn, req *http.Request) (*http.Response, error) {
 		c.close()
 		return nil, contextCause(ctx, err)
 	}
-	end := func(whole bool) {
-		// What was cut at the same moment must not be handed to somebody else.
-		if stop() && whole && !resp.Close {
+	release := func(complete bool) {
+		// If the context ended at the same moment, its callback has closed the connection.
+		if stop() && complete && !resp.Close {
 			c.reused = true
 			p.put(c)
 			return
@@ -96,14 +98,14 @@ func (p *Pool) roundTrip(c *conn, req *http.Request) (*http.Response, error) {
 		c.close()
 	}
 	if resp.Body == http.NoBody {
-		end(true)
+		release(true)
 		return resp, nil
 	}
-	resp.Body = &body{ReadCloser: resp.Body, ctx: ctx, release: end}
+	resp.Body = &body{ReadCloser: resp.Body, ctx: ctx, release: release}
 	return resp, nil
 }
 
-// reason is why something broke: that the request was given up, if it was.
+// contextCause returns the cause of ctx if ctx has ended, and err otherwise.
 func contextCause(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -111,17 +113,17 @@ func contextCause(ctx context.Context, err error) error {
 	return err
 }
 
-// meanwhileKey is for what is done while the API server works.
+// inFlightKey is the context key of WithInFlightFunc.
 type inFlightKey struct{}
 
-// Meanwhile has do done once the request with this context has been sent, and before its answer
-// is waited for: at the time that would be spent on waiting. It is done again with each try, and
-// never when nothing could be sent.
-func WithInFlightFunc(ctx context.Context, do func()) context.Context {
-	return context.WithValue(ctx, inFlightKey{}, do)
+// WithInFlightFunc returns a context whose requests call f after they have been sent and before
+// their response is read, while the API server works on it. A retry calls f again. A request that
+// could not be sent does not call it.
+func WithInFlightFunc(ctx context.Context, f func()) context.Context {
+	return context.WithValue(ctx, inFlightKey{}, f)
 }
 
-// exchange writes the request and reads the header of the answer.
+// exchange writes the request and reads the response header.
 func (c *conn) exchange(req *http.Request) (*http.Response, error) {
 	c.noResponseYet, c.readLimit = true, maxHeaderBytes
 	if err := req.Write(c.out); err != nil {
@@ -130,8 +132,8 @@ func (c *conn) exchange(req *http.Request) (*http.Response, error) {
 	if err := c.out.Flush(); err != nil {
 		return nil, err
 	}
-	if do, ok := req.Context().Value(inFlightKey{}).(func()); ok {
-		do()
+	if f, ok := req.Context().Value(inFlightKey{}).(func()); ok {
+		f()
 	}
 	if _, err := c.in.Peek(1); err != nil {
 		return nil, err
@@ -151,13 +153,13 @@ func (c *conn) exchange(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// body gives its connection back when it has been read to the end.
+// body is a response body that releases its connection when it has been read to the end.
 type body struct {
 	io.ReadCloser
 
 	ctx     context.Context //nolint:containedctx // it is the request's, and ends with the body
 	once    sync.Once
-	release func(whole bool)
+	release func(complete bool)
 }
 
 // Read implements io.Reader.
@@ -166,15 +168,15 @@ func (b *body) Read(p []byte) (int, error) {
 	if err == nil {
 		return n, nil
 	}
-	whole := errors.Is(err, io.EOF)
-	b.once.Do(func() { b.release(whole) })
-	if whole {
+	complete := errors.Is(err, io.EOF)
+	b.once.Do(func() { b.release(complete) })
+	if complete {
 		return n, io.EOF
 	}
 	return n, contextCause(b.ctx, err)
 }
 
-// Close implements io.Closer. What was not read is not waited for.
+// Close implements io.Closer. If the body was not read to its end, it closes the connection.
 func (b *body) Close() error {
 	b.once.Do(func() { b.release(false) })
 	return nil

@@ -4,5 +4,6 @@ package fastpath
 
 import "syscall"
 
-// nothingCame can't be told here: each connection is used once.
-func nothingCame(syscall.RawConn) bool { return false }
+// socketBufferEmpty returns false, because this system offers no such check. Each connection is
+// used only once.
+func socketBufferEmpty(syscall.RawConn) bool { return false }

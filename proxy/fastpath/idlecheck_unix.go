@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// nothingCame reports whether the kernel holds nothing of a connection, not even its end.
+// socketBufferEmpty reports whether the kernel holds no data and no close for the socket.
 func socketBufferEmpty(fd syscall.RawConn) bool {
 	empty := false
 	err := fd.Control(func(fd uintptr) {

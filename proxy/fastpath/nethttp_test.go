@@ -15,17 +15,17 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/fastpath"
 )
 
-// answers are what an API server, or something that takes itself for one, may say.
-func answers() map[string]string {
+// responses returns valid and broken responses of an API server.
+func responses() map[string]string {
 	return map[string]string{
 		"length":              "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
-		"nothing":             "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+		"length 0":            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
 		"no content":          "HTTP/1.1 204 No Content\r\n\r\n",
 		"not modified":        "HTTP/1.1 304 Not Modified\r\nEtag: \"a\"\r\n\r\n",
 		"chunks":              "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
 		"trailers":            "HTTP/1.1 200 OK\r\nTrailer: X-A\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-A: b\r\n\r\n",
-		"early":               "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
-		"until it ends":       "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it",
+		"1xx":                 "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+		"until the close":     "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it",
 		"HTTP/1.0":            "HTTP/1.0 200 OK\r\n\r\nold",
 		"twice the same":      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\r\nhi",
 		"two lengths":         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi!",
@@ -37,22 +37,22 @@ func answers() map[string]string {
 		"no such chunk":       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n",
 		"cut header":          "HTTP/1.1 200 OK\r\nContent-Le",
 		"another protocol":    "SSH-2.0-OpenSSH\r\n\r\n",
-		"an odd status":       "HTTP/1.1 2000 OK\r\n\r\n",
-		"an odd header":       "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+		"an invalid status":   "HTTP/1.1 2000 OK\r\n\r\n",
+		"an invalid header":   "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
 		"a name with a space": "HTTP/1.1 200 OK\r\nX-A : b\r\nContent-Length: 0\r\n\r\n",
 		"switched":            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n",
-		"silence":             "",
+		"empty":               "",
 		"an endless header":   "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-A: " + strings.Repeat("a", 2<<20) + "\r\n\r\n",
-		"endless early ones":  strings.Repeat("HTTP/1.1 103 Early Hints\r\nX-A: "+strings.Repeat("a", 1000)+"\r\n\r\n", 3000) + "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+		"endless 1xx":         strings.Repeat("HTTP/1.1 103 Early Hints\r\nX-A: "+strings.Repeat("a", 1000)+"\r\n\r\n", 3000) + "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
 		"a long answer":       "HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + strings.Repeat("a", 3000000),
 		"a gzipped one":       "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b",
 	}
 }
 
-// TestItReadsWhatNetHTTPReads gives each answer to both.
-func TestItReadsWhatNetHTTPReads(t *testing.T) {
+// TestResponsesMatchNetHTTP compares how the pool and net/http read each response.
+func TestResponsesMatchNetHTTP(t *testing.T) {
 	t.Parallel()
-	for name, text := range answers() {
+	for name, text := range responses() {
 		for _, method := range []string{http.MethodGet, http.MethodHead} {
 			t.Run(name+" "+method, func(t *testing.T) {
 				t.Parallel()
@@ -62,29 +62,29 @@ func TestItReadsWhatNetHTTPReads(t *testing.T) {
 					} else {
 						_, _ = io.WriteString(conn, text)
 					}
-					hangUp(conn, r)
+					closeConn(conn, r)
 				})
-				theirs := &http.Transport{TLSClientConfig: s.config(), DisableCompression: true, DisableKeepAlives: false, MaxResponseHeaderBytes: 1 << 20}
-				t.Cleanup(theirs.CloseIdleConnections)
-				want := ask(theirs, s.request(t.Context(), t, method, "/"))
-				if name == "switched" { // nobody asked for it here: a tunnel that nobody looks into
-					want = heard{Failed: true}
+				netHTTP := &http.Transport{TLSClientConfig: s.config(), DisableCompression: true, DisableKeepAlives: false, MaxResponseHeaderBytes: 1 << 20}
+				t.Cleanup(netHTTP.CloseIdleConnections)
+				want := send(netHTTP, s.request(t.Context(), t, method, "/"))
+				if name == "switched" { // unlike net/http, the pool refuses a tunnel that was not requested
+					want = response{Failed: true}
 				}
-				if diff := cmp.Diff(want, ask(s.pool(t), s.request(t.Context(), t, method, "/"))); diff != "" {
-					t.Errorf("-net/http +inline:\n%s", diff)
+				if diff := cmp.Diff(want, send(s.pool(t), s.request(t.Context(), t, method, "/"))); diff != "" {
+					t.Errorf("(-net/http +fastpath):\n%s", diff)
 				}
 			})
 		}
 	}
 }
 
-// TestItSendsWhatNetHTTPSends compares the bytes.
-func TestItSendsWhatNetHTTPSends(t *testing.T) {
+// TestRequestsMatchNetHTTP compares the requests that the pool and net/http send.
+func TestRequestsMatchNetHTTP(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var sent []string
 	s := newServer(t, nil)
-	s.say = func(conn net.Conn, r *http.Request) {
+	s.respond = func(conn net.Conn, r *http.Request) {
 		var text strings.Builder
 		fmt.Fprintln(&text, r.Method, r.RequestURI, r.Host, r.Proto, r.ContentLength, r.TransferEncoding)
 		_ = r.Header.WriteSubset(&text, nil)
@@ -93,23 +93,23 @@ func TestItSendsWhatNetHTTPSends(t *testing.T) {
 		mu.Unlock()
 		_, _ = io.WriteString(conn, "HTTP/1.1 204 No Content\r\n\r\n")
 	}
-	theirs := &http.Transport{TLSClientConfig: s.config(), DisableCompression: true}
-	t.Cleanup(theirs.CloseIdleConnections)
+	netHTTP := &http.Transport{TLSClientConfig: s.config(), DisableCompression: true}
+	t.Cleanup(netHTTP.CloseIdleConnections)
 	pool := s.pool(t)
 	for _, path := range []string{"/", "/api/v1/pods?limit=500&continue=a%2Fb", "/api//v1/%2e%2e/x", "/a?b;c", "/a?", "/ä"} {
 		for _, header := range []http.Header{
 			{}, {"User-Agent": nil}, {"User-Agent": {"kubectl"}}, {"Impersonate-Group": {"a", "b"}, "Impersonate-Extra-A%2fb": {"ü", ""}, "Accept": {"application/json;as=Table", "*/*"}},
 		} {
 			sent = nil
-			for _, way := range []http.RoundTripper{theirs, pool} {
+			for _, transport := range []http.RoundTripper{netHTTP, pool} {
 				req := s.request(t.Context(), t, http.MethodGet, path)
 				req.Header = header.Clone()
-				if got := ask(way, req); got.Status != "204 No Content" {
+				if got := send(transport, req); got.Status != "204 No Content" {
 					t.Fatalf("%+v", got)
 				}
 			}
 			if diff := cmp.Diff(sent[0], sent[1]); diff != "" {
-				t.Errorf("-net/http +inline:\n%s", diff)
+				t.Errorf("(-net/http +fastpath):\n%s", diff)
 			}
 		}
 	}
@@ -118,22 +118,22 @@ func TestItSendsWhatNetHTTPSends(t *testing.T) {
 	}
 }
 
-// TestItRefuses what it could not send as it was meant.
-func TestItRefuses(t *testing.T) {
+// TestUnsupportedRequests checks that the pool refuses requests that it cannot send correctly.
+func TestUnsupportedRequests(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, func(conn net.Conn, _ *http.Request) { _, _ = io.WriteString(conn, "HTTP/1.1 204 No Content\r\n\r\n") })
 	pool := s.pool(t)
 	for name, change := range map[string]func(r *http.Request){
-		"a method that does things": func(r *http.Request) { r.Method = http.MethodDelete },
-		"a body":                    func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader("x")) },
-		"an upgrade":                func(r *http.Request) { r.Header["Upgrade"] = []string{"websocket"} },
-		"a header of two lines":     func(r *http.Request) { r.Header["Impersonate-User"] = []string{"a\r\nImpersonate-Group: b"} },
-		"a name of two lines":       func(r *http.Request) { r.Header["A: b\r\nC"] = []string{"d"} },
-		"a zero byte":               func(r *http.Request) { r.Header["Impersonate-User"] = []string{"a\x00"} },
+		"a method with side effects": func(r *http.Request) { r.Method = http.MethodDelete },
+		"a body":                     func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader("x")) },
+		"an upgrade":                 func(r *http.Request) { r.Header["Upgrade"] = []string{"websocket"} },
+		"a line break in a value":    func(r *http.Request) { r.Header["Impersonate-User"] = []string{"a\r\nImpersonate-Group: b"} },
+		"a line break in a name":     func(r *http.Request) { r.Header["A: b\r\nC"] = []string{"d"} },
+		"a zero byte":                func(r *http.Request) { r.Header["Impersonate-User"] = []string{"a\x00"} },
 	} {
 		req := s.request(t.Context(), t, http.MethodGet, "/")
 		change(req)
-		if got := ask(pool, req); !got.Failed {
+		if got := send(pool, req); !got.Failed {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -142,16 +142,15 @@ func TestItRefuses(t *testing.T) {
 	}
 }
 
-// TestTakes says for which requests it is.
-func TestTakes(t *testing.T) {
+func TestSupports(t *testing.T) {
 	t.Parallel()
-	var taken []string
+	var supported []string
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete, http.MethodOptions, http.MethodPatch} {
 		if fastpath.Supports(&http.Request{Method: method}) {
-			taken = append(taken, method)
+			supported = append(supported, method)
 		}
 	}
-	if !slices.Equal(taken, []string{http.MethodGet, http.MethodHead}) {
-		t.Error(taken)
+	if !slices.Equal(supported, []string{http.MethodGet, http.MethodHead}) {
+		t.Error(supported)
 	}
 }

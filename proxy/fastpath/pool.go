@@ -13,64 +13,63 @@ import (
 	"time"
 )
 
-// Pool are connections to one API server. It is safe for concurrent use.
+// Pool is a pool of connections to one API server. It is safe for concurrent use.
 type Pool struct {
 	cfg Config
-	// dialing has a place for each connection that is being opened.
+	// dialSlots limits how many connections are being opened at the same time.
 	dialSlots chan struct{}
 
 	mu sync.Mutex
-	// idle has the one that was used last at its end, and is taken from there: so as few as
-	// possible stay in use.
+	// idle is a stack: the connection that was used last is reused first, so that few stay open.
 	idle       []*conn
 	sweepTimer *time.Timer
 }
 
 var _ http.RoundTripper = (*Pool)(nil)
 
-// Config says how a Pool opens connections, and how long it keeps them.
+// Config says how a Pool opens connections and how long it keeps them.
 type Config struct {
-	// Dial opens a connection to the API server.
+	// Dial opens a TLS connection to the API server.
 	Dial func(ctx context.Context) (*tls.Conn, error)
-	// Now is the time.
+	// Now returns the current time.
 	Now func() time.Time
-	// DialTimeout is how long a request waits for a connection, its place among those that
-	// open one included.
+	// DialTimeout bounds how long a request waits for a new connection, including the wait for a
+	// dial slot.
 	DialTimeout time.Duration
-	// MaxIdle is how many connections are kept, IdleTimeout how long.
+	// MaxIdle is the number of idle connections to keep, IdleTimeout the time to keep them.
 	MaxIdle     int
 	IdleTimeout time.Duration
 }
 
 const (
 	readBufferSize  = 4 << 10
-	writeBufferSize = 8 << 10 // a request with its impersonation headers, in one TLS record
+	writeBufferSize = 8 << 10 // holds a request with its impersonation headers in one TLS record
 	unbounded       = math.MaxInt64
-	// maxDialing is how many connections are opened at a time. Each costs the API server a
-	// signature, and somebody could ask for thousands and take back what they asked.
+	// maxConcurrentDials bounds the TLS handshakes in progress. Each costs the API server a
+	// signature, and a client can send and cancel thousands of requests.
 	maxConcurrentDials = 32
 )
 
-// New returns a pool without connections.
+// New returns an empty pool.
 func New(cfg Config) *Pool {
 	return &Pool{cfg: cfg, dialSlots: make(chan struct{}, maxConcurrentDials)}
 }
 
-// conn is a connection with an answer at a time on it.
+// conn is a connection that carries one request at a time.
 type conn struct {
 	tls       *tls.Conn
 	fd        syscall.RawConn
 	in        *bufio.Reader
 	out       *bufio.Writer
-	readLimit int64 // how many bytes may still be read
+	readLimit int64 // bytes that may still be read
 
-	// used means that there was an answer on it before, silent that nothing has come in answer
-	// to this request yet.
+	// reused is set if an earlier response was read from the connection, noResponseYet until the
+	// first byte of the current response.
 	reused, noResponseYet bool
 	idleSince             time.Time
 }
 
-// Read implements io.Reader, for in.
+// Read implements io.Reader for the buffered reader in. It enforces readLimit.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.readLimit <= 0 {
 		return 0, errHeaderTooLarge
@@ -82,10 +81,10 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// cut ends the connection at once; whoever reads or writes it hears of it.
+// close closes the connection at once. Pending reads and writes fail.
 func (c *conn) close() { _ = c.tls.NetConn().Close() }
 
-// take returns a connection that is still good, or a new one.
+// get returns an idle connection that is still usable, or a new one.
 func (p *Pool) get(ctx context.Context) (*conn, error) {
 	if c := p.popHealthy(); c != nil {
 		return c, nil
@@ -95,14 +94,14 @@ func (p *Pool) get(ctx context.Context) (*conn, error) {
 	if err := p.acquireDialSlot(ctx); err != nil {
 		return nil, err
 	}
-	if c := p.popHealthy(); c != nil { // somebody has finished meanwhile
+	if c := p.popHealthy(); c != nil { // another request has finished in the meantime
 		<-p.dialSlots
 		return c, nil
 	}
 	return p.dial(ctx)
 }
 
-// fresh returns a new connection.
+// getNew returns a new connection.
 func (p *Pool) getNew(ctx context.Context) (*conn, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, p.cfg.DialTimeout, errDialTimeout)
 	defer cancel()
@@ -112,7 +111,7 @@ func (p *Pool) getNew(ctx context.Context) (*conn, error) {
 	return p.dial(ctx)
 }
 
-// queue waits for a place among those that open connections.
+// acquireDialSlot waits for a dial slot.
 func (p *Pool) acquireDialSlot(ctx context.Context) error {
 	select {
 	case p.dialSlots <- struct{}{}:
@@ -122,8 +121,8 @@ func (p *Pool) acquireDialSlot(ctx context.Context) error {
 	}
 }
 
-// dial opens a connection, and then leaves the place among those that do. When who asked has
-// given up, it is kept for the next.
+// dial opens a connection and frees the dial slot afterwards. If ctx ends first, the new
+// connection goes to the pool.
 func (p *Pool) dial(ctx context.Context) (*conn, error) {
 	made := make(chan dialResult)
 	go func() {
@@ -145,7 +144,7 @@ func (p *Pool) dial(ctx context.Context) (*conn, error) {
 	}
 }
 
-// opened is a new connection, or why there is none.
+// dialResult is a new connection or the error of dialling it.
 type dialResult struct {
 	conn *conn
 	err  error
@@ -159,12 +158,12 @@ func (p *Pool) open(ctx context.Context) (*conn, error) {
 	c := &conn{tls: secured}
 	c.in, c.out = bufio.NewReaderSize(c, readBufferSize), bufio.NewWriterSize(secured, writeBufferSize)
 	if raw, ok := secured.NetConn().(syscall.Conn); ok {
-		c.fd, _ = raw.SyscallConn() // without it the connection is used once
+		c.fd, _ = raw.SyscallConn() // without it, the connection is used only once
 	}
 	return c, nil
 }
 
-// kept returns a connection of before that is still good, or nil.
+// popHealthy returns an idle connection that is still usable, or nil.
 func (p *Pool) popHealthy() *conn {
 	for {
 		c := p.popIdle()
@@ -188,24 +187,24 @@ func (p *Pool) popIdle() *conn {
 	return c
 }
 
-// longAgo is a deadline that has passed.
+// pastDeadline returns a time in the past, which makes a read return only buffered data.
 func pastDeadline() time.Time { return time.Unix(1, 0) }
 
-// quiet reports whether nobody has said anything on an idle connection: neither that it ends,
-// nor an answer that nobody asked for, which the next person would get for theirs. It looks
-// at what was read ahead, at what TLS holds, and at what the kernel does.
+// hasNoPendingData reports whether nothing has arrived on an idle connection: no close, and no
+// unsolicited response, which the next caller would take for its own. It checks the read buffer,
+// the TLS layer and the kernel's socket buffer.
 func (c *conn) hasNoPendingData() bool {
 	_ = c.tls.SetReadDeadline(pastDeadline())
 	c.readLimit = unbounded
 	_, err := c.in.Peek(1)
 	_ = c.tls.SetReadDeadline(time.Time{})
-	if timeout, ok := err.(net.Error); !ok || !timeout.Timeout() { //nolint:errorlint // the deadline's own, or another
+	if timeout, ok := err.(net.Error); !ok || !timeout.Timeout() { //nolint:errorlint // only the deadline's own error counts
 		return false
 	}
 	return socketBufferEmpty(c.fd)
 }
 
-// put keeps a connection for the next request, unless there are enough of them.
+// put returns a connection to the pool, or closes it if the pool is full.
 func (p *Pool) put(c *conn) {
 	if c.fd == nil || !p.addIdle(c) {
 		c.close()
@@ -224,8 +223,8 @@ func (p *Pool) addIdle(c *conn) bool {
 	return true
 }
 
-// watch has idle connections swept, while there are any: one timer for all, because to set
-// one at each request would wake a processor that sleeps. It is called with the lock held.
+// scheduleSweep starts the timer that closes idle connections. One timer serves the whole pool,
+// because setting one for each request would wake a sleeping processor. The caller holds the lock.
 func (p *Pool) scheduleSweep() {
 	if p.sweepTimer == nil {
 		p.sweepTimer = time.AfterFunc(p.cfg.IdleTimeout, p.sweep)
@@ -250,7 +249,7 @@ func (p *Pool) sweep() {
 	}
 }
 
-// CloseIdleConnections closes those that nobody uses.
+// CloseIdleConnections closes all idle connections.
 func (p *Pool) CloseIdleConnections() {
 	for c := p.popIdle(); c != nil; c = p.popIdle() {
 		c.close()

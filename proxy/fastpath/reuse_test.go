@@ -14,8 +14,9 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/fastpath"
 )
 
-// TestConnectionsAreUsedAgain, by as many as are needed at once, and no more are kept.
-func TestConnectionsAreUsedAgain(t *testing.T) {
+// TestConnectionReuse checks that the pool opens only as many connections as requests run at the
+// same time, and keeps at most MaxIdle of them.
+func TestConnectionReuse(t *testing.T) {
 	t.Parallel()
 	together, again := make(chan struct{}), make(chan struct{})
 	s := newServer(t, func(conn net.Conn, r *http.Request) {
@@ -29,7 +30,7 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 	})
 	pool := s.pool(t)
 	for range 10 {
-		ask(pool, s.request(t.Context(), t, http.MethodGet, "/"))
+		send(pool, s.request(t.Context(), t, http.MethodGet, "/"))
 	}
 	if opened := s.opened.Load(); opened != 1 {
 		t.Errorf("%d connections for one request at a time", opened)
@@ -37,7 +38,7 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 	var group sync.WaitGroup
 	for range 10 {
 		group.Go(func() {
-			if got := ask(pool, s.request(t.Context(), t, http.MethodGet, "/together")); got.Body != "hi" {
+			if got := send(pool, s.request(t.Context(), t, http.MethodGet, "/together")); got.Body != "hi" {
 				t.Errorf("%+v", got)
 			}
 		})
@@ -46,22 +47,22 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 	close(together)
 	group.Wait()
 	for range 10 {
-		ask(pool, s.request(t.Context(), t, http.MethodGet, "/"))
+		send(pool, s.request(t.Context(), t, http.MethodGet, "/"))
 	}
 	if opened := s.opened.Load(); opened != 10 {
 		t.Errorf("%d connections", opened)
 	}
 	for range 10 {
-		group.Go(func() { ask(pool, s.request(t.Context(), t, http.MethodGet, "/again")) })
+		group.Go(func() { send(pool, s.request(t.Context(), t, http.MethodGet, "/again")) })
 	}
-	eventually(t, func() bool { return s.opened.Load() == 16 }) // four were kept
+	eventually(t, func() bool { return s.opened.Load() == 16 }) // four idle connections are reused
 	close(again)
 	group.Wait()
 }
 
-// TestTheEndOfARequestIsNotThatOfItsConnection: a server ends the context of each when it is
-// answered.
-func TestTheEndOfARequestIsNotThatOfItsConnection(t *testing.T) {
+// TestCancelAfterResponseKeepsConnection ends the context of each request after its response, as an
+// http.Server does.
+func TestCancelAfterResponseKeepsConnection(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, func(conn net.Conn, _ *http.Request) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
@@ -69,7 +70,7 @@ func TestTheEndOfARequestIsNotThatOfItsConnection(t *testing.T) {
 	pool := s.pool(t)
 	for range 10 {
 		ctx, cancel := context.WithCancel(t.Context())
-		ask(pool, s.request(ctx, t, http.MethodGet, "/"))
+		send(pool, s.request(ctx, t, http.MethodGet, "/"))
 		cancel()
 		time.Sleep(5 * time.Millisecond)
 	}
@@ -78,8 +79,9 @@ func TestTheEndOfARequestIsNotThatOfItsConnection(t *testing.T) {
 	}
 }
 
-// TestAConnectionThatIsToEndIsNotUsedAgain, even when it stays open.
-func TestAConnectionThatIsToEndIsNotUsedAgain(t *testing.T) {
+// TestConnectionClose checks that a connection is not reused after "Connection: close", even if the
+// server keeps it open.
+func TestConnectionClose(t *testing.T) {
 	t.Parallel()
 	done := make(chan struct{})
 	s := newServer(t, func(conn net.Conn, _ *http.Request) {
@@ -90,21 +92,21 @@ func TestAConnectionThatIsToEndIsNotUsedAgain(t *testing.T) {
 	pool := s.pool(t)
 	for range 2 {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		if got := ask(pool, s.request(ctx, t, http.MethodGet, "/")); got.Body != "hi" {
+		if got := send(pool, s.request(ctx, t, http.MethodGet, "/")); got.Body != "hi" {
 			t.Errorf("%+v", got)
 		}
 		cancel()
 	}
 }
 
-// TestAnAnswerIsOnlyForWhoAsked: what comes unasked, behind an answer or while nobody asks,
-// is not taken for the answer to the next request.
-func TestAnAnswerIsOnlyForWhoAsked(t *testing.T) {
+// TestUnsolicitedResponses checks that data after a response, or between requests, is never taken
+// for the response to the next request.
+func TestUnsolicitedResponses(t *testing.T) {
 	t.Parallel()
 	const answer, evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
-	for name, say := range map[string]func(conn net.Conn){
-		"in the same breath": func(conn net.Conn) { _, _ = io.WriteString(conn, answer+evil) },
-		"in another record":  func(conn net.Conn) { _, _ = io.WriteString(conn, answer); _, _ = io.WriteString(conn, evil) },
+	for name, respond := range map[string]func(conn net.Conn){
+		"in the same write": func(conn net.Conn) { _, _ = io.WriteString(conn, answer+evil) },
+		"in another record": func(conn net.Conn) { _, _ = io.WriteString(conn, answer); _, _ = io.WriteString(conn, evil) },
 		"later": func(conn net.Conn) {
 			_, _ = io.WriteString(conn, answer)
 			time.Sleep(20 * time.Millisecond)
@@ -117,52 +119,58 @@ func TestAnAnswerIsOnlyForWhoAsked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newServer(t, func(conn net.Conn, _ *http.Request) { say(conn) })
+			sent := make(chan struct{}, 1)
+			s := newServer(t, func(conn net.Conn, _ *http.Request) {
+				respond(conn)
+				sent <- struct{}{}
+			})
 			pool := s.pool(t)
 			for i := range 10 {
-				if got := ask(pool, s.request(t.Context(), t, http.MethodGet, "/")); got.Body != "good" {
+				if got := send(pool, s.request(t.Context(), t, http.MethodGet, "/")); got.Body != "good" {
 					t.Fatalf("%d: %+v", i, got)
 				}
-				time.Sleep(50 * time.Millisecond)
+				<-sent // the unsolicited response has been written
+				time.Sleep(10 * time.Millisecond)
 			}
 		})
 	}
 }
 
-// TestAServerThatHangsUp between requests, or as one is on its way, is asked again.
-func TestAServerThatHangsUp(t *testing.T) {
+// TestRetryAfterServerClose closes reused connections between requests and after receiving one.
+func TestRetryAfterServerClose(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int64
 	s := newServer(t, func(conn net.Conn, r *http.Request) {
 		switch n.Add(1) % 3 {
 		case 1:
 			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
-		case 2: // it takes the request and goes
-			hangUp(conn, r)
-		case 0: // it goes after the answer, without a word
+		case 2: // closes after it has read the request
+			closeConn(conn, r)
+		case 0: // closes after the response
 			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
-			hangUp(conn, r)
+			closeConn(conn, r)
 		}
 	})
 	pool := s.pool(t)
 	for i := range 30 {
-		if got := ask(pool, s.request(t.Context(), t, http.MethodGet, "/")); got.Body != "hi" {
+		if got := send(pool, s.request(t.Context(), t, http.MethodGet, "/")); got.Body != "hi" {
 			t.Fatalf("%d: %+v", i, got)
 		}
 		time.Sleep(time.Duration(i%2) * 10 * time.Millisecond)
 	}
 }
 
-// TestAnswersThatBeginAreNotAskedForAgain: half an answer is an error.
-func TestAnswersThatBeginAreNotAskedForAgain(t *testing.T) {
+// TestNoRetryAfterFirstByte checks that a truncated response, or a failure on a new connection, is an
+// error and not retried.
+func TestNoRetryAfterFirstByte(t *testing.T) {
 	t.Parallel()
-	var n, silent atomic.Int64
+	var n, unanswered atomic.Int64
 	mute := newServer(t, func(conn net.Conn, r *http.Request) {
-		silent.Add(1)
-		hangUp(conn, r)
+		unanswered.Add(1)
+		closeConn(conn, r)
 	})
-	if got := ask(mute.pool(t), mute.request(t.Context(), t, http.MethodGet, "/")); !got.Failed || silent.Load() != 1 {
-		t.Errorf("%+v after %d requests over a new connection", got, silent.Load())
+	if got := send(mute.pool(t), mute.request(t.Context(), t, http.MethodGet, "/")); !got.Failed || unanswered.Load() != 1 {
+		t.Errorf("%+v after %d requests over a new connection", got, unanswered.Load())
 	}
 	s := newServer(t, func(conn net.Conn, r *http.Request) {
 		if n.Add(1) == 1 {
@@ -170,18 +178,18 @@ func TestAnswersThatBeginAreNotAskedForAgain(t *testing.T) {
 			return
 		}
 		_, _ = io.WriteString(conn, "HTTP/1.1 200")
-		hangUp(conn, r)
+		closeConn(conn, r)
 	})
 	pool := s.pool(t)
-	ask(pool, s.request(t.Context(), t, http.MethodGet, "/"))
-	if got := ask(pool, s.request(t.Context(), t, http.MethodGet, "/")); !got.Failed || n.Load() != 2 {
+	send(pool, s.request(t.Context(), t, http.MethodGet, "/"))
+	if got := send(pool, s.request(t.Context(), t, http.MethodGet, "/")); !got.Failed || n.Load() != 2 {
 		t.Errorf("%+v after %d requests", got, n.Load())
 	}
 }
 
-// TestWhatIsClosedEarlyIsNotUsedAgain: the rest of an answer, whenever it comes, is not somebody
-// else's, and the API server hears that nobody waits for it.
-func TestWhatIsClosedEarlyIsNotUsedAgain(t *testing.T) {
+// TestBodyClosedEarly checks that the connection of a body that was closed before its end is closed
+// and not reused.
+func TestBodyClosedEarly(t *testing.T) {
 	t.Parallel()
 	var ended atomic.Int64
 	s := newServer(t, func(conn net.Conn, r *http.Request) {
@@ -202,22 +210,22 @@ func TestWhatIsClosedEarlyIsNotUsedAgain(t *testing.T) {
 		_, _ = io.ReadFull(resp.Body, make([]byte, 5))
 		resp.Body.Close()
 		if _, err := resp.Body.Read(make([]byte, 10)); err == nil {
-			t.Error("a closed answer is read")
+			t.Error("a closed body can be read")
 		}
-		if got := ask(pool, s.request(t.Context(), t, http.MethodGet, "/whole")); got.Body != "0123456789" {
+		if got := send(pool, s.request(t.Context(), t, http.MethodGet, "/whole")); got.Body != "0123456789" {
 			t.Errorf("%+v", got)
 		}
 		eventually(t, func() bool { return ended.Load() == n+1 })
 	}
 }
 
-// TestIdleConnectionsEnd after their time, and only they.
-func TestIdleConnectionsEnd(t *testing.T) {
+// TestIdleTimeout checks that idle connections are closed after their timeout, and busy ones are not.
+func TestIdleTimeout(t *testing.T) {
 	t.Parallel()
 	var ended atomic.Int64
 	s := newServer(t, nil)
 	release := make(chan struct{})
-	s.say = func(conn net.Conn, r *http.Request) {
+	s.respond = func(conn net.Conn, r *http.Request) {
 		if r.URL.Path == "/wait" {
 			<-release
 		}
@@ -228,14 +236,14 @@ func TestIdleConnectionsEnd(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		conn := tls.Client(counted{raw.(*net.TCPConn), &ended}, s.config())
+		conn := tls.Client(closeCounter{raw.(*net.TCPConn), &ended}, s.config())
 		return conn, conn.HandshakeContext(ctx)
 	}
-	pool := s.poolWith(t, fastpath.Config{Dial: dial, Now: time.Now, DialTimeout: 20 * time.Second, MaxIdle: 4, IdleTimeout: 50 * time.Millisecond})
-	waiting := make(chan heard)
-	go func() { waiting <- ask(pool, s.request(t.Context(), t, http.MethodGet, "/wait")) }()
+	pool := s.newPool(t, fastpath.Config{Dial: dial, Now: time.Now, DialTimeout: 20 * time.Second, MaxIdle: 4, IdleTimeout: 50 * time.Millisecond})
+	waiting := make(chan response)
+	go func() { waiting <- send(pool, s.request(t.Context(), t, http.MethodGet, "/wait")) }()
 	eventually(t, func() bool { return s.opened.Load() == 1 })
-	ask(pool, s.request(t.Context(), t, http.MethodGet, "/"))
+	send(pool, s.request(t.Context(), t, http.MethodGet, "/"))
 	eventually(t, func() bool { return ended.Load() == 1 })
 	close(release)
 	if got := <-waiting; got.Body != "hi" {
@@ -244,13 +252,13 @@ func TestIdleConnectionsEnd(t *testing.T) {
 	eventually(t, func() bool { return ended.Load() == 2 })
 }
 
-// counted counts connections that are closed.
-type counted struct {
+// closeCounter counts closed connections.
+type closeCounter struct {
 	*net.TCPConn
 	ended *atomic.Int64
 }
 
-func (c counted) Close() error {
+func (c closeCounter) Close() error {
 	c.ended.Add(1)
 	return c.TCPConn.Close()
 }

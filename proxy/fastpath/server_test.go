@@ -15,14 +15,14 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/pki"
 )
 
-// server is one of TLS that answers each request as say wants, byte by byte.
+// server is a TLS server that calls respond for each request, which writes the raw response.
 type server struct {
 	address string
 	opened  atomic.Int64
-	say     func(conn net.Conn, r *http.Request)
+	respond func(conn net.Conn, r *http.Request)
 }
 
-func newServer(t *testing.T, say func(conn net.Conn, r *http.Request)) *server {
+func newServer(t *testing.T, respond func(conn net.Conn, r *http.Request)) *server {
 	t.Helper()
 	ca, err := pki.NewCA("test", time.Now())
 	if err != nil {
@@ -41,7 +41,7 @@ func newServer(t *testing.T, say func(conn net.Conn, r *http.Request)) *server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ln.Close() })
-	s := &server{address: ln.Addr().String(), say: say}
+	s := &server{address: ln.Addr().String(), respond: respond}
 	go func() {
 		for {
 			conn, err := ln.Accept()
@@ -63,15 +63,15 @@ func (s *server) serve(conn net.Conn) {
 		if err != nil {
 			return
 		}
-		s.say(conn, r)
+		s.respond(conn, r)
 		if r.Close {
 			return
 		}
 	}
 }
 
-// hangUp has the server close a connection after what it said.
-func hangUp(conn net.Conn, r *http.Request) {
+// closeConn makes the server close the connection after its response.
+func closeConn(conn net.Conn, r *http.Request) {
 	_ = conn.Close()
 	r.Close = true
 }
@@ -80,7 +80,7 @@ func (s *server) config() *tls.Config { return &tls.Config{InsecureSkipVerify: t
 
 func (s *server) pool(t *testing.T) *fastpath.Pool {
 	t.Helper()
-	return s.poolWith(t, fastpath.Config{
+	return s.newPool(t, fastpath.Config{
 		Dial: func(ctx context.Context) (*tls.Conn, error) {
 			conn, err := (&tls.Dialer{Config: s.config()}).DialContext(ctx, "tcp", s.address)
 			if err != nil {
@@ -92,7 +92,7 @@ func (s *server) pool(t *testing.T) *fastpath.Pool {
 	})
 }
 
-func (s *server) poolWith(t *testing.T, cfg fastpath.Config) *fastpath.Pool {
+func (s *server) newPool(t *testing.T, cfg fastpath.Config) *fastpath.Pool {
 	t.Helper()
 	p := fastpath.New(cfg)
 	t.Cleanup(p.CloseIdleConnections)
@@ -108,34 +108,34 @@ func (s *server) request(ctx context.Context, t *testing.T, method, path string)
 	return req
 }
 
-// heard is what came of a request.
-type heard struct {
+// response is the outcome of a request.
+type response struct {
 	Status  string
 	Header  http.Header
 	Length  int64
 	Chunked []string
 	Body    string
 	Trailer http.Header
-	Failed  bool // to answer, or in the middle of it
+	Failed  bool // before or while reading the response
 }
 
-func ask(way http.RoundTripper, req *http.Request) heard {
-	resp, err := way.RoundTrip(req)
+func send(transport http.RoundTripper, req *http.Request) response {
+	resp, err := transport.RoundTrip(req)
 	if err != nil {
-		return heard{Failed: true}
+		return response{Failed: true}
 	}
 	text, err := io.ReadAll(resp.Body)
 	resp.Body.Close()
-	return heard{resp.Status, resp.Header, resp.ContentLength, resp.TransferEncoding, string(text), resp.Trailer, err != nil}
+	return response{resp.Status, resp.Header, resp.ContentLength, resp.TransferEncoding, string(text), resp.Trailer, err != nil}
 }
 
-func eventually(t *testing.T, is func() bool) {
+func eventually(t *testing.T, condition func() bool) {
 	t.Helper()
 	for range 500 {
-		if is() {
+		if condition() {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatal("not in time")
+	t.Fatal("timed out")
 }

@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NoticeDead is for net.Dialer.Control: it ends a connection over which nothing gets through
-// for so long (TCP_USER_TIMEOUT in tcp(7)), as when the machine at its other end is gone
-// without a word. A request on its way is then sent anew, over another one. It is nothing for
-// connections whose other end may rest for long before it reads on.
+// UserTimeoutControl returns a net.Dialer.Control function that sets TCP_USER_TIMEOUT (tcp(7)). The
+// kernel then closes a connection on which sent data stays unacknowledged for that long, for example
+// because the other machine is gone. Do not use it for connections whose peer may stop reading for
+// a long time.
 func UserTimeoutControl(after time.Duration) func(network, address string, conn syscall.RawConn) error {
 	return func(_, _ string, conn syscall.RawConn) (err error) {
 		if refused := conn.Control(func(fd uintptr) {

@@ -14,9 +14,9 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/fastpath"
 )
 
-// vanish has the kernel drop all that comes in on a connection: what was sent is never
-// confirmed, as if the machine were gone.
-func vanish(t *testing.T, conn net.Conn) {
+// dropIncoming makes the kernel drop all incoming packets of a connection, so that sent data is never
+// acknowledged, as if the machine were gone.
+func dropIncoming(t *testing.T, conn net.Conn) {
 	raw, err := conn.(*tls.Conn).NetConn().(*net.TCPConn).SyscallConn()
 	if err != nil {
 		t.Error(err)
@@ -30,19 +30,19 @@ func vanish(t *testing.T, conn net.Conn) {
 	})
 }
 
-// TestAMachineThatIsGone without a word is noticed, and the request goes another way.
-func TestAMachineThatIsGone(t *testing.T) {
+// TestUnreachableMachine checks that a dead connection is closed and the request is retried.
+func TestUnreachableMachine(t *testing.T) {
 	t.Parallel()
 	gone := make(chan struct{})
 	s := newServer(t, func(conn net.Conn, r *http.Request) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
 		if r.URL.Path == "/last" {
-			vanish(t, conn)
+			dropIncoming(t, conn)
 			close(gone)
 		}
 	})
 	dialer := &net.Dialer{Control: fastpath.UserTimeoutControl(500 * time.Millisecond)}
-	pool := s.poolWith(t, fastpath.Config{Now: time.Now, DialTimeout: 20 * time.Second, MaxIdle: 4, IdleTimeout: time.Minute, Dial: func(ctx context.Context) (*tls.Conn, error) {
+	pool := s.newPool(t, fastpath.Config{Now: time.Now, DialTimeout: 20 * time.Second, MaxIdle: 4, IdleTimeout: time.Minute, Dial: func(ctx context.Context) (*tls.Conn, error) {
 		raw, err := dialer.DialContext(ctx, "tcp", s.address)
 		if err != nil {
 			return nil, err
@@ -50,11 +50,11 @@ func TestAMachineThatIsGone(t *testing.T) {
 		conn := tls.Client(raw, s.config())
 		return conn, conn.HandshakeContext(ctx)
 	}})
-	ask(pool, s.request(t.Context(), t, http.MethodGet, "/last"))
+	send(pool, s.request(t.Context(), t, http.MethodGet, "/last"))
 	<-gone
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if got := ask(pool, s.request(ctx, t, http.MethodGet, "/")); got.Body != "hi" || s.opened.Load() != 2 {
+	if got := send(pool, s.request(ctx, t, http.MethodGet, "/")); got.Body != "hi" || s.opened.Load() != 2 {
 		t.Errorf("%+v over %d connections", got, s.opened.Load())
 	}
 }

@@ -7,5 +7,7 @@ import (
 	"time"
 )
 
-// NoticeDead changes nothing here: a connection ends when the system gives it up.
-func NoticeDead(time.Duration) func(network, address string, conn syscall.RawConn) error { return nil }
+// UserTimeoutControl returns nil, because this system has no TCP_USER_TIMEOUT.
+func UserTimeoutControl(time.Duration) func(network, address string, conn syscall.RawConn) error {
+	return nil
+}

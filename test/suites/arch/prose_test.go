@@ -49,7 +49,6 @@ var notYetRewritten = []string{
 	"proxy/authenticationconfig",
 	"proxy/authn",
 	"proxy/clientaddr",
-	"proxy/fastpath",
 	"proxy/feed",
 	"proxy/forward",
 	"proxy/impersonate",
