@@ -10,9 +10,9 @@ import (
 	"k8s.io/client-go/transport"
 )
 
-// bearer says who the proxy is with its token, as client-go's wrapper does. That one copies
-// all headers first, and lets a credential that is there already stand: ours were made for this
-// one request, and only the proxy's own credential may go this way.
+// bearerRoundTripper sets the proxy's token as the Authorization header. It differs from client-go's
+// wrapper in two ways: it does not copy the headers, which were made for this request, and it
+// replaces an Authorization header that is already there.
 type bearerRoundTripper struct {
 	source oauth2.TokenSource
 	next   http.RoundTripper
@@ -28,8 +28,8 @@ func (b *bearerRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) 
 	return b.next.RoundTrip(r)
 }
 
-// credential makes requests say who the proxy is, as a configuration has it: with a token,
-// which is read again when it is in a file, or in another way, by client-go.
+// withCredential returns a transport that authenticates the proxy as cfg says. It sets a token
+// itself, and reads it again if it is in a file. client-go sets every other kind of credential.
 func withCredential(cfg *rest.Config, base http.RoundTripper) (http.RoundTripper, error) {
 	others := rest.CopyConfig(cfg)
 	others.BearerToken, others.BearerTokenFile = "", ""
@@ -47,10 +47,10 @@ func withCredential(cfg *rest.Config, base http.RoundTripper) (http.RoundTripper
 		return next, nil
 	}
 	if cfg.Username != "" {
-		return nil, errors.New("there is a token and a user's name: which of them?")
+		return nil, errors.New("the configuration has both a token and a user name: remove one of them")
 	}
 	if _, err := source.Token(); err != nil {
-		return nil, fmt.Errorf("reading token: %w", err)
+		return nil, fmt.Errorf("reading the proxy's token: %w", err)
 	}
 	return &bearerRoundTripper{source, next}, nil
 }

@@ -16,16 +16,16 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
-// ending is why a context was ended on purpose; nil when it was not.
+// terminationReason returns the refusal with which ctx was cancelled, or nil.
 func terminationReason(ctx context.Context) *status.Error {
-	why, ok := errors.AsType[*status.Error](context.Cause(ctx))
+	reason, ok := errors.AsType[*status.Error](context.Cause(ctx))
 	if !ok {
 		return nil
 	}
-	return why
+	return reason
 }
 
-// tail remembers the last byte that was written.
+// lastByteWriter remembers the last byte that was written.
 type lastByteWriter struct {
 	io.Writer
 	last byte
@@ -40,42 +40,42 @@ func (t *lastByteWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// watchEvent is an event of a watch (k8s.io/apimachinery/pkg/apis/meta/v1.WatchEvent).
+// watchEvent is one event of a watch (k8s.io/apimachinery/pkg/apis/meta/v1.WatchEvent).
 type watchEvent struct {
 	Type   string         `json:"type"`
 	Object *metav1.Status `json:"object"`
 }
 
-// farewell says why a stream ends, where that can be said without breaking what is on
-// its way: as an event of a watch, or as a line of a log. Other streams just end.
-func writeFinalStatus(w *lastByteWriter, contentType string, why *status.Error) {
-	kind, _, _ := strings.Cut(contentType, ";")
-	whole := w.last == 0 || w.last == '\n'
+// writeFinalStatus ends a stream with its reason: as an ERROR event of a watch, or as a line of a log.
+// It writes nothing if the reason would corrupt an event, or to a stream of another type.
+func writeFinalStatus(w *lastByteWriter, contentType string, reason *status.Error) {
+	mediaType, _, _ := strings.Cut(contentType, ";")
+	atBoundary := w.last == 0 || w.last == '\n'
 	switch {
-	case kind == "application/json" && whole:
-		line, err := json.Marshal(watchEvent{"ERROR", why.KubernetesStatus()})
+	case mediaType == "application/json" && atBoundary:
+		line, err := json.Marshal(watchEvent{"ERROR", reason.KubernetesStatus()})
 		if err == nil {
-			_, _ = w.Write(append(line, '\n')) // the client may be gone
+			_, _ = w.Write(append(line, '\n')) // an error here means that the client has gone
 		}
-	case kind == "text/plain":
-		line := why.Message() + "\n"
-		if !whole {
+	case mediaType == "text/plain":
+		line := reason.Message() + "\n"
+		if !atBoundary {
 			line = "\n" + line
 		}
 		_, _ = io.WriteString(w, line)
 	}
 }
 
-// down is the way to a client that speaks SPDY or WebSocket. Of WebSocket it follows
-// where frames begin, to be able to close it with words (RFC 6455 section 5.2).
+// clientConn is the connection to a client that speaks SPDY or WebSocket. It tracks the frames of a
+// WebSocket, so that it can send a close frame between two of them (RFC 6455 section 5.2).
 type clientConn struct {
 	net.Conn
 	websocket bool
 
 	mu     sync.Mutex
 	closed bool
-	// head is the beginning of a frame as far as it has come, left what is still to come
-	// of its payload.
+	// head holds the bytes of an incomplete frame header, left the number of payload bytes that
+	// are still to be written.
 	head []byte
 	left uint64
 }
@@ -93,7 +93,7 @@ func (d *clientConn) Write(p []byte) (int, error) {
 	return d.Conn.Write(p)
 }
 
-// follow moves over the frames in p. A server's frames are not masked.
+// trackFrames follows the frames in p. Frames of a server are not masked.
 func (d *clientConn) trackFrames(p []byte) {
 	for len(p) > 0 {
 		if d.left > 0 {
@@ -104,14 +104,14 @@ func (d *clientConn) trackFrames(p []byte) {
 		}
 		d.head = append(d.head, p[0])
 		p = p[1:]
-		if left, whole := payloadLength(d.head); whole {
+		if left, complete := payloadLength(d.head); complete {
 			d.left, d.head = left, d.head[:0]
 		}
 	}
 }
 
-// payload reads the length of a frame's payload, once all of its head is there.
-func payloadLength(head []byte) (length uint64, whole bool) {
+// payloadLength returns the length of a frame's payload, once the whole frame header is there.
+func payloadLength(head []byte) (length uint64, complete bool) {
 	const long, veryLong = 126, 127
 	if len(head) < 2 {
 		return 0, false
@@ -129,25 +129,25 @@ func payloadLength(head []byte) (length uint64, whole bool) {
 
 const (
 	closeFrame = 0x88
-	// policyViolation is the status code for "you may not" (RFC 6455 section 7.4.1).
+	// policyViolation is the close code for a revoked session (RFC 6455 section 7.4.1).
 	policyViolation = 1008
-	// maxReason is how long the words may be, in bytes.
+	// maxCloseReason is the longest reason in a close frame, in bytes.
 	maxCloseReason    = 123
 	closeFrameTimeout = time.Second
 )
 
-// farewell ends the way to the client; with words, when they fit between two frames.
-func (d *clientConn) closeWithReason(why *status.Error) {
+// closeWithReason closes the connection for writing. Between two frames it sends a close frame first.
+func (d *clientConn) closeWithReason(reason *status.Error) {
 	_ = d.SetWriteDeadline(time.Now().Add(closeFrameTimeout)) //nolint:forbidigo // a bound on real time
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if why != nil && d.websocket && !d.closed && d.left == 0 && len(d.head) == 0 {
-		words := why.Message()
-		for len(words) > maxCloseReason {
-			words = words[:strings.LastIndexByte(words[:maxCloseReason+1], ' ')]
+	if reason != nil && d.websocket && !d.closed && d.left == 0 && len(d.head) == 0 {
+		message := reason.Message()
+		for len(message) > maxCloseReason {
+			message = message[:strings.LastIndexByte(message[:maxCloseReason+1], ' ')]
 		}
-		frame := binary.BigEndian.AppendUint16([]byte{closeFrame, byte(len(words) + 2)}, policyViolation) //nolint:gosec // at most 125
-		_, _ = d.Conn.Write(append(frame, words...))
+		frame := binary.BigEndian.AppendUint16([]byte{closeFrame, byte(len(message) + 2)}, policyViolation) //nolint:gosec // at most 125
+		_, _ = d.Conn.Write(append(frame, message...))
 	}
 	d.closed = true
 }

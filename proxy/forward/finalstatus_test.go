@@ -7,16 +7,16 @@ import (
 	"testing"
 )
 
-// heard is a connection that only hears.
-type heard struct {
+// writeRecorder is a connection that records what is written to it.
+type writeRecorder struct {
 	net.Conn
 	all bytes.Buffer
 }
 
 // Write implements net.Conn.
-func (h *heard) Write(p []byte) (int, error) { return h.all.Write(p) }
+func (r *writeRecorder) Write(p []byte) (int, error) { return r.all.Write(p) }
 
-// frame is a WebSocket frame of a server's, with the shortest form of its length.
+// frame returns an unmasked WebSocket frame.
 func frame(payload []byte) []byte {
 	head := []byte{0x82}
 	switch n := len(payload); {
@@ -30,8 +30,8 @@ func frame(payload []byte) []byte {
 	return append(head, payload...)
 }
 
-// FuzzFollow cuts two frames anywhere: between them, and only there, is room for words.
-func FuzzFollow(f *testing.F) {
+// FuzzTrackFrames cuts two frames at any byte. Only between them may a close frame be sent.
+func FuzzTrackFrames(f *testing.F) {
 	f.Add([]byte("hi"), []byte(""), 3, 2)
 	f.Add(bytes.Repeat([]byte("x"), 300), []byte("y"), 5, 7)
 	f.Add(bytes.Repeat([]byte("x"), 70_000), []byte("y"), 11, 900)
@@ -42,7 +42,7 @@ func FuzzFollow(f *testing.F) {
 			return
 		}
 		until = min(until, len(all))
-		var conn heard
+		var conn writeRecorder
 		d := &clientConn{Conn: &conn, websocket: true}
 		for rest := all[:until]; len(rest) > 0; {
 			n := min(chunk, len(rest))
@@ -53,10 +53,10 @@ func FuzzFollow(f *testing.F) {
 		}
 		between := until == 0 || until == len(one) || until == len(all)
 		if got := d.left == 0 && len(d.head) == 0; got != between {
-			t.Errorf("after %d of %d+%d bytes in pieces of %d: room for words %v", until, len(one), len(two), chunk, got)
+			t.Errorf("after %d of %d+%d bytes in pieces of %d: a close frame may be sent: %v", until, len(one), len(two), chunk, got)
 		}
 		if !bytes.Equal(conn.all.Bytes(), all[:until]) {
-			t.Error("what was written did not arrive as it was")
+			t.Error("the data was changed")
 		}
 	})
 }

@@ -1,7 +1,7 @@
-// Package forward carries a request, with headers that are already decided, to
-// the API server and the answer back: short requests over a pool of HTTP/1.1
-// connections, watches and followed logs over a few HTTP/2 ones, and upgrades
-// (exec, attach, port-forward) byte by byte. It decides nothing about identity.
+// Package forward sends requests to the API server and copies the responses back. It uses a pool of
+// HTTP/1.1 connections for short requests, a few HTTP/2 connections for watches and followed logs,
+// and copies upgraded connections (exec, attach, port-forward) byte by byte. The caller supplies the
+// final headers: this package does not decide about identity.
 package forward
 
 import (
@@ -23,7 +23,7 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
-// Forwarder forwards.
+// Forwarder forwards requests to one API server. It is safe for concurrent use.
 type Forwarder struct {
 	target  *url.URL
 	cfg     *rest.Config
@@ -31,30 +31,30 @@ type Forwarder struct {
 	buffers sync.Pool
 }
 
-// bufferSize is what is copied at a time, in bytes.
+// bufferSize is the size of a copy buffer, in bytes.
 const bufferSize = 32 << 10
 
-func newForwarder(target *url.URL, ways *transportPools) *Forwarder {
+func newForwarder(target *url.URL, pools *transportPools) *Forwarder {
 	f := &Forwarder{target: target, buffers: sync.Pool{
 		New: func() any { b := make([]byte, bufferSize); return &b },
 	}}
-	f.pools.Store(ways)
+	f.pools.Store(pools)
 	return f
 }
 
-// Kind is how a request is carried.
+// Kind says over which kind of connection a request is sent.
 type Kind string
 
-// The kinds.
+// The kinds of request.
 const (
 	Short   Kind = "short"
 	Stream  Kind = "stream"
 	Upgrade Kind = "upgrade"
 )
 
-// Classify says how a request is carried. It only chooses a connection; nothing
-// is allowed or refused by it. Only what can be sent again goes over HTTP/2, where the API
-// server may end a connection with requests on their way (GOAWAY).
+// Classify returns the kind of a request. The kind only selects a connection, and does not allow or
+// deny anything. Only GET requests use HTTP/2, because the API server may close such a connection
+// with unanswered requests on it (GOAWAY), and those have to be sent again.
 func Classify(r *http.Request, info *requestinfo.Info) Kind {
 	switch {
 	case r.Header.Get("Upgrade") != "" && r.ProtoMajor == 1:
@@ -65,33 +65,34 @@ func Classify(r *http.Request, info *requestinfo.Info) Kind {
 	return Short
 }
 
-// Job is how to carry one request, and how that went.
+// Call describes one request to forward. Forward records in it how the request ended.
 type Call struct {
 	Kind Kind
-	// Header is what is sent.
+	// Header is the complete header of the outgoing request.
 	Header http.Header
-	// Bare sends it without the proxy's own credential.
+	// WithoutProxyCredential sends the request without the proxy's own credential.
 	WithoutProxyCredential bool
-	// Beyond says that the answer is not the API server's own, but of a service or a node that
-	// it asks: that one may want credentials of its own.
+	// Proxied says that the API server passes on the response of a service, a pod or a node. Such
+	// a response may ask for credentials of its own.
 	Proxied bool
-	// Watch, when set, is called when a connection is switched to a protocol, with that and
-	// what is spoken in it: what it returns sees all that passes. A refusal ends it.
+	// NewInspector, when set, is called after the API server has switched protocols. Its inspector
+	// sees all data of the tunnel. A refusal ends the request.
 	NewInspector func(protocol, subprotocol string) (Inspector, *status.Error)
-	// Account, when set, writes down that the request is sent: before that is done, or, for one
-	// that changes nothing, before anything of the answer is passed on. It is called once.
+	// RecordRequest, when set, writes the audit event of the request. It is called once: before the
+	// request is sent or, for a request without side effects, before any of the response is passed
+	// on.
 	RecordRequest func()
-	// Amend, when set, may change an answer before it is passed on.
+	// ModifyResponse, when set, may change a response before it is passed on.
 	ModifyResponse func(resp *http.Response)
-	// Started is called with the status of the answer, before any of it is written.
+	// OnResponse, when set, is called with the HTTP status before any of the response is written.
 	OnResponse func(code int)
-	// Result says how it ended, even when the handler is aborted.
+	// Result says how the request ended. It is set even if the handler panics to abort.
 	Result Result
 
 	recorded bool
 }
 
-// asks reports whether the request changes nothing and is soon answered.
+// usesFastpath reports whether the request goes through package fastpath.
 func (j *Call) usesFastpath(req *http.Request) bool { return j.Kind == Short && fastpath.Supports(req) }
 
 func (j *Call) record() {
@@ -101,38 +102,38 @@ func (j *Call) record() {
 	}
 }
 
-// Witness sees what passes through a tunnel, before it is passed on. A refusal ends the
-// tunnel with its words. Up and Down are called from a goroutine each.
+// Inspector sees the data of a tunnel before it is passed on. A refusal ends the tunnel with its
+// message. FromClient and FromServer are each called from their own goroutine.
 type Inspector interface {
 	FromClient(p []byte) *status.Error
 	FromServer(p []byte) *status.Error
 }
 
-// Result says how a request ended, for logs and metrics. In are bytes of a tunnel from the
-// client, Out bytes to it.
+// Result says how a request ended. BytesIn counts the bytes of a tunnel from the client, BytesOut the
+// bytes sent to the client.
 type Result struct {
 	Code              int
 	BytesIn, BytesOut int64
 	Err               error
 }
 
-// Forward sends r as job says and writes the answer. A refusal means that nothing was
-// written yet. The request lasts as long as its context: when that ends with a
-// *status.Error as its cause, a stream ends with its words.
-func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, job *Call) *status.Error {
-	if job.Kind == Upgrade {
-		return f.upgrade(w, r, job)
+// Forward sends r as call says and writes the response to w. A refusal means that nothing was written
+// yet. If the request's context is cancelled with a *status.Error as its cause, the stream ends with
+// that message.
+func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, call *Call) *status.Error {
+	if call.Kind == Upgrade {
+		return f.upgrade(w, r, call)
 	}
-	resp, refusal := f.send(f.request(r.Context(), r, job), job)
+	resp, refusal := f.send(f.request(r.Context(), r, call), call)
 	if refusal != nil {
 		return refusal
 	}
 	defer func() { _ = resp.Body.Close() }()
-	f.answer(r.Context(), w, resp, job)
+	f.answer(r.Context(), w, resp, call)
 	return nil
 }
 
-// begin notes that an answer is about to be written.
+// responseStarted records that a response is about to be written.
 func (j *Call) responseStarted(code int) {
 	j.Result.Code = code
 	if j.OnResponse != nil {
@@ -140,9 +141,9 @@ func (j *Call) responseStarted(code int) {
 	}
 }
 
-// request builds the outbound request. Path and query are sent as they came:
-// what a parser would repair is not ours to repair.
-func (f *Forwarder) request(ctx context.Context, r *http.Request, job *Call) *http.Request {
+// request builds the outgoing request. It keeps path and query exactly as they came, because a
+// corrected form could mean something else.
+func (f *Forwarder) request(ctx context.Context, r *http.Request, call *Call) *http.Request {
 	u := *f.target
 	u.Path = strings.TrimSuffix(f.target.Path, "/") + r.URL.Path
 	if r.URL.RawPath != "" {
@@ -150,32 +151,32 @@ func (f *Forwarder) request(ctx context.Context, r *http.Request, job *Call) *ht
 	}
 	u.RawQuery, u.ForceQuery = r.URL.RawQuery, r.URL.ForceQuery
 	req := &http.Request{
-		Method: r.Method, URL: &u, Host: f.target.Host, Header: job.Header,
+		Method: r.Method, URL: &u, Host: f.target.Host, Header: call.Header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: r.ContentLength,
 	}
 	if r.ContentLength != 0 {
 		req.Body = r.Body
 	}
-	if _, given := job.Header["User-Agent"]; !given {
-		job.Header["User-Agent"] = nil // or net/http would say its own
+	if _, given := call.Header["User-Agent"]; !given {
+		call.Header["User-Agent"] = nil // prevents net/http from adding its own
 	}
-	if job.usesFastpath(req) {
-		ctx = fastpath.WithInFlightFunc(ctx, job.record)
+	if call.usesFastpath(req) {
+		ctx = fastpath.WithInFlightFunc(ctx, call.record)
 	}
 	return req.WithContext(ctx)
 }
 
-func (f *Forwarder) send(req *http.Request, job *Call) (*http.Response, *status.Error) {
-	if !job.usesFastpath(req) {
-		job.record()
+func (f *Forwarder) send(req *http.Request, call *Call) (*http.Response, *status.Error) {
+	if !call.usesFastpath(req) {
+		call.record()
 	}
-	resp, err := f.pools.Load().transportFor(job, req).RoundTrip(req)
-	job.record() // when it could not even be sent
+	resp, err := f.pools.Load().transportFor(call, req).RoundTrip(req)
+	call.record() // in case the request could not be sent at all
 	if err == nil {
-		return checkCredentialAccepted(resp, job)
+		return checkCredentialAccepted(resp, call)
 	}
-	if why := terminationReason(req.Context()); why != nil {
-		return nil, why
+	if reason := terminationReason(req.Context()); reason != nil {
+		return nil, reason
 	}
 	if errors.Is(err, context.Canceled) && req.Context().Err() != nil {
 		return nil, status.RequestCancelled(err)
@@ -183,50 +184,50 @@ func (f *Forwarder) send(req *http.Request, job *Call) (*http.Response, *status.
 	return nil, status.APIServerUnreachable(err)
 }
 
-// accepted refuses an answer that says that the credential was not good: it was the proxy's,
-// and the person would be sent to sign in again, for ever.
-func checkCredentialAccepted(resp *http.Response, job *Call) (*http.Response, *status.Error) {
-	if resp.StatusCode != http.StatusUnauthorized || job.WithoutProxyCredential || job.Proxied {
+// checkCredentialAccepted replaces a 401 of the API server, which means that the API server rejects
+// the proxy's credential. kubectl would ask its user to sign in again, without end.
+func checkCredentialAccepted(resp *http.Response, call *Call) (*http.Response, *status.Error) {
+	if resp.StatusCode != http.StatusUnauthorized || call.WithoutProxyCredential || call.Proxied {
 		return resp, nil
 	}
 	_ = resp.Body.Close()
 	return nil, status.ProxyCredentialRejected()
 }
 
-// answer copies the answer. When its length isn't known it is a stream, and
-// each piece goes out at once.
-func (f *Forwarder) answer(ctx context.Context, w http.ResponseWriter, resp *http.Response, job *Call) {
-	if job.ModifyResponse != nil {
-		job.ModifyResponse(resp)
+// answer copies the response to the client. A response of unknown length is a stream, and every piece
+// is flushed at once.
+func (f *Forwarder) answer(ctx context.Context, w http.ResponseWriter, resp *http.Response, call *Call) {
+	if call.ModifyResponse != nil {
+		call.ModifyResponse(resp)
 	}
 	copyHeader(w.Header(), resp.Header)
 	trailers := trailerNames(resp)
 	if len(trailers) > 0 {
 		w.Header().Set("Trailer", strings.Join(trailers, ", "))
 	}
-	job.responseStarted(resp.StatusCode)
+	call.responseStarted(resp.StatusCode)
 	w.WriteHeader(resp.StatusCode)
-	result := &job.Result
+	result := &call.Result
 	flush := func() error { return nil }
 	if resp.ContentLength < 0 {
 		controller := http.NewResponseController(w)
 		flush = controller.Flush
-		_ = flush() // the headers of a watch without events
+		_ = flush() // sends the header of a watch that has no events yet
 	}
 	buffer, ok := f.buffers.Get().(*[]byte)
 	if !ok {
-		return // the pool holds nothing else
+		return // cannot happen: the pool holds only buffers
 	}
 	defer f.buffers.Put(buffer)
 	tail := &lastByteWriter{Writer: w}
 	result.BytesOut, result.Err = pump(tail, resp.Body, *buffer, flush)
-	if why := terminationReason(ctx); result.Err != nil && why != nil && resp.ContentLength < 0 {
-		writeFinalStatus(tail, resp.Header.Get("Content-Type"), why)
+	if reason := terminationReason(ctx); result.Err != nil && reason != nil && resp.ContentLength < 0 {
+		writeFinalStatus(tail, resp.Header.Get("Content-Type"), reason)
 		_ = flush()
 		return
 	}
 	if result.Err != nil {
-		// The client must not take a cut answer for a whole one.
+		// Aborts the response, so that the client does not take it for a complete one.
 		panic(http.ErrAbortHandler)
 	}
 	for name, values := range resp.Trailer {
@@ -266,7 +267,7 @@ func pump(dst io.Writer, src io.Reader, buffer []byte, flush func() error) (int6
 	}
 }
 
-// copyHeader leaves out what belongs to the hop to the API server.
+// copyHeader copies the header without the fields that belong to the connection to the API server.
 func copyHeader(dst, src http.Header) {
 	for name, values := range src {
 		switch name {
@@ -277,8 +278,8 @@ func copyHeader(dst, src http.Header) {
 	}
 }
 
-// protocol returns the protocol of an upgrade, if it is one that Kubernetes
-// speaks. Anything else would be a tunnel that nobody looks into.
+// upgradeProtocol returns the protocol of an upgrade request. It refuses protocols that Kubernetes
+// does not use, because the proxy cannot inspect them.
 func upgradeProtocol(r *http.Request) (string, *status.Error) {
 	values := r.Header.Values("Upgrade")
 	if len(values) == 1 {
@@ -292,30 +293,31 @@ func upgradeProtocol(r *http.Request) (string, *status.Error) {
 	return "", status.UnsupportedUpgrade()
 }
 
-func (f *Forwarder) upgrade(w http.ResponseWriter, r *http.Request, job *Call) *status.Error {
+func (f *Forwarder) upgrade(w http.ResponseWriter, r *http.Request, call *Call) *status.Error {
 	name, refusal := upgradeProtocol(r)
 	if refusal != nil {
 		return refusal
 	}
-	impersonate.SetUpgrade(job.Header, name)
+	impersonate.SetUpgrade(call.Header, name)
 	ctx := r.Context()
-	resp, refusal := f.send(f.request(ctx, r, job), job)
+	resp, refusal := f.send(f.request(ctx, r, call), call)
 	if refusal != nil {
 		return refusal
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusSwitchingProtocols {
-		// An answer, not a tunnel (the class of CVE-2018-1002105).
-		f.answer(ctx, w, resp, job)
+		// The API server did not switch protocols, so this is a response and not a tunnel (the
+		// class of CVE-2018-1002105).
+		f.answer(ctx, w, resp, call)
 		return nil
 	}
 	upstream, ok := resp.Body.(io.ReadWriteCloser)
 	if !ok || !strings.EqualFold(resp.Header.Get("Upgrade"), name) {
 		return status.UpgradeMismatch()
 	}
-	t := &tunnel{ReadWriteCloser: upstream, job: job}
-	if job.NewInspector != nil {
-		if t.inspector, refusal = job.NewInspector(name, resp.Header.Get("Sec-Websocket-Protocol")); refusal != nil {
+	t := &tunnel{ReadWriteCloser: upstream, call: call}
+	if call.NewInspector != nil {
+		if t.inspector, refusal = call.NewInspector(name, resp.Header.Get("Sec-Websocket-Protocol")); refusal != nil {
 			return refusal
 		}
 	}

@@ -21,37 +21,36 @@ import (
 )
 
 const (
-	// poolSize is how many idle connections to the API server are kept; a new
-	// one costs it a signature.
+	// poolSize is the number of idle connections to the API server to keep. A new connection costs
+	// the API server a signature.
 	poolSize = 256
-	// idleTimeout is below the API server's own 90 seconds, so that a request is
-	// never sent on a connection that is just being closed.
+	// idleTimeout is below the API server's own 90 seconds, so that a request does not meet a
+	// connection that is being closed.
 	idleTimeout  = 60 * time.Second
 	dialTimeout  = 10 * time.Second
 	keepAlive    = 30 * time.Second
 	pingAfter    = 20 * time.Second
 	pingTimeout  = 10 * time.Second
 	streamWindow = 512 << 10
-	// deadAfter is as long as HTTP/2 takes to notice, with its pings.
+	// deadConnTimeout is the time after which HTTP/2 notices a dead connection with its pings.
 	deadConnTimeout = pingAfter + pingTimeout
 )
 
-// FromConfig makes a forwarder with the credentials of a client-go
-// configuration. Files of certificates and tokens are read again when they
-// change.
+// New returns a Forwarder with the credentials of a client-go configuration. It reads certificate and
+// token files again when they change.
 func New(cfg *rest.Config) (*Forwarder, error) {
 	target, _, err := rest.DefaultServerUrlFor(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("reading API server address: %w", err)
+		return nil, fmt.Errorf("reading the API server's address: %w", err)
 	}
 	if target.Scheme != "https" {
 		return nil, fmt.Errorf("the API server's address must be https, got %s", target.Redacted())
 	}
-	ways, err := newPools(cfg)
+	pools, err := newPools(cfg)
 	if err != nil {
 		return nil, err
 	}
-	f := newForwarder(&url.URL{Scheme: target.Scheme, Host: target.Host, Path: target.Path}, ways)
+	f := newForwarder(&url.URL{Scheme: target.Scheme, Host: target.Host, Path: target.Path}, pools)
 	f.cfg = cfg
 	return f, nil
 }
@@ -61,8 +60,8 @@ func newPools(cfg *rest.Config) (*transportPools, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Without a client certificate: with one, an API server takes a request for the proxy's
-	// own, whatever token it has.
+	// The anonymous set has no client certificate. An API server prefers a certificate to a token,
+	// and would take the request for the proxy's own.
 	bare, err := newTransportSet(rest.AnonymousClientConfig(cfg))
 	if err != nil {
 		return nil, err
@@ -70,42 +69,42 @@ func newPools(cfg *rest.Config) (*transportPools, error) {
 	return &transportPools{credentialed: own, anonymous: bare}, nil
 }
 
-// pools are the ways to the API server: with the proxy's credential, and without any.
+// transportPools holds the transports with and without the proxy's credential.
 type transportPools struct{ credentialed, anonymous transportSet }
 
-// pair are the ways with one credential: for what only asks, for other short requests and
-// upgrades, and for streams.
+// transportSet holds the transports with one credential: for fast-path requests, for other short
+// requests and upgrades, and for streams.
 type transportSet struct {
 	fastpath, short, streams http.RoundTripper
 	closers                  []idleCloser
 }
 
-// idler keeps connections that nobody uses.
+// idleCloser is a transport with idle connections.
 type idleCloser interface{ CloseIdleConnections() }
 
-// of is the way for a request.
-func (p *transportPools) transportFor(job *Call, req *http.Request) http.RoundTripper {
-	ways := &p.credentialed
-	if job.WithoutProxyCredential {
-		ways = &p.anonymous
+// transportFor returns the transport for a request.
+func (p *transportPools) transportFor(call *Call, req *http.Request) http.RoundTripper {
+	set := &p.credentialed
+	if call.WithoutProxyCredential {
+		set = &p.anonymous
 	}
 	switch {
-	case job.Kind == Stream:
-		return ways.streams
-	case job.usesFastpath(req):
-		return ways.fastpath
+	case call.Kind == Stream:
+		return set.streams
+	case call.usesFastpath(req):
+		return set.fastpath
 	}
-	return ways.short
+	return set.short
 }
 
 func newTransportSet(cfg *rest.Config) (p transportSet, err error) {
 	settings, err := cfg.TransportConfig()
 	if err != nil {
-		return p, fmt.Errorf("reading credentials: %w", err)
+		return p, fmt.Errorf("reading the credentials: %w", err)
 	}
 	tlsConfig, err := transport.TLSConfigFor(settings)
 	if err != nil {
-		return p, fmt.Errorf("reading certificates: %w", err)
+		return p, fmt.Errorf("reading the certificates: %w", err)
 	}
 	if tlsConfig == nil {
 		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12}
@@ -113,35 +112,34 @@ func newTransportSet(cfg *rest.Config) (p transportSet, err error) {
 	if tlsConfig.ClientSessionCache == nil {
 		tlsConfig.ClientSessionCache = tls.NewLRUClientSessionCache(poolSize)
 	}
-	add := func(way *http.RoundTripper, base interface {
+	add := func(transport *http.RoundTripper, base interface {
 		http.RoundTripper
 		idleCloser
 	},
 	) {
 		if err == nil {
 			p.closers = append(p.closers, base)
-			*way, err = withCredential(cfg, base)
+			*transport, err = withCredential(cfg, base)
 		}
 	}
-	at, err := address(cfg)
+	hostPort, err := address(cfg)
 	if err != nil {
 		return p, err
 	}
-	add(&p.fastpath, newFastpathPool(at, tlsConfig))
+	add(&p.fastpath, newFastpathPool(hostPort, tlsConfig))
 	add(&p.short, newTransport(tlsConfig, false))
 	add(&p.streams, newTransport(tlsConfig, true))
 	if err != nil {
-		return p, fmt.Errorf("using credentials: %w", err)
+		return p, fmt.Errorf("using the credentials: %w", err)
 	}
 	return p, nil
 }
 
-// lookEvery is how often it is looked whether the authority's file has changed.
+// caCheckInterval is the time between two looks at the CA file.
 const caCheckInterval = 15 * time.Second
 
-// Run takes up a new authority of the API server when its file changes, until ctx ends.
-// Connections that are open stay; new ones, and their TLS sessions, know the new one only
-// (CVE-2025-68121).
+// Run loads the API server's CA file again when it changes, until ctx ends. Open connections stay.
+// New connections, and the TLS sessions that they resume, use only the new CA (CVE-2025-68121).
 func (f *Forwarder) Run(ctx context.Context) error { return f.run(ctx, caCheckInterval) }
 
 func (f *Forwarder) run(ctx context.Context, every time.Duration) error {
@@ -163,7 +161,7 @@ func (f *Forwarder) run(ctx context.Context, every time.Duration) error {
 		}
 		next, err := newPools(f.cfg)
 		if err != nil {
-			continue // half written: the old one is good for as long
+			continue // the file is incomplete: keep the old CA until the next look
 		}
 		known = now
 		old := f.pools.Swap(next)
@@ -173,12 +171,12 @@ func (f *Forwarder) run(ctx context.Context, every time.Duration) error {
 	}
 }
 
-// newInline makes the pool for short requests that can be sent again: most of all.
+// newFastpathPool returns the pool for short requests that can be sent again, which are most requests.
 func newFastpathPool(address string, tlsConfig *tls.Config) *fastpath.Pool {
 	cfg := tlsConfig.Clone()
 	cfg.NextProtos = []string{"http/1.1"}
 	if cfg.ServerName == "" {
-		cfg.ServerName, _, _ = net.SplitHostPort(address) // it was joined
+		cfg.ServerName, _, _ = net.SplitHostPort(address) // cannot fail: address comes from JoinHostPort
 	}
 	dialer := newDialer()
 	dialer.Control = fastpath.UserTimeoutControl(deadConnTimeout)
@@ -203,11 +201,11 @@ func newFastpathPool(address string, tlsConfig *tls.Config) *fastpath.Pool {
 
 func newDialer() *net.Dialer { return &net.Dialer{Timeout: dialTimeout, KeepAlive: keepAlive} }
 
-// address is where to dial, as net/http would.
+// address returns the host and port to dial, as net/http computes them.
 func address(cfg *rest.Config) (string, error) {
 	target, _, err := rest.DefaultServerUrlFor(cfg)
 	if err != nil {
-		return "", fmt.Errorf("reading API server address: %w", err)
+		return "", fmt.Errorf("reading the API server's address: %w", err)
 	}
 	host, err := idna.Lookup.ToASCII(target.Hostname())
 	if err != nil || net.ParseIP(target.Hostname()) != nil {
@@ -216,8 +214,8 @@ func address(cfg *rest.Config) (string, error) {
 	return net.JoinHostPort(host, cmp.Or(target.Port(), "443")), nil
 }
 
-// newTransport makes the pool for short requests, which HTTP/1.1 makes immune
-// to GOAWAY in the middle of a body, or the one for streams over HTTP/2.
+// newTransport returns the transport for other short requests, or for streams over HTTP/2. Short
+// requests use HTTP/1.1, where no GOAWAY can interrupt a body.
 func newTransport(tlsConfig *tls.Config, http2 bool) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -229,7 +227,7 @@ func newTransport(tlsConfig *tls.Config, http2 bool) *http.Transport {
 		DialContext:         newDialer().DialContext,
 		TLSClientConfig:     cfg,
 		TLSHandshakeTimeout: dialTimeout,
-		DisableCompression:  true, // what the client did not ask for is not ours to add
+		DisableCompression:  true, // the client decides whether it asks for compression
 		MaxIdleConns:        poolSize,
 		MaxIdleConnsPerHost: poolSize,
 		IdleConnTimeout:     idleTimeout,

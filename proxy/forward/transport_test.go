@@ -16,8 +16,8 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/pki"
 )
 
-// TestANewAuthorityIsTakenUp replaces the API server's certificate and its authority.
-func TestANewAuthorityIsTakenUp(t *testing.T) {
+// TestCAReload replaces the API server's certificate and the CA that signed it.
+func TestCAReload(t *testing.T) {
 	t.Parallel()
 	file := t.TempDir() + "/ca.crt"
 	var current atomic.Pointer[tls.Certificate]
@@ -65,7 +65,7 @@ func TestANewAuthorityIsTakenUp(t *testing.T) {
 		return refusal == nil
 	}
 	if !works() {
-		t.Fatal("not even with the first one")
+		t.Fatal("the first CA does not work")
 	}
 	renew()
 	for range 200 {
@@ -74,20 +74,22 @@ func TestANewAuthorityIsTakenUp(t *testing.T) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	t.Error("the new authority was not taken up")
+	t.Error("the new CA was not loaded")
 }
 
-// TestTheProxysOwnToken goes with every kind of request, but not with those of who speaks for
-// themselves.
-func TestTheProxysOwnToken(t *testing.T) {
+// TestProxyCredential checks that every request carries the proxy's credential, except with
+// WithoutProxyCredential.
+func TestProxyCredential(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header()["X-Said"] = r.Header["Authorization"] }))
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["X-Authorization"] = r.Header["Authorization"]
+	}))
 	t.Cleanup(server.Close)
 	file := t.TempDir() + "/token"
-	if err := os.WriteFile(file, []byte("of-a-file\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("from-file\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for want, cfg := range map[string]*rest.Config{"[Bearer of-a-file]": {BearerTokenFile: file}, "[Bearer as-it-is]": {BearerToken: "as-it-is"}, "[]": {}, "[Basic YTpi]": {Username: "a", Password: "b"}} {
+	for want, cfg := range map[string]*rest.Config{"[Bearer from-file]": {BearerTokenFile: file}, "[Bearer literal]": {BearerToken: "literal"}, "[]": {}, "[Basic YTpi]": {Username: "a", Password: "b"}} {
 		cfg.Host, cfg.Insecure = server.URL, true
 		f, err := New(cfg)
 		if err != nil {
@@ -95,7 +97,7 @@ func TestTheProxysOwnToken(t *testing.T) {
 		}
 		for _, c := range []struct {
 			method string
-			job    Call
+			call   Call
 			want   string
 		}{
 			{http.MethodGet, Call{Kind: Short}, want},
@@ -107,28 +109,28 @@ func TestTheProxysOwnToken(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c.job.WithoutProxyCredential {
+			if c.call.WithoutProxyCredential {
 				req.Header.Set("Authorization", "Bearer own")
 			}
-			resp, refusal := f.send(req, &c.job)
+			resp, refusal := f.send(req, &c.call)
 			if refusal != nil {
 				t.Fatal(refusal)
 			}
 			resp.Body.Close()
-			if got := fmt.Sprint(resp.Header["X-Said"]); got != c.want {
-				t.Errorf("%s %s: %s, want %s", c.method, c.job.Kind, got, c.want)
+			if got := fmt.Sprint(resp.Header["X-Authorization"]); got != c.want {
+				t.Errorf("%s %s: %s, want %s", c.method, c.call.Kind, got, c.want)
 			}
 		}
 	}
-	for name, cfg := range map[string]*rest.Config{"no file": {BearerTokenFile: file + "x"}, "two ways": {BearerToken: "a", Username: "b"}} {
+	for name, cfg := range map[string]*rest.Config{"no file": {BearerTokenFile: file + "x"}, "token and password": {BearerToken: "a", Username: "b"}} {
 		cfg.Host = server.URL
 		if _, err := New(cfg); err == nil {
-			t.Errorf("%s: taken", name)
+			t.Errorf("%s: accepted", name)
 		}
 	}
 }
 
-// TestAddress is where net/http would dial.
+// TestAddress compares the address with the one that net/http dials.
 func TestAddress(t *testing.T) {
 	t.Parallel()
 	for host, want := range map[string]string{

@@ -13,14 +13,14 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
-// tunnel is an open way to the API server.
+// tunnel is an upgraded connection to the API server.
 type tunnel struct {
 	io.ReadWriteCloser
-	job       *Call
-	inspector Inspector // nil where nobody looks
+	call      *Call
+	inspector Inspector // nil if the tunnel is not recorded
 }
 
-// watched is one direction of a tunnel that somebody looks at.
+// inspectedReader is one direction of a tunnel with an inspector.
 type inspectedReader struct {
 	io.Reader
 	client  *clientConn
@@ -33,24 +33,23 @@ func (w *inspectedReader) Read(p []byte) (int, error) {
 	if n == 0 {
 		return n, err
 	}
-	if why := w.inspect(p[:n]); why != nil {
-		w.client.closeWithReason(why)
-		return 0, why
+	if reason := w.inspect(p[:n]); reason != nil {
+		w.client.closeWithReason(reason)
+		return 0, reason
 	}
 	return n, err
 }
 
-// tunnel takes the client's connection over and copies both ways until one side
-// ends.
+// tunnel takes over the client's connection and copies both pools until one side ends.
 func (f *Forwarder) tunnel(ctx context.Context, w http.ResponseWriter, resp *http.Response, t *tunnel) *status.Error {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return status.UpgradeFailed(err)
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Time{}) // a shell may be quiet for long
-	t.job.responseStarted(http.StatusSwitchingProtocols)
-	result := &t.job.Result
+	_ = conn.SetDeadline(time.Time{}) // a session may be idle for long
+	t.call.responseStarted(http.StatusSwitchingProtocols)
+	result := &t.call.Result
 	if result.Err = writeSwitchingProtocols(conn, resp); result.Err != nil {
 		return nil
 	}
@@ -69,7 +68,7 @@ func (f *Forwarder) tunnel(ctx context.Context, w http.ResponseWriter, resp *htt
 	return nil
 }
 
-// readFrom is a way to the API server that is read through somebody.
+// upstreamConn is the connection to the API server with an inspected read side.
 type upstreamConn struct {
 	io.ReadWriteCloser
 	reader io.Reader
@@ -78,7 +77,7 @@ type upstreamConn struct {
 // Read implements io.Reader.
 func (r *upstreamConn) Read(p []byte) (int, error) { return r.reader.Read(p) }
 
-// CloseWrite ends one direction, where that is possible.
+// CloseWrite closes the write side, if the connection supports it.
 func (r *upstreamConn) CloseWrite() error {
 	half, ok := r.ReadWriteCloser.(interface{ CloseWrite() error })
 	if !ok {
@@ -87,7 +86,7 @@ func (r *upstreamConn) CloseWrite() error {
 	return half.CloseWrite()
 }
 
-// writeSwitch repeats the API server's 101 to the client.
+// writeSwitchingProtocols passes the API server's 101 response on to the client.
 func writeSwitchingProtocols(conn net.Conn, resp *http.Response) error {
 	var head strings.Builder
 	head.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n")
@@ -105,8 +104,8 @@ func writeSwitchingProtocols(conn net.Conn, resp *http.Response) error {
 	return nil
 }
 
-// both copies until either side is done. What the client sent along with its
-// request is in the buffered reader and comes first.
+// copyBothWays copies until one side ends. The buffered reader of the client first returns data that
+// the client sent along with its request.
 func (f *Forwarder) copyBothWays(conn net.Conn, client io.Reader, upstream io.ReadWriteCloser) (in, out int64, err error) {
 	type end struct {
 		bytes int64
@@ -118,8 +117,7 @@ func (f *Forwarder) copyBothWays(conn net.Conn, client io.Reader, upstream io.Re
 	var a, b end
 	select {
 	case a = <-up:
-		// The client is done. Its last bytes are on their way; the answer to
-		// them must still come through.
+		// The client has closed its write side. The API server may still answer its last bytes.
 		if half, ok := upstream.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 			select {
 			case b = <-down:
@@ -137,8 +135,7 @@ func (f *Forwarder) copyBothWays(conn net.Conn, client io.Reader, upstream io.Re
 	return a.bytes, b.bytes, errors.Join(a.err, b.err)
 }
 
-// halfClosed is how long the API server may go on after the client has closed
-// its side.
+// halfCloseTimeout is how long the API server may send after the client has closed its write side.
 const halfCloseTimeout = 30 * time.Second
 
 func (f *Forwarder) copy(dst io.Writer, src io.Reader) (int64, error) {

@@ -50,7 +50,6 @@ var notYetRewritten = []string{
 	"proxy/authn",
 	"proxy/clientaddr",
 	"proxy/feed",
-	"proxy/forward",
 	"proxy/impersonate",
 	"proxy/kubeaudit",
 	"proxy/kubereview",
