@@ -1,6 +1,6 @@
-// Package trust reads which issuers a cluster trusts besides the sign-in server, from the
-// file that an API server takes (AuthenticationConfiguration of apiserver.config.k8s.io/v1).
-// Expressions are not possible here; what can't be done as the file says stops the start.
+// Package authenticationconfig reads additional trusted token issuers from an API server's
+// AuthenticationConfiguration file (apiserver.config.k8s.io/v1). It supports claims and prefixes, but no
+// CEL expressions. A file that the proxy cannot follow exactly is an error.
 package authenticationconfig
 
 import (
@@ -23,20 +23,20 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/authn"
 )
 
-// Read reads a file. Own is the address of the sign-in server, which can't be in it.
+// Load reads a file. Own is the URL of the Fairlead server, which the file must not contain.
 func Load(file, own string, now func() time.Time, logger *slog.Logger) (map[string]*authn.Issuer, error) {
 	text, err := os.ReadFile(file) //nolint:gosec // the operator names the file
 	if err != nil {
-		return nil, fmt.Errorf("reading authentication configuration: %w", err)
+		return nil, fmt.Errorf("reading the authentication configuration: %w", err)
 	}
 	issuers, err := Parse(text, own, now, logger)
 	if err != nil {
-		return nil, fmt.Errorf("reading authentication configuration: %w", err)
+		return nil, fmt.Errorf("reading the authentication configuration: %w", err)
 	}
 	return issuers, nil
 }
 
-// Parse reads the text of a file.
+// Parse parses the content of a file. Own is the URL of the Fairlead server.
 func Parse(text []byte, own string, now func() time.Time, logger *slog.Logger) (map[string]*authn.Issuer, error) {
 	scheme := runtime.NewScheme()
 	install.Install(scheme)
@@ -46,16 +46,16 @@ func Parse(text []byte, own string, now func() time.Time, logger *slog.Logger) (
 		return nil, err
 	}
 	if file.Anonymous != nil {
-		return nil, errors.New("anonymous: the proxy lets nobody in without a token; remove it")
+		return nil, errors.New("anonymous: the proxy does not accept requests without a token. Remove it")
 	}
 	if len(file.JWT) == 0 {
-		return nil, errors.New("jwt: names no issuer")
+		return nil, errors.New("jwt: is empty. Add an issuer")
 	}
 	issuers := map[string]*authn.Issuer{}
 	for n, j := range file.JWT {
 		issuer, err := newIssuer(&j, now, logger)
 		if err == nil && (j.Issuer.URL == own || issuers[j.Issuer.URL] != nil) {
-			err = errors.New("issuer.url: is trusted already")
+			err = errors.New("issuer.url: is already trusted. Remove this entry")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("jwt[%d].%w", n, err)
@@ -70,7 +70,7 @@ func newIssuer(j *apiserver.JWTAuthenticator, now func() time.Time, logger *slog
 		return nil, err
 	}
 	if len(j.UserValidationRules) > 0 {
-		return nil, errors.New("userValidationRules: are expressions, which are not possible here; reserved names are refused in any case")
+		return nil, errors.New("userValidationRules: the proxy does not support expressions. Remove them; the proxy refuses reserved names in any case")
 	}
 	m := j.ClaimMappings
 	issuer := &authn.Issuer{
@@ -82,7 +82,7 @@ func newIssuer(j *apiserver.JWTAuthenticator, now func() time.Time, logger *slog
 	}
 	for i, rule := range j.ClaimValidationRules {
 		if rule.Claim == "" || rule.Expression != "" || rule.Message != "" {
-			return nil, fmt.Errorf("claimValidationRules[%d]: want claim and requiredValue; expressions are not possible here", i)
+			return nil, fmt.Errorf("claimValidationRules[%d]: the proxy does not support expressions. Use claim and requiredValue", i)
 		}
 		issuer.Required[rule.Claim] = rule.RequiredValue
 	}
@@ -97,22 +97,22 @@ func newIssuer(j *apiserver.JWTAuthenticator, now func() time.Time, logger *slog
 
 func checkIssuer(i *apiserver.Issuer) error {
 	if !isAddress(i.URL) {
-		return fmt.Errorf("issuer.url: want an address with https, got %q", i.URL)
+		return fmt.Errorf("issuer.url: must be an https URL, got %q", i.URL)
 	}
 	if i.DiscoveryURL != "" && !isAddress(i.DiscoveryURL) {
-		return fmt.Errorf("issuer.discoveryURL: want an address with https, got %q", i.DiscoveryURL)
+		return fmt.Errorf("issuer.discoveryURL: must be an https URL, got %q", i.DiscoveryURL)
 	}
 	if len(i.Audiences) == 0 {
-		return errors.New("issuer.audiences: names none")
+		return errors.New("issuer.audiences: is empty. Add an audience")
 	}
 	if slices.Contains(i.Audiences, "") {
-		return errors.New("issuer.audiences: one is empty")
+		return errors.New("issuer.audiences: has an empty entry. Remove it")
 	}
 	if len(i.Audiences) > 1 && i.AudienceMatchPolicy != apiserver.AudienceMatchPolicyMatchAny {
-		return errors.New("issuer.audienceMatchPolicy: want MatchAny for several audiences")
+		return errors.New("issuer.audienceMatchPolicy: must be MatchAny for several audiences")
 	}
 	if i.EgressSelectorType != "" {
-		return errors.New("issuer.egressSelectorType: is not possible here")
+		return errors.New("issuer.egressSelectorType: the proxy does not support it. Remove it")
 	}
 	return nil
 }
@@ -126,22 +126,22 @@ func checkMappings(m *apiserver.ClaimMappings) error {
 	for name, mapping := range map[string]apiserver.PrefixedClaimOrExpression{"username": m.Username, "groups": m.Groups} {
 		switch {
 		case mapping.Expression != "":
-			return fmt.Errorf("claimMappings.%s.expression: expressions are not possible here: use claim and prefix", name)
+			return fmt.Errorf("claimMappings.%s.expression: the proxy does not support expressions. Use claim and prefix", name)
 		case mapping.Claim == "" && name == "username":
-			return errors.New("claimMappings.username.claim: is missing")
+			return errors.New("claimMappings.username.claim: is missing. Set the claim with the user name")
 		case mapping.Claim != "" && mapping.Prefix == nil:
-			return fmt.Errorf(`claimMappings.%s.prefix: is missing; "" is none`, name)
+			return fmt.Errorf(`claimMappings.%s.prefix: is missing. Set it to "" for no prefix`, name)
 		case mapping.Claim == "" && mapping.Prefix != nil:
-			return fmt.Errorf("claimMappings.%s.claim: is missing", name)
+			return fmt.Errorf("claimMappings.%s.claim: is missing. Set it, or remove the prefix", name)
 		}
 	}
 	if m.UID.Expression != "" || len(m.Extra) > 0 {
-		return errors.New("claimMappings: uid.expression and extra are expressions, which are not possible here")
+		return errors.New("claimMappings: the proxy does not support uid.expression and extra, which are expressions. Remove them")
 	}
 	return nil
 }
 
-// timeout bounds what an issuer is asked.
+// timeout bounds a request to an issuer.
 const timeout = 10 * time.Second
 
 func clientFor(authority string) (*http.Client, error) {
@@ -149,7 +149,7 @@ func clientFor(authority string) (*http.Client, error) {
 	if authority != "" {
 		cfg.RootCAs = x509.NewCertPool()
 		if !cfg.RootCAs.AppendCertsFromPEM([]byte(authority)) {
-			return nil, errors.New("issuer.certificateAuthority: holds no certificate in PEM form")
+			return nil, errors.New("issuer.certificateAuthority: contains no PEM certificate")
 		}
 	}
 	return &http.Client{Timeout: timeout, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSClientConfig: cfg}}, nil

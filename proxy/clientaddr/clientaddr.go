@@ -1,5 +1,5 @@
-// Package clientaddr says where a request comes from, also behind load balancers that are
-// trusted to say so.
+// Package clientaddr determines the IP address of a client, also behind trusted load balancers that set
+// X-Forwarded-For.
 package clientaddr
 
 import (
@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// From returns what says where a request comes from: its own address or, when that is one
-// of the trusted networks, the last address of X-Forwarded-For that is not. What somebody
-// writes there before it reaches who is trusted counts for nothing.
+// Resolver returns a function that determines a request's client address. This is the address of the
+// connection or, if that is in a trusted network, the last address in X-Forwarded-For that is not in
+// one. It ignores addresses that a client could have written itself.
 func Resolver(trusted []netip.Prefix) func(r *http.Request) string {
 	isTrusted := func(a netip.Addr) bool {
 		return slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(a) })
@@ -26,7 +26,7 @@ func Resolver(trusted []netip.Prefix) func(r *http.Request) string {
 		for i := len(hops) - 1; i >= 0 && isTrusted(from); i-- {
 			hop, ok := parse(hops[i])
 			if !ok {
-				break // whoever is trusted did not write this
+				break // a trusted load balancer would have written an address
 			}
 			from = hop
 		}
@@ -34,7 +34,7 @@ func Resolver(trusted []netip.Prefix) func(r *http.Request) string {
 	}
 }
 
-// parse reads an address, with a port or without.
+// parse parses an address with or without a port.
 func parse(text string) (netip.Addr, bool) {
 	text = strings.TrimSpace(text)
 	if a, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {

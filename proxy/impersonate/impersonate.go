@@ -1,6 +1,6 @@
-// Package impersonate computes the headers that go to the API server: what the
-// client may say, and on top of it who it is. It is pure: an identity and
-// inbound headers become outbound headers, or a refusal.
+// Package impersonate computes the headers for the API server from the client's headers and its
+// identity. It removes everything with which a client could claim an identity, and adds the
+// Impersonate-* headers. Its functions have no side effects.
 package impersonate
 
 import (
@@ -12,30 +12,29 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
-// maxHeaders bounds the outbound headers in bytes; API servers take more, load
-// balancers in between often don't.
+// maxHeaders bounds the outgoing headers, in bytes. API servers accept more, but load balancers often
+// do not.
 const maxHeaders = 64 << 10
 
-// Headers returns what to send for a person, to whose groups everybody's is added.
-// Inbound isn't changed. The identity comes last and into a fresh map, so that nothing
-// that the client names in its Connection header can remove it (the class of
-// CVE-2021-31999 and CVE-2022-23652).
+// Headers returns the headers for a user. It adds the group system:authenticated and does not change
+// inbound. The identity is added last, to a new map, so that the client cannot remove it by naming it
+// in a Connection header (the class of CVE-2021-31999 and CVE-2022-23652).
 func Headers(inbound http.Header, id *authn.Identity) (http.Header, *status.Error) {
 	person := *id
-	// Always present: should the user header ever be lost on the way, an API
-	// server refuses groups without a user instead of taking us for ourselves.
+	// The group is always there. If the user header were lost on the way, an API server would refuse
+	// groups without a user, instead of treating the request as the proxy's own.
 	person.Groups = append(append(make([]string, 0, len(id.Groups)+1), id.Groups...), "system:authenticated")
 	return identityHeaders(inbound, &person, rejectImpersonation)
 }
 
-// HeadersAs returns what to send for somebody whom a person acts as. The groups are
-// complete, and whether the person may was asked before: their headers say the same.
+// TargetHeaders returns the headers for the target of "kubectl --as". Its groups must be complete, and
+// the caller must have checked that the user may impersonate it. Inbound contains the same identity.
 func TargetHeaders(inbound http.Header, target *authn.Identity) (http.Header, *status.Error) {
 	return identityHeaders(inbound, target, rejectAmbiguous)
 }
 
-// Own returns what to send for somebody who speaks for themselves, with their own token:
-// nothing that says who they are but that.
+// TokenHeaders returns the headers for a client whose own token is forwarded. The token is the only
+// identity in them.
 func TokenHeaders(inbound http.Header, token string) (http.Header, *status.Error) {
 	out, refusal := filterInbound(inbound, rejectImpersonation)
 	if refusal != nil {
@@ -61,10 +60,10 @@ func checkSize(out http.Header) (http.Header, *status.Error) {
 	return out, nil
 }
 
-// clean leaves what the client may say.
+// filterInbound returns the client's headers that may be forwarded.
 func filterInbound(inbound http.Header, refuse func(name, key string) *status.Error) (http.Header, *status.Error) {
 	ends := connectionOptions(inbound["Connection"])
-	const room = 8 // for who it is
+	const room = 8 // for the identity headers
 	out := make(http.Header, len(inbound)+room)
 	for name, values := range inbound {
 		key := normalizeHeaderName(name)
@@ -84,7 +83,7 @@ func filterInbound(inbound http.Header, refuse func(name, key string) *status.Er
 	return out, nil
 }
 
-// Upgrade adds the two headers that ask the API server to switch protocols.
+// SetUpgrade adds the two headers that request a switch of protocols.
 func SetUpgrade(out http.Header, protocol string) {
 	out["Connection"] = []string{"Upgrade"}
 	out["Upgrade"] = []string{protocol}
@@ -102,8 +101,8 @@ func addIdentity(out http.Header, id *authn.Identity) {
 	}
 }
 
-// extraHeader is the name of the header for an extra value. Those that every token of ours
-// has are written out: to make them anew costs a thirtieth of a small request.
+// extraHeader returns the header name for an extra key. The keys in Fairlead's own tokens are
+// constants, because computing a name takes 3% of the time of a small request.
 func extraHeader(key string) string {
 	switch key {
 	case authn.ExtraSignIn:
@@ -120,8 +119,8 @@ func canonicalExtraHeader(key string) string {
 	return textproto.CanonicalMIMEHeaderKey("Impersonate-Extra-" + escapeExtraKey(key))
 }
 
-// fold makes "X_Remote_User", "X--Remote-User" and "x-remote-user" the same: some
-// servers behind us could take one for the other (CVE-2025-64484).
+// normalizeHeaderName maps "X_Remote_User", "X--Remote-User" and "x-remote-user" to one name, because
+// some servers treat them as the same header (CVE-2025-64484).
 func normalizeHeaderName(name string) string {
 	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
 	for strings.Contains(name, "--") {
@@ -130,7 +129,7 @@ func normalizeHeaderName(name string) string {
 	return name
 }
 
-// refuse finds headers that try to say who somebody is.
+// rejectImpersonation refuses headers that claim an identity.
 func rejectImpersonation(name, key string) *status.Error {
 	if strings.HasPrefix(key, "impersonate") {
 		return status.ImpersonationUnsupported()
@@ -138,7 +137,7 @@ func rejectImpersonation(name, key string) *status.Error {
 	return rejectAmbiguous(name, key)
 }
 
-// refuseAmbiguous finds headers that could be taken for others.
+// rejectAmbiguous refuses headers that a server could take for identity headers.
 func rejectAmbiguous(name, key string) *status.Error {
 	if strings.Contains(name, "_") && (strings.HasPrefix(key, "x-remote-") || strings.HasPrefix(key, "x-forwarded") || key == "authorization") {
 		return status.AmbiguousHeader(name)
@@ -146,7 +145,7 @@ func rejectAmbiguous(name, key string) *status.Error {
 	return nil
 }
 
-// dropped are the headers that are ours to say, or nobody's.
+// isStripped reports whether the proxy removes a header that only it, or no hop, may set.
 func isStripped(key string) bool {
 	switch key {
 	case "authorization", "proxy-authorization", "forwarded", "x-real-ip", "via", "host", "cookie", "http2-settings", "expect":
@@ -155,7 +154,7 @@ func isStripped(key string) bool {
 	return strings.HasPrefix(key, "x-remote-") || strings.HasPrefix(key, "x-forwarded-") || strings.HasPrefix(key, "impersonate")
 }
 
-// hopByHop reports whether a header ends here (RFC 9110 section 7.6.1).
+// isHopByHop reports whether a header must not be forwarded (RFC 9110 section 7.6.1).
 func isHopByHop(key string) bool {
 	switch key {
 	case "connection", "proxy-connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "proxy-authenticate":
@@ -164,7 +163,7 @@ func isHopByHop(key string) bool {
 	return false
 }
 
-// named are the headers that the client says end here. Most say nothing.
+// connectionOptions returns the header names in Connection headers, which must not be forwarded.
 func connectionOptions(connection []string) map[string]bool {
 	if len(connection) == 0 {
 		return nil
@@ -178,9 +177,8 @@ func connectionOptions(connection []string) map[string]bool {
 	return names
 }
 
-// escape writes a key so that it fits a header's name: what is no token
-// character, and the percent sign, percent-encoded
-// (client-go/transport.headerKeyEscape).
+// escapeExtraKey percent-encodes the characters of a key that a header name cannot contain, and the
+// percent sign (client-go/transport.headerKeyEscape).
 func escapeExtraKey(key string) string {
 	const hex = "0123456789abcdef"
 	var b strings.Builder

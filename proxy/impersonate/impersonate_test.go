@@ -22,7 +22,7 @@ func jane() *authn.Identity {
 	}
 }
 
-// identity is what must come out, whatever the client sends.
+// identity returns the headers that every outgoing request must have.
 func identity() http.Header {
 	return http.Header{
 		"Impersonate-User": {"corp:jane"}, "Impersonate-Uid": {"usr_1"}, "Impersonate-Group": {"corp:dev", "system:authenticated"},
@@ -35,7 +35,7 @@ func TestHeaders(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		inbound http.Header
-		// want is what is kept besides the identity; nil means refused.
+		// want is the outgoing header without the identity.
 		want    http.Header
 		refused bool
 	}{
@@ -110,7 +110,7 @@ func TestTooManyGroups(t *testing.T) {
 	}
 }
 
-// FuzzHeaders looks for a header that changes who the request is from.
+// FuzzHeaders looks for a header that changes the identity.
 func FuzzHeaders(f *testing.F) {
 	f.Add("Impersonate-User", "root", "Impersonate-User")
 	f.Add("X_Remote_User", "root", "close")
@@ -128,15 +128,15 @@ func FuzzHeaders(f *testing.F) {
 		for key := range got {
 			folded := strings.ReplaceAll(strings.ToLower(key), "_", "-")
 			if _, ours := identity()[key]; !ours && (strings.HasPrefix(folded, "impersonate") || strings.HasPrefix(folded, "x-remote-") || folded == "authorization") {
-				t.Errorf("%q was let through", key)
+				t.Errorf("%q was forwarded", key)
 			}
 		}
 	})
 }
 
-// TestExtraKeysArrive reads the names of headers as an API server does
+// TestExtraKeys decodes the header names as an API server does
 // (unescapeExtraKey in k8s.io/apiserver/pkg/endpoints/filters/impersonation).
-func TestExtraKeysArrive(t *testing.T) {
+func TestExtraKeys(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{authn.ExtraSignIn, authn.ExtraDevice, authn.ExtraCredential, authn.ExtraClientAddress, "scopes", "a b", "ü", "50%", "example.com/a%2fb"} {
 		id := jane()
@@ -154,11 +154,11 @@ func TestExtraKeysArrive(t *testing.T) {
 			found = true
 			read, err := url.PathUnescape(strings.ToLower(rest))
 			if err != nil || read != key || !slices.Equal(values, []string{"a", "b"}) || http.CanonicalHeaderKey(name) != name {
-				t.Errorf("%q arrives as %q: %v", key, read, values)
+				t.Errorf("%q is decoded as %q: %v", key, read, values)
 			}
 		}
 		if !found {
-			t.Errorf("%q does not arrive", key)
+			t.Errorf("there is no header for %q", key)
 		}
 	}
 }

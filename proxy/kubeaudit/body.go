@@ -11,15 +11,15 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// maxBody is the largest body that is kept, in bytes.
+// maxBodyBytes is the largest request body that an event keeps.
 const maxBodyBytes = 256 << 10
 
-// body keeps what passes through, up to a limit. It holds nothing up.
+// body copies a request body while it is read, up to maxBodyBytes. It does not delay the request.
 type body struct {
 	io.ReadCloser
 	contentType string
 
-	mu       sync.Mutex // an answer can come before the body is read to its end
+	mu       sync.Mutex // the response can arrive before the body has been read to its end
 	data     []byte
 	tooLarge bool
 }
@@ -39,32 +39,32 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// object is the body as JSON, or nil and a note why not.
-func (b *body) object(note func(key, value string), bare bool) *runtime.Unknown {
+// object returns the body as JSON. Without an object it passes the reason to annotate.
+func (b *body) object(annotate func(key, value string), omitManagedFields bool) *runtime.Unknown {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.data) == 0 && !b.tooLarge {
 		return nil
 	}
-	text, why := b.json()
-	if why == "" && bare {
+	text, reason := b.json()
+	if reason == "" && omitManagedFields {
 		text = withoutManagedFields(text)
 	}
-	if why != "" {
-		note("request-object-left-out", why)
+	if reason != "" {
+		annotate("request-object-omitted", reason)
 		return nil
 	}
 	return &runtime.Unknown{Raw: text, ContentType: runtime.ContentTypeJSON}
 }
 
-// json is the body as JSON, or why it is not.
-func (b *body) json() (text []byte, why string) {
+// json returns the body as JSON, or the reason why it cannot.
+func (b *body) json() (text []byte, reason string) {
 	if b.tooLarge {
 		return nil, "larger than 256 KiB"
 	}
 	kind, _, err := mime.ParseMediaType(b.contentType)
 	if err != nil {
-		kind = "application/json" // as an API server takes it
+		kind = "application/json" // an API server assumes this as well
 	}
 	switch {
 	case strings.HasSuffix(kind, "json"):
@@ -82,11 +82,11 @@ func (b *body) json() (text []byte, why string) {
 	return text, ""
 }
 
-// withoutManagedFields leaves out who set which field, of an object or of a list of them.
+// withoutManagedFields removes metadata.managedFields from an object or from the items of a list.
 func withoutManagedFields(text []byte) []byte {
 	var object map[string]any
 	if json.Unmarshal(text, &object) != nil {
-		return text // a patch in the form of a list
+		return text // a JSON patch, which is a list
 	}
 	stripManagedFields(object)
 	if items, ok := object["items"].([]any); ok {

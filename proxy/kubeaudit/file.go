@@ -10,46 +10,46 @@ import (
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 )
 
-// Rotation is when a file is put aside, and how many of those are kept. Zero is no limit.
+// Rotation says when a log file is rotated and how many rotated files are kept. Zero means no limit.
 type Rotation struct {
 	MaxMegabytes, MaxFiles, MaxDays int
 	Compress                        bool
 }
 
-// File is a sink that writes a line of JSON for each event. What can't be written, because
-// the disk is full, is kept in memory up to a limit and written when there is room again.
+// File is a sink that writes one line of JSON per event. If a write fails, for example because the disk
+// is full, it keeps up to maxPendingEvents events in memory and writes them later.
 type File struct {
 	mu          sync.Mutex
 	out         io.WriteCloser
 	pending     [][]byte
-	partialLine bool // the last line was written in part
-	onDrop      func(events int, why error)
+	partialLine bool // the last write stopped within a line
+	onDrop      func(events int, cause error)
 }
 
 var _ Sink = (*File)(nil)
 
-// maxWaiting is how many events wait for room.
+// maxPendingEvents is the number of events to keep in memory after a failed write.
 const maxPendingEvents = 10_000
 
-// NewFile returns a file. Lost is told of events that are gone for good.
-func NewFile(path string, r Rotation, lost func(events int, why error)) *File {
-	return &File{onDrop: lost, out: &lumberjack.Logger{
+// NewFile returns a File for path. It calls onDrop with the number of events that are lost.
+func NewFile(path string, r Rotation, onDrop func(events int, cause error)) *File {
+	return &File{onDrop: onDrop, out: &lumberjack.Logger{
 		Filename: path, MaxSize: r.MaxMegabytes, MaxBackups: r.MaxFiles, MaxAge: r.MaxDays, Compress: r.Compress,
 	}}
 }
 
-// Ready writes what waits, and fails when it can't.
+// Ready writes the pending events. It fails if it cannot.
 func (f *File) Ready() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.flush()
 }
 
-// Keep writes e. It fails when it could not; e waits then.
+// WriteEvent writes e. On an error, e stays pending.
 func (f *File) WriteEvent(e *auditv1.Event) error {
 	line, err := json.Marshal(e)
 	if err != nil {
-		return fmt.Errorf("encoding audit event: %w", err)
+		return fmt.Errorf("encoding an audit event: %w", err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -63,18 +63,18 @@ func (f *File) WriteEvent(e *auditv1.Event) error {
 	return f.flush()
 }
 
-// flush writes what waits, the oldest first.
+// flush writes the pending events, the oldest first.
 func (f *File) flush() error {
 	for len(f.pending) > 0 {
 		line := f.pending[0]
-		if f.partialLine { // or two lines would be one
+		if f.partialLine { // ends the incomplete line, so that it does not spoil the next one
 			line = append([]byte{'\n'}, line...)
 		}
 		n, err := f.out.Write(line)
 		if err != nil {
 			f.partialLine = f.partialLine || n > 0
-			_ = f.out.Close() // it is opened again: the file may be another one by then
-			return fmt.Errorf("writing audit log: %w", err)
+			_ = f.out.Close() // the next write opens the path again, which may lead to another file by then
+			return fmt.Errorf("writing the audit log: %w", err)
 		}
 		f.partialLine, f.pending = false, f.pending[1:]
 	}
@@ -82,7 +82,7 @@ func (f *File) flush() error {
 	return nil
 }
 
-// Close ends writing. What still waits is lost.
+// Close closes the file. Events that are still pending are lost.
 func (f *File) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

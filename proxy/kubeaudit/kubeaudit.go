@@ -1,6 +1,6 @@
-// Package kubeaudit keeps an account of what people do through the proxy, in the events of
-// audit.k8s.io/v1 that an API server writes, by the same kind of policy file. It leaves
-// what the sign-in server shows to internal/audit.
+// Package kubeaudit writes audit.k8s.io/v1 events of the requests through the proxy. It uses the API
+// server's event format and policy files. The events for the Fairlead server's audit log are in
+// package internal/audit.
 package kubeaudit
 
 import (
@@ -23,56 +23,56 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/requestinfo"
 )
 
-// Sink keeps events.
+// Sink stores events.
 type Sink interface {
-	// Ready reports whether an event could be kept now.
+	// Ready fails if an event could not be stored now.
 	Ready() error
-	// Keep keeps an event, now or later. It does not change it.
+	// WriteEvent stores an event now or later. It does not modify it.
 	WriteEvent(e *auditv1.Event) error
 }
 
-// Log makes events and hands them to its sinks. The zero Log keeps nothing.
+// Log creates events and writes them to its sinks. The zero Log writes nothing.
 type Log struct {
 	Policy Policy
 	Sinks  []Sink
-	// Strict refuses requests while a sink can't keep them.
+	// RefuseOnFailure refuses requests while a sink cannot store events.
 	RefuseOnFailure bool
-	// Commands keeps the query of exec, attach and port-forward, which holds the command.
+	// IncludeCommands keeps the query of exec, attach and port-forward, which holds the command.
 	IncludeCommands bool
 	Now             func() time.Time
-	// Failed is told of events that a sink did not keep.
+	// OnError is called when a sink fails to store an event.
 	OnError func(ctx context.Context, err error)
 }
 
-// ErrNotKept says that a request can't be recorded, and so must not happen.
-var ErrUnavailable = errors.New("the audit log can't be written")
+// ErrUnavailable says that a request cannot be audited and must be refused.
+var ErrUnavailable = errors.New("the audit log cannot be written")
 
-// Entry is one request, as it goes through its stages. A nil Entry records nothing.
+// Entry collects the events of one request. A nil Entry records nothing.
 type Entry struct {
 	log               *Log
 	event             auditv1.Event
 	omitStages        map[auditinternal.Stage]bool
 	body              *body
-	omitManagedFields bool // without managed fields
+	omitManagedFields bool
 	longRunning       bool
-	responseStarted   bool // an answer has begun
+	responseStarted   bool
 }
 
-// HeaderID is the header that joins the proxy's events with the API server's
+// AuditIDHeader is the header whose ID joins the proxy's events with those of the API server
 // (k8s.io/apiserver/pkg/apis/audit.HeaderAuditID, in Go's spelling).
 const AuditIDHeader = "Audit-Id"
 
-// maxID is the longest id that a client may choose.
+// maxAuditIDLength is the longest audit ID that a client may choose.
 const maxAuditIDLength = 64
 
-// Begin records that a request has come, from somebody or from nobody known. It fails when
-// it could not and Strict is set: then the request must not go on. The entry may be used in
-// any case.
-func (l *Log) Begin(r *http.Request, info *requestinfo.Info, who *authn.Identity, address string) (*Entry, error) {
+// Begin writes the event that a request has arrived. The identity is nil for an unauthenticated
+// request. If RefuseOnFailure is set and the event cannot be written, Begin fails and the caller must
+// refuse the request. The entry may be used even then.
+func (l *Log) Begin(r *http.Request, info *requestinfo.Info, identity *authn.Identity, address string) (*Entry, error) {
 	if l == nil || l.Policy == nil {
 		return nil, nil //nolint:nilnil // a nil Entry records nothing
 	}
-	rule := l.Policy.EvaluatePolicyRule(attributes(info, who))
+	rule := l.Policy.EvaluatePolicyRule(attributes(info, identity))
 	if rule.Level == auditinternal.LevelNone {
 		return nil, l.ready()
 	}
@@ -86,8 +86,8 @@ func (l *Log) Begin(r *http.Request, info *requestinfo.Info, who *authn.Identity
 		Level:    auditv1.Level(rule.Level), AuditID: auditID(r), RequestURI: l.uri(r, info), Verb: info.Verb, SourceIPs: []string{address},
 		UserAgent: userAgent(r), ObjectRef: objectRef(info), RequestReceivedTimestamp: now, StageTimestamp: now,
 	}
-	if who != nil {
-		e.event.User = userInfo(who, who.Groups, "system:authenticated")
+	if identity != nil {
+		e.event.User = userInfo(identity, identity.Groups, "system:authenticated")
 	}
 	if rule.Level == auditinternal.LevelRequest && info.IsResourceRequest && !e.longRunning && r.Body != nil {
 		e.body = &body{ReadCloser: r.Body, contentType: r.Header.Get("Content-Type")}
@@ -96,7 +96,7 @@ func (l *Log) Begin(r *http.Request, info *requestinfo.Info, who *authn.Identity
 	return e, errors.Join(l.ready(), e.writeStage(r.Context(), auditinternal.StageRequestReceived))
 }
 
-// ready reports, where it matters, whether events can be kept.
+// ready fails if RefuseOnFailure is set and a sink cannot store events.
 func (l *Log) ready() error {
 	if !l.RefuseOnFailure {
 		return nil
@@ -109,7 +109,7 @@ func (l *Log) ready() error {
 	return nil
 }
 
-// ID joins this entry with the API server's. It is empty when there is none.
+// ID returns the audit ID, which the API server's event has as well. It is empty for a nil Entry.
 func (e *Entry) ID() string {
 	if e == nil {
 		return ""
@@ -117,7 +117,7 @@ func (e *Entry) ID() string {
 	return string(e.event.AuditID)
 }
 
-// As notes whom somebody acts as. The groups are complete.
+// SetImpersonatedUser sets the user of "kubectl --as". Its groups must be complete.
 func (e *Entry) SetImpersonatedUser(target *authn.Identity) {
 	if e == nil {
 		return
@@ -126,7 +126,7 @@ func (e *Entry) SetImpersonatedUser(target *authn.Identity) {
 	e.event.ImpersonatedUser = &as
 }
 
-// Started records that an answer begins, when it may go on for long.
+// Started records the status of the response. For a long-running request it writes an event.
 func (e *Entry) Started(ctx context.Context, code int) {
 	if e == nil || e.responseStarted {
 		return
@@ -138,15 +138,15 @@ func (e *Entry) Started(ctx context.Context, code int) {
 	}
 }
 
-// Outcome is how a request ended.
+// Outcome says how a request ended.
 type Outcome struct {
-	// Refusal is the proxy's own answer, if it gave one.
+	// Refusal is the proxy's own response, or nil.
 	Refusal *metav1.Status
-	// Notes are added to the event.
+	// Annotations are added to the event, without their prefix.
 	Annotations map[string]string
 }
 
-// Complete records the end.
+// Complete writes the event that a request has ended.
 func (e *Entry) Complete(ctx context.Context, o Outcome) {
 	if e == nil {
 		return
@@ -154,7 +154,7 @@ func (e *Entry) Complete(ctx context.Context, o Outcome) {
 	switch {
 	case o.Refusal != nil:
 		e.event.ResponseStatus = &metav1.Status{Status: o.Refusal.Status, Message: o.Refusal.Message, Reason: o.Refusal.Reason, Code: o.Refusal.Code}
-	case e.event.ResponseStatus == nil: // as WithAudit does in k8s.io/apiserver
+	case e.event.ResponseStatus == nil: // the same as WithAudit in k8s.io/apiserver
 		e.event.ResponseStatus = &metav1.Status{Code: http.StatusOK, Status: metav1.StatusSuccess, Message: "Connection closed early"}
 	}
 	if e.body != nil {
@@ -166,7 +166,7 @@ func (e *Entry) Complete(ctx context.Context, o Outcome) {
 	_ = e.writeStage(ctx, auditinternal.StageResponseComplete)
 }
 
-// notePrefix is before the keys of our own annotations.
+// annotationPrefix is the prefix of the proxy's annotation keys.
 const annotationPrefix = "proxy.fairlead.dev/"
 
 func (e *Entry) annotate(key, value string) {
@@ -176,7 +176,7 @@ func (e *Entry) annotate(key, value string) {
 	e.event.Annotations[annotationPrefix+key] = value
 }
 
-// stage keeps the event as it is now.
+// writeStage writes the event in its current state.
 func (e *Entry) writeStage(ctx context.Context, stage auditinternal.Stage) error {
 	if e.omitStages[stage] {
 		return nil
@@ -185,7 +185,7 @@ func (e *Entry) writeStage(ctx context.Context, stage auditinternal.Stage) error
 	if stage != auditinternal.StageRequestReceived {
 		e.event.StageTimestamp = metav1.NewMicroTime(e.log.Now())
 	}
-	kept := e.event // what comes later must not change it
+	kept := e.event // a copy, because later stages change the event
 	var errs []error
 	for _, s := range e.log.Sinks {
 		errs = append(errs, s.WriteEvent(&kept))
@@ -200,7 +200,7 @@ func (e *Entry) writeStage(ctx context.Context, stage auditinternal.Stage) error
 	return nil
 }
 
-// chooseID is the client's id of the request, as at the API server, or a new one.
+// auditID returns the client's audit ID, as an API server does, or a new one.
 func auditID(r *http.Request) types.UID {
 	given := r.Header.Values(AuditIDHeader)
 	if len(given) != 1 || given[0] == "" || len(given[0]) > maxAuditIDLength || !printable(given[0]) {
@@ -218,7 +218,8 @@ func printable(s string) bool {
 	return true
 }
 
-// maxAgent is where a User-Agent is cut, in bytes (k8s.io/apiserver/pkg/audit/request.go).
+// maxUserAgent is the length at which a User-Agent is cut, in bytes
+// (k8s.io/apiserver/pkg/audit/request.go).
 const maxUserAgent = 1024
 
 func userAgent(r *http.Request) string {
@@ -229,9 +230,9 @@ func userAgent(r *http.Request) string {
 	return text
 }
 
-func userInfo(who *authn.Identity, groups []string, more ...string) authnv1.UserInfo {
-	u := authnv1.UserInfo{Username: who.User, UID: who.UID, Groups: append(append([]string{}, groups...), more...)}
-	for _, e := range who.Extra {
+func userInfo(identity *authn.Identity, groups []string, more ...string) authnv1.UserInfo {
+	u := authnv1.UserInfo{Username: identity.User, UID: identity.UID, Groups: append(append([]string{}, groups...), more...)}
+	for _, e := range identity.Extra {
 		if u.Extra == nil {
 			u.Extra = map[string]authnv1.ExtraValue{}
 		}
@@ -240,14 +241,14 @@ func userInfo(who *authn.Identity, groups []string, more ...string) authnv1.User
 	return u
 }
 
-// attributes are what a policy looks at.
-func attributes(info *requestinfo.Info, who *authn.Identity) authorizer.Attributes {
+// attributes returns the attributes that a policy evaluates.
+func attributes(info *requestinfo.Info, identity *authn.Identity) authorizer.Attributes {
 	a := authorizer.AttributesRecord{
 		Verb: info.Verb, Path: info.Path, ResourceRequest: info.IsResourceRequest, APIGroup: info.APIGroup, APIVersion: info.APIVersion,
 		Resource: info.Resource, Subresource: info.Subresource, Namespace: info.Namespace, Name: info.Name,
 	}
-	if who != nil {
-		a.User = &user.DefaultInfo{Name: who.User, UID: who.UID, Groups: append(append([]string{}, who.Groups...), "system:authenticated")}
+	if identity != nil {
+		a.User = &user.DefaultInfo{Name: identity.User, UID: identity.UID, Groups: append(append([]string{}, identity.Groups...), "system:authenticated")}
 	}
 	return a
 }
@@ -261,8 +262,8 @@ func objectRef(i *requestinfo.Info) *auditv1.ObjectReference {
 	}
 }
 
-// uri is the address that was asked for. The command of an exec stays out unless asked for:
-// it can hold passwords.
+// uri returns the request URI. Unless IncludeCommands is set, it has no query for an exec, because the
+// command can contain passwords.
 func (l *Log) uri(r *http.Request, info *requestinfo.Info) string {
 	u := *r.URL
 	u.Scheme, u.Host, u.User = "", "", nil

@@ -33,22 +33,22 @@ func jane() *authn.Identity {
 	return &authn.Identity{User: "corp:jane", UID: "usr_1", Groups: []string{"corp:dev"}, Extra: []authn.Extra{{Key: "a", Value: "b"}}}
 }
 
-// memory is a sink that keeps events, unless it is told to fail.
+// memory is a sink that keeps events in memory, or fails with err.
 type memory struct {
 	events []auditv1.Event
-	fault  error
+	err    error
 }
 
-func (m *memory) Ready() error { return m.fault }
+func (m *memory) Ready() error { return m.err }
 
 func (m *memory) WriteEvent(e *auditv1.Event) error {
-	if m.fault == nil {
+	if m.err == nil {
 		m.events = append(m.events, *e)
 	}
-	return m.fault
+	return m.err
 }
 
-// newLog is a log by a policy, in memory.
+// newLog returns a log with a policy, and the sink with its events.
 func newLog(t *testing.T, policy string) (*kubeaudit.Log, *memory) {
 	t.Helper()
 	p, err := kubeaudit.ParsePolicy([]byte("apiVersion: audit.k8s.io/v1\nkind: Policy\n" + policy))
@@ -65,9 +65,9 @@ func request(method, target, body string) *http.Request {
 	return r
 }
 
-func begin(t *testing.T, log *kubeaudit.Log, r *http.Request, who *authn.Identity) *kubeaudit.Entry {
+func begin(t *testing.T, log *kubeaudit.Log, r *http.Request, identity *authn.Identity) *kubeaudit.Entry {
 	t.Helper()
-	e, err := log.Begin(r, requestinfo.Parse(r), who, "192.0.2.1")
+	e, err := log.Begin(r, requestinfo.Parse(r), identity, "192.0.2.1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestStages(t *testing.T) {
 	}
 }
 
-func TestWhatAnEventSays(t *testing.T) {
+func TestEventFields(t *testing.T) {
 	t.Parallel()
 	log, m := newLog(t, "rules: [{level: Metadata}]")
 	r := request("POST", "/apis/apps/v1/namespaces/a/deployments/b/scale", "{}")
@@ -138,7 +138,7 @@ func TestWhatAnEventSays(t *testing.T) {
 	}
 }
 
-func TestNobodyKnownIsRecordedToo(t *testing.T) {
+func TestUnauthenticatedRequest(t *testing.T) {
 	t.Parallel()
 	log, m := newLog(t, "rules: [{level: Metadata}]")
 	e := begin(t, log, request("GET", "/api/v1/secrets", ""), nil)
@@ -148,7 +148,7 @@ func TestNobodyKnownIsRecordedToo(t *testing.T) {
 	}
 }
 
-func TestIDsOfClients(t *testing.T) {
+func TestClientAuditIDs(t *testing.T) {
 	t.Parallel()
 	for id, kept := range map[string]bool{"a-b_1": true, "": false, "a b": false, "a\nb": false, strings.Repeat("x", 65): false, "é": false} {
 		log, m := newLog(t, "rules: [{level: Metadata}]")
@@ -161,16 +161,16 @@ func TestIDsOfClients(t *testing.T) {
 	}
 }
 
-func TestCommandsStayOut(t *testing.T) {
+func TestIncludeCommands(t *testing.T) {
 	t.Parallel()
 	const exec = "/api/v1/namespaces/a/pods/b/exec?command=mysql&command=-psecret"
-	for _, keep := range []bool{false, true} {
+	for _, include := range []bool{false, true} {
 		log, m := newLog(t, "rules: [{level: Metadata}]")
-		log.IncludeCommands = keep
+		log.IncludeCommands = include
 		begin(t, log, request("POST", exec, ""), jane())
 		begin(t, log, request("GET", "/api/v1/pods?limit=1", ""), jane())
-		if got := strings.Contains(m.events[0].RequestURI, "secret"); got != keep {
-			t.Errorf("commands %v: %s", keep, m.events[0].RequestURI)
+		if got := strings.Contains(m.events[0].RequestURI, "secret"); got != include {
+			t.Errorf("IncludeCommands %v: %s", include, m.events[0].RequestURI)
 		}
 		if m.events[1].RequestURI != "/api/v1/pods?limit=1" {
 			t.Error(m.events[1].RequestURI)
@@ -181,7 +181,7 @@ func TestCommandsStayOut(t *testing.T) {
 func TestBodies(t *testing.T) {
 	t.Parallel()
 	const policy = "omitManagedFields: true\nrules: [{level: Request, resources: [{resources: [configmaps, pods, pods/exec]}]}, {level: Metadata}]"
-	for _, c := range []struct{ target, kind, body, want, note string }{
+	for _, c := range []struct{ target, kind, body, want, reason string }{
 		{"/api/v1/namespaces/a/configmaps", "application/json", `{"metadata":{"managedFields":[1],"name":"x"}}`, `{"metadata":{"name":"x"}}`, ""},
 		{"/api/v1/namespaces/a/configmaps", "application/json-patch+json", `[{"op":"x"}]`, `[{"op":"x"}]`, ""},
 		{"/api/v1/namespaces/a/configmaps", "application/apply-patch+yaml", "a: {b: 1}", `{"a":{"b":1}}`, ""},
@@ -198,20 +198,20 @@ func TestBodies(t *testing.T) {
 		e := begin(t, log, r, jane())
 		text, err := io.ReadAll(r.Body)
 		if err != nil || string(text) != c.body {
-			t.Fatalf("the body does not pass: %v", err)
+			t.Fatalf("the body is not passed on: %v", err)
 		}
 		e.Complete(t.Context(), kubeaudit.Outcome{})
 		var got string
 		if o := m.last().RequestObject; o != nil {
 			got = string(o.Raw)
 		}
-		if got != c.want || m.last().Annotations["proxy.fairlead.dev/request-object-left-out"] != c.note {
+		if got != c.want || m.last().Annotations["proxy.fairlead.dev/request-object-omitted"] != c.reason {
 			t.Errorf("%s %s: %q, %v", c.target, c.kind, got, m.last().Annotations)
 		}
 	}
 }
 
-func TestPoliciesThatWouldLeaveGaps(t *testing.T) {
+func TestInvalidPolicies(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"":          "unknown group version",
@@ -222,11 +222,11 @@ func TestPoliciesThatWouldLeaveGaps(t *testing.T) {
 		"apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Everything}]":                                                         "Unsupported value",
 		"apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata, user: [a]}]":                                                `unknown field "rules[0].user"`,
 		"apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: None, verBs: [get]}, {level: Metadata}]":                              `unknown field "rules[0].verBs"`,
-		"apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}, {level: RequestResponse}]":                                 "rule 2: level RequestResponse is not possible",
-		"apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Request}]":                                                            "by its name",
-		"apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Request, resources: [{group: apps}]}]":                                "by name",
-		"apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Request, resources: [{group: \"*\", resources: [pods]}]}]":            "by name",
-		"apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Request, resources: [{resources: [\"*\"]}]}]":                         `not "*"`,
+		"apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}, {level: RequestResponse}]":                                 "rule 2: the proxy does not support the level RequestResponse",
+		"apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Request}]":                                                            "must name its resources",
+		"apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Request, resources: [{group: apps}]}]":                                "must name a group and its resources",
+		"apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Request, resources: [{group: \"*\", resources: [pods]}]}]":            "must name a group and its resources",
+		"apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Request, resources: [{resources: [\"*\"]}]}]":                         `Replace "*" by names`,
 		"apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata, resources: [{resources: [a]}], nonResourceURLs: [\"/x\"]}]": "both regular resources and non-resource",
 	} {
 		if _, err := kubeaudit.ParsePolicy([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
@@ -235,22 +235,22 @@ func TestPoliciesThatWouldLeaveGaps(t *testing.T) {
 	}
 }
 
-func TestStrictRefusesWhatItCantAccountFor(t *testing.T) {
+func TestRefuseOnFailure(t *testing.T) {
 	t.Parallel()
 	for _, policy := range []string{"rules: [{level: Metadata}]", "omitStages: [RequestReceived]\nrules: [{level: Metadata}]", "rules: [{level: None}]"} {
 		log, m := newLog(t, policy)
 		r := request("GET", "/api", "")
-		m.fault = errors.New("disk full")
+		m.err = errors.New("disk full")
 		if _, err := log.Begin(r, requestinfo.Parse(r), jane(), ""); err != nil {
-			t.Errorf("%s: not strict, and refused: %v", policy, err)
+			t.Errorf("%s: refused without RefuseOnFailure: %v", policy, err)
 		}
 		log.RefuseOnFailure = true
 		if _, err := log.Begin(r, requestinfo.Parse(r), jane(), ""); !errors.Is(err, kubeaudit.ErrUnavailable) {
-			t.Errorf("%s: strict: %v", policy, err)
+			t.Errorf("%s: with RefuseOnFailure: %v", policy, err)
 		}
-		m.fault = nil
+		m.err = nil
 		if _, err := log.Begin(r, requestinfo.Parse(r), jane(), ""); err != nil {
-			t.Errorf("%s: there is room again: %v", policy, err)
+			t.Errorf("%s: after the error is gone: %v", policy, err)
 		}
 	}
 }
@@ -272,23 +272,22 @@ func lines(t *testing.T, file string) []string {
 	return out
 }
 
-// TestAFullDisk writes to a device that is always full (/dev/full), which is then replaced
-// by a file.
-func TestAFullDisk(t *testing.T) {
+// TestFullDisk writes to a device that is always full (/dev/full) and then replaces it by a file.
+func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	path := t.TempDir() + "/audit.log"
 	if err := os.Symlink("/dev/full", path); err != nil {
 		t.Fatal(err)
 	}
-	var lost int
-	f := kubeaudit.NewFile(path, kubeaudit.Rotation{MaxMegabytes: 1}, func(n int, _ error) { lost += n })
+	var dropped int
+	f := kubeaudit.NewFile(path, kubeaudit.Rotation{MaxMegabytes: 1}, func(n int, _ error) { dropped += n })
 	for _, id := range []string{"1", "2"} {
 		if err := f.WriteEvent(&auditv1.Event{AuditID: types.UID(id)}); err == nil {
-			t.Fatal("the disk is full, and it was written")
+			t.Fatal("no error, although the disk is full")
 		}
 	}
 	if f.Ready() == nil {
-		t.Error("ready, with a full disk")
+		t.Error("Ready succeeds, although the disk is full")
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
@@ -296,33 +295,33 @@ func TestAFullDisk(t *testing.T) {
 	if err := f.Ready(); err != nil {
 		t.Fatal(err)
 	}
-	if got := lines(t, path); len(got) != 2 || lost != 0 {
-		t.Errorf("%v, lost %d", got, lost)
+	if got := lines(t, path); len(got) != 2 || dropped != 0 {
+		t.Errorf("%v, %d dropped", got, dropped)
 	}
 	if err := f.Close(); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestAFullDiskForLong(t *testing.T) {
+func TestPendingLimit(t *testing.T) {
 	t.Parallel()
-	var lost int
-	f := kubeaudit.NewFile("/dev/full", kubeaudit.Rotation{MaxMegabytes: 1}, func(n int, _ error) { lost += n })
+	var dropped int
+	f := kubeaudit.NewFile("/dev/full", kubeaudit.Rotation{MaxMegabytes: 1}, func(n int, _ error) { dropped += n })
 	for range 10_010 {
 		_ = f.WriteEvent(&auditv1.Event{})
 	}
-	if lost != 10 {
-		t.Errorf("lost %d, want 10", lost)
+	if dropped != 10 {
+		t.Errorf("%d dropped, want 10", dropped)
 	}
-	if f.Close() == nil || lost != 10_010 {
-		t.Errorf("lost %d at the end", lost)
+	if f.Close() == nil || dropped != 10_010 {
+		t.Errorf("%d dropped at the end", dropped)
 	}
 }
 
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	f := kubeaudit.NewFile(dir+"/audit.log", kubeaudit.Rotation{MaxMegabytes: 1, MaxFiles: 2}, func(int, error) { t.Error("lost") })
+	f := kubeaudit.NewFile(dir+"/audit.log", kubeaudit.Rotation{MaxMegabytes: 1, MaxFiles: 2}, func(int, error) { t.Error("an event was dropped") })
 	for range 5 * 1024 {
 		if err := f.WriteEvent(&auditv1.Event{UserAgent: strings.Repeat("x", 1024)}); err != nil {
 			t.Fatal(err)
@@ -331,7 +330,7 @@ func TestRotation(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for range 100 { // what is too many is removed in the background
+	for range 100 { // surplus files are removed in the background
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			t.Fatal(err)
@@ -344,10 +343,10 @@ func TestRotation(t *testing.T) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	t.Error("not three files")
+	t.Error("there are not three files")
 }
 
-// TestWebhook posts to a receiver that fails at first, as a kubeconfig says: with a token.
+// TestWebhook posts with the token of a kubeconfig to a receiver that fails once.
 func TestWebhook(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -378,7 +377,7 @@ func TestWebhook(t *testing.T) {
 	if err := clientcmd.WriteToFile(*cfg, file); err != nil {
 		t.Fatal(err)
 	}
-	hook, err := kubeaudit.NewWebhook(file, func(n int, why error) { t.Errorf("lost %d: %v", n, why) })
+	hook, err := kubeaudit.NewWebhook(file, func(n int, cause error) { t.Errorf("%d events dropped: %v", n, cause) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -388,7 +387,7 @@ func TestWebhook(t *testing.T) {
 		}
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	stop() // what is left goes out at the end, and is tried again
+	stop() // Run sends the remaining events, with retries
 	if err := hook.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -398,7 +397,7 @@ func TestWebhook(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	if _, err := kubeaudit.NewWebhook("/nowhere", nil); err == nil {
-		t.Error("a kubeconfig that is not there")
+		t.Error("no error for a missing kubeconfig")
 	}
 }
 
@@ -410,7 +409,7 @@ func FuzzParsePolicy(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// A policy that was taken keeps no answers and no body of what was not named.
+		// A valid policy never logs responses, or bodies of resources that it does not name.
 		m := &memory{}
 		log := &kubeaudit.Log{Policy: p, Sinks: []kubeaudit.Sink{m}, Now: noon, OnError: func(context.Context, error) {}}
 		r := request("POST", "/apis/never.test/v1/things", `{"secret":1}`)

@@ -9,13 +9,13 @@ import (
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 )
 
-// filling is a file on a disk that has room for some bytes.
-type filling struct {
+// limitedDisk is a file on a disk with room for a number of bytes.
+type limitedDisk struct {
 	bytes.Buffer
 	room int
 }
 
-func (f *filling) Write(p []byte) (int, error) {
+func (f *limitedDisk) Write(p []byte) (int, error) {
 	if len(p) > f.room {
 		n, _ := f.Buffer.Write(p[:f.room])
 		f.room = 0
@@ -25,13 +25,12 @@ func (f *filling) Write(p []byte) (int, error) {
 	return f.Buffer.Write(p)
 }
 
-func (f *filling) Close() error { return nil }
+func (f *limitedDisk) Close() error { return nil }
 
-// TestALineThatWasTorn fills the disk in the middle of a line: what is written later is
-// whole lines again.
-func TestALineThatWasTorn(t *testing.T) {
+// TestPartialLine fills the disk in the middle of a line, and checks that later lines are complete.
+func TestPartialLine(t *testing.T) {
 	t.Parallel()
-	disk := &filling{room: 200}
+	disk := &limitedDisk{room: 200}
 	f := &File{out: disk}
 	for range 3 {
 		_ = f.WriteEvent(&auditv1.Event{AuditID: "x"})
@@ -40,15 +39,15 @@ func TestALineThatWasTorn(t *testing.T) {
 	if err := f.Ready(); err != nil {
 		t.Fatal(err)
 	}
-	whole, torn := 0, 0
+	complete, partial := 0, 0
 	for line := range bytes.Lines(disk.Bytes()) {
 		if json.Valid(line) {
-			whole++
+			complete++
 		} else {
-			torn++
+			partial++
 		}
 	}
-	if whole != 3 || torn != 1 {
-		t.Errorf("%d whole lines and %d in part:\n%s", whole, torn, disk.String())
+	if complete != 3 || partial != 1 {
+		t.Errorf("%d complete lines and %d partial:\n%s", complete, partial, disk.String())
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apiserver/pkg/audit/policy"
 )
 
-// Policy says what is kept of which request.
+// Policy says which requests are audited, and at which level.
 type Policy = audit.PolicyRuleEvaluator
 
 // ReadPolicy reads a policy file of audit.k8s.io/v1.
@@ -24,8 +24,8 @@ func ReadPolicy(file string) (Policy, error) {
 	return ParsePolicy(text)
 }
 
-// ParsePolicy reads a policy. What an API server would skip with a warning, or do and the
-// proxy does not, is an error: an account with gaps that nobody knows of is worse than none.
+// ParsePolicy parses a policy. It rejects everything that an API server would ignore with a warning,
+// and the levels that the proxy does not support, because an unnoticed gap in the log is worse.
 func ParsePolicy(text []byte) (Policy, error) {
 	strict := serializer.NewCodecFactory(audit.Scheme, serializer.EnableStrict).UniversalDecoder()
 	if _, _, err := strict.Decode(text, nil, &auditinternal.Policy{}); err != nil {
@@ -47,31 +47,31 @@ func checkRule(rule auditinternal.PolicyRule) error {
 	switch rule.Level {
 	case auditinternal.LevelNone, auditinternal.LevelMetadata:
 	case auditinternal.LevelRequestResponse:
-		return errors.New("level RequestResponse is not possible here: the proxy keeps no answers. Use Request, and the API server's own log for answers")
+		return errors.New("the proxy does not support the level RequestResponse, because it does not keep responses. Use Request, and the API server's own audit log for responses")
 	case auditinternal.LevelRequest:
 		return checkRequestRule(rule)
 	}
 	return nil
 }
 
-// checkNamed wants the resources of a rule of level Request by name: all bodies of
-// everything would hold every Secret.
+// checkRequestRule requires that a rule of level Request names its resources. Otherwise the log would
+// contain every Secret.
 func checkRequestRule(rule auditinternal.PolicyRule) error {
 	if len(rule.Resources) == 0 {
-		return errors.New("level Request needs resources, each by its name")
+		return errors.New("a rule of level Request must name its resources. Add resources")
 	}
 	for _, group := range rule.Resources {
 		if len(group.Resources) == 0 || group.Group == "*" {
-			return errors.New("level Request needs a group and resources by name")
+			return errors.New("a rule of level Request must name a group and its resources. Add both")
 		}
 		if slices.Contains(group.Resources, "*") {
-			return errors.New(`level Request needs resources by name, not "*"`)
+			return errors.New(`a rule of level Request must name its resources. Replace "*" by names`)
 		}
 	}
 	return nil
 }
 
-// Everything is the policy where there is no file: who did what, and no bodies.
+// MetadataPolicy returns the default policy: the metadata of all requests, without bodies.
 func MetadataPolicy() Policy {
 	return policy.NewPolicyRuleEvaluator(&auditinternal.Policy{Rules: []auditinternal.PolicyRule{{Level: auditinternal.LevelMetadata}}})
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/batch"
 )
 
-// Webhook is a sink that posts lists of events, like kube-apiserver's.
+// Webhook is a sink that posts lists of events, like kube-apiserver's audit webhook.
 type Webhook struct {
 	address string
 	client  *http.Client
@@ -26,7 +26,7 @@ type Webhook struct {
 
 var _ Sink = (*Webhook)(nil)
 
-// The limits are kube-apiserver's defaults (--audit-webhook-*), but for the wait.
+// The limits are kube-apiserver's defaults (--audit-webhook-*), except for the delay.
 const (
 	webhookQueueSize   = 10_000
 	webhookBatchSize   = 400
@@ -34,13 +34,13 @@ const (
 	webhookMaxAttempts = 5
 	webhookRetryDelay  = time.Second
 	webhookTimeout     = 30 * time.Second
-	// farewell is how long what is left may take at the end.
+	// flushTimeout bounds the delivery of the remaining events when the proxy stops.
 	flushTimeout = 10 * time.Second
 )
 
-// NewWebhook returns a webhook that is described by a kubeconfig file: its cluster is where
-// to, its user how. Lost is told of events that could not be delivered.
-func NewWebhook(kubeconfig string, lost func(events int, why error)) (*Webhook, error) {
+// NewWebhook returns a webhook with the address and the credentials in a kubeconfig file. It calls
+// onDrop with the number of events that could not be delivered.
+func NewWebhook(kubeconfig string, onDrop func(events int, cause error)) (*Webhook, error) {
 	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(&clientcmd.ClientConfigLoadingRules{ExplicitPath: kubeconfig}, nil).ClientConfig()
 	if err != nil {
 		return nil, fmt.Errorf("reading audit.webhook: %w", err)
@@ -52,21 +52,21 @@ func NewWebhook(kubeconfig string, lost func(events int, why error)) (*Webhook, 
 	client.Timeout = webhookTimeout
 	w := &Webhook{address: cfg.Host, client: client}
 	w.queue = batch.New(batch.Config[auditv1.Event]{
-		QueueSize: webhookQueueSize, BatchSize: webhookBatchSize, MaxDelay: webhookMaxDelay, MaxAttempts: webhookMaxAttempts, RetryDelay: webhookRetryDelay, FlushTimeout: flushTimeout, Send: w.post, OnDrop: lost,
+		QueueSize: webhookQueueSize, BatchSize: webhookBatchSize, MaxDelay: webhookMaxDelay, MaxAttempts: webhookMaxAttempts, RetryDelay: webhookRetryDelay, FlushTimeout: flushTimeout, Send: w.post, OnDrop: onDrop,
 	})
 	return w, nil
 }
 
-// Ready never fails: what waits to be sent holds nobody up.
+// Ready never fails, because events are sent in the background.
 func (w *Webhook) Ready() error { return nil }
 
-// Keep takes e to be sent.
+// WriteEvent adds e to the queue.
 func (w *Webhook) WriteEvent(e *auditv1.Event) error {
 	w.queue.Add(*e)
 	return nil
 }
 
-// Run sends until ctx ends, and then what is left.
+// Run sends events until ctx ends, and then the remaining ones.
 func (w *Webhook) Run(ctx context.Context) error { return w.queue.Run(ctx) }
 
 func (w *Webhook) post(ctx context.Context, events []auditv1.Event) error {
@@ -84,7 +84,7 @@ func (w *Webhook) post(ctx context.Context, events []auditv1.Event) error {
 	if err != nil {
 		return fmt.Errorf("sending audit events: %w", err)
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, maxBodyBytes)) // so that the connection can be used again
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, maxBodyBytes)) // allows the connection to be reused
 	_ = res.Body.Close()
 	if res.StatusCode/100 != 2 {
 		return fmt.Errorf("sending audit events: the webhook answered %s", res.Status)

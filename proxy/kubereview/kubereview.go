@@ -1,6 +1,6 @@
-// Package review asks the API server questions: may somebody do something, whose is a token,
-// what may I do. It does so over plain HTTP: client-go's typed client would bring every API
-// group.
+// Package kubereview creates the API server's review objects (TokenReview, SubjectAccessReview,
+// SelfSubjectRulesReview) over plain HTTP. It does not use client-go's typed client, which would
+// link every API group into the binary.
 package kubereview
 
 import (
@@ -16,41 +16,41 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// ErrMayNot says that the proxy itself lacks the right to ask.
-var ErrForbidden = errors.New("the proxy may not ask this")
+// ErrForbidden says that the proxy's credential lacks the permission to create the review.
+var ErrForbidden = errors.New("the proxy's credential may not create this review")
 
-// maxAnswer bounds an answer, in bytes.
+// maxResponseBytes bounds the size of a response.
 const maxResponseBytes = 4 << 20
 
-// Client asks one API server.
+// Client creates reviews at one API server.
 type Client struct {
 	http   *http.Client
 	target *url.URL
 }
 
-// New asks with the credentials of a client-go configuration.
+// New returns a client with the credentials of a client-go configuration.
 func New(cfg *rest.Config) (*Client, error) {
 	client, err := rest.HTTPClientFor(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("making client for reviews: %w", err)
+		return nil, fmt.Errorf("creating the client for reviews: %w", err)
 	}
 	target, _, err := rest.DefaultServerUrlFor(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("reading API server address: %w", err)
+		return nil, fmt.Errorf("reading the API server's address: %w", err)
 	}
 	return &Client{client, target}, nil
 }
 
-// Create posts a review and reads the answer into another, which must be empty: an answer
-// that says nothing is a no. The error is ErrMayNot when the question is not allowed.
+// Create posts a review and decodes the response into answer. Answer must be an empty review: fields
+// that are missing in the response then deny. The error is ErrForbidden for HTTP status 403.
 func (c *Client) Create(ctx context.Context, path string, question, answer any) error {
 	body, err := json.Marshal(question)
 	if err != nil {
-		return fmt.Errorf("encoding review: %w", err)
+		return fmt.Errorf("encoding the review: %w", err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.target.JoinPath(path).String(), bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("making request: %w", err)
+		return fmt.Errorf("creating the request: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
@@ -60,7 +60,7 @@ func (c *Client) Create(ctx context.Context, path string, question, answer any) 
 	}
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxResponseBytes))
 	if err = errors.Join(err, res.Body.Close()); err != nil {
-		return fmt.Errorf("reading review: %w", err)
+		return fmt.Errorf("reading the review: %w", err)
 	}
 	switch res.StatusCode {
 	case http.StatusOK, http.StatusCreated:

@@ -29,30 +29,30 @@ func TestCreate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := func(status int, body string) (string, error) {
+	create := func(status int, body string) (string, error) {
 		code, text = status, body
-		var answer struct{ Said string }
+		var answer struct{ Result string }
 		err := c.Create(t.Context(), "/apis/x", map[string]int{"question": 1}, &answer)
-		return answer.Said, err
+		return answer.Result, err
 	}
-	if said, err := ask(201, `{"said":"yes"}`); said != "yes" || err != nil {
-		t.Error(said, err)
+	if result, err := create(201, `{"result":"yes"}`); result != "yes" || err != nil {
+		t.Error(result, err)
 	}
-	if said, err := ask(200, `{}`); said != "" || err != nil {
-		t.Error(said, err)
+	if result, err := create(200, `{}`); result != "" || err != nil {
+		t.Error(result, err)
 	}
-	if _, err := ask(403, `{}`); !errors.Is(err, kubereview.ErrForbidden) {
+	if _, err := create(403, `{}`); !errors.Is(err, kubereview.ErrForbidden) {
 		t.Error(err)
 	}
-	for status, body := range map[int]string{500: `{"said":"yes"}`, 200: "<html>", 302: ""} {
-		if said, err := ask(status, body); err == nil || said != "" {
-			t.Errorf("%d: %s", status, said)
+	for status, body := range map[int]string{500: `{"result":"yes"}`, 200: "<html>", 302: ""} {
+		if result, err := create(status, body); err == nil || result != "" {
+			t.Errorf("%d: %s", status, result)
 		}
 	}
 	if _, err := kubereview.New(&rest.Config{Host: "https://%zz"}); err == nil {
-		t.Error("an address that is none")
+		t.Error("no error for an invalid address")
 	}
 	if _, err := kubereview.New(&rest.Config{TLSClientConfig: rest.TLSClientConfig{CAData: []byte(strings.Repeat("x", 10))}}); err == nil {
-		t.Error("an authority that is none")
+		t.Error("no error for an invalid CA")
 	}
 }

@@ -1,5 +1,5 @@
-// Package rights looks at what the proxy's own credential may do at the API server, and
-// names what is more than it needs: whoever breaks into the proxy could do it.
+// Package leastprivilege finds permissions of the proxy's own credential that the proxy does not need.
+// An attacker who breaks into the proxy could use them.
 package leastprivilege
 
 import (
@@ -15,9 +15,9 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/kubereview"
 )
 
-// Excess asks what the credential of a client-go configuration may do (SelfSubjectRulesReview
-// of authorization.k8s.io/v1) and returns what of it the proxy never does, each in a few
-// words. It sees what is granted everywhere and in the namespace default.
+// ExcessPermissions returns the permissions of a client-go configuration's credential that the proxy
+// never uses, such as `get secrets in ""`. It uses a SelfSubjectRulesReview of authorization.k8s.io/v1,
+// which sees cluster-wide permissions and those in the namespace default.
 func ExcessPermissions(ctx context.Context, cfg *rest.Config) ([]string, error) {
 	client, err := kubereview.New(cfg)
 	if err != nil {
@@ -29,7 +29,7 @@ func ExcessPermissions(ctx context.Context, cfg *rest.Config) ([]string, error) 
 	}
 	var answer authorizationv1.SelfSubjectRulesReview
 	if err := client.Create(ctx, "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", question, &answer); err != nil {
-		return nil, fmt.Errorf("asking for own rights: %w", err)
+		return nil, fmt.Errorf("reviewing the proxy's own permissions: %w", err)
 	}
 	return excessPermissions(answer.Status), nil
 }
@@ -45,7 +45,7 @@ func excessPermissions(s authorizationv1.SubjectRulesReviewStatus) []string {
 	}
 	for _, rule := range s.NonResourceRules {
 		for _, verb := range rule.Verbs {
-			// Everybody may read what there is at all (system:discovery, system:public-info-viewer).
+			// Every user may read the discovery paths (system:discovery, system:public-info-viewer).
 			if verb != "get" && verb != "head" && !isConstrainedImpersonation(verb) {
 				found = append(found, verb+" "+strings.Join(rule.NonResourceURLs, ", "))
 			}
@@ -59,8 +59,8 @@ func isConstrainedImpersonation(verb string) bool {
 	return strings.HasPrefix(verb, "impersonate-on:user-info:")
 }
 
-// isNeeded reports whether the proxy does it, or everybody may. To speak for others of every
-// kind in the old form is what kubectl --as needs.
+// isNeeded reports whether the proxy uses the permission, or every user has it. "kubectl --as" needs
+// the old form of impersonation for all kinds of identities.
 func isNeeded(verb string, rule authorizationv1.ResourceRule) bool {
 	all := func(groups []string, resources ...string) bool {
 		return !slices.ContainsFunc(rule.APIGroups, func(g string) bool { return !slices.Contains(groups, g) }) &&
@@ -72,7 +72,7 @@ func isNeeded(verb string, rule authorizationv1.ResourceRule) bool {
 	case verb == "impersonate", verb == "impersonate:user-info":
 		return all([]string{"", "authentication.k8s.io"}, "*") && !slices.Contains(rule.APIGroups, "*")
 	case verb == "create":
-		// The first two of the proxy, the others of everybody (system:basic-user).
+		// The proxy needs subjectaccessreviews and tokenreviews. The others are in system:basic-user.
 		return all([]string{"authorization.k8s.io"}, "subjectaccessreviews", "selfsubjectaccessreviews", "selfsubjectrulesreviews") || all([]string{"authentication.k8s.io"}, "tokenreviews", "selfsubjectreviews")
 	}
 	return false

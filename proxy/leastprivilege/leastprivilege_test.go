@@ -13,7 +13,7 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/leastprivilege"
 )
 
-func TestExcess(t *testing.T) {
+func TestExcessPermissions(t *testing.T) {
 	t.Parallel()
 	status := authorizationv1.SubjectRulesReviewStatus{
 		ResourceRules: []authorizationv1.ResourceRule{
@@ -31,7 +31,7 @@ func TestExcess(t *testing.T) {
 	code := http.StatusCreated
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews" {
-			t.Errorf("asked %s", r.URL.Path)
+			t.Errorf("request to %s", r.URL.Path)
 		}
 		w.WriteHeader(code)
 		_ = json.NewEncoder(w).Encode(authorizationv1.SelfSubjectRulesReview{Status: status})
@@ -47,6 +47,6 @@ func TestExcess(t *testing.T) {
 	}
 	code = http.StatusForbidden
 	if _, err := leastprivilege.ExcessPermissions(t.Context(), &rest.Config{Host: server.URL}); err == nil {
-		t.Error("a refusal is no answer")
+		t.Error("no error for HTTP status 403")
 	}
 }

@@ -1,6 +1,6 @@
-// Package requestinfo says what a request is about, as an API server reads it: what the
-// proxy took for something else could go on after its person has lost their access, or be
-// missing in its account.
+// Package requestinfo parses requests with the API server's own code
+// (k8s.io/apiserver/pkg/endpoints/request). The proxy must not classify a request differently from the
+// API server: a watch could then outlive a revocation, or be missing in the audit log.
 package requestinfo
 
 import (
@@ -12,16 +12,16 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 )
 
-// Info says what a request is about, as an API server reads it.
+// Info describes a request.
 type Info struct{ *request.RequestInfo }
 
-// resolver has the prefixes of every API server (k8s.io/apiserver/pkg/server/config.go).
+// resolver has the prefixes that every API server uses (k8s.io/apiserver/pkg/server/config.go).
 //
-//nolint:gochecknoglobals // made once, because it is asked for every request, and never changed
+//nolint:gochecknoglobals // created once, because every request needs it, and never changed
 var resolver = request.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
 
-// Read says what a request is about. What can't be read is what an API server makes of
-// it as well: a path without a resource.
+// Parse describes a request. For a request that cannot be parsed it returns only path and verb, as an
+// API server does.
 func Parse(r *http.Request) *Info {
 	info, err := resolver.NewRequestInfo(r)
 	if err != nil {
@@ -30,7 +30,7 @@ func Parse(r *http.Request) *Info {
 	return &Info{info}
 }
 
-// LongRunning reports whether the answer may take long, as kube-apiserver has it
+// IsLongRunning reports whether the request may last long, by kube-apiserver's rules
 // (BasicLongRunningRequestCheck in pkg/kubeapiserver/server of k8s.io/kubernetes).
 func (i *Info) IsLongRunning() bool {
 	switch i.Verb {
@@ -43,7 +43,7 @@ func (i *Info) IsLongRunning() bool {
 	return i.Subresource == "log" || i.IsInteractive()
 }
 
-// Interactive reports whether the request opens a way into a container or to a service.
+// IsInteractive reports whether the request connects to a container or to a service.
 func (i *Info) IsInteractive() bool {
 	switch i.Subresource {
 	case "attach", "exec", "proxy", "portforward":
@@ -52,8 +52,8 @@ func (i *Info) IsInteractive() bool {
 	return false
 }
 
-// Shell reports whether the request opens a way to a program in a container, with a screen:
-// through the pod, or past it through the node's kubelet.
+// IsShell reports whether the request opens a terminal session in a container: through the pod, or
+// directly through the kubelet of its node.
 func (i *Info) IsShell() bool {
 	if !i.IsResourceRequest || i.APIGroup != "" {
 		return false
@@ -65,20 +65,18 @@ func (i *Info) IsShell() bool {
 	return i.Resource == "pods" && (i.Subresource == "exec" || i.Subresource == "attach")
 }
 
-// Runs reports whether the request lets a kubelet run a command without a screen that could
-// be recorded (pkg/kubelet/server/server.go of k8s.io/kubernetes).
+// IsKubeletRun reports whether the request makes a kubelet run a command without a terminal, which
+// cannot be recorded (pkg/kubelet/server/server.go of k8s.io/kubernetes).
 func (i *Info) IsKubeletRun() bool {
 	return i.IsResourceRequest && i.APIGroup == "" && i.kubeletEndpoint() == "run"
 }
 
-// Proxied reports whether the API server asks a service, a pod or a node, and passes on what
-// that one answers.
+// IsProxied reports whether the API server forwards the request to a service, a pod or a node.
 func (i *Info) IsProxied() bool { return i.Verb == "proxy" || i.Subresource == "proxy" }
 
-// kubelet is the first part of what a node's kubelet is asked for through the API server,
-// without detours.
+// kubeletEndpoint returns the first path segment of a request to a kubelet, after cleaning the path.
 func (i *Info) kubeletEndpoint() string {
-	const after = 3 // nodes, the name, proxy
+	const after = 3 // "nodes", the node's name, "proxy"
 	if i.Resource != "nodes" || i.Subresource != "proxy" || len(i.Parts) <= after {
 		return ""
 	}

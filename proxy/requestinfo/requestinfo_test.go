@@ -7,8 +7,8 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/requestinfo"
 )
 
-// TestLongRunning has the ways to ask for something that goes on. An API server takes any
-// value of watch for yes but "0" and "false", and none as well (in any case of letters).
+// TestLongRunning checks the forms of long-running requests. To an API server, every value of watch
+// except "0" and "false" means true, also an empty one.
 func TestLongRunning(t *testing.T) {
 	t.Parallel()
 	for target, want := range map[string]bool{
@@ -54,7 +54,7 @@ func TestLongRunning(t *testing.T) {
 	}
 }
 
-// TestShells has the ways to a shell, also those past the pod.
+// TestShells checks the forms of terminal sessions, also directly through a kubelet.
 func TestShells(t *testing.T) {
 	t.Parallel()
 	for target, want := range map[string][2]bool{
