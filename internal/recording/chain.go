@@ -12,27 +12,27 @@ import (
 )
 
 const (
-	// signLines and signEvery are how much may come before it is signed.
+	// maxUnsignedLines and maxUnsignedTime are the limits after which a signature is due.
 	maxUnsignedLines = 50
 	maxUnsignedTime  = 5 * time.Second
-	// digestSize is how much of a line's digest is signed, in bytes: enough to say which line
-	// was changed. That one was is said by the chain.
+	// digestSize is the length of a line's digest in a checkpoint, in bytes. It only has to identify
+	// a changed line: the full hash of the chain shows that a line was changed.
 	digestSize = 8
 )
 
-// checkpoint is what is signed.
+// checkpoint is the content of a signature line.
 type checkpoint struct {
 	ID string `json:"id"`
-	// Lines is how many there are before this one, Chain what they come to.
+	// Lines is the number of lines before this one, Chain the hash chain over them.
 	Lines int    `json:"lines"`
 	Chain string `json:"chain"`
-	// Digests are those of the lines since the last checkpoint.
+	// Digests are the digests of the lines since the last checkpoint.
 	Digests []string `json:"digests"`
-	// Last says that nothing follows.
+	// Last says that no line follows.
 	Last bool `json:"last,omitempty"`
 }
 
-// Chain is what the lines come to: the digest of each with all before it.
+// Chain is a hash chain over the lines of a recording.
 type Chain struct {
 	id     string
 	key    ed25519.PrivateKey
@@ -43,12 +43,12 @@ type Chain struct {
 	signed time.Duration
 }
 
-// NewChain begins one. Without a key it can't sign.
+// NewChain returns an empty chain. Without a key it cannot sign.
 func NewChain(key ed25519.PrivateKey, keyID, id string) *Chain {
 	return &Chain{id: id, key: key, keyID: keyID}
 }
 
-// Add adds a line, without its end.
+// Add adds a line without its line break.
 func (c *Chain) Add(line []byte) {
 	c.lines++
 	c.value = sha256.Sum256(append(c.value[:], line...))
@@ -60,25 +60,25 @@ func digest(line []byte) string {
 	return hex.EncodeToString(sum[:digestSize])
 }
 
-// Due reports whether it is time to sign.
+// Due reports whether a signature is due at the given time of the recording.
 func (c *Chain) Due(at time.Duration) bool {
 	return len(c.recent) >= maxUnsignedLines || at-c.signed >= maxUnsignedTime
 }
 
-// Sign signs how far the chain has come, for a line of kind Signed; last says that nothing
+// Sign returns a signature over the chain, for an event of kind Signature. Last says that no line
 // follows.
 func (c *Chain) Sign(at time.Duration, last bool) (string, error) {
 	payload, err := json.Marshal(checkpoint{ID: c.id, Lines: c.lines, Chain: hex.EncodeToString(c.value[:]), Digests: c.recent, Last: last})
 	if err != nil {
-		return "", fmt.Errorf("signing recording: %w", err)
+		return "", fmt.Errorf("signing the recording: %w", err)
 	}
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: c.key, KeyID: c.keyID}}, (&jose.SignerOptions{}).WithType("fairlead-recording"))
 	if err != nil {
-		return "", fmt.Errorf("signing recording: %w", err)
+		return "", fmt.Errorf("signing the recording: %w", err)
 	}
 	object, err := signer.Sign(payload)
 	if err != nil {
-		return "", fmt.Errorf("signing recording: %w", err)
+		return "", fmt.Errorf("signing the recording: %w", err)
 	}
 	c.recent, c.signed = nil, at
 	return object.CompactSerialize()

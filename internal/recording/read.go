@@ -13,19 +13,19 @@ import (
 // maxLine is the longest line, in bytes.
 const maxLine = 4 << 20
 
-// Event is a line after the first.
+// Event is one event of a recording.
 type Event struct {
-	// At is the time since the beginning.
+	// At is the time since the start of the recording.
 	At         time.Duration
 	Kind, Text string
 }
 
-// Read reads a recording, whatever was done to it: its first line, and then its events,
-// until one can't be read. Lines that are no events are left out.
+// Read reads a recording without verifying it: the header, and then its events. It skips lines that are
+// not events, and stops at a read error.
 func Read(file io.Reader) (header Header, events iter.Seq2[Event, error], err error) {
 	lines := scan(file)
 	if !lines.Scan() {
-		return header, nil, errors.Join(errors.New("reading recording: it is empty"), lines.Err())
+		return header, nil, errors.Join(errors.New("reading the recording: it is empty"), lines.Err())
 	}
 	if err := header.parse(lines.Bytes()); err != nil {
 		return header, nil, err
@@ -37,7 +37,7 @@ func Read(file io.Reader) (header Header, events iter.Seq2[Event, error], err er
 			}
 		}
 		if err := lines.Err(); err != nil {
-			yield(Event{}, fmt.Errorf("reading recording: %w", err))
+			yield(Event{}, fmt.Errorf("reading the recording: %w", err))
 		}
 	}, nil
 }
@@ -50,12 +50,12 @@ func scan(file io.Reader) *bufio.Scanner {
 
 func (h *Header) parse(line []byte) error {
 	if err := json.Unmarshal(line, h); err != nil || h.Version != 2 {
-		return errors.New("reading recording: the first line is not that of an asciicast v2")
+		return errors.New("reading the recording: the first line is not an asciicast v2 header")
 	}
 	return nil
 }
 
-// parse reads a line after the first, if it is an event.
+// parse parses an event line.
 func parse(line []byte) (e Event, ok bool) {
 	var parts []json.RawMessage
 	if json.Unmarshal(line, &parts) != nil || len(parts) != 3 {
@@ -69,5 +69,5 @@ func parse(line []byte) (e Event, ok bool) {
 	return e, true
 }
 
-// maxSeconds is longer than any session, and short enough to be a duration.
+// maxSeconds is longer than any session, and fits into a time.Duration.
 const maxSeconds = 1e9

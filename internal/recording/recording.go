@@ -1,8 +1,8 @@
-// Package recording is what a recording of a shell is: lines of asciicast v2, chained and
-// signed. It says what was done to one since it was made. Who makes them is proxy/recorder.
+// Package recording defines the format of session recordings: asciicast v2 lines with a signed hash
+// chain. It reads and verifies recordings; package proxy/recorder writes them.
 package recording
 
-// About says whose session it is.
+// SessionInfo identifies a session.
 type SessionInfo struct {
 	User      string `json:"user"`
 	As        string `json:"as,omitempty"`
@@ -14,7 +14,7 @@ type SessionInfo struct {
 	Address   string `json:"address,omitempty"`
 }
 
-// Header is the first line (asciicast v2).
+// Header is the first line of a recording (asciicast v2).
 type Header struct {
 	Version   int    `json:"version"`
 	Width     int    `json:"width"`
@@ -22,11 +22,11 @@ type Header struct {
 	Timestamp int64  `json:"timestamp"`
 	Title     string `json:"title"`
 	Command   string `json:"command,omitempty"`
-	// Fairlead is what asciicast has no place for.
+	// Fairlead holds the fields that asciicast does not define.
 	Fairlead Metadata `json:"fairlead"`
 }
 
-// Origin says where a recording comes from.
+// Metadata identifies a recording and the key that signed it.
 type Metadata struct {
 	SessionInfo
 	ID    string `json:"id"`
@@ -34,7 +34,7 @@ type Metadata struct {
 	Stdin bool   `json:"stdin"`
 }
 
-// Kinds of events (asciicast v2, but for Signed, which players skip).
+// Kinds of events. Signature is not defined by asciicast v2, and players skip it.
 const (
 	Output    = "o"
 	Input     = "i"

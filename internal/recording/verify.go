@@ -13,19 +13,19 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// Report says what a recording is worth.
+// Report is the result of verifying a recording.
 type Report struct {
 	Header Header
-	// Lines is how many there are, Signed how many of them are as they were signed.
+	// Lines is the number of lines, Signed the number of lines that match their signatures.
 	Lines, Signed int
 	// Duration is the time of the last event.
 	Duration time.Duration
-	// Faults are what is wrong with it. None means that it is whole and unchanged.
+	// Faults lists the changes that were found. Without faults, the recording is complete and unchanged.
 	Faults []string
 }
 
-// Verify reads a recording and says what was done to it since it was made. Find returns the
-// public key of a key id. An error means that it can't be read at all.
+// Verify reads a recording and lists the changes that were made to it. Find returns the public key with
+// an ID. An error means that the recording cannot be read at all.
 func Verify(file io.Reader, find func(keyID string) (ed25519.PublicKey, error)) (Report, error) {
 	v := verifier{expected: NewChain(nil, "", "")}
 	lines := scan(file)
@@ -35,22 +35,22 @@ func Verify(file io.Reader, find func(keyID string) (ed25519.PublicKey, error)) 
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return v.report, fmt.Errorf("reading recording: %w", err)
+		return v.report, fmt.Errorf("reading the recording: %w", err)
 	}
 	if v.key == nil {
-		return v.report, errors.New("reading recording: it is empty")
+		return v.report, errors.New("reading the recording: it is empty")
 	}
 	v.finish()
 	return v.report, nil
 }
 
 type verifier struct {
-	report   Report
-	key      ed25519.PublicKey
-	expected *Chain
-	pending  [][]byte // since the last checkpoint, which is one of them
-	mark     int      // the line of the last checkpoint
-	last     bool
+	report         Report
+	key            ed25519.PublicKey
+	expected       *Chain
+	pending        [][]byte // the lines since the last checkpoint, including that one
+	lastCheckpoint int      // its line number
+	last           bool
 }
 
 func (v *verifier) fault(format string, args ...any) {
@@ -72,7 +72,7 @@ func (v *verifier) line(line []byte, find func(string) (ed25519.PublicKey, error
 		return nil
 	}
 	if v.last {
-		v.fault("line %d: added after the end", v.report.Lines)
+		v.fault("line %d: was added after the end", v.report.Lines)
 		return nil
 	}
 	event, ok := parse(line)
@@ -85,65 +85,65 @@ func (v *verifier) line(line []byte, find func(string) (ed25519.PublicKey, error
 	return nil
 }
 
-// checkpoint compares what came with what was signed, and goes on from there.
+// checkpoint compares the pending lines with a signed checkpoint.
 func (v *verifier) checkpoint(line []byte, token string) {
 	at := v.report.Lines
-	said, err := v.open(token)
+	signed, err := v.verifySignature(token)
 	if err != nil {
-		v.fault("line %d: the signature is not good", at)
+		v.fault("line %d: the signature is not valid", at)
 		for _, p := range v.pending {
 			v.expected.Add(p)
 		}
-		v.pending, v.mark = [][]byte{line}, at // the next one signs it as well
+		v.pending, v.lastCheckpoint = [][]byte{line}, at // the next checkpoint covers this line as well
 		return
 	}
-	before := at - 1 - len(v.pending) // lines before those that are compared
-	start := said.Lines - len(said.Digests)
+	before := at - 1 - len(v.pending) // the number of lines before the pending ones
+	start := signed.Lines - len(signed.Digests)
 	if missing := start - v.expected.lines; missing > 0 {
-		v.fault("lines %d to %d were dropped, with what signed them", v.expected.lines+1, start)
+		v.fault("lines %d to %d were removed together with their signatures", v.expected.lines+1, start)
 	} else if missing < 0 {
-		v.fault("line %d: what comes before it stands in another place", at)
+		v.fault("line %d: the lines before it were moved", at)
 	}
-	same := v.compare(before, said.Digests)
+	same := v.compare(before, signed.Digests)
 	for _, p := range v.pending {
 		v.expected.Add(p)
 	}
-	if chained := hex.EncodeToString(v.expected.value[:]) == said.Chain; same && chained && v.expected.lines == said.Lines {
-		v.report.Signed += at - v.mark
+	if chained := hex.EncodeToString(v.expected.value[:]) == signed.Chain; same && chained && v.expected.lines == signed.Lines {
+		v.report.Signed += at - v.lastCheckpoint
 	} else if same && len(v.report.Faults) == 0 {
 		v.fault("line %d: the chain is broken before it", at)
 	}
-	v.trust(said)
-	v.pending, v.mark, v.last = [][]byte{line}, at, said.Last
+	v.resume(signed)
+	v.pending, v.lastCheckpoint, v.last = [][]byte{line}, at, signed.Last
 }
 
-// trust goes on from what was signed, so that one fault is not found again and again.
-func (v *verifier) trust(said checkpoint) {
-	v.expected.lines = said.Lines
-	if sum, err := hex.DecodeString(said.Chain); err == nil {
+// resume continues from the signed state, so that one change is reported only once.
+func (v *verifier) resume(signed checkpoint) {
+	v.expected.lines = signed.Lines
+	if sum, err := hex.DecodeString(signed.Chain); err == nil {
 		copy(v.expected.value[:], sum)
 	}
 }
 
-func (v *verifier) open(token string) (said checkpoint, err error) {
+func (v *verifier) verifySignature(token string) (signed checkpoint, err error) {
 	object, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.EdDSA})
 	if err != nil {
-		return said, fmt.Errorf("reading signature: %w", err)
+		return signed, fmt.Errorf("reading the signature: %w", err)
 	}
 	payload, err := object.Verify(v.key)
 	if err != nil {
-		return said, fmt.Errorf("checking signature: %w", err)
+		return signed, fmt.Errorf("verifying the signature: %w", err)
 	}
-	if err := json.Unmarshal(payload, &said); err != nil {
-		return said, fmt.Errorf("reading signature: %w", err)
+	if err := json.Unmarshal(payload, &signed); err != nil {
+		return signed, fmt.Errorf("reading the signature: %w", err)
 	}
-	if said.ID != v.report.Header.Fairlead.ID || said.Lines < len(said.Digests) {
-		return said, errors.New("the signature is another recording's")
+	if signed.ID != v.report.Header.Fairlead.ID || signed.Lines < len(signed.Digests) {
+		return signed, errors.New("the signature belongs to another recording")
 	}
-	return said, nil
+	return signed, nil
 }
 
-// compare names what was done to the lines since the last checkpoint.
+// compare reports the changes in the pending lines.
 func (v *verifier) compare(before int, want []string) bool {
 	got := make([]string, len(v.pending))
 	for i, line := range v.pending {
@@ -161,27 +161,27 @@ func (v *verifier) compare(before int, want []string) bool {
 		}
 		v.fault("line %d: the order was changed from here", before+moved+1)
 	case len(lost) == len(added):
-		v.name(before, got, added, "was changed")
+		v.faultLines(before, got, added, "was changed")
 	case len(added) == 0:
-		v.fault("lines %d to %d: %d lines were dropped among them", before+1, before+len(want), len(lost))
+		v.fault("lines %d to %d: %d of these lines were removed", before+1, before+len(want), len(lost))
 	case len(lost) == 0:
-		v.name(before, got, added, "was added")
+		v.faultLines(before, got, added, "was added")
 	default:
-		v.fault("lines %d to %d: %d lines were dropped or changed, %d are new", before+1, before+len(got), len(lost), len(added))
+		v.fault("lines %d to %d: %d lines were removed or changed, and %d are new", before+1, before+len(got), len(lost), len(added))
 	}
 	return false
 }
 
-// name says of some lines what was done to them.
-func (v *verifier) name(before int, got, these []string, what string) {
+// faultLines reports the same change for several lines.
+func (v *verifier) faultLines(before int, got, digests []string, change string) {
 	for i := range got {
-		if slices.Contains(these, got[i]) {
-			v.fault("line %d: %s", before+i+1, what)
+		if slices.Contains(digests, got[i]) {
+			v.fault("line %d: %s", before+i+1, change)
 		}
 	}
 }
 
-// difference is what is in a but not in b, as often as it is.
+// difference returns the elements of a that are not in b, with multiplicity.
 func difference(a, b []string) []string {
 	left := slices.Clone(b)
 	var out []string
@@ -199,8 +199,8 @@ func (v *verifier) finish() {
 	if v.last {
 		return
 	}
-	if loose := v.report.Lines - v.mark; loose > 0 {
-		v.fault("%d lines at the end are not signed", loose)
+	if unsigned := v.report.Lines - v.lastCheckpoint; unsigned > 0 {
+		v.fault("%d lines at the end are not signed", unsigned)
 	}
-	v.fault("it ends after line %d without its last signature: it was cut off, or the proxy was killed", v.report.Lines)
+	v.fault("the recording ends after line %d without its final signature: its end was removed, or the proxy was killed", v.report.Lines)
 }

@@ -34,8 +34,8 @@ func verify(t *testing.T, text []byte) recording.Report {
 	return report
 }
 
-// long is a recording with several signatures, line by line.
-func long(t *testing.T, id string) [][]byte {
+// signedLines returns a recording with several signatures, line by line.
+func signedLines(t *testing.T, id string) [][]byte {
 	t.Helper()
 	chain := recording.NewChain(key(), "prx_1", id)
 	var lines [][]byte
@@ -66,10 +66,10 @@ func long(t *testing.T, id string) [][]byte {
 	return lines
 }
 
-// TestVerifyNamesWhatWasDone does to a recording what somebody would who hides something.
-func TestVerifyNamesWhatWasDone(t *testing.T) {
+// TestVerify tampers with a recording in many ways and checks that each change is reported.
+func TestVerify(t *testing.T) {
 	t.Parallel()
-	lines := long(t, "one")
+	lines := signedLines(t, "one")
 	var signatures []int
 	for i, line := range lines {
 		if bytes.Contains(line, []byte(`,"s",`)) {
@@ -79,7 +79,7 @@ func TestVerifyNamesWhatWasDone(t *testing.T) {
 	if len(signatures) < 4 {
 		t.Fatal("too few signatures", signatures)
 	}
-	other := long(t, "two")
+	other := signedLines(t, "two")
 	second := signatures[1]
 	flip := func(l [][]byte, i, at int) { l[i] = slices.Clone(l[i]); l[i][at] ^= 1 }
 	for name, c := range map[string]struct {
@@ -92,23 +92,23 @@ func TestVerifyNamesWhatWasDone(t *testing.T) {
 			l[0] = bytes.Replace(l[0], []byte("corp:jane"), []byte("corp:june"), 1)
 			return l
 		}, "line 1: was changed"},
-		"a bit of a signature":     {func(l [][]byte) [][]byte { flip(l, second, len(l[second])-20); return l }, fmt.Sprintf("line %d: the signature is not good", second+1)},
+		"a bit of a signature":     {func(l [][]byte) [][]byte { flip(l, second, len(l[second])-20); return l }, fmt.Sprintf("line %d: the signature is not valid", second+1)},
 		"the time of a line":       {func(l [][]byte) [][]byte { l[5] = append([]byte("[9"), l[5][1:]...); return l }, "line 6: was changed"},
-		"a line is dropped":        {func(l [][]byte) [][]byte { return slices.Delete(l, 10, 11) }, "1 lines were dropped among them"},
+		"a line is dropped":        {func(l [][]byte) [][]byte { return slices.Delete(l, 10, 11) }, "1 of these lines were removed"},
 		"a line is added":          {func(l [][]byte) [][]byte { return slices.Insert(l, 10, []byte("[1.0,\"o\",\"x\"]\n")) }, "line 11: was added"},
 		"a line is repeated":       {func(l [][]byte) [][]byte { return slices.Insert(l, 10, l[9]) }, "was added"},
 		"two lines change places":  {func(l [][]byte) [][]byte { l[10], l[11] = l[11], l[10]; return l }, "line 11: the order was changed from here"},
-		"a signed part is dropped": {func(l [][]byte) [][]byte { return slices.Delete(l, signatures[0]+1, second+1) }, "were dropped, with what signed them"},
-		"two parts change places":  {func(l [][]byte) [][]byte { return swap(l, signatures) }, "were dropped, with what signed them"},
+		"a signed part is dropped": {func(l [][]byte) [][]byte { return slices.Delete(l, signatures[0]+1, second+1) }, "were removed together with their signatures"},
+		"two parts change places":  {func(l [][]byte) [][]byte { return swap(l, signatures) }, "were removed together with their signatures"},
 		"a part of another": {func(l [][]byte) [][]byte {
 			copy(l[signatures[0]+1:second+1], other[signatures[0]+1:second+1])
 			return l
-		}, "the signature is not good"},
-		"the end is cut off":        {func(l [][]byte) [][]byte { return l[:len(l)-1] }, "without its last signature"},
-		"cut off at a signature":    {func(l [][]byte) [][]byte { return l[:second+1] }, "without its last signature"},
-		"cut off after the header":  {func(l [][]byte) [][]byte { return l[:1] }, "without its last signature"},
-		"something after the end":   {func(l [][]byte) [][]byte { return append(l, []byte("\n[99,\"o\",\"x\"]\n")) }, "added after the end"},
-		"lines dropped and changed": {func(l [][]byte) [][]byte { flip(l, 12, 15); return slices.Delete(l, 10, 11) }, "2 lines were dropped or changed, 1 are new"},
+		}, "the signature is not valid"},
+		"the end is cut off":        {func(l [][]byte) [][]byte { return l[:len(l)-1] }, "without its final signature"},
+		"cut off at a signature":    {func(l [][]byte) [][]byte { return l[:second+1] }, "without its final signature"},
+		"cut off after the header":  {func(l [][]byte) [][]byte { return l[:1] }, "without its final signature"},
+		"something after the end":   {func(l [][]byte) [][]byte { return append(l, []byte("\n[99,\"o\",\"x\"]\n")) }, "was added after the end"},
+		"lines dropped and changed": {func(l [][]byte) [][]byte { flip(l, 12, 15); return slices.Delete(l, 10, 11) }, "2 lines were removed or changed, and 1 are new"},
 	} {
 		report := verify(t, bytes.Join(c.change(slices.Clone(lines)), nil))
 		if got := strings.Join(report.Faults, "; "); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
@@ -119,10 +119,10 @@ func TestVerifyNamesWhatWasDone(t *testing.T) {
 		}
 	}
 	if _, err := recording.Verify(strings.NewReader(""), find); err == nil {
-		t.Error("nothing is a recording")
+		t.Error("no error for an empty file")
 	}
 	if _, err := recording.Verify(strings.NewReader("{\"version\":2,\"fairlead\":{\"keyID\":\"prx_2\"}}\n"), find); err == nil || !strings.Contains(err.Error(), "no such key") {
-		t.Errorf("another's key: %v", err)
+		t.Errorf("an unknown key: %v", err)
 	}
 }
 

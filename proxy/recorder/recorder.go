@@ -1,6 +1,6 @@
-// Package record keeps what was on the screen of a shell, in asciicast v2, so that nobody
-// can change it unnoticed: each line is chained to those before it, and the proxy signs
-// how far the chain has come. It reads what passes and changes none of it.
+// Package recorder records terminal sessions in asciicast v2 files that reveal later changes: each line
+// is part of a hash chain, and the proxy signs the chain. It reads the data of a session without
+// changing it.
 package recorder
 
 import (
@@ -21,40 +21,40 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/recording"
 )
 
-// Recorder makes recordings.
+// Recorder creates recordings.
 type Recorder struct {
-	// Dir is where they are kept, a file each.
+	// Dir is the directory of the recordings, one file each.
 	Dir string
-	// Key signs them, and KeyID says whose it is.
+	// Key signs the recordings, and KeyID identifies it.
 	Key   ed25519.PrivateKey
 	KeyID string
-	// Stdin keeps what is typed as well, with passwords that are not shown.
+	// RecordStdin records input as well, including passwords that the terminal does not show.
 	RecordStdin bool
-	// Strict ends a session that can't be recorded.
+	// Required ends a session that cannot be recorded.
 	Required bool
-	// MaxBytes bounds one recording; zero is no limit.
+	// MaxBytes bounds the size of a recording; zero means no limit.
 	MaxBytes int64
 	Now      func() time.Time
-	// Failed is told of recordings that are not complete.
+	// OnFailure is called once for each recording that becomes incomplete.
 	OnFailure func(id string, err error)
 }
 
-// A terminal has this size until it is told another one.
+// The size of a terminal until the client sends another one.
 const (
 	defaultWidth  = 80
 	defaultHeight = 24
 )
 
-// Suffix is that of a recording's file; one that is still going on has Open as well.
+// FileSuffix ends the file name of a recording. While the session runs, OpenSuffix follows it.
 const (
 	FileSuffix = ".cast"
 	OpenSuffix = ".open"
 )
 
-// ErrFull says that a recording has grown too large.
-var ErrTooLarge = errors.New("the recording is larger than it may be")
+// ErrTooLarge says that a recording has reached MaxBytes.
+var ErrTooLarge = errors.New("the recording has reached its maximum size")
 
-// Recording is one session that is being recorded. It is safe for use by several goroutines.
+// Recording is the recording of one session. It is safe for concurrent use.
 type Recording struct {
 	recorder *Recorder
 	id       string
@@ -65,23 +65,23 @@ type Recording struct {
 	out          io.WriteCloser
 	size         int64
 	chain        *recording.Chain
-	partialRunes map[string][]byte // of a character that has not come to its end, by event
+	partialRunes map[string][]byte // the first bytes of an incomplete character, by event kind
 	err          error
 	closed       bool
 }
 
-// Begin starts a recording.
+// Begin creates the file of a recording and writes its header.
 func (r *Recorder) Begin(about recording.SessionInfo, title, command string) (*Recording, error) {
 	now := r.Now()
 	id := uuid.NewString()
 	rec := &Recording{recorder: r, id: id, started: now, chain: recording.NewChain(r.Key, r.KeyID, id), partialRunes: map[string][]byte{}}
 	rec.file = filepath.Join(r.Dir, now.UTC().Format("20060102T150405.000Z-")+id+FileSuffix)
 	if err := os.MkdirAll(r.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("starting recording: %w", err)
+		return nil, fmt.Errorf("starting a recording: %w", err)
 	}
 	out, err := os.OpenFile(rec.file+OpenSuffix, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("starting recording: %w", err)
+		return nil, fmt.Errorf("starting a recording: %w", err)
 	}
 	rec.out = out
 	line, err := json.Marshal(recording.Header{
@@ -89,7 +89,7 @@ func (r *Recorder) Begin(about recording.SessionInfo, title, command string) (*R
 		Fairlead: recording.Metadata{SessionInfo: about, ID: id, KeyID: r.KeyID, Stdin: r.RecordStdin},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("starting recording: %w", err)
+		return nil, fmt.Errorf("starting a recording: %w", err)
 	}
 	if err := rec.writeLine(line); err != nil {
 		return nil, errors.Join(err, out.Close())
@@ -97,13 +97,13 @@ func (r *Recorder) Begin(about recording.SessionInfo, title, command string) (*R
 	return rec, nil
 }
 
-// ID names the recording.
+// ID returns the recording's UUID.
 func (rec *Recording) ID() string { return rec.id }
 
-// Output keeps what is shown.
+// Output records output of the terminal.
 func (rec *Recording) Output(p []byte) error { return rec.writeText(recording.Output, p) }
 
-// Input keeps what is typed, if that is wanted.
+// Input records input, if RecordStdin is set.
 func (rec *Recording) Input(p []byte) error {
 	if !rec.recorder.RecordStdin {
 		return nil
@@ -111,15 +111,15 @@ func (rec *Recording) Input(p []byte) error {
 	return rec.writeText(recording.Input, p)
 }
 
-// Resize notes that the terminal has another size.
+// Resize records a new size of the terminal.
 func (rec *Recording) Resize(width, height uint16) error {
 	return rec.writeEvent(recording.Resize, fmt.Sprintf("%dx%d", width, height))
 }
 
-// Mark notes something that happened.
+// Mark records a marker event.
 func (rec *Recording) Mark(text string) error { return rec.writeEvent(recording.Marker, text) }
 
-// text keeps whole characters, and what is no character as one that says so.
+// writeText records complete characters. JSON encoding replaces invalid bytes by U+FFFD.
 func (rec *Recording) writeText(kind string, p []byte) error {
 	if len(p) == 0 {
 		return nil
@@ -135,7 +135,7 @@ func (rec *Recording) writeText(kind string, p []byte) error {
 	return rec.writeEvent(kind, string(p[:cut]))
 }
 
-// wholeCharacters is how much of p has no beginning of a character at its end.
+// completeRunes returns the length of p without an incomplete character at its end.
 func completeRunes(p []byte) int {
 	for back := 1; back <= min(utf8.UTFMax-1, len(p)); back++ {
 		tail := p[len(p)-back:]
@@ -149,7 +149,8 @@ func completeRunes(p []byte) int {
 	return len(p)
 }
 
-// event adds a line, and a signature when it is time. Strict makes a fault the caller's.
+// writeEvent appends an event, and a signature if one is due. It returns an error only if Required is
+// set; otherwise it reports the error to OnFailure.
 func (rec *Recording) writeEvent(kind, text string) error {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
@@ -186,7 +187,7 @@ func (rec *Recording) addEvent(kind, text string) error {
 func (rec *Recording) writeEventLine(at time.Duration, kind, text string) error {
 	line, err := json.Marshal([]any{json.Number(fmt.Sprintf("%.6f", at.Seconds())), kind, text})
 	if err != nil {
-		return fmt.Errorf("recording: %w", err)
+		return fmt.Errorf("writing a recording: %w", err)
 	}
 	return rec.writeLine(line)
 }
@@ -203,14 +204,14 @@ func (rec *Recording) writeLine(line []byte) error {
 	n, err := rec.out.Write(append(line, '\n'))
 	rec.size += int64(n)
 	if err != nil {
-		return fmt.Errorf("recording: %w", err)
+		return fmt.Errorf("writing a recording: %w", err)
 	}
 	rec.chain.Add(line)
 	return nil
 }
 
-// Close ends the recording. The last signature says that nothing is missing.
-func (rec *Recording) Close(why string) error {
+// Close ends the recording with a marker and the final signature, which shows that nothing is missing.
+func (rec *Recording) Close(reason string) error {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
 	if rec.closed {
@@ -219,18 +220,18 @@ func (rec *Recording) Close(why string) error {
 	rec.closed = true
 	at := rec.recorder.Now().Sub(rec.started)
 	if rec.err == nil {
-		rec.err = errors.Join(rec.flushPartialRunes(at), rec.writeEventLine(at, recording.Marker, why), rec.sign(at, true))
+		rec.err = errors.Join(rec.flushPartialRunes(at), rec.writeEventLine(at, recording.Marker, reason), rec.sign(at, true))
 		if rec.err != nil {
 			rec.recorder.OnFailure(rec.id, rec.err)
 		}
 	}
 	if err := errors.Join(rec.out.Close(), os.Rename(rec.file+OpenSuffix, rec.file)); err != nil {
-		return fmt.Errorf("ending recording: %w", err)
+		return fmt.Errorf("closing a recording: %w", err)
 	}
 	return nil
 }
 
-// rest keeps the beginnings of characters that never came to their end.
+// flushPartialRunes records the bytes of incomplete characters.
 func (rec *Recording) flushPartialRunes(at time.Duration) error {
 	for kind, p := range rec.partialRunes {
 		if len(p) == 0 {
@@ -243,31 +244,30 @@ func (rec *Recording) flushPartialRunes(at time.Duration) error {
 	return nil
 }
 
-// Discard ends a recording of what did not happen.
+// Discard removes a recording whose session did not start.
 func (rec *Recording) Discard() error {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
 	rec.closed = true
 	if err := errors.Join(rec.out.Close(), os.Remove(rec.file+OpenSuffix)); err != nil {
-		return fmt.Errorf("discarding recording: %w", err)
+		return fmt.Errorf("discarding a recording: %w", err)
 	}
 	return nil
 }
 
-// Sweep removes recordings that are older than they may be, also what a proxy that was
-// killed has left open.
-func (r *Recorder) RemoveExpired(life time.Duration) error {
+// RemoveExpired removes recordings that are older than maxAge, including unfinished ones.
+func (r *Recorder) RemoveExpired(maxAge time.Duration) error {
 	entries, err := os.ReadDir(r.Dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("sweeping recordings: %w", err)
+		return fmt.Errorf("removing expired recordings: %w", err)
 	}
 	var errs []error
 	for _, e := range entries {
 		info, err := e.Info()
-		if err != nil || filepath.Ext(strings.TrimSuffix(e.Name(), OpenSuffix)) != FileSuffix || r.Now().Sub(info.ModTime()) < life {
+		if err != nil || filepath.Ext(strings.TrimSuffix(e.Name(), OpenSuffix)) != FileSuffix || r.Now().Sub(info.ModTime()) < maxAge {
 			continue
 		}
 		errs = append(errs, os.Remove(filepath.Join(r.Dir, e.Name())))

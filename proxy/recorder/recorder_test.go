@@ -24,7 +24,7 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/recorder"
 )
 
-// clock goes a tenth of a second at each look.
+// clock advances by a tenth of a second with each call.
 type clock struct{ ticks atomic.Int64 }
 
 func (c *clock) now() time.Time {
@@ -56,8 +56,8 @@ func begin(t *testing.T, r *recorder.Recorder) *recorder.Recording {
 	return rec
 }
 
-// only is the text of the only recording.
-func only(t *testing.T, r *recorder.Recorder) []byte {
+// onlyRecording returns the content of the only finished recording.
+func onlyRecording(t *testing.T, r *recorder.Recorder) []byte {
 	t.Helper()
 	files, err := filepath.Glob(r.Dir + "/*" + recorder.FileSuffix)
 	if err != nil || len(files) != 1 {
@@ -70,8 +70,8 @@ func only(t *testing.T, r *recorder.Recorder) []byte {
 	return text
 }
 
-// shown are the events of a recording, without times and signatures.
-func shown(t *testing.T, text []byte) []string {
+// eventsOf returns the events of a recording without times and signatures.
+func eventsOf(t *testing.T, text []byte) []string {
 	t.Helper()
 	var out []string
 	for line := range bytes.Lines(text) {
@@ -95,7 +95,7 @@ func verify(t *testing.T, text []byte) recording.Report {
 	return report
 }
 
-func TestARecordingIsAnAsciicast(t *testing.T) {
+func TestAsciicast(t *testing.T) {
 	t.Parallel()
 	r := newRecorder(t)
 	rec := begin(t, r)
@@ -107,9 +107,9 @@ func TestARecordingIsAnAsciicast(t *testing.T) {
 	if err := errors.Join(rec.Input([]byte("secret")), rec.Resize(120, 40), rec.Close("it ended"), rec.Close("again")); err != nil {
 		t.Fatal(err)
 	}
-	text := only(t, r)
+	text := onlyRecording(t, r)
 	want := []string{`o "\x1b[1mgr"`, `o "ü"`, `o "n�\r\n"`, `r "120x40"`, `o "��"`, `m "it ended"`}
-	if diff := cmp.Diff(want, shown(t, text)); diff != "" {
+	if diff := cmp.Diff(want, eventsOf(t, text)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	head, _, _ := bytes.Cut(text, []byte("\n"))
@@ -121,7 +121,7 @@ func TestARecordingIsAnAsciicast(t *testing.T) {
 	}
 }
 
-func TestWhatIsTypedIsKeptWhenAsked(t *testing.T) {
+func TestRecordStdin(t *testing.T) {
 	t.Parallel()
 	r := newRecorder(t)
 	r.RecordStdin = true
@@ -129,17 +129,17 @@ func TestWhatIsTypedIsKeptWhenAsked(t *testing.T) {
 	if err := errors.Join(rec.Input([]byte("ls\r")), rec.Close("")); err != nil {
 		t.Fatal(err)
 	}
-	if got := shown(t, only(t, r)); got[0] != `i "ls\r"` {
+	if got := eventsOf(t, onlyRecording(t, r)); got[0] != `i "ls\r"` {
 		t.Error(got)
 	}
 }
 
-func TestFaults(t *testing.T) {
+func TestFailures(t *testing.T) {
 	t.Parallel()
-	for _, strict := range []bool{false, true} {
+	for _, required := range []bool{false, true} {
 		r := newRecorder(t)
 		failed := 0
-		r.Required, r.MaxBytes, r.OnFailure = strict, 2000, func(string, error) { failed++ }
+		r.Required, r.MaxBytes, r.OnFailure = required, 2000, func(string, error) { failed++ }
 		rec := begin(t, r)
 		var err error
 		for range 100 {
@@ -147,24 +147,24 @@ func TestFaults(t *testing.T) {
 				break
 			}
 		}
-		if errors.Is(err, recorder.ErrTooLarge) != strict || failed != 1 {
-			t.Errorf("strict %v: %v, told %d times", strict, err, failed)
+		if errors.Is(err, recorder.ErrTooLarge) != required || failed != 1 {
+			t.Errorf("Required %v: %v, OnFailure called %d times", required, err, failed)
 		}
 		if err := rec.Close(""); err != nil {
 			t.Error(err)
 		}
-		if report := verify(t, only(t, r)); !strings.Contains(strings.Join(report.Faults, ""), "without its last signature") || report.Signed != report.Lines {
-			t.Errorf("a recording that grew too large: %+v", report)
+		if report := verify(t, onlyRecording(t, r)); !strings.Contains(strings.Join(report.Faults, ""), "without its final signature") || report.Signed != report.Lines {
+			t.Errorf("a recording that is too large: %+v", report)
 		}
 	}
 	r := newRecorder(t)
 	r.Dir = "/dev/null/x"
 	if _, err := r.Begin(recording.SessionInfo{}, "", ""); err == nil {
-		t.Error("it was recorded into nothing")
+		t.Error("no error for an invalid directory")
 	}
 }
 
-// frame is a WebSocket frame.
+// frame returns a WebSocket frame.
 func frame(head byte, mask []byte, payload []byte) []byte {
 	masked := byte(0)
 	if mask != nil {
@@ -189,7 +189,7 @@ func frame(head byte, mask []byte, payload []byte) []byte {
 	return out
 }
 
-// feed hands bytes over in pieces of n.
+// feed passes p on in pieces of n bytes.
 func feed(t *testing.T, to func([]byte) error, p []byte, n int) {
 	t.Helper()
 	for piece := range slices.Chunk(p, n) {
@@ -216,24 +216,24 @@ func TestWebSocketSessions(t *testing.T) {
 		if err := rec.Close("end"); err != nil {
 			t.Fatal(err)
 		}
-		var typed, seen strings.Builder
+		var input, output strings.Builder
 		rest := ""
-		for _, e := range shown(t, only(t, r)) {
+		for _, e := range eventsOf(t, onlyRecording(t, r)) {
 			text := strings.Trim(e[2:], `"`)
 			switch e[0] {
 			case 'o':
-				seen.WriteString(text)
+				output.WriteString(text)
 			case 'i':
-				typed.WriteString(text)
+				input.WriteString(text)
 			default:
 				rest += e + "\n"
 			}
 		}
-		if seen.String() != "one twobad"+big || typed.String() != `ls\r` || !strings.Contains(rest, `m "the container's word: {}"`) {
-			t.Errorf("in pieces of %d: %d bytes seen, %q typed, %s", pieces, seen.Len(), typed.String(), rest)
+		if output.String() != "one twobad"+big || input.String() != `ls\r` || !strings.Contains(rest, `m "container status: {}"`) {
+			t.Errorf("in pieces of %d: %d bytes of output, input %q, %s", pieces, output.Len(), input.String(), rest)
 		}
 		if !strings.Contains(rest, `r "100x30"`) {
-			t.Error("the size is lost")
+			t.Error("the resize event is missing")
 		}
 	}
 }
@@ -250,7 +250,7 @@ func TestBase64Sessions(t *testing.T) {
 	if err := rec.Close(""); err != nil {
 		t.Fatal(err)
 	}
-	if got := shown(t, only(t, r)); got[0] != `o "hello"` {
+	if got := eventsOf(t, onlyRecording(t, r)); got[0] != `o "hello"` {
 		t.Error(got)
 	}
 }
@@ -278,11 +278,11 @@ func TestSPDYSessions(t *testing.T) {
 	}
 	write(client, &spdy.DataFrame{StreamId: 7, Data: []byte(`{"Width":100,"Height":30}` + "\n")})
 	write(client, &spdy.PingFrame{Id: 1})
-	write(client, &spdy.SynStreamFrame{StreamId: 5, Headers: http.Header{"streamType": {"stdin"}}}) // to hide what is shown
+	write(client, &spdy.SynStreamFrame{StreamId: 5, Headers: http.Header{"streamType": {"stdin"}}}) // tries to hide the output
 	write(client, &spdy.DataFrame{StreamId: 3, Data: []byte("ls\r")})
 	write(server, &spdy.DataFrame{StreamId: 5, Data: []byte("hello ")})
 	write(server, &spdy.DataFrame{StreamId: 5, Data: []byte("there")})
-	write(server, &spdy.DataFrame{StreamId: 9, Data: []byte("nobody's")})
+	write(server, &spdy.DataFrame{StreamId: 9, Data: []byte("unknown stream")})
 	for _, pieces := range []int{1, 5, 1 << 20} {
 		r := newRecorder(t)
 		rec := begin(t, r)
@@ -296,49 +296,49 @@ func TestSPDYSessions(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := ""
-		for _, e := range shown(t, only(t, r)) {
+		for _, e := range eventsOf(t, onlyRecording(t, r)) {
 			if text, ok := strings.CutPrefix(e, "o "); ok {
 				got += strings.Trim(text, `"`)
 			} else {
 				got += "\n" + e
 			}
 		}
-		if !strings.Contains(got, "hello there") || !strings.Contains(got, `r "100x30"`) || strings.Contains(got, "ls") || strings.Contains(got, "nobody") {
+		if !strings.Contains(got, "hello there") || !strings.Contains(got, `r "100x30"`) || strings.Contains(got, "ls") || strings.Contains(got, "unknown") {
 			t.Errorf("in pieces of %d: %s", pieces, got)
 		}
 	}
 }
 
-func TestWhatCantBeReadIsSaid(t *testing.T) {
+func TestUndecodableSessions(t *testing.T) {
 	t.Parallel()
 	r := newRecorder(t)
 	rec := begin(t, r)
 	if _, err := rec.NewTap("websocket", "v1.portforward.k8s.io"); err == nil {
-		t.Error("a protocol that nobody reads")
+		t.Error("no error for an unsupported protocol")
 	}
-	for _, strict := range []bool{true, false} {
-		r.Required = strict
+	for _, required := range []bool{true, false} {
+		r.Required = required
 		rec := begin(t, r)
 		s, err := rec.NewTap("websocket", "v4.channel.k8s.io")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.FromServer([]byte{0xc2, 1, 1}); (err != nil) != strict {
-			t.Errorf("strict %v, compressed frames: %v", strict, err)
+		if err := s.FromServer([]byte{0xc2, 1, 1}); (err != nil) != required {
+			t.Errorf("Required %v, compressed frames: %v", required, err)
 		}
 		spdySession, err := begin(t, r).NewTap("SPDY/3.1", "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := spdySession.FromClient([]byte{0x80, 3, 0, 1, 0, 0xff, 0xff, 0xff}); (err != nil) != strict {
-			t.Errorf("strict %v, a frame of 16 MB: %v", strict, err)
+		if err := spdySession.FromClient([]byte{0x80, 3, 0, 1, 0, 0xff, 0xff, 0xff}); (err != nil) != required {
+			t.Errorf("Required %v, a frame of 16 MB: %v", required, err)
 		}
 	}
 }
 
-// FuzzSession throws bytes at both readers: they may refuse, and never hang or panic, and
-// pieces make no difference.
-func FuzzSession(f *testing.F) {
+// FuzzTap feeds bytes to both decoders. They may return an error, but must not hang or panic, and the
+// size of the pieces must make no difference.
+func FuzzTap(f *testing.F) {
 	f.Add(true, frame(0x82, []byte{1, 2, 3, 4}, []byte("\x01hi")))
 	f.Add(false, []byte{0x80, 3, 0, 1, 0, 0, 0, 10, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0})
 	f.Add(false, []byte{0, 0, 0, 5, 0, 0, 0, 2, 'h', 'i'})
@@ -353,14 +353,13 @@ func FuzzSession(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var fault error
 			for piece := range slices.Chunk(p, pieces) {
-				if fault = s.FromClient(piece); fault != nil {
+				if err = s.FromClient(piece); err != nil {
 					break
 				}
 			}
 			_ = rec.Close("")
-			texts = append(texts, fmt.Sprint(fault))
+			texts = append(texts, fmt.Sprint(err))
 			files, _ := filepath.Glob(dir + "/*")
 			for _, file := range files {
 				_ = os.Remove(file)
@@ -372,8 +371,8 @@ func FuzzSession(f *testing.F) {
 	})
 }
 
-// TestSweep removes what is old, of sessions that ended and that a crash has left open.
-func TestSweep(t *testing.T) {
+// TestRemoveExpired checks that old recordings are removed, both finished and unfinished ones.
+func TestRemoveExpired(t *testing.T) {
 	t.Parallel()
 	r := newRecorder(t)
 	if err := r.RemoveExpired(time.Hour); err != nil {

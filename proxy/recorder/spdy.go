@@ -11,36 +11,36 @@ import (
 	"github.com/moby/spdystream/spdy"
 )
 
-// streams knows which stream of a SPDY connection is which channel: both directions use
-// what the client said when it opened them.
+// spdyStreams maps the streams of a SPDY connection to channels. The client names the channel when it
+// opens a stream, and both directions need that.
 type spdyStreams struct {
 	handle   channelHandler
 	mu       sync.Mutex
 	channels map[uint32]channel
 }
 
-func newSPDYStreams(take channelHandler) *spdyStreams {
-	return &spdyStreams{handle: take, channels: map[uint32]channel{}}
+func newSPDYStreams(handle channelHandler) *spdyStreams {
+	return &spdyStreams{handle: handle, channels: map[uint32]channel{}}
 }
 
-// decoder reads one direction.
+// decoder returns a decoder for one direction.
 func (s *spdyStreams) decoder() *spdyDecoder {
 	d := &spdyDecoder{streams: s}
 	framer, err := spdy.NewFramer(io.Discard, &d.frame)
 	if err != nil {
-		d.err = fmt.Errorf("recording: %w", err)
+		d.err = fmt.Errorf("creating a SPDY framer: %w", err)
 	}
 	d.framer = framer
 	return d
 }
 
-// direction reads frames of SPDY/3.1. Control frames are read whole, because the library
-// does; data passes in pieces.
+// spdyDecoder decodes one direction of SPDY/3.1. It buffers control frames, because the library reads
+// them as a whole, and passes data on in pieces.
 type spdyDecoder struct {
 	streams     *spdyStreams
 	framer      *spdy.Framer
-	frame       bytes.Buffer // a control frame, as far as it has come
-	header      []byte       // of any frame
+	frame       bytes.Buffer // the bytes of an incomplete control frame
+	header      []byte       // the bytes of an incomplete frame header
 	control     bool
 	stream      uint32
 	payloadLeft int
@@ -49,7 +49,7 @@ type spdyDecoder struct {
 
 const (
 	spdyHeaderSize = 8
-	// maxControl bounds a control frame, in bytes.
+	// maxControlFrame bounds a control frame, in bytes.
 	maxControlFrame = 64 << 10
 )
 
@@ -69,13 +69,13 @@ func (d *spdyDecoder) decode(p []byte) error {
 	return d.err
 }
 
-// begin reads the head of a frame.
+// beginFrame parses the header of a frame.
 func (d *spdyDecoder) beginFrame() error {
 	first := binary.BigEndian.Uint32(d.header)
 	d.control, d.stream = first&(1<<31) != 0, first&^(1<<31)
 	d.payloadLeft = int(binary.BigEndian.Uint32(d.header[4:]) & 0xffffff)
 	if d.control && d.payloadLeft > maxControlFrame {
-		return fmt.Errorf("recording: a frame of %d bytes", d.payloadLeft)
+		return fmt.Errorf("decoding SPDY: a control frame has %d bytes", d.payloadLeft)
 	}
 	if d.control {
 		d.frame.Write(d.header)
@@ -93,7 +93,7 @@ func (d *spdyDecoder) payload(p []byte) error {
 	return d.endFrame()
 }
 
-// end ends a frame when all of it is there.
+// endFrame ends a frame when its whole payload is there.
 func (d *spdyDecoder) endFrame() error {
 	if d.payloadLeft > 0 {
 		return nil
@@ -105,7 +105,7 @@ func (d *spdyDecoder) endFrame() error {
 	frame, err := d.framer.ReadFrame()
 	d.frame.Reset()
 	if err != nil {
-		return fmt.Errorf("recording: %w", err)
+		return fmt.Errorf("decoding SPDY: %w", err)
 	}
 	if opened, ok := frame.(*spdy.SynStreamFrame); ok {
 		d.streams.open(uint32(opened.StreamId), opened.Headers.Get("streamType"))
@@ -113,8 +113,8 @@ func (d *spdyDecoder) endFrame() error {
 	return nil
 }
 
-// open notes what a stream is for. Its first opening counts, as for who reads it at the
-// other end: a second one must not turn what is shown into something else.
+// open assigns a channel to a stream. Like the container runtime, it ignores a second SYN_STREAM of the
+// same stream, with which a client could hide output.
 func (s *spdyStreams) open(id uint32, kind string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

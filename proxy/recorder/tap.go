@@ -7,21 +7,21 @@ import (
 	"sync"
 )
 
-// Session reads what passes between a client and a container, and records what is shown.
+// Tap decodes the data between a client and a container, and records the terminal's output.
 type Tap struct {
 	recording      *Recording
 	client, server decoder
 
 	mu          sync.Mutex
-	partialJSON map[channel][]byte // JSON that has not come to its end
+	partialJSON map[channel][]byte // incomplete JSON messages
 }
 
-// decoder takes the bytes of one direction, in pieces of any length.
+// decoder decodes the bytes of one direction, which come in pieces of any length.
 type decoder interface {
 	decode(p []byte) error
 }
 
-// channel is what bytes belong to (k8s.io/client-go/tools/remotecommand and
+// channel is the remote-command channel of some bytes (k8s.io/client-go/tools/remotecommand and
 // k8s.io/apimachinery/pkg/util/remotecommand).
 type channel byte
 
@@ -31,14 +31,14 @@ const (
 	stderr
 	errorStatus
 	resize
-	none channel = 255 // the end of another channel, or nobody's
+	none channel = 255 // closes another channel
 )
 
-// channels take what a decoder has found.
+// channelHandler receives decoded bytes of a channel.
 type channelHandler func(c channel, p []byte) error
 
-// Tap returns what has to see the bytes of an upgraded connection. Protocol is what was
-// switched to, subprotocol what is spoken in it.
+// NewTap returns the tap for an upgraded connection. Protocol is the protocol of the upgrade,
+// subprotocol the one that was negotiated for a WebSocket.
 func (rec *Recording) NewTap(protocol, subprotocol string) (*Tap, error) {
 	s := &Tap{recording: rec, partialJSON: map[channel][]byte{}}
 	switch {
@@ -49,15 +49,15 @@ func (rec *Recording) NewTap(protocol, subprotocol string) (*Tap, error) {
 		text := strings.HasPrefix(subprotocol, "base64.")
 		s.client, s.server = &webSocketDecoder{handle: s.handle, base64: text}, &webSocketDecoder{handle: s.handle, base64: text}
 	default:
-		return nil, fmt.Errorf("recording: can't read what is spoken (%s, %q)", protocol, subprotocol)
+		return nil, fmt.Errorf("recording does not support the protocol %s with the subprotocol %q", protocol, subprotocol)
 	}
 	return s, nil
 }
 
-// Up sees what the client sends, before it is sent on. An error ends the connection.
+// FromClient decodes data of the client before it is forwarded. An error ends the connection.
 func (s *Tap) FromClient(p []byte) error { return s.decode(s.client, p) }
 
-// Down sees what the client gets.
+// FromServer decodes data for the client before it is forwarded. An error ends the connection.
 func (s *Tap) FromServer(p []byte) error { return s.decode(s.server, p) }
 
 func (s *Tap) decode(d decoder, p []byte) error {
@@ -68,7 +68,7 @@ func (s *Tap) decode(d decoder, p []byte) error {
 	return s.recording.fail(err)
 }
 
-// broken ends a recording that can't go on.
+// fail ends a recording that cannot continue. It returns the error if Required is set.
 func (rec *Recording) fail(err error) error {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
@@ -79,11 +79,10 @@ func (rec *Recording) fail(err error) error {
 	return rec.requiredError()
 }
 
-// maxWords bounds what is kept of JSON that does not come to its end, in bytes.
+// maxJSONBytes bounds an incomplete JSON message.
 const maxJSONBytes = 64 << 10
 
-// take records what belongs there. Each of these channels has one direction, which is read
-// by one goroutine.
+// handle records the bytes of a channel. Each channel has one direction, so one goroutine calls it.
 func (s *Tap) handle(c channel, p []byte) error {
 	switch c {
 	case stdin:
@@ -100,21 +99,21 @@ func (s *Tap) handle(c channel, p []byte) error {
 func (s *Tap) handleJSON(c channel, p []byte) error {
 	s.mu.Lock()
 	text := append(s.partialJSON[c], p...)
-	whole := json.Valid(text)
+	complete := json.Valid(text)
 	s.partialJSON[c] = text
-	if whole || len(text) > maxJSONBytes {
+	if complete || len(text) > maxJSONBytes {
 		s.partialJSON[c] = nil
 	}
 	s.mu.Unlock()
-	if !whole {
+	if !complete {
 		return nil
 	}
 	if c == errorStatus {
-		return s.recording.Mark("the container's word: " + strings.TrimSpace(string(text)))
+		return s.recording.Mark("container status: " + strings.TrimSpace(string(text)))
 	}
 	var terminal struct{ Width, Height uint16 }
 	if err := json.Unmarshal(text, &terminal); err == nil && terminal.Width > 0 {
 		return s.recording.Resize(terminal.Width, terminal.Height)
 	}
-	return nil // a size that nobody can read changes nothing
+	return nil // ignores an invalid size
 }

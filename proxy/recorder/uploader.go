@@ -16,7 +16,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/proxyfeed"
 )
 
-// Courier hands recordings that are over in to the server, and removes those that it has.
+// Uploader uploads finished recordings to the Fairlead server and then removes them from the disk.
 type Uploader struct {
 	Dir    string
 	Upload func(ctx context.Context, part proxyfeed.RecordingPart) error
@@ -24,20 +24,19 @@ type Uploader struct {
 }
 
 const (
-	// lookEvery is how soon a recording that is over is handed in, at the latest, and
-	// retryEvery how soon again what was not taken.
+	// uploadInterval is the time between two uploads, retryInterval the time to wait after an error.
 	uploadInterval = 2 * time.Second
 	retryInterval  = 30 * time.Second
-	// farewell is how long what is left may take when the proxy ends.
+	// flushTimeout bounds the upload of the remaining recordings when the proxy stops.
 	flushTimeout = 10 * time.Second
 )
 
-// Run hands in until ctx ends, and then what is left.
+// Run uploads recordings until ctx ends, and then the remaining ones.
 func (c *Uploader) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		wait := uploadInterval
 		if err := c.UploadFinished(ctx); err != nil && ctx.Err() == nil {
-			c.Logger.WarnContext(ctx, "recordings not handed in yet", "error", err)
+			c.Logger.WarnContext(ctx, "recordings not uploaded yet, trying again", "error", err)
 			wait = retryInterval
 		}
 		timer := time.NewTimer(wait)
@@ -50,40 +49,40 @@ func (c *Uploader) Run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
 	if err := c.UploadFinished(ctx); err != nil {
-		c.Logger.WarnContext(ctx, "recordings not handed in, they stay here", "dir", c.Dir, "error", err)
+		c.Logger.WarnContext(ctx, "recordings not uploaded, keeping them in the directory", "dir", c.Dir, "error", err)
 	}
 	return nil
 }
 
-// Release ends what a proxy that was killed has left open, so that it is handed in as well:
-// as what it is, without its end. It has to be called before anything is recorded.
+// RecoverUnfinished marks recordings of a killed proxy as finished, so that they are uploaded without
+// their end. The caller must call it before it starts a recording.
 func (c *Uploader) RecoverUnfinished(ctx context.Context) {
 	left, err := filepath.Glob(filepath.Join(c.Dir, "*"+FileSuffix+OpenSuffix))
 	for _, file := range left {
 		err = errors.Join(err, os.Rename(file, strings.TrimSuffix(file, OpenSuffix)))
 	}
 	if err != nil {
-		c.Logger.WarnContext(ctx, "recordings of before are left as they are", "error", err)
+		c.Logger.WarnContext(ctx, "recovering unfinished recordings", "error", err)
 	}
 }
 
-// Deliver hands in what is over, the oldest first. What the server does not take stays.
+// UploadFinished uploads the finished recordings, the oldest first. A recording stays if its upload fails.
 func (c *Uploader) UploadFinished(ctx context.Context) error {
 	files, err := filepath.Glob(filepath.Join(c.Dir, "*"+FileSuffix))
 	if err != nil {
 		return fmt.Errorf("finding recordings: %w", err)
 	}
-	var faults []error
-	for _, file := range files { // by time, as their names are
+	var errs []error
+	for _, file := range files { // sorted by start time, which is in the name
 		err := c.uploadFile(ctx, file)
 		if err == nil {
 			err = os.Remove(file)
 		}
 		if err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", filepath.Base(file), err))
+			errs = append(errs, fmt.Errorf("%s: %w", filepath.Base(file), err))
 		}
 	}
-	return errors.Join(faults...)
+	return errors.Join(errs...)
 }
 
 func (c *Uploader) uploadFile(ctx context.Context, file string) (err error) {
@@ -93,25 +92,25 @@ func (c *Uploader) uploadFile(ctx context.Context, file string) (err error) {
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
 	parts := &partWriter{ctx: ctx, send: c.Upload, id: recordingID(file)}
-	packed := gzip.NewWriter(parts)
-	if _, err := io.Copy(packed, in); err != nil {
+	compressed := gzip.NewWriter(parts)
+	if _, err := io.Copy(compressed, in); err != nil {
 		return err
 	}
-	if err := packed.Close(); err != nil {
+	if err := compressed.Close(); err != nil {
 		return err
 	}
 	return parts.finish()
 }
 
-// identity is the id of the recording in a file: what follows the time in its name.
+// recordingID returns the ID of the recording in a file. It follows the start time in the name.
 func recordingID(file string) string {
 	_, id, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), FileSuffix), "-")
 	return id
 }
 
-// parcel cuts what is written into parts, and sends each that is full.
+// partWriter splits what is written into parts, and sends each full part.
 type partWriter struct {
-	ctx    context.Context //nolint:containedctx // it lives as long as one delivery
+	ctx    context.Context //nolint:containedctx // a partWriter lives as long as one upload
 	send   func(ctx context.Context, part proxyfeed.RecordingPart) error
 	id     string
 	number int
@@ -121,7 +120,7 @@ type partWriter struct {
 // Write implements io.Writer.
 func (p *partWriter) Write(data []byte) (int, error) {
 	p.buffer.Write(data)
-	for p.buffer.Len() > proxyfeed.MaxRecordingPart { // one byte at least is left for the last
+	for p.buffer.Len() > proxyfeed.MaxRecordingPart { // keeps at least one byte for the last part
 		if err := p.sendPart(p.buffer.Next(proxyfeed.MaxRecordingPart), false); err != nil {
 			return 0, err
 		}

@@ -20,19 +20,19 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/recorder"
 )
 
-// counter takes recordings as the server does: part by part, each from its beginning.
-type counter struct {
-	mu    sync.Mutex
-	away  bool
-	parts map[string][]proxyfeed.RecordingPart
-	done  map[string]string
+// fakeServer receives recordings as the Fairlead server does: part by part, from part 0.
+type fakeServer struct {
+	mu          sync.Mutex
+	unreachable bool
+	parts       map[string][]proxyfeed.RecordingPart
+	done        map[string]string
 }
 
-func (c *counter) take(_ context.Context, p proxyfeed.RecordingPart) error {
+func (c *fakeServer) upload(_ context.Context, p proxyfeed.RecordingPart) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.away {
-		return errors.New("the server is away")
+	if c.unreachable {
+		return errors.New("the server is unreachable")
 	}
 	if p.Number == 0 {
 		c.parts[p.ID] = nil
@@ -45,11 +45,11 @@ func (c *counter) take(_ context.Context, p proxyfeed.RecordingPart) error {
 	if !p.Last {
 		return nil
 	}
-	var packed bytes.Buffer
+	var compressed bytes.Buffer
 	for _, part := range c.parts[p.ID] {
-		packed.Write(part.Data)
+		compressed.Write(part.Data)
 	}
-	plain, err := gzip.NewReader(&packed)
+	plain, err := gzip.NewReader(&compressed)
 	if err != nil {
 		return err
 	}
@@ -58,32 +58,32 @@ func (c *counter) take(_ context.Context, p proxyfeed.RecordingPart) error {
 	return err
 }
 
-func (c *counter) setAway(away bool) {
+func (c *fakeServer) setUnreachable(unreachable bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.away = away
+	c.unreachable = unreachable
 }
 
-func (c *counter) got(id string) string {
+func (c *fakeServer) got(id string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.done[id]
 }
 
-// TestCourier hands in what is over, keeps what is not taken, and takes along what a proxy
-// that was killed has left.
-func TestCourier(t *testing.T) {
+// TestUploader uploads finished recordings, keeps those that the server does not accept, and recovers
+// those of a killed proxy.
+func TestUploader(t *testing.T) {
 	t.Parallel()
 	r := newRecorder(t)
-	server := &counter{parts: map[string][]proxyfeed.RecordingPart{}, done: map[string]string{}, away: true}
-	courier := &recorder.Uploader{Dir: r.Dir, Upload: server.take, Logger: slog.New(slog.DiscardHandler)}
-	if err := courier.UploadFinished(t.Context()); err != nil {
-		t.Errorf("nothing was recorded: %v", err)
+	server := &fakeServer{parts: map[string][]proxyfeed.RecordingPart{}, done: map[string]string{}, unreachable: true}
+	uploader := &recorder.Uploader{Dir: r.Dir, Upload: server.upload, Logger: slog.New(slog.DiscardHandler)}
+	if err := uploader.UploadFinished(t.Context()); err != nil {
+		t.Errorf("without recordings: %v", err)
 	}
 	killed := begin(t, r)
 	long := begin(t, r)
 	noise := rand.NewChaCha8([32]byte{1})
-	for range 1000 { // nothing that can be compressed well
+	for range 1000 { // data that does not compress well
 		p := make([]byte, 1000)
 		_, _ = noise.Read(p)
 		if err := long.Output([]byte(fmt.Sprintf("%x", p))); err != nil {
@@ -93,12 +93,12 @@ func TestCourier(t *testing.T) {
 	if err := long.Close("the session ended"); err != nil {
 		t.Fatal(err)
 	}
-	text := string(only(t, r))
-	if err := courier.UploadFinished(t.Context()); err == nil || string(only(t, r)) != text {
-		t.Errorf("the server is away: %v", err)
+	text := string(onlyRecording(t, r))
+	if err := uploader.UploadFinished(t.Context()); err == nil || string(onlyRecording(t, r)) != text {
+		t.Errorf("the server is unreachable: %v", err)
 	}
-	server.setAway(false)
-	if err := courier.UploadFinished(t.Context()); err != nil {
+	server.setUnreachable(false)
+	if err := uploader.UploadFinished(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if server.got(long.ID()) != text || len(server.parts[long.ID()]) < 2 {
@@ -108,22 +108,22 @@ func TestCourier(t *testing.T) {
 	if err != nil || len(left) != 1 || !strings.HasSuffix(left[0], recorder.FileSuffix+recorder.OpenSuffix) {
 		t.Errorf("%v %v", left, err)
 	}
-	// The proxy was killed; the next one takes along what it left.
-	courier.RecoverUnfinished(t.Context())
+	// The proxy was killed, and the next one starts.
+	uploader.RecoverUnfinished(t.Context())
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- courier.Run(ctx) }()
+	go func() { ended <- uploader.Run(ctx) }()
 	for server.got(killed.ID()) == "" && t.Context().Err() == nil {
 		time.Sleep(10 * time.Millisecond)
 	}
-	// What ends with the proxy is handed in at the end.
+	// A session that ends with the proxy is uploaded at the end.
 	last := begin(t, r)
-	if err := last.Close("the proxy ends"); err != nil {
+	if err := last.Close("the proxy stops"); err != nil {
 		t.Fatal(err)
 	}
 	cancel()
 	if err := <-ended; err != nil || server.got(last.ID()) == "" {
-		t.Errorf("what ended last was not handed in: %v", err)
+		t.Errorf("the last recording was not uploaded: %v", err)
 	}
 	if left, err := os.ReadDir(r.Dir); err != nil || len(left) != 0 {
 		t.Errorf("%v %v", left, err)

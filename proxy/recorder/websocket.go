@@ -6,32 +6,32 @@ import (
 	"errors"
 )
 
-// frames reads one direction of a WebSocket connection (RFC 6455 section 5.2) in which each
-// message begins with the number of a channel.
+// webSocketDecoder decodes one direction of a WebSocket connection (RFC 6455 section 5.2) in which each
+// message begins with its channel number.
 type webSocketDecoder struct {
 	handle channelHandler
 	base64 bool
 
-	header      []byte // of a frame, as far as it has come
+	header      []byte // the bytes of an incomplete frame header
 	opcode      byte
 	final       bool
 	mask        []byte
-	unmasked    int // how many bytes of the payload have been unmasked
+	unmasked    int // payload bytes that have been unmasked
 	payloadLeft uint64
 
-	channelKnown bool // the channel of a message is known
+	channelKnown bool // the first byte of the message was read
 	channel      channel
-	base64Text   []byte // of a message in base64
+	base64Text   []byte // the message so far, if it is in base64
 }
 
-// Opcodes of frames that carry messages.
+// Opcodes of data frames.
 const (
 	continuation = 0
 	textMessage  = 1
 	binaryFrame  = 2
 )
 
-// maxMessage bounds a message in base64, in bytes: it is decoded as a whole.
+// maxMessage bounds a message in base64, in bytes, because it is decoded as a whole.
 const maxMessage = 1 << 20
 
 func (f *webSocketDecoder) decode(p []byte) error {
@@ -53,7 +53,7 @@ func (f *webSocketDecoder) decode(p []byte) error {
 	return nil
 }
 
-// header reads a head once all of it is there.
+// parseHeader parses a frame header once it is complete.
 func (f *webSocketDecoder) parseHeader() error {
 	const long, veryLong, maskSize = 126, 127, 4
 	if len(f.header) < 2 {
@@ -74,7 +74,7 @@ func (f *webSocketDecoder) parseHeader() error {
 		return nil
 	}
 	if f.header[0]&0x70 != 0 {
-		return errors.New("recording: the frames are compressed")
+		return errors.New("decoding WebSocket frames: they are compressed")
 	}
 	f.final, f.opcode, f.payloadLeft = f.header[0]&0x80 != 0, f.header[0]&0x0f, uint64(short)
 	switch short {
@@ -91,10 +91,10 @@ func (f *webSocketDecoder) parseHeader() error {
 	return nil
 }
 
-// payload takes a piece of a frame.
+// payload handles a part of a frame's payload.
 func (f *webSocketDecoder) payload(p []byte) error {
 	f.payloadLeft -= uint64(len(p))
-	if f.opcode > binaryFrame { // ping, pong, close
+	if f.opcode > binaryFrame { // a ping, pong or close frame
 		return nil
 	}
 	if len(f.mask) > 0 {
@@ -129,12 +129,12 @@ func (f *webSocketDecoder) message(p []byte) error {
 		return f.handle(f.channel, p)
 	}
 	if f.base64Text = append(f.base64Text, p...); len(f.base64Text) > maxMessage {
-		return errors.New("recording: a message is too long")
+		return errors.New("decoding WebSocket frames: a base64 message is too long")
 	}
 	return nil
 }
 
-// end ends a frame, and a message with its last one.
+// endFrame ends a frame and, if it is the last one, its message.
 func (f *webSocketDecoder) endFrame() error {
 	if f.opcode > binaryFrame || !f.final {
 		return nil
@@ -146,7 +146,7 @@ func (f *webSocketDecoder) endFrame() error {
 	}
 	plain, err := base64.StdEncoding.DecodeString(string(text))
 	if err != nil {
-		return errors.New("recording: a message is not in base64")
+		return errors.New("decoding WebSocket frames: a message is not valid base64")
 	}
 	return f.handle(c, plain)
 }

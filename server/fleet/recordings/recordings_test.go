@@ -200,7 +200,7 @@ func TestTakeWhatIsWrong(t *testing.T) {
 		want string
 	}{
 		{"changed", func(id string) string { return strings.Replace(made(id), "rm -rf", "ls -la", 1) }, "was changed"},
-		{"cut off", func(id string) string { return made(id)[:strings.LastIndex(strings.TrimSpace(made(id)), "\n")+1] }, "without its last signature"},
+		{"cut off", func(id string) string { return made(id)[:strings.LastIndex(strings.TrimSpace(made(id)), "\n")+1] }, "without its final signature"},
 		{"another's", func(id string) string { return film(t, 2, id) }, "not by the proxy prx_1"},
 		{"another id", func(string) string { return made(two) }, "but says that it is"},
 		{"no recording", func(string) string { return "hello" }, "can't be read"},
