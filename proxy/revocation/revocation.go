@@ -1,6 +1,5 @@
-// Package cutoff ends what a person has open at this cluster when the sign-in server
-// takes their access away, and refuses their older tokens from then on. It knows
-// nothing of how it hears of that.
+// Package revocation ends a user's open streams when the Fairlead server revokes their access, and
+// refuses their older tokens. Package feed supplies the revocations.
 package revocation
 
 import (
@@ -14,23 +13,23 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
-// Kind says what a revocation ends.
+// Kind says what a revocation applies to.
 type Kind string
 
-// The kinds of revocation, as the server's feed names them. A sign-in ends what hangs
-// on no device: kubectl's tokens hang on one, and outlive the browser's session.
+// The kinds of revocation in the server's feed. Ending a sign-in revokes only tokens without a device.
+// The tokens of kubectl have a device, and outlive the browser's session.
 const (
 	User   Kind = "user"
 	Device Kind = "device"
 	SignIn Kind = "sign_in"
 )
 
-// Revocation ends everything whose token was issued up to At.
+// Revocation revokes all tokens of its subject that were issued up to At.
 type Revocation struct {
 	Kind  Kind      `json:"kind"`
 	Value string    `json:"value"`
 	At    time.Time `json:"at"`
-	// Until is when every token of that time has expired by itself.
+	// Until is the time when all those tokens have expired.
 	Until  time.Time `json:"until"`
 	Reason string    `json:"reason,omitempty"`
 }
@@ -40,19 +39,19 @@ type subject struct {
 	value string
 }
 
-// Registry holds what is open and what is revoked. It is safe for use by several
-// goroutines. The zero value is ready.
+// Registry holds the open streams and the revocations. It is safe for concurrent use. The zero value is
+// ready to use.
 type Registry struct {
-	// MaxPerPerson is how many streams somebody may have open; zero is no limit.
+	// MaxStreamsPerUser is the number of streams that a user may have open; zero means no limit.
 	MaxStreamsPerUser int
 
-	mu             sync.RWMutex // read at every request, written when access is taken away
+	mu             sync.RWMutex // read for every request, written for a revocation
 	revoked        map[subject]Revocation
 	streams        map[*stream]struct{}
-	streamsPerUser map[string]int // of open streams, by user name
+	streamsPerUser map[string]int // by user name
 	activeHandlers int            // streams whose handlers have not returned yet
-	idle           chan struct{}  // closed when live comes to zero, once somebody waits
-	stopReason     *status.Error  // why nothing may begin any more
+	idle           chan struct{}  // closed when activeHandlers becomes zero; nil if no caller waits
+	stopReason     *status.Error  // refuses new streams once the proxy stops
 }
 
 type stream struct {
@@ -60,7 +59,7 @@ type stream struct {
 	cancel   context.CancelCauseFunc
 }
 
-// Check refuses an identity whose token was issued before its access was taken away.
+// Check refuses an identity whose token was issued before a revocation.
 func (g *Registry) Check(id *authn.Identity) *status.Error {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
@@ -72,7 +71,7 @@ func (g *Registry) check(id *authn.Identity) *status.Error {
 		return nil
 	}
 	for _, s := range subjectsOf(id) {
-		// A token of the same second may be an older one: whole seconds is all it says.
+		// Tokens have whole seconds, so a token of the same second may be older.
 		if r, there := g.revoked[s]; there && !id.Issued.After(r.At) {
 			return Refusal(r)
 		}
@@ -80,10 +79,10 @@ func (g *Registry) check(id *authn.Identity) *status.Error {
 	return nil
 }
 
-// subjects are what can be revoked of an identity.
+// subjectsOf returns the subjects whose revocation affects an identity.
 func subjectsOf(id *authn.Identity) []subject {
 	if id.Issuer != "" {
-		return nil // of others' people nobody hears, and their ids are not ours
+		return nil // the Fairlead server does not know users of other issuers
 	}
 	list := []subject{{User, id.UID}}
 	if id.Device != "" {
@@ -92,7 +91,7 @@ func subjectsOf(id *authn.Identity) []subject {
 	return append(list, subject{SignIn, id.SignIn})
 }
 
-// Refusal says what was taken away, and what to do.
+// Refusal returns the refusal for a revocation.
 func Refusal(r Revocation) *status.Error {
 	switch r.Kind {
 	case Device:
@@ -107,30 +106,30 @@ func Refusal(r Revocation) *status.Error {
 	return status.RevokedUser()
 }
 
-// ReasonNoAccess is the reason of a revocation for this cluster alone: no rule lets the
-// person use it any more.
+// ReasonNoAccess is the reason of a revocation for this cluster only: no access rule allows the user to
+// use it.
 const ReasonNoAccess = "no_access"
 
-// Begin registers a stream of an identity. The context that it returns ends, with a
-// *status.Error as its cause, when the access is taken away or, when lasts is not zero,
-// at that time. The caller calls done when the stream is over.
-func (g *Registry) RegisterStream(ctx context.Context, id *authn.Identity, lasts time.Time) (life context.Context, done func(), refusal *status.Error) {
-	life, end := context.WithCancelCause(ctx)
-	s := &stream{identity: id, cancel: end}
+// RegisterStream registers a stream of an identity. The returned context is cancelled, with a
+// *status.Error as its cause, by a revocation or at the time expires, if that is not zero. The caller
+// calls done when the stream's handler returns.
+func (g *Registry) RegisterStream(ctx context.Context, id *authn.Identity, expires time.Time) (streamCtx context.Context, done func(), refusal *status.Error) {
+	streamCtx, cancel := context.WithCancelCause(ctx)
+	s := &stream{identity: id, cancel: cancel}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	// With the lock held: a revocation comes either before, and is seen here, or after,
-	// and finds the stream.
+	// The lock makes sure that a concurrent revocation is either seen by this check or finds the
+	// registered stream.
 	if refusal := g.check(id); refusal != nil {
-		end(refusal)
+		cancel(refusal)
 		return nil, nil, refusal
 	}
 	if g.stopReason != nil {
-		end(g.stopReason)
+		cancel(g.stopReason)
 		return nil, nil, g.stopReason
 	}
 	if g.MaxStreamsPerUser > 0 && g.streamsPerUser[id.User] >= g.MaxStreamsPerUser {
-		end(nil)
+		cancel(nil)
 		return nil, nil, status.TooManyStreams(g.MaxStreamsPerUser)
 	}
 	if g.streams == nil {
@@ -140,23 +139,23 @@ func (g *Registry) RegisterStream(ctx context.Context, id *authn.Identity, lasts
 	g.streamsPerUser[id.User]++
 	g.activeHandlers++
 	stop := func() bool { return true }
-	if !lasts.IsZero() {
-		timer := time.AfterFunc(time.Until(lasts), func() { //nolint:forbidigo // when a token ends is real time
-			end(status.StreamExpired())
+	if !expires.IsZero() {
+		timer := time.AfterFunc(time.Until(expires), func() { //nolint:forbidigo // tokens expire in real time
+			cancel(status.StreamExpired())
 		})
 		stop = timer.Stop
 	}
 	var once sync.Once
-	return life, func() {
+	return streamCtx, func() {
 		once.Do(func() {
 			stop()
-			end(nil)
+			cancel(nil)
 			g.handlerReturned(s)
 		})
 	}, nil
 }
 
-// over is called when a stream's handler returns.
+// handlerReturned is called when a stream's handler returns.
 func (g *Registry) handlerReturned(s *stream) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -167,17 +166,17 @@ func (g *Registry) handlerReturned(s *stream) {
 	}
 }
 
-// Drain waits until every stream has ended by itself or ctx ends. Then it ends those that
-// are left, with words, lets none begin any more, and waits for grace until they are gone.
-func (g *Registry) Drain(ctx context.Context, grace time.Duration, why *status.Error) {
+// Drain waits until all streams have ended or ctx ends. Then it refuses new streams, ends the remaining
+// ones with the given reason, and waits up to grace until their handlers have returned.
+func (g *Registry) Drain(ctx context.Context, grace time.Duration, reason *status.Error) {
 	select {
 	case <-g.allReturned():
 	case <-ctx.Done():
 	}
 	g.mu.Lock()
-	g.stopReason = why
+	g.stopReason = reason
 	g.mu.Unlock()
-	g.EndAllStreams(why)
+	g.EndAllStreams(reason)
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
@@ -186,7 +185,7 @@ func (g *Registry) Drain(ctx context.Context, grace time.Duration, why *status.E
 	}
 }
 
-// gone is closed when no stream is left.
+// allReturned returns a channel that is closed when no handler is active.
 func (g *Registry) allReturned() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -211,7 +210,7 @@ func (g *Registry) removeStream(s *stream) {
 	}
 }
 
-// Revoke takes access away and ends what is open. It returns how many streams that were.
+// Revoke adds revocations and ends the streams that they affect. It returns the number of these streams.
 func (g *Registry) Revoke(list ...Revocation) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -235,8 +234,7 @@ func (g *Registry) Revoke(list ...Revocation) int {
 	return ended
 }
 
-// Lift takes back that a person may not use this cluster: at a time they may again. What
-// was said later stays.
+// RestoreAccess removes a revocation with ReasonNoAccess, unless it is newer than at.
 func (g *Registry) RestoreAccess(userID string, at time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -246,34 +244,34 @@ func (g *Registry) RestoreAccess(userID string, at time.Time) {
 	}
 }
 
-// EndAll ends every stream for a reason.
-func (g *Registry) EndAllStreams(why *status.Error) int {
+// EndAllStreams ends all streams with a reason. It returns their number.
+func (g *Registry) EndAllStreams(reason *status.Error) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	ended := len(g.streams)
 	for s := range g.streams {
-		s.cancel(why)
+		s.cancel(reason)
 	}
 	clear(g.streams)
 	clear(g.streamsPerUser)
 	return ended
 }
 
-// Forget drops revocations whose tokens have all expired.
+// RemoveExpired removes revocations whose tokens have all expired.
 func (g *Registry) RemoveExpired(now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	maps.DeleteFunc(g.revoked, func(_ subject, r Revocation) bool { return now.After(r.Until) })
 }
 
-// Revocations returns what is revoked.
+// Revocations returns the current revocations, the oldest first.
 func (g *Registry) Revocations() []Revocation {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.SortedFunc(maps.Values(g.revoked), func(a, b Revocation) int { return a.At.Compare(b.At) })
 }
 
-// People returns who has something open, by user id.
+// UsersWithStreams returns the IDs of users with open streams.
 func (g *Registry) UsersWithStreams() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -286,7 +284,7 @@ func (g *Registry) UsersWithStreams() []string {
 	return slices.Sorted(maps.Keys(people))
 }
 
-// Open returns how many streams are open.
+// OpenStreams returns the number of open streams.
 func (g *Registry) OpenStreams() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()

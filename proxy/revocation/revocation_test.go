@@ -15,7 +15,7 @@ import (
 
 func issued() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
 
-func person(uid, device, signIn string) *authn.Identity {
+func identity(uid, device, signIn string) *authn.Identity {
 	return &authn.Identity{User: uid, UID: uid, Device: device, SignIn: signIn, Issued: issued()}
 }
 
@@ -23,23 +23,23 @@ func revoke(kind revocation.Kind, value string, after time.Duration) revocation.
 	return revocation.Revocation{Kind: kind, Value: value, At: issued().Add(after), Until: issued().Add(time.Hour)}
 }
 
-func TestWhatARevocationEnds(t *testing.T) {
+func TestRevoke(t *testing.T) {
 	t.Parallel()
-	jane, browser := person("u1", "d1", "s1"), person("u1", "", "s1")
+	jane, browser := identity("u1", "d1", "s1"), identity("u1", "", "s1")
 	for name, c := range map[string]struct {
 		r    revocation.Revocation
 		id   *authn.Identity
 		ends bool
 	}{
-		"the person":                       {revoke(revocation.User, "u1", time.Minute), jane, true},
-		"somebody else":                    {revoke(revocation.User, "u2", time.Minute), jane, false},
-		"the device":                       {revoke(revocation.Device, "d1", time.Minute), jane, true},
-		"another device":                   {revoke(revocation.Device, "d2", time.Minute), jane, false},
-		"the sign-in of what has a device": {revoke(revocation.SignIn, "s1", time.Minute), jane, false},
-		"the sign-in of what has none":     {revoke(revocation.SignIn, "s1", time.Minute), browser, true},
-		"before the token was issued":      {revoke(revocation.User, "u1", -time.Minute), jane, false},
-		"in the same second":               {revoke(revocation.User, "u1", 0), jane, true},
-		"nothing":                          {revoke(revocation.Device, "", time.Minute), browser, false},
+		"the user":                             {revoke(revocation.User, "u1", time.Minute), jane, true},
+		"another user":                         {revoke(revocation.User, "u2", time.Minute), jane, false},
+		"the device":                           {revoke(revocation.Device, "d1", time.Minute), jane, true},
+		"another device":                       {revoke(revocation.Device, "d2", time.Minute), jane, false},
+		"the sign-in of a token with a device": {revoke(revocation.SignIn, "s1", time.Minute), jane, false},
+		"the sign-in of a token without one":   {revoke(revocation.SignIn, "s1", time.Minute), browser, true},
+		"before the token was issued":          {revoke(revocation.User, "u1", -time.Minute), jane, false},
+		"in the same second":                   {revoke(revocation.User, "u1", 0), jane, true},
+		"an empty device":                      {revoke(revocation.Device, "", time.Minute), browser, false},
 	} {
 		var g revocation.Registry
 		life, done, refusal := g.RegisterStream(t.Context(), c.id, time.Time{})
@@ -51,7 +51,7 @@ func TestWhatARevocationEnds(t *testing.T) {
 			t.Errorf("%s: ended %v, %d streams, then %v", name, ended, n, g.Check(c.id))
 		}
 		if cause, ok := errors.AsType[*status.Error](context.Cause(life)); c.ends && (!ok || cause.Message() == "") {
-			t.Errorf("%s: no words: %v", name, context.Cause(life))
+			t.Errorf("%s: no message: %v", name, context.Cause(life))
 		}
 		done()
 		if g.OpenStreams() != 0 {
@@ -60,9 +60,8 @@ func TestWhatARevocationEnds(t *testing.T) {
 	}
 }
 
-// TestNoStreamSlipsThrough begins streams while the access is taken away: each is
-// either refused or ended.
-func TestNoStreamSlipsThrough(t *testing.T) {
+// TestConcurrentRevocation registers streams during a revocation: each is either refused or ended.
+func TestConcurrentRevocation(t *testing.T) {
 	t.Parallel()
 	var g revocation.Registry
 	var wg sync.WaitGroup
@@ -72,7 +71,7 @@ func TestNoStreamSlipsThrough(t *testing.T) {
 				g.Revoke(revoke(revocation.User, "u1", time.Minute))
 				return
 			}
-			life, done, refusal := g.RegisterStream(context.WithoutCancel(t.Context()), person("u1", fmt.Sprint("d", i), ""), time.Time{})
+			life, done, refusal := g.RegisterStream(context.WithoutCancel(t.Context()), identity("u1", fmt.Sprint("d", i), ""), time.Time{})
 			if refusal != nil {
 				return
 			}
@@ -87,10 +86,10 @@ func TestNoStreamSlipsThrough(t *testing.T) {
 	wg.Wait()
 }
 
-func TestAStreamEndsWithItsToken(t *testing.T) {
+func TestStreamExpiry(t *testing.T) {
 	t.Parallel()
 	var g revocation.Registry
-	life, done, refusal := g.RegisterStream(t.Context(), person("u1", "d1", ""), time.Now().Add(10*time.Millisecond))
+	life, done, refusal := g.RegisterStream(t.Context(), identity("u1", "d1", ""), time.Now().Add(10*time.Millisecond))
 	if refusal != nil {
 		t.Fatal(refusal)
 	}
@@ -101,7 +100,7 @@ func TestAStreamEndsWithItsToken(t *testing.T) {
 	}
 }
 
-func TestOldRevocationsAreForgotten(t *testing.T) {
+func TestRemoveExpired(t *testing.T) {
 	t.Parallel()
 	var g revocation.Registry
 	g.Revoke(revoke(revocation.User, "u1", time.Minute), revoke(revocation.User, "u1", time.Second), revoke(revocation.User, "u2", time.Minute))
@@ -112,18 +111,18 @@ func TestOldRevocationsAreForgotten(t *testing.T) {
 	if list := g.Revocations(); len(list) != 0 {
 		t.Errorf("%+v", list)
 	}
-	_, done, _ := g.RegisterStream(t.Context(), person("u1", "d1", ""), time.Time{})
+	_, done, _ := g.RegisterStream(t.Context(), identity("u1", "d1", ""), time.Time{})
 	defer done()
 	if people := g.UsersWithStreams(); len(people) != 1 || people[0] != "u1" {
 		t.Errorf("%v", people)
 	}
 	if g.EndAllStreams(status.FeedStale(issued())) != 1 || g.OpenStreams() != 0 {
-		t.Error("not all were ended")
+		t.Error("a stream was not ended")
 	}
 }
 
-// TestNobodyHasTooManyStreams: a limit is a person's own, and what ends makes room.
-func TestNobodyHasTooManyStreams(t *testing.T) {
+// TestStreamLimit checks that the limit is per user and that ended streams no longer count.
+func TestStreamLimit(t *testing.T) {
 	t.Parallel()
 	g := revocation.Registry{MaxStreamsPerUser: 2}
 	begin := func(uid string) (func(), *status.Error) {
@@ -136,10 +135,10 @@ func TestNobodyHasTooManyStreams(t *testing.T) {
 		t.Errorf("a third stream: %v", refusal)
 	}
 	if _, refusal := begin("usr_2"); refusal != nil {
-		t.Errorf("somebody else's: %v", refusal)
+		t.Errorf("another user: %v", refusal)
 	}
 	first()
-	first() // once is enough, twice changes nothing
+	first() // a second call has no effect
 	if _, refusal := begin("usr_1"); refusal != nil {
 		t.Errorf("after one has ended: %v", refusal)
 	}
@@ -147,7 +146,7 @@ func TestNobodyHasTooManyStreams(t *testing.T) {
 		t.Error("ending one made room for two")
 	}
 	second()
-	// What was ended makes room as well.
+	// Streams that the proxy ended no longer count.
 	g.EndAllStreams(status.FeedStale(issued()))
 	for range 2 {
 		if _, refusal := begin("usr_1"); refusal != nil {
@@ -158,18 +157,18 @@ func TestNobodyHasTooManyStreams(t *testing.T) {
 	g.RestoreAccess("usr_1", time.Now())
 	for range 2 {
 		if _, refusal := begin("usr_1"); refusal != nil {
-			t.Errorf("after theirs were ended: %v", refusal)
+			t.Errorf("after the user's were ended: %v", refusal)
 		}
 	}
 }
 
-// TestDrain waits for who ends in time, ends the others with words, and lets nobody in after.
+// TestDrain checks that Drain waits for streams that end in time, ends the others and refuses new ones.
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	g := revocation.Registry{}
 	why := status.ProxyStopping()
-	_, quick, _ := g.RegisterStream(t.Context(), person("usr_1", "d", "s"), time.Time{})
-	life, slow, _ := g.RegisterStream(t.Context(), person("usr_2", "d", "s"), time.Time{})
+	_, quick, _ := g.RegisterStream(t.Context(), identity("usr_1", "d", "s"), time.Time{})
+	life, slow, _ := g.RegisterStream(t.Context(), identity("usr_2", "d", "s"), time.Time{})
 	ctx, deadline := context.WithCancel(t.Context())
 	drained := make(chan struct{})
 	go func() { g.Drain(ctx, time.Minute, why); close(drained) }()
@@ -184,12 +183,12 @@ func TestDrain(t *testing.T) {
 	}
 	select {
 	case <-drained:
-		t.Error("it did not wait for the last words")
+		t.Error("Drain did not wait for the handler")
 	default:
 	}
 	slow()
 	<-drained
-	if _, _, refusal := g.RegisterStream(t.Context(), person("usr_3", "d", "s"), time.Time{}); refusal != why {
+	if _, _, refusal := g.RegisterStream(t.Context(), identity("usr_3", "d", "s"), time.Time{}); refusal != why {
 		t.Errorf("a stream that begins after: %v", refusal)
 	}
 	empty := revocation.Registry{}

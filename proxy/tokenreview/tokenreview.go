@@ -1,6 +1,5 @@
-// Package guest lets tokens in that the API server itself has issued, to service accounts:
-// it asks the API server whose they are. They are sent on as they are, and the API server
-// decides about them as if there were no proxy.
+// Package tokenreview authenticates service-account tokens with the API server's TokenReview. The proxy
+// forwards these tokens unchanged, so the API server authorizes the requests as it does without a proxy.
 package tokenreview
 
 import (
@@ -25,22 +24,23 @@ import (
 )
 
 const (
-	// keepYes and keepNo are how long an answer is good; a yes never beyond the token's end.
+	// acceptedTTL and rejectedTTL bound how long a result is cached, at most until the token expires.
 	acceptedTTL     = time.Minute
 	rejectedTTL     = 10 * time.Second
 	maxCacheEntries = 4096
-	// perSecond and burst bound the questions: made-up tokens must not flood the API server.
+	// reviewsPerSecond and reviewBurst limit the reviews, so that forged tokens do not flood the API
+	// server.
 	reviewsPerSecond = 20
 	reviewBurst      = 50
 	reviewTimeout    = 5 * time.Second
-	// serviceAccount begins the name of everybody who may come this way.
+	// serviceAccountPrefix begins the user name of every service account.
 	serviceAccountPrefix = "system:serviceaccount:"
 )
 
-// Issuer is what identities of guests have as their issuer.
+// Issuer is the Identity.Issuer of service accounts.
 const Issuer = "kubernetes"
 
-// Reviewer asks whose a token is (TokenReview of authentication.k8s.io/v1).
+// Reviewer verifies tokens with TokenReviews of authentication.k8s.io/v1. It caches the results.
 type Reviewer struct {
 	client    *kubereview.Client
 	audiences []string
@@ -58,8 +58,8 @@ type result struct {
 	until    time.Time
 }
 
-// NewReviewer asks with the credentials of a client-go configuration. Audiences are those
-// that a token may be for; none means the API server's own.
+// NewReviewer returns a Reviewer with the credentials of a client-go configuration. A token must have
+// one of the audiences; without audiences, the API server's own.
 func NewReviewer(cfg *rest.Config, audiences []string, now func() time.Time) (*Reviewer, error) {
 	client, err := kubereview.New(cfg)
 	if err != nil {
@@ -71,7 +71,7 @@ func NewReviewer(cfg *rest.Config, audiences []string, now func() time.Time) (*R
 	}, nil
 }
 
-// Review says whose a token is.
+// Review returns the identity of a token's service account.
 func (v *Reviewer) Review(ctx context.Context, token string) (*authn.Identity, *status.Error) {
 	key := sha256.Sum256([]byte(token))
 	v.mu.Lock()
@@ -95,19 +95,19 @@ func (v *Reviewer) store(key [sha256.Size]byte, a result) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(v.cache) >= maxCacheEntries {
-		clear(v.cache) // all at once: rare, and simple
+		clear(v.cache) // a full cache is rare, so no entry has to be chosen
 	}
 	v.cache[key] = a
 }
 
-// ask asks. What could not be asked is not kept.
+// review creates a TokenReview. Failed reviews are not cached.
 func (v *Reviewer) review(ctx context.Context, token string) result {
 	if !v.limit.AllowN(v.now(), 1) {
 		return result{refusal: status.TooManyTokenReviews()}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reviewTimeout)
 	defer cancel()
-	said, err := v.createTokenReview(ctx, token)
+	reviewed, err := v.createTokenReview(ctx, token)
 	if errors.Is(err, kubereview.ErrForbidden) {
 		return result{refusal: status.TokenReviewNotPermitted()}
 	}
@@ -115,16 +115,16 @@ func (v *Reviewer) review(ctx context.Context, token string) result {
 		return result{refusal: status.TokenReviewUnavailable(err)}
 	}
 	now := v.now()
-	if !said.Authenticated || !strings.HasPrefix(said.User.Username, serviceAccountPrefix) {
+	if !reviewed.Authenticated || !strings.HasPrefix(reviewed.User.Username, serviceAccountPrefix) {
 		return result{refusal: status.InvalidToken("the API server does not accept it as a service-account token"), until: now.Add(rejectedTTL)}
 	}
-	id := &authn.Identity{User: said.User.Username, UID: said.User.UID, Issuer: Issuer, ServiceAccount: true, Expires: tokenExpiry(token)}
-	for _, g := range said.User.Groups {
+	id := &authn.Identity{User: reviewed.User.Username, UID: reviewed.User.UID, Issuer: Issuer, ServiceAccount: true, Expires: tokenExpiry(token)}
+	for _, g := range reviewed.User.Groups {
 		if g != "system:authenticated" {
 			id.Groups = append(id.Groups, g)
 		}
 	}
-	for key, values := range said.User.Extra {
+	for key, values := range reviewed.User.Extra {
 		for _, value := range values {
 			id.Extra = append(id.Extra, authn.Extra{Key: key, Value: value})
 		}
@@ -136,7 +136,7 @@ func (v *Reviewer) review(ctx context.Context, token string) result {
 	return result{identity: id, until: until}
 }
 
-// expiry is when a token ends that the API server takes; zero when it does not say.
+// tokenExpiry returns the expiry of a token that the API server has accepted, or zero.
 func tokenExpiry(token string) time.Time {
 	var claims struct {
 		Expiry int64 `json:"exp"`

@@ -17,7 +17,7 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/tokenreview"
 )
 
-// apiServer answers reviews of tokens by what their payload says.
+// apiServer answers token reviews with the user in the token's payload.
 type apiServer struct {
 	*httptest.Server
 	reviews atomic.Int64
@@ -56,7 +56,7 @@ func token(user string, exp int64) string {
 	return "h." + base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"User":%q,"exp":%d}`, user, exp)) + ".s"
 }
 
-func TestServiceAccountsAreLetIn(t *testing.T) {
+func TestServiceAccounts(t *testing.T) {
 	t.Parallel()
 	s, v := start(t)
 	good := token("system:serviceaccount:a:b", s.now.Load()+30)
@@ -71,28 +71,28 @@ func TestServiceAccountsAreLetIn(t *testing.T) {
 	}
 	group.Wait()
 	if n := s.reviews.Load(); n < 1 || n > 2 {
-		t.Errorf("asked %d times at once, want once", n)
+		t.Errorf("%d reviews, want 1 or 2", n)
 	}
-	// A yes ends with the token.
+	// The cached result expires with the token.
 	s.now.Add(31)
 	before := s.reviews.Load()
 	if _, refusal := v.Review(t.Context(), good); refusal != nil || s.reviews.Load() != before+1 {
-		t.Errorf("%v; asked %d times", refusal, s.reviews.Load()-before)
+		t.Errorf("%v; %d reviews", refusal, s.reviews.Load()-before)
 	}
 }
 
-func TestOthersAreNot(t *testing.T) {
+func TestOtherUsers(t *testing.T) {
 	t.Parallel()
 	s, v := start(t)
 	for _, user := range []string{"", "admin", "system:admin", "system:node:a", "xsystem:serviceaccount:a:b"} {
-		for range 3 { // a no is kept as well
+		for range 3 { // a rejection is cached as well
 			if id, refusal := v.Review(t.Context(), token(user, 0)); refusal == nil || refusal.HTTPStatus != http.StatusUnauthorized {
 				t.Errorf("%q: %+v %v", user, id, refusal)
 			}
 		}
 	}
 	if n := s.reviews.Load(); n != 5 {
-		t.Errorf("asked %d times, want 5", n)
+		t.Errorf("%d reviews, want 5", n)
 	}
 	s.code.Store(http.StatusForbidden)
 	if _, refusal := v.Review(t.Context(), token("x", 1)); refusal == nil || refusal.Code != "token_review_not_permitted" {
@@ -104,12 +104,12 @@ func TestOthersAreNot(t *testing.T) {
 	}
 	s.code.Store(http.StatusCreated)
 	if _, refusal := v.Review(t.Context(), token("system:serviceaccount:a:b", 2)); refusal != nil {
-		t.Errorf("what could not be asked is kept: %v", refusal)
+		t.Errorf("a failed review was cached: %v", refusal)
 	}
 }
 
-// TestMadeUpTokensDoNotFloodTheAPIServer however many there are.
-func TestMadeUpTokensDoNotFloodTheAPIServer(t *testing.T) {
+// TestReviewLimit checks that forged tokens do not flood the API server.
+func TestReviewLimit(t *testing.T) {
 	t.Parallel()
 	s, v := start(t)
 	limited := 0
@@ -119,7 +119,7 @@ func TestMadeUpTokensDoNotFloodTheAPIServer(t *testing.T) {
 		}
 	}
 	if s.reviews.Load() != 50 || limited != 450 {
-		t.Errorf("asked %d times, refused %d unasked", s.reviews.Load(), limited)
+		t.Errorf("%d reviews, %d requests over the limit", s.reviews.Load(), limited)
 	}
 	s.now.Add(1)
 	if _, refusal := v.Review(t.Context(), token("system:serviceaccount:a:b", 0)); refusal != nil {

@@ -12,13 +12,13 @@ import (
 
 type accessReviewer struct{ client *kubereview.Client }
 
-// NewAsker asks with the credentials of a client-go configuration.
+// NewAccessReviewer returns an AccessReviewer with the credentials of a client-go configuration.
 func NewAccessReviewer(cfg *rest.Config) (AccessReviewer, error) {
 	client, err := kubereview.New(cfg)
 	return &accessReviewer{client}, err
 }
 
-// Ask implements Asker.
+// ReviewAccess implements AccessReviewer.
 func (a *accessReviewer) ReviewAccess(ctx context.Context, spec authorizationv1.SubjectAccessReviewSpec) (authorizationv1.SubjectAccessReviewStatus, error) {
 	question := authorizationv1.SubjectAccessReview{
 		TypeMeta: metav1.TypeMeta{Kind: "SubjectAccessReview", APIVersion: authorizationv1.SchemeGroupVersion.String()}, Spec: spec,

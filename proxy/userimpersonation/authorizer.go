@@ -17,22 +17,22 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
-// Asker asks the API server for one review.
+// AccessReviewer creates SubjectAccessReviews at the API server.
 type AccessReviewer interface {
 	ReviewAccess(ctx context.Context, spec authorizationv1.SubjectAccessReviewSpec) (authorizationv1.SubjectAccessReviewStatus, error)
 }
 
 const (
-	// budget bounds all the questions of one request.
+	// authorizeTimeout bounds all access reviews of one request.
 	authorizeTimeout = 5 * time.Second
-	// atOnce is how many questions of a request are asked at the same time.
+	// maxConcurrentReviews is the number of access reviews of a request that run at the same time.
 	maxConcurrentReviews = 8
-	// keep is how long a yes is good; a no is asked again.
+	// allowedTTL is how long an allowed check is cached. Denied checks are not cached.
 	allowedTTL      = 5 * time.Second
 	maxCacheEntries = 4096
 )
 
-// Reviewer asks the API server whether somebody may act as somebody else.
+// Authorizer checks with the API server whether a user may impersonate another one.
 type Authorizer struct {
 	AccessReviewer AccessReviewer
 	Now            func() time.Time
@@ -41,8 +41,7 @@ type Authorizer struct {
 	allowed map[string]time.Time
 }
 
-// Allow refuses unless the API server allows each of the questions to this very
-// identity.
+// Authorize refuses the request unless the API server allows all its checks to the identity.
 func (v *Authorizer) Authorize(ctx context.Context, id *authn.Identity, w *Request) *status.Error {
 	ctx, cancel := context.WithTimeout(ctx, authorizeTimeout)
 	defer cancel()
@@ -60,7 +59,7 @@ func (v *Authorizer) Authorize(ctx context.Context, id *authn.Identity, w *Reque
 	if group.Wait() == nil {
 		return nil
 	}
-	// The first in order that is a no, as the API server says it; else what failed.
+	// Prefers the first check that the API server denied to checks that failed.
 	var failed *status.Error
 	for _, refusal := range refusals {
 		if refusal != nil && refusal.Verbatim != nil {
@@ -87,13 +86,13 @@ func (v *Authorizer) authorizeCheck(ctx context.Context, id *authn.Identity, q R
 	case err != nil:
 		return status.AccessReviewUnavailable(err)
 	case !answer.Allowed || answer.Denied:
-		return denied(id, q, answer.Reason)
+		return deniedError(id, q, answer.Reason)
 	}
 	v.store(key)
 	return nil
 }
 
-// question is the one for one resource (k8s.io/api/authorization/v1).
+// reviewSpec returns the access review for one check (k8s.io/api/authorization/v1).
 func reviewSpec(id *authn.Identity, q ResourceCheck) authorizationv1.SubjectAccessReviewSpec {
 	extra := map[string]authorizationv1.ExtraValue{}
 	for _, e := range id.Extra {
@@ -107,9 +106,9 @@ func reviewSpec(id *authn.Identity, q ResourceCheck) authorizationv1.SubjectAcce
 	}
 }
 
-// denied says no in the API server's own words
+// deniedError returns a refusal with the API server's own message
 // (k8s.io/apiserver/pkg/endpoints/handlers/responsewriters).
-func denied(id *authn.Identity, q ResourceCheck, reason string) *status.Error {
+func deniedError(id *authn.Identity, q ResourceCheck, reason string) *status.Error {
 	where, resource := "at the cluster scope", q.Resource
 	if q.Namespace != "" {
 		where = fmt.Sprintf("in the namespace %q", q.Namespace)
@@ -135,7 +134,7 @@ func (v *Authorizer) store(key string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.allowed == nil || len(v.allowed) >= maxCacheEntries {
-		v.allowed = map[string]time.Time{} // all at once: rare, and simple
+		v.allowed = map[string]time.Time{} // a full cache is rare, so no entry has to be chosen
 	}
 	v.allowed[key] = v.Now().Add(allowedTTL)
 }

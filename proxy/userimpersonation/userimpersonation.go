@@ -1,7 +1,6 @@
-// Package actas is "kubectl --as": who somebody wants to act as, read from their
-// headers, and whether the API server would let them. It asks the API server with
-// exactly the questions that it would ask itself
-// (k8s.io/apiserver/pkg/endpoints/filters/impersonation), and decides nothing.
+// Package userimpersonation implements "kubectl --as". It parses the client's Impersonate-* headers, and
+// checks with the same access reviews as an API server whether the client may impersonate that user
+// (k8s.io/apiserver/pkg/endpoints/filters/impersonation).
 package userimpersonation
 
 import (
@@ -16,8 +15,7 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
-// The groups that stand for everybody
-// (k8s.io/apiserver/pkg/authentication/user).
+// The well-known users and groups (k8s.io/apiserver/pkg/authentication/user).
 const (
 	authenticated   = "system:authenticated"
 	unauthenticated = "system:unauthenticated"
@@ -38,21 +36,20 @@ const (
 	headerGroup           = "Impersonate-Group"
 )
 
-// Question is one thing that the API server has to allow: the verb is always
-// impersonate.
+// ResourceCheck is one resource that the client must be allowed to impersonate.
 type ResourceCheck struct {
 	Group, Resource, Subresource, Namespace, Name string
 }
 
-// Wish is who somebody wants to act as.
+// Request is an impersonation that a client requests.
 type Request struct {
-	// Target is the identity to send; its groups are complete.
+	// Target is the identity to impersonate, with complete groups.
 	Target *authn.Identity
-	// Questions are what has to be allowed, each.
+	// Checks must all be allowed.
 	Checks []ResourceCheck
 }
 
-// Wanted reports whether a request wants to act as somebody else.
+// IsRequested reports whether a request has impersonation headers.
 func IsRequested(h http.Header) bool {
 	for name := range h {
 		if strings.HasPrefix(strings.ReplaceAll(strings.ToLower(name), "_", "-"), "impersonate") {
@@ -62,7 +59,7 @@ func IsRequested(h http.Header) bool {
 	return false
 }
 
-// Read returns who a request wants to act as. What could be read in two ways is refused.
+// ParseHeaders returns the impersonation that a request asks for. It refuses ambiguous headers.
 func ParseHeaders(h http.Header) (*Request, *status.Error) {
 	if err := checkHeaderNames(h); err != nil {
 		return nil, err
@@ -75,26 +72,26 @@ func ParseHeaders(h http.Header) (*Request, *status.Error) {
 	if len(uids) > 1 {
 		return nil, status.InvalidImpersonation("it names more than one UID to act as")
 	}
-	w := &Request{Target: &authn.Identity{User: users[0]}}
-	w.addUser(users[0])
-	w.addGroups(h.Values(headerGroup))
+	r := &Request{Target: &authn.Identity{User: users[0]}}
+	r.addUser(users[0])
+	r.addGroups(h.Values(headerGroup))
 	if len(uids) == 1 {
-		w.Target.UID = uids[0]
-		w.addCheck(ResourceCheck{Group: authenticationGroup, Resource: resourceUIDs, Name: uids[0]})
+		r.Target.UID = uids[0]
+		r.addCheck(ResourceCheck{Group: authenticationGroup, Resource: resourceUIDs, Name: uids[0]})
 	}
-	w.addExtras(h)
-	if len(w.Checks) > maxChecks {
+	r.addExtras(h)
+	if len(r.Checks) > maxChecks {
 		return nil, status.InvalidImpersonation(fmt.Sprintf("it names more than %d users, groups and extra values to act as", maxChecks))
 	}
-	for _, q := range w.Checks {
+	for _, q := range r.Checks {
 		if q.Name == "" || len(q.Name) > maxName || q.Name != strings.TrimSpace(q.Name) || strings.ContainsFunc(q.Name, unicode.IsControl) {
 			return nil, status.InvalidImpersonation("a name to act as is empty or too long, or has white space at an end or control characters")
 		}
 	}
-	return w, nil
+	return r, nil
 }
 
-// known refuses headers that some server could take for others.
+// checkHeaderNames refuses headers that a server could take for other headers.
 func checkHeaderNames(h http.Header) *status.Error {
 	for name := range h {
 		folded := strings.ReplaceAll(strings.ToLower(name), "_", "-")
@@ -109,18 +106,18 @@ func checkHeaderNames(h http.Header) *status.Error {
 	return nil
 }
 
-func (w *Request) addCheck(q ResourceCheck) { w.Checks = append(w.Checks, q) }
+func (r *Request) addCheck(q ResourceCheck) { r.Checks = append(r.Checks, q) }
 
-// user asks about a service account by its namespace, as the API server does.
-func (w *Request) addUser(name string) {
+// addUser checks a service account by its namespace and name, as an API server does.
+func (r *Request) addUser(name string) {
 	if namespace, account, found := splitServiceAccount(name); found {
-		w.addCheck(ResourceCheck{Resource: resourceServiceAccts, Namespace: namespace, Name: account})
+		r.addCheck(ResourceCheck{Resource: resourceServiceAccts, Namespace: namespace, Name: account})
 		return
 	}
-	w.addCheck(ResourceCheck{Resource: resourceUsers, Name: name})
+	r.addCheck(ResourceCheck{Resource: resourceUsers, Name: name})
 }
 
-// splitServiceAccount is k8s.io/apiserver/pkg/authentication/serviceaccount.SplitUsername.
+// splitServiceAccount is the same as k8s.io/apiserver/pkg/authentication/serviceaccount.SplitUsername.
 func splitServiceAccount(name string) (namespace, account string, found bool) {
 	rest, isOne := strings.CutPrefix(name, serviceAccountPrefix)
 	parts := strings.Split(rest, ":")
@@ -130,27 +127,27 @@ func splitServiceAccount(name string) (namespace, account string, found bool) {
 	return parts[0], parts[1], true
 }
 
-// groups completes the groups as the API server does.
-func (w *Request) addGroups(named []string) {
-	for _, g := range named {
-		w.addCheck(ResourceCheck{Resource: resourceGroups, Name: g})
+// addGroups completes the groups as an API server does.
+func (r *Request) addGroups(groups []string) {
+	for _, g := range groups {
+		r.addCheck(ResourceCheck{Resource: resourceGroups, Name: g})
 	}
-	w.Target.Groups = slices.Clone(named)
-	if namespace, _, found := splitServiceAccount(w.Target.User); found && len(named) == 0 {
-		w.Target.Groups = []string{serviceAccounts, serviceAccounts + ":" + namespace}
+	r.Target.Groups = slices.Clone(groups)
+	if namespace, _, found := splitServiceAccount(r.Target.User); found && len(groups) == 0 {
+		r.Target.Groups = []string{serviceAccounts, serviceAccounts + ":" + namespace}
 	}
-	everybody := authenticated
-	if w.Target.User == anonymous {
-		everybody = unauthenticated
+	group := authenticated
+	if r.Target.User == anonymous {
+		group = unauthenticated
 	}
-	said := func(group string) bool { return slices.Contains(w.Target.Groups, group) }
-	if !said(everybody) && !said(unauthenticated) {
-		w.Target.Groups = append(w.Target.Groups, everybody)
+	has := func(name string) bool { return slices.Contains(r.Target.Groups, name) }
+	if !has(group) && !has(unauthenticated) {
+		r.Target.Groups = append(r.Target.Groups, group)
 	}
 }
 
-// extras are percent-decoded once, and their keys are lower case.
-func (w *Request) addExtras(h http.Header) {
+// addExtras decodes the keys once, in lower case, as an API server does.
+func (r *Request) addExtras(h http.Header) {
 	var names []string
 	for name := range h {
 		if strings.HasPrefix(name, extraHeader) {
@@ -164,8 +161,8 @@ func (w *Request) addExtras(h http.Header) {
 			key = plain
 		}
 		for _, value := range h[name] {
-			w.addCheck(ResourceCheck{Group: authenticationGroup, Resource: resourceExtras, Subresource: key, Name: value})
-			w.Target.Extra = append(w.Target.Extra, authn.Extra{Key: key, Value: value})
+			r.addCheck(ResourceCheck{Group: authenticationGroup, Resource: resourceExtras, Subresource: key, Name: value})
+			r.Target.Extra = append(r.Target.Extra, authn.Extra{Key: key, Value: value})
 		}
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/userimpersonation"
 )
 
-func TestWishes(t *testing.T) {
+func TestParseHeaders(t *testing.T) {
 	t.Parallel()
 	authenticated := []string{"system:authenticated"}
 	for name, c := range map[string]struct {
@@ -37,7 +37,7 @@ func TestWishes(t *testing.T) {
 			Target: &authn.Identity{User: "system:serviceaccount:kube-system:default", Groups: []string{"system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"}},
 			Checks: []userimpersonation.ResourceCheck{{Resource: "serviceaccounts", Namespace: "kube-system", Name: "default"}},
 		}},
-		"what only looks like a service account": {http.Header{"Impersonate-User": {"system:serviceaccount:a:b:c"}}, userimpersonation.Request{
+		"almost a service account": {http.Header{"Impersonate-User": {"system:serviceaccount:a:b:c"}}, userimpersonation.Request{
 			Target: &authn.Identity{User: "system:serviceaccount:a:b:c", Groups: authenticated}, Checks: []userimpersonation.ResourceCheck{{Resource: "users", Name: "system:serviceaccount:a:b:c"}},
 		}},
 		"anonymous": {http.Header{"Impersonate-User": {"system:anonymous"}}, userimpersonation.Request{
@@ -72,7 +72,7 @@ func TestWishes(t *testing.T) {
 	}
 }
 
-func TestWhatIsAmbiguousIsRefused(t *testing.T) {
+func TestInvalidHeaders(t *testing.T) {
 	t.Parallel()
 	many := make([]string, 100)
 	for i := range many {
@@ -101,40 +101,40 @@ func TestWhatIsAmbiguousIsRefused(t *testing.T) {
 			t.Errorf("%s: %+v", name, w)
 		}
 		if !userimpersonation.IsRequested(h) {
-			t.Errorf("%s goes unnoticed", name)
+			t.Errorf("%s: IsRequested is false", name)
 		}
 	}
 	if userimpersonation.IsRequested(http.Header{"Accept": {"x"}, "X-Impersonate-User": {"y"}}) {
-		t.Error("a header of somebody else's is taken for one of these")
+		t.Error("an unrelated header counts as an impersonation header")
 	}
 }
 
-// api answers reviews.
-type api struct {
+// fakeReviewer answers access reviews with allow.
+type fakeReviewer struct {
 	mu    sync.Mutex
-	asked []authorizationv1.SubjectAccessReviewSpec
+	specs []authorizationv1.SubjectAccessReviewSpec
 	allow func(a *authorizationv1.ResourceAttributes) bool
 	err   error
 }
 
-func (f *api) ReviewAccess(_ context.Context, spec authorizationv1.SubjectAccessReviewSpec) (authorizationv1.SubjectAccessReviewStatus, error) {
+func (f *fakeReviewer) ReviewAccess(_ context.Context, spec authorizationv1.SubjectAccessReviewSpec) (authorizationv1.SubjectAccessReviewStatus, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.asked = append(f.asked, spec)
+	f.specs = append(f.specs, spec)
 	return authorizationv1.SubjectAccessReviewStatus{Allowed: f.allow != nil && f.allow(spec.ResourceAttributes)}, f.err
 }
 
-func TestReviews(t *testing.T) {
+func TestAuthorize(t *testing.T) {
 	t.Parallel()
 	jane := &authn.Identity{User: "corp:jane", UID: "usr_1", Groups: []string{"corp:dev"}, TokenID: "jti_1", Extra: []authn.Extra{{Key: "a", Value: "b"}}}
-	wish, refusal := userimpersonation.ParseHeaders(http.Header{"Impersonate-User": {"bob"}, "Impersonate-Group": {"dev", "system:masters"}})
+	request, refusal := userimpersonation.ParseHeaders(http.Header{"Impersonate-User": {"bob"}, "Impersonate-Group": {"dev", "system:masters"}})
 	if refusal != nil {
 		t.Fatal(refusal)
 	}
 	now := time.Now()
-	f := &api{allow: func(a *authorizationv1.ResourceAttributes) bool { return a.Name != "system:masters" }}
+	f := &fakeReviewer{allow: func(a *authorizationv1.ResourceAttributes) bool { return a.Name != "system:masters" }}
 	v := &userimpersonation.Authorizer{AccessReviewer: f, Now: func() time.Time { return now }}
-	refusal = v.Authorize(t.Context(), jane, wish)
+	refusal = v.Authorize(t.Context(), jane, request)
 	if refusal == nil || refusal.HTTPStatus != http.StatusForbidden || refusal.Message() != `groups "system:masters" is forbidden: User "corp:jane" cannot impersonate resource "groups" in API group "" at the cluster scope` {
 		t.Fatalf("%v", refusal)
 	}
@@ -143,38 +143,38 @@ func TestReviews(t *testing.T) {
 		ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: "impersonate", Resource: "users", Name: "bob"},
 	}
 	found := false
-	for _, spec := range f.asked {
+	for _, spec := range f.specs {
 		found = found || cmp.Equal(want, spec)
 	}
-	if !found || len(f.asked) != 3 {
-		t.Errorf("asked: %+v", f.asked)
+	if !found || len(f.specs) != 3 {
+		t.Errorf("access reviews: %+v", f.specs)
 	}
 
-	f.allow, f.asked = func(*authorizationv1.ResourceAttributes) bool { return true }, nil
+	f.allow, f.specs = func(*authorizationv1.ResourceAttributes) bool { return true }, nil
 	for range 3 {
-		if refusal := v.Authorize(t.Context(), jane, wish); refusal != nil {
+		if refusal := v.Authorize(t.Context(), jane, request); refusal != nil {
 			t.Fatal(refusal)
 		}
 	}
-	if len(f.asked) != 1 { // two were allowed before
-		t.Errorf("asked %d times", len(f.asked))
+	if len(f.specs) != 1 { // two checks are cached
+		t.Errorf("%d access reviews", len(f.specs))
 	}
 	other := *jane
 	other.TokenID = "jti_2"
-	if v.Authorize(t.Context(), &other, wish); len(f.asked) != 4 {
-		t.Errorf("an answer for one token was taken for another: asked %d times", len(f.asked))
+	if v.Authorize(t.Context(), &other, request); len(f.specs) != 4 {
+		t.Errorf("a cached result was used for another token: %d access reviews", len(f.specs))
 	}
 	now = now.Add(time.Minute)
 	f.allow = nil
-	if v.Authorize(t.Context(), jane, wish) == nil {
-		t.Error("a yes is good for ever")
+	if v.Authorize(t.Context(), jane, request) == nil {
+		t.Error("an allowed check is cached without end")
 	}
 }
 
-// TestWhoCantBeAskedLetsNobodyIn asks an API server that says something else than yes.
-func TestWhoCantBeAskedLetsNobodyIn(t *testing.T) {
+// TestFailedReviews checks that every response except "allowed" refuses the request.
+func TestFailedReviews(t *testing.T) {
 	t.Parallel()
-	wish, _ := userimpersonation.ParseHeaders(http.Header{"Impersonate-User": {"bob"}})
+	request, _ := userimpersonation.ParseHeaders(http.Header{"Impersonate-User": {"bob"}})
 	for answer, want := range map[string]string{
 		"201 " + `{"kind":"SubjectAccessReview","status":{"allowed":true}}`: "", "403 {}": "impersonation_not_set_up", "500 oops": "api_server_unreachable", "200 <html>": "api_server_unreachable",
 		"201 {}": "impersonation_denied", "201 " + `{"status":{"allowed":true,"denied":true}}`: "impersonation_denied", "201 " + `{"spec":{"user":"x"}}`: "impersonation_denied", "302 ": "api_server_unreachable",
@@ -192,12 +192,12 @@ func TestWhoCantBeAskedLetsNobodyIn(t *testing.T) {
 			_, _ = io.WriteString(w, body)
 		}))
 		t.Cleanup(srv.Close)
-		asker, err := userimpersonation.NewAccessReviewer(&rest.Config{Host: srv.URL, BearerToken: "credential"})
+		reviewer, err := userimpersonation.NewAccessReviewer(&rest.Config{Host: srv.URL, BearerToken: "credential"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		got := ""
-		if refusal := (&userimpersonation.Authorizer{AccessReviewer: asker, Now: time.Now}).Authorize(t.Context(), &authn.Identity{User: "jane"}, wish); refusal != nil {
+		if refusal := (&userimpersonation.Authorizer{AccessReviewer: reviewer, Now: time.Now}).Authorize(t.Context(), &authn.Identity{User: "jane"}, request); refusal != nil {
 			got = refusal.Code
 		}
 		if got != want {
@@ -206,7 +206,7 @@ func TestWhoCantBeAskedLetsNobodyIn(t *testing.T) {
 	}
 }
 
-func FuzzRead(f *testing.F) {
+func FuzzParseHeaders(f *testing.F) {
 	f.Add("Impersonate-User", "bob", "Impersonate-Extra-A%2fb", "x")
 	f.Add("Impersonate_User", "", "Impersonate-Group", "system:masters")
 	f.Fuzz(func(t *testing.T, name, value, name2, value2 string) {
