@@ -55,7 +55,7 @@ func TestClientCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, hash := range []string{secret.Hash("old"), secret.Hash("new")} {
-		if uses[store.SecretUse("robot", hash)].IsZero() {
+		if uses[store.SecretUseID("robot", hash)].IsZero() {
 			t.Errorf("the use of a secret is not noted: %v", uses)
 		}
 	}

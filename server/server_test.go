@@ -189,7 +189,7 @@ func (w *testServer) signIn(t *testing.T) relyingparty.Tokens {
 // rows counts everything but the audit log.
 func (w *testServer) rows(t *testing.T) map[string]int64 {
 	t.Helper()
-	counts, err := w.store.Counts(t.Context())
+	counts, err := w.store.RowCounts(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

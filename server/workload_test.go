@@ -84,7 +84,7 @@ func TestWorkloadExchangesItsPlatformToken(t *testing.T) {
 		}
 	}
 	uses, err := w.store.LastUses(t.Context())
-	if err != nil || uses[store.WorkloadRuleUse("deploy")].IsZero() || uses[store.WorkloadRuleUse("check")].IsZero() {
+	if err != nil || uses[store.WorkloadRuleUseID("deploy")].IsZero() || uses[store.WorkloadRuleUseID("check")].IsZero() {
 		t.Errorf("uses %v, error %v", uses, err)
 	}
 	// An admin disables the workload.

@@ -69,11 +69,11 @@ func TestPagesTokensAndSimulatorAgree(t *testing.T) {
 // randomWorld replaces all clusters and rules.
 func (s *station) randomWorld(c *rand.Rand, some func(string, int) store.Strings) {
 	s.t.Helper()
-	old, err := s.store.Configured(s.t.Context())
+	old, err := s.store.AllSettings(s.t.Context())
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	err = s.store.Configure(s.t.Context(), func(tx *store.Configuration) error {
+	err = s.store.UpdateSettings(s.t.Context(), func(tx *store.SettingsTx) error {
 		for _, k := range old.Clusters {
 			if err := store.Remove[store.Cluster](tx, "id", k.ID); err != nil {
 				return err

@@ -152,8 +152,8 @@ func (a *app) figures() {
 		a.telemetry.gauge("fairlead_signing_key_rotation_timestamp_seconds", "When the key that signs is due to be replaced.",
 			prometheus.Labels{"algorithm": string(alg)}, func() float64 { return seconds(a.provider.Keys.NextRotation(alg)) })
 	}
-	for kind, count := range map[string]func(store.Live) int64{
-		"sign_in": func(l store.Live) int64 { return l.SignIns }, "device": func(l store.Live) int64 { return l.Devices },
+	for kind, count := range map[string]func(store.ActiveSessions) int64{
+		"sign_in": func(l store.ActiveSessions) int64 { return l.SignIns }, "device": func(l store.ActiveSessions) int64 { return l.Devices },
 	} {
 		a.telemetry.gauge("fairlead_sessions", "Live sign-ins and devices, counted at most every five minutes.",
 			prometheus.Labels{"kind": kind}, func() float64 { return float64(count(a.live.get())) })
@@ -182,17 +182,17 @@ type liveCount struct {
 	store *store.Store
 
 	mu   sync.Mutex
-	last store.Live
+	last store.ActiveSessions
 	at   time.Time
 }
 
-func (c *liveCount) get() store.Live {
+func (c *liveCount) get() store.ActiveSessions {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now := time.Now(); now.Sub(c.at) >= countEvery {
 		ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
 		defer cancel()
-		if fresh, err := c.store.CountLive(ctx, now); err == nil {
+		if fresh, err := c.store.CountActiveSessions(ctx, now); err == nil {
 			c.last, c.at = fresh, now
 		}
 	}

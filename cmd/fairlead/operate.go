@@ -193,7 +193,7 @@ func peopleListCommand(file *string) *cobra.Command {
 		Use: "list [TEXT]", Short: "List people whose name or e-mail address contains TEXT", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withStore(cmd, *file, func(s *store.Store) error {
-				people, err := s.People(cmd.Context(), strings.Join(args, ""), maxPeople)
+				people, err := s.SearchUsers(cmd.Context(), strings.Join(args, ""), maxPeople)
 				if err != nil {
 					return err
 				}
@@ -299,7 +299,7 @@ func peopleRevokeCommand(file *string) *cobra.Command {
 
 func revokeOne(ctx context.Context, s *store.Store, u *store.User, id string) error {
 	if id == "" {
-		return s.EndEverything(ctx, u.ID, store.RevokedByAdmin, time.Now())
+		return s.RevokeUserSessions(ctx, u.ID, store.RevokedByAdmin, time.Now())
 	}
 	ended, err := s.EndSignIn(ctx, u.ID, id, time.Now())
 	if err != nil || ended {
@@ -347,7 +347,7 @@ func uses(ctx context.Context, s *store.Store) ([][]string, error) {
 		rows = append(rows, clientUses(&list[i], last)...)
 	}
 	for i := range workloads {
-		rows = append(rows, []string{"workload", workloads[i].ID, "-", stamp(last[store.WorkloadRuleUse(workloads[i].ID)])})
+		rows = append(rows, []string{"workload", workloads[i].ID, "-", stamp(last[store.WorkloadRuleUseID(workloads[i].ID)])})
 	}
 	return rows, nil
 }
@@ -358,9 +358,9 @@ func clientUses(c *store.Client, last map[string]time.Time) [][]string {
 	const shown = 8
 	var rows [][]string
 	for _, hash := range c.SecretHashes {
-		rows = append(rows, []string{"client", c.ID, "secret " + hash[:shown], stamp(last[store.SecretUse(c.ID, hash)])})
+		rows = append(rows, []string{"client", c.ID, "secret " + hash[:shown], stamp(last[store.SecretUseID(c.ID, hash)])})
 	}
-	prefix := store.SecretUse(c.ID, "")
+	prefix := store.SecretUseID(c.ID, "")
 	for name, at := range last {
 		kid := strings.TrimPrefix(name, prefix)
 		if strings.HasPrefix(name, prefix) && c.KeySet != "" && !slices.Contains(c.SecretHashes, kid) {

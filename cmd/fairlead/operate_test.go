@@ -136,7 +136,7 @@ func TestPeopleCommands(t *testing.T) {
 	end := store.At(time.Now().Add(time.Hour))
 	var id string
 	o.with(func(s *store.Store) {
-		u, _, err := s.SignInUser(t.Context(), store.Person{ConnectorID: "corp", KubeName: "corp:jane", Identity: connectors.Identity{
+		u, _, err := s.SignInUser(t.Context(), store.ResolvedIdentity{ConnectorID: "corp", KubeName: "corp:jane", Identity: connectors.Identity{
 			Subject: "1", Username: "jane", Email: "jane@example.test", Groups: []string{"corp:dev"},
 		}}, time.Now())
 		if err != nil {
@@ -197,8 +197,8 @@ func TestClientList(t *testing.T) {
 			t.Fatal(err)
 		}
 		used := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-		for _, name := range []string{store.SecretUse("app", "aaaaaaaaaaaa"), store.SecretUse("keyed", "k1"), store.WorkloadRuleUse("deploy")} {
-			if err := s.MarkUse(t.Context(), name, used); err != nil {
+		for _, name := range []string{store.SecretUseID("app", "aaaaaaaaaaaa"), store.SecretUseID("keyed", "k1"), store.WorkloadRuleUseID("deploy")} {
+			if err := s.RecordUse(t.Context(), name, used); err != nil {
 				t.Fatal(err)
 			}
 		}

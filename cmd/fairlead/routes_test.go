@@ -51,7 +51,7 @@ func newStation(t *testing.T) *station {
 // person signs somebody in and returns the cookie, which ends at a time.
 func (s *station) person(connector, login string, ends time.Time, groups ...string) (*store.User, string) {
 	s.t.Helper()
-	u, _, err := s.store.SignInUser(s.t.Context(), store.Person{
+	u, _, err := s.store.SignInUser(s.t.Context(), store.ResolvedIdentity{
 		ConnectorID: connector, KubeName: connector + ":" + login, Identity: connectors.Identity{Subject: login, Username: login, Groups: groups},
 	}, time.Now())
 	if err != nil {

@@ -43,11 +43,11 @@ type Sink interface {
 	WriteEvent(ctx context.Context, e Event) error
 }
 
-// Keeper is a sink that keeps events where they take room.
-type Keeper interface {
+// PersistentSink is a sink that keeps events where they take room.
+type PersistentSink interface {
 	Sink
-	// Keeps tells it from a stream.
-	Keeps()
+	// Persistent tells it from a stream.
+	Persistent()
 }
 
 // Log hands each event to all of its sinks.
@@ -77,23 +77,23 @@ func (l *Log) Complete(ctx context.Context, e Event) Event {
 
 // Record writes e to every sink. It completes the time and the request id.
 func (l *Log) Record(ctx context.Context, e Event) {
-	l.RecordKept(ctx, l.Complete(ctx, e), nil)
+	l.RecordStored(ctx, l.Complete(ctx, e), nil)
 }
 
-// Mention writes e to the streams and keeps it nowhere. It is for what somebody
+// LogOnly writes e to the streams and keeps it nowhere. It is for what somebody
 // did who has proved nothing: anybody could fill a database with it.
-func (l *Log) Mention(ctx context.Context, e Event) {
+func (l *Log) LogOnly(ctx context.Context, e Event) {
 	l.write(ctx, l.Complete(ctx, e), func(s Sink) bool { return !isKeeper(s) })
 }
 
-// RecordKept writes a completed event to every sink but the one that has kept it
+// RecordStored writes a completed event to every sink but the one that has kept it
 // already, in the transaction that the event is about.
-func (l *Log) RecordKept(ctx context.Context, e Event, keeper Sink) {
+func (l *Log) RecordStored(ctx context.Context, e Event, keeper Sink) {
 	l.write(ctx, e, func(s Sink) bool { return s != keeper })
 }
 
 func isKeeper(s Sink) bool {
-	_, keeps := s.(Keeper)
+	_, keeps := s.(PersistentSink)
 	return keeps
 }
 

@@ -73,15 +73,15 @@ func (m *memory) WriteEvent(_ context.Context, e audit.Event) error {
 // keeper is memory that takes room.
 type keeper struct{ memory }
 
-func (*keeper) Keeps() {}
+func (*keeper) Persistent() {}
 
 func TestWhoGetsAnEvent(t *testing.T) {
 	t.Parallel()
 	stream, database := &memory{}, &keeper{}
 	log := audit.NewLog(func() time.Time { return time.Unix(1, 0) }, slog.New(slog.DiscardHandler), stream, database)
 	log.Record(t.Context(), audit.Event{Name: audit.SignInSucceeded})
-	log.Mention(t.Context(), audit.Event{Name: audit.AuthorizationRefused})
-	log.RecordKept(t.Context(), log.Complete(t.Context(), audit.Event{Name: audit.TokenIssued}), database)
+	log.LogOnly(t.Context(), audit.Event{Name: audit.AuthorizationRefused})
+	log.RecordStored(t.Context(), log.Complete(t.Context(), audit.Event{Name: audit.TokenIssued}), database)
 	if len(stream.events) != 3 || len(database.events) != 1 || database.events[0].Name != audit.SignInSucceeded || stream.events[2].Time.IsZero() {
 		t.Errorf("stream %+v, database %+v", stream.events, database.events)
 	}

@@ -155,14 +155,14 @@ func deviceName(d store.Device) i18n.Text {
 
 func (h *Handler) endDevice(c echo.Context, current *session.Current) error {
 	id := c.Param("id")
-	revoked, err := h.Store.RevokeDevice(c.Request().Context(), current.User.ID, id, store.RevokedByPerson, h.Now())
+	revoked, err := h.Store.RevokeDevice(c.Request().Context(), current.User.ID, id, store.RevokedByUser, h.Now())
 	if err != nil {
 		return err
 	}
 	if revoked {
 		h.Audit.Record(c.Request().Context(), audit.Event{
 			Name: audit.DeviceRevoked, UserID: current.User.ID, UserName: current.User.KubeName, SignInID: current.SignIn.ID,
-			DeviceID: id, Address: c.RealIP(), Reason: store.RevokedByPerson,
+			DeviceID: id, Address: c.RealIP(), Reason: store.RevokedByUser,
 		})
 	}
 	return c.Redirect(http.StatusSeeOther, h.Site.Path("/account"))
@@ -171,7 +171,7 @@ func (h *Handler) endDevice(c echo.Context, current *session.Current) error {
 // endDevices signs out every device: a person who has lost one need not find out
 // which.
 func (h *Handler) endDevices(c echo.Context, current *session.Current) error {
-	if err := h.endAll(c, current, "", store.RevokedByPerson); err != nil {
+	if err := h.endAll(c, current, "", store.RevokedByUser); err != nil {
 		return err
 	}
 	return c.Redirect(http.StatusSeeOther, h.Site.Path("/account"))

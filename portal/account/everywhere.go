@@ -21,7 +21,7 @@ func (h *Handler) signOutEverywhere(c echo.Context) error {
 		err = oauth.Errorf(oauth.InvalidToken, "Only kubectl-fairlead may end everything.")
 	}
 	if err == nil {
-		err = h.Store.EndEverything(ctx, user.ID, store.RevokedByPerson, h.Now())
+		err = h.Store.RevokeUserSessions(ctx, user.ID, store.RevokedByUser, h.Now())
 	}
 	if err != nil {
 		oauth.FromError(err).Write(c.Response())
@@ -29,7 +29,7 @@ func (h *Handler) signOutEverywhere(c echo.Context) error {
 	}
 	h.Audit.Record(ctx, audit.Event{
 		Name: audit.UserRevoked, UserID: user.ID, UserName: user.KubeName, ClientID: token.ClientID, DeviceID: token.DeviceID, Address: c.RealIP(),
-		Reason: store.RevokedByPerson, Detail: "everything",
+		Reason: store.RevokedByUser, Detail: "everything",
 	})
 	oauth.WriteJSON(c.Response(), http.StatusOK, struct{}{})
 	return nil

@@ -46,7 +46,7 @@ type PersonRow struct {
 func PeoplePage() templates.Page[PeopleData] { return templates.Define[PeopleData]("admin/people") }
 
 func (h *Handler) people(c echo.Context, r *request) error {
-	query := store.PeopleQuery{
+	query := store.UserQuery{
 		Text: strings.TrimSpace(c.QueryParam("q")), ConnectorID: c.QueryParam("connector"), Disabled: c.QueryParam("disabled") != "",
 		After: c.QueryParam("after"), Limit: ops.PageSize,
 	}

@@ -122,7 +122,7 @@ func (h *Handler) rows(ctx context.Context, user *store.User) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	own, err := h.Store.PersonClusters(ctx, user.ID)
+	own, err := h.Store.UserClusters(ctx, user.ID)
 	if err != nil {
 		return nil, err
 	}

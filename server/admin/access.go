@@ -36,7 +36,7 @@ func (a *Admin) Preview(ctx context.Context, c Caller, d Draft) (*Preview, error
 	if err := a.may(ctx, c, WriteSettings, fmt.Sprintf("preview %s %s", d.Kind, d.ID)); err != nil {
 		return nil, err
 	}
-	set, err := a.Store.Configured(ctx)
+	set, err := a.Store.AllSettings(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func (a *Admin) uses(ctx context.Context, p *plan) ([]string, error) {
 	if p.kind.Name != settings.Connectors {
 		return nil, nil
 	}
-	_, total, err := a.Store.FindPeople(ctx, store.PeopleQuery{ConnectorID: p.id, Limit: 1})
+	_, total, err := a.Store.FindUsers(ctx, store.UserQuery{ConnectorID: p.id, Limit: 1})
 	if err != nil || total == 0 {
 		return nil, err
 	}
@@ -169,7 +169,7 @@ func (a *Admin) Simulate(ctx context.Context, c Caller, q Question) ([]Answer, e
 		}
 		user, known = found, true
 	}
-	set, err := a.Store.Configured(ctx)
+	set, err := a.Store.AllSettings(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -202,7 +202,7 @@ func (a *Admin) CertificateEnds(ctx context.Context, c Caller) ([]Expiry, error)
 	if err := a.may(ctx, c, ReadSettings, "list certificates"); err != nil {
 		return nil, err
 	}
-	set, err := a.Store.Configured(ctx)
+	set, err := a.Store.AllSettings(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ func shell() admin.Caller { return admin.Caller{Shell: "shell:test"} }
 // person signs somebody in and returns them as a caller.
 func (b *bundle) person(connector, login string, groups ...string) admin.Caller {
 	b.t.Helper()
-	u, _, err := b.store.SignInUser(b.t.Context(), store.Person{
+	u, _, err := b.store.SignInUser(b.t.Context(), store.ResolvedIdentity{
 		ConnectorID: connector, KubeName: connector + ":" + login, Identity: connectors.Identity{Subject: "id-" + login, Username: login, Groups: groups},
 	}, b.now())
 	if err != nil {

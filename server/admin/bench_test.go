@@ -23,7 +23,7 @@ const (
 func large(b *testing.B) (*bundle, admin.Caller) {
 	b.Helper()
 	w := setup(b, storetest.SQLite(b))
-	err := w.store.Configure(b.Context(), func(c *store.Configuration) error {
+	err := w.store.UpdateSettings(b.Context(), func(c *store.SettingsTx) error {
 		page := store.Origin{Origin: store.OriginPage}
 		for i := range manyEntries {
 			for _, row := range []any{
@@ -66,7 +66,7 @@ func BenchmarkPages(b *testing.B) {
 		"state":    func() error { _, err := w.Connectors(b.Context(), root); return err },
 		"overview": func() error { _, err := w.Overview(b.Context(), root); return err },
 		"people": func() error {
-			_, _, err := w.People(b.Context(), root, store.PeopleQuery{Text: "person-4711"})
+			_, _, err := w.People(b.Context(), root, store.UserQuery{Text: "person-4711"})
 			return err
 		},
 		"simulate": func() error {

@@ -37,7 +37,7 @@ func (a *Admin) apply(ctx context.Context, c Caller, d Draft) (*store.Revision, 
 		return nil, err
 	}
 	var revision *store.Revision
-	err = a.Store.Configure(ctx, func(tx *store.Configuration) error {
+	err = a.Store.UpdateSettings(ctx, func(tx *store.SettingsTx) error {
 		set, err := tx.All()
 		if err != nil {
 			return err
@@ -74,7 +74,7 @@ func (a *Admin) apply(ctx context.Context, c Caller, d Draft) (*store.Revision, 
 const maxReason = 500
 
 // write writes the row and prepares its revision.
-func (a *Admin) write(tx *store.Configuration, c Caller, p *plan, reason string) (*store.Revision, error) {
+func (a *Admin) write(tx *store.SettingsTx, c Caller, p *plan, reason string) (*store.Revision, error) {
 	if p.action == store.ActionDelete {
 		if err := remove(tx, p.kind.Name, p.id); err != nil {
 			return nil, err
@@ -94,7 +94,7 @@ func (a *Admin) write(tx *store.Configuration, c Caller, p *plan, reason string)
 	return r, errors.Join(errBefore, errAfter)
 }
 
-func (a *Admin) file(tx *store.Configuration, r *store.Revision, trial bool) error {
+func (a *Admin) file(tx *store.SettingsTx, r *store.Revision, trial bool) error {
 	if trial {
 		r.Outcome, r.TrialUntil = store.OutcomeTrial, store.At(a.Now().Add(trialTime))
 	}
@@ -142,7 +142,7 @@ func (a *Admin) Restore(ctx context.Context, c Caller, revisionID string, after 
 	if err != nil {
 		return nil, err
 	}
-	set, err := a.Store.Configured(ctx)
+	set, err := a.Store.AllSettings(ctx)
 	if err != nil {
 		return nil, err
 	}

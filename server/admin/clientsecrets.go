@@ -82,7 +82,7 @@ func (a *Admin) changeSecrets(ctx context.Context, c Caller, id, reason string, 
 	if err := a.mayWrite(ctx, c, "change secrets of client "+id); err != nil {
 		return err
 	}
-	set, err := a.Store.Configured(ctx)
+	set, err := a.Store.AllSettings(ctx)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (a *Admin) ClientSecrets(ctx context.Context, c Caller, id string) ([]Clien
 	}
 	var list []ClientSecret
 	for _, hash := range client.SecretHashes {
-		used, err := a.Store.LastUse(ctx, store.SecretUse(id, hash))
+		used, err := a.Store.LastUse(ctx, store.SecretUseID(id, hash))
 		if err != nil {
 			return nil, err
 		}

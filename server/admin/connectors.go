@@ -82,7 +82,7 @@ func (a *Admin) Enable(ctx context.Context, c Caller, id string, on bool, reason
 	if err := a.mayWrite(ctx, c, fmt.Sprintf("enable connector %s: %t", id, on)); err != nil {
 		return nil, err
 	}
-	set, err := a.Store.Configured(ctx)
+	set, err := a.Store.AllSettings(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func (a *Admin) Move(ctx context.Context, c Caller, id string, up bool) error {
 	if err := a.mayWrite(ctx, c, "move connector "+id); err != nil {
 		return err
 	}
-	err := a.Store.Configure(ctx, func(tx *store.Configuration) error {
+	err := a.Store.UpdateSettings(ctx, func(tx *store.SettingsTx) error {
 		set, err := tx.All()
 		if err != nil {
 			return err
@@ -147,7 +147,7 @@ type Trying struct {
 
 // draft works unsaved settings out. The error is Refused when they have faults.
 func (a *Admin) draft(ctx context.Context, t Trying) (*store.Connector, error) {
-	set, err := a.Store.Configured(ctx)
+	set, err := a.Store.AllSettings(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -265,7 +265,7 @@ func (a *Admin) found(ctx context.Context, row *store.Connector, id connectors.I
 		return f, nil
 	}
 	f.KubeName, f.Groups = name, settled.Groups
-	user := store.Candidate(row.ID, name, settled)
+	user := store.UnsavedUser(row.ID, name, settled)
 	var err error
 	if f.Clusters, err = (&access.Policy{Store: a.Store, Audit: a.Audit}).Clusters(ctx, user); err != nil {
 		return nil, err

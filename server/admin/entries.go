@@ -61,7 +61,7 @@ func (a *Admin) Entries(ctx context.Context, c Caller, kind, words string, page 
 	if !known {
 		return List{}, unknownKind(kind)
 	}
-	set, err := a.Store.Configured(ctx)
+	set, err := a.Store.AllSettings(ctx)
 	if err != nil {
 		return List{}, err
 	}
@@ -127,7 +127,7 @@ func (a *Admin) Entry(ctx context.Context, c Caller, kind, id string) (Item, err
 	if !known {
 		return Item{}, unknownKind(kind)
 	}
-	set, err := a.Store.Configured(ctx)
+	set, err := a.Store.AllSettings(ctx)
 	if err != nil {
 		return Item{}, err
 	}

@@ -300,7 +300,7 @@ func nothingKept(t *testing.T, b *bundle) {
 	if err != nil || len(rows) != 0 {
 		t.Errorf("%d connectors were made: %v", len(rows), err)
 	}
-	people, _, err := b.store.FindPeople(t.Context(), store.PeopleQuery{Limit: 10})
+	people, _, err := b.store.FindUsers(t.Context(), store.UserQuery{Limit: 10})
 	if err != nil || len(people) != 1 {
 		t.Errorf("%d people, want the admin alone: %v", len(people), err)
 	}

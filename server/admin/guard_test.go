@@ -139,7 +139,7 @@ func TestAMistakeRollsBackByItself(t *testing.T) {
 			t.Errorf("%d revisions, want 4", len(changes))
 		}
 		// The secret came back as well.
-		set, err := s.Configured(t.Context())
+		set, err := s.AllSettings(t.Context())
 		if err != nil || !strings.Contains(set.Connectors[0].Config, canary) {
 			t.Errorf("the secret is gone: %v", err)
 		}

@@ -106,8 +106,8 @@ func (a *Admin) RollBack(ctx context.Context, c Caller, id string) error {
 
 // settle ends a trial once, whoever comes first.
 func (a *Admin) settle(ctx context.Context, c Caller, r *store.Revision, outcome string) error {
-	err := a.Store.Configure(ctx, func(tx *store.Configuration) error {
-		first, err := tx.Settle(r.ID, outcome)
+	err := a.Store.UpdateSettings(ctx, func(tx *store.SettingsTx) error {
+		first, err := tx.EndTrial(r.ID, outcome)
 		if err != nil {
 			return err
 		}
@@ -130,7 +130,7 @@ func (a *Admin) settle(ctx context.Context, c Caller, r *store.Revision, outcome
 
 // takeBack makes the entry what it was, as a revision of its own. The guard has no
 // say: what was is what let people in.
-func (a *Admin) takeBack(tx *store.Configuration, c Caller, r *store.Revision) error {
+func (a *Admin) takeBack(tx *store.SettingsTx, c Caller, r *store.Revision) error {
 	set, err := tx.All()
 	if err != nil {
 		return err

@@ -62,7 +62,7 @@ func (a *Admin) Overview(ctx context.Context, c Caller) (*Overview, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := a.Store.Configured(ctx)
+	set, err := a.Store.AllSettings(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (a *Admin) Overview(ctx context.Context, c Caller) (*Overview, error) {
 	if o.Events, err = a.Store.FindEvents(ctx, store.EventQuery{Limit: lastEvents}); err != nil {
 		return nil, err
 	}
-	if _, o.People, err = a.Store.FindPeople(ctx, store.PeopleQuery{Limit: 1}); err != nil {
+	if _, o.People, err = a.Store.FindUsers(ctx, store.UserQuery{Limit: 1}); err != nil {
 		return nil, err
 	}
 	accounts, err := a.Store.RecoveryAccounts(ctx)

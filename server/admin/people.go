@@ -10,14 +10,14 @@ import (
 )
 
 // People lists who has signed in, and how many there are.
-func (a *Admin) People(ctx context.Context, c Caller, query store.PeopleQuery) ([]store.User, int64, error) {
+func (a *Admin) People(ctx context.Context, c Caller, query store.UserQuery) ([]store.User, int64, error) {
 	if err := a.may(ctx, c, ReadPeople, "list people"); err != nil {
 		return nil, 0, err
 	}
 	if query.Limit <= 0 || query.Limit > PageSize {
 		query.Limit = PageSize
 	}
-	return a.Store.FindPeople(ctx, query)
+	return a.Store.FindUsers(ctx, query)
 }
 
 // Person is somebody with everything that they have.
@@ -124,7 +124,7 @@ func (a *Admin) Revoke(ctx context.Context, c Caller, id, thing string) error {
 		return err
 	}
 	if thing == "" {
-		if err := a.Store.EndEverything(ctx, id, store.RevokedByAdmin, a.Now()); err != nil {
+		if err := a.Store.RevokeUserSessions(ctx, id, store.RevokedByAdmin, a.Now()); err != nil {
 			return err
 		}
 		a.about(ctx, c, audit.UserRevoked, user, "everything")

@@ -240,7 +240,7 @@ func pick[T any](rows []T, id string, of func(*T) string) *T {
 }
 
 // remove deletes the row of an entry.
-func remove(c *store.Configuration, kind, id string) error {
+func remove(c *store.SettingsTx, kind, id string) error {
 	switch kind {
 	case settings.Connectors:
 		return store.Remove[store.Connector](c, "id", id)

@@ -215,7 +215,7 @@ func (a *Admin) newPassword(ctx context.Context, n NewAccount) (hash string, app
 
 // recoveryUser is the person behind a recovery account.
 func (a *Admin) recoveryUser(ctx context.Context, account *store.RecoveryAccount) (*store.User, error) {
-	user, _, err := a.Store.SignInUser(ctx, store.Person{
+	user, _, err := a.Store.SignInUser(ctx, store.ResolvedIdentity{
 		ConnectorID: store.BreakGlass, KubeName: store.BreakGlass + ":" + account.Login,
 		Identity: connectors.Identity{Subject: account.ID, Username: account.Login, Name: account.Login + " (recovery)"},
 	}, a.Now())
@@ -272,7 +272,7 @@ func (a *Admin) recover(ctx context.Context, proof RecoveryProof, address string
 	if err := a.useCode(ctx, account.ID, proof.Code); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(a.Limit.Undo(ctx, attempt), a.Store.VerifyRecoveryAccount(ctx, account.ID, a.Now())); err != nil {
+	if err := errors.Join(a.Limit.Undo(ctx, attempt), a.Store.RecordRecoverySignIn(ctx, account.ID, a.Now())); err != nil {
 		return nil, err
 	}
 	return a.recoveryUser(ctx, account)
@@ -292,7 +292,7 @@ func (a *Admin) useCode(ctx context.Context, owner, code string) error {
 		if !ok {
 			continue
 		}
-		first, err := a.Store.UseFactor(ctx, f.ID, step, a.Now())
+		first, err := a.Store.ConsumeFactorStep(ctx, f.ID, step, a.Now())
 		if err != nil || first {
 			return err
 		}

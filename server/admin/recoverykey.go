@@ -58,7 +58,7 @@ func (a *Admin) recoverWithPasskey(ctx context.Context, proof RecoveryProof, add
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(a.Limit.Undo(ctx, attempt), a.Store.VerifyRecoveryAccount(ctx, account.ID, a.Now())); err != nil {
+	if err := errors.Join(a.Limit.Undo(ctx, attempt), a.Store.RecordRecoverySignIn(ctx, account.ID, a.Now())); err != nil {
 		return nil, err
 	}
 	return a.recoveryUser(ctx, account)

@@ -99,7 +99,7 @@ func (a *Admin) Authenticate(ctx context.Context, token, address string) (Caller
 // RefuseStranger records that somebody without a good token asked for something,
 // and returns the error.
 func (a *Admin) RefuseStranger(ctx context.Context, address, what string, err error) error {
-	a.Audit.Mention(ctx, audit.Event{Name: audit.AdminRefused, Address: address, Reason: "no_good_token", Detail: what})
+	a.Audit.LogOnly(ctx, audit.Event{Name: audit.AdminRefused, Address: address, Reason: "no_good_token", Detail: what})
 	return err
 }
 

@@ -21,7 +21,7 @@ func (a *Admin) Export(ctx context.Context, c Caller) ([]byte, error) {
 	if err := a.may(ctx, c, ReadSettings, "export"); err != nil {
 		return nil, err
 	}
-	set, err := a.Store.Configured(ctx)
+	set, err := a.Store.AllSettings(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func (a *Admin) planImport(ctx context.Context, s Source) (*ImportPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := a.Store.Configured(ctx)
+	set, err := a.Store.AllSettings(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -256,7 +256,7 @@ func (a *Admin) Import(ctx context.Context, c Caller, s Source) (*ImportPlan, er
 }
 
 func (a *Admin) importOne(ctx context.Context, c Caller, e *ImportEntry) {
-	set, err := a.Store.Configured(ctx)
+	set, err := a.Store.AllSettings(ctx)
 	if err == nil {
 		if old, found := find(settings.Documents(set)[e.Kind], e.ID); found {
 			e.draft.ID, e.draft.Version = e.ID, Version(old.Doc)

@@ -204,7 +204,7 @@ func peopleRoutes() []route {
 }
 
 func listPeople(h *Handler, r *call) (any, error) {
-	rows, total, err := h.Admin.People(r.Request().Context(), r.caller, store.PeopleQuery{
+	rows, total, err := h.Admin.People(r.Request().Context(), r.caller, store.UserQuery{
 		Text: r.QueryParam("q"), ConnectorID: r.QueryParam("connector"), Disabled: r.QueryParam("disabled") != "", After: r.QueryParam("after"),
 	})
 	out := People{Items: []Person{}, Total: total}

@@ -169,14 +169,14 @@ func (l *Limiter) rememberRefusal(id string, until time.Time) {
 
 // Undo takes the try back: it was not a wrong one.
 func (l *Limiter) Undo(ctx context.Context, counts []Counter) error {
-	return l.Store.Untry(ctx, counterIDs(counts))
+	return l.Store.RemoveAttempts(ctx, counterIDs(counts))
 }
 
 // FirstUse reports whether this is the first time that name is shown until it
 // expires. It is how a signed assertion is used up (RFC 7523 section 3).
 func (l *Limiter) FirstUse(ctx context.Context, name string, expires time.Time) (bool, error) {
 	now := l.Now()
-	counters, err := l.Store.Try(ctx, []string{secret.Hash("once\x00" + name)}, now, expires.Sub(now))
+	counters, err := l.Store.AddAttempts(ctx, []string{secret.Hash("once\x00" + name)}, now, expires.Sub(now))
 	if err != nil {
 		return false, err
 	}

@@ -16,10 +16,10 @@ type Attempt struct {
 	Expires Instant
 }
 
-// Try counts one more try for each id and returns the counters, in one
+// AddAttempts counts one more try for each id and returns the counters, in one
 // transaction. A counter begins anew when its window is over. It counts before
 // anything is checked, so that a hundred tries at once count as a hundred.
-func (s *Store) Try(ctx context.Context, ids []string, now time.Time, window time.Duration) ([]Attempt, error) {
+func (s *Store) AddAttempts(ctx context.Context, ids []string, now time.Time, window time.Duration) ([]Attempt, error) {
 	counters := make([]Attempt, len(ids))
 	err := s.tx(ctx, func(tx *gorm.DB) error {
 		for i, id := range ids {
@@ -39,8 +39,8 @@ func (s *Store) Try(ctx context.Context, ids []string, now time.Time, window tim
 	return counters, nil
 }
 
-// Untry takes one try back for each id, after one that went well.
-func (s *Store) Untry(ctx context.Context, ids []string) error {
+// RemoveAttempts takes one try back for each id, after one that went well.
+func (s *Store) RemoveAttempts(ctx context.Context, ids []string) error {
 	if _, err := s.exec(ctx, "UPDATE attempts SET tries = tries - 1 WHERE id IN ? AND tries > 0", ids); err != nil {
 		return fmt.Errorf("taking tries back: %w", err)
 	}

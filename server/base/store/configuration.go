@@ -13,20 +13,20 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
-// Configuration is what is configured, inside a transaction that no other change
+// SettingsTx is what is configured, inside a transaction that no other change
 // runs beside.
-type Configuration struct {
+type SettingsTx struct {
 	tx    *gorm.DB
 	store *Store
 	// Version counts the changes so far.
 	Version int64
 }
 
-// Configure runs fn in one transaction, after every other change of what is
+// UpdateSettings runs fn in one transaction, after every other change of what is
 // configured: what fn reads is still so when it writes. fn may run again, see tx.
-func (s *Store) Configure(ctx context.Context, fn func(c *Configuration) error) error {
+func (s *Store) UpdateSettings(ctx context.Context, fn func(c *SettingsTx) error) error {
 	err := s.tx(ctx, func(tx *gorm.DB) error {
-		c := &Configuration{tx: tx, store: s}
+		c := &SettingsTx{tx: tx, store: s}
 		// The row is locked by being written first.
 		if err := tx.Raw("UPDATE config_state SET version = version + 1 WHERE id = 1 RETURNING version").Scan(&c.Version).Error; err != nil {
 			return err
@@ -37,15 +37,15 @@ func (s *Store) Configure(ctx context.Context, fn func(c *Configuration) error) 
 	return err
 }
 
-// Configured returns everything that is configured, connectors with their settings
+// AllSettings returns everything that is configured, connectors with their settings
 // in clear.
-func (s *Store) Configured(ctx context.Context) (Settings, error) {
+func (s *Store) AllSettings(ctx context.Context) (Settings, error) {
 	return s.readConfigured(s.db.WithContext(ctx))
 }
 
 // All returns everything that is configured, connectors with their settings in
 // clear.
-func (c *Configuration) All() (Settings, error) { return c.store.readConfigured(c.tx) }
+func (c *SettingsTx) All() (Settings, error) { return c.store.readConfigured(c.tx) }
 
 func (s *Store) readConfigured(db *gorm.DB) (Settings, error) {
 	var set Settings
@@ -74,7 +74,7 @@ func (s *Store) readConfigured(db *gorm.DB) (Settings, error) {
 }
 
 // Put writes a row: a new one, or in place of the one with its id.
-func (c *Configuration) Put(row any, now time.Time) error {
+func (c *SettingsTx) Put(row any, now time.Time) error {
 	switch r := row.(type) {
 	case *Connector:
 		sealed := *r
@@ -88,7 +88,7 @@ func (c *Configuration) Put(row any, now time.Time) error {
 }
 
 // putLocalUser keeps the id and the password of the account that is there.
-func (c *Configuration) putLocalUser(u *LocalUser, now time.Time) error {
+func (c *SettingsTx) putLocalUser(u *LocalUser, now time.Time) error {
 	var old LocalUser
 	u.LoginKey = kubenames.Key(u.Login)
 	found := c.tx.Where("login_key = ?", u.LoginKey).Limit(1).Find(&old)
@@ -109,7 +109,7 @@ func (c *Configuration) putLocalUser(u *LocalUser, now time.Time) error {
 }
 
 // Remove deletes the row with this id from the table of T.
-func Remove[T any](c *Configuration, column, id string) error {
+func Remove[T any](c *SettingsTx, column, id string) error {
 	res := c.tx.Where(column+" = ?", id).Delete(new(T))
 	if res.Error == nil && res.RowsAffected == 0 {
 		return notFound("There is no such entry.")
@@ -179,7 +179,7 @@ const (
 func revisionContext(id string) string { return "revisions.document:" + id }
 
 // AddRevision writes a revision down, with its documents in clear.
-func (c *Configuration) AddRevision(r *Revision) error {
+func (c *SettingsTx) AddRevision(r *Revision) error {
 	r.ID, r.Number = secret.ID("rev"), c.Version
 	sealed := *r
 	sealed.Before = c.store.keyring.Seal(revisionContext(r.ID), []byte(r.Before))
@@ -187,8 +187,8 @@ func (c *Configuration) AddRevision(r *Revision) error {
 	return translate(c.tx.Create(&sealed).Error)
 }
 
-// Settle ends a trial, unless it has ended. It reports whether it did.
-func (c *Configuration) Settle(id, outcome string) (bool, error) {
+// EndTrial ends a trial, unless it has ended. It reports whether it did.
+func (c *SettingsTx) EndTrial(id, outcome string) (bool, error) {
 	res := c.tx.Exec("UPDATE revisions SET outcome = ?, trial_until = 0 WHERE id = ? AND outcome = ?", outcome, id, OutcomeTrial)
 	return res.RowsAffected == 1, translate(res.Error)
 }
@@ -268,7 +268,7 @@ func checkOrigins[T any](tx *gorm.DB, kind, column string, ids []string, origin 
 }
 
 // SetPosition puts a connector at a place on the sign-in page.
-func (c *Configuration) SetPosition(id string, position int) error {
+func (c *SettingsTx) SetPosition(id string, position int) error {
 	return translate(c.tx.Exec("UPDATE connectors SET position = ? WHERE id = ?", position, id).Error)
 }
 

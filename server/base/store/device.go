@@ -34,7 +34,7 @@ type Device struct {
 
 // Why a device was revoked.
 const (
-	RevokedByPerson   = "revoked_by_person"
+	RevokedByUser     = "revoked_by_user"
 	RevokedByAdmin    = "revoked_by_admin"
 	RevokedConsent    = "consent_withdrawn"
 	RevokedByClient   = "signed_out"
@@ -42,8 +42,8 @@ const (
 	RevokedCodeReplay = "code_replayed"
 )
 
-// Live reports whether the device may still get tokens.
-func (d *Device) Live(now time.Time) bool {
+// Active reports whether the device may still get tokens.
+func (d *Device) Active(now time.Time) bool {
 	return d.Revoked == 0 && !d.IdleExpires.Passed(now) && !d.Expires.Passed(now)
 }
 

@@ -35,10 +35,10 @@ type AuditEvent struct {
 	Detail      string
 }
 
-var _ audit.Keeper = (*Store)(nil)
+var _ audit.PersistentSink = (*Store)(nil)
 
-// Keeps implements audit.Keeper.
-func (*Store) Keeps() {}
+// Keeps implements audit.PersistentSink.
+func (*Store) Persistent() {}
 
 // WriteEvent implements audit.Sink.
 func (s *Store) WriteEvent(ctx context.Context, e audit.Event) error {

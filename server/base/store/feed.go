@@ -79,13 +79,13 @@ func (s *Store) Revoke(ctx context.Context, kind RevocationKind, value, reason s
 	return nil
 }
 
-// FeedMark is how far things are: the number of the last revocation, and of the last
+// FeedPosition is how far things are: the number of the last revocation, and of the last
 // change of what is configured.
-type FeedMark struct{ Seq, Version int64 }
+type FeedPosition struct{ Seq, Version int64 }
 
-// FeedMark returns it.
-func (s *Store) FeedMark(ctx context.Context) (FeedMark, error) {
-	var mark FeedMark
+// FeedPosition returns it.
+func (s *Store) FeedPosition(ctx context.Context) (FeedPosition, error) {
+	var mark FeedPosition
 	err := s.db.WithContext(ctx).Raw("SELECT f.seq, c.version FROM feed_state f, config_state c WHERE f.id = 1 AND c.id = 1").Scan(&mark).Error
 	if err != nil {
 		return mark, fmt.Errorf("reading feed: %w", translate(err))

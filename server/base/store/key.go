@@ -107,9 +107,9 @@ type Lease struct {
 	Expires Instant
 }
 
-// TakeLease claims or renews a lease until the given time and reports whether
+// AcquireLease claims or renews a lease until the given time and reports whether
 // it is held now.
-func (s *Store) TakeLease(ctx context.Context, name, holder string, now, until time.Time) (bool, error) {
+func (s *Store) AcquireLease(ctx context.Context, name, holder string, now, until time.Time) (bool, error) {
 	rows, err := s.exec(ctx, "INSERT INTO leases (name, holder, expires) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET "+
 		"holder = excluded.holder, expires = excluded.expires WHERE leases.holder = excluded.holder OR leases.expires <= ?",
 		name, holder, At(until), At(now))

@@ -15,14 +15,14 @@ type lastUse struct {
 // useEvery is how often a use is written.
 const useEvery = time.Minute
 
-// SecretUse names the use of a client's secret or key.
-func SecretUse(clientID, hash string) string { return "client_secret/" + clientID + "/" + hash }
+// SecretUseID names the use of a client's secret or key.
+func SecretUseID(clientID, hash string) string { return "client_secret/" + clientID + "/" + hash }
 
-// WorkloadRuleUse names the use of a workload rule.
-func WorkloadRuleUse(ruleID string) string { return "workload_rule/" + ruleID }
+// WorkloadRuleUseID names the use of a workload rule.
+func WorkloadRuleUseID(ruleID string) string { return "workload_rule/" + ruleID }
 
-// MarkUse notes that something was of use, at most once a minute.
-func (s *Store) MarkUse(ctx context.Context, id string, now time.Time) error {
+// RecordUse notes that something was of use, at most once a minute.
+func (s *Store) RecordUse(ctx context.Context, id string, now time.Time) error {
 	_, err := s.exec(ctx, "INSERT INTO last_uses (id, at) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at WHERE last_uses.at < ?",
 		id, At(now), At(now.Add(-useEvery)))
 	if err != nil {

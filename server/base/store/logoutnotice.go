@@ -34,9 +34,9 @@ type signInClient struct {
 // TableName keeps gorm from guessing.
 func (signInClient) TableName() string { return "sign_in_clients" }
 
-// RememberClient notes that a client was told of a sign-in and wants to hear of
+// AddSignInClient notes that a client was told of a sign-in and wants to hear of
 // its end.
-func (s *Store) RememberClient(ctx context.Context, signInID, clientID string) error {
+func (s *Store) AddSignInClient(ctx context.Context, signInID, clientID string) error {
 	row := signInClient{SignInID: signInID, ClientID: clientID, SID: signInID}
 	err := s.db.WithContext(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&row).Error
 	if err != nil {
@@ -54,9 +54,9 @@ func addNotices(tx *gorm.DB, signIns []string, now time.Time) error {
 		At(now), At(now.Add(noticeLife)), signIns).Error
 }
 
-// DueNotices claims up to limit notices that are due, until retry: another
+// ClaimLogoutNotices claims up to limit notices that are due, until retry: another
 // replica does not see them before.
-func (s *Store) DueNotices(ctx context.Context, now, retry time.Time, limit int) ([]LogoutNotice, error) {
+func (s *Store) ClaimLogoutNotices(ctx context.Context, now, retry time.Time, limit int) ([]LogoutNotice, error) {
 	var due, mine []LogoutNotice
 	err := s.db.WithContext(ctx).Where("next_try <= ? AND expires > ?", At(now), At(now)).Order("next_try").Limit(limit).Find(&due).Error
 	if err != nil {
@@ -75,16 +75,16 @@ func (s *Store) DueNotices(ctx context.Context, now, retry time.Time, limit int)
 	return mine, nil
 }
 
-// PostponeNotice sets when a notice is tried again.
-func (s *Store) PostponeNotice(ctx context.Context, id string, next time.Time) error {
+// PostponeLogoutNotice sets when a notice is tried again.
+func (s *Store) PostponeLogoutNotice(ctx context.Context, id string, next time.Time) error {
 	if _, err := s.exec(ctx, "UPDATE logout_notices SET next_try = ? WHERE id = ?", At(next), id); err != nil {
 		return fmt.Errorf("postponing logout notice: %w", err)
 	}
 	return nil
 }
 
-// DropNotice removes a notice that was delivered or has nobody to go to.
-func (s *Store) DropNotice(ctx context.Context, id string) error {
+// DeleteLogoutNotice removes a notice that was delivered or has nobody to go to.
+func (s *Store) DeleteLogoutNotice(ctx context.Context, id string) error {
 	if err := s.db.WithContext(ctx).Where("id = ?", id).Delete(&LogoutNotice{}).Error; err != nil {
 		return fmt.Errorf("dropping logout notice: %w", translate(err))
 	}

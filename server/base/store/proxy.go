@@ -69,8 +69,8 @@ func (s *Store) Proxies(ctx context.Context, clusterID string) ([]Proxy, error) 
 	return rows, nil
 }
 
-// SeeProxy notes that a proxy was heard of.
-func (s *Store) SeeProxy(ctx context.Context, id, version, address string, now time.Time) error {
+// RecordProxySeen notes that a proxy was heard of.
+func (s *Store) RecordProxySeen(ctx context.Context, id, version, address string, now time.Time) error {
 	_, err := s.exec(ctx, "UPDATE proxies SET last_seen = ?, version = ?, address = ? WHERE id = ?", At(now), version, address, id)
 	if err != nil {
 		return fmt.Errorf("noting proxy: %w", err)

@@ -175,10 +175,10 @@ func TestOneEndsASignIn(t *testing.T) {
 		race(t, pools, func(round int) func(*store.Store) (bool, error) {
 			id := fmt.Sprint("sid", round)
 			must(t, pools[0].CreateSignIn(t.Context(), &store.SignIn{ID: id, CookieHash: id, UserID: u.ID, IdleExpires: end, Expires: end}))
-			must(t, pools[0].RememberClient(t.Context(), id, "app"))
+			must(t, pools[0].AddSignInClient(t.Context(), id, "app"))
 			return func(s *store.Store) (bool, error) { return s.EndSignIn(t.Context(), u.ID, id, noon()) }
 		})
-		notices, err := pools[1].DueNotices(t.Context(), noon(), noon().Add(time.Minute), 100)
+		notices, err := pools[1].ClaimLogoutNotices(t.Context(), noon(), noon().Add(time.Minute), 100)
 		if err != nil || len(notices) != 15 {
 			t.Errorf("%d notices, want one a round; error %v", len(notices), err)
 		}
@@ -193,24 +193,24 @@ func TestOneClaimsANoticeALeaseAndAName(t *testing.T) {
 		race(t, pools, func(round int) func(*store.Store) (bool, error) {
 			id := fmt.Sprint("sid", round)
 			must(t, pools[0].CreateSignIn(t.Context(), &store.SignIn{ID: id, CookieHash: id, UserID: u.ID, IdleExpires: end, Expires: end}))
-			must(t, pools[0].RememberClient(t.Context(), id, "app"))
+			must(t, pools[0].AddSignInClient(t.Context(), id, "app"))
 			if _, err := pools[0].EndSignIn(t.Context(), u.ID, id, noon()); err != nil {
 				t.Fatal(err)
 			}
 			return func(s *store.Store) (bool, error) {
-				mine, err := s.DueNotices(t.Context(), noon(), noon().Add(time.Hour), 10)
+				mine, err := s.ClaimLogoutNotices(t.Context(), noon(), noon().Add(time.Hour), 10)
 				return len(mine) == 1, err
 			}
 		})
 		race(t, pools, func(round int) func(*store.Store) (bool, error) {
 			return func(s *store.Store) (bool, error) {
-				return s.TakeLease(t.Context(), fmt.Sprint("lease", round), secret.ID("holder"), noon(), noon().Add(time.Minute))
+				return s.AcquireLease(t.Context(), fmt.Sprint("lease", round), secret.ID("holder"), noon(), noon().Add(time.Minute))
 			}
 		})
 		// Something that may be shown once, such as a signed assertion.
 		race(t, pools, func(round int) func(*store.Store) (bool, error) {
 			return func(s *store.Store) (bool, error) {
-				counters, err := s.Try(t.Context(), []string{fmt.Sprint("once", round)}, noon(), time.Minute)
+				counters, err := s.AddAttempts(t.Context(), []string{fmt.Sprint("once", round)}, noon(), time.Minute)
 				return err == nil && counters[0].Tries == 1, err
 			}
 		})

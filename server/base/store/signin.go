@@ -28,8 +28,8 @@ type SignIn struct {
 	Ended         Instant
 }
 
-// Live reports whether the session may still be used.
-func (s *SignIn) Live(now time.Time) bool {
+// Active reports whether the session may still be used.
+func (s *SignIn) Active(now time.Time) bool {
 	return s.Ended == 0 && !s.IdleExpires.Passed(now) && !s.Expires.Passed(now)
 }
 
@@ -65,8 +65,8 @@ func (s *Store) SignIns(ctx context.Context, userID string, now time.Time) ([]Si
 	return rows, nil
 }
 
-// SignInLives reports whether a session may still be used.
-func (s *Store) SignInLives(ctx context.Context, id string, now time.Time) (bool, error) {
+// IsSignInActive reports whether a session may still be used.
+func (s *Store) IsSignInActive(ctx context.Context, id string, now time.Time) (bool, error) {
 	var live int64
 	err := s.db.WithContext(ctx).Model(&SignIn{}).Where("id = ? AND ended = 0 AND idle_expires > ? AND expires > ?", id, At(now), At(now)).Count(&live).Error
 	if err != nil {

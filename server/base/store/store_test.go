@@ -24,8 +24,8 @@ import (
 
 func noon() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }
 
-func person(subject, login string, groups ...string) store.Person {
-	return store.Person{
+func person(subject, login string, groups ...string) store.ResolvedIdentity {
+	return store.ResolvedIdentity{
 		ConnectorID: "corp", KubeName: "corp:" + login,
 		Identity: connectors.Identity{Subject: subject, Username: login, Name: "N", Email: login + "@example.test", Groups: groups, Data: []byte("upstream-token")},
 	}
@@ -208,10 +208,10 @@ func TestRotateRefusesARevokedDevice(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		d, token := device(t, s, mustUser(t, s, "17", "jane"))
-		if revoked, err := s.RevokeDevice(t.Context(), "somebody else", d.ID, store.RevokedByPerson, noon()); revoked || err != nil {
+		if revoked, err := s.RevokeDevice(t.Context(), "somebody else", d.ID, store.RevokedByUser, noon()); revoked || err != nil {
 			t.Fatalf("a stranger revoked it: %v, %v", revoked, err)
 		}
-		if revoked, err := s.RevokeDevice(t.Context(), d.UserID, d.ID, store.RevokedByPerson, noon()); !revoked || err != nil {
+		if revoked, err := s.RevokeDevice(t.Context(), d.UserID, d.ID, store.RevokedByUser, noon()); !revoked || err != nil {
 			t.Fatalf("revoked %v, error %v", revoked, err)
 		}
 		if won, err := s.Rotate(t.Context(), rotation(d, token), noon()); won || err != nil {
@@ -256,10 +256,10 @@ func TestRevokeCodeEndsWhatItIssued(t *testing.T) {
 			t.Fatal(err)
 		}
 		dead, err := s.Device(t.Context(), d.ID)
-		if err != nil || dead.Live(noon()) || dead.Reason != store.RevokedCodeReplay {
+		if err != nil || dead.Active(noon()) || dead.Reason != store.RevokedCodeReplay {
 			t.Errorf("device %+v, error %v", dead, err)
 		}
-		if row, err := s.AccessToken(t.Context(), token); err != nil || row.Live(noon()) {
+		if row, err := s.AccessToken(t.Context(), token); err != nil || row.Active(noon()) {
 			t.Errorf("access token %+v, error %v", row, err)
 		}
 	})
@@ -270,7 +270,7 @@ func TestLeaseHasOneHolder(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		take := func(holder string, now time.Time) bool {
 			t.Helper()
-			held, err := s.TakeLease(t.Context(), "keys", holder, now, now.Add(time.Minute))
+			held, err := s.AcquireLease(t.Context(), "keys", holder, now, now.Add(time.Minute))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -40,9 +40,9 @@ func (s *Store) Sweep(ctx context.Context, before time.Time) (more bool, err err
 	return more, nil
 }
 
-// Counts returns how many rows the tables have that grow with use, but for the
+// RowCounts returns how many rows the tables have that grow with use, but for the
 // audit log.
-func (s *Store) Counts(ctx context.Context) (map[string]int64, error) {
+func (s *Store) RowCounts(ctx context.Context) (map[string]int64, error) {
 	counts := map[string]int64{}
 	for _, table := range []string{"users", "sign_ins", "devices", "codes", "device_codes", "access_tokens", "refresh_tokens"} {
 		var n int64
@@ -54,18 +54,18 @@ func (s *Store) Counts(ctx context.Context) (map[string]int64, error) {
 	return counts, nil
 }
 
-// Live is how many sign-ins and devices may be used.
-type Live struct{ SignIns, Devices int64 }
+// ActiveSessions is how many sign-ins and devices may be used.
+type ActiveSessions struct{ SignIns, Devices int64 }
 
-// CountLive counts them.
-func (s *Store) CountLive(ctx context.Context, now time.Time) (Live, error) {
-	var live Live
+// CountActiveSessions counts them.
+func (s *Store) CountActiveSessions(ctx context.Context, now time.Time) (ActiveSessions, error) {
+	var live ActiveSessions
 	err := s.db.WithContext(ctx).Model(&SignIn{}).Where("expires > ? AND idle_expires > ? AND ended = 0", At(now), At(now)).Count(&live.SignIns).Error
 	if err == nil {
 		err = s.db.WithContext(ctx).Model(&Device{}).Where("expires > ? AND idle_expires > ? AND revoked = 0", At(now), At(now)).Count(&live.Devices).Error
 	}
 	if err != nil {
-		return Live{}, fmt.Errorf("counting sessions: %w", translate(err))
+		return ActiveSessions{}, fmt.Errorf("counting sessions: %w", translate(err))
 	}
 	return live, nil
 }

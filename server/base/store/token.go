@@ -38,8 +38,8 @@ type AccessToken struct {
 	Revoked       Instant
 }
 
-// Live reports whether the token may still be used.
-func (t *AccessToken) Live(now time.Time) bool { return t.Revoked == 0 && !t.Expires.Passed(now) }
+// Active reports whether the token may still be used.
+func (t *AccessToken) Active(now time.Time) bool { return t.Revoked == 0 && !t.Expires.Passed(now) }
 
 // AccessToken finds a token by its text.
 func (s *Store) AccessToken(ctx context.Context, token string) (*AccessToken, error) {

@@ -68,16 +68,16 @@ func (s *Store) one(ctx context.Context, stmt *sql.Stmt, arg string, fields ...a
 	return s.retry(ctx, func() error { return stmt.QueryRowContext(ctx, arg).Scan(fields...) })
 }
 
-// Presented is a refresh token that somebody showed, with all that it belongs to.
-type Presented struct {
+// RefreshTokenDetails is a refresh token that somebody showed, with all that it belongs to.
+type RefreshTokenDetails struct {
 	Token  RefreshToken
 	Device Device
 	User   User
 }
 
-// Presented finds a refresh token by its text.
-func (s *Store) Presented(ctx context.Context, token string) (*Presented, error) {
-	var p Presented
+// RefreshTokenDetails finds a refresh token by its text.
+func (s *Store) RefreshTokenDetails(ctx context.Context, token string) (*RefreshTokenDetails, error) {
+	var p RefreshTokenDetails
 	fields := append(append(p.Token.fields(), p.Device.fields()...), p.User.fields()...)
 	if err := s.one(ctx, s.presented, secret.Hash(token), fields...); err != nil {
 		return nil, fmt.Errorf("reading refresh token: %w", err)
@@ -85,8 +85,8 @@ func (s *Store) Presented(ctx context.Context, token string) (*Presented, error)
 	return &p, nil
 }
 
-// Bearer finds an access token by its text, with its person.
-func (s *Store) Bearer(ctx context.Context, token string) (*AccessToken, *User, error) {
+// AccessTokenWithUser finds an access token by its text, with its person.
+func (s *Store) AccessTokenWithUser(ctx context.Context, token string) (*AccessToken, *User, error) {
 	var (
 		row  AccessToken
 		user User

@@ -45,8 +45,8 @@ func (u *User) Label() string {
 	return u.Login
 }
 
-// Person is what the upstream said, with prefixes applied: see upstream.Settle.
-type Person struct {
+// ResolvedIdentity is what the upstream said, with prefixes applied: see upstream.Settle.
+type ResolvedIdentity struct {
 	ConnectorID string
 	KubeName    string
 	Identity    connectors.Identity
@@ -67,7 +67,7 @@ func (s *Store) User(ctx context.Context, id string) (*User, error) {
 // date. The error's kind is Conflict when the name belongs to somebody else:
 // a login name that was given up upstream and taken by another account must not
 // inherit what was granted to the first.
-func (s *Store) SignInUser(ctx context.Context, p Person, now time.Time) (user *User, created bool, err error) {
+func (s *Store) SignInUser(ctx context.Context, p ResolvedIdentity, now time.Time) (user *User, created bool, err error) {
 	for range 2 { // two first sign-ins at once: the second finds what the first made
 		err = s.tx(ctx, func(tx *gorm.DB) error {
 			user, created, err = s.upsert(tx, p, now)
@@ -84,7 +84,7 @@ func (s *Store) SignInUser(ctx context.Context, p Person, now time.Time) (user *
 	return user, created, err
 }
 
-func (s *Store) upsert(tx *gorm.DB, p Person, now time.Time) (*User, bool, error) {
+func (s *Store) upsert(tx *gorm.DB, p ResolvedIdentity, now time.Time) (*User, bool, error) {
 	var u User
 	found := tx.Where("connector_id = ? AND subject = ?", p.ConnectorID, p.Identity.Subject).Limit(1).Find(&u)
 	if found.Error != nil {
@@ -114,7 +114,7 @@ func update(tx *gorm.DB, u *User, more ...string) *gorm.DB {
 	return tx.Model(&User{}).Where("id = ?", u.ID).Select(columns).Updates(u)
 }
 
-func (s *Store) describe(u *User, p Person, now time.Time) {
+func (s *Store) describe(u *User, p ResolvedIdentity, now time.Time) {
 	id := p.Identity
 	u.KubeName, u.NameKey = p.KubeName, kubenames.Key(p.KubeName)
 	u.Login, u.DisplayName = id.Username, id.Name
@@ -147,7 +147,7 @@ func (s *Store) Identity(u *User) (connectors.Identity, error) {
 
 // RefreshUser records what the upstream said at a re-read, and returns the user
 // as it is now.
-func (s *Store) RefreshUser(ctx context.Context, u *User, p Person, now time.Time) (*User, error) {
+func (s *Store) RefreshUser(ctx context.Context, u *User, p ResolvedIdentity, now time.Time) (*User, error) {
 	fresh := *u
 	s.describe(&fresh, p, now)
 	if err := update(s.db.WithContext(ctx), &fresh).Error; err != nil {
@@ -156,9 +156,9 @@ func (s *Store) RefreshUser(ctx context.Context, u *User, p Person, now time.Tim
 	return &fresh, nil
 }
 
-// Candidate is the user that somebody would be who has not signed in: to ask what
+// UnsavedUser is the user that somebody would be who has not signed in: to ask what
 // they might do. It is not stored.
-func Candidate(connectorID, kubeName string, id connectors.Identity) *User {
+func UnsavedUser(connectorID, kubeName string, id connectors.Identity) *User {
 	return &User{
 		ConnectorID: connectorID, Subject: id.Subject, KubeName: kubeName, NameKey: kubenames.Key(kubeName), Login: id.Username,
 		DisplayName: id.Name, Email: id.Email, EmailVerified: id.EmailVerified, GroupNames: id.Groups,

@@ -43,7 +43,7 @@ type Handler struct {
 
 // Mount adds the routes.
 func (h *Handler) Mount(g *echo.Group) {
-	h.watcher = newWatcher(h.Store.FeedMark)
+	h.watcher = newWatcher(h.Store.FeedPosition)
 	g.POST(proxyfeed.EnrolPath, h.answer(h.enrol))
 	g.GET(proxyfeed.FeedPath, h.answer(h.feed))
 	g.POST(proxyfeed.CheckPath, h.answer(h.check))
@@ -97,7 +97,7 @@ func (h *Handler) enrol(c echo.Context) (any, error) {
 		return nil, err
 	}
 	if verdict.Wait > 0 {
-		h.Audit.Mention(ctx, audit.Event{Name: audit.ProxyNotEnrolled, Address: c.RealIP(), Reason: "too_many_failures"})
+		h.Audit.LogOnly(ctx, audit.Event{Name: audit.ProxyNotEnrolled, Address: c.RealIP(), Reason: "too_many_failures"})
 		return nil, errs.New(errs.Denied, "Too many codes were wrong. Try again later.")
 	}
 	var in proxyfeed.EnrolRequest
@@ -155,7 +155,7 @@ func (h *Handler) who(c echo.Context) (*store.Proxy, *store.Cluster, error) {
 		return proxy.PublicKey, nil
 	})
 	if errs.Is(err, errs.NotFound) || errors.Is(err, proxyfeed.ErrInvalidAssertion) {
-		h.Audit.Mention(ctx, audit.Event{Name: audit.ProxyNotEnrolled, Address: c.RealIP(), Reason: "no_good_pass", Detail: c.Path()})
+		h.Audit.LogOnly(ctx, audit.Event{Name: audit.ProxyNotEnrolled, Address: c.RealIP(), Reason: "no_good_pass", Detail: c.Path()})
 		return nil, nil, stranger
 	}
 	if err != nil {
@@ -178,7 +178,7 @@ func (h *Handler) feed(c echo.Context) (any, error) {
 	}
 	ctx := c.Request().Context()
 	if version := line(c.Request().Header.Get("User-Agent")); h.Now().Sub(proxy.LastSeen.Time()) > seeEvery || version != proxy.Version {
-		if err := h.Store.SeeProxy(ctx, proxy.ID, version, c.RealIP(), h.Now()); err != nil {
+		if err := h.Store.RecordProxySeen(ctx, proxy.ID, version, c.RealIP(), h.Now()); err != nil {
 			return nil, err
 		}
 	}
@@ -198,18 +198,18 @@ func (h *Handler) feed(c echo.Context) (any, error) {
 	return h.news(ctx, cluster, seen)
 }
 
-func marks(c echo.Context) (store.FeedMark, error) {
+func marks(c echo.Context) (store.FeedPosition, error) {
 	seq, errSeq := strconv.ParseInt(c.QueryParam("after"), 10, 64)
 	version, errVersion := strconv.ParseInt(c.QueryParam("version"), 10, 64)
 	if errors.Join(errSeq, errVersion) != nil {
-		return store.FeedMark{}, errs.New(errs.Invalid, "Name the numbers after and version; 0 for the first time.")
+		return store.FeedPosition{}, errs.New(errs.Invalid, "Name the numbers after and version; 0 for the first time.")
 	}
-	return store.FeedMark{Seq: seq, Version: version}, nil
+	return store.FeedPosition{Seq: seq, Version: version}, nil
 }
 
-func (h *Handler) news(ctx context.Context, cluster *store.Cluster, seen store.FeedMark) (any, error) {
+func (h *Handler) news(ctx context.Context, cluster *store.Cluster, seen store.FeedPosition) (any, error) {
 	// The mark first: what comes in between is told twice rather than never.
-	mark, err := h.Store.FeedMark(ctx)
+	mark, err := h.Store.FeedPosition(ctx)
 	if err != nil {
 		return nil, err
 	}

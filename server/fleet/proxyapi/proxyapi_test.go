@@ -14,9 +14,9 @@ import (
 func TestManyWaitersCostOneLook(t *testing.T) {
 	t.Parallel()
 	var looks, seq atomic.Int64
-	w := newWatcher(func(context.Context) (store.FeedMark, error) {
+	w := newWatcher(func(context.Context) (store.FeedPosition, error) {
 		looks.Add(1)
-		return store.FeedMark{Seq: seq.Load()}, nil
+		return store.FeedPosition{Seq: seq.Load()}, nil
 	})
 	for round := range int64(3) {
 		var wg sync.WaitGroup
@@ -24,7 +24,7 @@ func TestManyWaitersCostOneLook(t *testing.T) {
 			wg.Go(func() {
 				ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
 				defer cancel()
-				w.wait(ctx, store.FeedMark{Seq: round})
+				w.wait(ctx, store.FeedPosition{Seq: round})
 				if ctx.Err() != nil {
 					t.Error("nobody woke it")
 				}
@@ -39,7 +39,7 @@ func TestManyWaitersCostOneLook(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if w.wait(ctx, store.FeedMark{Seq: 3}); ctx.Err() == nil {
+	if w.wait(ctx, store.FeedPosition{Seq: 3}); ctx.Err() == nil {
 		t.Error("it was woken without news")
 	}
 }

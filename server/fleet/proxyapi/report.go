@@ -75,7 +75,7 @@ func (h *Handler) report(c echo.Context) (any, error) {
 		return nil, errs.New(errs.Invalid, "Report at most "+strconv.Itoa(proxyfeed.MaxEventsPerReport)+" events at once.")
 	}
 	if !h.reports.allows(proxy.ID, len(in.Events), h.Now()) {
-		h.Audit.Mention(ctx, audit.Event{Name: audit.ProxyReportRefused, ClusterID: cluster.ID, Address: c.RealIP(), Reason: "too_often", Detail: proxy.ID + " " + proxy.Name})
+		h.Audit.LogOnly(ctx, audit.Event{Name: audit.ProxyReportRefused, ClusterID: cluster.ID, Address: c.RealIP(), Reason: "too_often", Detail: proxy.ID + " " + proxy.Name})
 		return nil, errs.New(errs.Denied, "This proxy reports more than a proxy does. Wait.")
 	}
 	now, events := h.Now().UTC(), make([]audit.Event, 0, len(in.Events))
@@ -97,7 +97,7 @@ func (h *Handler) report(c echo.Context) (any, error) {
 		return nil, err
 	}
 	for _, e := range events {
-		h.Audit.RecordKept(ctx, e, h.Store)
+		h.Audit.RecordStored(ctx, e, h.Store)
 	}
 	return struct{}{}, nil
 }

@@ -14,22 +14,22 @@ const lookEvery = 250 * time.Millisecond
 
 // watcher lets many wait for one mark in the database to move.
 type watcher struct {
-	mark func(ctx context.Context) (store.FeedMark, error)
+	mark func(ctx context.Context) (store.FeedPosition, error)
 
 	mu      sync.Mutex
 	waiting int
 	looking bool
 	moved   chan struct{} // closed when last changes
-	last    store.FeedMark
+	last    store.FeedPosition
 	known   bool
 }
 
-func newWatcher(mark func(ctx context.Context) (store.FeedMark, error)) *watcher {
+func newWatcher(mark func(ctx context.Context) (store.FeedPosition, error)) *watcher {
 	return &watcher{mark: mark, moved: make(chan struct{})}
 }
 
 // wait returns as soon as the mark is another than seen, or when ctx ends.
-func (w *watcher) wait(ctx context.Context, seen store.FeedMark) {
+func (w *watcher) wait(ctx context.Context, seen store.FeedPosition) {
 	w.mu.Lock()
 	if w.waiting++; !w.looking {
 		w.looking, w.known = true, false

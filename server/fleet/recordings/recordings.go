@@ -49,7 +49,7 @@ const (
 func (k *Keeper) Take(ctx context.Context, proxy *store.Proxy, p proxyfeed.RecordingPart) error {
 	err := k.take(ctx, proxy, p)
 	if kind := errs.KindOf(err); err != nil && (kind == errs.Invalid || kind == errs.NotFound || kind == errs.Conflict) {
-		k.Audit.Mention(ctx, audit.Event{Name: audit.RecordingRefused, ClusterID: proxy.ClusterID, Reason: string(kind), Detail: line(p.ID) + " from " + proxy.ID})
+		k.Audit.LogOnly(ctx, audit.Event{Name: audit.RecordingRefused, ClusterID: proxy.ClusterID, Reason: string(kind), Detail: line(p.ID) + " from " + proxy.ID})
 	}
 	return err
 }
@@ -93,7 +93,7 @@ func (k *Keeper) begun(ctx context.Context, proxy *store.Proxy, p proxyfeed.Reco
 		return nil, sumErr
 	}
 	if stored+int64(len(p.Data)) > k.MaxBytes {
-		k.Audit.Mention(ctx, audit.Event{Name: audit.RecordingRefused, ClusterID: proxy.ClusterID, Reason: "full", Detail: p.ID})
+		k.Audit.LogOnly(ctx, audit.Event{Name: audit.RecordingRefused, ClusterID: proxy.ClusterID, Reason: "full", Detail: p.ID})
 		return nil, errs.New(errs.Denied, "The recordings of this cluster have taken all the room that they may (recordings.maxMegabytes). This one stays at the proxy until there is more.")
 	}
 	if p.Number > 0 {

@@ -29,7 +29,7 @@ func (g *Granter) Grant(ctx context.Context, client *clients.Client, req *flow.R
 		return nil, err
 	}
 	if client.LogoutURI != "" {
-		if err := g.Issuer.Store.RememberClient(ctx, signIn.ID, client.ID); err != nil {
+		if err := g.Issuer.Store.AddSignInClient(ctx, signIn.ID, client.ID); err != nil {
 			return nil, err
 		}
 	}

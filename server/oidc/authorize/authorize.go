@@ -194,7 +194,7 @@ func (h *Handler) recordRefusal(c echo.Context, p *request, err error) {
 	}
 	event := audit.Event{Name: audit.AuthorizationRefused, ClientID: p.client.ID, Address: c.RealIP(), Reason: e.Reason, Detail: e.Description}
 	if p.signIn == nil {
-		h.Audit.Mention(c.Request().Context(), event) // anybody could fill the log
+		h.Audit.LogOnly(c.Request().Context(), event) // anybody could fill the log
 		return
 	}
 	event.UserID, event.UserName, event.SignInID = p.signIn.User.ID, p.signIn.User.KubeName, p.signIn.SignIn.ID

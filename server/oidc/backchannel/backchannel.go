@@ -92,7 +92,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 func (n *Notifier) Deliver(ctx context.Context) error {
 	for {
 		now := n.Now()
-		due, err := n.Store.DueNotices(ctx, now, now.Add(firstRetryDelay), batchSize)
+		due, err := n.Store.ClaimLogoutNotices(ctx, now, now.Add(firstRetryDelay), batchSize)
 		if err != nil || len(due) == 0 {
 			return err
 		}
@@ -107,7 +107,7 @@ func (n *Notifier) Deliver(ctx context.Context) error {
 func (n *Notifier) deliver(ctx context.Context, notice store.LogoutNotice) error {
 	client, err := n.Clients.Find(ctx, notice.ClientID)
 	if errs.Is(err, errs.NotFound) || err == nil && client.LogoutURI == "" {
-		return n.Store.DropNotice(ctx, notice.ID) // removed in the meantime
+		return n.Store.DeleteLogoutNotice(ctx, notice.ID) // removed in the meantime
 	}
 	if err != nil {
 		return err
@@ -121,11 +121,11 @@ func (n *Notifier) deliver(ctx context.Context, notice store.LogoutNotice) error
 	}
 	if fault == nil {
 		n.Audit.Record(ctx, event)
-		return n.Store.DropNotice(ctx, notice.ID)
+		return n.Store.DeleteLogoutNotice(ctx, notice.ID)
 	}
 	event.Name, event.Detail = audit.ClientNotNotified, fault.Error()
 	n.Audit.Record(ctx, event)
-	return n.Store.PostponeNotice(ctx, notice.ID, n.Now().Add(retryDelay(notice.Tries)))
+	return n.Store.PostponeLogoutNotice(ctx, notice.ID, n.Now().Add(retryDelay(notice.Tries)))
 }
 
 func retryDelay(tries int) time.Duration {

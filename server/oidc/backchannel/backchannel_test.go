@@ -70,7 +70,7 @@ func setup(t *testing.T, s *store.Store, uri string) *backchannel.Notifier {
 	if err := s.ApplyFile(t.Context(), store.Settings{Clients: []store.Client{client}}, now); err != nil {
 		t.Fatal(err)
 	}
-	user, _, err := s.SignInUser(t.Context(), store.Person{ConnectorID: "c", KubeName: "c:jane"}, now)
+	user, _, err := s.SignInUser(t.Context(), store.ResolvedIdentity{ConnectorID: "c", KubeName: "c:jane"}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func setup(t *testing.T, s *store.Store, uri string) *backchannel.Notifier {
 	if err := s.CreateSignIn(t.Context(), &store.SignIn{ID: "sid_1", CookieHash: "h", UserID: user.ID, IdleExpires: end, Expires: end}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.RememberClient(t.Context(), "sid_1", "app"); err != nil {
+	if err := s.AddSignInClient(t.Context(), "sid_1", "app"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.EndSignIn(t.Context(), user.ID, "sid_1", now); err != nil {

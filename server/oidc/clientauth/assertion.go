@@ -68,7 +68,7 @@ func (a *Authenticator) checkAssertion(ctx context.Context, client *clients.Clie
 	if err != nil || !first {
 		return false, err
 	}
-	return true, a.markUsed(ctx, store.SecretUse(client.ID, key.KeyID))
+	return true, a.markUsed(ctx, store.SecretUseID(client.ID, key.KeyID))
 }
 
 // assertionKey finds the client's key that the header names. A key that states

@@ -93,7 +93,7 @@ func (a *Authenticator) verify(ctx context.Context, client *clients.Client, give
 	if !ok {
 		return false, nil
 	}
-	return true, a.markUsed(ctx, store.SecretUse(client.ID, hash))
+	return true, a.markUsed(ctx, store.SecretUseID(client.ID, hash))
 }
 
 // markInterval is how often the use of a secret is noted.
@@ -109,7 +109,7 @@ func (a *Authenticator) markUsed(ctx context.Context, name string) error {
 		}
 	}
 	a.lastMarked.Store(name, now)
-	return a.Store.MarkUse(ctx, name, now)
+	return a.Store.RecordUse(ctx, name, now)
 }
 
 // countFailure counts the failure. It counts only failures, so that the good path

@@ -130,7 +130,7 @@ func (h *Handler) createCodes(ctx context.Context, client *clients.Client, scope
 	if err != nil {
 		return nil, err
 	}
-	h.Audit.Mention(ctx, audit.Event{Name: audit.DeviceCodeRequested, ClientID: client.ID, Address: from.address, Detail: from.host})
+	h.Audit.LogOnly(ctx, audit.Event{Name: audit.DeviceCodeRequested, ClientID: client.ID, Address: from.address, Detail: from.host})
 	page := h.Site.Absolute(Path)
 	return &authorizationResponse{
 		DeviceCode: code, UserCode: user, VerificationURI: page,

@@ -112,7 +112,7 @@ func (h *Handler) accessTokenSubject(ctx context.Context, req *request) (*issuer
 		return nil, err
 	}
 	req.event.UserID, req.event.DeviceID, req.event.SignInID = row.UserID, row.DeviceID, row.SignInID
-	if !row.Live(h.Now()) || row.ClientID != req.client.ID {
+	if !row.Active(h.Now()) || row.ClientID != req.client.ID {
 		return nil, dead
 	}
 	if user, err = h.recheckUser(ctx, user, req); err != nil {

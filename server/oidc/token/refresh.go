@@ -23,7 +23,7 @@ func sealContext(hash string) string { return "refresh_tokens.sealed_answer:" + 
 // ends the device (RFC 9700 section 4.14).
 func (h *Handler) refresh(ctx context.Context, req *request) ([]byte, error) {
 	presented := req.params["refresh_token"]
-	found, err := h.Store.Presented(ctx, presented)
+	found, err := h.Store.RefreshTokenDetails(ctx, presented)
 	if errs.Is(err, errs.NotFound) {
 		return nil, oauth.Errorf(oauth.InvalidGrant, "The refresh token is not known here. Sign in again.").WithReason("unknown_token")
 	}
@@ -139,12 +139,12 @@ func (h *Handler) rotate(ctx context.Context, r rotation, req *request) ([]byte,
 	if !won { // another caller was first, or the device was revoked meanwhile
 		return h.lostRace(ctx, r.presented, req)
 	}
-	h.Audit.RecordKept(ctx, event, h.Store)
+	h.Audit.RecordStored(ctx, event, h.Store)
 	return body, nil
 }
 
 func (h *Handler) lostRace(ctx context.Context, presented string, req *request) ([]byte, error) {
-	found, err := h.Store.Presented(ctx, presented)
+	found, err := h.Store.RefreshTokenDetails(ctx, presented)
 	if err != nil {
 		return nil, err
 	}

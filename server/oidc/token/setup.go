@@ -28,7 +28,7 @@ func (h *Handler) setupCode(ctx context.Context, req *request) ([]byte, error) {
 	if row.Used != 0 {
 		return nil, h.revokeReplayed(ctx, row.DeviceID, row.AccessHash, req)
 	}
-	live, err := h.Store.SignInLives(ctx, row.SignInID, h.Now())
+	live, err := h.Store.IsSignInActive(ctx, row.SignInID, h.Now())
 	if err != nil {
 		return nil, err
 	}

@@ -130,7 +130,7 @@ func (h *Handler) recordRefusal(ctx context.Context, req *request, name string, 
 	event := req.event
 	event.Name, event.Reason, event.Detail = audit.TokenRefused, e.Reason, e.Error()
 	if req.client == nil || req.client.Public && req.event.UserID == "" {
-		h.Audit.Mention(ctx, event)
+		h.Audit.LogOnly(ctx, event)
 		return
 	}
 	h.Audit.Record(ctx, event)
@@ -193,7 +193,7 @@ func (h *Handler) authorizeCluster(ctx context.Context, user *store.User, cluste
 	if _, err := h.Access.Authorize(ctx, user, cluster, req.event); err != nil {
 		return nil, asInvalidGrant(err, "no_access_rule")
 	}
-	if err := h.Store.MarkClusterUse(ctx, user.ID, cluster.ID, h.Now()); err != nil {
+	if err := h.Store.RecordClusterUse(ctx, user.ID, cluster.ID, h.Now()); err != nil {
 		return nil, err
 	}
 	return user, nil

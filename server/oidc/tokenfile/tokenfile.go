@@ -60,7 +60,7 @@ func (m *Maker) Make(ctx context.Context, visit session.Caller, cluster *store.C
 	if err != nil {
 		return issuer.SignedToken{}, err
 	}
-	if err := m.Store.MarkClusterUse(ctx, user.ID, cluster.ID, m.Now()); err != nil {
+	if err := m.Store.RecordClusterUse(ctx, user.ID, cluster.ID, m.Now()); err != nil {
 		return issuer.SignedToken{}, err
 	}
 	event.Name, event.TokenID, event.Reason = audit.TokenIssued, minted.ID, AuditReason

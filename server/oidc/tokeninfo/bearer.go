@@ -34,14 +34,14 @@ func (b *Bearer) Authenticate(r *http.Request) (*store.AccessToken, *store.User,
 
 func (b *Bearer) validate(r *http.Request, token string) (*store.AccessToken, *store.User, error) {
 	dead := oauth.Errorf(oauth.InvalidToken, "The access token is not valid, has expired or was revoked.")
-	row, user, err := b.Store.Bearer(r.Context(), token)
+	row, user, err := b.Store.AccessTokenWithUser(r.Context(), token)
 	if errs.Is(err, errs.NotFound) {
 		return nil, nil, dead
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if !row.Live(b.Now()) || !slices.Contains(row.Scopes, oauth.ScopeOpenID) || user.Disabled {
+	if !row.Active(b.Now()) || !slices.Contains(row.Scopes, oauth.ScopeOpenID) || user.Disabled {
 		return nil, nil, dead
 	}
 	return row, user, nil

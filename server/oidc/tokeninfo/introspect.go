@@ -63,7 +63,7 @@ func (h *Handler) introspectAccessToken(ctx context.Context, client *clients.Cli
 	if err != nil {
 		return nil, err
 	}
-	if row.ClientID != client.ID || !row.Live(h.Now()) {
+	if row.ClientID != client.ID || !row.Active(h.Now()) {
 		return &introspection{}, nil
 	}
 	return h.activeResponse(ctx, row.UserID, introspection{
@@ -79,7 +79,7 @@ func (h *Handler) introspectRefreshToken(ctx context.Context, client *clients.Cl
 	if err != nil {
 		return nil, err
 	}
-	if device.ClientID != client.ID || !device.Live(h.Now()) || row.Used != 0 {
+	if device.ClientID != client.ID || !device.Active(h.Now()) || row.Used != 0 {
 		return &introspection{}, nil
 	}
 	return h.activeResponse(ctx, device.UserID, introspection{

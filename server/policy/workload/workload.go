@@ -99,7 +99,7 @@ func (r *Registry) Authenticate(ctx context.Context, token string, event audit.E
 
 // userOfRule turns a rule into its user, as the rule is now.
 func (r *Registry) userOfRule(ctx context.Context, rule *store.WorkloadRule) (*store.User, error) {
-	if err := r.Store.MarkUse(ctx, store.WorkloadRuleUse(rule.ID), r.Now()); err != nil {
+	if err := r.Store.RecordUse(ctx, store.WorkloadRuleUseID(rule.ID), r.Now()); err != nil {
 		return nil, err
 	}
 	return r.signIn(ctx, ConnectorID, connectors.Identity{
@@ -115,7 +115,7 @@ func (r *Registry) ServiceUser(ctx context.Context, client *clients.Client) (*st
 }
 
 func (r *Registry) signIn(ctx context.Context, kind string, id connectors.Identity) (*store.User, error) {
-	user, created, err := r.Store.SignInUser(ctx, store.Person{ConnectorID: kind, KubeName: kind + ":" + id.Username, Identity: id}, r.Now())
+	user, created, err := r.Store.SignInUser(ctx, store.ResolvedIdentity{ConnectorID: kind, KubeName: kind + ":" + id.Username, Identity: id}, r.Now())
 	if err != nil {
 		return nil, err
 	}

@@ -267,7 +267,7 @@ func (h *Handler) callback(c echo.Context) error {
 
 // firstFactor is who somebody is and how that was shown: RFC 8176 values.
 type firstFactor struct {
-	person  store.Person
+	person  store.ResolvedIdentity
 	methods []string
 }
 

@@ -79,12 +79,12 @@ var (
 )
 
 // checkPassword asks the connector, unless too many wrong passwords came before.
-func (h *Handler) checkPassword(c echo.Context, row *store.Connector, username string) (store.Person, error) {
+func (h *Handler) checkPassword(c echo.Context, row *store.Connector, username string) (store.ResolvedIdentity, error) {
 	ctx := c.Request().Context()
 	attempt := h.passwordCounters(c, row.ID, username)
 	verdict, err := h.Limit.Attempt(ctx, attempt)
 	if err != nil {
-		return store.Person{}, err
+		return store.ResolvedIdentity{}, err
 	}
 	if wait := verdict.Wait; wait > 0 {
 		c.Response().Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
@@ -92,16 +92,16 @@ func (h *Handler) checkPassword(c echo.Context, row *store.Connector, username s
 		if verdict.Repeated {
 			cause = errStillTooMany
 		}
-		return store.Person{}, errs.Wrap(errs.Unauthenticated, cause,
+		return store.ResolvedIdentity{}, errs.Wrap(errs.Unauthenticated, cause,
 			"Too many wrong passwords. Try again in %s.", wait.Truncate(time.Minute)+time.Minute)
 	}
 	person, err := h.Upstream.Login(ctx, row, username, c.FormValue("password"))
 	if errs.Is(err, errs.Unauthenticated) {
-		return store.Person{}, err
+		return store.ResolvedIdentity{}, err
 	}
 	// Only wrong passwords count, not an upstream that is away.
 	if taken := h.Limit.Undo(ctx, attempt); taken != nil {
-		return store.Person{}, errors.Join(err, taken)
+		return store.ResolvedIdentity{}, errors.Join(err, taken)
 	}
 	return person, err
 }

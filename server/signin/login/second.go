@@ -202,7 +202,7 @@ func (h *Handler) checkCode(ctx context.Context, half *flow.SecondFactor, code, 
 		if f.Kind != store.FactorTOTP || !ok {
 			continue
 		}
-		if first, err := h.Store.UseFactor(ctx, f.ID, step, now); err != nil || first {
+		if first, err := h.Store.ConsumeFactorStep(ctx, f.ID, step, now); err != nil || first {
 			return first, err
 		}
 	}

@@ -97,7 +97,7 @@ func (u Assertion) Consume(ctx context.Context, l *ratelimit.Limiter, key store.
 		return false, err
 	}
 	if u.SignCount == 0 && key.LastStep == 0 { // a key that doesn't count
-		return true, l.Store.NoteFactor(ctx, key.ID, now)
+		return true, l.Store.RecordFactorUse(ctx, key.ID, now)
 	}
-	return l.Store.UseFactor(ctx, key.ID, u.SignCount, now)
+	return l.Store.ConsumeFactorStep(ctx, key.ID, u.SignCount, now)
 }

@@ -68,7 +68,7 @@ func (m *Manager) Current(r *http.Request) (*Current, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !row.Live(now) {
+	if !row.Active(now) {
 		return nil, nil //nolint:nilnil // see above
 	}
 	user, err := m.Store.User(ctx, row.UserID)

@@ -30,7 +30,7 @@ func setup(t *testing.T) *fixture {
 		Store: s, Audit: audit.NewLog(now, slog.New(slog.DiscardHandler), s), Now: now, Secure: true,
 		RuntimeSettings: runtimesettings.New(runtimesettings.Values{IdleTimeout: time.Hour}),
 	}
-	user, _, err := s.SignInUser(t.Context(), store.Person{
+	user, _, err := s.SignInUser(t.Context(), store.ResolvedIdentity{
 		ConnectorID: "corp", KubeName: "corp:jane", Identity: connectors.Identity{Subject: "1", Username: "jane"},
 	}, b.now)
 	if err != nil {

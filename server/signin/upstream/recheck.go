@@ -97,18 +97,18 @@ func (g *Registry) recheck(ctx context.Context, user *store.User) (*store.User, 
 	return fresh, g.recordChange(ctx, user, fresh)
 }
 
-func (g *Registry) refreshIdentity(ctx context.Context, row *store.Connector, user *store.User) (store.Person, error) {
+func (g *Registry) refreshIdentity(ctx context.Context, row *store.Connector, user *store.User) (store.ResolvedIdentity, error) {
 	opened, err := g.Connector(ctx, row)
 	if err != nil {
-		return store.Person{}, err
+		return store.ResolvedIdentity{}, err
 	}
 	last, err := g.cfg.Store.Identity(user)
 	if err != nil {
-		return store.Person{}, err
+		return store.ResolvedIdentity{}, err
 	}
 	refresher, ok := opened.(connectors.Refresher)
 	if !ok {
-		return store.Person{}, errs.New(errs.Denied, "%s can't confirm accounts later. Sign in again.", row.Name)
+		return store.ResolvedIdentity{}, errs.New(errs.Denied, "%s can't confirm accounts later. Sign in again.", row.Name)
 	}
 	began := g.cfg.Now()
 	id, err := refresher.Refresh(ctx, last)

@@ -146,14 +146,14 @@ func (g *Registry) env(id string) connectors.Env {
 }
 
 // Login signs a person in with a password.
-func (g *Registry) Login(ctx context.Context, row *store.Connector, username, password string) (store.Person, error) {
+func (g *Registry) Login(ctx context.Context, row *store.Connector, username, password string) (store.ResolvedIdentity, error) {
 	opened, err := g.Connector(ctx, row)
 	if err != nil {
-		return store.Person{}, err
+		return store.ResolvedIdentity{}, err
 	}
 	p, ok := opened.(connectors.Passworder)
 	if !ok {
-		return store.Person{}, errs.New(errs.Invalid, "%s does not take passwords.", row.Name)
+		return store.ResolvedIdentity{}, errs.New(errs.Invalid, "%s does not take passwords.", row.Name)
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -163,14 +163,14 @@ func (g *Registry) Login(ctx context.Context, row *store.Connector, username, pa
 }
 
 // Callback signs a person in with what the upstream sent back.
-func (g *Registry) Callback(r *http.Request, row *store.Connector, kept []byte) (store.Person, error) {
+func (g *Registry) Callback(r *http.Request, row *store.Connector, kept []byte) (store.ResolvedIdentity, error) {
 	opened, err := g.Connector(r.Context(), row)
 	if err != nil {
-		return store.Person{}, err
+		return store.ResolvedIdentity{}, err
 	}
 	redirecter, ok := opened.(connectors.Redirecter)
 	if !ok {
-		return store.Person{}, errs.New(errs.Invalid, "%s does not send people back.", row.Name)
+		return store.ResolvedIdentity{}, errs.New(errs.Invalid, "%s does not send people back.", row.Name)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), callTimeout)
 	defer cancel()
@@ -180,14 +180,14 @@ func (g *Registry) Callback(r *http.Request, row *store.Connector, kept []byte) 
 }
 
 // PostCallback signs a person in with what the upstream posted.
-func (g *Registry) PostCallback(ctx context.Context, row *store.Connector, kept []byte, posted url.Values) (store.Person, error) {
+func (g *Registry) PostCallback(ctx context.Context, row *store.Connector, kept []byte, posted url.Values) (store.ResolvedIdentity, error) {
 	opened, err := g.Connector(ctx, row)
 	if err != nil {
-		return store.Person{}, err
+		return store.ResolvedIdentity{}, err
 	}
 	poster, ok := opened.(connectors.Poster)
 	if !ok {
-		return store.Person{}, errs.New(errs.Invalid, "%s posts nothing.", row.Name)
+		return store.ResolvedIdentity{}, errs.New(errs.Invalid, "%s posts nothing.", row.Name)
 	}
 	began := g.cfg.Now()
 	id, err := poster.Answer(ctx, kept, posted)
@@ -201,7 +201,7 @@ type result struct {
 }
 
 // finishCall records how a connector did and gives its answer names.
-func (g *Registry) finishCall(ctx context.Context, row *store.Connector, operation string, began time.Time, a result) (store.Person, error) {
+func (g *Registry) finishCall(ctx context.Context, row *store.Connector, operation string, began time.Time, a result) (store.ResolvedIdentity, error) {
 	person, err := settleIdentity(row, a.id, a.err)
 	outcome := connectors.OutcomeOf(a.err)
 	failing := a.err != nil && (outcome == connectors.OutcomeUnavailable || outcome == connectors.OutcomeMisconfigured)
@@ -214,15 +214,15 @@ func (g *Registry) finishCall(ctx context.Context, row *store.Connector, operati
 }
 
 // settleIdentity gives a connector's answer its names and its errors their kind.
-func settleIdentity(row *store.Connector, id connectors.Identity, err error) (store.Person, error) {
+func settleIdentity(row *store.Connector, id connectors.Identity, err error) (store.ResolvedIdentity, error) {
 	if err != nil {
-		return store.Person{}, refusal(row, err)
+		return store.ResolvedIdentity{}, refusal(row, err)
 	}
 	name, settled, err := connectors.Settle(id, connectors.Prefixes{User: row.UserPrefix, Group: row.GroupPrefix})
 	if err != nil {
-		return store.Person{}, refusal(row, err)
+		return store.ResolvedIdentity{}, refusal(row, err)
 	}
-	return store.Person{ConnectorID: row.ID, KubeName: name, Identity: settled}, nil
+	return store.ResolvedIdentity{ConnectorID: row.ID, KubeName: name, Identity: settled}, nil
 }
 
 // refusal turns an error of a connector into one for the user.

@@ -33,7 +33,7 @@ func setup(t *testing.T) (*issuer.Issuer, issuer.Subject) {
 	if err := m.Maintain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	user, _, err := s.SignInUser(t.Context(), store.Person{ConnectorID: "corp", KubeName: "corp:jane", Identity: connectors.Identity{
+	user, _, err := s.SignInUser(t.Context(), store.ResolvedIdentity{ConnectorID: "corp", KubeName: "corp:jane", Identity: connectors.Identity{
 		Subject: "1", Username: "jane", Name: "Jane Doe", Email: "jane@example.test", EmailVerified: true, Groups: []string{"corp:dev"},
 	}}, at)
 	if err != nil {

@@ -161,7 +161,7 @@ func (m *Manager) releaseLease(ctx context.Context) error {
 
 func (m *Manager) acquireLease(ctx context.Context) (bool, error) {
 	now := m.cfg.Now()
-	return m.cfg.Store.TakeLease(ctx, leaseName, m.holder, now, now.Add(leaseLife))
+	return m.cfg.Store.AcquireLease(ctx, leaseName, m.holder, now, now.Add(leaseLife))
 }
 
 // algorithmKeys is the stored keys of one algorithm.

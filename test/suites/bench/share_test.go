@@ -39,7 +39,7 @@ func shareOf(t *testing.T, s *store.Store) time.Duration {
 	if err := s.ApplyFile(ctx, store.Settings{Clients: []store.Client{{ID: "bench", Origin: store.Origin{Origin: store.OriginFile}}}}, now); err != nil {
 		t.Fatal(err)
 	}
-	u, _, err := s.SignInUser(ctx, store.Person{ConnectorID: "local", KubeName: "local:x", Identity: connectors.Identity{Subject: "1", Groups: []string{"a", "b"}}}, now)
+	u, _, err := s.SignInUser(ctx, store.ResolvedIdentity{ConnectorID: "local", KubeName: "local:x", Identity: connectors.Identity{Subject: "1", Groups: []string{"a", "b"}}}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func shareOf(t *testing.T, s *store.Store) time.Duration {
 		if _, err := s.Client(ctx, "bench"); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Presented(ctx, token); err != nil {
+		if _, err := s.RefreshTokenDetails(ctx, token); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.Rotate(ctx, store.Rotation{

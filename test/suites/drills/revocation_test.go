@@ -227,13 +227,13 @@ func TestCutOff(t *testing.T) { //nolint:paralleltest // it measures time
 func (r *replicas) partition(t *testing.T, way *line, streams []*listener) {
 	t.Helper()
 	const stale = 3 * time.Second
-	set, err := r.store.Configured(t.Context())
+	set, err := r.store.AllSettings(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	cluster := set.Clusters[0]
 	cluster.FailClosed, cluster.StaleSeconds = true, int(stale.Seconds())
-	if err := r.store.Configure(t.Context(), func(c *store.Configuration) error { return c.Put(&cluster, time.Now()) }); err != nil {
+	if err := r.store.UpdateSettings(t.Context(), func(c *store.SettingsTx) error { return c.Put(&cluster, time.Now()) }); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(time.Second)

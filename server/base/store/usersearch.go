@@ -11,9 +11,9 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/kubenames"
 )
 
-// People lists users whose name, login or e-mail address contains text, by
+// SearchUsers lists users whose name, login or e-mail address contains text, by
 // name; at most limit of them.
-func (s *Store) People(ctx context.Context, text string, limit int) ([]User, error) {
+func (s *Store) SearchUsers(ctx context.Context, text string, limit int) ([]User, error) {
 	var rows []User
 	q := s.db.WithContext(ctx).Order("name_key").Limit(limit)
 	if text != "" {
@@ -51,8 +51,8 @@ func (s *Store) SetUserDisabled(ctx context.Context, id string, disabled bool, n
 	return nil
 }
 
-// EndEverything ends every sign-in, device and token of a person.
-func (s *Store) EndEverything(ctx context.Context, id, reason string, now time.Time) error {
+// RevokeUserSessions ends every sign-in, device and token of a person.
+func (s *Store) RevokeUserSessions(ctx context.Context, id, reason string, now time.Time) error {
 	if err := s.tx(ctx, func(tx *gorm.DB) error { return endEverything(tx, id, reason, now) }); err != nil {
 		return fmt.Errorf("ending everything of a user: %w", err)
 	}
@@ -93,8 +93,8 @@ func (s *Store) EachUser(ctx context.Context, fn func(u *User)) error {
 	}
 }
 
-// PeopleQuery selects people.
-type PeopleQuery struct {
+// UserQuery selects people.
+type UserQuery struct {
 	Text, ConnectorID string
 	Disabled          bool
 	// After is the name of the last one of the page before.
@@ -102,8 +102,8 @@ type PeopleQuery struct {
 	Limit int
 }
 
-// FindPeople lists them by name, and how many there are in all.
-func (s *Store) FindPeople(ctx context.Context, query PeopleQuery) (rows []User, total int64, err error) {
+// FindUsers lists them by name, and how many there are in all.
+func (s *Store) FindUsers(ctx context.Context, query UserQuery) (rows []User, total int64, err error) {
 	q := s.db.WithContext(ctx).Model(&User{})
 	if query.Text != "" {
 		like := "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(strings.ToLower(query.Text)) + "%"

@@ -124,8 +124,8 @@ func (s *Store) RecoveryAccount(ctx context.Context, login string) (*RecoveryAcc
 	return &row, nil
 }
 
-// VerifyRecoveryAccount notes a sign-in.
-func (s *Store) VerifyRecoveryAccount(ctx context.Context, id string, now time.Time) error {
+// RecordRecoverySignIn notes a sign-in.
+func (s *Store) RecordRecoverySignIn(ctx context.Context, id string, now time.Time) error {
 	_, err := s.exec(ctx, "UPDATE recovery_accounts SET verified = ? WHERE id = ?", At(now), id)
 	return err
 }
@@ -211,15 +211,15 @@ func (s *Store) RemoveFactor(ctx context.Context, owner, id string) error {
 	return err
 }
 
-// NoteFactor notes a use of a factor that counts nothing.
-func (s *Store) NoteFactor(ctx context.Context, id string, now time.Time) error {
+// RecordFactorUse notes a use of a factor that counts nothing.
+func (s *Store) RecordFactorUse(ctx context.Context, id string, now time.Time) error {
 	_, err := s.exec(ctx, "UPDATE factors SET last_used = ? WHERE id = ?", At(now), id)
 	return err
 }
 
-// UseFactor notes a use at a step that must be later than the last one. It reports
+// ConsumeFactorStep notes a use at a step that must be later than the last one. It reports
 // false when it isn't: the code was used before.
-func (s *Store) UseFactor(ctx context.Context, id string, step int64, now time.Time) (bool, error) {
+func (s *Store) ConsumeFactorStep(ctx context.Context, id string, step int64, now time.Time) (bool, error) {
 	n, err := s.exec(ctx, "UPDATE factors SET last_step = ?, last_used = ? WHERE id = ? AND last_step < ?", step, At(now), id, step)
 	return n == 1, err
 }

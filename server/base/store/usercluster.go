@@ -8,8 +8,8 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// PersonCluster is what a cluster is to a person. It says nothing about what they may.
-type PersonCluster struct {
+// UserCluster is what a cluster is to a person. It says nothing about what they may.
+type UserCluster struct {
 	UserID    string `gorm:"primaryKey"`
 	ClusterID string `gorm:"primaryKey"`
 	Favourite bool
@@ -17,13 +17,13 @@ type PersonCluster struct {
 	Used Instant
 }
 
-// PersonClusters returns what clusters are to a person, by the cluster's id.
-func (s *Store) PersonClusters(ctx context.Context, userID string) (map[string]PersonCluster, error) {
-	var rows []PersonCluster
+// UserClusters returns what clusters are to a person, by the cluster's id.
+func (s *Store) UserClusters(ctx context.Context, userID string) (map[string]UserCluster, error) {
+	var rows []UserCluster
 	if err := s.db.WithContext(ctx).Where("user_id = ?", userID).Find(&rows).Error; err != nil {
 		return nil, fmt.Errorf("listing clusters of a person: %w", translate(err))
 	}
-	byID := make(map[string]PersonCluster, len(rows))
+	byID := make(map[string]UserCluster, len(rows))
 	for _, row := range rows {
 		byID[row.ClusterID] = row
 	}
@@ -32,7 +32,7 @@ func (s *Store) PersonClusters(ctx context.Context, userID string) (map[string]P
 
 // SetFavourite marks a cluster for a person, or takes the mark away.
 func (s *Store) SetFavourite(ctx context.Context, userID, clusterID string, favourite bool) error {
-	row := PersonCluster{UserID: userID, ClusterID: clusterID, Favourite: favourite}
+	row := UserCluster{UserID: userID, ClusterID: clusterID, Favourite: favourite}
 	err := s.db.WithContext(ctx).Clauses(clause.OnConflict{
 		Columns: []clause.Column{{Name: "user_id"}, {Name: "cluster_id"}}, DoUpdates: clause.AssignmentColumns([]string{"favourite"}),
 	}).Create(&row).Error
@@ -42,10 +42,10 @@ func (s *Store) SetFavourite(ctx context.Context, userID, clusterID string, favo
 	return nil
 }
 
-// MarkClusterUse notes that a person got a token for a cluster, at most once a minute.
-func (s *Store) MarkClusterUse(ctx context.Context, userID, clusterID string, now time.Time) error {
-	_, err := s.exec(ctx, `INSERT INTO person_clusters (user_id, cluster_id, favourite, used) VALUES (?, ?, FALSE, ?)
-ON CONFLICT (user_id, cluster_id) DO UPDATE SET used = excluded.used WHERE person_clusters.used < ?`,
+// RecordClusterUse notes that a person got a token for a cluster, at most once a minute.
+func (s *Store) RecordClusterUse(ctx context.Context, userID, clusterID string, now time.Time) error {
+	_, err := s.exec(ctx, `INSERT INTO user_clusters (user_id, cluster_id, favourite, used) VALUES (?, ?, FALSE, ?)
+ON CONFLICT (user_id, cluster_id) DO UPDATE SET used = excluded.used WHERE user_clusters.used < ?`,
 		userID, clusterID, At(now), At(now.Add(-useEvery)))
 	if err != nil {
 		return fmt.Errorf("marking the use of a cluster: %w", err)

@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE person_clusters RENAME TO user_clusters;
