@@ -26,7 +26,7 @@ const (
 func (s *station) fill() {
 	s.t.Helper()
 	page, now := store.Origin{Origin: store.OriginPage}, time.Now()
-	err := s.store.Configure(s.t.Context(), func(tx *store.Configuration) error {
+	err := s.store.UpdateSettings(s.t.Context(), func(tx *store.SettingsTx) error {
 		for i := range manyClusters {
 			id := fmt.Sprintf("cluster-%03d", i)
 			if err := tx.Put(&store.Cluster{
@@ -51,7 +51,7 @@ func (s *station) fill() {
 	}
 	for i := range manyPeople {
 		login := fmt.Sprintf("user%04d", i)
-		_, _, err := s.store.SignInUser(s.t.Context(), store.Person{ConnectorID: "corp", KubeName: "corp:" + login, Identity: connectors.Identity{
+		_, _, err := s.store.SignInUser(s.t.Context(), store.ResolvedIdentity{ConnectorID: "corp", KubeName: "corp:" + login, Identity: connectors.Identity{
 			Subject: login, Username: login, Name: fmt.Sprintf("Person Number %d", i), Email: login + "@acme.example", EmailVerified: true,
 			Groups: []string{"corp:all", fmt.Sprintf("corp:team-%02d", i%90), fmt.Sprintf("corp:guild-%d", i%7), fmt.Sprintf("corp:office-%d", i%3)},
 		}}, now.Add(-time.Duration(i)*time.Hour))

@@ -109,7 +109,7 @@ func (a *Admin) searchGroups(ctx context.Context, text string) ([]SearchGroup, e
 // searchEntries looks through what is configured. An entry whose id or name is the text
 // comes first, then those that begin with it.
 func (a *Admin) searchEntries(ctx context.Context, text string) ([]SearchGroup, error) {
-	set, err := a.Store.Configured(ctx)
+	set, err := a.Store.AllSettings(ctx)
 	if err != nil {
 		return nil, err
 	}

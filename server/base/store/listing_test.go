@@ -18,7 +18,7 @@ func addPeople(t *testing.T, s *store.Store, n int) []*store.User {
 	var users []*store.User
 	for i := range n {
 		login := fmt.Sprintf("u%02d", i)
-		user, _, err := s.SignInUser(t.Context(), store.Person{ConnectorID: []string{"corp", "hub"}[i%2], KubeName: "corp:" + login, Identity: connectors.Identity{
+		user, _, err := s.SignInUser(t.Context(), store.ResolvedIdentity{ConnectorID: []string{"corp", "hub"}[i%2], KubeName: "corp:" + login, Identity: connectors.Identity{
 			Subject: login, Username: login, Name: fmt.Sprintf("User %02d", n-i), Email: login + "@example.test",
 			Groups: []string{"corp:all", fmt.Sprintf("corp:team%d", i%3)},
 		}}, day(i))
@@ -112,14 +112,14 @@ func TestUsesAndSessions(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		ctx, users := t.Context(), addPeople(t, s, 2)
 		for _, id := range []string{"a", "b"} {
-			if err := s.Configure(ctx, func(c *store.Configuration) error {
+			if err := s.UpdateSettings(ctx, func(c *store.SettingsTx) error {
 				return c.Put(&store.Cluster{ID: id, Audience: id, Origin: store.Origin{Origin: store.OriginPage}}, day(0))
 			}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for i, user := range users {
-			if err := s.MarkClusterUse(ctx, user.ID, "a", day(i)); err != nil {
+			if err := s.RecordClusterUse(ctx, user.ID, "a", day(i)); err != nil {
 				t.Fatal(err)
 			}
 			row := &store.SignIn{ID: "sid" + user.ID, CookieHash: user.ID, UserID: user.ID, IdleExpires: store.At(day(3)), Expires: store.At(day(3 + i))}
