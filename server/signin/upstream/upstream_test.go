@@ -167,7 +167,7 @@ func TestOutcomesAtRenewal(t *testing.T) {
 		connectors.OutcomeUnconfirmed:      {survives: true},
 	} {
 		b := setup(t)
-		before, err := b.store.FeedMark(t.Context())
+		before, err := b.store.FeedPosition(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -177,7 +177,7 @@ func TestOutcomesAtRenewal(t *testing.T) {
 		if (err == nil) != want.survives || err != nil && !errs.Is(err, want.kind) {
 			t.Errorf("%s: %v, want %q", outcome, err, want.kind)
 		}
-		after, err := b.store.FeedMark(t.Context())
+		after, err := b.store.FeedPosition(t.Context())
 		if err != nil || (after.Seq != before.Seq) != want.revoked {
 			t.Errorf("%s: revoked = %v, want %v (%v)", outcome, after.Seq != before.Seq, want.revoked, err)
 		}

@@ -149,11 +149,11 @@ func settings(t *testing.T, c *testCase, issuer string) string {
 }
 
 // signIn goes to the provider and back.
-func (b *bench) signIn(t *testing.T) (store.Person, error) {
+func (b *bench) signIn(t *testing.T) (store.ResolvedIdentity, error) {
 	t.Helper()
 	opened, err := b.registry.Connector(t.Context(), b.row)
 	if err != nil {
-		return store.Person{}, err
+		return store.ResolvedIdentity{}, err
 	}
 	redirecter, ok := opened.(connectors.Redirecter)
 	if !ok {
@@ -196,7 +196,7 @@ func run(t *testing.T, s *store.Store, c *testCase) {
 	}
 	b.provider.Say(*c.Renewal)
 	b.now = b.now.Add(6 * time.Minute)
-	mark, err := s.FeedMark(t.Context())
+	mark, err := s.FeedPosition(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func run(t *testing.T, s *store.Store, c *testCase) {
 		got = connectors.Identity{Username: fresh.Login, Name: fresh.DisplayName, Email: fresh.Email, EmailVerified: fresh.EmailVerified, Groups: fresh.GroupNames}
 	}
 	b.compare(t, "renewal", *c.WantRenewal, got, err)
-	after, err := s.FeedMark(t.Context())
+	after, err := s.FeedPosition(t.Context())
 	if err != nil || (after.Seq != mark.Seq) != c.WantRenewal.Revoked {
 		t.Errorf("revoked = %v, want %v (%v)", after.Seq != mark.Seq, c.WantRenewal.Revoked, err)
 	}
