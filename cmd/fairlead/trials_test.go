@@ -76,7 +76,7 @@ func redirectTrials(t *testing.T, callback string) map[string]trial {
 	add := func(kind, site string, fields map[string]string, want ...string) {
 		fields["clientID"], fields["clientSecret"] = fakeforge.ClientID, fakeforge.ClientSecret
 		trials[kind] = trial{
-			fields: fields, site: site, want: append(want, "jane@example.test"), wrong: map[string]string{"clientSecret": "wrong"}, fault: "refused the client",
+			fields: fields, site: site, want: append(want, "jane@example.test"), wrong: map[string]string{"clientSecret": "wrong"}, fault: "invalid_client",
 		}
 	}
 	forge := func(hosts ...string) (address, host string) {
@@ -95,7 +95,7 @@ func redirectTrials(t *testing.T, callback string) map[string]trial {
 	add("linkedin", "www.linkedin.com", map[string]string{}, "Jane Doe")
 	openshift := trial{
 		fields: map[string]string{"issuer": address, "clientID": fakeforge.ClientID, "clientSecret": fakeforge.ClientSecret}, site: host,
-		want: []string{"jane", "up:platform"}, wrong: map[string]string{"clientSecret": "wrong"}, fault: "refused the client",
+		want: []string{"jane", "up:platform"}, wrong: map[string]string{"clientSecret": "wrong"}, fault: "invalid_client",
 	}
 	trials["openshift"] = openshift
 
