@@ -134,7 +134,7 @@ func (l *Limiter) Attempt(ctx context.Context, counts []Counter) (Verdict, error
 	if wait := l.refusedFor(counts, now); wait > 0 {
 		return Verdict{Wait: wait, Repeated: true}, nil
 	}
-	counters, err := l.Store.Try(ctx, counterIDs(counts), now, l.Window)
+	counters, err := l.Store.AddAttempts(ctx, counterIDs(counts), now, l.Window)
 	if err != nil {
 		return Verdict{}, err
 	}

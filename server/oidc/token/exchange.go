@@ -104,7 +104,7 @@ func (h *Handler) exchangeSubject(ctx context.Context, req *request) (*issuer.Su
 // very client.
 func (h *Handler) accessTokenSubject(ctx context.Context, req *request) (*issuer.Subject, error) {
 	dead := oauth.Errorf(oauth.InvalidGrant, "The subject token is not valid any more. Refresh it or sign in again.").WithReason("subject_token")
-	row, user, err := h.Store.Bearer(ctx, req.params["subject_token"])
+	row, user, err := h.Store.AccessTokenWithUser(ctx, req.params["subject_token"])
 	if errs.Is(err, errs.NotFound) {
 		return nil, dead
 	}

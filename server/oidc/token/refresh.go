@@ -38,7 +38,7 @@ func (h *Handler) refresh(ctx context.Context, req *request) ([]byte, error) {
 	if found.User.Disabled { // which has ended the device as well: say the cause
 		return nil, oauth.Errorf(oauth.InvalidGrant, "The account %s is disabled. Ask an admin.", found.User.KubeName).WithReason("account")
 	}
-	if !device.Live(h.Now()) || row.Expires.Passed(h.Now()) {
+	if !device.Active(h.Now()) || row.Expires.Passed(h.Now()) {
 		return nil, errDeviceEnded(device)
 	}
 	if row.Used != 0 {
@@ -63,7 +63,7 @@ func (h *Handler) refresh(ctx context.Context, req *request) ([]byte, error) {
 // errDeviceEnded says why, for the last line that the plugin prints.
 func errDeviceEnded(d *store.Device) error {
 	switch d.Reason {
-	case store.RevokedByPerson:
+	case store.RevokedByUser:
 		return oauth.Errorf(oauth.InvalidGrant, "This device was signed out on the account page. Sign in again.").WithReason(d.Reason)
 	case store.RevokedByAdmin:
 		return oauth.Errorf(oauth.InvalidGrant, "An admin signed this device out. Sign in again.").WithReason(d.Reason)
@@ -148,7 +148,7 @@ func (h *Handler) lostRace(ctx context.Context, presented string, req *request) 
 	if err != nil {
 		return nil, err
 	}
-	if !found.Device.Live(h.Now()) || found.Token.Used == 0 {
+	if !found.Device.Active(h.Now()) || found.Token.Used == 0 {
 		return nil, errDeviceEnded(&found.Device)
 	}
 	return h.answerUsedToken(ctx, presented, &found.Token, req)
