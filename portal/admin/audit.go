@@ -69,7 +69,7 @@ func (h *Handler) audit(c echo.Context, r *request) error {
 	if err != nil {
 		return err
 	}
-	data := AuditData{Query: query, From: from, To: to, Lines: lines(events)}
+	data := AuditData{Query: query, From: from, To: to, Lines: h.lines(events)}
 	for _, name := range audit.Names() {
 		data.Names = append(data.Names, string(name))
 	}

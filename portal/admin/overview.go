@@ -2,12 +2,15 @@ package admin
 
 import (
 	"net/http"
+	"net/url"
+	"strconv"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/fairlead-auth/fairlead/internal/chart"
 	"github.com/fairlead-auth/fairlead/internal/i18n"
+	"github.com/fairlead-auth/fairlead/internal/version"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
-	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/base/web"
 	"github.com/fairlead-auth/fairlead/templates"
 )
@@ -17,10 +20,34 @@ type OverviewData struct {
 	*ops.Overview
 	// Open says that a step of the first hour is left.
 	Open bool
-	// SetUp says that somebody came here from the setup link just now.
+	// SetUp says that the admin comes from the setup link.
 	SetUp bool
-	Lines []EventLine
+	// Month says that the numbers are of 30 days, not of 24 hours.
+	Month bool
+	// Summary says how things are, in a sentence.
+	Summary string
+	Tiles   []Tile
+	// Health has a square for each cluster; Slowest is the cluster that cuts off last.
+	Health              chart.Grid
+	Slowest, SlowestFor string
+	Upstreams           []UpstreamRow
+	// Old are clusters whose proxies have another version than this server.
+	Old     []OldProxy
+	Version string
+	Lines   []EventLine
 }
+
+// Tile is a number with its line over time.
+type Tile struct {
+	Label, Number, Change, Tone string
+	Chart                       chart.Line
+}
+
+// UpstreamRow is how a connector is.
+type UpstreamRow struct{ Name, Path, State, Note string }
+
+// OldProxy is a cluster whose proxies should be upgraded.
+type OldProxy struct{ Cluster, Path, Versions string }
 
 // OverviewPage is the first page of an admin.
 func OverviewPage() templates.Page[OverviewData] {
@@ -33,47 +60,47 @@ func (h *Handler) mountOverview(add func(method, path string, handle handler)) {
 }
 
 func (h *Handler) overview(c echo.Context, r *request) error {
-	o, err := h.Admin.Overview(c.Request().Context(), r.caller)
+	ctx := c.Request().Context()
+	o, err := h.Admin.Overview(ctx, r.caller)
 	if err != nil {
 		return err
 	}
-	data := OverviewData{Overview: o, SetUp: c.QueryParam("welcome") != "", Lines: lines(o.Events)}
-	for i := range data.Lines {
-		data.Lines[i].RequestID = "" // the audit log has it; here it is in the way
+	data := OverviewData{Overview: o, SetUp: c.QueryParam("welcome") != "", Month: c.QueryParam("days") == "30", Lines: h.lines(o.Events), Version: version.String()}
+	activity, err := h.Admin.Activity(ctx, r.caller, data.Month)
+	if err != nil {
+		return err
+	}
+	data.Tiles = tiles(activity, data.Month, h.Now())
+	clusters, err := h.Admin.ClusterHealth(ctx, r.caller)
+	if err != nil {
+		return err
+	}
+	h.health(&data, clusters)
+	infos, err := h.Admin.Connectors(ctx, r.caller)
+	if err != nil {
+		return err
+	}
+	for _, info := range infos {
+		if row, shown := upstreamRow(info, activity.Connectors[info.ID]); shown {
+			row.Path = h.Site.Path("/admin/connectors/" + url.PathEscape(info.ID))
+			data.Upstreams = append(data.Upstreams, row)
+		}
 	}
 	for _, todo := range o.Todos {
 		data.Open = data.Open || !todo.Done
 	}
+	data.Summary = summary(len(o.Notices))
 	return show(h, c, r, web.View[OverviewData]{Page: OverviewPage(), Title: i18n.T("Overview"), Data: data})
 }
 
-// EventLine is an audit event in a list.
-type EventLine struct {
-	store.AuditEvent
-	// About joins what the event is about.
-	About []string
-}
-
-func lines(events []store.AuditEvent) []EventLine {
-	list := make([]EventLine, len(events))
-	for i, e := range events {
-		list[i] = EventLine{AuditEvent: e}
-		for _, about := range []struct{ word, text string }{
-			{"cluster", e.ClusterID}, {"client", e.ClientID}, {"connector", e.ConnectorID}, {"from", e.Address}, {"reason", e.Reason}, {"", e.Detail},
-		} {
-			if about.text != "" {
-				list[i].About = append(list[i].About, joinWords(about.word, about.text))
-			}
-		}
+func summary(notices int) string {
+	switch notices {
+	case 0:
+		return "Nothing needs your attention."
+	case 1:
+		return "1 thing needs your attention."
 	}
-	return list
-}
-
-func joinWords(word, text string) string {
-	if word == "" {
-		return text
-	}
-	return word + " " + text
+	return strconv.Itoa(notices) + " things need your attention."
 }
 
 // DiagnosticsData is the page about this process.

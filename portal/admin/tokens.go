@@ -110,6 +110,6 @@ func (h *Handler) recovery(c echo.Context, r *request) error {
 	if err != nil {
 		return err
 	}
-	data := RecoveryData{Accounts: accounts, Events: lines(events), Address: h.Site.Absolute("/admin/recover")}
+	data := RecoveryData{Accounts: accounts, Events: h.lines(events), Address: h.Site.Absolute("/admin/recover")}
 	return show(h, c, r, web.View[RecoveryData]{Page: RecoveryPage(), Title: i18n.T("Recovery accounts"), Data: data})
 }
