@@ -1,6 +1,8 @@
 package static_test
 
 import (
+	"compress/gzip"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -28,6 +30,32 @@ func TestAssetsAreServedForEver(t *testing.T) {
 	f.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/base/static/../static.go", nil))
 	if w.Code != http.StatusNotFound {
 		t.Errorf("outside: %d, want 404", w.Code)
+	}
+}
+
+// TestAssetsAreCompressed serves gzip only to a browser that accepts it.
+func TestAssetsAreCompressed(t *testing.T) {
+	t.Parallel()
+	f, err := static.New("/s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for accept, want := range map[string]string{"": "", "br": "", "gzip": "gzip", "gzip, deflate, br, zstd": "gzip", "br, gzip;q=0.5": "gzip", "gzip;q=0": "", "gzip; q=0, *": ""} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodGet, f.Path("app.css"), nil)
+		r.Header.Set("Accept-Encoding", accept)
+		f.ServeHTTP(w, r)
+		body := io.Reader(w.Body)
+		if got := w.Header().Get("Content-Encoding"); got != want || w.Header().Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%q: %v", accept, w.Header())
+		} else if got != "" {
+			if body, err = gzip.NewReader(w.Body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if text, err := io.ReadAll(body); err != nil || !strings.Contains(string(text), ":root {") {
+			t.Errorf("%q: %d bytes, error %v", accept, len(text), err)
+		}
 	}
 }
 

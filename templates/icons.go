@@ -2,7 +2,7 @@ package templates
 
 import "html/template"
 
-// icons are the shapes of glyphs in a box of 24 by 24, drawn for this project in lines.
+// icons returns the shapes of the glyphs, drawn for this project as lines in a box of 24 by 24.
 func icons() map[string]template.HTML {
 	return map[string]template.HTML{
 		"directory": `<path d="M5 4h11a3 3 0 0 1 3 3v13H8a3 3 0 0 1-3-3z"/><circle cx="12" cy="10" r="2"/><path d="M8.500 15.500c.6-1.700 1.900-2.500 3.500-2.500s2.900.8 3.500 2.500"/>`,
@@ -17,7 +17,11 @@ func icons() map[string]template.HTML {
 	}
 }
 
-// icon draws a glyph in the colour of the text beside it, which says the same in words.
+// shape returns the lines of a glyph, for an SVG symbol that a page uses many times.
+func shape(name string) template.HTML { return icons()[name] }
+
+// icon returns a glyph as an SVG element in the colour of the text beside it. The text must say the
+// same in words.
 func icon(name string) template.HTML {
 	shape, known := icons()[name]
 	if !known {

@@ -206,6 +206,7 @@ func funcs(language *i18n.Language) template.FuncMap {
 		"day":     func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 		"human":   human,
 		"icon":    icon,
+		"shape":   shape,
 		"env":     environment,
 		"millis":  func(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) },
 	}

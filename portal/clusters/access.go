@@ -1,6 +1,7 @@
 package clusters
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -15,27 +16,34 @@ import (
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
-// AccessData is what a person may do, and why.
+// shownClusters is how many clusters a grant shows before the rest is folded away.
+const shownClusters = 12
+
+// AccessData is the data of the page "My access".
 type AccessData struct {
 	User, Connector, Contact string
-	Rows                     []AccessRow
-	// Groups are the person's own, Idle those that open nothing.
-	Groups, Idle []string
-	// Asked is a cluster that the person misses. Nothing says whether it exists.
+	Grants                   []AccessGrant
+	// Groups are the user's groups. Unused are those of them that no access rule for clusters names.
+	Groups, Unused []string
+	// Asked is the name or id of a cluster that the user misses. Allowed and AskedURL are set when
+	// the user may use it. The page does not reveal whether a cluster exists that the user may not use.
 	Asked, AskedURL string
 	Allowed         bool
 }
 
-// AccessRow is a cluster, and each way in which the person may use it.
-type AccessRow struct {
-	ID, Name, URL string
-	Grants        []access.Grant
+// AccessGrant is one reason why the user may use clusters: an access rule, and what it matches by.
+type AccessGrant struct {
+	access.Grant
+	// Clusters are the first ones, More the rest.
+	Clusters, More []AccessCluster
 }
 
-// AccessPage is what a person may do, and why.
+// AccessCluster is a cluster that a grant lets the user use.
+type AccessCluster struct{ Name, URL string }
+
+// AccessPage is the page "My access".
 func AccessPage() templates.Page[AccessData] { return templates.Define[AccessData]("portal/access") }
 
-// access shows it.
 func (h *Handler) access(c echo.Context, current *session.Current) error {
 	ctx := c.Request().Context()
 	rules, err := h.Store.Rules(ctx)
@@ -50,26 +58,44 @@ func (h *Handler) access(c echo.Context, current *session.Current) error {
 	data := AccessData{
 		User: user.KubeName, Connector: user.ConnectorID, Contact: h.Site.Live().Contact, Groups: user.GroupNames, Asked: strings.TrimSpace(c.QueryParam("cluster")),
 	}
-	data.Rows = h.accessRows(rules, all, user)
+	data.Grants = h.grants(rules, all, user)
 	used := map[string]bool{}
-	for _, row := range data.Rows {
-		for _, grant := range row.Grants {
-			used[grant.Group] = true
-		}
-		if strings.EqualFold(row.ID, data.Asked) || strings.EqualFold(row.Name, data.Asked) {
-			data.Allowed, data.AskedURL = true, row.URL
+	for _, grant := range data.Grants {
+		used[grant.Group] = true
+	}
+	data.Unused = slices.DeleteFunc(slices.Clone(data.Groups), func(group string) bool { return used[group] })
+	for i := range all {
+		asked := strings.EqualFold(all[i].ID, data.Asked) || strings.EqualFold(all[i].Name, data.Asked)
+		if asked && len(access.Grants(rules, user, &all[i])) > 0 {
+			data.Allowed, data.AskedURL = true, h.Site.Path("/clusters/"+all[i].ID)
 		}
 	}
-	data.Idle = slices.DeleteFunc(slices.Clone(data.Groups), func(group string) bool { return used[group] })
-	return web.Render(c, h.Site, web.View[AccessData]{Page: AccessPage(), Title: i18n.T("My access"), Data: data, Person: page.Person(current)})
+	return web.Render(c, h.Site, web.View[AccessData]{
+		Page: AccessPage(), Title: i18n.T("My access"), Data: data, Person: page.Person(current), Crumbs: h.crumbs(c, h.Site.Language(c).Say(i18n.T("My access"))),
+	})
 }
 
-func (h *Handler) accessRows(rules []store.AccessRule, all []store.Cluster, user *store.User) []AccessRow {
-	var rows []AccessRow
+// grants returns the reasons why the user may use clusters, in the order of the rules.
+func (h *Handler) grants(rules []store.AccessRule, all []store.Cluster, user *store.User) []AccessGrant {
+	var list []AccessGrant
 	for i := range all {
-		if grants := access.Grants(rules, user, &all[i]); len(grants) > 0 {
-			rows = append(rows, AccessRow{ID: all[i].ID, Name: all[i].Name, URL: h.Site.Path("/clusters/" + all[i].ID), Grants: grants})
+		cluster := AccessCluster{Name: all[i].Name, URL: h.Site.Path("/clusters/" + all[i].ID)}
+		for _, grant := range access.Grants(rules, user, &all[i]) {
+			at := slices.IndexFunc(list, func(g AccessGrant) bool { return g.Rule == grant.Rule && g.By.String() == grant.By.String() })
+			if at < 0 {
+				list, at = append(list, AccessGrant{Grant: grant}), len(list)
+			}
+			if len(list[at].Clusters) < shownClusters {
+				list[at].Clusters = append(list[at].Clusters, cluster)
+			} else {
+				list[at].More = append(list[at].More, cluster)
+			}
 		}
 	}
-	return rows
+	place := map[string]int{}
+	for i := range rules {
+		place[rules[i].ID] = i
+	}
+	slices.SortStableFunc(list, func(a, b AccessGrant) int { return cmp.Compare(place[a.Rule], place[b.Rule]) })
+	return list
 }

@@ -1,6 +1,7 @@
 package clusters
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -30,46 +31,58 @@ func tryCommand(context string) page.Block {
 	return page.Block{Label: i18n.T("Command to try it"), Text: "kubectl auth whoami --context " + context}
 }
 
-// Extra is one extra value that the cluster sees.
+func useCommand(context string) page.Block {
+	return page.Block{Label: i18n.T("Command to select this cluster"), Text: "kubectl config use-context " + context}
+}
+
+// Extra is an extra value of the user that the cluster sees.
 type Extra struct {
 	Key   string
 	Value i18n.Text
 }
 
-// ClusterData is one cluster.
+// ClusterData is the data of a cluster's page.
 type ClusterData struct {
-	ID, Name, Description, Environment, Server, Context, Doing string
-	Why                                                        i18n.Text
-	Login, Try, Kubelogin                                      page.Block
-	// TokenFile is how long a token in a file lives; zero where nobody may have one.
+	ID, Name, Description, Environment, Color, Server, Context string
+	// Namespace is the default namespace of the context; empty when none is configured.
+	Namespace string
+	State     State
+	Why       i18n.Text
+	// Used is when the user last got a token for this cluster; zero for never.
+	Used                       time.Time
+	Login, Use, Try, Kubelogin page.Block
+	// SignedIn is set when kubectl is signed in on one of the user's computers.
+	SignedIn bool
+	// TokenFile is how long a token in a kubeconfig file is valid; zero when admins do not allow
+	// such files.
 	TokenFile       time.Duration
 	TokenLife, Idle time.Duration
 	SessionEnds     time.Time
 	User, UID       string
 	Groups          []string
 	Extra           []Extra
-	// Direct is set for admins of a cluster in direct mode.
+	// Direct and Flags configure the API server. They are set for admins, for a cluster in direct
+	// mode.
 	Direct, Flags *page.Block
 }
 
-// ClusterPage is one cluster.
+// ClusterPage is the page of one cluster.
 func ClusterPage() templates.Page[ClusterData] {
 	return templates.Define[ClusterData]("portal/cluster")
 }
 
 func (h *Handler) cluster(c echo.Context, current *session.Current) error {
+	ctx := c.Request().Context()
 	cluster, decision, err := h.find(c, current)
 	if err != nil {
 		return err
 	}
-	w := h.wire(cluster)
+	context := h.ContextPrefix + cluster.ID
 	data := ClusterData{
-		ID: cluster.ID, Name: cluster.Name, Description: cluster.Description, Environment: cluster.Environment,
-		Server: cluster.Server, Context: w.Context, Why: decision.Why, Doing: h.doing(c.Request().Context(), cluster),
-		Login:     h.loginCommand(),
-		Try:       tryCommand(w.Context),
-		TokenFile: cluster.TokenFileLife(),
-		TokenLife: cluster.TokenLife(), Idle: h.Guard.Sessions.RuntimeSettings.Get().IdleTimeout, SessionEnds: current.SignIn.Expires.Time(),
+		ID: cluster.ID, Name: cluster.Name, Description: cluster.Description, Environment: cluster.Environment, Color: cluster.Color,
+		Server: cluster.Server, Context: context, Namespace: cluster.Namespace, Why: decision.Why, State: h.states(ctx, []*store.Cluster{cluster})[cluster.ID],
+		Login: h.loginCommand(), Use: useCommand(context), Try: tryCommand(context),
+		TokenFile: cluster.TokenFileLife(), TokenLife: cluster.TokenLife(), Idle: h.Guard.Sessions.RuntimeSettings.Get().IdleTimeout, SessionEnds: current.SignIn.Expires.Time(),
 		User: current.User.KubeName, UID: current.User.ID, Groups: clusterGroups(current.User),
 		Extra: []Extra{
 			{authconfig.ExtraSignIn, i18n.Verbatim(current.SignIn.ID)},
@@ -77,18 +90,37 @@ func (h *Handler) cluster(c echo.Context, current *session.Current) error {
 			{"authentication.kubernetes.io/credential-id", i18n.T("JTI= and the id of the token")},
 		},
 	}
+	if err := h.addUse(ctx, current.User.ID, cluster.ID, &data); err != nil {
+		return err
+	}
 	if err := h.addConfigs(c, current, cluster, &data); err != nil {
 		return err
 	}
-	view := web.View[ClusterData]{Page: ClusterPage(), Title: i18n.Verbatim(cluster.Name), Data: data, Person: page.Person(current)}
-	if data.Doing != "" {
+	view := web.View[ClusterData]{Page: ClusterPage(), Title: i18n.Verbatim(cluster.Name), Data: data, Person: page.Person(current), Crumbs: h.crumbs(c, cluster.Name)}
+	if data.State.Starting != "" {
 		view.Refresh = 5
 	}
 	return web.Render(c, h.Site, view)
 }
 
-// clusterGroups are the groups as a cluster sees them. Kubernetes adds the last
-// one to everybody who is signed in.
+// crumbs returns the way from the landing page to a page.
+func (h *Handler) crumbs(c echo.Context, name string) []templates.Link {
+	return []templates.Link{{Label: h.Site.Language(c).Say(i18n.T("Clusters")), Path: h.Site.Path("/")}, {Label: name}}
+}
+
+// addUse adds what the user has done so far: signed a computer in, used the cluster.
+func (h *Handler) addUse(ctx context.Context, userID, clusterID string, data *ClusterData) error {
+	computer, err := h.computer(ctx, userID)
+	if err != nil {
+		return err
+	}
+	own, err := h.Store.PersonClusters(ctx, userID)
+	data.SignedIn, data.Used = computer != nil, own[clusterID].Used.Time()
+	return err
+}
+
+// clusterGroups returns the groups that a cluster sees. Kubernetes adds the last one to every
+// authenticated user.
 func clusterGroups(u *store.User) []string {
 	return append(append([]string{}, u.GroupNames...), "system:authenticated")
 }
@@ -121,7 +153,7 @@ func (h *Handler) downloadOne(c echo.Context, current *session.Current) error {
 	return h.download(c, current, []apitypes.Cluster{h.wire(cluster)}, h.ContextPrefix+cluster.ID)
 }
 
-// downloadAll gives the file of all clusters, or of those that were chosen.
+// downloadAll serves a kubeconfig for all clusters, or for the chosen ones.
 func (h *Handler) downloadAll(c echo.Context, current *session.Current) error {
 	mine, err := h.Access.Clusters(c.Request().Context(), current.User)
 	if err != nil {
@@ -138,12 +170,12 @@ func (h *Handler) downloadAll(c echo.Context, current *session.Current) error {
 		}
 	}
 	if len(list) == 0 && len(chosen) > 0 {
-		return errs.New(errs.NotFound, "None of these clusters is shared with you (any more).")
+		return errs.New(errs.NotFound, "No access rule lets you use any of these clusters. Choose others on the clusters page.")
 	}
 	return h.download(c, current, list, "clusters")
 }
 
-// tokenFile answers with a file that is a secret.
+// tokenFile serves a kubeconfig that contains a token. The file is a secret.
 func (h *Handler) tokenFile(c echo.Context, current *session.Current) error {
 	cluster, _, err := h.find(c, current)
 	if err != nil {
@@ -161,15 +193,14 @@ func (h *Handler) tokenFile(c echo.Context, current *session.Current) error {
 	return attach(c, name, text)
 }
 
-// attach answers with a kubeconfig. Its name is made of ids and a prefix, all slugs: nothing to
-// quote.
+// attach serves a kubeconfig as a download. The name needs no quoting: ids and the prefix are slugs.
 func attach(c echo.Context, name string, text []byte) error {
 	c.Response().Header().Set("Content-Disposition", `attachment; filename="`+name+`.kubeconfig.yaml"`)
 	return c.Blob(http.StatusOK, "application/yaml", text)
 }
 
-// download answers with a file. It holds no secret, but says which clusters a
-// person may use, so it is recorded and never cached.
+// download serves a kubeconfig. It contains no secret, but shows which clusters the user may use:
+// the download is recorded, and never cached.
 func (h *Handler) download(c echo.Context, current *session.Current, list []apitypes.Cluster, name string) error {
 	as := kubeconfig.WithPlugin(kubeconfig.Plugin, h.Site.Absolute(""), "")
 	if c.QueryParam("for") == "kubelogin" {

@@ -1,6 +1,9 @@
-// Package clusters is the pages about clusters: the list of a person's own, one
-// of them with how to use it, and the kubeconfig downloads. It leaves to
-// server/policy/access who may use what, and to internal/kubeconfig the file.
+// Package clusters serves the portal's cluster pages: the landing page with the clusters that a
+// user may use, the page of one cluster, the page that explains access, and kubeconfig downloads.
+// It also serves the cluster list that the kubectl plugin reads.
+//
+// Package server/policy/access decides who may use a cluster, and internal/kubeconfig renders the
+// files.
 package clusters
 
 import (
@@ -27,7 +30,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/setupcode"
 )
 
-// Handler is the pages.
+// Handler serves the pages. All fields are required unless they say otherwise.
 type Handler struct {
 	Guard  *page.Guard
 	Store  *store.Store
@@ -35,25 +38,25 @@ type Handler struct {
 	Bearer *tokeninfo.Bearer
 	Site   *web.Site
 	Audit  *audit.Log
-	// ContextPrefix is put in front of each context's name.
+	// ContextPrefix precedes the cluster id in the name of each kubectl context.
 	ContextPrefix string
-	// IssuerCA is the PEM that API servers need to trust the issuer, or empty.
+	// IssuerCA is the PEM certificate that API servers need to trust the issuer; empty when the
+	// issuer has a public certificate.
 	IssuerCA string
-	// Ready asks whether a cluster that has a status address is ready. Nil means
-	// that every cluster is.
+	// Ready asks a status address whether its cluster is ready, and what it is doing if not. When it
+	// is nil every cluster counts as ready.
 	Ready func(ctx context.Context, statusURL string) (ready bool, doing string)
-	// Reach knows which API servers answer. Plugins is what can be downloaded.
+	// Reach checks which API servers can be reached. Plugins are the plugin files for download.
 	Reach   *reachability.Watcher
 	Plugins *downloads.List
-	// TokenFiles makes tokens that people carry in files.
+	// TokenFiles issues tokens for kubeconfig files that need no plugin.
 	TokenFiles *tokenfile.Maker
-	// SetupCodes makes codes that sign a computer in; nil where that is off.
+	// SetupCodes issues one-time codes that sign a computer in; nil when they are disabled.
 	SetupCodes *setupcode.Maker
-	// Now tells the time.
-	Now func() time.Time
+	Now        func() time.Time
 }
 
-// Mount adds the routes.
+// Mount adds the routes of the pages.
 func (h *Handler) Mount(g *echo.Group) {
 	g.GET("/", h.Guard.For(h.home))
 	g.GET("/access", h.Guard.For(h.access))
@@ -65,8 +68,8 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.GET(apitypes.ClustersPath, h.list)
 }
 
-// doing says what a cluster that isn't ready is busy with.
-func (h *Handler) doing(ctx context.Context, c *store.Cluster) string {
+// starting returns what a cluster that is not ready is doing; empty when it is ready.
+func (h *Handler) starting(ctx context.Context, c *store.Cluster) string {
 	if c.StatusURL == "" || h.Ready == nil {
 		return ""
 	}
@@ -77,7 +80,7 @@ func (h *Handler) doing(ctx context.Context, c *store.Cluster) string {
 	return doing
 }
 
-// list answers the plugin.
+// list serves the cluster list for the kubectl plugin.
 func (h *Handler) list(c echo.Context) error {
 	token, user, err := h.Bearer.Authenticate(c.Request())
 	if err != nil {
@@ -91,7 +94,7 @@ func (h *Handler) list(c echo.Context) error {
 	if token.DeviceID != "" {
 		device, err := h.Store.Device(c.Request().Context(), token.DeviceID)
 		if err != nil {
-			return writeError(c, err) // its token would have ended with it
+			return writeError(c, err) // a missing device is a fault: its token would have been revoked
 		}
 		answer.SignInEnds = device.Expires.Time().UTC()
 	}
@@ -109,11 +112,11 @@ func (h *Handler) wire(c *store.Cluster) apitypes.Cluster {
 	}
 }
 
-// find returns a cluster that the person may use. One that they may not is not
-// told apart from one that doesn't exist, and is recorded.
+// find returns the cluster of the request if the user may use it. A denied request is recorded and
+// answered like one for a cluster that does not exist.
 func (h *Handler) find(c echo.Context, current *session.Current) (*store.Cluster, access.Decision, error) {
 	ctx := c.Request().Context()
-	missing := errs.New(errs.NotFound, "There is no such cluster, or it is not shared with you.")
+	missing := errs.New(errs.NotFound, "This cluster does not exist, or no access rule lets you use it. Check the address, or ask an admin for access.")
 	cluster, err := h.Store.Cluster(ctx, c.Param("id"))
 	if errs.Is(err, errs.NotFound) {
 		return nil, access.Decision{}, missing

@@ -17,106 +17,147 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/base/web"
 	"github.com/fairlead-auth/fairlead/server/policy/access"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
 	"github.com/fairlead-auth/fairlead/server/signin/session"
 	"github.com/fairlead-auth/fairlead/server/signin/setupcode"
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
-// filterFrom is from how many rows on there is a search box.
-const filterFrom = 8
-
 // Row is a cluster in the list.
 type Row struct {
-	ID, Name, Description, Environment, Doing string
+	ID, Name, Description, Environment, Color string
 	Why                                       i18n.Text
-	URL                                       string
+	URL, Context                              string
 	Labels                                    []string
-	// Ready says that the cluster has a status address that said so.
-	Ready bool
-	// Seen is whether its API server answers.
-	Seen reachability.Seen
-	// Favourite says that the person has marked it; Used is when they last got a token for it.
+	State                                     State
+	// Favourite is set when the user has starred the cluster. Used is when the user last got a
+	// token for it; zero for never.
 	Favourite bool
 	Used      time.Time
+
+	cluster *store.Cluster
 }
 
-// HomeData is the list.
+// State is what is known about a cluster's API server. At most one of Starting, Ready and Seen says
+// something.
+type State struct {
+	// Starting is what the cluster's status address says it is busy with; Ready is set when that
+	// address says that the cluster is ready.
+	Starting string
+	Ready    bool
+	// Seen is the last attempt to reach the API server.
+	Seen reachability.Seen
+}
+
+// Known reports whether there is anything to show.
+func (s State) Known() bool { return s.Starting != "" || s.Ready || !s.Seen.Last.IsZero() }
+
+// Computer is the device that the user used last, and how many others are signed in.
+type Computer struct {
+	Name     string
+	Others   int
+	LastUsed time.Time
+}
+
+// HomeData is the data of the landing page.
 type HomeData struct {
-	Rows   []Row
-	Total  int
-	Query  string
+	Rows []Row
+	// Total is how many clusters the user may use, Matching how many of these the filter matches.
+	Total, Matching int
+	Filter          Filter
+	// Search is set when the list is long enough for a search box.
 	Search bool
-	// States says that there is something to show about how clusters are.
+	// States and Uses say whether any row has something to show in these columns.
 	States, Uses bool
-	Systems      []downloads.System
-	Login        page.Block
-	// Coded is the same with a code in it, where that is on; its text is a secret.
-	Coded page.Block
-	// CodeLife is how long the code is good.
+	// Prev and Next are the addresses of the other pages; empty when there are none.
+	Prev, Next  string
+	Page, Pages int
+	// Computer is nil as long as no device is signed in.
+	Computer *Computer
+	Systems  []downloads.System
+	Login    page.Block
+	// Coded is the sign-in command with a setup code, when setup codes are enabled. Its text is a
+	// secret. CodeLife is how long the code is valid.
+	Coded    page.Block
 	CodeLife time.Duration
-	// Try shows that it works.
-	Try       page.Block
-	Groups    []string
-	User      string
-	Connector string
-	Contact   string
-	// Nothing says that none was chosen to download.
-	Nothing bool
+	// Try is a command that shows whether the sign-in worked.
+	Try                      page.Block
+	Groups                   []string
+	User, Connector, Contact string
+	// NoneChosen is set when the user asked for a download without choosing a cluster.
+	NoneChosen bool
 }
 
-// HomePage is the list of clusters.
+// HomePage is the landing page.
 func HomePage() templates.Page[HomeData] { return templates.Define[HomeData]("portal/home") }
 
 func (h *Handler) home(c echo.Context, current *session.Current) error {
-	rows, err := h.rows(c.Request().Context(), current.User)
+	ctx := c.Request().Context()
+	rows, err := h.rows(ctx, current.User)
 	if err != nil {
 		return err
 	}
 	data := HomeData{
-		Query:  strings.TrimSpace(c.QueryParam("q")),
+		Total: len(rows), Search: len(rows) >= searchFrom, Filter: newFilter(c.QueryParams(), rows, h.Site.Path("/")),
 		Groups: current.User.GroupNames, User: current.User.KubeName, Connector: current.User.ConnectorID, Contact: h.Site.Live().Contact,
-		Nothing: c.QueryParam("none") != "",
+		NoneChosen: c.QueryParam("none") != "",
 	}
 	if len(rows) > 0 {
-		if err := h.setUp(c, current, rows[0].ID, &data); err != nil {
+		if err := h.addSetup(c, current, rows[0].Context, &data); err != nil {
 			return err
 		}
 	}
-	view := web.View[HomeData]{Page: HomePage(), Title: i18n.T("Your clusters"), Person: page.Person(current)}
-	if data.fill(rows) {
-		view.Refresh = 5
+	data.addRows(rows)
+	h.addStates(ctx, data.Rows)
+	view := web.View[HomeData]{Page: HomePage(), Title: i18n.T("Clusters"), Person: page.Person(current)}
+	for _, row := range data.Rows {
+		data.States, data.Uses = data.States || row.State.Known(), data.Uses || !row.Used.IsZero()
+		if row.State.Starting != "" {
+			view.Refresh = 5
+		}
 	}
 	view.Data = data
 	return web.Render(c, h.Site, view)
 }
 
-// setUp says how a computer is set up; a cluster shows that it works.
-func (h *Handler) setUp(c echo.Context, current *session.Current, cluster string, data *HomeData) error {
-	data.Login, data.Try, data.Systems = h.loginCommand(), tryCommand(h.ContextPrefix+cluster), h.Plugins.Systems(c.Request().UserAgent())
-	if h.SetupCodes == nil {
-		return nil
+// addSetup adds how a computer is set up. The context is one that the user can try.
+func (h *Handler) addSetup(c echo.Context, current *session.Current, context string, data *HomeData) error {
+	data.Login, data.Try, data.Systems = h.loginCommand(), tryCommand(context), h.Plugins.Systems(c.Request().UserAgent())
+	var err error
+	if data.Computer, err = h.computer(c.Request().Context(), current.User.ID); err != nil || h.SetupCodes == nil {
+		return err
 	}
 	code, err := h.SetupCodes.Make(c.Request().Context(), current)
 	data.Coded, data.CodeLife = page.Block{Label: data.Login.Label, Text: data.Login.Text + " --code " + code.Reveal()}, setupcode.Lifetime
 	return err
 }
 
-// fill takes the rows that match, and reports whether one is still being started.
-func (d *HomeData) fill(rows []Row) (waiting bool) {
-	d.Total, d.Search = len(rows), len(rows) >= filterFrom
-	for _, row := range rows {
-		if !matches(row, d.Query) {
-			continue
-		}
-		waiting = waiting || row.Doing != ""
-		d.States = d.States || row.Doing != "" || row.Ready || !row.Seen.Last.IsZero()
-		d.Uses = d.Uses || !row.Used.IsZero()
-		d.Rows = append(d.Rows, row)
+// computer returns the device that the user used last, or nil.
+func (h *Handler) computer(ctx context.Context, userID string) (*Computer, error) {
+	devices, err := h.Store.Devices(ctx, userID, h.Now())
+	devices = slices.DeleteFunc(devices, func(d store.Device) bool { return d.ClientID != clients.Plugin })
+	if err != nil || len(devices) == 0 {
+		return nil, err
 	}
-	return waiting
+	return &Computer{Name: devices[0].Host, Others: len(devices) - 1, LastUsed: devices[0].LastUsed.Time()}, nil
 }
 
-// rows are the clusters that a person may use: what they have marked comes first.
+// addRows adds the rows of the page that the filter asks for.
+func (d *HomeData) addRows(rows []Row) {
+	matching := slices.DeleteFunc(slices.Clone(rows), func(row Row) bool { return !d.Filter.matches(row) })
+	d.Matching = len(matching)
+	d.Pages = max(1, (len(matching)+pageSize-1)/pageSize)
+	d.Page = min(max(d.Filter.page, 1), d.Pages)
+	d.Rows = matching[(d.Page-1)*pageSize : min(d.Page*pageSize, len(matching))]
+	if d.Page > 1 {
+		d.Prev = d.Filter.pageURL(d.Page - 1)
+	}
+	if d.Page < d.Pages {
+		d.Next = d.Filter.pageURL(d.Page + 1)
+	}
+}
+
+// rows returns the clusters that the user may use, without their states. Favourites come first.
 func (h *Handler) rows(ctx context.Context, user *store.User) ([]Row, error) {
 	mine, err := h.Access.Clusters(ctx, user)
 	if err != nil {
@@ -126,17 +167,10 @@ func (h *Handler) rows(ctx context.Context, user *store.User) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	var look []*store.Cluster
-	for i := range mine {
-		if mine[i].Cluster.StatusURL == "" {
-			look = append(look, &mine[i].Cluster)
-		}
-	}
-	seen := h.Reach.Last(ctx, look)
 	rows := make([]Row, len(mine))
 	for i, a := range mine {
-		rows[i] = h.row(ctx, a)
-		rows[i].Seen, rows[i].Favourite, rows[i].Used = seen[a.Cluster.ID], own[a.Cluster.ID].Favourite, own[a.Cluster.ID].Used.Time()
+		rows[i] = h.row(a)
+		rows[i].cluster, rows[i].Favourite, rows[i].Used = &mine[i].Cluster, own[a.Cluster.ID].Favourite, own[a.Cluster.ID].Used.Time()
 	}
 	slices.SortStableFunc(rows, func(a, b Row) int { return rank(a) - rank(b) })
 	return rows, nil
@@ -149,15 +183,46 @@ func rank(row Row) int {
 	return 1
 }
 
-func (h *Handler) row(ctx context.Context, a access.Allowed) Row {
-	doing := h.doing(ctx, &a.Cluster)
+func (h *Handler) row(a access.Allowed) Row {
+	c := &a.Cluster
 	return Row{
-		ID: a.Cluster.ID, Name: a.Cluster.Name, Description: a.Cluster.Description, Environment: a.Cluster.Environment,
-		Labels: labels(a.Cluster.Labels), Why: a.Why, Doing: doing, Ready: a.Cluster.StatusURL != "" && doing == "", URL: h.Site.Path("/clusters/" + a.Cluster.ID),
+		ID: c.ID, Name: c.Name, Description: c.Description, Environment: c.Environment, Color: c.Color, Context: h.ContextPrefix + c.ID,
+		Labels: labels(c.Labels), Why: a.Why, URL: h.Site.Path("/clusters/" + c.ID),
 	}
 }
 
-// favourite marks a cluster, or takes the mark away.
+// addStates adds the state of each row's cluster.
+func (h *Handler) addStates(ctx context.Context, rows []Row) {
+	clusters := make([]*store.Cluster, len(rows))
+	for i, row := range rows {
+		clusters[i] = row.cluster
+	}
+	states := h.states(ctx, clusters)
+	for i, row := range rows {
+		rows[i].State = states[row.ID]
+	}
+}
+
+// states returns what is known of each cluster, by its id. A cluster with a status address is asked
+// there; the others have their API server contacted.
+func (h *Handler) states(ctx context.Context, clusters []*store.Cluster) map[string]State {
+	states := make(map[string]State, len(clusters))
+	var contact []*store.Cluster
+	for _, c := range clusters {
+		if c.StatusURL == "" {
+			contact = append(contact, c)
+			continue
+		}
+		starting := h.starting(ctx, c)
+		states[c.ID] = State{Starting: starting, Ready: starting == ""}
+	}
+	for id, seen := range h.Reach.Last(ctx, contact) {
+		states[id] = State{Seen: seen}
+	}
+	return states
+}
+
+// favourite stars a cluster, or removes the star.
 func (h *Handler) favourite(c echo.Context, current *session.Current) error {
 	cluster, _, err := h.find(c, current)
 	if err != nil {
@@ -169,22 +234,12 @@ func (h *Handler) favourite(c echo.Context, current *session.Current) error {
 	return c.Redirect(http.StatusSeeOther, h.Site.Path(flow.LocalPath(c.FormValue("back"))))
 }
 
-// labels are what admins sort clusters by, as kubectl writes them.
+// labels returns a cluster's labels as kubectl writes them, sorted.
 func labels(of store.Labels) []string {
 	var list []string
 	for key, value := range of {
 		list = append(list, key+"="+value)
 	}
-	slices.Sort(list)
+	slices.SortFunc(list, strings.Compare)
 	return list
-}
-
-func matches(row Row, query string) bool {
-	text := strings.ToLower(row.ID + " " + row.Name + " " + row.Description + " " + row.Environment + " " + strings.Join(row.Labels, " "))
-	for word := range strings.FieldsSeq(strings.ToLower(query)) {
-		if !strings.Contains(text, word) {
-			return false
-		}
-	}
-	return true
 }

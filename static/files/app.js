@@ -121,7 +121,7 @@ for (const form of passkeys?.parseCreationOptionsFromJSON ? document.querySelect
   });
 }
 for (const button of document.querySelectorAll("[data-copy]")) {
-  const text = button.parentElement.querySelector("code").textContent;
+  const text = button.dataset.copy || button.parentElement.querySelector("code").textContent;
   button.hidden = !navigator.clipboard;
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(text);
@@ -141,7 +141,7 @@ for (const input of document.querySelectorAll("[data-filter]")) {
       row.hidden = !wanted.every((word) => text.includes(word));
       shown += row.hidden ? 0 : 1;
     }
-    status.textContent = words.shown.replace("{n}", shown).replace("{all}", rows.length);
+    status.textContent = (input.dataset.shown ?? words.shown).replace("{n}", shown).replace("{all}", rows.length);
   });
 }
 for (const player of document.querySelectorAll("[data-replay]")) {

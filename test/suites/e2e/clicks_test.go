@@ -76,8 +76,12 @@ func (n *newcomer) atMost(clicks, commands int) {
 	}
 }
 
-// loginCopy is the button beside the command to sign in.
-const loginCopy = "#login + [data-copy]"
+// loginCopy is the button beside the command to sign in, downloadAll the link to a kubeconfig for all
+// clusters.
+const (
+	loginCopy   = "#login + [data-copy]"
+	downloadAll = ".head a[data-download]"
+)
 
 // copies presses a Copy button and returns what is on the clipboard.
 func (n *newcomer) copies(button string) string {
@@ -135,7 +139,7 @@ func TestTimeToFirstKubectl(t *testing.T) {
 		n.do(chromedp.Navigate(s.issuer+"/"), chromedp.WaitReady("main"))
 		n.signIn()
 		n.clicks++
-		n.do(chromedp.WaitReady("#clusters"), chromedp.Click(".head a", chromedp.ByQuery))
+		n.do(chromedp.WaitReady("#clusters"), chromedp.Click(downloadAll, chromedp.ByQuery))
 		file := dir + "/clusters.kubeconfig.yaml"
 		eventually(t, "the file", 20*time.Second, func() bool { text, err := os.ReadFile(file); return err == nil && len(text) > 0 })
 		n.atMost(2, 0)

@@ -393,7 +393,7 @@ func flowC(t *testing.T, c *chromium, s *system, scripts bool) {
 	if copyShown != scripts {
 		t.Errorf("the copy button is shown: %v, scripts run: %v", copyShown, scripts)
 	}
-	c.do(chromedp.Click(".head a", chromedp.ByQuery))
+	c.do(chromedp.Click(downloadAll, chromedp.ByQuery))
 	eventually(t, "download", 20*time.Second, func() bool {
 		text, err := os.ReadFile(dir + "/clusters.kubeconfig.yaml")
 		return err == nil && strings.Contains(string(text), "kubectl-fairlead")

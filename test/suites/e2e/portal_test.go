@@ -28,7 +28,7 @@ func TestTheListIsOnesOwn(t *testing.T) {
 	if got := names(page); !slices.Equal(got, []string{"Cluster a", "Cluster b"}) {
 		t.Fatalf("%q\n%s", got, page.Text)
 	}
-	eventually(t, "both clusters to answer", 10*time.Second, func() bool { return b.Get(s.issuer+"/").Doc.Find(".state-ready").Length() == 2 })
+	eventually(t, "both clusters to answer", 10*time.Second, func() bool { return b.Get(s.issuer+"/").Doc.Find("#clusters .state.ok").Length() == 2 })
 	page = b.Post(s.issuer+"/clusters/b/favourite", url.Values{"favourite": {"yes"}, "back": {"/?q=cluster"}})
 	if got := names(page); !slices.Equal(got, []string{"Cluster b", "Cluster a"}) || page.Doc.Find("[aria-pressed=true]").Length() != 1 || page.Doc.Find("#clusters time").Length() != 0 {
 		t.Errorf("%q\n%s", got, page.Text)

@@ -62,7 +62,7 @@ rules:
 		"the rule is gone": {
 			end:  func() { s.change(t, "github:acme:platform", "github:acme:other") },
 			mend: func() { s.change(t, "github:acme:other", "github:acme:platform") },
-			last: "You are signed in as github:jane, but no access rule lets you use the cluster a. Ask an admin for access, or choose one of your clusters: " + s.issuer + "/", page: "No cluster is shared with you yet", code: 4,
+			last: "You are signed in as github:jane, but no access rule lets you use the cluster a. Ask an admin for access, or choose one of your clusters: " + s.issuer + "/", page: "You cannot use any cluster yet", code: 4,
 		},
 		"the connector says no": {
 			end:  func() { gh.Set(fakegithub.Account{ID: 4711, Login: "jane", Name: "Jane Doe", Emails: account.Emails}) },
