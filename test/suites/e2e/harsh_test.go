@@ -228,7 +228,7 @@ func forcedColours(t *testing.T, c *chromium, s *system) {
 			total += n
 			most = max(most, n)
 		}
-		if other := total - most; other*200 < total {
+		if other := total - most; other*400 < total {
 			t.Errorf("%s is blank: %d of %d points differ", path, other, total)
 		}
 	}

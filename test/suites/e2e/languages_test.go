@@ -42,7 +42,7 @@ const plainWords = `(() => {
 // dataWords are in no catalogue because they are names: of clusters, people, groups, rules,
 // browsers, the installation, and units.
 const dataWords = `
-Fairlead fairlead dev devel UTC GitHub Local users local developers jane doe Jane Doe example test Example bob Bob platform Chrome Linux on MB Linux macOS Windows amd SHA
+Fairlead fairlead dev devel UTC GitHub Local users local developers jane doe Jane Doe JD example test Example bob Bob platform Chrome Linux on MB Linux macOS Windows amd SHA
 Production Europe US production Shop and payments Frankfurt Virginia Staging staging What is released next Development development Every team has a namespace
 Data Batch jobs notebooks Edge Tokyo Caches Paulo Sandbox with rather long name that must wrap somewhere For tests Right to left Developers may use every cluster
 kubectl laptop UID JTI BCDF GHJK Wiki wiki https callback Chromium HeadlessChrome ARM Apple silicon Intel Actions GitLab CI Terraform Argo CD more system authenticated
