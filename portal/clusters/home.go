@@ -135,7 +135,7 @@ func (h *Handler) addSetup(c echo.Context, current *session.Current, context str
 // computer returns the device that the user used last, or nil.
 func (h *Handler) computer(ctx context.Context, userID string) (*Computer, error) {
 	devices, err := h.Store.Devices(ctx, userID, h.Now())
-	devices = slices.DeleteFunc(devices, func(d store.Device) bool { return d.ClientID != clients.Plugin })
+	devices = slices.DeleteFunc(devices, func(d store.Device) bool { return d.ClientID != clients.PluginID })
 	if err != nil || len(devices) == 0 {
 		return nil, err
 	}
