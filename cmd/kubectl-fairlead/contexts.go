@@ -29,6 +29,8 @@ type updateOptions struct {
 	file string
 	// currentCluster is the id of the cluster whose context becomes the current one.
 	currentCluster string
+	// brief reports the new current context instead of all contexts.
+	brief bool
 	// dryRun, if set, receives the differences, and no file is written.
 	dryRun io.Writer
 	// background updates the files of the last update, and adds only clusters that are new at
@@ -188,6 +190,10 @@ func (u *contextUpdate) report(out *terminal.Output) error {
 	}
 	if u.opts.dryRun != nil || len(u.names) == 0 {
 		return nil
+	}
+	if u.opts.brief {
+		_, err := fmt.Fprintf(out, "kubectl now uses the context %s.\n", out.Bold(u.current))
+		return err
 	}
 	return u.list(out)
 }

@@ -150,7 +150,7 @@ func TestProfiles(t *testing.T) {
 	if r := c.run("use", "dev"); !strings.HasSuffix(r.err, " Use --server or --profile.\n") || r.code != exitUsage {
 		t.Errorf("%+v", r)
 	}
-	if r := c.run("use", "dev", "--server", s.URL); !strings.Contains(r.err, "*   dev") || r.code != 0 {
+	if r := c.run("use", "dev", "--server", s.URL); r.err != "kubectl now uses the context dev.\n" || r.code != 0 {
 		t.Errorf("%+v", r)
 	}
 	if r := c.run(); strings.Count(r.out, "Signed in as ") != 2 || !strings.Contains(r.out, "  Profile   work\n") || r.code != 0 {

@@ -24,7 +24,7 @@ func (a *app) useCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			opts := updateOptions{file: file}
+			opts := updateOptions{file: file, brief: true}
 			if opts.currentCluster, err = clusterID(list.Clusters, args[0]); err != nil {
 				return err
 			}
