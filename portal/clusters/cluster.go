@@ -114,7 +114,7 @@ func (h *Handler) addUse(ctx context.Context, userID, clusterID string, data *Cl
 	if err != nil {
 		return err
 	}
-	own, err := h.Store.PersonClusters(ctx, userID)
+	own, err := h.Store.UserClusters(ctx, userID)
 	data.SignedIn, data.Used = computer != nil, own[clusterID].Used.Time()
 	return err
 }
