@@ -101,7 +101,7 @@ func TestKeysCommands(t *testing.T) {
 	if _, err := o.run("keys", "rotate", "--algorithm", "EdDSA"); err == nil || !strings.Contains(err.Error(), "RS256 or ES256") {
 		t.Errorf("another algorithm: %v", err)
 	}
-	if _, err := o.run("keys", "revoke", "key_x", "--yes"); err == nil || !strings.Contains(err.Error(), "no key key_x") {
+	if _, err := o.run("keys", "revoke", "key_x", "--yes"); err == nil || !strings.Contains(err.Error(), "no published key key_x") {
 		t.Errorf("revoking nothing: %v", err)
 	}
 	old := time.Now().Add(-time.Hour)

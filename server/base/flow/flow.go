@@ -105,7 +105,7 @@ func (s *Sealer) cookieName() string {
 
 // ErrInvalid says that a flow can't go on.
 var ErrInvalid = errs.New(errs.Invalid,
-	"This sign-in was begun in another browser, took too long, or the link was changed. Start again.")
+	"This sign-in was started in another browser, took too long, or its link was changed. Start again.")
 
 // Seal returns the flow as text for a parameter, bound to this browser. It sets
 // the browser's cookie when there is none; several tabs share it.

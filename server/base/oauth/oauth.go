@@ -120,7 +120,7 @@ func (e *Error) WithReason(reason string) *Error {
 
 // RateLimited is the answer to who tries too often.
 func RateLimited(code Code, wait time.Duration) *Error {
-	e := Errorf(code, "Too many tries. Wait %d seconds.", int(wait.Seconds())+1).WithReason("too_many_failures")
+	e := Errorf(code, "Too many attempts. Wait %d seconds, then try again.", int(wait.Seconds())+1).WithReason("too_many_failures")
 	e.RetryAfter = wait
 	return e
 }
@@ -145,7 +145,7 @@ func FromError(err error) *Error {
 	if errs.Is(err, errs.Unavailable) {
 		return &Error{Code: TemporarilyUnavailable, Description: errs.Message(err), Reason: "unavailable", cause: err}
 	}
-	return &Error{Code: ServerError, Description: "Something went wrong in the server. Its log has the details.", Reason: "internal", cause: err}
+	return &Error{Code: ServerError, Description: "The server had an internal error. Ask an admin to check its log.", Reason: "internal", cause: err}
 }
 
 // Status is the HTTP status of an answer with this error.
@@ -224,11 +224,11 @@ const maxFormBytes = 64 << 10
 func ParseForm(w http.ResponseWriter, r *http.Request) (Params, error) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/x-www-form-urlencoded" {
-		return nil, Errorf(InvalidRequest, "Send the parameters as application/x-www-form-urlencoded.")
+		return nil, Errorf(InvalidRequest, "The Content-Type is not supported. Send the parameters as application/x-www-form-urlencoded.")
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
 	if err := r.ParseForm(); err != nil {
-		return nil, Errorf(InvalidRequest, "The body is not a readable form, or larger than %d bytes.", maxFormBytes)
+		return nil, Errorf(InvalidRequest, "The body is not a valid form, or is larger than %d bytes. Send a smaller, valid form.", maxFormBytes)
 	}
 	params, err := SingleValues(r.PostForm)
 	if err != nil {
@@ -249,7 +249,7 @@ func SingleValues(values url.Values) (Params, error) {
 	for name, list := range values {
 		switch {
 		case len(list) > 1:
-			repeated = Errorf(InvalidRequest, "The parameter %q was sent more than once.", printable(name))
+			repeated = Errorf(InvalidRequest, "The parameter %q was sent more than once. Send it once.", printable(name))
 		case list[0] != "":
 			p[name] = list[0]
 		}

@@ -25,7 +25,7 @@ func TestWriteNamesTheError(t *testing.T) {
 		{oauth.Errorf(oauth.InvalidGrant, "Say \"please\"\r\n."), 400, `{"error":"invalid_grant","error_description":"Say 'please'."}`, ""},
 		{oauth.Errorf(oauth.InvalidClient, "No."), 401, `{"error":"invalid_client","error_description":"No."}`, "Www-Authenticate"},
 		{errs.New(errs.Unavailable, "The database does not answer."), 503, `{"error":"temporarily_unavailable","error_description":"The database does not answer."}`, "Retry-After"},
-		{errors.New("password=hunter2"), 500, `{"error":"server_error","error_description":"Something went wrong in the server. Its log has the details."}`, ""},
+		{errors.New("password=hunter2"), 500, `{"error":"server_error","error_description":"The server had an internal error. Ask an admin to check its log."}`, ""},
 	} {
 		w := httptest.NewRecorder()
 		oauth.FromError(c.err).Write(w)

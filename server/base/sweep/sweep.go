@@ -49,7 +49,7 @@ func (s *Sweeper) untilDone(ctx context.Context, part func() (more bool, err err
 		more, err := part()
 		if err != nil {
 			if ctx.Err() == nil {
-				s.Logger.ErrorContext(ctx, "sweep failed, will try again", "error", err)
+				s.Logger.ErrorContext(ctx, "deleting expired rows failed, retrying", "error", err)
 			}
 			return
 		}

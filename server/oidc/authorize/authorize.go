@@ -56,13 +56,13 @@ func (h *Handler) authorize(c echo.Context) error {
 	values := c.QueryParams()
 	if c.Request().Method == http.MethodPost {
 		if err := c.Request().ParseForm(); err != nil {
-			return errs.Wrap(errs.Invalid, err, "The request of the application could not be read.")
+			return errs.Wrap(errs.Invalid, err, "This server can’t read the application’s request. Go back to the application and start again.")
 		}
 		values = c.Request().PostForm //nolint:forbidigo // the form of this request, not a call
 	}
 	params, repeated := oauth.SingleValues(values)
 	if len(values["client_id"]) > 1 || len(values["redirect_uri"]) > 1 {
-		return clientError("The application that sent you here named itself or its return address twice. Tell its owner.")
+		return clientError("The application sent its client ID or its redirect URI more than once. Ask the owner of the application to fix the request.")
 	}
 	p, err := h.parse(c.Request().Context(), params, repeated)
 	if err != nil {
@@ -94,7 +94,7 @@ func (h *Handler) nextStep(c echo.Context, p *request) error {
 		return err
 	}
 	if current == nil || current.SignIn.Authenticated < p.flow.AuthenticatedAfter {
-		return h.showPage(c, p, "/login", oauth.Errorf(oauth.LoginRequired, "Nobody is signed in."))
+		return h.showPage(c, p, "/login", oauth.Errorf(oauth.LoginRequired, "No user is signed in. Start again without prompt=none."))
 	}
 	p.signIn = current
 	if subject := p.flow.Request.HintedUserID; subject != "" && subject != current.User.ID {
@@ -104,14 +104,14 @@ func (h *Handler) nextStep(c echo.Context, p *request) error {
 		return h.sendError(c, p, err)
 	}
 	if p.client.Public {
-		return h.showPage(c, p, "/confirm", oauth.Errorf(oauth.InteractionRequired, "The person must confirm."))
+		return h.showPage(c, p, "/confirm", oauth.Errorf(oauth.InteractionRequired, "The user must confirm this request. Start again without prompt=none."))
 	}
 	agreed, err := h.hasConsent(c, p, current)
 	if err != nil {
 		return h.sendError(c, p, err)
 	}
 	if !agreed {
-		return h.showPage(c, p, "/confirm", oauth.Errorf(oauth.ConsentRequired, "The person must agree."))
+		return h.showPage(c, p, "/confirm", oauth.Errorf(oauth.ConsentRequired, "The user must consent to this request. Start again without prompt=none."))
 	}
 	return h.grant(c, p, current)
 }
@@ -119,7 +119,7 @@ func (h *Handler) nextStep(c echo.Context, p *request) error {
 // switchUser deals with a request that is about somebody else than who is signed
 // in (OpenID Connect Core section 3.1.2.2): they may sign in, once.
 func (h *Handler) switchUser(c echo.Context, p *request) error {
-	refusal := oauth.Errorf(oauth.LoginRequired, "Somebody else is signed in.")
+	refusal := oauth.Errorf(oauth.LoginRequired, "Another user is signed in. Sign in as the requested user.")
 	if p.flow.Request.SwitchRequested {
 		return h.sendError(c, p, refusal)
 	}

@@ -40,7 +40,7 @@ func checkClaims(p *request, params oauth.Params) error {
 	if text == "" {
 		return nil
 	}
-	malformed := oauth.Errorf(oauth.InvalidRequest, "The claims parameter can't be read.")
+	malformed := oauth.Errorf(oauth.InvalidRequest, "The claims parameter is not valid JSON, or is longer than %d bytes. Send a valid, shorter one.", maxClaimsBytes)
 	var asked claimsRequest
 	if len(text) > maxClaimsBytes || json.Unmarshal([]byte(text), &asked) != nil {
 		return malformed
@@ -54,7 +54,7 @@ func checkClaims(p *request, params oauth.Params) error {
 		}
 	}
 	if acr := asked.IDToken["acr"]; acr != nil && acr.Essential {
-		return oauth.Errorf(oauth.UnmetAuthenticationRequirements, "Sign-ins here state no authentication context class.")
+		return oauth.Errorf(oauth.UnmetAuthenticationRequirements, "This server does not report acr values. Remove the essential acr claim.")
 	}
 	if sub := asked.IDToken["sub"]; sub != nil {
 		req.HintedUserID = sub.Value

@@ -46,14 +46,14 @@ func clientError(message string) error { return errs.New(errs.Invalid, message) 
 func (h *Handler) parse(ctx context.Context, params oauth.Params, repeated error) (*request, error) {
 	client, err := h.Clients.Find(ctx, params["client_id"])
 	if errs.Is(err, errs.NotFound) {
-		return nil, clientError("The application that sent you here is not known to this server. Tell its owner to check the client id.")
+		return nil, clientError("This server does not know the application that sent you here. Ask the owner of the application to check the client ID.")
 	}
 	if err != nil {
 		return nil, err
 	}
 	uri := params["redirect_uri"]
 	if len(uri) > maxRedirectURIBytes || !client.AllowsRedirect(uri) {
-		return nil, clientError("The application that sent you here gave a return address that is not registered for it. Tell its owner to check the redirect URI.")
+		return nil, clientError("The application’s redirect URI is not registered on this server. Ask the owner of the application to check it.")
 	}
 	p := &request{client: client, flow: &flow.Flow{Request: &flow.Request{ClientID: client.ID, RedirectURI: uri}}}
 	if len(params["state"]) <= maxStateBytes {
@@ -83,15 +83,15 @@ func (h *Handler) check(p *request, params oauth.Params) error {
 func checkUnsupported(_ *request, params oauth.Params) error {
 	switch {
 	case params["request"] != "":
-		return oauth.Errorf(oauth.RequestNotSupported, "Request objects are not supported.")
+		return oauth.Errorf(oauth.RequestNotSupported, "This server does not support request objects. Send the parameters one by one.")
 	case params["request_uri"] != "":
-		return oauth.Errorf(oauth.RequestURINotSupported, "Request objects are not supported.")
+		return oauth.Errorf(oauth.RequestURINotSupported, "This server does not support request_uri. Send the parameters one by one.")
 	case params["registration"] != "":
-		return oauth.Errorf(oauth.RegistrationNotSupported, "Registration in a request is not supported.")
+		return oauth.Errorf(oauth.RegistrationNotSupported, "This server does not support client registration in a request. Ask an admin to register the client.")
 	case params["response_type"] != "code":
-		return oauth.Errorf(oauth.UnsupportedResponseType, "The response type must be code.")
+		return oauth.Errorf(oauth.UnsupportedResponseType, "This server supports only response_type=code. Set response_type to code.")
 	case params["response_mode"] != "" && !slices.Contains(authresponse.Modes(), params["response_mode"]):
-		return oauth.Errorf(oauth.InvalidRequest, "The response mode must be one of: %s.", strings.Join(authresponse.Modes(), ", "))
+		return oauth.Errorf(oauth.InvalidRequest, "The response_mode is not supported. Use one of: %s.", strings.Join(authresponse.Modes(), ", "))
 	}
 	return nil
 }
@@ -99,7 +99,7 @@ func checkUnsupported(_ *request, params oauth.Params) error {
 func checkScope(p *request, params oauth.Params) error {
 	p.flow.Request.Scopes = oauth.ParseScope(params["scope"])
 	if !slices.Contains(p.flow.Request.Scopes, oauth.ScopeOpenID) {
-		return oauth.Errorf(oauth.InvalidScope, "The scope openid is needed.")
+		return oauth.Errorf(oauth.InvalidScope, "The scope openid is missing. Add it to the scope parameter.")
 	}
 	return nil
 }
@@ -112,10 +112,10 @@ func (h *Handler) checkHint(p *request, params oauth.Params) error {
 	}
 	hint, err := h.Codes.Issuer.ReadIDTokenHint(params["id_token_hint"])
 	if err != nil {
-		return oauth.Errorf(oauth.InvalidRequest, "The id_token_hint was not issued here.")
+		return oauth.Errorf(oauth.InvalidRequest, "The id_token_hint was not issued by this server. Send an ID token of this issuer.")
 	}
 	if p.flow.Request.HintedUserID != "" && p.flow.Request.HintedUserID != hint.Subject {
-		return oauth.Errorf(oauth.InvalidRequest, "The id_token_hint and the claims parameter name different people.")
+		return oauth.Errorf(oauth.InvalidRequest, "The id_token_hint and the claims parameter name different users. Send only one of them.")
 	}
 	p.flow.Request.HintedUserID = hint.Subject
 	return nil
@@ -124,13 +124,13 @@ func (h *Handler) checkHint(p *request, params oauth.Params) error {
 func checkShape(p *request, params oauth.Params) error {
 	switch {
 	case len(params["state"]) > maxStateBytes:
-		return oauth.Errorf(oauth.InvalidRequest, "The state is longer than %d bytes.", maxStateBytes)
+		return oauth.Errorf(oauth.InvalidRequest, "The state is longer than %d bytes. Send a shorter one.", maxStateBytes)
 	case len(params["nonce"]) > maxNonceBytes:
-		return oauth.Errorf(oauth.InvalidRequest, "The nonce is longer than %d bytes.", maxNonceBytes)
+		return oauth.Errorf(oauth.InvalidRequest, "The nonce is longer than %d bytes. Send a shorter one.", maxNonceBytes)
 	case params["response_mode"] == authresponse.FormPost && p.flow.Request.ResponseMode != authresponse.FormPost:
-		return oauth.Errorf(oauth.InvalidRequest, "The response mode form_post needs a redirect URI of the web.")
+		return oauth.Errorf(oauth.InvalidRequest, "The response_mode form_post needs an http or https redirect_uri. Use response_mode=query.")
 	case !p.client.MayUse(oauth.GrantAuthorizationCode):
-		return oauth.Errorf(oauth.UnauthorizedClient, "The client may not sign people in.")
+		return oauth.Errorf(oauth.UnauthorizedClient, "This client may not use the authorization code grant. Ask an admin to allow it.")
 	}
 	return nil
 }
@@ -142,11 +142,11 @@ func checkPKCE(p *request, params oauth.Params) error {
 	case challenge == "" && method == "" && !p.client.PKCERequired:
 		return nil
 	case challenge == "":
-		return oauth.Errorf(oauth.InvalidRequest, "PKCE is required: send code_challenge and code_challenge_method=S256.")
+		return oauth.Errorf(oauth.InvalidRequest, "PKCE is required. Send code_challenge and code_challenge_method=S256.")
 	case method != "S256":
-		return oauth.Errorf(oauth.InvalidRequest, "The code_challenge_method must be S256.")
+		return oauth.Errorf(oauth.InvalidRequest, "The code_challenge_method is not supported. Set it to S256.")
 	case !challengePattern.MatchString(challenge):
-		return oauth.Errorf(oauth.InvalidRequest, "The code_challenge is not the base64url of a SHA-256.")
+		return oauth.Errorf(oauth.InvalidRequest, "The code_challenge is not a base64url-encoded SHA-256 hash. Send 43 characters without padding.")
 	}
 	p.flow.Request.Challenge = challenge
 	return nil
@@ -164,18 +164,18 @@ func (h *Handler) checkPrompt(p *request, params oauth.Params) error {
 		case "consent":
 			p.flow.Request.ForceConsent = true
 		default:
-			return oauth.Errorf(oauth.InvalidRequest, "The prompt %q is not known.", prompt)
+			return oauth.Errorf(oauth.InvalidRequest, "The prompt value %q is not supported. Use none, login, consent or select_account.", prompt)
 		}
 	}
 	if p.silent && len(prompts) > 1 {
-		return oauth.Errorf(oauth.InvalidRequest, "The prompt none can't be combined with another.")
+		return oauth.Errorf(oauth.InvalidRequest, "The prompt value none can't be combined with other values. Send it alone.")
 	}
 	if params["max_age"] == "" {
 		return nil
 	}
 	seconds, err := strconv.Atoi(params["max_age"])
 	if err != nil || seconds < 0 {
-		return oauth.Errorf(oauth.InvalidRequest, "The max_age is not a number of seconds.")
+		return oauth.Errorf(oauth.InvalidRequest, "The max_age is not a number of seconds. Send an integer of 0 or more.")
 	}
 	p.flow.AuthenticatedAfter = max(p.flow.AuthenticatedAfter, store.At(now.Add(-time.Duration(seconds)*time.Second)))
 	return nil

@@ -76,7 +76,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		if err := n.Deliver(ctx); err != nil && ctx.Err() == nil {
-			n.Logger.WarnContext(ctx, "sign-outs not told to clients, will try again", "error", err)
+			n.Logger.WarnContext(ctx, "sending back-channel logout tokens failed, retrying", "error", err)
 		}
 		select {
 		case <-ctx.Done():

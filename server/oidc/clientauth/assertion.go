@@ -30,7 +30,7 @@ func Algorithms() []jose.SignatureAlgorithm {
 
 // parseAssertion finds out whose assertion it says it is. Nothing is checked yet.
 func parseAssertion(given credentials, p oauth.Params) (credentials, error) {
-	refusal := oauth.Errorf(oauth.InvalidClient, "The client_assertion is not a signed JWT of type %s.", assertionType)
+	refusal := oauth.Errorf(oauth.InvalidClient, "The client_assertion is not a signed JWT, or the client_assertion_type is not %s. Check both.", assertionType)
 	if p["client_assertion_type"] != assertionType || len(given.assertion) > maxAssertionBytes {
 		return given, refusal
 	}
@@ -43,7 +43,7 @@ func parseAssertion(given credentials, p oauth.Params) (credentials, error) {
 		return given, refusal
 	}
 	if given.id != "" && given.id != claims.Subject {
-		return given, oauth.Errorf(oauth.InvalidRequest, "The client named itself in two ways.")
+		return given, oauth.Errorf(oauth.InvalidRequest, "The request has two different client IDs. Send the same one everywhere.")
 	}
 	given.id = claims.Subject
 	return given, nil

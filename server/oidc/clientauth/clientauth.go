@@ -122,7 +122,7 @@ func (a *Authenticator) countFailure(ctx context.Context, address string) error 
 	if verdict.Wait > 0 {
 		return oauth.RateLimited(oauth.InvalidClient, verdict.Wait)
 	}
-	return oauth.Errorf(oauth.InvalidClient, "The client could not be authenticated. Check its id and its secret or key.")
+	return oauth.Errorf(oauth.InvalidClient, "The client authentication failed. Check the client ID, and its secret or key.")
 }
 
 // parseCredentials takes the credentials from a request. There may be only one kind of them
@@ -132,7 +132,7 @@ func parseCredentials(req Request) (credentials, error) {
 	given := credentials{id: p["client_id"], secret: p["client_secret"], assertion: p["client_assertion"]}
 	user, pass, basic := req.HTTP.BasicAuth()
 	if basic && (given.secret != "" || given.assertion != "") || given.secret != "" && given.assertion != "" {
-		return given, oauth.Errorf(oauth.InvalidRequest, "The client authenticated in two ways.")
+		return given, oauth.Errorf(oauth.InvalidRequest, "The request has two kinds of client credentials. Send only one.")
 	}
 	if basic {
 		return parseBasic(given, user, pass)
@@ -147,10 +147,10 @@ func parseBasic(given credentials, user, pass string) (credentials, error) {
 	id, errID := url.QueryUnescape(user)
 	text, errSecret := url.QueryUnescape(pass)
 	if errID != nil || errSecret != nil {
-		return given, oauth.Errorf(oauth.InvalidClient, "The Basic credentials are not form-encoded.")
+		return given, oauth.Errorf(oauth.InvalidClient, "The Basic credentials are not form-encoded. Encode the client ID and the secret (RFC 6749 section 2.3.1).")
 	}
 	if given.id != "" && given.id != id {
-		return given, oauth.Errorf(oauth.InvalidRequest, "The client named itself in two ways.")
+		return given, oauth.Errorf(oauth.InvalidRequest, "The request has two different client IDs. Send the same one everywhere.")
 	}
 	return credentials{id: id, secret: text, basic: true}, nil
 }

@@ -80,7 +80,7 @@ func (h *Handler) load(c echo.Context, sealed string) (*pending, error) {
 	}
 	client, err := h.Clients.Find(c.Request().Context(), f.Request.ClientID)
 	if errs.Is(err, errs.NotFound) {
-		return nil, errs.Wrap(errs.NotFound, err, "The cluster or application was removed in the meantime.")
+		return nil, errs.Wrap(errs.NotFound, err, "The cluster or application was removed during the sign-in. Choose another one, or ask an admin.")
 	}
 	if err != nil {
 		return nil, err
@@ -149,7 +149,7 @@ func (h *Handler) submit(c echo.Context) error {
 		return err
 	}
 	if c.FormValue("answer") != "yes" {
-		return h.refuse(c, p, oauth.Errorf(oauth.AccessDenied, "The sign-in was cancelled on the confirmation page.").WithReason("person_said_no"))
+		return h.refuse(c, p, oauth.Errorf(oauth.AccessDenied, "The user canceled the sign-in on the confirmation page. Start again if this was a mistake.").WithReason("person_said_no"))
 	}
 	if err := h.checkClusterAccess(c, p); err != nil {
 		return err

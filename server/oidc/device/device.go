@@ -100,11 +100,11 @@ func (h *Handler) startDeviceFlow(c echo.Context) (*authorizationResponse, error
 		return nil, err
 	}
 	if !client.MayUse(oauth.GrantDeviceCode) {
-		return nil, oauth.Errorf(oauth.UnauthorizedClient, "The client may not use this grant type.")
+		return nil, oauth.Errorf(oauth.UnauthorizedClient, "This client may not use this grant type. Ask an admin to allow it.")
 	}
 	scopes := oauth.ParseScope(params["scope"])
 	if !slices.Contains(scopes, oauth.ScopeOpenID) {
-		return nil, oauth.Errorf(oauth.InvalidScope, "The scope openid is needed.")
+		return nil, oauth.Errorf(oauth.InvalidScope, "The scope openid is missing. Add it to the scope parameter.")
 	}
 	// The one thing that is stored for somebody who has proved nothing.
 	verdict, err := h.Limit.Attempt(ctx, ratelimit.DeviceRequest(c.RealIP()))
@@ -149,7 +149,7 @@ func (h *Handler) recordRefusal(c echo.Context, current *session.Current, client
 
 // errUnknownCode is what the person reads about a code that leads nowhere.
 func errUnknownCode() error {
-	return errs.New(errs.NotFound, "This code is not waiting for an answer. It may be mistyped, older than ten minutes, or answered already. Compare it with your terminal, or start again there.")
+	return errs.New(errs.NotFound, "This code is not waiting for an answer. It may be mistyped, older than ten minutes, or answered already. Check it against your terminal, or start again there.")
 }
 
 // userCodeAlphabet are those of user codes: no vowels, so that no word comes up, and none

@@ -125,7 +125,7 @@ func (h *Handler) load(c echo.Context, userCode string, current *session.Current
 	}
 	client, err := h.Clients.Find(ctx, row.ClientID)
 	if errs.Is(err, errs.NotFound) {
-		return nil, errs.Wrap(errs.NotFound, err, "The cluster or application was removed in the meantime.")
+		return nil, errs.Wrap(errs.NotFound, err, "The cluster or application was removed during the sign-in. Choose another one, or ask an admin.")
 	}
 	return &pendingRequest{row: row, client: client, current: current}, err
 }

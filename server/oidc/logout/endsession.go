@@ -26,13 +26,13 @@ func (h *Handler) endSession(c echo.Context) error {
 	values := c.QueryParams()
 	if c.Request().Method == http.MethodPost {
 		if err := c.Request().ParseForm(); err != nil {
-			return errs.Wrap(errs.Invalid, err, "The request of the application could not be read.")
+			return errs.Wrap(errs.Invalid, err, "This server can’t read the application’s request. Go back to the application and start again.")
 		}
 		values = c.Request().PostForm //nolint:forbidigo // the form of this request, not a call
 	}
 	params, err := oauth.SingleValues(values)
 	if err != nil {
-		return errs.Wrap(errs.Invalid, err, "The application that sent you here said something twice. You are still signed in.")
+		return errs.Wrap(errs.Invalid, err, "The application’s sign-out request repeats a parameter. You are still signed in. Use the account menu to sign out.")
 	}
 	proof, err := h.readHint(params)
 	if err != nil {
@@ -66,7 +66,7 @@ func (h *Handler) readHint(params oauth.Params) (*issuer.IDTokenHint, error) {
 		return nil, nil //nolint:nilnil,nilerr // nothing is proved: that is an answer, not a fault
 	}
 	if id := params["client_id"]; id != "" && id != proof.Audience {
-		return nil, errs.New(errs.Invalid, "The application that sent you here contradicts itself. You are still signed in.")
+		return nil, errs.New(errs.Invalid, "The client ID in the application’s sign-out request does not match its ID token. You are still signed in. Use the account menu to sign out.")
 	}
 	return proof, nil
 }
@@ -78,7 +78,7 @@ func (h *Handler) checkPostLogoutURI(c echo.Context, params oauth.Params, proof 
 	if uri == "" {
 		return nil
 	}
-	refusal := errs.New(errs.Invalid, "The application that sent you here gave a return address that is not registered for it. You are still signed in.")
+	refusal := errs.New(errs.Invalid, "The application’s return address is not registered on this server. You are still signed in. Use the account menu to sign out.")
 	if proof == nil {
 		return refusal
 	}

@@ -64,10 +64,10 @@ func checkCode(row *store.Code, req *request) error {
 	}
 	uri := req.params["redirect_uri"]
 	if uri != row.RedirectURI && (uri != "" || row.Challenge == "") {
-		return oauth.Errorf(oauth.InvalidGrant, "The redirect_uri is not the one of the authorization request.").WithReason("redirect_uri")
+		return oauth.Errorf(oauth.InvalidGrant, "The redirect_uri differs from the one in the authorization request. Send the same one.").WithReason("redirect_uri")
 	}
 	if !matchesChallenge(row.Challenge, req.params["code_verifier"]) {
-		return oauth.Errorf(oauth.InvalidGrant, "The code_verifier does not fit the code_challenge.").WithReason("pkce")
+		return oauth.Errorf(oauth.InvalidGrant, "The code_verifier does not match the code_challenge. Start the sign-in again.").WithReason("pkce")
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 // about everybody. There is no refresh token: the client has its secret.
 func (h *Handler) clientCredentials(ctx context.Context, req *request) ([]byte, error) {
 	if req.client.Public {
-		return nil, oauth.Errorf(oauth.UnauthorizedClient, "Only a client with a secret or key can act for itself.")
+		return nil, oauth.Errorf(oauth.UnauthorizedClient, "A public client can't use client_credentials. Use a client with a secret or a key.")
 	}
 	user, err := h.Workloads.ServiceUser(ctx, req.client)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 func (h *Handler) deviceCode(ctx context.Context, req *request) ([]byte, error) {
 	row, err := h.Store.DeviceCode(ctx, req.params["device_code"])
 	if errs.Is(err, errs.NotFound) || err == nil && row.ClientID != req.client.ID {
-		return nil, oauth.Errorf(oauth.InvalidGrant, "The device code is not known here. Start again.").WithReason("unknown_code")
+		return nil, oauth.Errorf(oauth.InvalidGrant, "This server does not know the device code. Start the sign-in again.").WithReason("unknown_code")
 	}
 	if err != nil {
 		return nil, err
@@ -42,13 +42,13 @@ func (h *Handler) checkPending(ctx context.Context, row *store.DeviceCode) error
 	case err != nil:
 		return err
 	case row.Denied != 0:
-		return oauth.Errorf(oauth.AccessDenied, "The person said no.").WithReason("person_said_no")
+		return oauth.Errorf(oauth.AccessDenied, "The user denied the request. Start again if this was a mistake.").WithReason("person_said_no")
 	case row.Expires.Passed(h.Now()):
-		return oauth.Errorf(oauth.ExpiredToken, "The code has expired. Start again.").WithReason("expired")
+		return oauth.Errorf(oauth.ExpiredToken, "The device code has expired. Start the sign-in again.").WithReason("expired")
 	case early:
-		return oauth.Errorf(oauth.SlowDown, "Ask less often.")
+		return oauth.Errorf(oauth.SlowDown, "The client polls too often. Wait five seconds longer before each request.")
 	case row.Approved == 0:
-		return oauth.Errorf(oauth.AuthorizationPending, "The person has not answered yet.")
+		return oauth.Errorf(oauth.AuthorizationPending, "The user has not answered yet. Wait, then poll again.")
 	}
 	return nil
 }

@@ -46,13 +46,13 @@ func (h *Handler) exchange(ctx context.Context, req *request) ([]byte, error) {
 func checkExchange(p oauth.Params) error {
 	switch {
 	case p["subject_token"] == "":
-		return oauth.Errorf(oauth.InvalidRequest, "The subject_token is missing.")
+		return oauth.Errorf(oauth.InvalidRequest, "The subject_token is missing. Send an access token or a workload token.")
 	case p["requested_token_type"] != "" && p["requested_token_type"] != oauth.TokenTypeIDToken:
-		return oauth.Errorf(oauth.InvalidRequest, "The requested_token_type must be %s.", oauth.TokenTypeIDToken)
+		return oauth.Errorf(oauth.InvalidRequest, "The requested_token_type is not supported. Set it to %s.", oauth.TokenTypeIDToken)
 	case p["actor_token"] != "" || p["actor_token_type"] != "":
-		return oauth.Errorf(oauth.InvalidRequest, "Acting for somebody else is not supported.")
+		return oauth.Errorf(oauth.InvalidRequest, "This server does not support actor tokens. Remove actor_token and actor_token_type.")
 	case p["audience"] == "" && p["resource"] == "":
-		return oauth.Errorf(oauth.InvalidTarget, "Name the cluster: its audience as audience, or its address as resource.")
+		return oauth.Errorf(oauth.InvalidTarget, "The request names no cluster. Send its audience as audience, or its address as resource.")
 	}
 	return nil
 }
@@ -67,7 +67,7 @@ func (h *Handler) targetCluster(ctx context.Context, p oauth.Params) (*store.Clu
 		}
 		cluster, err := find(ctx, p[param])
 		if errs.Is(err, errs.NotFound) {
-			return nil, oauth.Errorf(oauth.InvalidTarget, "There is no such cluster. List yours with: kubectl fairlead status").WithReason("unknown_audience")
+			return nil, oauth.Errorf(oauth.InvalidTarget, "There is no such cluster. Run kubectl fairlead status to list yours.").WithReason("unknown_audience")
 		}
 		if err != nil {
 			return nil, err
@@ -75,7 +75,7 @@ func (h *Handler) targetCluster(ctx context.Context, p oauth.Params) (*store.Clu
 		found = append(found, cluster)
 	}
 	if len(found) > 1 && found[0].ID != found[1].ID {
-		return nil, oauth.Errorf(oauth.InvalidTarget, "The audience and the resource are different clusters.")
+		return nil, oauth.Errorf(oauth.InvalidTarget, "The audience and the resource name different clusters. Send only one of them.")
 	}
 	return found[0], nil
 }
@@ -96,14 +96,14 @@ func (h *Handler) exchangeSubject(ctx context.Context, req *request) (*issuer.Su
 	case oauth.TokenTypeJWT, oauth.TokenTypeIDToken:
 		return h.workloadSubject(ctx, req)
 	}
-	return nil, oauth.Errorf(oauth.InvalidRequest, "The subject_token_type must be %s, or %s for the token of a CI job or workload.",
+	return nil, oauth.Errorf(oauth.InvalidRequest, "The subject_token_type is not supported. Set it to %s, or to %s for the token of a workload.",
 		oauth.TokenTypeAccess, oauth.TokenTypeJWT)
 }
 
 // accessTokenSubject finds an access token of ours. It must have been given to this
 // very client.
 func (h *Handler) accessTokenSubject(ctx context.Context, req *request) (*issuer.Subject, error) {
-	dead := oauth.Errorf(oauth.InvalidGrant, "The subject token is not valid any more. Refresh it or sign in again.").WithReason("subject_token")
+	dead := oauth.Errorf(oauth.InvalidGrant, "The subject_token is no longer valid. Refresh it or sign in again.").WithReason("subject_token")
 	row, user, err := h.Store.AccessTokenWithUser(ctx, req.params["subject_token"])
 	if errs.Is(err, errs.NotFound) {
 		return nil, dead

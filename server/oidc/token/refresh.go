@@ -25,18 +25,18 @@ func (h *Handler) refresh(ctx context.Context, req *request) ([]byte, error) {
 	presented := req.params["refresh_token"]
 	found, err := h.Store.RefreshTokenDetails(ctx, presented)
 	if errs.Is(err, errs.NotFound) {
-		return nil, oauth.Errorf(oauth.InvalidGrant, "The refresh token is not known here. Sign in again.").WithReason("unknown_token")
+		return nil, oauth.Errorf(oauth.InvalidGrant, "This server does not know the refresh token. Sign in again.").WithReason("unknown_token")
 	}
 	if err != nil {
 		return nil, err
 	}
 	row, device := &found.Token, &found.Device
 	if device.ClientID != req.client.ID {
-		return nil, oauth.Errorf(oauth.InvalidGrant, "The refresh token is not known here. Sign in again.").WithReason("other_client")
+		return nil, oauth.Errorf(oauth.InvalidGrant, "This server does not know the refresh token. Sign in again.").WithReason("other_client")
 	}
 	req.event.UserID, req.event.DeviceID, req.event.SignInID = device.UserID, device.ID, device.SignInID
 	if found.User.Disabled { // which has ended the device as well: say the cause
-		return nil, oauth.Errorf(oauth.InvalidGrant, "The account %s is disabled. Ask an admin.", found.User.KubeName).WithReason("account")
+		return nil, oauth.Errorf(oauth.InvalidGrant, "The account %s is disabled. Ask an admin to enable it.", found.User.KubeName).WithReason("account")
 	}
 	if !device.Active(h.Now()) || row.Expires.Passed(h.Now()) {
 		return nil, errDeviceEnded(device)
@@ -68,11 +68,11 @@ func errDeviceEnded(d *store.Device) error {
 	case store.RevokedByAdmin:
 		return oauth.Errorf(oauth.InvalidGrant, "An admin signed this device out. Sign in again.").WithReason(d.Reason)
 	case store.RevokedConsent:
-		return oauth.Errorf(oauth.InvalidGrant, "The person took back what this application was allowed. Sign in again.").WithReason(d.Reason)
+		return oauth.Errorf(oauth.InvalidGrant, "The user revoked the consent for this application. Sign in again.").WithReason(d.Reason)
 	case store.RevokedByClient:
 		return oauth.Errorf(oauth.InvalidGrant, "This device has signed out. Sign in again.").WithReason(d.Reason)
 	case store.RevokedReplay, store.RevokedCodeReplay:
-		return oauth.Errorf(oauth.InvalidGrant, "This device was signed out because its token was used twice, which can be theft. Sign in again.").WithReason(d.Reason)
+		return oauth.Errorf(oauth.InvalidGrant, "This device was signed out because its refresh token was used twice, which can be theft. Sign in again.").WithReason(d.Reason)
 	}
 	return oauth.Errorf(oauth.InvalidGrant, "The session has reached its time limit. Sign in again.").WithReason("session_limit")
 }
@@ -85,11 +85,11 @@ func narrowScope(granted []string, asked string) ([]string, error) {
 	scopes := oauth.ParseScope(asked)
 	for _, s := range scopes {
 		if !slices.Contains(granted, s) {
-			return nil, oauth.Errorf(oauth.InvalidScope, "The scope %s was not granted at the sign-in.", s)
+			return nil, oauth.Errorf(oauth.InvalidScope, "The scope %s was not granted at sign-in. Remove it, or sign in again.", s)
 		}
 	}
 	if !slices.Contains(scopes, oauth.ScopeOpenID) {
-		return nil, oauth.Errorf(oauth.InvalidScope, "The scope openid is needed.")
+		return nil, oauth.Errorf(oauth.InvalidScope, "The scope openid is missing. Add it to the scope parameter.")
 	}
 	return scopes, nil
 }

@@ -11,7 +11,7 @@ import (
 
 // errInvalidSetupCode is one answer for every code that signs nobody in.
 func errInvalidSetupCode() *oauth.Error {
-	return oauth.Errorf(oauth.InvalidGrant, "This code has been used, is older than five minutes, or its browser has signed out. Copy a new one from the page of your clusters.")
+	return oauth.Errorf(oauth.InvalidGrant, "The setup code was used before, is older than five minutes, or its browser has signed out. Copy a new one from the portal.")
 }
 
 // setupCode signs a computer in with a code that its person copied from a page. It is a

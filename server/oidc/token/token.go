@@ -111,10 +111,10 @@ func (h *Handler) runGrant(c echo.Context, req *request) ([]byte, error) {
 	name := req.params["grant_type"]
 	handle, known := h.grants()[name]
 	if !known {
-		return nil, oauth.Errorf(oauth.UnsupportedGrantType, "The grant type is missing or not supported here.")
+		return nil, oauth.Errorf(oauth.UnsupportedGrantType, "The grant_type is missing or not supported. Choose one from the discovery document.")
 	}
 	if !req.client.MayUse(name) {
-		return nil, oauth.Errorf(oauth.UnauthorizedClient, "The client may not use this grant type.")
+		return nil, oauth.Errorf(oauth.UnauthorizedClient, "This client may not use this grant type. Ask an admin to allow it.")
 	}
 	return handle(ctx, req)
 }

@@ -51,7 +51,7 @@ func (m *Maker) Make(ctx context.Context, visit session.Caller, cluster *store.C
 	if life <= 0 {
 		event.Name, event.Reason = audit.TokenRefused, AuditReason+"_not_allowed"
 		m.Audit.Record(ctx, event)
-		return issuer.SignedToken{}, errs.New(errs.Denied, "Nobody may carry a token for %s in a file. Its admins can allow it.", cluster.Name)
+		return issuer.SignedToken{}, errs.New(errs.Denied, "Token files are switched off for %s. Ask an admin to allow them for this cluster.", cluster.Name)
 	}
 	minted, err := m.Issuer.SignIDToken(issuer.IDTokenParams{
 		Subject:  issuer.Subject{User: user, SignInID: signIn.ID, AMR: signIn.AMR, Authenticated: signIn.Authenticated},

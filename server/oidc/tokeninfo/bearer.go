@@ -23,17 +23,17 @@ type Bearer struct {
 func (b *Bearer) Authenticate(r *http.Request) (*store.AccessToken, *store.User, error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) != 1 {
-		return nil, nil, oauth.Errorf(oauth.InvalidToken, "Send one access token as Authorization: Bearer.")
+		return nil, nil, oauth.Errorf(oauth.InvalidToken, "The request must have exactly one access token. Send it as Authorization: Bearer.")
 	}
 	scheme, token, _ := strings.Cut(headers[0], " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return nil, nil, oauth.Errorf(oauth.InvalidToken, "Send one access token as Authorization: Bearer.")
+		return nil, nil, oauth.Errorf(oauth.InvalidToken, "The request must have exactly one access token. Send it as Authorization: Bearer.")
 	}
 	return b.validate(r, token)
 }
 
 func (b *Bearer) validate(r *http.Request, token string) (*store.AccessToken, *store.User, error) {
-	dead := oauth.Errorf(oauth.InvalidToken, "The access token is not valid, has expired or was revoked.")
+	dead := oauth.Errorf(oauth.InvalidToken, "The access token is not valid, has expired or was revoked. Get a new one.")
 	row, user, err := b.Store.AccessTokenWithUser(r.Context(), token)
 	if errs.Is(err, errs.NotFound) {
 		return nil, nil, dead

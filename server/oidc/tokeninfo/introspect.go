@@ -45,7 +45,7 @@ func (h *Handler) introspectToken(c echo.Context) (*introspection, error) {
 		return nil, err
 	}
 	if client.Public {
-		return nil, oauth.Errorf(oauth.InvalidClient, "Only a client with a secret or key may ask about tokens.")
+		return nil, oauth.Errorf(oauth.InvalidClient, "A public client can't use introspection. Use a client with a secret or a key.")
 	}
 	ctx := c.Request().Context()
 	answer, err := h.introspectAccessToken(ctx, client, params["token"])

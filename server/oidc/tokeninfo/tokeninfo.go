@@ -43,7 +43,7 @@ func (h *Handler) authenticateClient(c echo.Context) (*clients.Client, oauth.Par
 		return nil, nil, err
 	}
 	if params["token"] == "" {
-		return nil, nil, oauth.Errorf(oauth.InvalidRequest, "The token is missing.")
+		return nil, nil, oauth.Errorf(oauth.InvalidRequest, "The token parameter is missing. Add it to the form.")
 	}
 	return client, params, nil
 }

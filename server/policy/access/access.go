@@ -144,7 +144,10 @@ func (p *Policy) Authorize(ctx context.Context, user *store.User, cluster *store
 	event.Name, event.Reason = audit.AccessRefused, "no_access_rule"
 	event.UserID, event.UserName, event.ClusterID = user.ID, user.KubeName, cluster.ID
 	p.Audit.Record(ctx, event)
-	return d, errs.New(errs.Denied, "%s Ask the people who run this cluster to add you or one of your groups.", d.Why)
+	if user.Disabled {
+		return d, errs.New(errs.Denied, "The account %s is disabled. Ask an admin to enable it.", user.KubeName)
+	}
+	return d, errs.New(errs.Denied, "No access rule lets %s use the cluster %s. Ask an admin to add you or one of your groups to an access rule.", user.KubeName, cluster.ID)
 }
 
 // IsAdmin reports whether the person administers Fairlead.

@@ -33,7 +33,7 @@ func Grants(rules []store.AccessRule, user *store.User, cluster *store.Cluster) 
 			list = append(list, Grant{Rule: rule.ID, Description: rule.Description, Group: group, By: by})
 		}
 		if rule.Everyone {
-			add("", i18n.T("everybody who signs in"))
+			add("", i18n.T("every user who signs in"))
 			continue
 		}
 		if slices.ContainsFunc(rule.UserNames, func(name string) bool { return kubenames.Key(name) == user.NameKey }) {
@@ -45,7 +45,7 @@ func Grants(rules []store.AccessRule, user *store.User, cluster *store.Cluster) 
 			}
 		}
 		if domain := VerifiedDomain(user); slices.Contains(rule.Domains, domain) {
-			add("", i18n.T("your mail address at %s", domain))
+			add("", i18n.T("your e-mail address at %s", domain))
 		}
 	}
 	return list

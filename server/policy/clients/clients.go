@@ -152,7 +152,7 @@ func (c *Client) Permission(scopes []string) i18n.Text {
 		}
 	}
 	if sees.IsZero() {
-		return i18n.T("know that it is you again, and nothing else")
+		return i18n.T("recognize you, and see nothing else about you")
 	}
 	return i18n.T("see %s", sees)
 }

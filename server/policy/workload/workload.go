@@ -71,7 +71,7 @@ type verifier struct {
 
 // errUntrustedToken is one answer for every token that nobody here trusts.
 func errUntrustedToken(cause error) error {
-	return errs.Wrap(errs.Denied, cause, "The token is not from a platform that is trusted here, or it is not made for this server, or it has expired.")
+	return errs.Wrap(errs.Denied, cause, "The workload token is not valid: its issuer is not trusted, its audience is another one, or it has expired. Check its iss, aud and exp claims.")
 }
 
 // Authenticate returns the user that a platform's token stands for, and when the
@@ -93,8 +93,8 @@ func (r *Registry) Authenticate(ctx context.Context, token string, event audit.E
 	}
 	event.Name, event.Reason, event.Detail = audit.WorkloadRefused, "no_workload_rule", fmt.Sprintf("%s: sub %v", issuerID, claims["sub"])
 	r.Audit.Record(ctx, event)
-	return nil, time.Time{}, errs.New(errs.Denied, fmt.Sprintf(
-		"No workload rule fits this token of %s (sub %v). Ask the people who run this server for a rule on its claims.", issuerID, claims["sub"]))
+	return nil, time.Time{}, errs.New(errs.Denied,
+		"No workload rule matches this token of %s (sub %v). Ask an admin to add a rule for its claims.", issuerID, claims["sub"])
 }
 
 // userOfRule turns a rule into its user, as the rule is now.
@@ -123,7 +123,7 @@ func (r *Registry) signIn(ctx context.Context, kind string, id connectors.Identi
 		r.Audit.Record(ctx, audit.Event{Name: audit.UserCreated, UserID: user.ID, UserName: user.KubeName, ConnectorID: kind})
 	}
 	if user.Disabled {
-		return nil, errs.New(errs.Denied, "The account %s is disabled. Ask an admin.", user.KubeName)
+		return nil, errs.New(errs.Denied, "The account %s is disabled. Ask an admin to enable it.", user.KubeName)
 	}
 	return user, nil
 }
@@ -143,7 +143,7 @@ func (r *Registry) verify(ctx context.Context, token string) (claims map[string]
 	}
 	check, err := r.verifierFor(ctx, issuer)
 	if err != nil {
-		return nil, time.Time{}, "", errs.Wrap(errs.Unavailable, err, "The platform "+issuer.ID+" could not be asked for its keys. Try again in a minute.")
+		return nil, time.Time{}, "", errs.Wrap(errs.Unavailable, err, "The keys of the trusted issuer %s can't be fetched. Try again in a minute.", issuer.ID)
 	}
 	parsed, err := check.Verify(ctx, token)
 	if err != nil {
@@ -170,7 +170,7 @@ func unverifiedIssuer(token string) (string, error) {
 		Issuer string `json:"iss"`
 	}
 	if err := json.Unmarshal(payload, &says); err != nil || says.Issuer == "" {
-		return "", errors.New("names no issuer")
+		return "", errors.New("the token has no iss claim")
 	}
 	return says.Issuer, nil
 }
@@ -200,7 +200,7 @@ func (r *Registry) verifierFor(ctx context.Context, issuer *store.TrustedIssuer)
 	}
 	check, isVerifier := made.(*oidc.IDTokenVerifier)
 	if !isVerifier {
-		return nil, errors.New("a flight brought something else") // it returns nothing else
+		return nil, errors.New("singleflight returned an unexpected type") // it returns nothing else
 	}
 	return check, nil
 }
@@ -235,7 +235,7 @@ func (r *Registry) newVerifier(ctx context.Context, issuer *store.TrustedIssuer)
 func httpClient(ca string) (*http.Client, error) {
 	base, ok := http.DefaultTransport.(*http.Transport)
 	if !ok {
-		return nil, errors.New("the default transport is another one")
+		return nil, errors.New("http.DefaultTransport is not an *http.Transport")
 	}
 	transport := base.Clone()
 	if ca != "" {

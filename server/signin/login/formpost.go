@@ -29,7 +29,7 @@ const relayLength = 26
 func (h *Handler) postToUpstream(c echo.Context, row *store.Connector, poster connectors.Poster, f *flow.Flow) error {
 	ask, err := poster.AuthForm(c.Request().Context())
 	if err != nil {
-		return errs.Wrap(errs.Unavailable, err, "%s is not set up correctly. Tell the people who run this server.", row.Name)
+		return errs.Wrap(errs.Unavailable, err, "%s is not set up correctly. Ask an admin to check the connector.", row.Name)
 	}
 	away := *f
 	away.Expires = 0
@@ -133,7 +133,7 @@ func (h *Handler) StartTest(c echo.Context, row *store.Connector, opened connect
 	case connectors.Redirecter:
 		return h.redirectToUpstream(c, row, way, f)
 	}
-	return errs.New(errs.Invalid, "%s does not send people anywhere.", row.Name)
+	return errs.New(errs.Invalid, "%s does not sign users in by redirect. Test it with a user name and password.", row.Name)
 }
 
 // finishTest takes the answer to a test sign-in: nobody is signed in.

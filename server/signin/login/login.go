@@ -191,7 +191,7 @@ func (h *Handler) connector(c echo.Context) (*store.Connector, connectors.Connec
 	ctx := c.Request().Context()
 	row, err := h.Store.Connector(ctx, c.Param("connector"))
 	if errs.Is(err, errs.NotFound) {
-		return nil, nil, errs.Wrap(errs.NotFound, err, "This way to sign in does not exist any more. Choose another.")
+		return nil, nil, errs.Wrap(errs.NotFound, err, "This way to sign in was removed. Choose another one.")
 	}
 	if err != nil {
 		return nil, nil, err
@@ -210,7 +210,7 @@ func (h *Handler) redirectToUpstream(c echo.Context, row *store.Connector, redir
 	const handle = "FAIRLEADSTATE"
 	address, kept, err := redirecter.AuthURL(c.Request().Context(), CallbackURL(h.Site, row.ID), handle)
 	if err != nil {
-		return errs.Wrap(errs.Unavailable, err, "%s could not be asked. Try again in a minute.", row.Name)
+		return errs.Wrap(errs.Unavailable, err, "%s does not answer. Try again in a minute.", row.Name)
 	}
 	away.Upstream = &flow.Upstream{ConnectorID: row.ID, State: kept, TestID: testID(f)}
 	sealed, err := h.Flows.Seal(c.Response(), c.Request(), &away)
@@ -219,7 +219,7 @@ func (h *Handler) redirectToUpstream(c echo.Context, row *store.Connector, redir
 	}
 	u, err := url.Parse(address)
 	if err != nil {
-		return errs.Wrap(errs.Unavailable, err, "%s is not set up correctly. Tell the people who run this server.", row.Name)
+		return errs.Wrap(errs.Unavailable, err, "%s is not set up correctly. Ask an admin to check the connector.", row.Name)
 	}
 	q := u.Query()
 	q.Set("state", sealed)
@@ -282,7 +282,7 @@ func (h *Handler) finishFirstFactor(c echo.Context, row *store.Connector, p firs
 	ctx := c.Request().Context()
 	user, created, err := h.Store.SignInUser(ctx, p.person, h.Now())
 	if err == nil && user.Disabled {
-		err = errs.New(errs.Denied, "The account %s is disabled. Ask an admin.", user.KubeName)
+		err = errs.New(errs.Denied, "The account %s is disabled. Ask an admin to enable it.", user.KubeName)
 	}
 	if err != nil {
 		h.recordFailure(c, row, p.person.KubeName, err)

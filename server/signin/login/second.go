@@ -78,7 +78,7 @@ func (h *Handler) openSecondFactor(c echo.Context, sealed string) (*flow.Flow, *
 	}
 	user, err := h.Store.User(c.Request().Context(), f.SecondFactor.UserID)
 	if err == nil && user.Disabled {
-		err = errs.New(errs.Denied, "The account %s is disabled. Ask an admin.", user.KubeName)
+		err = errs.New(errs.Denied, "The account %s is disabled. Ask an admin to enable it.", user.KubeName)
 	}
 	return f, user, err
 }
@@ -117,7 +117,7 @@ func (h *Handler) secondFactorQRCode(c echo.Context) error {
 		return err
 	}
 	if f.SecondFactor.EnrolSecret == "" {
-		return errs.New(errs.NotFound, "There is nothing to set up.")
+		return errs.New(errs.NotFound, "There is no second factor to set up. Start the sign-in again.")
 	}
 	png, err := mfa.QRCode(mfa.KeyURI(h.Site.Live().Brand, user.KubeName, f.SecondFactor.EnrolSecret))
 	if err != nil {
@@ -164,7 +164,7 @@ func (h *Handler) submitSecondFactor(c echo.Context) error {
 	}
 	if !good {
 		h.recordSecondFactorFailure(c, f, user, "second_factor")
-		return h.renderSecondFactor(c, sealed, i18n.T("That was not right. A code works once, and only while the app shows it."))
+		return h.renderSecondFactor(c, sealed, i18n.T("The code or passkey is not valid. A code works once, and only while the app shows it. Try again."))
 	}
 	if err := h.Limit.Undo(ctx, attempt); err != nil {
 		return err

@@ -70,7 +70,7 @@ func (p *Passkeys) FinishDiscoverableLogin(keys [][]byte, kept, answer string) (
 	return assertionOf(all, session, credential)
 }
 
-var errUnknownCredential = errors.New("none of the keys answered")
+var errUnknownCredential = errors.New("unknown credential")
 
 // assertionOf finds the key that answered. A counter that went back is ErrPasskey: the key may
 // have been copied.

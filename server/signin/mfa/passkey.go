@@ -21,7 +21,7 @@ const ceremonyTimeout = 10 * time.Minute
 type Passkeys struct{ site *webauthn.WebAuthn }
 
 // ErrPasskey says that a passkey was not made or not right.
-var ErrPasskey = errors.New("the passkey does not fit")
+var ErrPasskey = errors.New("the passkey response is not valid")
 
 // NewPasskeys returns the passkeys of a site. It returns nil when the site can have
 // none: a passkey belongs to a name (WebAuthn section 4, "RP ID"), not to an address.

@@ -48,7 +48,7 @@ func (g *Registry) Explain(err error) (cause, remedy string) {
 	}
 	switch {
 	case errors.Is(err, connectors.ErrBadCredentials):
-		return "Nobody has this name and password.", "Check both. The name is what the user name attribute holds."
+		return "No account has this user name and password.", "Check both. The name is what the user name attribute holds."
 	case errors.Is(err, connectors.ErrDenied):
 		return "The upstream did not let this account in: " + err.Error() + ".", "Check who may sign in: allowed groups, organizations, domains."
 	}
@@ -93,7 +93,7 @@ func (g *Registry) LookupDraft(ctx context.Context, row *store.Connector, userna
 	}
 	lookuper, ok := opened.(connectors.Lookuper)
 	if !ok {
-		return connectors.Lookup{}, errs.New(errs.Invalid, "This kind of connector can't look people up. Test it with a sign-in.")
+		return connectors.Lookup{}, errs.New(errs.Invalid, "This type of connector can’t look up users. Test it with a sign-in.")
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

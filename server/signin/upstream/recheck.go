@@ -49,7 +49,7 @@ func (g *Registry) RecheckUser(ctx context.Context, user *store.User) (*store.Us
 	}
 	answer, ok := fresh.(*store.User)
 	if !ok {
-		return nil, errors.New("a flight brought something else") // ask returns nothing else
+		return nil, errors.New("singleflight returned an unexpected type") // ask returns nothing else
 	}
 	return answer, nil
 }
@@ -58,7 +58,7 @@ func (g *Registry) RecheckUser(ctx context.Context, user *store.User) (*store.Us
 // disabled here is an error of kind Denied.
 func (g *Registry) recentlyChecked(user *store.User) (bool, error) {
 	if user.Disabled {
-		return false, errs.New(errs.Denied, "The account %s is disabled. Ask an admin.", user.KubeName)
+		return false, errs.New(errs.Denied, "The account %s is disabled. Ask an admin to enable it.", user.KubeName)
 	}
 	if workload.IsWorkload(user) || user.ConnectorID == store.BreakGlass { // nobody to ask: the configuration is the upstream
 		return true, nil
@@ -71,7 +71,7 @@ func (g *Registry) recheck(ctx context.Context, user *store.User) (*store.User, 
 	row, err := g.cfg.Store.Connector(ctx, user.ConnectorID)
 	if errs.Is(err, errs.NotFound) {
 		return nil, g.refuseUser(ctx, user, "connector_removed", errs.New(errs.Denied,
-			"The way you signed in with (%s) was removed. Sign in another way.", user.ConnectorID))
+			"The connector %s that you signed in with was removed. Choose another way to sign in.", user.ConnectorID))
 	}
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func (g *Registry) recheck(ctx context.Context, user *store.User) (*store.User, 
 	}
 	fresh, err := g.cfg.Store.RefreshUser(ctx, user, person, g.cfg.Now())
 	if errs.Is(err, errs.Conflict) {
-		return nil, g.refuseUser(ctx, user, reasonNameTaken, errs.Wrap(errs.Denied, err, "The name %s belongs to another account. Ask an admin.", person.KubeName))
+		return nil, g.refuseUser(ctx, user, reasonNameTaken, errs.Wrap(errs.Denied, err, "Another account already uses the name %s. Ask an admin to rename or remove one of them.", person.KubeName))
 	}
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func (g *Registry) refreshIdentity(ctx context.Context, row *store.Connector, us
 	}
 	refresher, ok := opened.(connectors.Refresher)
 	if !ok {
-		return store.ResolvedIdentity{}, errs.New(errs.Denied, "%s can't confirm accounts later. Sign in again.", row.Name)
+		return store.ResolvedIdentity{}, errs.New(errs.Denied, "%s can't confirm your account without a new sign-in. Sign in again.", row.Name)
 	}
 	began := g.cfg.Now()
 	id, err := refresher.Refresh(ctx, last)
@@ -169,7 +169,7 @@ func (g *Registry) duringOutage(ctx context.Context, user *store.User, cause err
 		event.Reason = "outage_budget_over"
 		g.cfg.Audit.Record(ctx, event)
 		return nil, errs.Wrap(errs.Unavailable, cause,
-			"Your account could not be confirmed with %s for too long. Try again when it is back.", user.ConnectorID)
+			"%s has not answered for too long, so your account can't be confirmed. Try again when it is back.", user.ConnectorID)
 	}
 	g.cfg.Audit.Record(ctx, event)
 	return user, nil

@@ -83,7 +83,7 @@ func New(cfg Config) *Registry {
 // Connector returns the opened connector of a row.
 func (g *Registry) Connector(ctx context.Context, row *store.Connector) (connectors.Connector, error) {
 	if !row.Enabled {
-		return nil, errs.New(errs.Denied, "Signing in through %s is switched off.", row.Name)
+		return nil, errs.New(errs.Denied, "Sign-in with %s is switched off. Choose another way to sign in.", row.Name)
 	}
 	now := g.cfg.Now()
 	g.mu.Lock()
@@ -106,9 +106,9 @@ func (g *Registry) open(ctx context.Context, row *store.Connector, now time.Time
 	e := &openedConnector{revision: row.Revision, tried: now}
 	e.connector, e.err = g.openConnector(context.WithoutCancel(ctx), row)
 	if e.err != nil {
-		g.cfg.Logger.ErrorContext(ctx, "connector not opened, will try again", "connector", row.ID, "error", e.err)
+		g.cfg.Logger.ErrorContext(ctx, "opening the connector failed, retrying", "connector", row.ID, "error", e.err)
 		g.recordFault(row.ID, e.err, true)
-		e.err = errs.Wrap(errs.Unavailable, e.err, "Signing in through %s does not work at the moment. Try again in a minute.", row.Name)
+		e.err = errs.Wrap(errs.Unavailable, e.err, "Sign-in with %s does not work at the moment. Try again in a minute.", row.Name)
 	}
 	return e
 }
@@ -153,7 +153,7 @@ func (g *Registry) Login(ctx context.Context, row *store.Connector, username, pa
 	}
 	p, ok := opened.(connectors.Passworder)
 	if !ok {
-		return store.ResolvedIdentity{}, errs.New(errs.Invalid, "%s does not take passwords.", row.Name)
+		return store.ResolvedIdentity{}, errs.New(errs.Invalid, "%s does not accept passwords. Choose another way to sign in.", row.Name)
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -170,7 +170,7 @@ func (g *Registry) Callback(r *http.Request, row *store.Connector, kept []byte) 
 	}
 	redirecter, ok := opened.(connectors.Redirecter)
 	if !ok {
-		return store.ResolvedIdentity{}, errs.New(errs.Invalid, "%s does not send people back.", row.Name)
+		return store.ResolvedIdentity{}, errs.New(errs.Invalid, "%s does not sign users in by redirect. Choose another way to sign in.", row.Name)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), callTimeout)
 	defer cancel()
@@ -187,7 +187,7 @@ func (g *Registry) PostCallback(ctx context.Context, row *store.Connector, kept 
 	}
 	poster, ok := opened.(connectors.Poster)
 	if !ok {
-		return store.ResolvedIdentity{}, errs.New(errs.Invalid, "%s posts nothing.", row.Name)
+		return store.ResolvedIdentity{}, errs.New(errs.Invalid, "%s does not sign users in by form. Choose another way to sign in.", row.Name)
 	}
 	began := g.cfg.Now()
 	id, err := poster.Answer(ctx, kept, posted)
@@ -229,18 +229,18 @@ func settleIdentity(row *store.Connector, id connectors.Identity, err error) (st
 func refusal(row *store.Connector, err error) error {
 	switch connectors.OutcomeOf(err) {
 	case connectors.OutcomeBadCredentials:
-		return errs.Wrap(errs.Unauthenticated, err, "The name or the password is wrong.")
+		return errs.Wrap(errs.Unauthenticated, err, "The user name or password is wrong. Try again.")
 	case connectors.OutcomeDenied:
-		return errs.Wrap(errs.Denied, err, "%s did not let this account in.", row.Name)
+		return errs.Wrap(errs.Denied, err, "%s denied access to this account. Ask an admin to allow it.", row.Name)
 	case connectors.OutcomeSignInAgain, connectors.OutcomeUnconfirmed:
-		return errs.Wrap(errs.Denied, err, "%s wants to see you again: your last sign-in there no longer counts. Sign in again.", row.Name)
+		return errs.Wrap(errs.Denied, err, "%s requires a new sign-in: your last one there is no longer valid. Sign in again.", row.Name)
 	case connectors.OutcomeUnusableIdentity:
-		return errs.Wrap(errs.Denied, err, "What %s says about your account can't be used: %s Ask an admin for help.", row.Name, advice(err))
+		return errs.Wrap(errs.Denied, err, "Fairlead can't use what %s says about your account: %s Ask an admin for help.", row.Name, advice(err))
 	case connectors.OutcomeMisconfigured:
-		return errs.Wrap(errs.Unavailable, err, "%s refuses this server, because its settings are wrong. Ask an admin to look at the connector.", row.Name)
+		return errs.Wrap(errs.Unavailable, err, "%s refuses this server, because the settings of the connector are wrong. Ask an admin to check the connector.", row.Name)
 	case connectors.OutcomeUnavailable:
 	}
-	return errs.Wrap(errs.Unavailable, err, "%s could not be asked. Try again in a minute.", row.Name)
+	return errs.Wrap(errs.Unavailable, err, "%s does not answer. Try again in a minute.", row.Name)
 }
 
 // advice returns what a connector says about an identity that can't be used.

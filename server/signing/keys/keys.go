@@ -101,7 +101,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		if err := m.Maintain(ctx); err != nil && ctx.Err() == nil {
-			m.cfg.Logger.ErrorContext(ctx, "signing keys not tended, will try again", "error", err)
+			m.cfg.Logger.ErrorContext(ctx, "maintaining the signing keys failed, retrying", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -284,7 +284,7 @@ func (m *Manager) Ready() bool {
 }
 
 // ErrNotReady says that the first keys are still being made.
-var ErrNotReady = errs.New(errs.Unavailable, "The server has just started and is making its signing keys. Try again in a few seconds.")
+var ErrNotReady = errs.New(errs.Unavailable, "The server has just started and is creating its signing keys. Try again in a few seconds.")
 
 // Sign returns payload as a compact JWT.
 func (m *Manager) Sign(alg jose.SignatureAlgorithm, payload []byte) (string, error) {

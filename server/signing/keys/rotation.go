@@ -48,7 +48,7 @@ func (m *Manager) List(ctx context.Context) ([]Info, error) {
 }
 
 // errBusy says that another replica is tending the keys.
-var errBusy = errs.New(errs.Unavailable, "Another replica is changing the keys at this moment. Try again in a minute.")
+var errBusy = errs.New(errs.Unavailable, "Another replica is changing the signing keys. Try again in a minute.")
 
 // RotateNow lets the next key of an algorithm sign. It refuses while others may
 // still not know that key, and says from when on it works: a rotation must not
@@ -63,11 +63,11 @@ func (m *Manager) rotateNow(ctx context.Context, alg jose.SignatureAlgorithm) er
 		return err
 	}
 	if r.next == nil || r.active == nil {
-		return errs.New(errs.Conflict, "There is no next "+string(alg)+" key yet. The server makes one within seconds of its start.")
+		return errs.New(errs.Conflict, "There is no next %s key yet: the server creates one seconds after its start. Try again in a minute.", alg)
 	}
 	if from := m.usableFrom(r.next); m.cfg.Now().Before(from) {
-		return errs.New(errs.Conflict, "The next "+string(alg)+" key is published only since "+formatUTC(r.next.Created.Time())+
-			": verifiers that cache the old set would refuse its tokens. It may sign from "+formatUTC(from)+" on.")
+		return errs.New(errs.Conflict, "The next %s key was published at %s: verifiers that cache the older key set would refuse its tokens. Try again after %s.",
+			alg, formatUTC(r.next.Created.Time()), formatUTC(from))
 	}
 	return m.activateNext(ctx, alg, r)
 }
@@ -124,7 +124,7 @@ func (m *Manager) RevocationImpact(ctx context.Context, id string) (*RevocationI
 	}
 	at := slices.IndexFunc(list, func(k Info) bool { return k.ID == id && k.State != store.KeyRevoked })
 	if at < 0 {
-		return nil, errs.New(errs.NotFound, "There is no key "+id+" that could be revoked. See: fairlead keys list")
+		return nil, errs.New(errs.NotFound, "There is no published key %s. Run fairlead keys list to see the keys.", id)
 	}
 	key := list[at]
 	c := &RevocationImpact{Key: key, RefusedUntil: m.cfg.Now().Add(m.cfg.Timing.CacheAge)}

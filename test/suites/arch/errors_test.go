@@ -30,16 +30,7 @@ var errorsNotYetRewritten = []string{
 	"server/base/web",
 	"server/fleet/proxyapi",
 	"server/fleet/recordings",
-	"server/oidc/authorize",
-	"server/oidc/consent",
-	"server/oidc/device",
-	"server/oidc/logout",
-	"server/oidc/tokenfile",
-	"server/policy/access",
-	"server/policy/workload",
-	"server/signin/login",
-	"server/signin/upstream",
-	"server/signing/keys",
+	"server/signin/upstream", // the last sentence comes from the connector
 }
 
 // imperatives start the sentence that says what to do next.

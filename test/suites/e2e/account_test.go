@@ -84,7 +84,7 @@ func TestTakingBack(t *testing.T) {
 	if account.Doc.Find("section[aria-labelledby=applications]").Length() != 0 {
 		t.Error("the application is still there")
 	}
-	if got := refresh(); got.Error != "invalid_grant" || !strings.Contains(got.ErrorDescription, "took back") {
+	if got := refresh(); got.Error != "invalid_grant" || !strings.Contains(got.ErrorDescription, "revoked the consent") {
 		t.Errorf("after taking back: %s", got.Raw)
 	}
 	silent := b.Get(app.AuthURL(challenge, url.Values{"prompt": {"none"}}))

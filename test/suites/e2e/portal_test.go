@@ -94,7 +94,7 @@ rules:
 	if page := browser.Get(s.issuer + "/clusters/b"); page.Doc.Find(`form[action$="/token-file"]`).Length() != 0 {
 		t.Error("b offers a token")
 	}
-	if page := browser.Post(s.issuer+"/clusters/b/token-file", nil); page.Status != http.StatusForbidden || !strings.Contains(page.Text, "Nobody may carry a token for Cluster b in a file.") {
+	if page := browser.Post(s.issuer+"/clusters/b/token-file", nil); page.Status != http.StatusForbidden || !strings.Contains(page.Text, "Token files are switched off for Cluster b.") {
 		t.Errorf("%d %s", page.Status, page.Text)
 	}
 	if page := browser.Get(s.issuer + "/clusters/a/token-file"); page.Status == http.StatusOK || strings.Contains(page.Text, "eyJ") {

@@ -57,7 +57,7 @@ rules:
 		"the account is disabled": {
 			end:  func() { s.operate(t, "people", "disable", "github:jane") },
 			mend: func() { s.operate(t, "people", "enable", "github:jane") },
-			last: "The account github:jane is disabled. Ask an admin.\nRun: kubectl fairlead login ", page: "The account github:jane is disabled. Ask an admin.", code: 3,
+			last: "The account github:jane is disabled. Ask an admin to enable it.\nRun: kubectl fairlead login ", page: "The account github:jane is disabled. Ask an admin to enable it.", code: 3,
 		},
 		"the rule is gone": {
 			end:  func() { s.change(t, "github:acme:platform", "github:acme:other") },
@@ -67,7 +67,7 @@ rules:
 		"the connector says no": {
 			end:  func() { gh.Set(fakegithub.Account{ID: 4711, Login: "jane", Name: "Jane Doe", Emails: account.Emails}) },
 			mend: func() { gh.Set(account) },
-			last: "GitHub did not let this account in.\nRun: kubectl fairlead login ", page: "GitHub did not let this account in.", code: 3,
+			last: "GitHub denied access to this account. Ask an admin to allow it.\nRun: kubectl fairlead login ", page: "GitHub denied access to this account. Ask an admin to allow it.", code: 3,
 		},
 		"the outage lasts too long": {
 			end: func() {
@@ -78,7 +78,7 @@ rules:
 				s.restart(t, "{maxAge: 1ms, outageBudget: 1ms}", "{maxAge: 1ms}")
 				gh.Break(0)
 			},
-			last: "Your account could not be confirmed with github for too long. Try again when it is back.", code: 1,
+			last: "github has not answered for too long, so your account can't be confirmed. Try again when it is back.", code: 1,
 		},
 	} {
 		if way.before != nil {

@@ -76,7 +76,7 @@ rules:
 	me := people["ldaps"]
 	me.env = append(me.env, "CI=true")
 	me.expireTokens()
-	if r := me.run("", "kubectl-fairlead", "get-token", "--server", s.issuer, "--cluster", "a"); r.code != 3 || !strings.Contains(r.err, "did not let this account in") {
+	if r := me.run("", "kubectl-fairlead", "get-token", "--server", s.issuer, "--cluster", "a"); r.code != 3 || !strings.Contains(r.err, "denied access to this account") {
 		t.Errorf("deleted account: %+v", r)
 	}
 }
