@@ -11,11 +11,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// maxHinted is the largest refusal that a hint is added to, in bytes.
+// maxHintedBody is the largest response body to which a hint is added.
 const maxHintedBody = 64 << 10
 
-// hint adds to the API server's refusals where somebody sees what they may do and why. What
-// is no refusal, or none that can be read, stays as it is.
+// addAccessHint returns a function that adds a link to the API server's 403 responses. Other responses,
+// and responses that it cannot parse, stay unchanged.
 func addAccessHint(address string) func(resp *http.Response) {
 	return func(resp *http.Response) {
 		kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
@@ -29,7 +29,7 @@ func addAccessHint(address string) func(resp *http.Response) {
 		if err != nil || len(head) > maxHintedBody || json.Unmarshal(head, &said) != nil || said.Kind != "Status" {
 			return
 		}
-		said.Message += "\nWhat you may do here, and why: " + address
+		said.Message += "\nOpen this page to see what you may do, and why: " + address
 		text, err := json.Marshal(&said)
 		if err != nil {
 			return
@@ -40,7 +40,7 @@ func addAccessHint(address string) func(resp *http.Response) {
 	}
 }
 
-// again is a body of which something was read already.
+// prefixedBody is a body whose first bytes were already read.
 type prefixedBody struct {
 	io.Reader
 	io.Closer

@@ -24,13 +24,13 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/userimpersonation"
 )
 
-// exchange is one request on its way through the proxy, and the account that is given of it.
+// exchange handles one request, and holds what its audit events need.
 type exchange struct {
 	p             *Proxy
 	w             http.ResponseWriter
 	r             *http.Request
 	received      time.Time
-	clientAddress string // the client's address
+	clientAddress string
 
 	info                   *requestinfo.Info
 	identity, impersonated *authn.Identity
@@ -38,10 +38,10 @@ type exchange struct {
 	call                   forward.Call
 	recording              *recorder.Recording
 	refusal                *status.Error
-	removeStream           func() // forgets a stream
+	removeStream           func() // unregisters the stream; nil if the request is not long-lived
 }
 
-// serve decides, step by step, and forwards.
+// serve authenticates, authorizes and forwards the request.
 func (x *exchange) serve() *status.Error {
 	who, refusal := x.p.cfg.Verifier.Authenticate(x.r)
 	x.identity = who
@@ -71,8 +71,7 @@ func (x *exchange) serve() *status.Error {
 	return x.p.cfg.Forwarder.Forward(x.w, x.r, &x.call)
 }
 
-// admit refuses who has lost their access since the token was issued, and registers
-// what may be open for long.
+// checkAccess refuses users whose access was revoked, and registers long-lived requests as streams.
 func (x *exchange) checkAccess() *status.Error {
 	cfg := x.p.cfg
 	if cfg.CheckAccess != nil {
@@ -84,7 +83,7 @@ func (x *exchange) checkAccess() *status.Error {
 		return cfg.Revocations.Check(x.identity)
 	}
 	ctx := x.r.Context()
-	if x.call.Kind == forward.Upgrade { // the handler's own ends when the connection is taken over
+	if x.call.Kind == forward.Upgrade { // the server cancels the request's context at the upgrade
 		ctx = context.WithoutCancel(ctx)
 	}
 	var lasts time.Time
@@ -99,14 +98,14 @@ func (x *exchange) checkAccess() *status.Error {
 	return nil
 }
 
-// lasts reports whether the request may go on for long.
+// isLongLived reports whether the request may last long.
 func (x *exchange) isLongLived() bool { return x.call.Kind != forward.Short || x.info.IsLongRunning() }
 
-// headers are what is sent on: those of the person, or of whom they act as when the API
-// server lets them.
+// setHeaders computes the outgoing headers: with the user, with the target of "kubectl --as", or with a
+// service account's own token.
 func (x *exchange) setHeaders() (refusal *status.Error) {
 	if x.identity.ServiceAccount {
-		token, _ := authn.Token(x.r.Header) // it was read before
+		token, _ := authn.Token(x.r.Header) // cannot fail: the token was authenticated
 		x.call.WithoutProxyCredential = true
 		x.call.Header, refusal = impersonate.TokenHeaders(x.r.Header, token)
 		return x.withAuditID(refusal)
@@ -129,17 +128,17 @@ func (x *exchange) setHeaders() (refusal *status.Error) {
 	return x.withAuditID(refusal)
 }
 
-// located is who asks, with the address when the API server is to know it.
+// identityWithAddress returns the identity, with the client's address if SendClientAddress is set.
 func (x *exchange) identityWithAddress() *authn.Identity {
 	if !x.p.cfg.SendClientAddress || x.clientAddress == "" {
 		return x.identity
 	}
-	who := *x.identity // that one is shared
+	who := *x.identity // a copy, because identities are shared
 	who.Extra = append(slices.Clone(who.Extra), authn.Extra{Key: authn.ExtraClientAddress, Value: x.clientAddress})
 	return &who
 }
 
-// named gives the request the id that joins the proxy's account with the API server's.
+// withAuditID sets the audit ID, which joins the proxy's events with those of the API server.
 func (x *exchange) withAuditID(refusal *status.Error) *status.Error {
 	if id := x.auditEntry.ID(); refusal == nil && id != "" {
 		x.call.Header[kubeaudit.AuditIDHeader] = []string{id}
@@ -147,14 +146,14 @@ func (x *exchange) withAuditID(refusal *status.Error) *status.Error {
 	return refusal
 }
 
-// started is called when an answer begins.
+// onResponse is called when the response starts.
 func (x *exchange) onResponse(code int) {
 	x.p.requests.WithLabelValues(string(x.call.Kind), methodLabel(x.r), strconv.Itoa(code)).Inc()
 	x.auditEntry.Started(x.r.Context(), code)
 }
 
-// record records a request, so that nothing is done at the API server, and nothing learnt from
-// it, unrecorded. The path is without its query, which can hold the command of an exec.
+// recordRequest writes the audit event of a request. The event has the path without its query, which can
+// contain the command of an exec.
 func (x *exchange) recordRequest() {
 	event := x.event(audit.ProxyRequest, string(x.call.Kind))
 	event.Detail = methodLabel(x.r) + " " + x.r.URL.EscapedPath()
@@ -165,7 +164,7 @@ func (x *exchange) recordRequest() {
 	x.p.cfg.Audit.Record(x.r.Context(), event)
 }
 
-// refuse answers and records.
+// refuse answers with a refusal and records it.
 func (x *exchange) refuse(refusal *status.Error) {
 	x.refusal = refusal
 	x.p.refusals.WithLabelValues(refusal.Code).Inc()
@@ -175,8 +174,8 @@ func (x *exchange) refuse(refusal *status.Error) {
 	status.Write(x.w, x.r, refusal, logging.RequestID(x.r.Context()))
 }
 
-// end gives account of how it ended, also when the handler is aborted. Only then is a
-// stream forgotten: a proxy that stops waits for its last words.
+// finish writes the final audit events, also if the handler panics to abort. It unregisters a stream last,
+// because Registry.Drain waits for the stream's final message.
 func (x *exchange) finish() {
 	if x.removeStream != nil {
 		defer x.removeStream()
@@ -189,14 +188,14 @@ func (x *exchange) finish() {
 	x.auditEntry.Complete(x.r.Context(), kubeaudit.Outcome{Refusal: x.refusalStatus(), Annotations: x.auditAnnotations(took)})
 	result := x.call.Result
 	switch {
-	case x.refusal != nil: // that is recorded
+	case x.refusal != nil: // refuse has recorded it
 	case why != nil:
 		x.p.refusals.WithLabelValues(why.Code).Inc()
 		x.recordEnd(audit.ProxyStreamEnded, why.Code, fmt.Sprintf("ended after %d bytes", result.BytesIn+result.BytesOut))
 	case result.Code == switched:
 		x.recordEnd(audit.ProxySessionEnded, "", fmt.Sprintf("%d bytes in, %d bytes out, %s%s", result.BytesIn, result.BytesOut, took.Round(time.Millisecond), x.recordingDetail()))
 	case result.Code == http.StatusForbidden:
-		x.recordEnd(audit.ProxyDenied, "", "the API server says 403")
+		x.recordEnd(audit.ProxyDenied, "", "the API server answered 403")
 	}
 	if x.identity != nil && x.p.cfg.Logger.Enabled(x.r.Context(), slog.LevelDebug) {
 		x.p.cfg.Logger.DebugContext(x.r.Context(), "request ended", "user", x.identity.User, "groups", len(x.identity.Groups), "kind", string(x.call.Kind),
@@ -204,7 +203,7 @@ func (x *exchange) finish() {
 	}
 }
 
-// answer is the proxy's own answer, if it gave one.
+// refusalStatus returns the proxy's own response, or nil.
 func (x *exchange) refusalStatus() *metav1.Status {
 	if x.refusal == nil {
 		return nil
@@ -212,7 +211,7 @@ func (x *exchange) refusalStatus() *metav1.Status {
 	return x.refusal.KubernetesStatus()
 }
 
-// notes are what an event says of a stream beyond its code.
+// auditAnnotations returns the annotations of the final audit event.
 func (x *exchange) auditAnnotations(took time.Duration) map[string]string {
 	if x.refusal != nil {
 		return map[string]string{"refused": x.refusal.Code}
@@ -232,7 +231,7 @@ func (x *exchange) auditAnnotations(took time.Duration) map[string]string {
 	return notes
 }
 
-// switched is the status of an answer after which something else than HTTP is spoken.
+// switched is the HTTP status after which the connection is a tunnel.
 const switched = http.StatusSwitchingProtocols
 
 func closingReason(why *status.Error) string {
@@ -249,7 +248,7 @@ func (x *exchange) recordingDetail() string {
 	return ", recording " + x.recording.ID()
 }
 
-// cutOff is why a stream was ended, if it was.
+// terminationReason returns the refusal with which the proxy ended a stream, or nil.
 func (x *exchange) terminationReason() *status.Error {
 	if why, ok := errors.AsType[*status.Error](x.call.Result.Err); ok {
 		return why
@@ -267,20 +266,20 @@ func (x *exchange) recordEnd(name audit.Name, reason, what string) {
 	x.p.cfg.Audit.Record(x.r.Context(), event)
 }
 
-// event is about this request and who sent it.
+// event returns an audit event about this request.
 func (x *exchange) event(name audit.Name, reason string) audit.Event {
 	e := audit.Event{Name: name, ClusterID: x.p.cfg.Cluster, Address: x.clientAddress, Reason: reason}
 	if x.identity == nil {
 		return e
 	}
 	e.UserName, e.TokenID = x.identity.User, x.identity.TokenID
-	if x.identity.Issuer == "" { // another's ids could be taken for those of our people
+	if x.identity.Issuer == "" { // user IDs of other issuers could look like those of Fairlead users
 		e.UserID, e.SignInID, e.DeviceID = x.identity.UID, x.identity.SignIn, x.identity.Device
 	}
 	return e
 }
 
-// method bounds the number of series.
+// methodLabel returns the method for metrics, and "other" for unknown methods.
 func methodLabel(r *http.Request) string {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:

@@ -1,6 +1,6 @@
-// Package proxy is the impersonating proxy for one cluster. The handler decides
-// in this order and refuses at each step when in doubt: who is it, what may be
-// sent on, and only then forward.
+// Package proxy provides the HTTP handler of the impersonating proxy for one cluster. The handler
+// authenticates a request, checks revocations, computes the headers, and forwards the request. It refuses
+// the request if a step fails.
 package proxy
 
 import (
@@ -23,43 +23,42 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/userimpersonation"
 )
 
-// Config is what a Proxy needs.
+// Config is the configuration of a Proxy.
 type Config struct {
-	// Cluster is the name of the cluster, for logs.
+	// Cluster is the cluster's ID, for audit events.
 	Cluster   string
 	Verifier  *authn.Verifier
 	Forwarder *forward.Forwarder
-	// Cutoff ends what is open when access is taken away.
+	// Revocations holds the open streams and the revoked users.
 	Revocations *revocation.Registry
-	// ActAs asks whether somebody may act as somebody else (kubectl --as). Nil refuses it.
+	// Impersonation authorizes "kubectl --as". Nil refuses it.
 	Impersonation *userimpersonation.Authorizer
-	// Admit is the sign-in server's say, beyond what Cutoff holds: it refuses while that has
-	// not been heard of for too long, where that was chosen, and asks it about whom it must,
-	// so that Cutoff knows. Nil never refuses.
+	// CheckAccess, when set, refuses a request by the state of the Fairlead server's feed, before
+	// Revocations is checked.
 	CheckAccess func(ctx context.Context, id *authn.Identity) *status.Error
-	// AfterExpiry is how long a stream may go on after its token has expired. Negative
-	// means as long as it likes.
+	// StreamGracePeriod returns how long a stream may outlive its token. Negative means without
+	// limit.
 	StreamGracePeriod func() time.Duration
-	// Audit is what the sign-in server's people look at; Events are what those of the
-	// cluster do. Nil Events keep nothing.
+	// Audit writes events for the Fairlead server's audit log. KubeAudit writes audit.k8s.io
+	// events; nil writes none.
 	Audit     *audit.Log
 	KubeAudit *kubeaudit.Log
-	// Recorder records shells. Nil records none.
+	// Recorder records terminal sessions. Nil records none.
 	Recorder *recorder.Recorder
 	Logger   *slog.Logger
 	Now      func() time.Time
-	// Metrics registers the proxy's metrics; nil means none.
+	// Metrics registers the proxy's metrics. Nil registers none.
 	Metrics prometheus.Registerer
-	// AccessPage, when set, is where people see what they may do and why: the API server's
-	// refusals get it added.
+	// AccessPageURL, when set, is added to the API server's 403 responses. The page shows users
+	// what they may do and why.
 	AccessPageURL string
-	// SendAddress tells the API server where a request comes from, as an extra value.
+	// SendClientAddress sends the client's address to the API server as an extra value.
 	SendClientAddress bool
-	// ClientAddress says where a request comes from.
+	// ClientAddress returns the client's address.
 	ClientAddress func(r *http.Request) string
 }
 
-// Proxy is the handler.
+// Proxy is the HTTP handler.
 type Proxy struct {
 	cfg      Config
 	requests *prometheus.CounterVec
@@ -67,7 +66,7 @@ type Proxy struct {
 	refusals *prometheus.CounterVec
 }
 
-// New returns the handler.
+// New returns the HTTP handler.
 func New(cfg Config) *Proxy {
 	if cfg.Revocations == nil {
 		cfg.Revocations = &revocation.Registry{}
@@ -103,17 +102,17 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := logging.NewRequestID(r.Header.Get("X-Request-Id"))
 	w.Header().Set("X-Request-Id", id)
 	x := &exchange{p: p, w: w, r: r.WithContext(logging.WithRequestID(r.Context(), id)), received: p.cfg.Now(), clientAddress: p.cfg.ClientAddress(r)}
-	defer x.finish()                          //nolint:contextcheck // it is the request's
-	if refusal := x.serve(); refusal != nil { //nolint:contextcheck // it is the request's
-		x.refuse(refusal) //nolint:contextcheck // it is the request's
+	defer x.finish()                          //nolint:contextcheck // uses the request's context
+	if refusal := x.serve(); refusal != nil { //nolint:contextcheck // uses the request's context
+		x.refuse(refusal) //nolint:contextcheck // uses the request's context
 	}
 }
 
-// stackRoom is what a request needs of its goroutine's stack, in bytes.
+// stackBytes is the stack size that a request needs.
 const stackBytes = 8 << 10
 
-// growStack makes room once. HTTP/2 gives each request a new goroutine with a stack of 2 KB:
-// to let it grow step by step, deep in the calls, costs a twentieth of a small request.
+// growStack grows the goroutine's stack once. HTTP/2 gives each request a new goroutine with a stack of
+// 2 KB. Growing it in several steps takes 5% of the time of a small request.
 //
 //go:noinline
 func growStack() {

@@ -10,7 +10,7 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
-// film starts to record a shell, before anything of it happens.
+// startRecording starts the recording of a terminal session before the request is forwarded.
 func (x *exchange) startRecording() *status.Error {
 	recorder := x.p.cfg.Recorder
 	if recorder != nil && recorder.Required && x.info.IsKubeletRun() {
@@ -28,12 +28,12 @@ func (x *exchange) startRecording() *status.Error {
 		recorder.OnFailure("", err)
 		return nil
 	}
-	delete(x.call.Header, "Sec-Websocket-Extensions") // what is compressed can't be read
+	delete(x.call.Header, "Sec-Websocket-Extensions") // prevents compression, which the tap cannot decode
 	x.recording, x.call.NewInspector = made, x.newTunnelInspector
 	return nil
 }
 
-// about says whose shell it is.
+// recordingSession describes the session for the recording.
 func (x *exchange) recordingSession() recording.SessionInfo {
 	about := recording.SessionInfo{
 		User: x.identity.User, UserID: x.identity.UID, Cluster: x.p.cfg.Cluster, Namespace: x.info.Namespace, Pod: x.info.Name, Address: x.clientAddress, RequestID: logging.RequestID(x.r.Context()),
@@ -44,7 +44,7 @@ func (x *exchange) recordingSession() recording.SessionInfo {
 	return about
 }
 
-// watch begins to see what passes.
+// newTunnelInspector starts to decode the data of the tunnel.
 func (x *exchange) newTunnelInspector(protocol, subprotocol string) (forward.Inspector, *status.Error) {
 	recorder := x.p.cfg.Recorder
 	session, err := x.recording.NewTap(protocol, subprotocol)
@@ -58,15 +58,15 @@ func (x *exchange) newTunnelInspector(protocol, subprotocol string) (forward.Ins
 	return tunnelInspector{session}, nil
 }
 
-// witness lets a session see what passes. Without one it sees nothing.
+// tunnelInspector passes data to a tap. Without a tap it does nothing.
 type tunnelInspector struct{ *recorder.Tap }
 
-// Up implements forward.Witness.
+// FromClient implements forward.Inspector.
 func (w tunnelInspector) FromClient(p []byte) *status.Error {
 	return w.inspect((*recorder.Tap).FromClient, p)
 }
 
-// Down implements forward.Witness.
+// FromServer implements forward.Inspector.
 func (w tunnelInspector) FromServer(p []byte) *status.Error {
 	return w.inspect((*recorder.Tap).FromServer, p)
 }
@@ -81,7 +81,7 @@ func (w tunnelInspector) inspect(how func(*recorder.Tap, []byte) error, p []byte
 	return nil
 }
 
-// endFilm ends the recording, or throws away that of what did not happen.
+// finishRecording ends the recording, or discards it if the session did not start.
 func (x *exchange) finishRecording(why string) {
 	if x.recording == nil {
 		return

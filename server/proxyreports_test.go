@@ -11,6 +11,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/proxyfeed"
+	"github.com/fairlead-auth/fairlead/proxy/feed"
 )
 
 // TestProxiesReport lets a proxy tell of what happened: it is found in the audit log, as an
@@ -59,7 +60,7 @@ func TestProxiesReport(t *testing.T) {
 
 	// Somebody who is refused in a loop does not fill the database.
 	flood := o.NewReporter(false, func(n int, why error) {
-		if why != nil && strings.Contains(why.Error(), "more than the server is told of") {
+		if errors.Is(why, feed.ErrRateLimited) {
 			lost.Add(int64(n))
 		}
 	})

@@ -1,5 +1,5 @@
-// Package batch sends things in batches, away from the request that made them. What can't
-// be sent is tried again, and counted when it is given up.
+// Package batch sends items in batches in the background. It retries a failed batch, and reports the
+// batches that it gives up.
 package batch
 
 import (
@@ -7,36 +7,36 @@ import (
 	"time"
 )
 
-// Queue collects items. Add may be called from anywhere; Run sends them.
+// Queue collects items. Add is safe for concurrent use; Run sends the items.
 type Queue[T any] struct {
 	cfg   Config[T]
 	items chan T
 }
 
-// Config is what a Queue needs.
+// Config is the configuration of a Queue.
 type Config[T any] struct {
-	// Size is how many items wait at most. What comes when it is full is lost.
+	// QueueSize is the maximum number of waiting items. A full queue drops new items.
 	QueueSize int
-	// Batch is how many go at once at most, and Wait how long the first of them waits.
+	// BatchSize is the maximum number of items in a batch, MaxDelay how long an item waits for others.
 	BatchSize int
 	MaxDelay  time.Duration
-	// Tries is how often a batch is sent before it is lost; Pause is before the second, and
-	// doubles.
+	// MaxAttempts is how often a batch is sent before it is dropped. RetryDelay is the time before
+	// the second attempt, and doubles with each further one.
 	MaxAttempts int
 	RetryDelay  time.Duration
-	// Farewell bounds how long what is left may take at the end.
+	// FlushTimeout bounds the delivery of the remaining items when Run ends.
 	FlushTimeout time.Duration
 	Send         func(ctx context.Context, items []T) error
-	// Lost is told how many items are gone, and why: nil when there was no room.
+	// OnDrop is called with the number of dropped items and the cause: nil if the queue is full.
 	OnDrop func(items int, why error)
 }
 
-// New returns a queue.
+// New returns an empty queue.
 func New[T any](cfg Config[T]) *Queue[T] {
 	return &Queue[T]{cfg: cfg, items: make(chan T, cfg.QueueSize)}
 }
 
-// Add takes an item, or loses it. It never waits.
+// Add adds an item, or drops it if the queue is full. It never blocks.
 func (q *Queue[T]) Add(item T) {
 	select {
 	case q.items <- item:
@@ -45,7 +45,7 @@ func (q *Queue[T]) Add(item T) {
 	}
 }
 
-// Run sends until ctx ends, and then what is left.
+// Run sends items until ctx ends, and then the remaining ones.
 func (q *Queue[T]) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if items := q.collect(ctx); len(items) > 0 {
@@ -60,7 +60,7 @@ func (q *Queue[T]) Run(ctx context.Context) error {
 	return nil
 }
 
-// collect waits for a first item and then for more, not for long.
+// collect waits for a first item, and then up to MaxDelay for more.
 func (q *Queue[T]) collect(ctx context.Context) []T {
 	var items []T
 	select {
@@ -84,7 +84,7 @@ func (q *Queue[T]) collect(ctx context.Context) []T {
 	return items
 }
 
-// take returns what is there already.
+// drain returns the items that are already in the queue.
 func (q *Queue[T]) drain() []T {
 	var items []T
 	for len(items) < q.cfg.BatchSize {
@@ -98,8 +98,7 @@ func (q *Queue[T]) drain() []T {
 	return items
 }
 
-// send tries until it worked, often enough, or too long. A batch that is under way when ctx
-// ends is tried once more.
+// send sends a batch with retries. When ctx ends during the retries, it makes one last attempt.
 func (q *Queue[T]) send(ctx context.Context, items []T) {
 	wait := q.cfg.RetryDelay
 	var err error
@@ -124,7 +123,7 @@ func (q *Queue[T]) send(ctx context.Context, items []T) {
 	q.cfg.OnDrop(len(items), err)
 }
 
-// pause waits, and reports whether it was not woken by the end of ctx.
+// sleep waits, and reports whether ctx has not ended.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -1,6 +1,5 @@
-// Package names says which user and group names may reach a Kubernetes API
-// server. The server asks it when an identity arrives and the proxy asks it
-// again before it impersonates. It knows no connector and no token.
+// Package kubenames decides which user and group names may reach a Kubernetes API server. The server
+// checks the names of an identity, and the proxy checks them again before it impersonates a user.
 package kubenames
 
 import (
@@ -11,11 +10,11 @@ import (
 	"unicode/utf8"
 )
 
-// MaxLength is the most bytes a name may have. Kubernetes sets no limit; an
-// impersonation header must still fit a server's header limit.
+// MaxLength is the maximum length of a name, in bytes. Kubernetes has no limit, but impersonation headers
+// must fit into a server's header limit.
 const MaxLength = 256
 
-// The faults of a name.
+// The reasons why a name is not allowed.
 var (
 	ErrEmpty    = errors.New("is empty")
 	ErrLong     = fmt.Errorf("is longer than %d bytes", MaxLength)
@@ -25,10 +24,9 @@ var (
 	ErrReserved = errors.New("begins with \"system:\", which Kubernetes reserves")
 )
 
-// Check refuses names that a Kubernetes API server would take for one of its
-// own, would trim into another name, or that a person can't tell from another:
-// "system:" in any case, empty, white space at an edge (HTTP/1.1 trims header
-// values), control and invisible characters, and what is not UTF-8.
+// Check refuses names that an API server could take for one of its own or would change, and names that
+// people cannot tell apart: "system:" in any case, empty names, white space at an end (HTTP/1.1 trims
+// header values), control and invisible characters, and invalid UTF-8.
 func Check(name string) error {
 	switch {
 	case name == "":
@@ -47,12 +45,11 @@ func Check(name string) error {
 	return nil
 }
 
-// Key folds a name for comparison, so that "Jane" and "jane" can't be two
-// people.
+// Key returns a name in lower case for comparisons, so that "Jane" and "jane" are the same user.
 func Key(name string) string { return strings.ToLower(name) }
 
-// reserved ignores case and blanks before the colon: RBAC compares exactly, but
-// a person who reads "System:masters" in a binding would not.
+// reserved ignores case and white space before the colon. RBAC compares exactly, but a person would not
+// notice "System:masters" in a binding.
 func reserved(name string) bool {
 	head, _, found := strings.Cut(name, ":")
 	return found && strings.EqualFold(strings.TrimSpace(head), "system")
@@ -62,7 +59,7 @@ func invisible(r rune) bool {
 	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029' || r == utf8.RuneError
 }
 
-// Line makes one line, of so many characters at most, of what somebody else says.
+// SanitizeLine removes control and invisible characters from untrusted text, and cuts it to limit runes.
 func SanitizeLine(text string, limit int) string {
 	text = strings.Map(func(r rune) rune {
 		if invisible(r) {

@@ -1,6 +1,5 @@
-// Package proxyfeed is what a proxy and the server say to each other: how one enrols,
-// what the other tells of access that was taken away. Both sides use it; it knows
-// neither.
+// Package proxyfeed defines the HTTP API between fairlead-proxy and the Fairlead server: enrolment,
+// revocations and settings, access checks, and audit reports. Both programs import it.
 package proxyfeed
 
 import (
@@ -14,7 +13,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// The addresses, below the server's own.
+// The paths of the API, below the server's URL.
 const (
 	EnrolPath  = "/proxy/v1/enrol"
 	FeedPath   = "/proxy/v1/feed"
@@ -22,43 +21,44 @@ const (
 	ReportPath = "/proxy/v1/report"
 )
 
-// MaxWait is how long the server keeps a proxy waiting for something new.
+// MaxPollWait is the longest time that the server holds a poll of the feed.
 const MaxPollWait = 15 * time.Second
 
-// MaxCheck is how many people may be asked about at once.
+// MaxUsersPerCheck is the maximum number of users in a CheckRequest.
 const MaxUsersPerCheck = 1000
 
-// Enrolment is what a proxy says to enrol.
+// EnrolRequest is the body of an enrolment.
 type EnrolRequest struct {
 	// Code is the one-time code from the cluster's page.
 	Code string `json:"code"`
-	// Key is the public half of the proxy's key pair.
+	// Key is the public key of the proxy.
 	Key jose.JSONWebKey `json:"key"`
-	// Name is how admins tell the proxy from others, such as a host name.
+	// Name is the name that admins see for the proxy, such as its host name.
 	Name    string `json:"name"`
 	Version string `json:"version"`
 }
 
-// Enrolled is the answer: who the proxy is from now on, and for which cluster.
+// EnrolResponse is the response to an enrolment: the proxy's ID and the settings of its cluster.
 type EnrolResponse struct {
 	ID       string   `json:"id"`
 	Settings Settings `json:"settings"`
 }
 
-// Settings is what the server decides about a cluster's proxies.
+// Settings are the server's settings for the proxies of a cluster.
 type Settings struct {
 	Cluster  string `json:"cluster"`
 	Audience string `json:"audience"`
 	Issuer   string `json:"issuer"`
-	// StaleSeconds is how long a proxy may hear nothing; FailClosed what follows.
+	// StaleAfterSeconds is how long a proxy may be without contact before the feed is stale.
+	// FailClosed makes it refuse all requests then.
 	StaleAfterSeconds int  `json:"staleSeconds"`
 	FailClosed        bool `json:"failClosed"`
-	// StreamSeconds is how long streams may go on after their token; zero is for ever.
+	// StreamGraceSeconds is how long streams may outlive their token; zero means without limit.
 	StreamGraceSeconds int `json:"streamSeconds"`
 }
 
-// Revocation is something that was taken away. Kind is "user", "device", "sign_in", or
-// "rights": then it has to be asked what is left.
+// Revocation revokes the access of a user, a device or a sign-in (Kind is "user", "device" or "sign_in").
+// After the kind RightsChanged, the proxy has to check the user's access.
 type Revocation struct {
 	Kind   string    `json:"kind"`
 	Value  string    `json:"value"`
@@ -67,40 +67,39 @@ type Revocation struct {
 	Until  time.Time `json:"until"`
 }
 
-// Rights is the kind of revocation after which it has to be asked what is left.
+// RightsChanged is the kind of revocation after which the proxy has to check the user's access.
 const RightsChanged = "rights"
 
-// News is what happened since the numbers that the proxy named.
+// Update holds the changes since the sequence number and the version that the proxy has.
 type Update struct {
 	Seq     int64 `json:"seq"`
 	Version int64 `json:"version"`
-	// Now is the server's time.
+	// Now is the server's clock.
 	Now         time.Time    `json:"now"`
 	Revocations []Revocation `json:"revocations"`
 	Settings    Settings     `json:"settings"`
 }
 
-// Question asks who of some people may still use the cluster, by user id.
+// CheckRequest asks whether users may still use the cluster.
 type CheckRequest struct {
 	UserIDs []string `json:"people"`
 }
 
-// Answer names those who may not.
+// CheckResponse lists the users who may not.
 type CheckResponse struct {
 	DeniedUserIDs []string  `json:"denied"`
 	Now           time.Time `json:"now"`
 }
 
-// MaxReport is how many events may be reported at once.
+// MaxEventsPerReport is the maximum number of events in a Report.
 const MaxEventsPerReport = 200
 
-// Report is what happened at a proxy that people should find in the server's audit log. It
-// may be sent twice.
+// Report holds audit events of a proxy for the server's audit log. A proxy may send a report twice.
 type Report struct {
 	Events []Event `json:"events"`
 }
 
-// Event is one of internal/audit, of the proxy's cluster.
+// Event is an audit event of package internal/audit. The server knows the proxy's cluster.
 type Event struct {
 	Name      string    `json:"name"`
 	Time      time.Time `json:"time"`
@@ -115,10 +114,10 @@ type Event struct {
 	Detail    string    `json:"detail,omitempty"`
 }
 
-// passLife is how long a proxy's proof of who it is lasts.
+// assertionTTL is the lifetime of an assertion.
 const assertionTTL = time.Minute
 
-// Pass proves who a proxy is: a token that it signs itself (as in RFC 7523 section 2.2).
+// SignAssertion returns a JWT with which a proxy authenticates to the server (RFC 7523 section 2.2).
 func SignAssertion(key ed25519.PrivateKey, id, server string, now time.Time) (string, error) {
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: key, KeyID: id}}, (&jose.SignerOptions{}).WithType("JWT"))
 	if err != nil {
@@ -132,13 +131,14 @@ func SignAssertion(key ed25519.PrivateKey, id, server string, now time.Time) (st
 	return pass, nil
 }
 
-// ErrPass says that a pass is not good.
+// ErrInvalidAssertion says that an assertion is not valid.
 var ErrInvalidAssertion = errors.New("the proxy did not show who it is")
 
-// maxPass bounds a pass, in bytes.
+// maxAssertionBytes bounds the size of an assertion.
 const maxAssertionBytes = 2048
 
-// ReadPass checks a pass. Find returns a proxy's public key by its id.
+// VerifyAssertion verifies an assertion and returns the proxy's ID. Find returns the public key of a
+// proxy ID.
 func VerifyAssertion(pass, server string, now time.Time, find func(id string) (publicKey string, err error)) (id string, err error) {
 	if len(pass) > maxAssertionBytes {
 		return "", ErrInvalidAssertion
@@ -167,7 +167,7 @@ func VerifyAssertion(pass, server string, now time.Time, find func(id string) (p
 	return id, nil
 }
 
-// CheckKey returns what is wrong with the key that a proxy enrols with.
+// CheckKey returns an error unless key is a public Ed25519 key.
 func CheckKey(key jose.JSONWebKey) error {
 	if _, ok := key.Key.(ed25519.PublicKey); !ok || !key.Valid() {
 		return errors.New("want the public half of an Ed25519 key")

@@ -1,18 +1,18 @@
 package proxyfeed
 
-// RecordingPath is where proxies hand in recordings of shells, part by part.
+// RecordingPath is the path for uploads of recordings, part by part.
 const RecordingPath = "/proxy/v1/recordings"
 
-// MaxRecordingPart bounds the data of a part, in bytes. In JSON it is a third more.
+// MaxRecordingPart is the maximum size of a part's data, in bytes. JSON makes it a third larger.
 const MaxRecordingPart = 384 << 10
 
-// RecordingPart is a piece of a recording that is over, compressed with gzip as a whole.
+// RecordingPart is a part of a finished recording. The whole recording is compressed with gzip.
 type RecordingPart struct {
-	// ID is the recording's: a UUID.
+	// ID is the UUID of the recording.
 	ID string `json:"id"`
-	// Number counts from 0. Part 0 begins anew, whatever came before.
+	// Number counts from 0. Part 0 restarts the upload.
 	Number int    `json:"number"`
 	Data   []byte `json:"data"`
-	// Last says that nothing follows.
+	// Last marks the last part.
 	Last bool `json:"last,omitempty"`
 }

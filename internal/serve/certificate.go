@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// reloadEvery is how often certificate files are looked at.
+// reloadInterval is the time between two checks of the certificate files.
 const reloadInterval = 10 * time.Second
 
-// Certificate serves a key pair from two files and takes up changes without a
-// restart. A broken new pair is logged and the old one stays.
+// Certificate serves a key pair from two files, and reloads it when the files change. If the new pair is
+// not valid, it logs an error and keeps the old one.
 type Certificate struct {
 	certFile, keyFile string
 	now               func() time.Time
@@ -25,7 +25,7 @@ type Certificate struct {
 	checked  time.Time
 }
 
-// LoadCertificate reads the PEM pair; it fails when the pair can't be used.
+// LoadCertificate reads a key pair in PEM form.
 func LoadCertificate(certFile, keyFile string, now func() time.Time, logger *slog.Logger) (*Certificate, error) {
 	c := &Certificate{certFile: certFile, keyFile: keyFile, now: now, logger: logger}
 	if err := c.load(); err != nil {
@@ -35,7 +35,7 @@ func LoadCertificate(certFile, keyFile string, now func() time.Time, logger *slo
 	return c, nil
 }
 
-// Get is for tls.Config.GetCertificate.
+// Get is a function for tls.Config.GetCertificate.
 func (c *Certificate) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -48,7 +48,7 @@ func (c *Certificate) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.loaded, nil
 }
 
-// Expires is when the certificate that is served ends.
+// Expires returns the expiry of the current certificate.
 func (c *Certificate) Expires() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,7 +58,7 @@ func (c *Certificate) Expires() time.Time {
 	return c.loaded.Leaf.NotAfter
 }
 
-// load reads the pair when one of the files is newer than what is loaded.
+// load reads the pair if one of the files is newer than the loaded pair.
 func (c *Certificate) load() error {
 	modified, err := latestModTime(c.certFile, c.keyFile)
 	if err != nil {

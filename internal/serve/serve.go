@@ -1,5 +1,4 @@
-// Package serve runs HTTP servers: time-outs, TLS with reload, drain and stop.
-// It leaves what is served to its callers.
+// Package serve runs HTTP servers with timeouts, TLS with certificate reload, and graceful shutdown.
 package serve
 
 import (
@@ -13,37 +12,35 @@ import (
 	"time"
 )
 
-// Limits that hold for every server here.
+// Limits of every server.
 const (
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 64 << 10
 )
 
-// Server is one listener with its handler.
+// Server is an HTTP server on one listener.
 type Server struct {
-	// Name is used in log lines.
+	// Name identifies the server in the log.
 	Name string
-	// Listener is where connections come from; it is closed by Run.
+	// Listener accepts the connections. Run closes it.
 	Listener net.Listener
-	// Handler answers.
+	// Handler handles the requests.
 	Handler http.Handler
 	// Certificate, when set, makes the server speak TLS 1.2 or newer.
 	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	// ReadTimeout and WriteTimeout bound a whole request and answer. Zero means
-	// no bound, which streams need.
+	// ReadTimeout and WriteTimeout bound a whole request and response. Zero means no bound, which
+	// streams need.
 	ReadTimeout, WriteTimeout time.Duration
-	// Drain is how long Run waits for requests in flight when it is told to
-	// stop. Zero stops at once.
+	// Drain is how long Run waits for active requests at shutdown. Zero does not wait.
 	Drain time.Duration
-	// OnDrain, when set, is called once when draining begins.
+	// OnDrain, when set, is called once at the start of the shutdown.
 	OnDrain func()
-	// Logger gets start and stop lines and the server's own complaints.
+	// Logger receives start and stop messages, and the errors of net/http.
 	Logger *slog.Logger
 }
 
-// Run serves until ctx ends or the listener fails; then it drains. It returns
-// nil after an orderly stop.
+// Run serves until ctx ends or the listener fails. It returns nil after a graceful shutdown.
 func (s *Server) Run(ctx context.Context) error {
 	srv := s.httpServer()
 	failed := make(chan error, 1)

@@ -1,5 +1,5 @@
-// Package authn turns a bearer token into an identity for this cluster, or
-// refuses it. It leaves to proxy/impersonate what is sent on.
+// Package authn authenticates bearer tokens (OIDC ID tokens) and returns the identity in them. Package
+// impersonate turns an identity into headers.
 package authn
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
-// Extra keys under which the API server sees where a token comes from.
+// The extra keys that show the API server where a token comes from.
 const (
 	ExtraSignIn        = "fairlead.dev/sid"
 	ExtraDevice        = "fairlead.dev/device"
@@ -28,55 +28,55 @@ const (
 	ExtraClientAddress = "fairlead.dev/client-address"
 )
 
-// Limits.
+// Limits of tokens.
 const (
-	// MaxToken is the longest token in bytes.
+	// MaxTokenBytes is the maximum length of a token.
 	MaxTokenBytes = 48 << 10
-	// MaxGroups is how many groups a token may have.
+	// MaxGroups is the maximum number of groups in a token.
 	MaxGroups = 512
-	// cacheLife and cacheSize bound the cache of verified tokens.
+	// cacheTTL and cacheSize bound the cache of verified tokens.
 	cacheTTL  = 10 * time.Minute
 	cacheSize = 16_384
-	// notBeforeSkew is how far the issuer's clock may be ahead. There is none
-	// for the expiry.
+	// notBeforeSkew is how far the issuer's clock may be ahead for "nbf". There is no tolerance for
+	// the expiry.
 	notBeforeSkew = 30 * time.Second
 )
 
-// Identity is who a token speaks for at this cluster. It is shared between
-// requests and never changed.
+// Identity is the user, group and token data of an authenticated request. It is shared between requests
+// and must not be modified.
 type Identity struct {
 	User    string
 	UID     string
 	Groups  []string
 	Extra   []Extra
 	TokenID string
-	// Issuer is empty for the sign-in server, which knows of nobody else.
+	// Issuer is empty for a token of the Fairlead server, which knows only its own users.
 	Issuer string
-	// Guest says that the API server itself issued the token: it is sent on, and speaks for
-	// itself.
+	// ServiceAccount says that the API server issued the token. The proxy forwards such a token
+	// instead of impersonating its user.
 	ServiceAccount bool
-	// SignIn and Device are what the token hangs on; either may be empty.
+	// SignIn and Device are the sign-in and the device that the token belongs to. Either may be empty.
 	SignIn, Device  string
 	Issued, Expires time.Time
 }
 
-// Extra is an extra value.
+// Extra is one value of the user's extra fields.
 type Extra struct{ Key, Value string }
 
-// Verifier checks tokens.
+// Verifier authenticates tokens of the Fairlead server and of other trusted issuers.
 type Verifier struct {
-	// Issuer and Audience must be exactly those of the token. Retarget changes the audience.
+	// Issuer and Audience must match the token exactly. SetAudience changes the audience.
 	Issuer, Audience string
 	Keys             *KeySet
 	Now              func() time.Time
-	// Others are trusted besides, by their address.
+	// TrustedIssuers are other issuers, by URL.
 	TrustedIssuers map[string]*Issuer
-	// Guests says who holds a token of an issuer that nobody here knows. Nil knows none.
+	// ReviewToken authenticates a token of any other issuer. Nil refuses it.
 	ReviewToken func(ctx context.Context, token string) (*Identity, *status.Error)
 
 	mu              sync.RWMutex
 	cache           map[[sha256.Size]byte]cacheEntry
-	audienceVersion int // counts changes of the audience
+	audienceVersion int // incremented by each change of the audience
 }
 
 type cacheEntry struct {
@@ -86,7 +86,7 @@ type cacheEntry struct {
 	until      time.Time
 }
 
-// Authenticate returns who sends a request.
+// Authenticate returns the identity of a request.
 func (v *Verifier) Authenticate(r *http.Request) (*Identity, *status.Error) {
 	token, err := Token(r.Header)
 	if err != nil {
@@ -95,7 +95,7 @@ func (v *Verifier) Authenticate(r *http.Request) (*Identity, *status.Error) {
 	return v.Verify(r.Context(), token)
 }
 
-// Retarget takes tokens for another audience from now on, and none for the old one.
+// SetAudience replaces the audience. Tokens for the old one are refused from now on.
 func (v *Verifier) SetAudience(audience string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -111,8 +111,8 @@ func (v *Verifier) currentAudience() (audience string, turn int) {
 	return v.Audience, v.audienceVersion
 }
 
-// Verify checks a token. Good answers are kept for a while, never beyond the
-// token's own end or a change of keys; refusals are not.
+// Verify returns the identity in a token. It caches identities until the token expires or the issuer's
+// keys change. It does not cache refusals.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Identity, *status.Error) {
 	key, now := sha256.Sum256([]byte(token)), v.Now()
 	v.mu.RLock()
@@ -121,7 +121,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Identity, *status
 	if known && hit.generation == hit.keys.Generation() && now.Before(hit.until) {
 		return hit.identity, nil
 	}
-	// Whose keys to try; whether it is theirs the signature says.
+	// The claimed issuer only selects the keys. The signature proves it.
 	issuer := claimedIssuer(token)
 	other, trusted := v.TrustedIssuers[issuer]
 	switch {
@@ -133,7 +133,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Identity, *status
 	return v.verifyAndCache(key, v.Keys, func() (*Identity, *status.Error) { return v.verify(ctx, token, now) })
 }
 
-// remember keeps a good answer as long as the keys that it was found with.
+// verifyAndCache calls verify and caches its identity while the issuer's keys stay the same.
 func (v *Verifier) verifyAndCache(key [sha256.Size]byte, keys *KeySet, verify func() (*Identity, *status.Error)) (*Identity, *status.Error) {
 	_, turn := v.currentAudience()
 	identity, refusal := verify()
@@ -144,7 +144,7 @@ func (v *Verifier) verifyAndCache(key [sha256.Size]byte, keys *KeySet, verify fu
 	return identity, nil
 }
 
-// claimedIssuer is the issuer that a token names, before anything of it is believed.
+// claimedIssuer returns the "iss" claim of a token that is not verified yet.
 func claimedIssuer(token string) string {
 	parts := strings.Split(token, ".")
 	if len(token) > MaxTokenBytes || len(parts) != 3 {
@@ -158,7 +158,7 @@ func claimedIssuer(token string) string {
 	return c.Issuer
 }
 
-// Known returns who has shown a good token lately, by user id.
+// RecentUsers returns the IDs of the Fairlead server's users in the cache.
 func (v *Verifier) RecentUsers() []string {
 	now := v.Now()
 	v.mu.RLock()
@@ -183,15 +183,15 @@ func (v *Verifier) store(key [sha256.Size]byte, turn int, entry cacheEntry) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if turn != v.audienceVersion {
-		return // it was checked for the old audience
+		return // the token was verified for the old audience
 	}
 	if v.cache == nil || len(v.cache) >= cacheSize {
-		v.cache = make(map[[sha256.Size]byte]cacheEntry) // all at once: rare, and simple
+		v.cache = make(map[[sha256.Size]byte]cacheEntry) // a full cache is rare, so no entry has to be chosen
 	}
 	v.cache[key] = entry
 }
 
-// claims is what is read of a token.
+// claims holds the claims that the verifier reads.
 type claims struct {
 	validity
 	Issuer   string          `json:"iss"`
@@ -204,7 +204,7 @@ type claims struct {
 	Device   string          `json:"device_id"`
 }
 
-// times are when a token is good (RFC 7519 section 4.1).
+// validity holds the time claims of a token (RFC 7519 section 4.1).
 type validity struct {
 	Expiry    json.Number `json:"exp"`
 	NotBefore json.Number `json:"nbf"`
@@ -227,7 +227,7 @@ func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (*Id
 	return newIdentity(&c, expires)
 }
 
-// check compares issuer and audience, and the times.
+// checkClaims checks issuer, audience and times.
 func (v *Verifier) checkClaims(c *claims, now time.Time) (time.Time, *status.Error) {
 	if c.Issuer != v.Issuer {
 		return time.Time{}, status.WrongIssuer()
@@ -238,7 +238,7 @@ func (v *Verifier) checkClaims(c *claims, now time.Time) (time.Time, *status.Err
 	return c.checkTimes(now)
 }
 
-// check takes a token's times as the API server does.
+// checkTimes checks the times as an API server does, and returns the expiry.
 func (c validity) checkTimes(now time.Time) (time.Time, *status.Error) {
 	expires, ok := parseNumericDate(c.Expiry)
 	if !ok {
@@ -253,8 +253,8 @@ func (c validity) checkTimes(now time.Time) (time.Time, *status.Error) {
 	return expires, nil
 }
 
-// soleAudience wants exactly our audience: a token that is also good elsewhere
-// could be used here by whoever runs that place.
+// isOnlyAudience requires that the cluster is the only audience. The operator of another audience could
+// otherwise use the token here.
 func isOnlyAudience(raw json.RawMessage, want string) bool {
 	var one string
 	if json.Unmarshal(raw, &one) == nil {
@@ -272,8 +272,8 @@ func parseNumericDate(n json.Number) (time.Time, bool) {
 	return time.Unix(int64(seconds), 0), true
 }
 
-// identify refuses names that must never be impersonated, whatever the issuer
-// says.
+// newIdentity returns the identity of a token. It refuses names that must never be impersonated, even if
+// the issuer is trusted.
 func newIdentity(c *claims, expires time.Time) (*Identity, *status.Error) {
 	if err := kubenames.Check(c.Username); err != nil {
 		return nil, status.InvalidName("its user name", err)
@@ -285,7 +285,7 @@ func newIdentity(c *claims, expires time.Time) (*Identity, *status.Error) {
 		return nil, refusal
 	}
 	id := &Identity{User: c.Username, UID: c.Subject, Groups: c.Groups, TokenID: c.ID, SignIn: c.SignIn, Device: c.Device, Expires: expires}
-	id.Issued, _ = parseNumericDate(c.IssuedAt) // without one it counts as older than any revocation
+	id.Issued, _ = parseNumericDate(c.IssuedAt) // a token without "iat" counts as older than any revocation
 	for _, e := range []Extra{{ExtraSignIn, c.SignIn}, {ExtraDevice, c.Device}} {
 		if e.Value != "" && kubenames.Check(e.Value) == nil {
 			id.Extra = append(id.Extra, e)
@@ -309,13 +309,12 @@ func checkGroups(groups []string) *status.Error {
 	return nil
 }
 
-// protocolPrefix marks a token among the WebSocket subprotocols
+// tokenProtocolPrefix marks the token in the list of WebSocket subprotocols
 // (k8s.io/apiserver/pkg/authentication/request/websocket).
 const tokenProtocolPrefix = "base64url.bearer.authorization.k8s.io."
 
-// Token returns the one token of a request: from the Authorization header or,
-// for browsers, from the WebSocket subprotocols. Two are refused, because then
-// it is not clear who asks.
+// Token returns the bearer token of a request, from the Authorization header or from the WebSocket
+// subprotocols, which browsers use. It refuses several tokens, because they could be of different users.
 func Token(h http.Header) (string, *status.Error) {
 	headers := h.Values("Authorization")
 	protocols := protocolTokens(h)
@@ -350,7 +349,7 @@ func protocolTokens(h http.Header) []string {
 	return tokens
 }
 
-// WithoutToken returns the WebSocket subprotocols without the token.
+// WithoutTokenProtocol removes the token from a list of WebSocket subprotocols.
 func WithoutTokenProtocol(values []string) []string {
 	var kept []string
 	for _, value := range values {

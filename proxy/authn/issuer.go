@@ -13,41 +13,41 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
-// Issuer is one that the cluster trusts besides the sign-in server. What becomes of its
-// tokens is what an API server makes of them (AuthenticationConfiguration of
-// apiserver.config.k8s.io/v1). The sign-in server knows nothing of its people.
+// Issuer is a trusted token issuer besides the Fairlead server. Its tokens are mapped as an API server
+// does with an AuthenticationConfiguration of apiserver.config.k8s.io/v1. The Fairlead server does not
+// know its users.
 type Issuer struct {
 	URL       string
 	Audiences []string
 	Username  Claim
-	// Groups is empty when there are none.
+	// Groups is empty if the tokens have no groups.
 	Groups Claim
-	// UID is a claim, or empty.
+	// UID is the claim with the user ID, or empty.
 	UID string
-	// Required are claims that have to be these strings.
+	// Required maps claims to the strings that they must have.
 	Required map[string]string
 	Keys     *KeySet
 }
 
-// Claim is where a name comes from, and what is put before it.
+// Claim is the claim with a name, and the prefix that is added to the name.
 type Claim struct{ Name, Prefix string }
 
-// algorithms are those that an API server takes of an issuer.
+// algorithms returns the signature algorithms that an API server accepts.
 func algorithms() []jose.SignatureAlgorithm {
 	return []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512, jose.PS256, jose.PS384, jose.PS512}
 }
 
-// bag is a token's claims, read as they are asked for.
+// rawClaims holds the claims of a token before they are decoded.
 type rawClaims map[string]json.RawMessage
 
-// text returns a claim that is a string.
+// stringValue returns a claim that is a string.
 func (b rawClaims) stringValue(name string) (string, bool) {
 	var text string
 	raw, there := b[name]
 	return text, there && json.Unmarshal(raw, &text) == nil && string(raw) != "null"
 }
 
-// texts returns a claim that is a list of strings, or one.
+// stringList returns a claim that is a list of strings or one string.
 func (b rawClaims) stringList(name string) ([]string, bool) {
 	if one, ok := b.stringValue(name); ok {
 		return []string{one}, true
@@ -111,7 +111,7 @@ func (i *Issuer) identity(b rawClaims) (*Identity, *status.Error) {
 	return id, nil
 }
 
-// user is the name. An e-mail address that somebody only claims is none.
+// user returns the user name. It refuses an e-mail address that the issuer has not verified.
 func (i *Issuer) user(b rawClaims) (string, *status.Error) {
 	user, ok := b.stringValue(i.Username.Name)
 	if !ok {

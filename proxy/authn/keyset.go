@@ -22,25 +22,24 @@ import (
 )
 
 const (
-	// The keys are fetched in the background after half of what the issuer lets
-	// caches keep them, within these bounds.
+	// The keys are fetched again after half of the time that the issuer allows them to be cached,
+	// within these bounds.
 	maxRefreshInterval = 5 * time.Minute
 	minRefreshInterval = 250 * time.Millisecond
-	// retryEvery is how soon after a failure.
+	// retryInterval is the time to wait after a failed fetch.
 	retryInterval = 5 * time.Second
-	// unknownEvery is the shortest time between fetches that unknown key ids
-	// cause, so that made-up tokens can't make us flood the issuer.
+	// unknownKeyInterval is the minimum time between fetches for unknown key IDs, so that forged
+	// tokens cannot make the proxy flood the issuer.
 	unknownKeyInterval = 10 * time.Second
 	fetchTimeout       = 10 * time.Second
-	// maxDocument bounds what is read of the issuer's documents, in bytes.
+	// maxDocumentBytes bounds the size of the issuer's documents.
 	maxDocumentBytes = 1 << 20
 )
 
-// KeySet is the issuer's public keys. It keeps the old ones while the issuer
-// can't be reached.
+// KeySet holds the public keys of an issuer. It keeps them while the issuer is unreachable.
 type KeySet struct {
 	issuer string
-	// Discovery is where the issuer's document is, when that is not below its own address.
+	// DiscoveryURL, when set, replaces the default URL of the issuer's discovery document.
 	DiscoveryURL string
 	client       *http.Client
 	now          func() time.Time
@@ -54,21 +53,21 @@ type KeySet struct {
 	jwksURI             string
 	maxAge              time.Duration
 	lastUnknownKeyFetch time.Time
-	unreachable         bool // it could not be asked when it was last tried
+	unreachable         bool // the last fetch failed
 }
 
-// NewKeySet returns an empty set; Run or the first token fills it.
+// NewKeySet returns an empty set. Run or the first token fetches the keys.
 func NewKeySet(issuer string, client *http.Client, now func() time.Time, logger *slog.Logger) *KeySet {
 	return &KeySet{issuer: issuer, client: client, now: now, logger: logger}
 }
 
-// Run keeps the set fresh until ctx ends.
+// Run fetches the keys periodically until ctx ends.
 func (s *KeySet) Run(ctx context.Context) error {
 	for {
 		err := s.refresh(ctx)
 		wait := s.refreshInterval()
 		if err != nil && ctx.Err() == nil {
-			s.logger.WarnContext(ctx, "issuer's keys not fetched, keeping the old ones", "issuer", s.issuer, "error", err)
+			s.logger.WarnContext(ctx, "issuer keys not fetched, keeping the old ones", "issuer", s.issuer, "error", err)
 			wait = min(wait, retryInterval)
 		}
 		timer := time.NewTimer(wait)
@@ -81,7 +80,7 @@ func (s *KeySet) Run(ctx context.Context) error {
 	}
 }
 
-// pause is how long to wait before the next fetch.
+// refreshInterval returns the time to wait before the next fetch.
 func (s *KeySet) refreshInterval() time.Duration {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -91,22 +90,22 @@ func (s *KeySet) refreshInterval() time.Duration {
 	return max(minRefreshInterval, min(maxRefreshInterval, s.maxAge/2))
 }
 
-// Ready reports whether there is a key.
+// Ready reports whether the set has a key.
 func (s *KeySet) Ready() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return len(s.keys) > 0
 }
 
-// Generation changes when the keys do.
+// Generation returns a number that changes when the keys change.
 func (s *KeySet) Generation() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.generation
 }
 
-// key returns a key by id. An unknown id causes one fetch, rate-limited, that everybody
-// who comes meanwhile waits for: after a rotation in a hurry each of them holds a good token.
+// key returns a key by its ID. An unknown ID causes one rate-limited fetch, and all concurrent callers
+// wait for it: after a key rotation, their tokens may be valid.
 func (s *KeySet) key(ctx context.Context, id string) (jose.JSONWebKey, bool) {
 	if k, known := s.lookup(id); known {
 		return k, true
@@ -118,13 +117,13 @@ func (s *KeySet) key(ctx context.Context, id string) (jose.JSONWebKey, bool) {
 		return nil, s.refresh(ctx)
 	})
 	if err != nil {
-		s.logger.WarnContext(ctx, "issuer's keys not fetched", "issuer", s.issuer, "error", err)
+		s.logger.WarnContext(ctx, "issuer keys not fetched", "issuer", s.issuer, "error", err)
 	}
 	return s.lookup(id)
 }
 
-// open checks a token's signature and returns what was signed. Only the algorithms that the
-// issuer uses are taken, so that neither "none" nor a key used as an HMAC secret can pass.
+// verify verifies the signature of a token and returns its payload. It accepts only the given
+// algorithms: this excludes "none", and a public key that is used as an HMAC secret.
 func (s *KeySet) verify(ctx context.Context, token string, algorithms []jose.SignatureAlgorithm) ([]byte, *status.Error) {
 	malformed := status.InvalidToken("it is not signed by an issuer that the cluster trusts")
 	if len(token) > MaxTokenBytes {
@@ -149,8 +148,7 @@ func (s *KeySet) verify(ctx context.Context, token string, algorithms []jose.Sig
 	return payload, nil
 }
 
-// isAway reports whether the issuer could not be asked when it was last tried: then it can't
-// be said that a key is not its own.
+// isUnreachable reports whether the last fetch failed. In that case an unknown key may be the issuer's.
 func (s *KeySet) isUnreachable() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -226,8 +224,7 @@ func usableKeys(set jose.JSONWebKeySet) map[string]jose.JSONWebKey {
 	return keys
 }
 
-// Export returns the keys as a JSON Web Key Set, to be kept for a start while the issuer
-// is away.
+// Export returns the keys as a JSON Web Key Set. The proxy saves it for a start without the issuer.
 func (s *KeySet) Export() json.RawMessage {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -237,16 +234,16 @@ func (s *KeySet) Export() json.RawMessage {
 	}
 	text, err := json.Marshal(set)
 	if err != nil {
-		return nil // public keys that were read from JSON
+		return nil // cannot happen: the keys were decoded from JSON
 	}
 	return text
 }
 
-// Seed takes keys that were kept. What the issuer says replaces them.
+// Import loads saved keys. The next successful fetch replaces them.
 func (s *KeySet) Import(text json.RawMessage) error {
 	var set jose.JSONWebKeySet
 	if err := json.Unmarshal(text, &set); err != nil {
-		return fmt.Errorf("reading kept keys: %w", err)
+		return fmt.Errorf("reading the saved keys: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -270,7 +267,7 @@ func (s *KeySet) discover(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if doc.Issuer != s.issuer {
-		return "", fmt.Errorf("the issuer calls itself %q, configured is %q", doc.Issuer, s.issuer)
+		return "", fmt.Errorf("the discovery document is of the issuer %q, but %q is configured", doc.Issuer, s.issuer)
 	}
 	return doc.JWKSURI, nil
 }
@@ -280,14 +277,14 @@ var errNotModified = errors.New("not modified")
 func (s *KeySet) get(ctx context.Context, address, etag string, into any) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
-		return "", fmt.Errorf("asking issuer: %w", err)
+		return "", fmt.Errorf("fetching from the issuer: %w", err)
 	}
 	if etag != "" {
 		req.Header.Set("If-None-Match", etag)
 	}
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return "", fmt.Errorf("asking issuer: %w", err)
+		return "", fmt.Errorf("fetching from the issuer: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	switch resp.StatusCode {
@@ -295,10 +292,10 @@ func (s *KeySet) get(ctx context.Context, address, etag string, into any) (strin
 	case http.StatusNotModified:
 		return etag, errNotModified
 	default:
-		return "", fmt.Errorf("asking issuer: %s answered %s", address, resp.Status)
+		return "", fmt.Errorf("fetching from the issuer: %s answered %s", address, resp.Status)
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxDocumentBytes)).Decode(into); err != nil {
-		return "", fmt.Errorf("reading issuer's answer: %w", err)
+		return "", fmt.Errorf("decoding the issuer's response: %w", err)
 	}
 	if seconds, found := strings.CutPrefix(resp.Header.Get("Cache-Control"), "public, max-age="); found {
 		s.setMaxAge(seconds)

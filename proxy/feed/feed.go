@@ -1,6 +1,6 @@
-// Package feed is the proxy's line to the sign-in server: it enrols, hears of access
-// that was taken away, and keeps what it knows for when the server is away. What ends
-// is up to proxy/revocation.
+// Package feed connects an enrolled proxy to the Fairlead server. It enrols the proxy, receives
+// revocations and settings by long polling, and saves them for a start without the server. Package
+// revocation applies the revocations.
 package feed
 
 import (
@@ -28,37 +28,37 @@ import (
 )
 
 const (
-	// askTimeout is longer than the server keeps anybody waiting.
+	// requestTimeout is longer than the server may hold a long poll.
 	requestTimeout = proxyfeed.MaxPollWait + 10*time.Second
-	// retryAfter is how soon a server that did not answer is asked again.
+	// retryDelay is the time to wait after a failed request.
 	retryDelay = time.Second
-	// keepEvery is how old what is on disk may be while nothing happens.
+	// saveInterval is the maximum age of an unchanged snapshot on disk.
 	saveInterval = 30 * time.Second
-	// lookEvery is how often it is looked whether the server was heard of lately.
+	// freshnessInterval is the time between two checks for a stale feed.
 	freshnessInterval = time.Second
-	// noAccessLife is longer than any token lives.
+	// noAccessTTL is longer than the lifetime of any token.
 	noAccessTTL      = 70 * time.Minute
 	maxResponseBytes = 16 << 20
 )
 
-// Config is what a Feed needs.
+// Config is the configuration of a Feed.
 type Config struct {
 	Identity    Identity
 	Dir         Dir
 	HTTP        *http.Client
 	Revocations *revocation.Registry
-	// Known returns who has shown a good token lately, by user id.
+	// RecentUsers returns the IDs of users who have recently presented a valid token.
 	RecentUsers func() []string
-	// Changed, when set, is told of settings that are others than before.
+	// SettingsChanged, when set, is called with changed settings.
 	SettingsChanged func(s proxyfeed.Settings)
-	// Keys returns the issuer's keys, to be kept; Seed takes them when the server is away.
+	// ExportKeys returns the issuer's keys for the snapshot; ImportKeys loads them from it.
 	ExportKeys func() json.RawMessage
 	ImportKeys func(keys json.RawMessage) error
 	Now        func() time.Time
 	Logger     *slog.Logger
 }
 
-// Feed hears of news. It is safe for use by several goroutines.
+// Feed receives updates from the Fairlead server. It is safe for concurrent use.
 type Feed struct {
 	cfg Config
 
@@ -71,14 +71,13 @@ type Feed struct {
 	savedKeys   json.RawMessage
 	rechecks    rechecks
 
-	checks singleflight.Group // of questions about one person
+	checks singleflight.Group // access checks, by user ID
 }
 
-// Application is what a proxy says to enrol: where, with which one-time code, and what
-// admins should see it called.
+// EnrolmentRequest holds the server's URL, the one-time code, and the name that admins see for the proxy.
 type EnrolmentRequest struct{ Server, Code, Name string }
 
-// Enrol makes a key pair and an identity, and keeps both.
+// Enrol creates a key pair, enrols it at the server, and saves the identity in dir.
 func Enrol(ctx context.Context, client *http.Client, dir Dir, a EnrolmentRequest) (Identity, error) {
 	key, err := newKey()
 	if err != nil {
@@ -96,25 +95,25 @@ func Enrol(ctx context.Context, client *http.Client, dir Dir, a EnrolmentRequest
 
 func userAgent() string { return "fairlead-proxy/" + version.String() }
 
-// Open returns a feed that knows what the proxy knew last; or, when that is nothing,
-// what the server says now.
+// Open returns a feed with the state of the snapshot in cfg.Dir. Without a valid snapshot it gets the
+// state from the server.
 func Open(ctx context.Context, cfg Config) (*Feed, error) {
 	f := &Feed{cfg: cfg, rechecks: rechecks{checked: map[string]bool{}, pending: map[string]bool{}}}
 	snapshot, err := cfg.Dir.LoadSnapshot(cfg.Identity)
 	if err != nil {
-		cfg.Logger.ErrorContext(ctx, "the snapshot is refused, the server is asked instead", "error", err)
+		cfg.Logger.ErrorContext(ctx, "snapshot not loaded, getting the state from the server", "error", err)
 	}
 	if err == nil && snapshot != nil {
 		return f, f.resume(snapshot)
 	}
-	news, err := f.poll(ctx, 0)
+	update, err := f.poll(ctx, 0)
 	if err != nil {
-		return nil, fmt.Errorf("asking the sign-in server for the first time: %w", err)
+		return nil, fmt.Errorf("getting the first update from the Fairlead server: %w", err)
 	}
-	return f, f.applyUpdate(ctx, news)
+	return f, f.applyUpdate(ctx, update)
 }
 
-// resume goes on from a snapshot. What was heard is as old as that.
+// resume restores the state of a snapshot, including the time of its last contact.
 func (f *Feed) resume(s *Snapshot) error {
 	f.settings, f.seq, f.version, f.lastContact = s.Settings, s.Seq, s.Version, s.AsOf
 	f.rechecks.rulesChanged, f.rechecks.serverUnreachable = s.RulesChanged, true
@@ -122,14 +121,14 @@ func (f *Feed) resume(s *Snapshot) error {
 	return f.cfg.ImportKeys(s.Keys)
 }
 
-// Settings is what the server decided last.
+// Settings returns the server's current settings for the cluster.
 func (f *Feed) Settings() proxyfeed.Settings {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.settings
 }
 
-// AfterExpiry is how long a stream may go on after its token; negative for ever.
+// StreamGracePeriod returns how long a stream may outlive its token; negative means without limit.
 func (f *Feed) StreamGracePeriod() time.Duration {
 	if s := f.Settings(); s.StreamGraceSeconds > 0 {
 		return time.Duration(s.StreamGraceSeconds) * time.Second
@@ -137,19 +136,19 @@ func (f *Feed) StreamGracePeriod() time.Duration {
 	return -1
 }
 
-// Heard is when the server was heard of last.
+// LastContact returns the time of the last update from the server.
 func (f *Feed) LastContact() time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.lastContact
 }
 
-// Stale reports whether the server has not been heard of for longer than it may be.
+// IsStale reports whether the last contact is longer ago than the settings allow.
 func (f *Feed) IsStale() bool {
 	return f.cfg.Now().Sub(f.LastContact()) > time.Duration(f.Settings().StaleAfterSeconds)*time.Second
 }
 
-// Fresh refuses while the feed is stale, where that was chosen.
+// CheckFreshness refuses requests while the feed is stale, if the cluster fails closed.
 func (f *Feed) CheckFreshness() *status.Error {
 	if !f.Settings().FailClosed || !f.IsStale() {
 		return nil
@@ -157,17 +156,17 @@ func (f *Feed) CheckFreshness() *status.Error {
 	return status.FeedStale(f.LastContact())
 }
 
-// Run hears of news until ctx ends.
+// Run receives updates until ctx ends.
 func (f *Feed) Run(ctx context.Context) error {
 	go f.watchFreshness(ctx)
 	for ctx.Err() == nil {
-		news, err := f.poll(ctx, f.pollWait())
+		update, err := f.poll(ctx, f.pollWait())
 		if err == nil {
-			err = f.applyUpdate(ctx, news)
+			err = f.applyUpdate(ctx, update)
 		}
 		if err != nil && ctx.Err() == nil {
 			f.setServerUnreachable(true)
-			f.cfg.Logger.WarnContext(ctx, "the sign-in server was not heard of", "error", err, "heard", f.LastContact())
+			f.cfg.Logger.WarnContext(ctx, "no contact with the Fairlead server", "error", err, "last_contact", f.LastContact())
 			sleep(ctx, retryDelay)
 		}
 	}
@@ -183,14 +182,13 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// watch ends what is open when the server has not been heard of for too long, where
-// that was chosen.
+// watchFreshness ends all streams when the feed becomes stale, if the cluster fails closed.
 func (f *Feed) watchFreshness(ctx context.Context) {
 	for ctx.Err() == nil {
 		sleep(ctx, freshnessInterval)
-		if why := f.CheckFreshness(); why != nil {
-			if n := f.cfg.Revocations.EndAllStreams(why); n > 0 {
-				f.cfg.Logger.WarnContext(ctx, "streams ended: the sign-in server was not heard of for too long", "streams", n)
+		if reason := f.CheckFreshness(); reason != nil {
+			if n := f.cfg.Revocations.EndAllStreams(reason); n > 0 {
+				f.cfg.Logger.WarnContext(ctx, "streams ended: no contact with the Fairlead server for too long", "streams", n)
 			}
 		}
 	}
@@ -200,8 +198,8 @@ func (f *Feed) poll(ctx context.Context, wait time.Duration) (*proxyfeed.Update,
 	f.mu.Lock()
 	query := url.Values{"after": {strconv.FormatInt(f.seq, 10)}, "version": {strconv.FormatInt(f.version, 10)}, "wait": {strconv.Itoa(int(wait.Seconds()))}}
 	f.mu.Unlock()
-	var news proxyfeed.Update
-	return &news, f.call(ctx, http.MethodGet, proxyfeed.FeedPath+"?"+query.Encode(), nil, &news)
+	var update proxyfeed.Update
+	return &update, f.call(ctx, http.MethodGet, proxyfeed.FeedPath+"?"+query.Encode(), nil, &update)
 }
 
 func (f *Feed) call(ctx context.Context, method, path string, in, out any) error {
@@ -212,24 +210,24 @@ func (f *Feed) call(ctx context.Context, method, path string, in, out any) error
 	return send(ctx, f.cfg.HTTP, request{method, f.cfg.Identity.Server + path, pass, in}, out)
 }
 
-// take does what news asks for. What it could not do it is told again.
-func (f *Feed) applyUpdate(ctx context.Context, news *proxyfeed.Update) error {
-	ended := f.cfg.Revocations.Revoke(revocations(news.Revocations)...)
+// applyUpdate applies an update. After an error, the server sends the same update again.
+func (f *Feed) applyUpdate(ctx context.Context, update *proxyfeed.Update) error {
+	ended := f.cfg.Revocations.Revoke(revocations(update.Revocations)...)
 	if ended > 0 {
-		f.cfg.Logger.InfoContext(ctx, "streams ended: access was taken away", "streams", ended)
+		f.cfg.Logger.InfoContext(ctx, "streams ended by a revocation", "streams", ended)
 	}
 	f.cfg.Revocations.RemoveExpired(f.cfg.Now())
-	if err := f.recheck(ctx, news); err != nil {
+	if err := f.recheck(ctx, update); err != nil {
 		return err
 	}
 	f.mu.Lock()
-	other := f.settings != news.Settings
-	changed := f.seq != news.Seq || f.version != news.Version || f.settings != news.Settings
-	f.settings, f.seq, f.version, f.lastContact = news.Settings, news.Seq, news.Version, f.cfg.Now()
+	other := f.settings != update.Settings
+	changed := f.seq != update.Seq || f.version != update.Version || f.settings != update.Settings
+	f.settings, f.seq, f.version, f.lastContact = update.Settings, update.Seq, update.Version, f.cfg.Now()
 	due := changed || f.lastContact.Sub(f.savedAt) > saveInterval || !bytes.Equal(f.savedKeys, f.cfg.ExportKeys())
 	f.mu.Unlock()
 	if other && f.cfg.SettingsChanged != nil {
-		f.cfg.SettingsChanged(news.Settings)
+		f.cfg.SettingsChanged(update.Settings)
 	}
 	if !due {
 		return nil
@@ -258,25 +256,25 @@ func revocations(list []proxyfeed.Revocation) []revocation.Revocation {
 	return out
 }
 
-// request is what is asked. Body, when there is one, is sent as JSON.
+// request is a request to the server. A body is sent as JSON.
 type request struct {
 	method, address, assertion string
 	body                       any
 }
 
-// ask sends a request to the server. Its words are the error when it refuses.
+// send sends a request to the server. If the server refuses it, the error has the server's message.
 func send(ctx context.Context, client *http.Client, r request, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	var body bytes.Buffer
 	if r.body != nil {
 		if err := json.NewEncoder(&body).Encode(r.body); err != nil {
-			return fmt.Errorf("encoding request: %w", err)
+			return fmt.Errorf("encoding the request: %w", err)
 		}
 	}
 	req, err := http.NewRequestWithContext(ctx, r.method, r.address, &body)
 	if err != nil {
-		return fmt.Errorf("making request: %w", err)
+		return fmt.Errorf("creating the request: %w", err)
 	}
 	req.Header.Set("User-Agent", userAgent())
 	req.Header.Set("Content-Type", "application/json")
@@ -289,7 +287,7 @@ func send(ctx context.Context, client *http.Client, r request, out any) error {
 	}
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxResponseBytes))
 	if err = errors.Join(err, res.Body.Close()); err != nil {
-		return fmt.Errorf("reading answer: %w", err)
+		return fmt.Errorf("reading the response: %w", err)
 	}
 	if res.StatusCode != http.StatusOK {
 		var refusal struct{ Message string }
@@ -299,7 +297,7 @@ func send(ctx context.Context, client *http.Client, r request, out any) error {
 		return errors.New(refusal.Message)
 	}
 	if err := json.Unmarshal(text, out); err != nil {
-		return fmt.Errorf("reading answer: %w", err)
+		return fmt.Errorf("decoding the response: %w", err)
 	}
 	return nil
 }

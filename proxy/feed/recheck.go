@@ -12,30 +12,29 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/status"
 )
 
-// doubtTimeout bounds how long a request waits while the server is asked about a person.
+// checkTimeout bounds how long a request waits for an access check at the server.
 const checkTimeout = 3 * time.Second
 
-// doubts is about people whose token is older than the last change of rules: it was good
-// when it was issued, and may not be now.
+// rechecks tracks the users whose access has to be checked again since the access rules changed.
 type rechecks struct {
-	// changed is when the proxy heard of the change, by the server's clock.
+	// rulesChanged is the time of the last change of the access rules, by the server's clock.
 	rulesChanged time.Time
-	// asked is who was asked about since; owed is who was let in without, because the
-	// server could not be asked.
+	// checked holds the users checked since then. Pending holds those who were allowed without a
+	// check, because the server was unreachable.
 	checked, pending map[string]bool
-	// away says that the server did not answer last.
+	// serverUnreachable says that the last request to the server failed.
 	serverUnreachable bool
 }
 
-// Admit refuses everybody while the feed is stale, where that was chosen. About somebody
-// whose token is older than the last change of rules, and who was not known here then, it
-// asks the server first; what follows is up to proxy/revocation. While the server is away they
-// are let in, and asked about as soon as it is back.
+// CheckAccess refuses requests while the feed is stale, if the cluster fails closed. If the token is older
+// than the last change of the access rules, it first checks the user's access at the server; the result
+// goes to package revocation. While the server is unreachable, it allows the request and checks the user
+// later.
 func (f *Feed) CheckAccess(ctx context.Context, id *authn.Identity) *status.Error {
 	if refusal := f.CheckFreshness(); refusal != nil {
 		return refusal
 	}
-	if id.Issuer != "" || !f.needsCheck(id) { // of others' people the server knows nothing
+	if id.Issuer != "" || !f.needsCheck(id) { // the server does not know users of other issuers
 		return nil
 	}
 	_, err, _ := f.checks.Do(id.UID, func() (any, error) {
@@ -45,7 +44,7 @@ func (f *Feed) CheckAccess(ctx context.Context, id *authn.Identity) *status.Erro
 	})
 	if err != nil {
 		f.setServerUnreachable(true)
-		f.cfg.Logger.WarnContext(ctx, "the sign-in server could not be asked about somebody", "error", err, "user_id", id.UID)
+		f.cfg.Logger.WarnContext(ctx, "access check at the Fairlead server failed", "error", err, "user_id", id.UID)
 	}
 	return nil
 }
@@ -66,8 +65,8 @@ func (f *Feed) setServerUnreachable(away bool) {
 	f.rechecks.serverUnreachable = away
 }
 
-// patience is how long the server may let us wait for news: not at all when it was away,
-// and there may be somebody to ask about.
+// pollWait returns how long the server may hold the next poll. It is zero after a failure, so that
+// pending users are checked at once.
 func (f *Feed) pollWait() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -77,67 +76,67 @@ func (f *Feed) pollWait() time.Duration {
 	return proxyfeed.MaxPollWait
 }
 
-// recheck asks what is left after a change of rules, or of somebody's groups.
-func (f *Feed) recheck(ctx context.Context, news *proxyfeed.Update) error {
-	var people []string
-	for _, r := range news.Revocations {
+// recheck checks the access of users after their groups or the access rules have changed.
+func (f *Feed) recheck(ctx context.Context, update *proxyfeed.Update) error {
+	var userIDs []string
+	for _, r := range update.Revocations {
 		if r.Kind == proxyfeed.RightsChanged {
-			people = append(people, r.Value)
+			userIDs = append(userIDs, r.Value)
 		}
 	}
-	// Who comes from here on is in doubt, and asked about one by one.
-	changed, owed := f.noteUpdate(news)
-	people = append(people, owed...)
+	// From now on, users with older tokens are checked when they send a request.
+	changed, pending := f.noteUpdate(update)
+	userIDs = append(userIDs, pending...)
 	if changed {
-		people = slices.Concat(people, f.cfg.RecentUsers(), f.cfg.Revocations.UsersWithStreams())
+		userIDs = slices.Concat(userIDs, f.cfg.RecentUsers(), f.cfg.Revocations.UsersWithStreams())
 		for _, r := range f.cfg.Revocations.Revocations() {
-			if r.Reason == revocation.ReasonNoAccess { // who may use it again is let in again
-				people = append(people, r.Value)
+			if r.Reason == revocation.ReasonNoAccess { // the user may have access again
+				userIDs = append(userIDs, r.Value)
 			}
 		}
 	}
-	slices.Sort(people)
-	return f.checkUsers(ctx, slices.Compact(people))
+	slices.Sort(userIDs)
+	return f.checkUsers(ctx, slices.Compact(userIDs))
 }
 
-// doubt notes a change of rules, and returns who was let in unasked.
-func (f *Feed) noteUpdate(news *proxyfeed.Update) (changed bool, owed []string) {
+// noteUpdate records a change of the access rules, and returns the pending users.
+func (f *Feed) noteUpdate(update *proxyfeed.Update) (changed bool, pending []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.rechecks.serverUnreachable = false
-	if changed = f.version != news.Version; changed {
-		f.rechecks.rulesChanged, f.rechecks.checked = news.Now, map[string]bool{}
+	if changed = f.version != update.Version; changed {
+		f.rechecks.rulesChanged, f.rechecks.checked = update.Now, map[string]bool{}
 	}
 	for id := range f.rechecks.pending {
-		owed = append(owed, id)
+		pending = append(pending, id)
 	}
-	return changed, owed
+	return changed, pending
 }
 
-// settle asks the server about people, and does what it says.
-func (f *Feed) checkUsers(ctx context.Context, people []string) error {
-	for some := range slices.Chunk(people, proxyfeed.MaxUsersPerCheck) {
+// checkUsers checks the access of users at the server and applies the result.
+func (f *Feed) checkUsers(ctx context.Context, userIDs []string) error {
+	for chunk := range slices.Chunk(userIDs, proxyfeed.MaxUsersPerCheck) {
 		f.mu.Lock()
 		since := f.rechecks.rulesChanged
 		f.mu.Unlock()
 		var answer proxyfeed.CheckResponse
-		if err := f.call(ctx, http.MethodPost, proxyfeed.CheckPath, proxyfeed.CheckRequest{UserIDs: some}, &answer); err != nil {
+		if err := f.call(ctx, http.MethodPost, proxyfeed.CheckPath, proxyfeed.CheckRequest{UserIDs: chunk}, &answer); err != nil {
 			return err
 		}
-		f.applyCheck(ctx, some, answer)
-		f.markChecked(some, since)
+		f.applyCheck(ctx, chunk, answer)
+		f.markChecked(chunk, since)
 	}
 	return nil
 }
 
-// settled notes who was asked about, unless the rules have changed meanwhile.
-func (f *Feed) markChecked(people []string, since time.Time) {
+// markChecked records checked users, unless the rules have changed again since then.
+func (f *Feed) markChecked(userIDs []string, since time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.rechecks.rulesChanged.Equal(since) {
 		return
 	}
-	for _, id := range people {
+	for _, id := range userIDs {
 		f.rechecks.checked[id] = true
 		delete(f.rechecks.pending, id)
 	}
@@ -153,6 +152,6 @@ func (f *Feed) applyCheck(ctx context.Context, asked []string, answer proxyfeed.
 		}
 	}
 	if ended := f.cfg.Revocations.Revoke(denied...); ended > 0 {
-		f.cfg.Logger.InfoContext(ctx, "streams ended: rights have changed", "streams", ended, "people", len(denied))
+		f.cfg.Logger.InfoContext(ctx, "streams ended by a change of access rules", "streams", ended, "users", len(denied))
 	}
 }

@@ -14,48 +14,48 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/forward"
 )
 
-// Reporter is a sink that tells the server what happens, so that it can be found there
-// beside what happened before: the sign-in, the token. What somebody does who has proved
-// nothing is not told: anybody could fill a database with it.
+// Reporter is an audit.Sink that sends events to the Fairlead server, whose audit log then shows them
+// beside the sign-in and the token. It does not send events of unauthenticated requests, which could
+// fill the database.
 type Reporter struct {
 	feed   *Feed
 	all    bool
 	limit  *rate.Limiter
-	onDrop func(events int, why error)
+	onDrop func(events int, cause error)
 	queue  *batch.Queue[proxyfeed.Event]
 }
 
-// ErrTooOften says that more happens than the server is told of.
-var ErrRateLimited = errors.New("more than the server is told of")
+// ErrRateLimited says that events exceed the rate that is sent to the server.
+var ErrRateLimited = errors.New("the events exceed the rate limit of the server's audit log")
 
 var _ audit.Sink = (*Reporter)(nil)
 
 const (
-	// reportRate and reportBurst bound what is told, in events a second: a person who is
-	// refused in a loop must not fill the server's database.
+	// reportRate (events per second) and reportBurst limit what is sent. A client that is refused in
+	// a loop must not fill the server's database.
 	reportRate        = 20
 	reportBurst       = 1000
 	reportQueueSize   = 2000
 	reportMaxDelay    = 2 * time.Second
 	reportMaxAttempts = 6
 	reportRetryDelay  = time.Second
-	// maxDetail is where words are cut, in bytes: a path can be long.
+	// maxDetail is the length at which a detail is cut, in bytes.
 	maxDetail = 1000
-	// farewell is how long what is left may take at the end.
+	// flushTimeout bounds the delivery of the remaining events when the proxy stops.
 	flushTimeout = 5 * time.Second
 )
 
-// Report returns a sink for what is worth knowing, or for all. Lost is told of events that
-// could not be told.
-func (f *Feed) NewReporter(all bool, lost func(events int, why error)) *Reporter {
-	r := &Reporter{feed: f, all: all, onDrop: lost, limit: rate.NewLimiter(reportRate, reportBurst)}
+// NewReporter returns a sink for notable events, or for all events. It calls onDrop with the number of
+// events that are not delivered.
+func (f *Feed) NewReporter(all bool, onDrop func(events int, cause error)) *Reporter {
+	r := &Reporter{feed: f, all: all, onDrop: onDrop, limit: rate.NewLimiter(reportRate, reportBurst)}
 	r.queue = batch.New(batch.Config[proxyfeed.Event]{
-		QueueSize: reportQueueSize, BatchSize: proxyfeed.MaxEventsPerReport, MaxDelay: reportMaxDelay, MaxAttempts: reportMaxAttempts, RetryDelay: reportRetryDelay, FlushTimeout: flushTimeout, Send: r.send, OnDrop: lost,
+		QueueSize: reportQueueSize, BatchSize: proxyfeed.MaxEventsPerReport, MaxDelay: reportMaxDelay, MaxAttempts: reportMaxAttempts, RetryDelay: reportRetryDelay, FlushTimeout: flushTimeout, Send: r.send, OnDrop: onDrop,
 	})
 	return r
 }
 
-// Run tells until ctx ends, and then what is left.
+// Run sends events until ctx ends, and then the remaining ones.
 func (r *Reporter) Run(ctx context.Context) error { return r.queue.Run(ctx) }
 
 // WriteEvent implements audit.Sink.
@@ -74,12 +74,12 @@ func (r *Reporter) WriteEvent(_ context.Context, e audit.Event) error {
 	return nil
 }
 
-// isNotable reports whether it is more than an ordinary request.
+// isNotable reports whether an event is more than an ordinary request.
 func isNotable(e audit.Event) bool {
 	return e.Name != audit.ProxyRequest || e.Reason == string(forward.Upgrade)
 }
 
-// HandIn gives the server a part of a recording.
+// UploadRecording sends a part of a recording to the server.
 func (f *Feed) UploadRecording(ctx context.Context, part proxyfeed.RecordingPart) error {
 	return f.call(ctx, http.MethodPost, proxyfeed.RecordingPath, part, &struct{}{})
 }

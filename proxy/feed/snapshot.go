@@ -16,23 +16,22 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/proxyfeed"
 )
 
-// Identity is who an enrolled proxy is.
+// Identity is the identity of an enrolled proxy.
 type Identity struct {
-	// Server is the address of the sign-in server, ID what it calls the proxy.
+	// Server is the URL of the Fairlead server, ID the proxy's ID there.
 	Server string
 	ID     string
 	Key    ed25519.PrivateKey
 }
 
-// identityFile is Identity as it is kept. It holds the private key.
+// identityFile is the saved form of Identity. It contains the private key.
 type identityFile struct {
 	Server string          `json:"server"`
 	ID     string          `json:"id"`
 	Key    jose.JSONWebKey `json:"key"`
 }
 
-// Snapshot is what a proxy knew last: with it it starts and serves while the server is
-// away.
+// Snapshot is the saved state of a feed, with which a proxy can start and serve without the server.
 type Snapshot struct {
 	AsOf         time.Time              `json:"asOf"`
 	Seq          int64                  `json:"seq"`
@@ -43,7 +42,7 @@ type Snapshot struct {
 	Keys         json.RawMessage        `json:"keys"`
 }
 
-// Dir is the directory where a proxy keeps who it is and what it knows.
+// Dir is the directory with the identity and the snapshot of a proxy.
 type Dir string
 
 const (
@@ -51,25 +50,25 @@ const (
 	snapshotFileName = "snapshot.jws"
 )
 
-// ErrNotEnrolled says that there is no identity yet.
-var ErrNotEnrolled = errors.New("this proxy has not enrolled yet: start it with --enrol and a code from the page of its cluster")
+// ErrNotEnrolled says that the directory contains no identity.
+var ErrNotEnrolled = errors.New("this proxy has not enrolled yet. Start it with --enrol and a code from the page of its cluster")
 
-// Identity reads who the proxy is. The error is ErrNotEnrolled when that is not known.
+// LoadIdentity reads the identity. The error is ErrNotEnrolled if there is none.
 func (d Dir) LoadIdentity() (Identity, error) {
 	text, err := os.ReadFile(filepath.Join(string(d), identityFileName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return Identity{}, ErrNotEnrolled
 	}
 	if err != nil {
-		return Identity{}, fmt.Errorf("reading identity: %w", err)
+		return Identity{}, fmt.Errorf("reading the identity: %w", err)
 	}
 	var file identityFile
 	if err := json.Unmarshal(text, &file); err != nil {
-		return Identity{}, errors.New("reading identity: not readable") // the cause could show the key
+		return Identity{}, errors.New("reading the identity: the file is not valid. Enrol the proxy again") // omits the cause, which could show the key
 	}
 	key, ok := file.Key.Key.(ed25519.PrivateKey)
 	if !ok || file.ID == "" || file.Server == "" {
-		return Identity{}, errors.New("reading identity: it is not complete; enrol the proxy again")
+		return Identity{}, errors.New("reading the identity: the file is incomplete. Enrol the proxy again")
 	}
 	return Identity{Server: file.Server, ID: file.ID, Key: key}, nil
 }
@@ -77,65 +76,65 @@ func (d Dir) LoadIdentity() (Identity, error) {
 func (d Dir) saveIdentity(id Identity) error {
 	text, err := json.Marshal(identityFile{Server: id.Server, ID: id.ID, Key: jose.JSONWebKey{Key: id.Key, KeyID: id.ID}})
 	if err != nil {
-		return fmt.Errorf("keeping identity: %w", err)
+		return fmt.Errorf("saving the identity: %w", err)
 	}
 	return d.replaceFile(identityFileName, text)
 }
 
-// Snapshot reads what the proxy knew last. Nil means that there is none; one that was
-// changed by somebody else is an error.
+// LoadSnapshot reads the snapshot, or returns nil if there is none. It refuses a snapshot that is not
+// signed by this proxy.
 func (d Dir) LoadSnapshot(id Identity) (*Snapshot, error) {
 	text, err := os.ReadFile(filepath.Join(string(d), snapshotFileName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil //nolint:nilnil // none is no fault
+		return nil, nil //nolint:nilnil // a proxy may have no snapshot
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading snapshot: %w", err)
+		return nil, fmt.Errorf("reading the snapshot: %w", err)
 	}
 	signed, err := jose.ParseSignedCompact(string(text), []jose.SignatureAlgorithm{jose.EdDSA})
 	if err != nil {
-		return nil, errors.New("the snapshot is not one of this proxy")
+		return nil, errors.New("the snapshot is not a valid JWS")
 	}
 	body, err := signed.Verify(id.Key.Public())
 	if err != nil {
-		return nil, errors.New("the snapshot was changed by somebody else")
+		return nil, errors.New("the snapshot is not signed by this proxy")
 	}
 	var s Snapshot
 	if err := json.Unmarshal(body, &s); err != nil {
-		return nil, fmt.Errorf("reading snapshot: %w", err)
+		return nil, fmt.Errorf("reading the snapshot: %w", err)
 	}
 	return &s, nil
 }
 
-// Keep writes what the proxy knows, signed with its own key.
+// SaveSnapshot writes the snapshot, signed with the proxy's key.
 func (d Dir) SaveSnapshot(id Identity, s Snapshot) error {
 	body, err := json.Marshal(s)
 	if err != nil {
-		return fmt.Errorf("keeping snapshot: %w", err)
+		return fmt.Errorf("saving the snapshot: %w", err)
 	}
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.EdDSA, Key: id.Key}, nil)
 	if err != nil {
-		return fmt.Errorf("keeping snapshot: %w", err)
+		return fmt.Errorf("saving the snapshot: %w", err)
 	}
 	signed, err := signer.Sign(body)
 	if err != nil {
-		return fmt.Errorf("keeping snapshot: %w", err)
+		return fmt.Errorf("saving the snapshot: %w", err)
 	}
 	text, err := signed.CompactSerialize()
 	if err != nil {
-		return fmt.Errorf("keeping snapshot: %w", err)
+		return fmt.Errorf("saving the snapshot: %w", err)
 	}
 	return d.replaceFile(snapshotFileName, []byte(text))
 }
 
-// write replaces a file whole: one that is half written would be no use.
+// replaceFile replaces a file atomically, so that a reader never sees a part of it.
 func (d Dir) replaceFile(name string, text []byte) error {
 	if err := os.MkdirAll(string(d), 0o700); err != nil {
-		return fmt.Errorf("making state directory: %w", err)
+		return fmt.Errorf("creating the state directory: %w", err)
 	}
 	file, err := os.CreateTemp(string(d), name+".*")
 	if err != nil {
-		return fmt.Errorf("writing state: %w", err)
+		return fmt.Errorf("writing the state: %w", err)
 	}
 	_, errWrite := file.Write(text)
 	err = errors.Join(errWrite, file.Sync(), file.Close())
@@ -143,7 +142,7 @@ func (d Dir) replaceFile(name string, text []byte) error {
 		err = os.Rename(file.Name(), filepath.Join(string(d), name))
 	}
 	if err != nil {
-		return fmt.Errorf("writing state: %w", errors.Join(err, os.Remove(file.Name())))
+		return fmt.Errorf("writing the state: %w", errors.Join(err, os.Remove(file.Name())))
 	}
 	return nil
 }
@@ -151,7 +150,7 @@ func (d Dir) replaceFile(name string, text []byte) error {
 func newKey() (ed25519.PrivateKey, error) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("making key: %w", err)
+		return nil, fmt.Errorf("creating the key: %w", err)
 	}
 	return key, nil
 }

@@ -107,7 +107,7 @@ func seenThrough(t *testing.T, s *system, me *person, address string) {
 	if out := s.tryAs(t, s.client, "https://"+address, me.token("a"), http.Header{"X-Forwarded-For": {"6.6.6.6, 198.51.100.7, 127.0.0.9"}}); !strings.Contains(fmt.Sprint(out.Body), "fairlead.dev/client-address:[198.51.100.7]") {
 		t.Errorf("the API server sees %+v", out)
 	}
-	if r := me.run("", "kubectl", "get", "nodes", "--context", "a"); !strings.Contains(r.err, "What you may do here, and why: "+s.issuer+"/clusters/a") {
+	if r := me.run("", "kubectl", "get", "nodes", "--context", "a"); !strings.Contains(r.err, "Open this page to see what you may do, and why: "+s.issuer+"/clusters/a") {
 		t.Errorf("kubectl shows %+v", r)
 	}
 }
