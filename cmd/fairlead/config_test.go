@@ -187,15 +187,15 @@ func TestConnectorReference(t *testing.T) {
 	t.Parallel()
 	types := all.Types(password.NewHasher())
 	var out strings.Builder
-	out.WriteString("# Connectors\n\nMade from the fields of the forms; `go test ./cmd/fairlead -update` writes it anew. Keys are below `connectors[].config`.\n" +
-		"Secrets are references in a file (`env:NAME`, `file:PATH`), and so may certificates be.\n")
+	out.WriteString("# Connector settings\n\nThis page lists the keys below `connectors[].config` for each type of connector. It is generated from the forms: run `go test ./cmd/fairlead -update`.\n" +
+		"In the configuration file, secrets must be references (`env:NAME`, `file:PATH`). Certificates may be.\n")
 	for _, name := range slices.Sorted(maps.Keys(types)) {
 		kind := types[name]
 		fmt.Fprintf(&out, "\n## `%s`: %s\n\n%s\n", name, kind.Label, kind.About)
 		var keys []string
 		for i, f := range kind.Fields {
 			if i == 0 {
-				out.WriteString("\n| key | label | what |\n| --- | --- | --- |\n")
+				out.WriteString("\n| key | label | meaning |\n| --- | --- | --- |\n")
 			}
 			what := strings.TrimSpace(map[bool]string{true: "Required. "}[f.Required] + f.Help + " " + f.Danger)
 			fmt.Fprintf(&out, "| `%s` | %s | %s |\n", f.Key, f.Label, what)

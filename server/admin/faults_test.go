@@ -258,7 +258,7 @@ func TestEveryFaultHasWords(t *testing.T) {
 	b := setup(t, storetest.SQLite(t))
 	root := b.person("break-glass", "root")
 	var out strings.Builder
-	out.WriteString("# What the pages say when a connector is wrong\n\nMade by breaking each on purpose; `go test ./server/admin -update` writes it anew.\n\n| connector | what is wrong | cause | remedy |\n| --- | --- | --- | --- |\n")
+	out.WriteString("# Errors of connectors\n\nThis page lists the errors that the admin pages show for a wrong setting or upstream. A test causes each fault and records the text: run `go test ./server/admin -update`.\n\n| connector | fault | error | remedy |\n| --- | --- | --- | --- |\n")
 	list := u.faults()
 	for _, f := range list {
 		cause, remedy := b.try(root, f)
