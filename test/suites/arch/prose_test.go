@@ -17,9 +17,7 @@ const maxWords = 40
 var notYetRewritten = []string{
 	"cmd/fairlead",
 	"cmd/kubectl-fairlead/session",
-	"docs/howto",
 	"docs/reference",
-	"docs/tutorial",
 	"internal/audit",
 	"internal/form",
 	"internal/i18n",
