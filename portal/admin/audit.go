@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/audit/sentence"
 	"github.com/fairlead-auth/fairlead/internal/i18n"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/base/store"
@@ -21,12 +23,23 @@ import (
 func (h *Handler) mountAudit(add func(method, path string, handle handler)) {
 	add(http.MethodGet, "/audit", h.audit)
 	add(http.MethodGet, "/audit/export", h.exportAudit)
+	add(http.MethodGet, "/audit/story/:id", h.story)
+	add(http.MethodPost, "/audit/searches", h.saveSearch)
+	add(http.MethodPost, "/audit/searches/:id/remove", h.removeSearch)
 }
 
 // AuditData is the audit log.
 type AuditData struct {
 	Query    store.EventQuery
 	From, To string
+	Kind     string
+	Facets   []Facet
+	Searches []SearchRow
+	// Address is the filters, for saving them. Reload is this page again.
+	Address, Reload string
+	// Live says that the script looks for new events; LivePath switches that.
+	Live     bool
+	LivePath string
 	Names    []string
 	Lines    []EventLine
 	Next     string
@@ -46,6 +59,7 @@ func eventQuery(values url.Values) (store.EventQuery, string, string) {
 		Name: trimmed("name"), User: trimmed("user"), Connector: trimmed("connector"), Cluster: trimmed("cluster"), Client: trimmed("client"),
 		Request: trimmed("request"), Address: trimmed("address"), Text: trimmed("text"), After: values.Get("after"), Limit: ops.PageSize,
 	}
+	q.Names = sentence.Kind(values.Get("kind")).Names()
 	from, to := trimmed("from"), trimmed("to")
 	q.From, q.To = days(from, to)
 	return q, from, to
@@ -69,16 +83,28 @@ func (h *Handler) audit(c echo.Context, r *request) error {
 	if err != nil {
 		return err
 	}
-	data := AuditData{Query: query, From: from, To: to, Lines: h.lines(events)}
+	data := AuditData{
+		Query: query, From: from, To: to, Kind: values.Get("kind"), Lines: h.lines(events), Address: strings.TrimPrefix(with(values), "?"), Reload: with(values),
+		Live: values.Get("live") != "", LivePath: with(values, "live", "yes"),
+	}
+	if data.Live {
+		data.LivePath = with(values)
+	}
+	if data.Facets, err = h.facets(c, r, query); err != nil {
+		return err
+	}
+	if data.Searches, err = h.searches(c, r, data.Address); err != nil {
+		return err
+	}
 	for _, name := range audit.Names() {
 		data.Names = append(data.Names, string(name))
 	}
 	kept := url.Values{}
 	for name := range values {
-		if name != "after" && values.Get(name) != "" {
+		if name != "after" && name != "live" && values.Get(name) != "" {
 			kept.Set(name, values.Get(name))
 			data.Filtered = true
-			data.Open = data.Open || name != "user" && name != "name"
+			data.Open = data.Open || slices.Contains([]string{"client", "address", "request", "to", "name"}, name)
 		}
 	}
 	data.JSON = h.Site.Path("/admin/audit/export?" + kept.Encode())

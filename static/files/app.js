@@ -194,3 +194,19 @@ for (const player of document.querySelectorAll("[data-replay]")) {
     play(playing).catch(() => { stop(); button.textContent = "Play (the server did not answer)"; });
   });
 }
+
+// The audit log's live view: the list is asked for again every five seconds while the page is seen.
+for (const log of document.querySelectorAll("[data-live]")) {
+  document.querySelector("[data-live-note]")?.removeAttribute("hidden");
+  setInterval(async () => {
+    if (document.hidden || log.querySelector("details[open]")) return;
+    const response = await fetch(location.href).catch(() => null);
+    if (!response?.ok || response.redirected) return;
+    const fresh = new DOMParser().parseFromString(await response.text(), "text/html").querySelector("[data-live]");
+    if (fresh && fresh.innerHTML !== log.dataset.last) {
+      log.dataset.last = fresh.innerHTML;
+      log.replaceChildren(...fresh.childNodes);
+      showTimes();
+    }
+  }, 5000);
+}

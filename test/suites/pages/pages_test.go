@@ -108,7 +108,7 @@ func pages() []page {
 		of(clusters.HomePage()), of(clusters.ClusterPage()), of(clusters.AccessPage()), of(account.Page()), of(help.Page()), of(workloads.Page()),
 		of(admin.OverviewPage()), of(admin.DiagnosticsPage()), of(admin.ListPage()), of(admin.FormPage()), of(admin.DeletePage()), of(admin.ConnectorsPage()),
 		of(admin.TypesPage()), of(admin.TestPage()), of(admin.SecretPage()), of(admin.ConnectPage()), of(admin.SimulatorPage()), of(admin.PeoplePage()),
-		of(admin.PersonPage()), of(admin.KeysPage()), of(admin.KeyPage()), of(admin.AuditPage()), of(admin.RecordingsPage()), of(admin.RecordingPage()), of(admin.HistoryPage()), of(admin.RevisionPage()),
+		of(admin.PersonPage()), of(admin.KeysPage()), of(admin.KeyPage()), of(admin.AuditPage()), of(admin.StoryPage()), of(admin.RecordingsPage()), of(admin.RecordingPage()), of(admin.HistoryPage()), of(admin.RevisionPage()),
 		of(admin.TokensPage()), of(admin.RecoveryPage()), of(admin.TransferPage()), of(admin.SearchPage()), of(admin.ClaimsPage()), of(recovery.SetupPage()), of(recovery.RecoverPage()), of(recovery.InvitationPage()),
 	}
 }

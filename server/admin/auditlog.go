@@ -1,0 +1,144 @@
+package admin
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	words "github.com/fairlead-auth/fairlead/internal/audit/sentence"
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+)
+
+// EventCounts are how many events match each filter of the audit log.
+type EventCounts struct {
+	// Known says that the events of each kind were counted. Counting takes too long where words
+	// are searched for.
+	Known                       bool
+	All                         int64
+	Kinds, Clusters, Connectors map[string]int64
+}
+
+// CountEvents counts the events that a query selects, by kind, whatever the kind or name that the
+// query asks for. The counts of clusters and connectors are those of the time alone.
+func (a *Admin) CountEvents(ctx context.Context, c Caller, query store.EventQuery) (*EventCounts, error) {
+	if err := a.may(ctx, c, ReadAudit, "count audit events"); err != nil {
+		return nil, err
+	}
+	span := store.CountQuery{From: query.From, To: query.To, Connector: query.Connector}
+	counts := &EventCounts{Kinds: map[string]int64{}, Clusters: map[string]int64{}, Connectors: map[string]int64{}}
+	totals, err := a.Store.EventTotals(ctx, store.CountQuery{From: query.From, To: query.To})
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]int64{}
+	for _, row := range totals {
+		if row.ConnectorID != "" {
+			counts.Connectors[row.ConnectorID] += row.Events
+		}
+		if query.Connector == "" || query.Connector == row.ConnectorID {
+			names[row.Name] += row.Events
+		}
+	}
+	clusters, err := a.Store.ClusterTotals(ctx, store.CountQuery{From: span.From, To: span.To})
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range clusters {
+		counts.Clusters[row.ClusterID] = row.Events
+	}
+	searched := query.Text+query.Address+query.Client+query.Request != "" || query.User != "" && !strings.HasPrefix(query.User, "usr_")
+	if searched {
+		return counts, nil
+	}
+	if query.User != "" || query.Cluster != "" {
+		if names, err = a.Store.CountEventNames(ctx, query); err != nil {
+			return nil, err
+		}
+	}
+	counts.Known = true
+	for _, k := range words.Kinds() {
+		for _, name := range k.Names() {
+			counts.Kinds[string(k)] += names[name]
+		}
+	}
+	for _, n := range names {
+		counts.All += n
+	}
+	return counts, nil
+}
+
+// Searches lists the searches that the caller keeps.
+func (a *Admin) Searches(ctx context.Context, c Caller) ([]store.SavedSearch, error) {
+	if err := a.may(ctx, c, ReadAudit, "list saved searches"); err != nil || c.User == nil {
+		return nil, err
+	}
+	return a.Store.SavedSearches(ctx, c.User.ID)
+}
+
+// The bounds of a saved search, in bytes.
+const (
+	maxSearchName  = 60
+	maxSearchQuery = 2000
+)
+
+// SaveSearch keeps filters of the audit log under a name, for the caller alone.
+func (a *Admin) SaveSearch(ctx context.Context, c Caller, name, query string) error {
+	if err := a.may(ctx, c, ReadAudit, "save a search"); err != nil {
+		return err
+	}
+	if c.User == nil || len(name) > maxSearchName || len(query) > maxSearchQuery {
+		return errs.New(errs.Invalid, "The name or the filters are too long. Use a shorter name, or fewer filters.")
+	}
+	return a.Store.SaveSearch(ctx, store.SavedSearch{UserID: c.User.ID, Name: name, Query: query}, a.Now())
+}
+
+// RemoveSearch forgets a search of the caller.
+func (a *Admin) RemoveSearch(ctx context.Context, c Caller, id string) error {
+	if err := a.may(ctx, c, ReadAudit, "remove a saved search"); err != nil || c.User == nil {
+		return err
+	}
+	return a.Store.RemoveSearch(ctx, c.User.ID, id)
+}
+
+// Story is what a user did in one sign-in: the sign-in, its tokens, the requests with them, the
+// shells and their recordings.
+type Story struct {
+	UserID, UserName string
+	// Events are in the order of time.
+	Events     []store.AuditEvent
+	Recordings []store.Recording
+	// Cut says that there are more events than are listed.
+	Cut bool
+}
+
+// maxStory bounds the events of a story.
+const maxStory = 500
+
+// Story finds what happened in a sign-in by its id. The error's kind is NotFound when no event
+// names it.
+func (a *Admin) Story(ctx context.Context, c Caller, signInID string) (*Story, error) {
+	if err := a.may(ctx, c, ReadAudit, "read the story of a sign-in"); err != nil {
+		return nil, err
+	}
+	events, err := a.Store.SignInEvents(ctx, signInID, maxStory+1)
+	if err != nil {
+		return nil, err
+	}
+	if len(events) == 0 {
+		return nil, errs.New(errs.NotFound, "No event belongs to this sign-in. Check the address, or search the audit log.")
+	}
+	s := &Story{Cut: len(events) > maxStory}
+	s.Events = events[:min(len(events), maxStory)]
+	var requests []string
+	for _, e := range s.Events {
+		if s.UserName == "" {
+			s.UserID, s.UserName = e.UserID, e.UserName
+		}
+		if e.RequestID != "" && !slices.Contains(requests, e.RequestID) {
+			requests = append(requests, e.RequestID)
+		}
+	}
+	s.Recordings, err = a.Store.RecordingsOfRequests(ctx, s.UserID, requests)
+	return s, err
+}
