@@ -197,10 +197,10 @@ func (c *config) setDefaults() {
 
 func (c *config) checkLimits() {
 	if c.Recordings.Days < 0 || c.Recordings.MaxMegabytes < 0 {
-		c.doc.Add("recordings", "want days and maxMegabytes of 1 or more")
+		c.doc.Add("recordings", "must have days and maxMegabytes of 1 or more")
 	}
 	if c.Limits.RequestsPerSecond < 0 {
-		c.doc.Add("limits.requestsPerSecond", "want a number of requests, got %d", c.Limits.RequestsPerSecond)
+		c.doc.Add("limits.requestsPerSecond", "must be a number of requests, not %d", c.Limits.RequestsPerSecond)
 	}
 }
 
@@ -208,18 +208,18 @@ func (c *config) check() {
 	c.checkURL()
 	c.checkDatabase()
 	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
-		c.doc.Add("tls", "certificate and key belong together: set both or none")
+		c.doc.Add("tls", "must have both certificate and key, or neither")
 	}
 	for i, text := range c.TrustedProxies {
 		if _, err := netip.ParsePrefix(text); err != nil {
-			c.doc.Add(fmt.Sprintf("trustedProxies[%d]", i), "want a network such as 10.0.0.0/8, got %q", text)
+			c.doc.Add(fmt.Sprintf("trustedProxies[%d]", i), "must be a network such as 10.0.0.0/8, not %q", text)
 		}
 	}
 	if c.Demo && (c.url == nil || !isLoopback(c.url.Hostname()) || !strings.HasPrefix(c.Listen, "127.0.0.1:")) {
-		c.doc.Add("demo", "a demo has accounts that everybody knows: url and listen must be on loopback")
+		c.doc.Add("demo", "must be false unless url and listen are on loopback: the passwords of a demo are public")
 	}
 	if prefix := c.Kubeconfig.ContextPrefix; prefix != "" && !settings.Slug(strings.TrimRight(prefix, "-")) {
-		c.doc.Add("kubeconfig.contextPrefix", "want lower-case letters, digits and dashes, such as acme-")
+		c.doc.Add("kubeconfig.contextPrefix", "must have lower-case letters, digits and dashes, such as acme-")
 	}
 	for i := range c.DataKeys {
 		c.resolve(fmt.Sprintf("dataKeys[%d]", i), &c.DataKeys[i])
@@ -239,7 +239,7 @@ func (c *config) checkBrand() {
 func (c *config) checkIssuerCA() {
 	c.resolve("issuerCA", &c.IssuerCA)
 	if text := c.IssuerCA.Reveal(); text != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(text)) {
-		c.doc.Add("issuerCA", "holds no certificate in PEM form")
+		c.doc.Add("issuerCA", "must be a certificate in PEM format")
 	}
 }
 
@@ -247,13 +247,13 @@ func (c *config) checkURL() {
 	u, err := url.Parse(c.URL)
 	switch {
 	case c.URL == "":
-		c.doc.Add("url", "is missing: the address that people open, such as https://login.example.com")
+		c.doc.Add("url", "is required: set the address that users open, such as https://login.example.com")
 	case err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || strings.HasSuffix(c.URL, "/"):
-		c.doc.Add("url", "want an address without a slash at the end, such as https://login.example.com")
+		c.doc.Add("url", "must be an address without a slash at the end, such as https://login.example.com")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		c.doc.Add("url", "http would send passwords in clear: use https (http is for loopback only)")
+		c.doc.Add("url", "must start with https, because http sends passwords unencrypted. Use http on loopback only")
 	case u.Scheme != "http" && u.Scheme != "https":
-		c.doc.Add("url", "want https://…, got %q", c.URL)
+		c.doc.Add("url", "must start with https://, not %q", c.URL)
 	default:
 		c.url = u
 	}
@@ -264,17 +264,17 @@ func (c *config) checkDatabase() {
 	switch c.Database.Driver {
 	case "sqlite":
 		if c.Database.Path == "" {
-			c.doc.Add("database.path", "is missing: the file of the database, such as /var/lib/fairlead/fairlead.db")
+			c.doc.Add("database.path", "is required: set the file of the database, such as /var/lib/fairlead/fairlead.db")
 		}
 	case "postgres":
 		if c.Database.URL.Empty() {
-			c.doc.Add("database.url", "is missing: name it with env:NAME or file:PATH")
+			c.doc.Add("database.url", "is required: set it to env:NAME or file:PATH")
 		}
 		if len(c.DataKeys) == 0 {
-			c.doc.Add("dataKeys", "is missing: with PostgreSQL every replica needs the same key; make one with: fairlead datakey")
+			c.doc.Add("dataKeys", "is required: with PostgreSQL every replica needs the same key. Create one with: fairlead datakey")
 		}
 	default:
-		c.doc.Add("database.driver", "want sqlite or postgres, got %q", c.Database.Driver)
+		c.doc.Add("database.driver", "must be sqlite or postgres, not %q", c.Database.Driver)
 	}
 }
 

@@ -86,15 +86,15 @@ func TestEveryFaultIsListed(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
 	for _, c := range []struct{ name, text, want string }{
-		{"nothing", "brand: x\n", `fairlead.yaml:1: url: is missing: the address that people open, such as https://login.example.com
-fairlead.yaml:1: database.path: is missing: the file of the database, such as /var/lib/fairlead/fairlead.db`},
-		{"url", "url: http://login.example.com\ndatabase: {path: x}\n", "fairlead.yaml:1: url: http would send passwords in clear: use https (http is for loopback only)"},
-		{"slash", "url: https://login.example.com/\ndatabase: {path: x}\n", "fairlead.yaml:1: url: want an address without a slash at the end, such as https://login.example.com"},
-		{"demo", "url: https://login.example.com\ndemo: true\ndatabase: {path: x}\n", "fairlead.yaml:2: demo: a demo has accounts that everybody knows: url and listen must be on loopback"},
+		{"nothing", "brand: x\n", `fairlead.yaml:1: url: is required: set the address that users open, such as https://login.example.com
+fairlead.yaml:1: database.path: is required: set the file of the database, such as /var/lib/fairlead/fairlead.db`},
+		{"url", "url: http://login.example.com\ndatabase: {path: x}\n", "fairlead.yaml:1: url: must start with https, because http sends passwords unencrypted. Use http on loopback only"},
+		{"slash", "url: https://login.example.com/\ndatabase: {path: x}\n", "fairlead.yaml:1: url: must be an address without a slash at the end, such as https://login.example.com"},
+		{"demo", "url: https://login.example.com\ndemo: true\ndatabase: {path: x}\n", "fairlead.yaml:2: demo: must be false unless url and listen are on loopback: the passwords of a demo are public"},
 		{"duration", "url: https://l.test\ndatabase: {path: x}\nsessions: {idle: soon}\n", `fairlead.yaml:3: sessions.idle: must be a duration such as 30s, 10m or 12h, got "soon"`},
 		{"missing reference", "url: https://l.test\ndatabase: {path: x}\nissuerCA: env:NOT_THERE\n", "fairlead.yaml:3: issuerCA: the environment variable NOT_THERE is not set"},
-		{"postgres", "url: https://l.test\ndatabase: {driver: postgres}\n", `fairlead.yaml:1: dataKeys: is missing: with PostgreSQL every replica needs the same key; make one with: fairlead datakey
-fairlead.yaml:2: database.url: is missing: name it with env:NAME or file:PATH`},
+		{"postgres", "url: https://l.test\ndatabase: {driver: postgres}\n", `fairlead.yaml:1: dataKeys: is required: with PostgreSQL every replica needs the same key. Create one with: fairlead datakey
+fairlead.yaml:2: database.url: is required: set it to env:NAME or file:PATH`},
 	} {
 		_, _, err := load(t, dir, c.text)
 		if diff := cmp.Diff(c.want, fmt.Sprint(err)); diff != "" {
@@ -128,37 +128,37 @@ clients:
 - {id: web, redirectURIs: ["http://web.test/cb", "https://web.test/*"], grants: [password], secrets: [in-clear]}
 - {id: app, public: true, pkceOptional: true, redirectURIs: ["com.example.app:/cb"]}
 `)
-	want := `fairlead.yaml:4: connectors[0].id: want lower-case letters, digits and dashes, at most 63, got "Corp"
-fairlead.yaml:4: connectors[0].config.bindPassword: a secret must not be in this file: name it with env:NAME or file:PATH
-fairlead.yaml:5: connectors[1].type: want one of authproxy, bitbucket, crowd, gitea, github, gitlab, google, keystone, ldap, linkedin, local, microsoft, oauth, oidc, openshift, saml, got "githubb"
+	want := `fairlead.yaml:4: connectors[0].id: must have 1 to 63 lower-case letters, digits and dashes, and start and end with a letter or digit, not "Corp"
+fairlead.yaml:4: connectors[0].config.bindPassword: must not stand in this file, because it is a secret. Use env:NAME or file:PATH
+fairlead.yaml:5: connectors[1].type: must be one of authproxy, bitbucket, crowd, gitea, github, gitlab, google, keystone, ldap, linkedin, local, microsoft, oauth, oidc, openshift, saml, not "githubb"
 fairlead.yaml:6: connectors[2].config.clientId: is not a known key; did you mean "clientID"?
-fairlead.yaml:7: connectors[3]: the prefix "system:" makes names that clusters must not see
-fairlead.yaml:8: localUsers: nobody could sign in with them: add a connector of type local
-fairlead.yaml:9: localUsers[0].passwordHash: is neither an argon2id PHC string nor a bcrypt hash with cost 4 to 14; make one with: fairlead user hash
-fairlead.yaml:10: localUsers[1].login: "JANE" is there twice
+fairlead.yaml:7: connectors[3]: must not have the prefix "system:": it makes names that clusters must not see
+fairlead.yaml:8: localUsers: need a connector of type local. Add one, so that these users can sign in
+fairlead.yaml:9: localUsers[0].passwordHash: is neither an argon2id PHC string nor a bcrypt hash with cost 4 to 14. Create a hash with: fairlead user hash
+fairlead.yaml:10: localUsers[1].login: must be unique: another local user has the user name "JANE"
 fairlead.yaml:11: localUsers[2].login: begins with "system:", which Kubernetes reserves
 fairlead.yaml:11: localUsers[2].groups[0]: begins with "system:", which Kubernetes reserves
-fairlead.yaml:13: clusters[0].server: want https: with any other address kubectl drops the token without a word
-fairlead.yaml:14: clusters[1].id: "a" is there twice
-fairlead.yaml:14: clusters[1].audience: "kubectl-fairlead" is taken: a token must be good for one cluster only
-fairlead.yaml:14: clusters[1].mode: want proxy or direct, got "x"
-fairlead.yaml:14: clusters[1].algorithm: no Kubernetes API server accepts EdDSA: use RS256 or ES256
-fairlead.yaml:14: clusters[1].tokenLife: want 5m0s to 1h0m0s
-fairlead.yaml:15: clusters[2].ca: holds no certificate in PEM form
-fairlead.yaml:15: clusters[2].server: want the address that kubectl should use, such as https://k8s.example.com:6443, got "nowhere"
-fairlead.yaml:17: rules[0].who: covers nobody: name groups, users or domains, or everyone: true
-fairlead.yaml:17: rules[0].clusters: covers no cluster: name ids or labels
-fairlead.yaml:18: rules[1].id: "r" is there twice
-fairlead.yaml:18: rules[1].clusters.ids[0]: there is no cluster "nowhere"
-fairlead.yaml:18: rules[1].who.connectors[0]: there is no connector "nobody"
-fairlead.yaml:20: clients[0].id: "k8s-a" is there twice
-fairlead.yaml:20: clients[0].secrets: a public client has no secret or key: remove it, or public
-fairlead.yaml:20: clients[0].redirectURIs: is missing: where answers may go
-fairlead.yaml:21: clients[1].grants[0]: want one of authorization_code, client_credentials, device_code, refresh_token, token_exchange, got "password"
-fairlead.yaml:21: clients[1].secrets[0]: a secret must not be in this file: name it with env:NAME or file:PATH
-fairlead.yaml:21: clients[1].redirectURIs[0]: want https, http on loopback, or a private-use scheme with a dot in it
-fairlead.yaml:21: clients[1].redirectURIs[1]: want a full address without fragment or wildcard, got "https://web.test/*"
-fairlead.yaml:22: clients[2].pkceOptional: a public client always needs PKCE`
+fairlead.yaml:13: clusters[0].server: must start with https: kubectl sends no token to other addresses
+fairlead.yaml:14: clusters[1].id: must be unique: "a" is already in use
+fairlead.yaml:14: clusters[1].audience: must be unique, because each token is valid for one cluster only: "kubectl-fairlead" is already in use
+fairlead.yaml:14: clusters[1].mode: must be proxy or direct, not "x"
+fairlead.yaml:14: clusters[1].algorithm: must be RS256 or ES256: no Kubernetes API server accepts EdDSA
+fairlead.yaml:14: clusters[1].tokenLife: must be between 5m and 1h
+fairlead.yaml:15: clusters[2].ca: must be a certificate in PEM format
+fairlead.yaml:15: clusters[2].server: must be the URL that kubectl uses, such as https://k8s.example.com:6443, not "nowhere"
+fairlead.yaml:17: rules[0].who: must select users: enter groups, users or email domains, or choose everyone
+fairlead.yaml:17: rules[0].clusters: must select clusters: enter cluster IDs or labels
+fairlead.yaml:18: rules[1].id: must be unique: "r" is already in use
+fairlead.yaml:18: rules[1].clusters.ids[0]: must name existing clusters: there is no cluster "nowhere"
+fairlead.yaml:18: rules[1].who.connectors[0]: must name existing connectors: there is no connector "nobody"
+fairlead.yaml:20: clients[0].id: must be unique: "k8s-a" is already in use
+fairlead.yaml:20: clients[0].secrets: must be empty for a public client. Remove the secrets and keys, or make the client confidential
+fairlead.yaml:20: clients[0].redirectURIs: are required: enter the addresses that Fairlead may send the browser back to
+fairlead.yaml:21: clients[1].grants[0]: must be one of authorization_code, client_credentials, device_code, refresh_token, token_exchange, not "password"
+fairlead.yaml:21: clients[1].secrets[0]: must not stand in this file, because it is a secret. Use env:NAME or file:PATH
+fairlead.yaml:21: clients[1].redirectURIs[0]: must be an https URL, http on a loopback address, or a private-use scheme with a dot in it
+fairlead.yaml:21: clients[1].redirectURIs[1]: must be a full URL without fragment or wildcard, not "https://web.test/*"
+fairlead.yaml:22: clients[2].pkceOptional: must be off for a public client: it always needs PKCE`
 	if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -344,7 +344,7 @@ func TestUserCommands(t *testing.T) {
 		fault string
 	}{
 		{"correct horse\n", "user add jane --name Jane --group dev", ""},
-		{"correct horse\n", "user add JANE", "exists already"},
+		{"correct horse\n", "user add JANE", "already exists"},
 		{"short\n", "user add bob", "8 to 1024 bytes"},
 		{"correct horse\n", "user add system:admin", "reserves"},
 		{"battery staple\n", "user password jane", ""},

@@ -43,7 +43,7 @@ func (a *Admin) Preview(ctx context.Context, c Caller, d Draft) (*Preview, error
 	p, err := a.work(set, d)
 	refused, isRefused := errors.AsType[*RefusedError](err)
 	if isRefused && d.Doc == nil && len(refused.Problems) == 0 {
-		return &Preview{Action: p.action, Refused: "Something else still needs it.", Uses: refused.Elsewhere}, nil
+		return &Preview{Action: p.action, Refused: "Other entries still use this one. Change or delete them first.", Uses: refused.Elsewhere}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -89,10 +89,10 @@ func (a *Admin) impact(ctx context.Context, p *plan, view *Preview) error {
 		view.Sentences = append(view.Sentences, people(len(i.NewAdmins))+" would become admin: "+some(i.NewAdmins)+".")
 	}
 	if len(i.FormerAdmins) > 0 {
-		view.Sentences = append(view.Sentences, people(len(i.FormerAdmins))+" would be admin no more: "+some(i.FormerAdmins)+".")
+		view.Sentences = append(view.Sentences, people(len(i.FormerAdmins))+" would no longer be admin: "+some(i.FormerAdmins)+".")
 	}
 	if len(view.Sentences) == 0 {
-		view.Sentences = []string{"Nobody who has signed in so far gains or loses anything."}
+		view.Sentences = []string{"No user who has signed in gains or loses access."}
 	}
 	return nil
 }
@@ -162,7 +162,7 @@ func (a *Admin) Simulate(ctx context.Context, c Caller, q Question) ([]Answer, e
 	if q.User != "" {
 		found, err := a.Store.UserByName(ctx, q.User)
 		if errs.Is(err, errs.NotFound) {
-			return nil, errs.New(errs.NotFound, "Nobody called "+q.User+" has signed in yet. Type their groups instead.")
+			return nil, errs.New(errs.NotFound, "No user %s has signed in yet. Enter the groups of the user instead.", q.User)
 		}
 		if err != nil {
 			return nil, err
@@ -184,7 +184,7 @@ func (a *Admin) Simulate(ctx context.Context, c Caller, q Question) ([]Answer, e
 		})
 	}
 	if len(answers) == 0 && q.Cluster != "" {
-		return nil, errs.New(errs.NotFound, "There is no cluster "+q.Cluster+".")
+		return nil, errs.New(errs.NotFound, "There is no cluster %s. Check the ID.", q.Cluster)
 	}
 	return answers, nil
 }

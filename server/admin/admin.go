@@ -140,17 +140,17 @@ func (a *Admin) recordRefusal(ctx context.Context, c Caller, reason, what string
 
 func (a *Admin) refusal(ctx context.Context, c Caller, scope Scope) (string, error) {
 	if c.User == nil {
-		return "not_signed_in", errs.New(errs.Unauthenticated, "Sign in as an admin.")
+		return "not_signed_in", errs.New(errs.Unauthenticated, "You are not signed in. Sign in as an admin.")
 	}
 	rules, err := a.Store.Rules(ctx)
 	if err != nil {
 		return "rules_not_read", err
 	}
 	if !access.IsAdmin(rules, c.User) {
-		return "no_admin_rule", errs.New(errs.Denied, "Only admins may do this. No admin rule covers "+c.User.KubeName+".")
+		return "no_admin_rule", errs.New(errs.Denied, "Only admins can do this, and no admin rule covers %s. Ask an admin to add you to one.", c.User.KubeName)
 	}
 	if c.Token != nil && !slices.Contains(c.Token.Scopes, string(scope)) {
-		return "scope", errs.New(errs.Denied, "The token lacks the scope "+string(scope)+".")
+		return "scope", errs.New(errs.Denied, "The API token does not have the scope %s. Create a token with this scope.", string(scope))
 	}
 	return "", nil
 }
@@ -164,7 +164,7 @@ func (a *Admin) mayWrite(ctx context.Context, c Caller, what string) error {
 		return nil
 	}
 	a.recordRefusal(ctx, c, "read_only", what)
-	return errs.New(errs.Denied, "Everything here is managed by the configuration file (ui.readOnly). Change it there.")
+	return errs.New(errs.Denied, "The change was refused: the configuration file manages all settings (ui.readOnly). Change the file instead.")
 }
 
 // IsAdmin reports whether a person is an admin: for what pages show.

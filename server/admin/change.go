@@ -29,7 +29,7 @@ func (a *Admin) Apply(ctx context.Context, c Caller, d Draft) (*store.Revision, 
 
 func (a *Admin) apply(ctx context.Context, c Caller, d Draft) (*store.Revision, error) {
 	if len(d.Reason) > maxReason {
-		return nil, errs.New(errs.Invalid, fmt.Sprintf("The reason may have %d characters.", maxReason))
+		return nil, errs.New(errs.Invalid, "The reason is too long. Enter at most %d characters.", maxReason)
 	}
 	// Asked before the transaction: there may be one connection only.
 	verified, err := a.recoveryVerified(ctx, verifiedWithin)

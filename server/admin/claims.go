@@ -36,7 +36,7 @@ func (a *Admin) PreviewClaims(ctx context.Context, c Caller, q ClaimsQuestion) (
 	}
 	user, err := a.Store.UserByName(ctx, q.User)
 	if errs.Is(err, errs.NotFound) {
-		return nil, errs.New(errs.NotFound, "Nobody called "+q.User+" has signed in yet.")
+		return nil, errs.New(errs.NotFound, "No user %s has signed in yet. Check the user name.", q.User)
 	}
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (a *Admin) audience(ctx context.Context, q ClaimsQuestion) (*store.Cluster,
 	if q.Cluster != "" {
 		cluster, err := a.Store.Cluster(ctx, q.Cluster)
 		if errs.Is(err, errs.NotFound) {
-			return nil, nil, errs.New(errs.NotFound, "There is no cluster "+q.Cluster+".")
+			return nil, nil, errs.New(errs.NotFound, "There is no cluster %s. Check the ID.", q.Cluster)
 		}
 		if err != nil {
 			return nil, nil, err
@@ -87,7 +87,7 @@ func (a *Admin) audience(ctx context.Context, q ClaimsQuestion) (*store.Cluster,
 	}
 	client, err := clients.NewRegistry(a.Store).Find(ctx, id)
 	if errs.Is(err, errs.NotFound) {
-		return nil, nil, errs.New(errs.NotFound, "There is no client "+id+".")
+		return nil, nil, errs.New(errs.NotFound, "There is no client %s. Check the ID.", id)
 	}
 	if err != nil {
 		return nil, nil, err

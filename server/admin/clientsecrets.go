@@ -24,7 +24,7 @@ type SecretLabel struct{ Label, Ends string }
 // old ones stay good until they are removed.
 func (a *Admin) AddClientSecret(ctx context.Context, c Caller, id string, label SecretLabel) (string, error) {
 	if day, err := time.Parse(time.DateOnly, label.Ends); label.Ends != "" && (err != nil || day.Before(a.Now().UTC().Truncate(24*time.Hour))) {
-		return "", errs.New(errs.Invalid, "The day on which the secret ends has to be one to come, such as "+a.Now().AddDate(1, 0, 0).Format(time.DateOnly)+".")
+		return "", errs.New(errs.Invalid, "The expiry date must be today or later. Enter a date such as %s.", a.Now().AddDate(1, 0, 0).Format(time.DateOnly))
 	}
 	token := secret.Token().Reveal()
 	return token, a.changeSecrets(ctx, c, id, "adds a secret", func(doc form.Doc) {
@@ -73,7 +73,7 @@ func (a *Admin) RemoveClientSecret(ctx context.Context, c Caller, id, hash strin
 		})
 	})
 	if err == nil && !removed {
-		return errs.New(errs.NotFound, "This secret has been removed already.")
+		return errs.New(errs.NotFound, "There is nothing to remove: this secret has already been removed. Reload the page.")
 	}
 	return err
 }
@@ -88,7 +88,7 @@ func (a *Admin) changeSecrets(ctx context.Context, c Caller, id, reason string, 
 	}
 	e, found := find(settings.Documents(set)[settings.Clients], id)
 	if !found {
-		return errs.New(errs.NotFound, "There is no client "+id+" any more.")
+		return errs.New(errs.NotFound, "There is no client %s. Check the ID: another admin may have deleted it.", id)
 	}
 	doc := e.Doc.Clone()
 	change(doc)

@@ -92,7 +92,7 @@ func (a *Admin) Enable(ctx context.Context, c Caller, id string, on bool, reason
 	}
 	row := pick(set.Connectors, id, func(r *store.Connector) string { return r.ID })
 	if on && row.Tested != row.Revision && strings.TrimSpace(reason) == "" {
-		return nil, errs.New(errs.Invalid, "Test it first with a real sign-in, or say why it shall be enabled without a test.")
+		return nil, errs.New(errs.Invalid, "The connector was not enabled: no test sign-in has passed with these settings. Test the sign-in, or enter a reason to enable it without a test.")
 	}
 	doc := e.Doc.Clone()
 	doc["enabled"] = on
@@ -236,7 +236,7 @@ func (a *Admin) Lookup(ctx context.Context, c Caller, t Trying, username string)
 		a.recordTest(ctx, c, row.ID, "look_up", err.Error())
 		result := a.failed(row, err, began)
 		if errors.Is(err, connectors.ErrBadCredentials) {
-			result.Fault, result.Remedy = "Nobody matches this name.", "Check the spelling, and that the settings above let people like this one be found: for a directory the base DN, the user filter and the user name attribute."
+			result.Fault, result.Remedy = "No user has this name.", "Check the spelling and the search settings. For a directory these are the base DN, the user filter and the user name attribute."
 		}
 		return result, nil
 	}
@@ -285,22 +285,22 @@ func (a *Admin) warnings(ctx context.Context, row *store.Connector, u *store.Use
 	var list []string
 	switch {
 	case u.Email == "":
-		list = append(list, "There is no mail address: rules for domains don’t cover this person.")
+		list = append(list, "The user has no email address: rules for email domains don’t cover this user.")
 	case !u.EmailVerified:
-		list = append(list, "The upstream does not vouch for the mail address: rules for domains don’t cover this person.")
+		list = append(list, "The provider has not verified the email address: rules for email domains don’t cover this user.")
 	}
 	if len(u.GroupNames) == 0 {
-		list = append(list, "There are no groups: only rules that name people, domains or everyone cover this person.")
+		list = append(list, "The user has no groups: only rules for users, email domains or everyone cover this user.")
 	}
 	if slices.ContainsFunc(u.GroupNames, func(g string) bool { return objectID(strings.TrimPrefix(g, row.GroupPrefix)) }) {
-		list = append(list, "Groups are object ids: rules are hard to read. Let the provider send names.")
+		list = append(list, "The groups are object IDs, which make rules hard to read. Configure the provider to send group names.")
 	}
 	if u.Subject == u.Login || u.Subject == u.Email {
-		list = append(list, "The id of the person is the same as the name or the mail address: those change and are given to others. Choose another attribute for the id.")
+		list = append(list, "The user ID is the same as the user name or the email address. Both can change and pass to another user. Choose another attribute for the ID.")
 	}
 	other, err := a.Store.UserByName(ctx, u.KubeName)
 	if err == nil && (other.ConnectorID != u.ConnectorID || other.Subject != u.Subject) {
-		list = append(list, "The name "+u.KubeName+" belongs to another account already: this person could not sign in.")
+		list = append(list, "The name "+u.KubeName+" belongs to another account: this user could not sign in.")
 	}
 	if err != nil && !errs.Is(err, errs.NotFound) {
 		return nil, err

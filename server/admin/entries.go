@@ -48,7 +48,7 @@ func Version(doc form.Doc) string {
 
 // unknownKind is the error for a kind that doesn't exist.
 func unknownKind(kind string) error {
-	return errs.New(errs.NotFound, fmt.Sprintf("There is no kind %q.", kind))
+	return errs.New(errs.NotFound, "There is no kind of entry %q. Run `fairlead admin get --help` for the list.", kind)
 }
 
 // Entries lists what is configured of a kind, filtered by words, a page at a time
@@ -147,7 +147,7 @@ func find(entries []settings.Entry, id string) (settings.Entry, bool) {
 }
 
 func notThere(k settings.Kind, id string) error {
-	return errs.New(errs.NotFound, fmt.Sprintf("There is no %s %q any more.", k.One, id))
+	return errs.New(errs.NotFound, "There is no %s %q. Check the ID: another admin may have deleted it.", k.One, id)
 }
 
 // Cluster returns a cluster as it is stored.

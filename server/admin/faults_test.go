@@ -203,7 +203,7 @@ func (b *bundle) try(root admin.Caller, f broken) (cause, remedy string) {
 	findings, err := b.Check(ctx, root, admin.Trying{Doc: f.doc})
 	if refused, ok := errors.AsType[*admin.RefusedError](err); ok && len(refused.Problems) > 0 {
 		p := refused.Problems[0]
-		return "The field " + strings.TrimPrefix(p.Field, "config.") + " " + p.Message + ".", ""
+		return "The field " + strings.TrimPrefix(p.Field, "config.") + " " + strings.TrimSuffix(p.Message, ".") + ".", ""
 	}
 	if err != nil {
 		b.t.Fatalf("%s %s: %v", f.kind, f.what, err)

@@ -21,13 +21,13 @@ const verifiedWithin = 24 * time.Hour
 // ago.
 func guard(c Caller, p *plan, verified bool) (trial bool, err error) {
 	if hasAdmins(p.from) && !hasAdmins(p.to) {
-		return false, errs.New(errs.Denied, "This is the last rule that makes admins. Make another one first.")
+		return false, errs.New(errs.Denied, "The change was refused: this is the last admin rule, and without it no user is an admin. Create another admin rule first.")
 	}
 	if c.User == nil || c.User.ConnectorID == store.BreakGlass {
 		return false, nil
 	}
 	if access.IsAdmin(p.from.Rules, c.User) && !access.IsAdmin(p.to.Rules, after(p, c.User)) {
-		return false, errs.New(errs.Denied, "You would no longer be an admin. Let another admin do it, or sign in with the recovery account.")
+		return false, errs.New(errs.Denied, "The change was refused: you would no longer be an admin. Ask another admin, or sign in with the recovery account.")
 	}
 	return guardConnector(c, p, verified)
 }
@@ -75,7 +75,7 @@ func guardConnector(c Caller, p *plan, verified bool) (trial bool, err error) {
 		return false, nil
 	}
 	return false, errs.New(errs.Denied,
-		"You signed in through this connector. Sign in once with the recovery account first (within 24 hours), so that there is a way back in.")
+		"The change was refused: you signed in through this connector and could lose access. Sign in with the recovery account first, and repeat the change within 24 hours.")
 }
 
 // recoveryVerified reports whether somebody signed in with a recovery account in

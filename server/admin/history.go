@@ -81,7 +81,7 @@ func (a *Admin) Confirm(ctx context.Context, c Caller, id string) error {
 	}
 	if !c.Proves(r) {
 		a.recordRefusal(ctx, c, "no_new_sign_in", "confirm "+id)
-		return errs.New(errs.Denied, "Confirm it from a new sign-in through "+r.ObjectID+": sign out, or open a private window, and sign in again. That shows that the way in still works.")
+		return errs.New(errs.Denied, "The change was not confirmed: only a new sign-in through %s proves that it still works. Sign in again in a private window and confirm there.", r.ObjectID)
 	}
 	return a.settle(ctx, c, r, store.OutcomeConfirmed)
 }
@@ -112,7 +112,7 @@ func (a *Admin) settle(ctx context.Context, c Caller, r *store.Revision, outcome
 			return err
 		}
 		if !first {
-			return errs.New(errs.Conflict, "This change is not on trial any more.")
+			return errs.New(errs.Conflict, "This change is no longer on trial: it was confirmed or rolled back. Reload the page.")
 		}
 		if outcome != store.OutcomeRolledBack {
 			return nil

@@ -26,7 +26,7 @@ func (a *Admin) Invitation(ctx context.Context, token, address string) (string, 
 	l, err := a.Store.Link(ctx, store.LinkInvite, secret.Hash(token), a.Now())
 	if errs.Is(err, errs.NotFound) {
 		a.Audit.Record(ctx, audit.Event{Name: audit.LinkRefused, Address: address, Reason: "not_good", Detail: store.LinkInvite})
-		return "", errs.New(errs.Denied, "This invitation has been used, or is too old. Ask the admin who sent it for another.")
+		return "", errs.New(errs.Denied, "This invitation is no longer valid: it was used, or it has expired. Ask the admin who sent it for another.")
 	}
 	if err != nil {
 		return "", err

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/go-jose/go-jose/v4"
@@ -29,7 +28,7 @@ func (a *Admin) RotateKey(ctx context.Context, c Caller, algorithm string) error
 	}
 	alg := jose.SignatureAlgorithm(algorithm)
 	if !slices.Contains(keys.Algorithms(), alg) {
-		return errs.New(errs.Invalid, fmt.Sprintf("There are no keys for %q.", algorithm))
+		return errs.New(errs.Invalid, "Fairlead has no keys for the algorithm %q. Use RS256 or ES256.", algorithm)
 	}
 	return a.Keys.RotateNow(ctx, alg)
 }
@@ -48,7 +47,7 @@ func (a *Admin) RevokeKey(ctx context.Context, c Caller, id, reason string) erro
 		return err
 	}
 	if reason == "" {
-		return errs.New(errs.Invalid, "Say why: it is written into the audit log.")
+		return errs.New(errs.Invalid, "The key was not revoked: the reason is missing. Enter a reason for the audit log.")
 	}
 	return a.Keys.Revoke(ctx, id, c.name()+": "+reason)
 }

@@ -65,7 +65,7 @@ func (a *Admin) Disable(ctx context.Context, c Caller, id string, off bool) erro
 	}
 	if off && c.User != nil && c.User.ID == id {
 		a.recordRefusal(ctx, c, "guard", "disable oneself")
-		return errs.New(errs.Denied, "You can’t disable yourself. Let another admin do it.")
+		return errs.New(errs.Denied, "You can’t disable your own account: you would lose access at once. Ask another admin.")
 	}
 	user, err := a.Store.User(ctx, id)
 	if err != nil {
@@ -141,7 +141,7 @@ func (a *Admin) Revoke(ctx context.Context, c Caller, id, thing string) error {
 		}
 	}
 	if !device && !signIn {
-		return errs.New(errs.NotFound, "This sign-in or device has ended already.")
+		return errs.New(errs.NotFound, "There is nothing to end: this session has already ended. Reload the page.")
 	}
 	a.about(ctx, c, audit.UserRevoked, user, thing)
 	return nil

@@ -35,7 +35,7 @@ type RefusedError struct {
 
 // Unwrap gives it its kind.
 func (r *RefusedError) Unwrap() error {
-	return errs.New(errs.Invalid, "Some values can’t be used: "+r.Error())
+	return errs.New(errs.Invalid, "The change was not saved: some values are not valid. Correct them: %s.", r.Error())
 }
 
 // Error implements error.
@@ -57,12 +57,12 @@ type OutdatedError struct {
 
 // Unwrap gives it its kind.
 func (o *OutdatedError) Unwrap() error {
-	return errs.New(errs.Conflict, "Somebody else changed it in the meantime. Look at what it is now, and try again.")
+	return errs.New(errs.Conflict, "The change was not saved: another admin changed this entry in the meantime. Read the entry again and repeat the change.")
 }
 
 // Error implements error.
 func (o *OutdatedError) Error() string {
-	return "somebody else changed it in the meantime"
+	return "another admin changed this entry in the meantime"
 }
 
 // plan is a change worked out: what there was, what there will be.
@@ -87,7 +87,7 @@ func (a *Admin) work(set store.Settings, d Draft) (*plan, error) {
 	var problems []form.Problem
 	switch {
 	case k.Name == settings.General && (d.ID == "" || d.Doc == nil):
-		return nil, errs.New(errs.Invalid, "General settings are always there: they can be changed, not made or deleted.")
+		return nil, errs.New(errs.Invalid, "General settings can’t be created or deleted: they always exist. Change them instead.")
 	case d.ID == "":
 		p.action, p.id, p.after = store.ActionCreate, d.Doc.Text(k.IDKey), d.Doc.Clone()
 		if k.Name == settings.Connectors && !d.asIs {
@@ -142,7 +142,7 @@ func (a *Admin) carry(k settings.Kind, p *plan) []form.Problem {
 func (a *Admin) changeable(k settings.Kind, e settings.Entry, version string) error {
 	e.Origin = a.origin(k, e)
 	if e.Origin.Origin == store.OriginFile {
-		return errs.New(errs.Denied, fmt.Sprintf("The %s %s is managed by the configuration file (%s). Change it there.", k.One, e.ID, e.Origin.OriginRef))
+		return errs.New(errs.Denied, "The change was refused: the configuration file manages the %s %s (%s). Change it in the file.", k.One, e.ID, e.Origin.OriginRef)
 	}
 	if version != Version(e.Doc) {
 		return &OutdatedError{Current: form.Mask(a.fields(k.Name, e.Doc), e.Doc), Version: Version(e.Doc)}

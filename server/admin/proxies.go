@@ -71,7 +71,7 @@ func (a *Admin) RemoveProxy(ctx context.Context, c Caller, id string) error {
 		return err
 	}
 	if !there {
-		return errs.New(errs.NotFound, "This proxy has been removed already.")
+		return errs.New(errs.NotFound, "There is nothing to remove: this proxy has already been removed. Reload the page.")
 	}
 	event := c.event(audit.ProxyRemoved)
 	event.ClusterID, event.Detail = proxy.ClusterID, id+" "+proxy.Name

@@ -86,7 +86,7 @@ func (a *Admin) recording(ctx context.Context, c Caller, id string) (*store.Reco
 	}
 	row, err := a.Store.Recording(ctx, id)
 	if err != nil || !row.Complete {
-		return nil, errs.Wrap(errs.NotFound, err, "There is no such recording (any more).")
+		return nil, errs.Wrap(errs.NotFound, err, "There is no such recording: it has expired, or it is not complete yet. Choose another from the list.")
 	}
 	return row, nil
 }

@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -70,7 +69,7 @@ func (a *Admin) SetupLink(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if !needed {
-		return "", errs.New(errs.Denied, "This server has been set up. If nobody can sign in as an admin, make a recovery link: fairlead admin recovery-link")
+		return "", errs.New(errs.Denied, "This server is already set up, so it gives no setup link. If no admin can sign in, run `fairlead admin recovery-link`.")
 	}
 	return a.link(ctx, Caller{Shell: "fairlead"}, store.LinkSetup, "", setupLife)
 }
@@ -90,7 +89,7 @@ func (a *Admin) OpenLink(ctx context.Context, token, address string) (string, er
 		}
 	}
 	a.Audit.Record(ctx, audit.Event{Name: audit.LinkRefused, Address: address, Reason: "not_good"})
-	return "", errs.New(errs.Denied, "This link has been used, or is too old. Make another on the server: fairlead admin setup-link, or fairlead admin recovery-link.")
+	return "", errs.New(errs.Denied, "This link is no longer valid: it was used, or it has expired. Run `fairlead admin setup-link` or `fairlead admin recovery-link` on the server to get another.")
 }
 
 func (a *Admin) isGood(ctx context.Context, purpose, token string) (bool, error) {
@@ -169,7 +168,9 @@ type AccountError map[string]i18n.Text
 func (f AccountError) Error() string { return "the account can't be made like this" }
 
 // Unwrap gives it its kind.
-func (f AccountError) Unwrap() error { return errs.New(errs.Invalid, "Some values can’t be used.") }
+func (f AccountError) Unwrap() error {
+	return errs.New(errs.Invalid, "The account was not created: some values are not valid. Correct the marked fields.")
+}
 
 // CreateAccount spends a setup or recovery link and makes the recovery account.
 // The person is signed in with it afterwards, by the caller.
@@ -224,7 +225,7 @@ func (a *Admin) recoveryUser(ctx context.Context, account *store.RecoveryAccount
 
 // errRecovery is the same for a wrong name, password and code: who guesses learns
 // nothing.
-var errRecovery = errs.New(errs.Unauthenticated, "Name, password or code is wrong.")
+var errRecovery = errs.New(errs.Unauthenticated, "The sign-in failed: the name, the password or the code is wrong. Try again with a new code.")
 
 // Recover signs in with a recovery account. Every use and every try is recorded.
 func (a *Admin) Recover(ctx context.Context, proof RecoveryProof, address string) (*store.User, error) {
@@ -256,7 +257,7 @@ func (a *Admin) recover(ctx context.Context, proof RecoveryProof, address string
 		return nil, err
 	}
 	if verdict.Wait > 0 {
-		return nil, errs.New(errs.Unauthenticated, fmt.Sprintf("Too many tries. Try again in %d minutes.", int(verdict.Wait.Minutes())+1))
+		return nil, errs.New(errs.Unauthenticated, "Too many attempts have failed. Try again in %d minutes.", int(verdict.Wait.Minutes())+1)
 	}
 	account, err := a.Store.RecoveryAccount(ctx, proof.Login)
 	if errs.Is(err, errs.NotFound) {

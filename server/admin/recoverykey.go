@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/i18n"
@@ -43,7 +42,7 @@ func (a *Admin) newPasskey(p PasskeyAnswer) (store.Factor, error) {
 }
 
 // errRecoveryKey does not tell whether there is such an account.
-var errRecoveryKey = errs.New(errs.Unauthenticated, "This passkey is not that of a recovery account, or was not right.")
+var errRecoveryKey = errs.New(errs.Unauthenticated, "The passkey was not accepted: it does not belong to a recovery account, or it was used before. Try again, or use the password.")
 
 func (a *Admin) recoverWithPasskey(ctx context.Context, proof RecoveryProof, address string) (*store.User, error) {
 	attempt := ratelimit.Passkey(address)
@@ -52,7 +51,7 @@ func (a *Admin) recoverWithPasskey(ctx context.Context, proof RecoveryProof, add
 		return nil, err
 	}
 	if verdict.Wait > 0 {
-		return nil, errs.New(errs.Unauthenticated, fmt.Sprintf("Too many tries. Try again in %d minutes.", int(verdict.Wait.Minutes())+1))
+		return nil, errs.New(errs.Unauthenticated, "Too many attempts have failed. Try again in %d minutes.", int(verdict.Wait.Minutes())+1)
 	}
 	account, err := a.usePasskey(ctx, proof.Passkey)
 	if err != nil {

@@ -49,7 +49,7 @@ func (a *Admin) Search(ctx context.Context, c Caller, text string) ([]SearchGrou
 	}
 	text = strings.TrimSpace(text)
 	if len(text) > MaxSearch {
-		return nil, errs.New(errs.Invalid, fmt.Sprintf("The search text is too long. Enter at most %d characters.", MaxSearch))
+		return nil, errs.New(errs.Invalid, "The search text is too long. Enter at most %d characters.", MaxSearch)
 	}
 	if text == "" {
 		return nil, nil

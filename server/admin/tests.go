@@ -22,7 +22,7 @@ func (a *Admin) BeginTest(ctx context.Context, c Caller, t Trying) (string, erro
 		return "", err
 	}
 	if c.SignIn == nil {
-		return "", errs.New(errs.Invalid, "A test sign-in needs a browser.")
+		return "", errs.New(errs.Invalid, "The test sign-in did not start: it needs a browser session. Open the connector in the admin pages and choose Test sign-in.")
 	}
 	row, err := a.draft(ctx, t)
 	if err != nil {
@@ -55,7 +55,7 @@ func (a *Admin) test(ctx context.Context, c Caller, id string) (*store.Connector
 		return nil, nil, err
 	}
 	if c.SignIn == nil {
-		return nil, nil, errs.New(errs.Invalid, "A test sign-in needs a browser.")
+		return nil, nil, errs.New(errs.Invalid, "The test sign-in did not start: it needs a browser session. Open the connector in the admin pages and choose Test sign-in.")
 	}
 	test, err := a.Store.ConnectorTest(ctx, id, c.SignIn.ID, a.Now())
 	if err != nil {

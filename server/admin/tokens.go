@@ -35,21 +35,21 @@ func (a *Admin) CreateAPIToken(ctx context.Context, c Caller, name string, scope
 	}
 	var problems []string
 	if name = strings.TrimSpace(name); name == "" || len(name) > 100 {
-		problems = append(problems, "Name the program that will use it, in at most 100 characters.")
+		problems = append(problems, "The name must have 1 to 100 characters. Enter the name of the program that uses the token.")
 	}
 	if len(scopes) == 0 {
-		problems = append(problems, "Choose what it may do.")
+		problems = append(problems, "The token has no scopes. Choose at least one.")
 	}
 	for _, s := range scopes {
 		if !slices.Contains(Scopes(), Scope(s)) {
-			problems = append(problems, fmt.Sprintf("There is no scope %q.", s))
+			problems = append(problems, fmt.Sprintf("There is no scope %q. Choose one of the list.", s))
 		}
 	}
 	if life <= 0 || life > MaxTokenLife {
-		problems = append(problems, "It may last at most a year.")
+		problems = append(problems, "The lifetime is not valid. Choose at most one year.")
 	}
 	if c.User == nil {
-		problems = append(problems, "A token belongs to a person: make it in the pages.")
+		problems = append(problems, "A token belongs to a user, and the shell is none. Create the token in the admin pages.")
 	}
 	if len(problems) > 0 {
 		return "", errs.New(errs.Invalid, strings.Join(problems, " "))
@@ -83,7 +83,7 @@ func (a *Admin) RevokeAPIToken(ctx context.Context, c Caller, id string) error {
 // Unauthenticated.
 func (a *Admin) Authenticate(ctx context.Context, token, address string) (Caller, error) {
 	if !strings.HasPrefix(token, tokenPrefix) {
-		return Caller{}, errs.New(errs.Unauthenticated, "Send a token: Authorization: Bearer fla_….")
+		return Caller{}, errs.New(errs.Unauthenticated, "The request has no API token. Send the header `Authorization: Bearer fla_…`.")
 	}
 	row, err := a.Store.APITokenByHash(ctx, secret.Hash(token), a.Now())
 	if err != nil {

@@ -149,7 +149,7 @@ func (a *Admin) PlanImport(ctx context.Context, c Caller, s Source) (*ImportPlan
 
 func (a *Admin) planImport(ctx context.Context, s Source) (*ImportPlan, error) {
 	if len(s.Text) > maxImport {
-		return nil, errs.New(errs.Invalid, "The text is longer than a megabyte.")
+		return nil, errs.New(errs.Invalid, "The text is too long: an import takes at most 1 MiB. Import it in several parts.")
 	}
 	docs, notes, err := readSource(s)
 	if err != nil {
@@ -182,7 +182,7 @@ func (a *Admin) resolve(s Source, k settings.Kind, doc form.Doc) (faults []strin
 			continue
 		}
 		if s.Resolve == nil {
-			faults = append(faults, f.Label+": "+text+" says where the secret is, which only the command line can read (fairlead admin import). Put the secret there instead.")
+			faults = append(faults, f.Label+": "+text+" is a reference, which only the command line can read. Run `fairlead admin import`, or enter the secret itself.")
 			continue
 		}
 		value, err := s.Resolve(text)
@@ -268,7 +268,7 @@ func (a *Admin) importOne(ctx context.Context, c Caller, e *ImportEntry) {
 	}
 	text := errs.Message(err)
 	if text == "" {
-		text = "It could not be saved. The log says why."
+		text = "The entry was not saved because of an internal error. Look for the reason in the log of the server."
 		a.Logger.ErrorContext(ctx, "import failed", "kind", e.Kind, "id", e.ID, "error", err)
 	}
 	e.Problems = append(e.Problems, text)
@@ -278,10 +278,10 @@ func (a *Admin) importOne(ctx context.Context, c Caller, e *ImportEntry) {
 func readSource(s Source) (settings.Docs, []string, error) {
 	var root map[string]any
 	if err := yaml.Unmarshal(s.Text, &root); err != nil {
-		return nil, nil, errs.Wrap(errs.Invalid, err, "This is no YAML: "+strings.TrimPrefix(err.Error(), "yaml: ")+".")
+		return nil, nil, errs.Wrap(errs.Invalid, err, "The text is not valid YAML: %s. Correct it and import again.", strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	if len(root) == 0 {
-		return nil, nil, errs.New(errs.Invalid, "There is nothing in it.")
+		return nil, nil, errs.New(errs.Invalid, "The text is empty. Paste a configuration of Fairlead, Dex or Gangway.")
 	}
 	switch s.Format {
 	case "dex":
@@ -293,7 +293,7 @@ func readSource(s Source) (settings.Docs, []string, error) {
 	case "fairlead", "":
 		return fromFile(root)
 	}
-	return nil, nil, errs.New(errs.Invalid, fmt.Sprintf("The format %q is not known: fairlead, dex or gangway.", s.Format))
+	return nil, nil, errs.New(errs.Invalid, "The format %q is not known. Use fairlead, dex or gangway.", s.Format)
 }
 
 // fromFile takes the entries of a file. Its other settings are of the process and
@@ -304,7 +304,7 @@ func fromFile(root map[string]any) (settings.Docs, []string, error) {
 		k, known := settings.KindOf(key)
 		list, isList := value.([]any)
 		if !known || k.Name != key || !isList {
-			notes = append(notes, key+": left out, it is no list of entries")
+			notes = append(notes, key+": left out, because it is not a list of entries")
 			continue
 		}
 		for _, item := range list {

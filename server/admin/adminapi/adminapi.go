@@ -106,7 +106,7 @@ func decode(r *http.Request, into any) error {
 	decoder := json.NewDecoder(r.Body)
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil && !errors.Is(err, io.EOF) {
-		return errs.Wrap(errs.Invalid, err, "The body is not the JSON that this operation takes: "+strings.TrimPrefix(err.Error(), "json: ")+".")
+		return errs.Wrap(errs.Invalid, err, "The request body is not valid for this operation: %s. Check it against the OpenAPI document.", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return nil
 }

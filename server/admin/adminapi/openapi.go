@@ -39,7 +39,7 @@ func Document(url string) map[string]any {
 		"openapi": "3.1.0", "info": object{"title": "Fairlead administration", "version": "v1", "description": "Made by Fairlead " + version.String() + "."},
 		"servers": []any{object{"url": url + Path}}, "paths": paths, "security": []any{object{"token": []any{}}},
 		"components": object{"schemas": d.schemas, "securitySchemes": object{"token": object{
-			"type": "http", "scheme": "bearer", "description": "A token from the page API tokens. Its scopes say what it may do.",
+			"type": "http", "scheme": "bearer", "description": "An API token from the page API tokens. Its scopes limit what it may do.",
 		}}},
 	}
 }
@@ -58,10 +58,10 @@ func (d *documenter) operation(r route) object {
 	if r.response != nil {
 		good = object{"200": d.content("Done.", r.response)}
 		if _, makes := r.response.(Revision); makes && r.method == http.MethodPost {
-			good["201"] = d.content("Made.", r.response)
+			good["201"] = d.content("Created.", r.response)
 		}
 	}
-	for status, text := range map[string]string{"401": "No token, or none that is known.", "403": "Not an admin, or not within the token’s scopes, or refused by a guard.", "404": "There is no such thing.", "409": "Somebody else changed it in the meantime.", "422": "Some values can’t be used."} {
+	for status, text := range map[string]string{"401": "The API token is missing, unknown, revoked or expired.", "403": "The user is not an admin, the token lacks the scope, or the change would lock admins out.", "404": "The entry does not exist.", "409": "Another admin changed the entry in the meantime. The response has the current document and version.", "422": "Some values are not valid. The response lists them by field."} {
 		good[status] = d.content(text, Fault{})
 	}
 	op := object{"summary": r.summary, "operationId": operationID(r), "x-scope": string(r.scope), "responses": good}

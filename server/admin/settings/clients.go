@@ -55,14 +55,14 @@ func (r *Reader) secretNotes(path string, given []SecretNote) store.SecretNotes 
 	for i, n := range given {
 		at := fmt.Sprintf("%s.secretNotes[%d]", path, i)
 		if n.Hash == "" {
-			r.Doc.Add(at+".hash", "is missing: the beginning of the secret’s hash")
+			r.Doc.Add(at+".hash", "is required: enter the first characters of the hash of the secret")
 		}
 		if utf8.RuneCountInString(n.Label) > maxLabel || strings.ContainsFunc(n.Label, unicode.IsControl) {
-			r.Doc.Add(at+".label", "want at most %d characters in one line", maxLabel)
+			r.Doc.Add(at+".label", "must have at most %d characters in one line", maxLabel)
 		}
 		for key, date := range map[string]string{"made": n.Made, "ends": n.Ends} {
 			if _, err := time.Parse(time.DateOnly, date); date != "" && err != nil {
-				r.Doc.Add(at+"."+key, "want a date such as 2027-05-31, got %q", date)
+				r.Doc.Add(at+"."+key, "must be a date such as 2027-05-31, not %q", date)
 			}
 		}
 		notes = append(notes, store.SecretNote(n))
@@ -74,13 +74,13 @@ func (r *Reader) checkClient(path string, row *store.Client) {
 	r.checkAlgorithm(path+".algorithm", row.Algorithm)
 	switch {
 	case row.Public && (len(row.SecretHashes) > 0 || row.KeySet != ""):
-		r.Doc.Add(path+".secrets", "a public client has no secret or key: remove it, or public")
+		r.Doc.Add(path+".secrets", "must be empty for a public client. Remove the secrets and keys, or make the client confidential")
 	case row.Public && row.PKCEOptional:
-		r.Doc.Add(path+".pkceOptional", "a public client always needs PKCE")
+		r.Doc.Add(path+".pkceOptional", "must be off for a public client: it always needs PKCE")
 	case !row.Public && len(row.SecretHashes) == 0 && row.KeySet == "":
-		r.Doc.Add(path+".secrets", "is missing: a client that is not public needs a secret or keys")
+		r.Doc.Add(path+".secrets", "are required: a confidential client needs a secret or public keys")
 	case row.Public && slices.Contains(row.Grants, oauth.GrantClientCredentials):
-		r.Doc.Add(path+".grants", "a public client can't act for itself: anybody could")
+		r.Doc.Add(path+".grants", "must not include client_credentials for a public client: it has no secret to prove its identity with")
 	}
 	r.checkGroups(path, row.GroupNames)
 	r.checkURIs(path, row)
@@ -96,7 +96,7 @@ func (r *Reader) checkGroups(path string, groups []string) {
 
 func (r *Reader) checkURIs(path string, row *store.Client) {
 	if len(row.RedirectURIs) == 0 && slices.Contains(row.Grants, oauth.GrantAuthorizationCode) {
-		r.Doc.Add(path+".redirectURIs", "is missing: where answers may go")
+		r.Doc.Add(path+".redirectURIs", "are required: enter the addresses that Fairlead may send the browser back to")
 	}
 	for key, uris := range map[string][]string{"redirectURIs": row.RedirectURIs, "postLogoutRedirectURIs": row.PostLogoutURIs} {
 		for i, uri := range uris {
@@ -109,7 +109,7 @@ func (r *Reader) checkURIs(path string, row *store.Client) {
 		return
 	}
 	if u, err := url.Parse(row.LogoutURI); err != nil || redirectFault(row.LogoutURI) != "" || u.Scheme != "https" && u.Scheme != "http" {
-		r.Doc.Add(path+".backchannelLogoutURI", "want https, or http on loopback")
+		r.Doc.Add(path+".backchannelLogoutURI", "must be an https URL, or http on a loopback address")
 	}
 }
 
@@ -123,7 +123,7 @@ func (r *Reader) grants(path string, given []string) store.Strings {
 	var list store.Strings
 	for i, grant := range given {
 		if known[grant] == "" {
-			r.Doc.Add(fmt.Sprintf("%s.grants[%d]", path, i), "want one of %s, got %q", strings.Join(sortedKeys(known), ", "), grant)
+			r.Doc.Add(fmt.Sprintf("%s.grants[%d]", path, i), "must be one of %s, not %q", strings.Join(sortedKeys(known), ", "), grant)
 		}
 		list = append(list, known[grant])
 	}
@@ -140,12 +140,12 @@ func (r *Reader) keySet(path, text string) string {
 	}
 	var set jose.JSONWebKeySet
 	if err := json.Unmarshal([]byte(text), &set); err != nil || len(set.Keys) == 0 {
-		r.Doc.Add(path, "is no JSON Web Key Set such as {\"keys\": [...]}")
+		r.Doc.Add(path, "must be a JSON Web Key Set such as {\"keys\": [...]}")
 		return ""
 	}
 	for i := range set.Keys {
 		if !set.Keys[i].IsPublic() || !set.Keys[i].Valid() {
-			r.Doc.Add(path, "key %d is not a valid public key: leave private and secret keys where they are", i)
+			r.Doc.Add(path, "must hold public keys only: key %d is private, secret or not valid", i)
 			return ""
 		}
 	}
@@ -156,7 +156,7 @@ func redirectFault(uri string) string {
 	u, err := url.Parse(uri)
 	switch {
 	case err != nil || u.Scheme == "" || u.Fragment != "" || u.User != nil || strings.ContainsAny(uri, " *\\"):
-		return fmt.Sprintf("want a full address without fragment or wildcard, got %q", uri)
+		return fmt.Sprintf("must be a full URL without fragment or wildcard, not %q", uri)
 	case u.Scheme == "https" && u.Host != "":
 		return ""
 	case u.Scheme == "http" && isLoopback(u.Hostname()):
@@ -164,5 +164,5 @@ func redirectFault(uri string) string {
 	case strings.Contains(u.Scheme, "."):
 		return "" // a private-use scheme (RFC 8252 section 7.1)
 	}
-	return "want https, http on loopback, or a private-use scheme with a dot in it"
+	return "must be an https URL, http on a loopback address, or a private-use scheme with a dot in it"
 }

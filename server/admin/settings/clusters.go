@@ -44,7 +44,7 @@ func (r *Reader) clusterRows() []store.Cluster {
 			row.TokenSeconds = int(defaultTokenLife.Seconds())
 		}
 		if audiences[row.Audience] {
-			r.Doc.Add(path+".audience", "%q is taken: a token must be good for one cluster only", row.Audience)
+			r.Doc.Add(path+".audience", "must be unique, because each token is valid for one cluster only: %q is already in use", row.Audience)
 		}
 		audiences[row.Audience] = true
 		r.checkCluster(path, &row)
@@ -57,31 +57,31 @@ func (r *Reader) checkCluster(path string, row *store.Cluster) {
 	u, err := url.Parse(row.Server)
 	switch {
 	case err != nil || u.Host == "":
-		r.Doc.Add(path+".server", "want the address that kubectl should use, such as https://k8s.example.com:6443, got %q", row.Server)
+		r.Doc.Add(path+".server", "must be the URL that kubectl uses, such as https://k8s.example.com:6443, not %q", row.Server)
 	case u.Scheme != "https":
-		r.Doc.Add(path+".server", "want https: with any other address kubectl drops the token without a word")
+		r.Doc.Add(path+".server", "must start with https: kubectl sends no token to other addresses")
 	}
 	if row.Mode != store.ModeProxy && row.Mode != store.ModeDirect {
-		r.Doc.Add(path+".mode", "want proxy or direct, got %q", row.Mode)
+		r.Doc.Add(path+".mode", "must be proxy or direct, not %q", row.Mode)
 	}
 	if !slices.Contains(Colors(), row.Color) {
-		r.Doc.Add(path+".color", "want one of %s, got %q", strings.Join(Colors()[1:], ", "), row.Color)
+		r.Doc.Add(path+".color", "must be one of %s, not %q", strings.Join(Colors()[1:], ", "), row.Color)
 	}
 	r.checkAlgorithm(path+".algorithm", row.Algorithm)
 	r.checkLives(path, row)
 	r.checkProxy(path, row)
 	if row.Namespace != "" && !slug.MatchString(row.Namespace) {
-		r.Doc.Add(path+".namespace", "is not a name of a namespace: %q", row.Namespace)
+		r.Doc.Add(path+".namespace", "must be the name of a namespace, not %q", row.Namespace)
 	}
 }
 
 // checkLives checks how long tokens live.
 func (r *Reader) checkLives(path string, row *store.Cluster) {
 	if life := row.TokenLife(); life < minTokenLife || life > maxTokenLife {
-		r.Doc.Add(path+".tokenLife", "want %v to %v", minTokenLife, maxTokenLife)
+		r.Doc.Add(path+".tokenLife", "must be between %s and %s", duration(minTokenLife), duration(maxTokenLife))
 	}
 	if life := row.TokenFileLife(); life != 0 && (life < minTokenLife || life > maxTokenLife) {
-		r.Doc.Add(path+".tokenFile", "want %v to %v, or nothing", minTokenLife, maxTokenLife)
+		r.Doc.Add(path+".tokenFile", "must be between %s and %s, or empty", duration(minTokenLife), duration(maxTokenLife))
 	}
 }
 
@@ -89,7 +89,7 @@ func (r *Reader) checkLives(path string, row *store.Cluster) {
 func (r *Reader) checkProxy(path string, row *store.Cluster) {
 	for key, seconds := range map[string]int{"staleAfter": row.StaleSeconds, "streamGrace": row.StreamSeconds} {
 		if d := time.Duration(seconds) * time.Second; seconds != 0 && (d < minStale || d > maxStale) {
-			r.Doc.Add(path+"."+key, "want %s to %s, or nothing", duration(minStale), duration(maxStale))
+			r.Doc.Add(path+"."+key, "must be between %s and %s, or empty", duration(minStale), duration(maxStale))
 		}
 	}
 }

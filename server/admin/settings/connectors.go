@@ -22,7 +22,7 @@ func (r *Reader) connectorRows() []store.Connector {
 		path := fmt.Sprintf("connectors[%d]", i)
 		seen.check(path+".id", e.ID)
 		if e.ID == workload.ConnectorID || e.ID == workload.ServiceConnectorID || e.ID == store.BreakGlass {
-			r.Doc.Add(path+".id", "%q has a meaning of its own: choose another", e.ID)
+			r.Doc.Add(path+".id", "must not be %q, which Fairlead uses itself. Choose another", e.ID)
 		}
 		row := store.Connector{
 			ID: e.ID, Type: e.Type, Name: orElse(e.Name, e.ID), Position: i, Hidden: e.Hidden, Note: e.Note, SecondFactor: e.SecondFactor, Enabled: e.Enabled == nil || *e.Enabled,
@@ -33,12 +33,12 @@ func (r *Reader) connectorRows() []store.Connector {
 				*prefix = *given
 			}
 			if *prefix != "" && kubenames.Check(*prefix+"x") != nil {
-				r.Doc.Add(path, "the prefix %q makes names that clusters must not see", *prefix)
+				r.Doc.Add(path, "must not have the prefix %q: it makes names that clusters must not see", *prefix)
 			}
 		}
 		kind, known := r.Types[e.Type]
 		if !known {
-			r.Doc.Add(path+".type", "want one of %s, got %q", strings.Join(sortedKeys(r.Types), ", "), e.Type)
+			r.Doc.Add(path+".type", "must be one of %s, not %q", strings.Join(sortedKeys(r.Types), ", "), e.Type)
 			continue
 		}
 		row.Config = r.connectorConfig(&r.in.Connectors[i], kind, path+".config")

@@ -53,7 +53,7 @@ func (r *Reader) generalRows() []store.Document {
 	for i, e := range r.in.General {
 		path := fmt.Sprintf("%s[%d]", General, i)
 		if e.ID != Sessions && e.ID != Branding {
-			r.Doc.Add(path+".id", "want %s or %s, got %q", Sessions, Branding, e.ID)
+			r.Doc.Add(path+".id", "must be %s or %s, not %q", Sessions, Branding, e.ID)
 		}
 		r.checkSetting(path, &e)
 		doc := form.Doc{"idle": span(e.Idle), "absolute": span(e.Absolute), "refreshGrace": span(e.RefreshGrace), "maxAge": span(e.MaxAge), "outageBudget": span(e.OutageBudget), "brand": e.Brand, "contact": e.Contact, "notice": e.Notice, "logo": e.Logo, "color": e.Color, "colorDark": e.ColorDark}
@@ -86,21 +86,21 @@ func (r *Reader) checkSetting(path string, e *Setting) {
 		{"outageBudget", e.OutageBudget, time.Second, maxOutage},
 	} {
 		if d := time.Duration(c.value); d != 0 && (d < c.least || d > c.most) {
-			r.Doc.Add(path+"."+c.key, "want %s to %s, or nothing", duration(c.least), duration(c.most))
+			r.Doc.Add(path+"."+c.key, "must be between %s and %s, or empty", duration(c.least), duration(c.most))
 		}
 	}
 	values := runtimesettings.Values{IdleTimeout: time.Duration(e.Idle), AbsoluteTimeout: time.Duration(e.Absolute)}.WithDefaults()
 	if values.IdleTimeout > values.AbsoluteTimeout {
-		r.Doc.Add(path+".idle", "is longer than a session lasts at all (%s)", duration(values.AbsoluteTimeout))
+		r.Doc.Add(path+".idle", "must not be longer than the maximum session length (%s)", duration(values.AbsoluteTimeout))
 	}
 	if len(e.Brand) > maxBrand {
-		r.Doc.Add(path+".brand", "want at most %d characters", maxBrand)
+		r.Doc.Add(path+".brand", "must have at most %d characters", maxBrand)
 	}
 	for _, fault := range brand.Faults(e.Logo, e.Color, e.ColorDark) {
 		r.Doc.Add(path+"."+fault.Key, "%v", fault.Err)
 	}
 	if len(e.Notice) > maxWords || len(e.Contact) > maxWords {
-		r.Doc.Add(path+".notice", "want at most %d characters", maxWords)
+		r.Doc.Add(path+".notice", "must have at most %d characters", maxWords)
 	}
 }
 

@@ -60,7 +60,7 @@ func (r *Reader) resolve(path, text string) string {
 // refuseInClear adds a fault for a secret that is in a file.
 func (r *Reader) refuseInClear(path, text string) {
 	if r.Resolve != nil && text != "" && !IsReference(text) {
-		r.Doc.Add(path, "a secret must not be in this file: name it with env:NAME or file:PATH")
+		r.Doc.Add(path, "must not stand in this file, because it is a secret. Use env:NAME or file:PATH")
 	}
 }
 
@@ -87,9 +87,9 @@ func (s *ids) check(path, id string) {
 	}
 	switch {
 	case !slug.MatchString(id):
-		s.r.Doc.Add(path, "want lower-case letters, digits and dashes, at most 63, got %q", id)
+		s.r.Doc.Add(path, "must have 1 to 63 lower-case letters, digits and dashes, and start and end with a letter or digit, not %q", id)
 	case s.seen[id]:
-		s.r.Doc.Add(path, "%q is there twice", id)
+		s.r.Doc.Add(path, "must be unique: %q is already in use", id)
 	}
 	s.seen[id] = true
 }
@@ -98,15 +98,15 @@ func (r *Reader) checkAlgorithm(path, name string) {
 	switch name {
 	case "", "RS256", "ES256":
 	case "EdDSA":
-		r.Doc.Add(path, "no Kubernetes API server accepts EdDSA: use RS256 or ES256")
+		r.Doc.Add(path, "must be RS256 or ES256: no Kubernetes API server accepts EdDSA")
 	default:
-		r.Doc.Add(path, "want RS256 or ES256, got %q", name)
+		r.Doc.Add(path, "must be RS256 or ES256, not %q", name)
 	}
 }
 
 func (r *Reader) checkPEM(path string, text string) {
 	if text != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(text)) {
-		r.Doc.Add(path, "holds no certificate in PEM form")
+		r.Doc.Add(path, "must be a certificate in PEM format")
 	}
 }
 

@@ -15,17 +15,17 @@ func (r *Reader) ruleRows(set store.Settings) []store.AccessRule {
 		path := fmt.Sprintf("rules[%d]", i)
 		seen.check(path+".id", e.ID)
 		if !e.Who.Everyone && len(e.Who.Groups)+len(e.Who.Users)+len(e.Who.Domains) == 0 {
-			r.Doc.Add(path+".who", "covers nobody: name groups, users or domains, or everyone: true")
+			r.Doc.Add(path+".who", "must select users: enter groups, users or email domains, or choose everyone")
 		}
 		r.checkRule(path, &e)
 		for j, id := range e.Clusters.IDs {
 			if id != "*" && !slices.ContainsFunc(set.Clusters, func(row store.Cluster) bool { return row.ID == id }) {
-				r.Doc.Add(fmt.Sprintf("%s.clusters.ids[%d]", path, j), "there is no cluster %q", id)
+				r.Doc.Add(fmt.Sprintf("%s.clusters.ids[%d]", path, j), "must name existing clusters: there is no cluster %q", id)
 			}
 		}
 		for j, id := range e.Who.Connectors {
 			if !slices.ContainsFunc(r.in.Connectors, func(row Connector) bool { return row.ID == id }) {
-				r.Doc.Add(fmt.Sprintf("%s.who.connectors[%d]", path, j), "there is no connector %q", id)
+				r.Doc.Add(fmt.Sprintf("%s.who.connectors[%d]", path, j), "must name existing connectors: there is no connector %q", id)
 			}
 		}
 		rows = append(rows, store.AccessRule{
@@ -51,15 +51,15 @@ func (r *Reader) adminRows() []store.AccessRule {
 func (r *Reader) checkRule(path string, e *Rule) {
 	switch none := len(e.Clusters.IDs) == 0 && len(e.Clusters.Labels) == 0; {
 	case e.Admin && !none:
-		r.Doc.Add(path+".clusters", "a rule makes admins or lets people use clusters: make two rules")
+		r.Doc.Add(path+".clusters", "must be empty in a rule that makes admins. Create one rule for admins and one for clusters")
 	case e.Admin && e.Who.Everyone:
-		r.Doc.Add(path+".who.everyone", "would make everybody an admin: name groups or users")
+		r.Doc.Add(path+".who.everyone", "must be off in a rule that makes admins: it would make every user an admin. Enter groups or users")
 	case !e.Admin && none:
-		r.Doc.Add(path+".clusters", "covers no cluster: name ids or labels")
+		r.Doc.Add(path+".clusters", "must select clusters: enter cluster IDs or labels")
 	}
 	for i, domain := range e.Who.Domains {
 		if !strings.Contains(domain, ".") || strings.ContainsAny(domain, "@* /") {
-			r.Doc.Add(fmt.Sprintf("%s.who.domains[%d]", path, i), "want a domain such as example.com, got %q", domain)
+			r.Doc.Add(fmt.Sprintf("%s.who.domains[%d]", path, i), "must be a domain such as example.com, not %q", domain)
 		}
 	}
 }

@@ -115,7 +115,7 @@ func TestFaultsOfPages(t *testing.T) {
 	}
 	text := strings.Join(got, "\n")
 	for _, want := range []string{
-		"clusters[1].audience: ", "clusters[1].server: want https", "clusters[1].color: want one of", "rules[2].clusters: a rule makes admins or", "rules[2].who.domains[0]: want a domain", "rules[2].clusters.ids[0]: there is no cluster",
+		"clusters[1].audience: ", "clusters[1].server: must start with https", "clusters[1].color: must be one of", "rules[2].clusters: must be empty in a rule", "rules[2].who.domains[0]: must be a domain", "rules[2].clusters.ids[0]: must name existing clusters",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)

@@ -13,7 +13,7 @@ func (r *Reader) localUserRows() []store.LocalUser {
 	var rows []store.LocalUser
 	hasLocal := slices.ContainsFunc(r.in.Connectors, func(e Connector) bool { return e.Type == "local" })
 	if len(r.in.LocalUsers) > 0 && !hasLocal {
-		r.Doc.Add("localUsers", "nobody could sign in with them: add a connector of type local")
+		r.Doc.Add("localUsers", "need a connector of type local. Add one, so that these users can sign in")
 	}
 	seen := map[string]bool{}
 	for i, e := range r.in.LocalUsers {
@@ -22,12 +22,12 @@ func (r *Reader) localUserRows() []store.LocalUser {
 			r.Doc.Add(path+".login", "%v", err)
 		}
 		if seen[kubenames.Key(e.Login)] {
-			r.Doc.Add(path+".login", "%q is there twice", e.Login)
+			r.Doc.Add(path+".login", "must be unique: another local user has the user name %q", e.Login)
 		}
 		seen[kubenames.Key(e.Login)] = true
 		hash := r.resolve(path+".passwordHash", e.PasswordHash.Reveal())
 		if err := password.Valid(hash); err != nil && (hash != "" || r.Resolve != nil) {
-			r.Doc.Add(path+".passwordHash", "%v; make one with: fairlead user hash", err)
+			r.Doc.Add(path+".passwordHash", "%v. Create a hash with: fairlead user hash", err)
 		}
 		for j, group := range e.Groups {
 			if err := kubenames.Check(group); err != nil {

@@ -18,14 +18,14 @@ func (r *Reader) issuerRows() []store.TrustedIssuer {
 		seen.check(path+".id", e.ID)
 		u, err := url.Parse(e.URL)
 		if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
-			r.Doc.Add(path+".url", "want the https address that its tokens name as iss, got %q", e.URL)
+			r.Doc.Add(path+".url", "must be the https URL that its tokens name as iss, not %q", e.URL)
 		}
 		if urls[e.URL] || e.URL == r.URL {
-			r.Doc.Add(path+".url", "%q is there twice, or is this server itself", e.URL)
+			r.Doc.Add(path+".url", "must be unique and must not be this server: %q is already in use", e.URL)
 		}
 		urls[e.URL] = true
 		if e.Audience == "" {
-			r.Doc.Add(path+".audience", "is missing: tokens that were made for others must not be good here; %s is a good choice", r.URL)
+			r.Doc.Add(path+".audience", "is required, because Fairlead must refuse tokens for other audiences. Use %s if the platform lets you choose", r.URL)
 		}
 		e.CA = r.resolve(path+".ca", e.CA)
 		r.checkPEM(path+".ca", e.CA)
@@ -43,14 +43,14 @@ func (r *Reader) workloadRows() []store.WorkloadRule {
 		path := fmt.Sprintf("workloads[%d]", i)
 		seen.check(path+".id", e.ID)
 		if !slices.ContainsFunc(r.in.TrustedIssuers, func(row Issuer) bool { return row.ID == e.Issuer }) {
-			r.Doc.Add(path+".issuer", "there is no trusted issuer %q", e.Issuer)
+			r.Doc.Add(path+".issuer", "must be the ID of a trusted issuer: there is none with the ID %q", e.Issuer)
 		}
 		if len(e.Claims) == 0 {
-			r.Doc.Add(path+".claims", "is missing: without claims every job on that platform would be this workload")
+			r.Doc.Add(path+".claims", "are required: without claims every job on that platform would be this workload")
 		}
 		for name, values := range e.Claims {
 			if len(values) == 0 || slices.Contains(values, "") || slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, "*") }) {
-				r.Doc.Add(path+".claims."+name, "want a list of exact values; there are no wildcards")
+				r.Doc.Add(path+".claims."+name, "must be a list of exact values without wildcards")
 			}
 		}
 		r.checkGroups(path, e.Groups)

@@ -48,7 +48,7 @@ func (s *Store) APITokenByHash(ctx context.Context, hash string, now time.Time) 
 	var row APIToken
 	err := translate(s.db.WithContext(ctx).Where("hash = ? AND revoked = 0 AND expires > ?", hash, At(now)).Take(&row).Error)
 	if errs.Is(err, errs.NotFound) {
-		return nil, errs.New(errs.Unauthenticated, "The token is not known, was revoked, or has expired.")
+		return nil, errs.New(errs.Unauthenticated, "The API token is not valid: it is unknown, revoked or expired. Create another in the admin pages.")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading token: %w", err)
@@ -63,7 +63,7 @@ func (s *Store) APITokenByHash(ctx context.Context, hash string, now time.Time) 
 func (s *Store) RevokeAPIToken(ctx context.Context, id string, now time.Time) error {
 	n, err := s.exec(ctx, "UPDATE api_tokens SET revoked = ? WHERE id = ? AND revoked = 0", At(now), id)
 	if err == nil && n == 0 {
-		return notFound("There is no such token.")
+		return notFound("There is no such API token. Reload the list.")
 	}
 	return err
 }
@@ -115,7 +115,7 @@ func (s *Store) ConnectorTest(ctx context.Context, id, signInID string, now time
 func (s *Store) FinishConnectorTest(ctx context.Context, id, result string) error {
 	n, err := s.exec(ctx, "UPDATE connector_tests SET result = ? WHERE id = ? AND result = ''", s.keyring.Seal(testContext(id), []byte(result)), id)
 	if err == nil && n == 0 {
-		return errs.New(errs.Invalid, "This test has ended. Start another.")
+		return errs.New(errs.Invalid, "This test sign-in has already ended. Start another.")
 	}
 	return err
 }

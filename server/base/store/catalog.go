@@ -106,7 +106,7 @@ func find[T any](list []T, fits func(*T) bool) (*T, error) {
 			return &found, nil
 		}
 	}
-	return nil, notFound("There is no such entry.")
+	return nil, notFound("There is no such entry. Check the ID.")
 }
 
 // Clusters lists the clusters by display name.
@@ -149,7 +149,7 @@ func (s *Store) ClusterByServer(ctx context.Context, server string) (*Cluster, e
 		return nil, err
 	}
 	if _, second := find(c.clusters, func(cluster *Cluster) bool { return cluster.ID != found.ID && fits(cluster) }); second == nil {
-		return nil, notFound("Several clusters have this address.")
+		return nil, notFound("Several clusters have this address. Use the ID of the cluster.")
 	}
 	return found, nil
 }

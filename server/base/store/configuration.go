@@ -112,7 +112,7 @@ func (c *SettingsTx) putLocalUser(u *LocalUser, now time.Time) error {
 func Remove[T any](c *SettingsTx, column, id string) error {
 	res := c.tx.Where(column+" = ?", id).Delete(new(T))
 	if res.Error == nil && res.RowsAffected == 0 {
-		return notFound("There is no such entry.")
+		return notFound("There is no such entry. Check the ID.")
 	}
 	return translate(res.Error)
 }
@@ -261,7 +261,7 @@ func checkOrigins[T any](tx *gorm.DB, kind, column string, ids []string, origin 
 	}
 	for i, id := range ids {
 		if slices.Contains(taken, id) {
-			return errs.New(errs.Conflict, fmt.Sprintf("The %s %q is in the file (%s) and was also made in the admin pages. Remove one of the two: entries are never merged.", kind, id, origin(i)))
+			return errs.New(errs.Conflict, "The file was not applied: the %s %q is in the file (%s) and in the admin pages, and entries are never merged. Remove one of the two.", kind, id, origin(i))
 		}
 	}
 	return nil

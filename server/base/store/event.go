@@ -172,7 +172,7 @@ func before(q *gorm.DB, column, cursor string) (*gorm.DB, error) {
 	}
 	n, err := strconv.ParseInt(at, 10, 64)
 	if err != nil {
-		return nil, errs.New(errs.Invalid, "This page does not exist. Start at the first.")
+		return nil, errs.New(errs.Invalid, "This page of the list does not exist. Start at the first page.")
 	}
 	return q.Where("("+column+" < ? OR "+column+" = ? AND id < ?)", n, n, id), nil
 }

@@ -60,7 +60,7 @@ func (s *Store) Link(ctx context.Context, purpose, hash string, now time.Time) (
 func spend(tx *gorm.DB, purpose, hash string, now time.Time) error {
 	res := tx.Exec("UPDATE links SET used = ? WHERE hash = ? AND purpose = ? AND used = 0 AND expires > ?", At(now), hash, purpose, At(now))
 	if res.Error == nil && res.RowsAffected == 0 {
-		return errs.New(errs.Invalid, "This link has been used, or is too old. Ask for another.")
+		return errs.New(errs.Invalid, "This link is no longer valid: it was used, or it has expired. Ask for another.")
 	}
 	return res.Error
 }
@@ -139,7 +139,7 @@ func (s *Store) AcceptInvitation(ctx context.Context, hash, login, passwordHash 
 		}
 		res := tx.Exec("UPDATE local_users SET password_hash = ? WHERE login_key = ?", passwordHash, kubenames.Key(login))
 		if res.Error == nil && res.RowsAffected == 0 {
-			return notFound("The account does not exist any more.")
+			return notFound("The account no longer exists. Ask the admin who sent the invitation.")
 		}
 		return res.Error
 	})
@@ -206,7 +206,7 @@ func (s *Store) Factors(ctx context.Context, owner string) ([]Factor, error) {
 func (s *Store) RemoveFactor(ctx context.Context, owner, id string) error {
 	n, err := s.exec(ctx, "DELETE FROM factors WHERE owner = ? AND id = ?", owner, id)
 	if err == nil && n == 0 {
-		return notFound("There is no such second factor.")
+		return notFound("There is no such second factor. Reload the page.")
 	}
 	return err
 }

@@ -187,7 +187,7 @@ func (s *Store) ClusterUses(ctx context.Context) (map[string]time.Time, error) {
 		At Instant
 	}
 	// The subquery reads one index entry for each cluster, whatever the number of users.
-	err := s.db.WithContext(ctx).Raw("SELECT id, COALESCE((SELECT MAX(used) FROM person_clusters WHERE cluster_id = clusters.id), 0) AS at FROM clusters").Scan(&rows).Error
+	err := s.db.WithContext(ctx).Raw("SELECT id, COALESCE((SELECT MAX(used) FROM user_clusters WHERE cluster_id = clusters.id), 0) AS at FROM clusters").Scan(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("reading uses of clusters: %w", translate(err))
 	}

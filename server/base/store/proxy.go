@@ -36,7 +36,7 @@ func (s *Store) EnrolProxy(ctx context.Context, hash string, p Proxy, now time.T
 			return err
 		}
 		if p.ClusterID == "" {
-			return errs.New(errs.Denied, "The enrolment code has been used, or is too old. Make another on the page of the cluster.")
+			return errs.New(errs.Denied, "The enrolment code is no longer valid: it was used, or it has expired. Create another on the page of the cluster.")
 		}
 		p.ID, p.Created, p.LastSeen = secret.ID("prx"), At(now), At(now)
 		return tx.Create(&p).Error

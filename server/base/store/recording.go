@@ -89,7 +89,7 @@ func (s *Store) AddRecordingPart(ctx context.Context, p RecordingPart) error {
 			return res.Error
 		}
 		if res.RowsAffected == 0 {
-			return errs.New(errs.Conflict, "This part of the recording is not the next one. Start with part 0.")
+			return errs.New(errs.Conflict, "This part of the recording is out of order. Start again with part 0.")
 		}
 		return tx.Create(&p).Error
 	})

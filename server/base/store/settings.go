@@ -249,8 +249,8 @@ func applyLocalUser(tx *gorm.DB, u LocalUser, now time.Time) error {
 		u.ID, u.Created, u.PasswordHash = secret.ID("loc"), At(now), u.FileHash
 		return tx.Create(&u).Error
 	case old.Origin.Origin != OriginFile:
-		return errs.New(errs.Conflict, fmt.Sprintf(
-			"The local user %s of %s exists already and was not made by the file. Remove one of the two.", u.Login, u.OriginRef))
+		return errs.New(errs.Conflict,
+			"The file was not applied: the local user %s (%s) already exists and was created outside the file. Remove one of the two.", u.Login, u.OriginRef)
 	}
 	u.ID, u.Created, u.PasswordHash = old.ID, old.Created, old.PasswordHash
 	if u.FileHash != old.FileHash {

@@ -132,7 +132,7 @@ func (s *Store) Close() error { return s.sql.Close() }
 func (s *Store) Ping(ctx context.Context) error {
 	var one int
 	if err := s.sql.QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {
-		return errs.Wrap(errs.Unavailable, err, "The database does not answer.")
+		return errs.Wrap(errs.Unavailable, err, "The database does not answer. Check that it runs.")
 	}
 	return nil
 }
@@ -186,11 +186,11 @@ func translate(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, gorm.ErrRecordNotFound), errors.Is(err, sql.ErrNoRows):
-		return errs.Wrap(errs.NotFound, err, "There is no such entry.")
+		return errs.Wrap(errs.NotFound, err, "There is no such entry. Check the ID.")
 	case errors.Is(err, gorm.ErrDuplicatedKey):
-		return errs.Wrap(errs.Conflict, err, "An entry with this name exists already.")
+		return errs.Wrap(errs.Conflict, err, "An entry with this name already exists. Choose another name.")
 	case errors.Is(err, gorm.ErrForeignKeyViolated):
-		return errs.Wrap(errs.Conflict, err, "Another entry still depends on this one.")
+		return errs.Wrap(errs.Conflict, err, "Another entry still uses this one. Change or delete that entry first.")
 	case errs.KindOf(err) != errs.Internal:
 		return err
 	case errors.Is(err, context.Canceled):

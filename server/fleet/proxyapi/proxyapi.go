@@ -84,7 +84,7 @@ func decode(c echo.Context, into any) error {
 	decoder := json.NewDecoder(c.Request().Body)
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil && !errors.Is(err, io.EOF) {
-		return errs.Wrap(errs.Invalid, err, "The body is not the JSON that is wanted.")
+		return errs.Wrap(errs.Invalid, err, "The request body is not valid JSON for this path. Update the proxy to the version of the server.")
 	}
 	return nil
 }
@@ -98,7 +98,7 @@ func (h *Handler) enrol(c echo.Context) (any, error) {
 	}
 	if verdict.Wait > 0 {
 		h.Audit.LogOnly(ctx, audit.Event{Name: audit.ProxyNotEnrolled, Address: c.RealIP(), Reason: "too_many_failures"})
-		return nil, errs.New(errs.Denied, "Too many codes were wrong. Try again later.")
+		return nil, errs.New(errs.Denied, "The enrolment was refused: too many codes from this address were wrong. Try again later.")
 	}
 	var in proxyfeed.EnrolRequest
 	if err := decode(c, &in); err != nil {
@@ -115,11 +115,11 @@ func (h *Handler) enrol(c echo.Context) (any, error) {
 
 func (h *Handler) store(ctx context.Context, in proxyfeed.EnrolRequest, address string) (*store.Proxy, *store.Cluster, error) {
 	if err := proxyfeed.CheckKey(in.Key); err != nil {
-		return nil, nil, errs.Wrap(errs.Invalid, err, "The key is not one: "+err.Error()+".")
+		return nil, nil, errs.Wrap(errs.Invalid, err, "The public key of the proxy is not valid: %s. Remove the key from the state directory of the proxy and enrol again.", err.Error())
 	}
 	key, err := json.Marshal(in.Key)
 	if err != nil {
-		return nil, nil, errs.Wrap(errs.Invalid, err, "The key can't be read.")
+		return nil, nil, errs.Wrap(errs.Invalid, err, "The public key of the proxy can’t be stored. Remove the key from the state directory of the proxy and enrol again.")
 	}
 	made, err := h.Store.EnrolProxy(ctx, secret.Hash(in.Code), store.Proxy{Name: line(in.Name), Version: line(in.Version), PublicKey: string(key), Address: address}, h.Now())
 	if err != nil {
@@ -142,7 +142,7 @@ func longLine(text string) string { return kubenames.SanitizeLine(text, maxDetai
 func (h *Handler) who(c echo.Context) (*store.Proxy, *store.Cluster, error) {
 	ctx := c.Request().Context()
 	pass, found := strings.CutPrefix(c.Request().Header.Get("Authorization"), "Bearer ")
-	stranger := errs.New(errs.Unauthenticated, "This server does not know this proxy (any more). Enrol it again with a code from the page of its cluster.")
+	stranger := errs.New(errs.Unauthenticated, "This server does not know this proxy: it was removed, or its state belongs to another server. Enrol it again with a code from the page of its cluster.")
 	if !found {
 		return nil, nil, stranger
 	}
@@ -163,7 +163,7 @@ func (h *Handler) who(c echo.Context) (*store.Proxy, *store.Cluster, error) {
 	}
 	cluster, err := h.Store.Cluster(ctx, proxy.ClusterID)
 	if errs.Is(err, errs.NotFound) {
-		return nil, nil, errs.New(errs.Denied, "The cluster "+proxy.ClusterID+" was deleted.")
+		return nil, nil, errs.New(errs.Denied, "The cluster %s was deleted. Enrol the proxy again for another cluster.", proxy.ClusterID)
 	}
 	return proxy, cluster, err
 }
@@ -202,7 +202,7 @@ func marks(c echo.Context) (store.FeedPosition, error) {
 	seq, errSeq := strconv.ParseInt(c.QueryParam("after"), 10, 64)
 	version, errVersion := strconv.ParseInt(c.QueryParam("version"), 10, 64)
 	if errors.Join(errSeq, errVersion) != nil {
-		return store.FeedPosition{}, errs.New(errs.Invalid, "Name the numbers after and version; 0 for the first time.")
+		return store.FeedPosition{}, errs.New(errs.Invalid, "The parameters after and version must be numbers. Send 0 for both in the first request.")
 	}
 	return store.FeedPosition{Seq: seq, Version: version}, nil
 }
@@ -246,7 +246,7 @@ func (h *Handler) check(c echo.Context) (any, error) {
 		return nil, err
 	}
 	if len(in.UserIDs) > proxyfeed.MaxUsersPerCheck {
-		return nil, errs.New(errs.Invalid, "Ask about at most "+strconv.Itoa(proxyfeed.MaxUsersPerCheck)+" people at once.")
+		return nil, errs.New(errs.Invalid, "The request names too many users. Send at most %d at once.", proxyfeed.MaxUsersPerCheck)
 	}
 	// Before anything is read: what changes meanwhile is later.
 	now := h.Now().UTC()

@@ -2,7 +2,6 @@ package proxyapi
 
 import (
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -72,17 +71,17 @@ func (h *Handler) report(c echo.Context) (any, error) {
 		return nil, err
 	}
 	if len(in.Events) > proxyfeed.MaxEventsPerReport {
-		return nil, errs.New(errs.Invalid, "Report at most "+strconv.Itoa(proxyfeed.MaxEventsPerReport)+" events at once.")
+		return nil, errs.New(errs.Invalid, "The report has too many events. Send at most %d at once.", proxyfeed.MaxEventsPerReport)
 	}
 	if !h.reports.allows(proxy.ID, len(in.Events), h.Now()) {
 		h.Audit.LogOnly(ctx, audit.Event{Name: audit.ProxyReportRefused, ClusterID: cluster.ID, Address: c.RealIP(), Reason: "too_often", Detail: proxy.ID + " " + proxy.Name})
-		return nil, errs.New(errs.Denied, "This proxy reports more than a proxy does. Wait.")
+		return nil, errs.New(errs.Denied, "The report was refused: this proxy has sent more events than the limit allows. Try again later.")
 	}
 	now, events := h.Now().UTC(), make([]audit.Event, 0, len(in.Events))
 	for _, e := range in.Events {
 		if !slices.Contains(reportable(), audit.Name(e.Name)) {
 			h.Audit.Record(ctx, audit.Event{Name: audit.ProxyReportRefused, ClusterID: cluster.ID, Address: c.RealIP(), Reason: line(e.Name), Detail: proxy.ID + " " + proxy.Name})
-			return nil, errs.New(errs.Invalid, "A proxy can't report an event "+strconv.Quote(line(e.Name))+".")
+			return nil, errs.New(errs.Invalid, "The report was refused: a proxy can’t report the event %q. Update the proxy to the version of the server.", line(e.Name))
 		}
 		when := e.Time.UTC()
 		if when.After(now) || now.Sub(when) > maxAge {

@@ -56,10 +56,10 @@ func (k *Keeper) Take(ctx context.Context, proxy *store.Proxy, p proxyfeed.Recor
 
 func (k *Keeper) take(ctx context.Context, proxy *store.Proxy, p proxyfeed.RecordingPart) error {
 	if id, err := uuid.Parse(p.ID); err != nil || id.String() != p.ID {
-		return errs.New(errs.Invalid, "The id of the recording is not a UUID.")
+		return errs.New(errs.Invalid, "The ID of the recording is not a UUID in lower case. Send one.")
 	}
 	if len(p.Data) == 0 || len(p.Data) > proxyfeed.MaxRecordingPart || p.Number < 0 || p.Number >= maxParts {
-		return errs.New(errs.Invalid, fmt.Sprintf("Hand in at most %d parts of 1 to %d bytes.", maxParts, proxyfeed.MaxRecordingPart))
+		return errs.New(errs.Invalid, "The part of the recording is not valid. Send at most %d parts of 1 to %d bytes.", maxParts, proxyfeed.MaxRecordingPart)
 	}
 	row, err := k.begun(ctx, proxy, p)
 	if err != nil || row.Complete {
@@ -83,7 +83,7 @@ func (k *Keeper) begun(ctx context.Context, proxy *store.Proxy, p proxyfeed.Reco
 	}
 	if err == nil && row.ProxyID != proxy.ID {
 		k.Audit.Record(ctx, audit.Event{Name: audit.RecordingRefused, ClusterID: proxy.ClusterID, Reason: "another_proxys", Detail: p.ID + " of " + row.ProxyID + ", from " + proxy.ID})
-		return nil, errs.New(errs.Denied, "This recording is another proxy's.")
+		return nil, errs.New(errs.Denied, "The upload was refused: another proxy already sent a recording with this ID. Check that no two proxies share a state directory.")
 	}
 	if err == nil && row.Complete {
 		return row, nil
@@ -94,7 +94,7 @@ func (k *Keeper) begun(ctx context.Context, proxy *store.Proxy, p proxyfeed.Reco
 	}
 	if stored+int64(len(p.Data)) > k.MaxBytes {
 		k.Audit.LogOnly(ctx, audit.Event{Name: audit.RecordingRefused, ClusterID: proxy.ClusterID, Reason: "full", Detail: p.ID})
-		return nil, errs.New(errs.Denied, "The recordings of this cluster have taken all the room that they may (recordings.maxMegabytes). This one stays at the proxy until there is more.")
+		return nil, errs.New(errs.Denied, "The upload was refused: the recordings of this cluster have reached recordings.maxMegabytes. This one stays at the proxy. Set a higher limit, or wait until old recordings expire.")
 	}
 	if p.Number > 0 {
 		return row, err

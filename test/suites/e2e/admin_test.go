@@ -201,7 +201,7 @@ func TestAdminFromNothing(t *testing.T) {
 		"id": "developers", "description": "Developers use the test clusters", "who.groups": "ldap:developers\ngithub:acme:platform", "clusters.labels": "env=test",
 	})
 	o.press("Preview")
-	o.see("Nobody who has signed in so far gains or loses anything.")
+	o.see("No user who has signed in gains or loses access.")
 	o.press("Save")
 	o.see("Saved.")
 	o.open("/simulator?groups=ldap:developers")
@@ -245,7 +245,7 @@ func (o *operator) recoverAgain() {
 	o.open("/recover")
 	o.fill(map[string]string{"login": recoveryLogin, "password": recoveryPassword, "code": "000000"})
 	o.press("Sign in")
-	o.see("Name, password or code is wrong.")
+	o.see("the name, the password or the code is wrong")
 	o.fill(map[string]string{"login": recoveryLogin, "password": recoveryPassword, "code": o.code(30 * time.Second)})
 	o.press("Sign in")
 	o.see("Overview")

@@ -138,5 +138,5 @@ func TestRecoveryPasskey(t *testing.T) {
 	c.do(network.ClearBrowserCookies(), chromedp.Navigate(recovery), chromedp.WaitReady("main"))
 	c.do(chromedp.SendKeys("#login", "root", chromedp.ByQuery), chromedp.SendKeys("#password", "x", chromedp.ByQuery), chromedp.SendKeys("#code", "000000", chromedp.ByQuery))
 	c.click(`form:not([data-passkey]) button`)
-	c.sees("Name, password or code is wrong.")
+	c.sees("the name, the password or the code is wrong")
 }
