@@ -20,7 +20,7 @@ var files embed.FS
 
 // ErrNewer reports a database that a newer release has migrated. Running an
 // older one on it could lose data.
-var ErrNewer = errors.New("the database was made by a newer release of Fairlead: upgrade this one, or restore a backup made before the upgrade")
+var ErrNewer = errors.New("a newer release of Fairlead created this database. Upgrade Fairlead, or restore a backup from before the upgrade")
 
 // Dialect is a kind of database.
 type Dialect string

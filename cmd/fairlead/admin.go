@@ -30,12 +30,12 @@ import (
 // has the database and its key in hand.
 func adminCommand(file *string) *cobra.Command {
 	parent := &cobra.Command{
-		Use: "admin", Short: "Do what the admin pages do, from the shell",
-		Long: "Works on the database that the configuration file names, also while the server runs.\nThe audit log has the name of the account that ran it.",
+		Use: "admin", Short: "Administer Fairlead from the shell",
+		Long: "The commands work on the database of the configuration file, also while the server runs.\nThe audit log records the operating-system account that ran the command.",
 	}
 	parent.AddCommand(
-		linkCommand(file, "setup-link", "Print a link to set this server up with; good for an hour, works once", "/admin/setup", (*admin.Admin).SetupLink),
-		linkCommand(file, "recovery-link", "Print a link to a new recovery account; good for ten minutes, works once", "/admin/setup", (*admin.Admin).RecoveryLink),
+		linkCommand(file, "setup-link", "Print a one-time link that sets up this server; valid for one hour", "/admin/setup", (*admin.Admin).SetupLink),
+		linkCommand(file, "recovery-link", "Print a one-time link that creates a recovery account; valid for ten minutes", "/admin/setup", (*admin.Admin).RecoveryLink),
 		proxyCodeCommand(file),
 		getCommand(file), applyCommand(file), deleteCommand(file), exportCommand(file), importCommand(file), simulateCommand(file), historyCommand(file),
 	)
@@ -108,7 +108,7 @@ func kindNames() string {
 
 func getCommand(file *string) *cobra.Command {
 	return &cobra.Command{
-		Use: "get KIND [ID]", Short: "Print what is configured, without secrets", Args: cobra.RangeArgs(1, 2),
+		Use: "get KIND [ID]", Short: "Print settings entries without secrets", Args: cobra.RangeArgs(1, 2),
 		Long: "KIND is one of " + kindNames() + ".",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withAdmin(cmd, *file, func(ctx context.Context, a *admin.Admin) error {
@@ -158,8 +158,8 @@ func applyCommand(file *string) *cobra.Command {
 	var from, reason string
 	var dry bool
 	cmd := &cobra.Command{
-		Use: "apply KIND -f FILE", Short: "Make or change an entry from a YAML or JSON document", Args: cobra.ExactArgs(1),
-		Long: "FILE is - for standard input. A secret that is left out stays as it is.",
+		Use: "apply KIND -f FILE", Short: "Create or change an entry from a YAML or JSON document", Args: cobra.ExactArgs(1),
+		Long: "FILE is - for standard input. A secret that the document leaves out keeps its value.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var doc form.Doc
 			text, err := readInput(cmd.InOrStdin(), from)
@@ -175,15 +175,15 @@ func applyCommand(file *string) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&from, "file", "f", "-", "document")
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for the history")
-	cmd.Flags().BoolVar(&dry, "dry-run", false, "say what it would do, and do nothing")
+	cmd.Flags().StringVar(&reason, "reason", "", "reason for the change, for the history")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "print the effect and change nothing")
 	return cmd
 }
 
 func applyDoc(ctx context.Context, w io.Writer, a *admin.Admin, d admin.Draft, dry bool) error {
 	k, known := settings.KindOf(d.Kind)
 	if !known {
-		return fmt.Errorf("there is no kind %q; it is one of %s", d.Kind, kindNames())
+		return fmt.Errorf("there is no kind of entry %q. Use one of %s", d.Kind, kindNames())
 	}
 	item, err := a.Entry(ctx, shell(), d.Kind, d.Doc.Text(k.IDKey))
 	if err == nil {
@@ -215,7 +215,7 @@ func printPreview(w io.Writer, p *admin.Preview) error {
 		fmt.Fprintln(out, text)
 	}
 	if p.Refused != "" {
-		fmt.Fprintln(out, "It would be refused:", p.Refused)
+		fmt.Fprintln(out, "The change would be refused:", p.Refused)
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
@@ -235,7 +235,7 @@ func readInput(stdin io.Reader, from string) ([]byte, error) {
 func deleteCommand(file *string) *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
-		Use: "delete KIND ID", Short: "Delete an entry; the history keeps it", Args: cobra.ExactArgs(2),
+		Use: "delete KIND ID", Short: "Delete an entry; the history keeps a copy", Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withAdmin(cmd, *file, func(ctx context.Context, a *admin.Admin) error {
 				item, err := a.Entry(ctx, shell(), args[0], args[1])
@@ -251,13 +251,13 @@ func deleteCommand(file *string) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for the history")
+	cmd.Flags().StringVar(&reason, "reason", "", "reason for the change, for the history")
 	return cmd
 }
 
 func exportCommand(file *string) *cobra.Command {
 	return &cobra.Command{
-		Use: "export", Short: "Print what the pages own, as a file could have it; secrets become env:NAME", Args: cobra.NoArgs,
+		Use: "export", Short: "Print the entries of the admin pages as a configuration file; secrets become env:NAME", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withAdmin(cmd, *file, func(ctx context.Context, a *admin.Admin) error {
 				text, err := a.Export(ctx, shell())
@@ -275,8 +275,8 @@ func importCommand(file *string) *cobra.Command {
 	var source admin.Source
 	var dry bool
 	cmd := &cobra.Command{
-		Use: "import FILE", Short: "Take entries from a file of Fairlead, Dex or Gangway", Args: cobra.ExactArgs(1),
-		Long: "FILE is - for standard input. Secrets may be env:NAME or file:PATH.",
+		Use: "import FILE", Short: "Import entries from a file of Fairlead, Dex or Gangway", Args: cobra.ExactArgs(1),
+		Long: "FILE is - for standard input. Secrets can be references: env:NAME or file:PATH.",
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if source.Text, err = readInput(cmd.InOrStdin(), args[0]); err != nil {
 				return err
@@ -295,9 +295,9 @@ func importCommand(file *string) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&source.Format, "format", "fairlead", "fairlead, dex or gangway")
-	cmd.Flags().BoolVar(&source.Prune, "prune", false, "also delete what the pages have and the file has not")
-	cmd.Flags().BoolVar(&dry, "dry-run", false, "say what it would do, and do nothing")
+	cmd.Flags().StringVar(&source.Format, "format", "fairlead", "format of the file: fairlead, dex or gangway")
+	cmd.Flags().BoolVar(&source.Prune, "prune", false, "also delete entries of the admin pages that the file does not have")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "print the effect and change nothing")
 	return cmd
 }
 
@@ -323,7 +323,7 @@ func printPlan(w io.Writer, p *admin.ImportPlan) error {
 		return err
 	}
 	if n := p.Problems(); n > 0 {
-		return fmt.Errorf("%d entries were left out", n)
+		return fmt.Errorf("%d entries were not imported: see the problems above. Correct them and run the command again", n)
 	}
 	return nil
 }
@@ -332,7 +332,7 @@ func simulateCommand(file *string) *cobra.Command {
 	var who access.HypotheticalUser
 	var cluster string
 	cmd := &cobra.Command{
-		Use: "simulate [USER]", Short: "Say who may use which cluster, why, and what is missing", Args: cobra.MaximumNArgs(1),
+		Use: "simulate [USER]", Short: "Show which clusters a user may use, and why", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q := admin.Question{Who: who, Cluster: cluster}
 			if len(args) == 1 {
@@ -358,16 +358,16 @@ func simulateCommand(file *string) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringSliceVar(&who.Groups, "group", nil, "a group, with its prefix; may be repeated")
-	cmd.Flags().StringVar(&who.ConnectorID, "connector", "", "the connector")
-	cmd.Flags().StringVar(&cluster, "cluster", "", "only this cluster")
+	cmd.Flags().StringSliceVar(&who.Groups, "group", nil, "group with its prefix; can be repeated")
+	cmd.Flags().StringVar(&who.ConnectorID, "connector", "", "ID of the connector")
+	cmd.Flags().StringVar(&cluster, "cluster", "", "ID of a cluster; default all clusters")
 	return cmd
 }
 
 func historyCommand(file *string) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "history", Short: "List the last changes", Args: cobra.NoArgs,
+		Use: "history", Short: "List the latest changes of settings", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withAdmin(cmd, *file, func(ctx context.Context, a *admin.Admin) error {
 				changes, err := a.History(ctx, shell(), store.RevisionQuery{})
@@ -381,7 +381,7 @@ func historyCommand(file *string) *cobra.Command {
 				for _, c := range changes {
 					rows = append(rows, []string{fmt.Sprint(c.Number), stamp(c.Time.Time()), c.AuthorName, c.Action, c.Kind + " " + c.ObjectID, c.Outcome, c.Reason})
 				}
-				return table(cmd.OutOrStdout(), "REVISION\tTIME (UTC)\tWHO\tWHAT\tENTRY\tOUTCOME\tWHY", rows)
+				return table(cmd.OutOrStdout(), "REVISION\tTIME (UTC)\tAUTHOR\tACTION\tENTRY\tOUTCOME\tREASON", rows)
 			})
 		},
 	}

@@ -53,9 +53,9 @@ func lookAt(ctx context.Context, cluster *store.Cluster) admin.Health {
 	case res.StatusCode == http.StatusOK && err == nil:
 		health.Version = version.GitVersion
 	case res.StatusCode == http.StatusUnauthorized, res.StatusCode == http.StatusForbidden:
-		health.Version = "not told to strangers"
+		health.Version = "hidden from unauthenticated requests"
 	default:
-		health.Fault, health.Remedy = fmt.Sprintf("It answered %s.", res.Status), "Is this the address of an API server, or of fairlead-proxy?"
+		health.Fault, health.Remedy = fmt.Sprintf("The address answered %s.", res.Status), "Check that it is the address of an API server or of fairlead-proxy."
 	}
 	return health
 }

@@ -135,7 +135,7 @@ func (a *app) welcome(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "Set this server up (good for an hour, works once): %s/admin/setup?token=%s\n", a.cfg.URL, token)
+	_, err = fmt.Fprintf(w, "Set up this server with this one-time link, valid for one hour: %s/admin/setup?token=%s\n", a.cfg.URL, token)
 	return err
 }
 

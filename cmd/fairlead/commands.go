@@ -52,9 +52,9 @@ func serveCommand(file *string) *cobra.Command {
 }
 
 func configCommand(file *string) *cobra.Command {
-	parent := &cobra.Command{Use: "config", Short: "Look at the configuration file"}
+	parent := &cobra.Command{Use: "config", Short: "Check the configuration file"}
 	parent.AddCommand(&cobra.Command{
-		Use: "validate", Short: "List every fault of the file", Args: cobra.NoArgs,
+		Use: "validate", Short: "List every error of the configuration file", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(*file)
 			if err != nil {
@@ -63,7 +63,7 @@ func configCommand(file *string) *cobra.Command {
 			if _, err := cfg.settings(all.Types(password.NewHasher())); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is fine.\n", *file)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is valid.\n", *file)
 			return err
 		},
 	})
@@ -71,10 +71,10 @@ func configCommand(file *string) *cobra.Command {
 }
 
 func clusterCommand(file *string) *cobra.Command {
-	parent := &cobra.Command{Use: "cluster", Short: "Work with clusters"}
+	parent := &cobra.Command{Use: "cluster", Short: "Print the configuration of a cluster"}
 	var flags bool
 	show := &cobra.Command{
-		Use: "config NAME", Short: "Print what the API server of a cluster needs to trust this issuer", Args: cobra.ExactArgs(1),
+		Use: "config NAME", Short: "Print the API server configuration that makes a cluster trust this issuer", Args: cobra.ExactArgs(1),
 		Long: "Prints an AuthenticationConfiguration (apiserver.config.k8s.io/v1) for --authentication-config,\n" +
 			"or with --flags the kube-apiserver flags for older servers.",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -89,7 +89,7 @@ func clusterCommand(file *string) *cobra.Command {
 			return printClusterConfig(cmd.OutOrStdout(), cfg, set.Clusters, args[0], flags)
 		},
 	}
-	show.Flags().BoolVar(&flags, "flags", false, "print flags instead")
+	show.Flags().BoolVar(&flags, "flags", false, "print kube-apiserver flags instead")
 	parent.AddCommand(show)
 	return parent
 }
@@ -111,12 +111,12 @@ func printClusterConfig(w io.Writer, cfg *config, clusters []store.Cluster, id s
 		_, err = w.Write(text)
 		return err
 	}
-	return fmt.Errorf("there is no cluster %q in %s", id, cfg.file)
+	return fmt.Errorf("there is no cluster %q in %s. Check the ID", id, cfg.file)
 }
 
 func dataKeyCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "datakey", Short: "Make a key for dataKeys", Args: cobra.NoArgs,
+		Use: "datakey", Short: "Print a new random key for dataKeys", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), base64.StdEncoding.EncodeToString(secret.NewKey()))
 			return err
@@ -125,10 +125,10 @@ func dataKeyCommand() *cobra.Command {
 }
 
 func userCommand(file *string) *cobra.Command {
-	parent := &cobra.Command{Use: "user", Short: "Work with local users"}
+	parent := &cobra.Command{Use: "user", Short: "Manage local users"}
 	parent.AddCommand(userAddCommand(file), userListCommand(file), userPasswordCommand(file), userHashCommand(),
-		userSwitchCommand(file, "disable", "Keep a local user out; kubectl ends at the next renewal", true),
-		userSwitchCommand(file, "enable", "Let a local user in again", false))
+		userSwitchCommand(file, "disable", "Disable a local user; kubectl stops at the next token renewal", true),
+		userSwitchCommand(file, "enable", "Enable a local user again", false))
 	return parent
 }
 
@@ -160,7 +160,7 @@ func userAddCommand(file *string) *cobra.Command {
 	var u store.LocalUser
 	var groups []string
 	add := &cobra.Command{
-		Use: "add LOGIN", Short: "Create a local user; the password is read from standard input", Args: cobra.ExactArgs(1),
+		Use: "add LOGIN", Short: "Create a local user; reads the password from standard input", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			u.Login, u.GroupNames = args[0], groups
 			u.Origin = store.Origin{Origin: store.OriginPage}
@@ -183,9 +183,9 @@ func userAddCommand(file *string) *cobra.Command {
 			})
 		},
 	}
-	add.Flags().StringVar(&u.DisplayName, "name", "", "name to show")
+	add.Flags().StringVar(&u.DisplayName, "name", "", "display name")
 	add.Flags().StringVar(&u.Email, "email", "", "e-mail address")
-	add.Flags().StringSliceVar(&groups, "group", nil, "group, may be repeated")
+	add.Flags().StringSliceVar(&groups, "group", nil, "group; can be repeated")
 	return add
 }
 
@@ -215,7 +215,7 @@ func userListCommand(file *string) *cobra.Command {
 
 func userPasswordCommand(file *string) *cobra.Command {
 	return &cobra.Command{
-		Use: "password LOGIN", Short: "Replace a password; it is read from standard input", Args: cobra.ExactArgs(1),
+		Use: "password LOGIN", Short: "Set the password of a local user; reads it from standard input", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			hash, err := readHash(cmd)
 			if err != nil {
@@ -253,7 +253,7 @@ func userSwitchCommand(file *string, use, short string, disabled bool) *cobra.Co
 
 func userHashCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "hash", Short: "Print the hash of a password, for passwordHash; it is read from standard input", Args: cobra.NoArgs,
+		Use: "hash", Short: "Print the hash of a password for passwordHash; reads the password from standard input", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			hash, err := readHash(cmd)
 			if err != nil {

@@ -36,7 +36,7 @@ func (c *config) keyring() (*secret.Keyring, error) {
 func decodeKey(text string) ([]byte, error) {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
 	if err != nil || len(key) != 32 {
-		return nil, errors.New("want 32 bytes in base64; make a key with: fairlead datakey")
+		return nil, errors.New("must be 32 bytes in base64. Create a key with: fairlead datakey")
 	}
 	return key, nil
 }
@@ -51,7 +51,7 @@ func keyBeside(database string) ([]byte, error) {
 		return nil, fmt.Errorf("reading data key: %w", err)
 	}
 	if _, err := os.Stat(database); err == nil {
-		return nil, fmt.Errorf("the data key %s is gone but the database is there: bring the key back from a backup", file)
+		return nil, fmt.Errorf("the data key %s is missing, but the database exists and needs it. Restore the key from a backup", file)
 	}
 	key := secret.NewKey()
 	// Never over an existing file: another process may have been faster.

@@ -1,4 +1,4 @@
-// Command fairlead is the OIDC provider and the portal.
+// Command fairlead runs the OpenID Connect provider with its portal and admin pages, and the commands that operate it.
 package main
 
 import (
@@ -27,7 +27,7 @@ func main() {
 // explain says an error for the terminal.
 func explain(err error) string {
 	if faults, ok := errors.AsType[strictyaml.FaultErrors](err); ok {
-		return fmt.Sprintf("The configuration has %d fault(s):\n%s", len(faults), faults.Error())
+		return fmt.Sprintf("The configuration file has %d error(s):\n%s", len(faults), faults.Error())
 	}
 	return "fairlead: " + err.Error()
 }

@@ -42,7 +42,7 @@ func withKeys(cmd *cobra.Command, file string, fn func(*keys.Manager) error) err
 }
 
 func keysCommand(file *string) *cobra.Command {
-	parent := &cobra.Command{Use: "keys", Short: "Work with the signing keys"}
+	parent := &cobra.Command{Use: "keys", Short: "Manage the signing keys"}
 	parent.AddCommand(keysListCommand(file), keysRotateCommand(file), keysRevokeCommand(file))
 	return parent
 }
@@ -69,9 +69,9 @@ func stamp(t time.Time) string {
 
 func keysListCommand(file *string) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the signing keys and what state each is in", Args: cobra.NoArgs,
-		Long: "next     is published and will sign from the time shown\nactive   signs since the time shown\n" +
-			"retired  signs no more; published until the last token it signed has expired\nrevoked  was taken away by hand",
+		Use: "list", Short: "List the signing keys and their states", Args: cobra.NoArgs,
+		Long: "next     published; signs from the time shown\nactive   signs since the time shown\n" +
+			"retired  no longer signs; published until its last token has expired\nrevoked  revoked by an operator; no longer published",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withKeys(cmd, *file, func(m *keys.Manager) error {
 				list, err := m.List(cmd.Context())
@@ -91,23 +91,23 @@ func keysListCommand(file *string) *cobra.Command {
 func keysRotateCommand(file *string) *cobra.Command {
 	var alg string
 	rotate := &cobra.Command{
-		Use: "rotate", Short: "Let the next keys sign now, without one failed request", Args: cobra.NoArgs,
-		Long: "The next key is published long before. While a verifier may still have a cached set without it,\n" +
-			"this command refuses and says from when on it works. For a key that leaked, see: fairlead keys revoke",
+		Use: "rotate", Short: "Activate the next signing keys now", Args: cobra.NoArgs,
+		Long: "No request fails: the next key is published long before it signs. While a verifier can still have a cached\n" +
+			"key set without it, the command refuses and prints the time from which it works. For a leaked key, see: fairlead keys revoke",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			algorithms := keys.Algorithms()
 			if alg != "" {
 				algorithms = []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)}
 			}
 			if !slices.Contains(keys.Algorithms(), algorithms[0]) {
-				return fmt.Errorf("want --algorithm RS256 or ES256, got %q", alg)
+				return fmt.Errorf("there are no keys for the algorithm %q. Use --algorithm RS256 or ES256", alg)
 			}
 			return withKeys(cmd, *file, func(m *keys.Manager) error {
 				for _, a := range algorithms {
 					if err := m.RotateNow(cmd.Context(), a); err != nil {
 						return err
 					}
-					if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: the next key signs now. The servers take it up within seconds.\n", a); err != nil {
+					if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: the next key signs now. All replicas use it within seconds.\n", a); err != nil {
 						return err
 					}
 				}
@@ -123,8 +123,8 @@ func keysRevokeCommand(file *string) *cobra.Command {
 	var yes bool
 	var reason string
 	revoke := &cobra.Command{
-		Use: "revoke KEY", Short: "Take away a key that somebody else may have", Args: cobra.ExactArgs(1),
-		Long: "Without --yes it only says who breaks and for how long.",
+		Use: "revoke KEY", Short: "Revoke a leaked signing key", Args: cobra.ExactArgs(1),
+		Long: "Without --yes the command only prints which clients are affected and for how long.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withKeys(cmd, *file, func(m *keys.Manager) error {
 				c, err := m.RevocationImpact(cmd.Context(), args[0])
@@ -135,7 +135,7 @@ func keysRevokeCommand(file *string) *cobra.Command {
 					return err
 				}
 				if !yes {
-					return errors.New("nothing was changed; to do it, add: --yes")
+					return errors.New("nothing was changed: the command needs a confirmation. Run it again with --yes")
 				}
 				if err := m.Revoke(cmd.Context(), args[0], reason); err != nil {
 					return err
@@ -145,8 +145,8 @@ func keysRevokeCommand(file *string) *cobra.Command {
 			})
 		},
 	}
-	revoke.Flags().BoolVar(&yes, "yes", false, "do it")
-	revoke.Flags().StringVar(&reason, "reason", "by_hand", "for the audit log")
+	revoke.Flags().BoolVar(&yes, "yes", false, "revoke the key")
+	revoke.Flags().StringVar(&reason, "reason", "operator", "reason for the audit log")
 	return revoke
 }
 
@@ -155,17 +155,17 @@ func printConsequences(w io.Writer, c *keys.RevocationImpact) error {
 	fmt.Fprintf(&text, "%s key %s is %s.\n", c.Key.Algorithm, c.Key.ID, c.Key.State)
 	switch c.Key.State {
 	case store.KeyNext:
-		text.WriteString("It has signed nothing yet: nobody notices.\n")
+		text.WriteString("It has signed nothing yet, so no client is affected.\n")
 	case store.KeyRetired:
-		text.WriteString("Tokens that it signed are refused from now on, at the latest when cached key sets run out. kubectl gets a new token by itself.\n")
+		text.WriteString("Verifiers refuse its tokens as soon as their cached key sets expire. kubectl gets a new token automatically.\n")
 	default:
 		fmt.Fprintf(&text, "Every %s token that is in use was signed with it. Clusters: %s. Clients: %s.\n", c.Key.Algorithm, orNone(c.Clusters), orNone(c.Clients))
-		text.WriteString("API servers and clients refuse those tokens as soon as their cached key set runs out; kubectl gets a new one at its next call after the old one expires, or at once with: kubectl fairlead logout && kubectl fairlead login\n")
+		text.WriteString("API servers and clients refuse those tokens as soon as their cached key sets expire. kubectl gets a new token after the old one expires, or at once with: kubectl fairlead logout && kubectl fairlead login\n")
 	}
 	if c.SuccessorTooNew {
-		text.WriteString("The next key must sign before everybody knows it: verifiers that hold an old set refuse new tokens as well until they fetch again.\n")
+		text.WriteString("The next key must sign before every verifier knows it: verifiers with an old key set also refuse new tokens until they fetch it again.\n")
 	}
-	fmt.Fprintf(&text, "All caches have run out by %s UTC. Until then a copy of the key can still be used against verifiers that have not fetched again.\n", stamp(c.RefusedUntil))
+	fmt.Fprintf(&text, "All cached key sets expire by %s UTC. Until then an attacker can use a copy of the key against verifiers that have not fetched the new set.\n", stamp(c.RefusedUntil))
 	_, err := io.WriteString(w, text.String())
 	return err
 }
@@ -178,10 +178,10 @@ func orNone(list []string) string {
 }
 
 func peopleCommand(file *string) *cobra.Command {
-	parent := &cobra.Command{Use: "people", Short: "See who has signed in, and end what they have"}
+	parent := &cobra.Command{Use: "people", Short: "Manage the users who have signed in"}
 	parent.AddCommand(peopleListCommand(file), peopleShowCommand(file), peopleRevokeCommand(file),
-		peopleSwitchCommand(file, "disable", "Keep a person out and end everything they have, at once", true),
-		peopleSwitchCommand(file, "enable", "Let a person in again", false))
+		peopleSwitchCommand(file, "disable", "Disable a user and end their sessions and devices at once", true),
+		peopleSwitchCommand(file, "enable", "Enable a user again", false))
 	return parent
 }
 
@@ -190,7 +190,7 @@ const maxPeople = 500
 
 func peopleListCommand(file *string) *cobra.Command {
 	return &cobra.Command{
-		Use: "list [TEXT]", Short: "List people whose name or e-mail address contains TEXT", Args: cobra.MaximumNArgs(1),
+		Use: "list [TEXT]", Short: "List users whose name or email address contains TEXT", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withStore(cmd, *file, func(s *store.Store) error {
 				people, err := s.SearchUsers(cmd.Context(), strings.Join(args, ""), maxPeople)
@@ -220,7 +220,7 @@ func withPerson(cmd *cobra.Command, file, name string, fn func(*store.Store, *st
 	return withStore(cmd, file, func(s *store.Store) error {
 		user, err := s.UserByName(cmd.Context(), name)
 		if err != nil {
-			return fmt.Errorf("nobody with the name %q has signed in; see: fairlead people list", name)
+			return fmt.Errorf("no user %q has signed in. Run `fairlead people list` for the names", name)
 		}
 		return fn(s, user)
 	})
@@ -228,14 +228,14 @@ func withPerson(cmd *cobra.Command, file, name string, fn func(*store.Store, *st
 
 func peopleShowCommand(file *string) *cobra.Command {
 	return &cobra.Command{
-		Use: "show NAME", Short: "List the sign-ins and devices of a person", Args: cobra.ExactArgs(1),
+		Use: "show NAME", Short: "List the sessions and devices of a user", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withPerson(cmd, *file, args[0], func(s *store.Store, u *store.User) error {
 				rows, err := belongings(cmd.Context(), s, u)
 				if err != nil {
 					return err
 				}
-				return table(cmd.OutOrStdout(), "KIND\tID\tWHAT\tFROM\tLAST USE (UTC)\tENDS", rows)
+				return table(cmd.OutOrStdout(), "KIND\tID\tCLIENT\tADDRESS\tLAST USED (UTC)\tEXPIRES", rows)
 			})
 		},
 	}
@@ -282,7 +282,7 @@ func peopleSwitchCommand(file *string, use, short string, disabled bool) *cobra.
 func peopleRevokeCommand(file *string) *cobra.Command {
 	var id string
 	revoke := &cobra.Command{
-		Use: "revoke NAME", Short: "End the sign-ins and devices of a person, or one of them; they may sign in again", Args: cobra.ExactArgs(1),
+		Use: "revoke NAME", Short: "End the sessions and devices of a user; the user can sign in again", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withPerson(cmd, *file, args[0], func(s *store.Store, u *store.User) error {
 				if err := revokeOne(cmd.Context(), s, u, id); err != nil {
@@ -293,7 +293,7 @@ func peopleRevokeCommand(file *string) *cobra.Command {
 			})
 		},
 	}
-	revoke.Flags().StringVar(&id, "id", "", "only this sign-in or device (see: fairlead people show)")
+	revoke.Flags().StringVar(&id, "id", "", "ID of one session or device (see: fairlead people show)")
 	return revoke
 }
 
@@ -307,13 +307,13 @@ func revokeOne(ctx context.Context, s *store.Store, u *store.User, id string) er
 	}
 	ended, err = s.RevokeDevice(ctx, u.ID, id, store.RevokedByAdmin, time.Now())
 	if err == nil && !ended {
-		err = fmt.Errorf("%s has no live sign-in or device %q", u.KubeName, id)
+		err = fmt.Errorf("%s has no active session or device %q. Run `fairlead people show` for the IDs", u.KubeName, id)
 	}
 	return err
 }
 
 func clientCommand(file *string) *cobra.Command {
-	parent := &cobra.Command{Use: "client", Short: "Work with clients"}
+	parent := &cobra.Command{Use: "client", Short: "Manage clients"}
 	parent.AddCommand(&cobra.Command{
 		Use: "list", Short: "List clients, and when each secret and workload rule was last used", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -322,7 +322,7 @@ func clientCommand(file *string) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return table(cmd.OutOrStdout(), "KIND\tID\tSECRET OR KEY\tLAST USE (UTC)", rows)
+				return table(cmd.OutOrStdout(), "KIND\tID\tSECRET OR KEY\tLAST USED (UTC)", rows)
 			})
 		},
 	})

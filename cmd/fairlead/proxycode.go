@@ -12,7 +12,7 @@ import (
 // proxyCodeCommand makes an enrolment code.
 func proxyCodeCommand(file *string) *cobra.Command {
 	return &cobra.Command{
-		Use: "proxy-code CLUSTER", Short: "Print a code with which a proxy enrols for a cluster; good for an hour, works once", Args: cobra.ExactArgs(1),
+		Use: "proxy-code CLUSTER", Short: "Print a one-time code that enrols a proxy for a cluster; valid for one hour", Args: cobra.ExactArgs(1),
 		Example: "  fairlead-proxy serve --enrol $(fairlead admin proxy-code prod-eu)",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withAdmin(cmd, *file, func(ctx context.Context, a *admin.Admin) error {
