@@ -1,5 +1,5 @@
-// Package server puts the provider together: a list of handlers with their
-// dependencies, and nothing else.
+// Package server assembles the OpenID provider: it creates the handlers with their
+// dependencies and mounts them on a router.
 package server
 
 import (

@@ -1,7 +1,7 @@
-// Package flow carries what a browser is on its way to, through the sign-in
-// pages, without storing anything for a visitor who has proved nothing: sealed
-// into a parameter, expiring, and bound to the browser by a cookie. It leaves to
-// server/oidc/authorize what the request means.
+// Package flow carries the state of a sign-in through the pages without storing
+// it: sealed in a parameter, with an expiry, and bound to the browser by a cookie.
+// An unauthenticated request therefore writes nothing to the database. Package
+// authorize interprets the authorization request in it.
 package flow
 
 import (

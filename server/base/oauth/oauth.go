@@ -1,5 +1,6 @@
-// Package oauth holds the words of the protocol: parameters, grants, errors and
-// how they are written. It decides nothing.
+// Package oauth defines the OAuth 2.0 vocabulary of the provider: parameters,
+// scopes, grant types, token types and error responses (RFC 6749). It makes no
+// decisions.
 package oauth
 
 import (

@@ -1,7 +1,7 @@
-// Package limit bounds how often something can be guessed or asked for: a
-// password for one name from one network, for one name in all, and from one
-// network in all; a user code; a request for one. The counters are in
-// the database, so that they hold across replicas, and open by themselves.
+// Package ratelimit limits attempts to guess a secret: passwords by name and
+// network, user codes, second factors, client secrets and device code requests.
+// The counters are in the database, so all replicas share them; they expire by
+// themselves.
 package ratelimit
 
 import (

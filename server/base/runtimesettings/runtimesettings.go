@@ -1,5 +1,5 @@
-// Package live holds the few settings that concern everybody and may change while
-// the server runs: how long sessions last, what the installation is called.
+// Package runtimesettings holds the settings that admins can change while the
+// server runs, such as session timeouts and the name of the installation.
 package runtimesettings
 
 import (

@@ -1,5 +1,5 @@
-// Package sweep deletes what has expired, in the background, a little at a
-// time.
+// Package sweep deletes expired rows from the database in the background, in small
+// batches.
 package sweep
 
 import (

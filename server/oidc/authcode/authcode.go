@@ -1,5 +1,6 @@
-// Package codes grants an authorization: it issues the code and records it. The
-// authorization endpoint and the confirmation page share it.
+// Package authcode issues OAuth 2.0 authorization codes (RFC 6749 section 4.1)
+// after the user has signed in and consented, and records them in the audit log.
+// The authorization endpoint and the consent page share it.
 package authcode
 
 import (

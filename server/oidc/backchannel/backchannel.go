@@ -1,7 +1,6 @@
-// Package notify tells clients that a sign-in has ended (OpenID Connect
-// Back-Channel Logout). What is to be told is stored with the end of the sign-in,
-// so that a client that is away for a while, or a server that stops, loses
-// nothing.
+// Package backchannel sends logout tokens to clients when a sign-in ends (OpenID
+// Connect Back-Channel Logout). The notices are stored in the transaction that
+// ends the sign-in, so a client or a server that is down loses none.
 package backchannel
 
 import (

@@ -1,6 +1,6 @@
-// Package clientauth finds and authenticates the client of a request that no
-// browser makes: by a secret, by a signed assertion, or, for public clients, by
-// its name alone. It leaves to the endpoints what the client may do.
+// Package clientauth authenticates OAuth clients at endpoints without a browser:
+// by secret, by private_key_jwt assertion (RFC 7523), or, for public clients, by
+// client ID alone. The endpoints decide what the client may do.
 package clientauth
 
 import (

@@ -1,7 +1,7 @@
-// Package consent is the page on which a person confirms that a program on
-// their computer may act for them, or agrees that an application may know who
-// they are. A public client can't prove who it is, so the person is asked each
-// time (RFC 8252 section 8.6); an application is remembered.
+// Package consent serves the page on which a user confirms the sign-in of a
+// program, or consents to what an application can see. Public clients can't prove
+// their identity, so the user confirms each time (RFC 8252 section 8.6). Consent
+// for a confidential client is stored.
 package consent
 
 import (

@@ -1,6 +1,6 @@
-// Package device lets a program sign in that can't open a browser (RFC 8628): it
-// gets two codes, and the person types the short one on another screen. It
-// leaves to server/oidc/token what the program gets.
+// Package device serves the device authorization grant (RFC 8628) for programs
+// that can't open a browser. The program gets a device code and a user code; the
+// user types the user code in a browser. Package token issues the tokens.
 //
 //	program ──► POST /device/authorize ──► device code, user code, addresses
 //	person  ──► GET /device ──► types the code ──► signs in ──► is asked

@@ -1,5 +1,6 @@
-// Package discovery publishes the provider's metadata and keys, from memory: it
-// needs no database and stays up without one.
+// Package discovery serves the provider metadata (OpenID Connect Discovery, RFC
+// 8414) and the JSON Web Key Set. Both come from memory, so they stay available
+// while the database is down.
 package discovery
 
 import (

@@ -1,5 +1,6 @@
-// Package logout ends the browser's sign-in. Devices go on: a person who leaves
-// a shared browser does not want kubectl at home to stop.
+// Package logout serves the sign-out pages and the end-session endpoint (OpenID
+// Connect RP-Initiated Logout). It ends the browser's sign-in only: devices such
+// as kubectl at home stay signed in.
 package logout
 
 import (

@@ -1,6 +1,6 @@
-// Package token is the token endpoint: one pipeline (read the form, find and
-// authenticate the client, check the grant) and one file per grant. It leaves
-// minting to server/signing/issuer and atomicity to server/base/store.
+// Package token serves the token endpoint (RFC 6749 section 3.2). It parses the
+// form, authenticates the client and runs the grant; each grant has a file of its
+// own. Package issuer signs the tokens, and package store makes their use atomic.
 package token
 
 import (

@@ -1,7 +1,7 @@
-// Package tokenfile gives a person who is signed in with a browser a token for a cluster, to
-// carry in a file: for computers where no plugin may be installed. Whoever has the file is that
-// person at the cluster until it expires, so admins allow it for each cluster, for an hour at
-// most.
+// Package tokenfile issues cluster tokens that users carry in a kubeconfig file, for
+// computers on which they can't install the plugin. Anyone with the file is that
+// user at the cluster until the token expires, so admins must allow token files
+// for each cluster, for an hour at most.
 package tokenfile
 
 import (

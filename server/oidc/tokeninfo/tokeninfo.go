@@ -1,5 +1,5 @@
-// Package tokeninfo answers about tokens that were issued: userinfo,
-// introspection and revocation, a file each.
+// Package tokeninfo serves the endpoints about issued tokens: userinfo (OpenID
+// Connect Core section 5.3), introspection (RFC 7662) and revocation (RFC 7009).
 package tokeninfo
 
 import (

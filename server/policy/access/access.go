@@ -1,6 +1,6 @@
-// Package access answers the one question that the portal, the authorization
-// endpoint and every grant ask: may this person use this cluster now? It leaves
-// to its callers what follows from the answer.
+// Package access evaluates access rules: it decides whether a user may use a
+// cluster. The portal, the authorization endpoint and every grant share the
+// decision and act on it themselves.
 package access
 
 import (

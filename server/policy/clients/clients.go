@@ -1,7 +1,6 @@
-// Package clients says who may ask for tokens and where answers may go: the
-// kubectl plugin, each cluster (which is a public client of its own, so that
-// other exec plugins work), and the configured relying parties. It leaves to
-// server/oidc/token what a client gets.
+// Package clients finds OAuth clients and checks their redirect URIs: the kubectl
+// plugin, each cluster (a public client of its own, so that other exec plugins
+// work) and the configured relying parties. Package token decides what they get.
 package clients
 
 import (

@@ -1,7 +1,7 @@
-// Package workload knows who is not a person: a CI job or workload that brings a
-// token of its own platform, and a client that acts for itself. Both become
-// users with a name and groups, so that access rules decide about them like
-// about everybody; neither ever has a refresh token.
+// Package workload authenticates CI jobs and other workloads by the OIDC token of
+// their platform, and clients that use the client credentials grant. Both become
+// users with a name and groups, so access rules apply to them too. Neither gets a
+// refresh token.
 package workload
 
 import (

@@ -1,6 +1,7 @@
-// Package login is the sign-in: choose a connector, give a password or go to
-// the upstream and come back, and get a session. Where the browser goes
-// afterwards is decided by server/oidc/authorize or is a page of ours.
+// Package login serves the sign-in pages: the choice of a connector, the password
+// form, the redirect to an upstream and its callback, and the second factor. It
+// then begins a session. Package authorize or a portal page decides where the
+// browser goes next.
 package login
 
 import (

@@ -1,5 +1,5 @@
-// Package factor is second factors: codes from an authenticator app (RFC 6238) and
-// passkeys (WebAuthn). It leaves to its callers whom they belong to.
+// Package mfa implements second factors: TOTP codes of authenticator apps (RFC
+// 6238) and passkeys (WebAuthn). The callers store the factors of each user.
 package mfa
 
 import (

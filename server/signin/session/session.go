@@ -1,5 +1,6 @@
-// Package session is the browser's sign-in: who is this request, begin one, end
-// one. It leaves to server/signin/login how a person proves who they are.
+// Package session manages the sign-in of a browser: it finds the user of a
+// request by cookie, begins sign-ins and ends them. Package login authenticates
+// the user.
 package session
 
 import (

@@ -1,6 +1,6 @@
-// Package setupcode gives a person who is signed in with a browser a code that signs a computer
-// in, once and within minutes, without a second way through a browser. It is off unless the
-// configuration says otherwise: docs/adr/0010-setup-code.md says what it costs.
+// Package setupcode creates one-time codes with which a signed-in user signs in a
+// computer, within minutes and without another browser sign-in. They are off by
+// default; docs/adr/0010-setup-code.md explains the risks.
 package setupcode
 
 import (

@@ -1,6 +1,5 @@
-// Package upstream opens the stored connectors, keeps them, signs people in
-// through them and asks them again later. It leaves to server/signin/login what the
-// browser sees.
+// Package upstream opens the configured connectors, signs users in through them and
+// rechecks the users later. Package login serves the pages.
 package upstream
 
 import (

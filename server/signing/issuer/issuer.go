@@ -1,6 +1,6 @@
-// Package issuer mints what clients get: ID tokens, opaque access tokens and
-// codes. It decides which claims go where; it leaves to server/oidc/token and
-// server/oidc/authorize whether there is anything to mint.
+// Package issuer creates ID tokens, opaque access tokens and authorization codes,
+// and decides which claims each token has. Packages token and authorize decide
+// whether a request gets one.
 package issuer
 
 import (

@@ -1,6 +1,6 @@
-// Package keys holds the signing keys: it makes them in the background,
-// publishes each before it signs, signs, and retires. It leaves to
-// server/signing/issuer what is signed.
+// Package keys manages the JWT signing keys: it generates them in the background,
+// publishes each before it signs, rotates and retires them. Package issuer decides
+// what they sign.
 package keys
 
 import (

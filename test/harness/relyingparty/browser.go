@@ -1,6 +1,5 @@
-// Package rp drives the provider from outside as a browser without a screen and
-// as a relying party, over HTTP only. Tests of the server, the programs and the
-// whole system share it.
+// Package relyingparty provides a headless browser and an OAuth client for tests.
+// Both talk to the provider over HTTP only.
 package relyingparty
 
 import (
