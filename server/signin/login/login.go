@@ -54,7 +54,11 @@ type Tester interface {
 }
 
 // Choice is a connector on the page.
-type Choice struct{ Name, Icon, URL string }
+type Choice struct {
+	ID, Name, Icon, URL string
+	// LastUsed marks the connector that this browser signed in with last.
+	LastUsed bool
+}
 
 // ChooseData is the page with the choice of connectors.
 type ChooseData struct {
@@ -127,7 +131,7 @@ func (h *Handler) choose(c echo.Context) error {
 		return err
 	}
 	return web.Render(c, h.Site, web.View[ChooseData]{
-		Page: ChoosePage(), Title: i18n.T("Sign in"), Data: ChooseData{For: name, Choices: choices, Notice: h.Site.Live().Notice},
+		Page: ChoosePage(), Title: i18n.T("Sign in"), Data: ChooseData{For: name, Choices: h.lastUsedFirst(c, choices), Notice: h.Site.Live().Notice},
 	})
 }
 
@@ -143,7 +147,7 @@ func (h *Handler) choices(rows []store.Connector, f *flow.Flow, sealed string) (
 			asked = address
 		}
 		if !row.Hidden {
-			choices = append(choices, Choice{Name: row.Name, Icon: h.Upstream.Icon(row.Type), URL: address})
+			choices = append(choices, Choice{ID: row.ID, Name: row.Name, Icon: h.Upstream.Icon(row.Type), URL: address})
 		}
 	}
 	return choices, asked
@@ -309,6 +313,7 @@ func (h *Handler) beginSession(c echo.Context, row *store.Connector, a authentic
 	if err != nil {
 		return err
 	}
+	h.rememberConnector(c, row.ID)
 	h.Audit.Record(c.Request().Context(), audit.Event{
 		Name: audit.SignInSucceeded, UserID: user.ID, UserName: user.KubeName, SignInID: current.SignIn.ID, ConnectorID: row.ID, Address: c.RealIP(),
 	})
