@@ -99,19 +99,27 @@ type RecordingData struct {
 	At, End, Now, Length string
 	Earlier, Later       string
 	Moments              []MomentLink
-	File                 string
+	// Find are the words that are searched for on the screen, Found the moments with them.
+	Find  string
+	Found []MomentLink
+	File  string
 }
 
 // MomentLink leads to a moment.
 type MomentLink struct {
 	When, What, At string
-	Here           bool
+	// Path is the address of the moment that keeps the search; empty without one.
+	Path string
+	Here bool
 }
 
 // RecordingPage is one recording.
 func RecordingPage() templates.Page[RecordingData] {
 	return templates.Define[RecordingData]("admin/recording")
 }
+
+// maxFind bounds the words that are searched for, in bytes.
+const maxFind = 100
 
 // step is how far one goes at a time.
 const step = 5 * time.Second
@@ -139,6 +147,16 @@ func (h *Handler) recording(c echo.Context, r *request) error {
 	}
 	for _, m := range replay.Moments {
 		data.Moments = append(data.Moments, MomentLink{When: clock(m.At), What: m.What, At: seconds(m.At)})
+	}
+	if data.Find = strings.TrimSpace(c.QueryParam("find")); data.Find != "" && len(data.Find) <= maxFind {
+		found, err := h.Admin.SearchRecording(c.Request().Context(), r.caller, replay.ID, data.Find)
+		if err != nil {
+			return err
+		}
+		find := "&find=" + url.QueryEscape(data.Find)
+		for _, m := range found {
+			data.Found = append(data.Found, MomentLink{When: clock(m.At), What: m.What, Path: "?at=" + seconds(m.At) + find})
+		}
 	}
 	return show(h, c, r, web.View[RecordingData]{Page: RecordingPage(), Title: i18n.Verbatim(replay.Label()), Data: data})
 }

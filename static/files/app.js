@@ -151,7 +151,8 @@ for (const player of document.querySelectorAll("[data-replay]")) {
   if (!screen) continue;
   button.hidden = false;
   player.querySelector("[data-go]").hidden = true;
-  seek.addEventListener("change", () => seek.form.submit());
+  const speed = player.querySelector("[data-speed]");
+  speed.hidden = false;
   const position = (s) => `${s >= 3600 ? `${Math.floor(s / 3600)}:` : ""}${String(Math.floor(s / 60) % 60).padStart(s >= 3600 ? 2 : 1, "0")}:${String(Math.floor(s) % 60).padStart(2, "0")}`;
   const paint = (frame) => {
     while (screen.children.length > frame.height) screen.lastElementChild.remove();
@@ -176,7 +177,7 @@ for (const player of document.querySelectorAll("[data-replay]")) {
       if (!response.ok) throw new Error(response.statusText);
       const { screens, end } = await response.json();
       for (const frame of screens) {
-        await new Promise((done) => { setTimeout(done, Math.min(Math.max(frame.at - at, 0) * 1000, longest)); });
+        await new Promise((done) => { setTimeout(done, Math.min(Math.max(frame.at - at, 0) * 1000, longest) / Number(speed.value)); });
         if (turn !== playing) return;
         paint(frame);
         at = frame.at;
@@ -186,6 +187,22 @@ for (const player of document.querySelectorAll("[data-replay]")) {
     stop();
   };
   const stop = () => { playing += 1; button.textContent = "Play"; button.dataset.on = ""; };
+  const jump = async (at) => {
+    const again = button.dataset.on;
+    stop();
+    const response = await fetch(`${player.dataset.replay}?at=${at}`);
+    if (!response.ok) throw new Error(response.statusText);
+    paint({ ...(await response.json()).screens[0], at });
+    if (again) button.click();
+  };
+  seek.addEventListener("input", () => { player.querySelector("[data-now]").textContent = position(Number(seek.value)); });
+  seek.addEventListener("change", () => { jump(Number(seek.value)).catch(() => seek.form.submit()); });
+  for (const moment of document.querySelectorAll("[data-moment]")) {
+    moment.addEventListener("click", (event) => {
+      event.preventDefault();
+      jump(Number(new URL(moment.href).searchParams.get("at"))).then(() => screen.scrollIntoView({ block: "nearest" }), () => { location.href = moment.href; });
+    });
+  }
   button.addEventListener("click", () => {
     if (button.dataset.on) { stop(); return; }
     button.textContent = "Pause";
