@@ -26,7 +26,9 @@ type OverviewData struct {
 	Month bool
 	// Summary says how things are, in a sentence.
 	Summary string
-	Tiles   []Tile
+	// Shown are the first things that need attention, More the others, which are folded.
+	Shown, More []ops.Notice
+	Tiles       []Tile
 	// Health has a square for each cluster; Slowest is the cluster that cuts off last.
 	Health              chart.Grid
 	Slowest, SlowestFor string
@@ -90,8 +92,12 @@ func (h *Handler) overview(c echo.Context, r *request) error {
 		data.Open = data.Open || !todo.Done
 	}
 	data.Summary = summary(len(o.Notices))
+	data.Shown, data.More = o.Notices[:min(len(o.Notices), maxNotices)], o.Notices[min(len(o.Notices), maxNotices):]
 	return show(h, c, r, web.View[OverviewData]{Page: OverviewPage(), Title: i18n.T("Overview"), Data: data})
 }
+
+// maxNotices is how many things that need attention are shown at once.
+const maxNotices = 6
 
 func summary(notices int) string {
 	switch notices {
