@@ -90,7 +90,7 @@ func (c *Config) Validate() []connectors.Problem {
 		add("clientSecret", "is missing: make one in the OAuth app at GitHub")
 	}
 	if len(c.Orgs) == 0 {
-		add("orgs", "without an organization, every GitHub account could sign in. Add one.")
+		add("orgs", "is missing: without an organization, every GitHub account could sign in. Add one.")
 	}
 	for i, org := range c.Orgs {
 		if org.Name == "" {

@@ -109,7 +109,7 @@ func (o *operator) setUp() {
 	}
 	o.fill(map[string]string{"login": recoveryLogin, "password": recoveryPassword, "again": recoveryPassword, "code": o.code(0)})
 	o.press("Create account and continue")
-	o.see("You are in.")
+	o.see("You are signed in. Keep")
 }
 
 func (o *operator) code(later time.Duration) string {
