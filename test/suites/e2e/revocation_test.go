@@ -99,7 +99,7 @@ rules:
 		return !theirs[0].open() && !theirs[1].open()
 	})
 	t.Logf("the shells ended %d ms after the command began", time.Since(began).Milliseconds())
-	if !strings.Contains(theirs[0].err.String(), "fairlead-proxy: Your sign-ins were ended") {
+	if !strings.Contains(theirs[0].err.String(), "fairlead-proxy: Access denied: all your sign-ins were ended") {
 		t.Errorf("kubectl does not say why: %s", theirs[0].err.String())
 	}
 	// kubectl watches again when a watch ends, and is refused.
@@ -155,7 +155,7 @@ func TestTheServerIsAway(t *testing.T) {
 	parts[1] = strings.Replace(parts[1], parts[1][20:24], "AAAA", 1)
 	writeFile(t, snapshot, strings.Join(parts, "."))
 	refused := start(t, s.bin+"/fairlead-proxy", nil, "serve", "--config", s.dir+"/proxy-a.yaml")
-	eventually(t, "refusal of the snapshot", 20*time.Second, func() bool { return strings.Contains(refused.String(), "the snapshot is refused") })
+	eventually(t, "refusal of the snapshot", 20*time.Second, func() bool { return strings.Contains(refused.String(), "snapshot not loaded") })
 	if works() {
 		t.Error("the proxy works with a snapshot that somebody changed")
 	}
