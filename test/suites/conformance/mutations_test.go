@@ -102,7 +102,7 @@ func mutations() []mutation {
 }`, "TestLoginCSRF"),
 		m("cookie_for_any_host", "server/signin/session/session.go", "	if m.Secure {\n		return \"__Host-fairlead\"", "	if m.Secure && !"+switchedOn("cookie_for_any_host")+" {\n		return \"__Host-fairlead\"", "TestCookies"),
 		m("frames_allowed", "server/base/web/web.go", "; base-uri 'none'; frame-ancestors 'none';", "; base-uri 'none';\" + map[bool]string{false: \" frame-ancestors 'none';\"}["+switchedOn("frames_allowed")+"] + \"", "TestPagesCanNotBeFramed"),
-		m("unknown_name_told", "server/signin/upstream/upstream.go", `errs.Wrap(errs.Unauthenticated, err, "The user name or password is wrong. Try again.")`, `errs.Wrap(errs.Unauthenticated, err, "The user name or password is wrong. Try again."+map[bool]string{true: err.Error() + id.Username + strconv.FormatInt(time.Now().UnixNano(), 10)}[`+switchedOn("unknown_name_told")+"])", "TestWrongPasswordTellsNothing"),
+		m("unknown_name_told", "server/signin/upstream/upstream.go", `errs.Wrap(errs.Unauthenticated, err, "The user name or password is wrong. Try again.")`, `errs.Wrap(errs.Unauthenticated, err, "The user name or password is wrong. Try again."+map[bool]string{true: err.Error() + strconv.FormatInt(time.Now().UnixNano(), 10)}[`+switchedOn("unknown_name_told")+"])", "TestWrongPasswordTellsNothing"),
 		m("metadata_lies", "server/oidc/discovery/discovery.go", `PKCE: []string{"S256"},`, `PKCE: append([]string{"S256"}, map[bool][]string{true: {"plain"}}[`+switchedOn("metadata_lies")+"]...),", "TestMetadata"),
 	}
 }
