@@ -95,9 +95,13 @@ func todos(infos []ConnectorInfo, set store.Settings, accounts []store.RecoveryA
 }
 
 func (a *Admin) signIns(ctx context.Context, infos []ConnectorInfo) ([]Count, error) {
-	counts, err := a.Store.CountEvents(ctx, string(audit.SignInSucceeded), a.Now().Add(-24*time.Hour))
+	rows, err := a.Store.EventCounts(ctx, store.CountQuery{From: store.At(a.Now().UTC().Truncate(time.Hour).Add(-23 * time.Hour)), Names: []string{string(audit.SignInSucceeded)}})
 	if err != nil {
 		return nil, err
+	}
+	counts := map[string]int64{}
+	for _, row := range rows {
+		counts[row.ConnectorID] += row.Events
 	}
 	var list []Count
 	for _, info := range infos {
@@ -146,7 +150,7 @@ func (a *Admin) eventNotices(ctx context.Context, o *Overview) error {
 			Path: "/history/" + r.ID, Label: "Confirm it or take it back",
 		})
 	}
-	used, err := a.Store.FindEvents(ctx, store.EventQuery{Name: string(audit.RecoveryUsed), From: store.At(a.Now().Add(-recoveryShown)), Limit: lastEvents})
+	used, err := a.Store.FindEvents(ctx, store.EventQuery{Names: []string{string(audit.RecoveryUsed)}, From: store.At(a.Now().Add(-recoveryShown)), Limit: lastEvents})
 	if err != nil {
 		return err
 	}

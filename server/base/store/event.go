@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"gorm.io/gorm"
 
@@ -182,21 +181,4 @@ func likeWithin(text string) string { return "%" + likePrefix(strings.ToLower(te
 
 func likePrefix(text string) string {
 	return strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(text) + "%"
-}
-
-// CountEvents counts the events with a name since a time, by connector.
-func (s *Store) CountEvents(ctx context.Context, name string, since time.Time) (map[string]int64, error) {
-	var rows []struct {
-		ConnectorID string
-		N           int64
-	}
-	err := s.db.WithContext(ctx).Raw("SELECT connector_id, COUNT(*) AS n FROM audit_events WHERE time >= ? AND name = ? GROUP BY connector_id", At(since), name).Scan(&rows).Error
-	if err != nil {
-		return nil, fmt.Errorf("counting events: %w", translate(err))
-	}
-	counts := map[string]int64{}
-	for _, row := range rows {
-		counts[row.ConnectorID] = row.N
-	}
-	return counts, nil
 }
