@@ -73,7 +73,7 @@ func (p *Portal) Mount(g *echo.Group) {
 		_ = p.cfg.Server.Admin.RefuseStranger(c.Request().Context(), c.RealIP(), c.Request().Method+" "+c.Path(), nil)
 	}
 	pages := &admin.Handler{
-		Guard: &turning, Admin: c.Server.Admin, Site: c.Server.Site, Types: c.Types, Now: c.Now, IssuerCA: c.IssuerCA, Probe: c.Probe, Effective: c.Effective,
+		Guard: &turning, Admin: c.Server.Admin, Site: c.Server.Site, Types: c.Types, Keyring: c.Keyring, Now: c.Now, IssuerCA: c.IssuerCA, Probe: c.Probe, Effective: c.Effective,
 		CallbackURL: c.Server.CallbackURL, Leave: c.Server.Login.StartTest,
 	}
 	c.Server.Site.Identify = func(c echo.Context) (*templates.Person, []templates.NavGroup) {

@@ -166,7 +166,7 @@ func TestProxiesHearOfEverythingThatIsTakenAway(t *testing.T) {
 	})
 
 	three := o.openShell(t, jane.ID, "dev_3", issued)
-	if err := w.provider.Admin.Disable(t.Context(), operator, jane.ID, true); err != nil {
+	if err := w.provider.Admin.Disable(t.Context(), operator, jane.ID, true, ""); err != nil {
 		t.Fatal(err)
 	}
 	if got := waitForEnd(three, t, "the person"); got != "revoked_user" && got != "no_access" {

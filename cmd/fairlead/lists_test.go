@@ -89,12 +89,31 @@ func TestListsOfALargeInstallation(t *testing.T) {
 	s.fill()
 	_, cookie := s.person("corp", "root", time.Now().Add(time.Hour))
 	for path, wants := range map[string][]string{
-		"/admin/search?q=cluster-1":       {"Clusters", "cluster-100", "/admin/clusters?q=cluster-1"},
-		"/admin/search?q=person+number+4": {"People", "user0004", "/admin/people?q=person&#43;number&#43;4"},
-		"/admin/search?q=team-1":          {"Groups", "corp:team-10", "Access rules", "rule-010"},
-		"/admin/search?q=sign_in":         {"Audit events", "sign_in.refused"},
-		"/admin/search?q=session":         {"Settings", "/admin/general/sessions#f-idle"},
-		"/admin/search?q=nothing-at-all":  {"Nothing matches"},
+		"/admin/search?q=cluster-1":                      {"Clusters", "cluster-100", "/admin/clusters?q=cluster-1"},
+		"/admin/search?q=person+number+4":                {"People", "user0004", "/admin/people?q=person&#43;number&#43;4"},
+		"/admin/search?q=team-1":                         {"Groups", "corp:team-10", "Access rules", "rule-010"},
+		"/admin/search?q=sign_in":                        {"Audit events", "sign_in.refused"},
+		"/admin/search?q=session":                        {"Settings", "/admin/general/sessions#f-idle"},
+		"/admin/clusters":                                {"No proxy enrolled", "1–50 of 500", "page=2", `aria-sort`, "env=0"},
+		"/admin/clusters?q=cluster-12":                   {"cluster-129", "1–10 of 10"},
+		"/admin/clusters?sort=-name&page=10":             {"Previous page", "451–500 of 500"},
+		"/admin/rules":                                   {"56 people, ", "Matches no user", "Matches no cluster"},
+		"/admin/rules?state=no-user&sort=state":          {"Matches no user yet"},
+		"/admin/people":                                  {"user0000", "1–50 of 5001", "No sign-in for 90 days"},
+		"/admin/people?state=inactive&sort=-last&page=2": {"Inactive", "Person Number"},
+		"/admin/people?group=corp:team-07&connector=":    {"Users with the group corp:team-07", "of 56"},
+		"/admin/groups":                                  {"corp:team-100", "No user has it"},
+		"/admin/groups?q=guild":                          {"corp:guild-6", "714"},
+		"/admin/clients":                                 {"No client yet", "New client"},
+		"/admin/connectors":                              {"New connector"},
+		"/admin/local-users":                             {"New local user"},
+		"/admin/workloads":                               {"New workload"},
+		"/admin/proxies":                                 {"No proxy has enrolled yet"},
+		"/admin/tokens":                                  {"No API token yet"},
+		"/admin/keys":                                    {"Rotate"},
+		"/admin/history":                                 {"No change yet"},
+		"/admin/general":                                 {"Sessions"},
+		"/admin/search?q=nothing-at-all":                 {"Nothing matches"},
 	} {
 		text := s.show(path, cookie)
 		for _, want := range wants {

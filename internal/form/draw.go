@@ -11,9 +11,11 @@ import (
 type Section struct {
 	Title  string
 	Inputs []Input
-	// Advanced are folded away, unless Open: one of them is set or has a problem.
+	// Advanced are folded away, unless Open: one of them has a problem. Differ counts those
+	// whose value is not the default.
 	Advanced []Input
 	Open     bool
+	Differ   int
 }
 
 // Input is a field with its value.
@@ -25,9 +27,12 @@ type Input struct {
 	Value string
 	// On is the value of a Bool.
 	On bool
-	// Kept says that a secret is stored.
-	Kept    bool
-	Problem string
+	// Kept says that a secret is stored. Sealed is a secret that was typed and not yet saved,
+	// encrypted: the form sends it back, so that it need not be typed again.
+	Kept   bool
+	Sealed string
+	// Problem is a fault; Warning is what may be a mistake, and can be saved.
+	Problem, Warning string
 	// Choices are Options with the one that is chosen.
 	Choices []Choice
 	// Lines are the rows of Rows, with an empty one to add.
@@ -66,7 +71,10 @@ func (d Drawing) Sections() []Section {
 			continue
 		}
 		section.Advanced = append(section.Advanced, input)
-		section.Open = section.Open || input.Value != "" || input.On || input.Problem != "" || len(input.Lines) > 1
+		section.Open = section.Open || input.Problem != ""
+		if value := d.Doc.Get(f.Key); !Equal(value, nil) && !Equal(value, f.Default) {
+			section.Differ++
+		}
 	}
 	return list
 }

@@ -130,7 +130,7 @@ func (h *Handler) page(c echo.Context, current *session.Current, given Data, sta
 	}
 	for _, s := range signIns {
 		data.Browsers = append(data.Browsers, Browser{
-			ID: s.ID, Agent: browserName(s.UserAgent), Address: s.Address,
+			ID: s.ID, Agent: page.BrowserName(s.UserAgent), Address: s.Address,
 			Since: s.Authenticated.Time(), Ends: s.Expires.Time(), This: s.ID == current.SignIn.ID,
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/i18n"
+	"github.com/fairlead-auth/fairlead/portal/page"
 	"github.com/fairlead-auth/fairlead/server/base/ratelimit"
 	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/signin/mfa"
@@ -164,7 +165,7 @@ func (h *Handler) addPasskey(c echo.Context, current *session.Current) error {
 		return err
 	}
 	now := store.At(h.Now())
-	label := passkeyPrefix + browserName(c.Request().UserAgent()).String()
+	label := passkeyPrefix + page.BrowserName(c.Request().UserAgent()).String()
 	if err := h.Store.AddFactor(ctx, store.Factor{Owner: current.User.ID, Kind: store.FactorPasskey, Label: label, Data: string(key), Created: now, LastUsed: now}); err != nil {
 		return err
 	}

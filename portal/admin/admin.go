@@ -6,17 +6,21 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/portal/page"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/base/web"
 	"github.com/fairlead-auth/fairlead/server/signin/session"
+	"github.com/fairlead-auth/fairlead/templates"
 )
 
 // Handler is the pages.
@@ -26,6 +30,8 @@ type Handler struct {
 	Site  *web.Site
 	Types map[string]connectors.Type
 	Now   func() time.Time
+	// Keyring encrypts the secrets of a form that is not saved yet.
+	Keyring *secret.Keyring
 	// CallbackURL is where the upstream of a connector sends the browser back to.
 	CallbackURL func(id string) string
 	// Leave sends the browser to the upstream of a test sign-in.
@@ -52,7 +58,7 @@ type request struct {
 func (h *Handler) Mount(g *echo.Group) {
 	for _, mount := range []func(func(method, path string, handle handler)){
 		h.mountOverview, h.mountConnectors, h.mountEntries, h.mountClusters, h.mountAccess, h.mountPeople, h.mountKeys, h.mountAudit, h.mountRecordings, h.mountHistory,
-		h.mountTokens, h.mountTransfer, h.mountSearch,
+		h.mountTokens, h.mountTransfer, h.mountSearch, h.mountOtherLists, h.mountBulk,
 	} {
 		mount(func(method, path string, handle handler) { g.Add(method, "/admin"+path, h.enter(handle)) })
 	}
@@ -74,6 +80,9 @@ func (h *Handler) enter(handle handler) echo.HandlerFunc {
 func show[T any](h *Handler, c echo.Context, r *request, v web.View[T]) error {
 	v.Person = page.Person(r.current)
 	v.Nav = h.nav(c.Request().Context(), r.caller, strings.TrimPrefix(c.Request().URL.Path, h.Site.Path("/admin")))
+	if v.Toast == nil && c.Request().Method == http.MethodGet {
+		v.Toast = h.toast(c)
+	}
 	if h.Admin.ReadOnly {
 		v.Notes = append(v.Notes, "These pages are read-only: the configuration file manages all settings (ui.readOnly). Change them in the file.")
 	}
@@ -94,12 +103,27 @@ func (h *Handler) done(c echo.Context, path, what string) error {
 	return h.to(c, path+mark+"done="+url.QueryEscape(what))
 }
 
-// doneWords are what done may say: a page must not show what an address made up.
-func doneWords(c echo.Context) string {
-	return map[string]string{
+// toast is what the last act did: a page must not show a text that an address made up.
+func (h *Handler) toast(c echo.Context) *templates.Toast {
+	done := c.QueryParam("done")
+	if n, err := strconv.Atoi(c.QueryParam("n")); done == "bulk" && err == nil {
+		return &templates.Toast{Text: bulkDone(ops.BulkAct(c.QueryParam("act")), n)}
+	}
+	text := map[string]string{
 		"saved": "Saved.", "deleted": "Deleted.", "enabled": "Enabled. Users can sign in with it now.", "disabled": "Disabled. Users can no longer sign in with it.",
-		"moved": "Moved.", "restored": "Restored.", "confirmed": "Confirmed. The change stays.", "rolled-back": "The change was undone.",
-		"revoked": "Signed out.", "token-revoked": "Token revoked.", "key-revoked": "Key revoked. Its tokens are no longer valid.", "person-off": "Disabled. All sessions and tokens of the user have ended.", "person-on": "Enabled. The user can sign in again.",
+		"moved": "Moved.", "restored": "Restored.", "confirmed": "Confirmed. The change stays.", "rolled-back": "The change was undone.", "signed-out": "Signed out.",
+		"key-revoked": "Key revoked. Its tokens are no longer valid.", "person-off": "Disabled. All sessions and tokens of the user have ended.", "person-on": "Enabled. The user can sign in again.",
 		"rotating": "The next key starts to sign as soon as all clusters and clients can have read it.", "removed": "Removed.", "imported": "Imported.",
-	}[c.QueryParam("done")]
+	}[done]
+	if text == "" {
+		return nil
+	}
+	toast := &templates.Toast{Text: text}
+	if id := c.QueryParam("undo"); revisionID.MatchString(id) {
+		toast.UndoPath = h.Site.Path("/admin/history/" + id + "/undo")
+	}
+	return toast
 }
+
+// revisionID is what the id of a revision looks like.
+var revisionID = regexp.MustCompile(`^rev_[a-z0-9]{1,40}$`)

@@ -3,6 +3,8 @@ package admin
 import (
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -96,7 +98,7 @@ func SecretPage() templates.Page[SecretData] { return templates.Define[SecretDat
 
 func (h *Handler) showSecret(c echo.Context, r *request, id, token string) error {
 	data := SecretData{What: "Secret of the client " + id, Label: "Client secret", Secret: token, Back: h.Site.Path("/admin/clients/" + url.PathEscape(id))}
-	return show(h, c, r, web.View[SecretData]{Page: SecretPage(), Title: i18n.T("Client secret"), Data: data})
+	return show(h, c, r, web.View[SecretData]{Page: SecretPage(), Title: i18n.T("Client secret"), Data: data, Crumbs: h.crumbs(templates.Link{Label: "Clients", Path: "/clients"}, templates.Link{Label: id, Path: "/clients/" + url.PathEscape(id)}, templates.Link{Label: "Client secret"})})
 }
 
 func (h *Handler) addSecret(c echo.Context, r *request) error {
@@ -105,6 +107,30 @@ func (h *Handler) addSecret(c echo.Context, r *request) error {
 		return h.clientAgain(c, r, err)
 	}
 	return h.showSecret(c, r, c.Param("id"), token)
+}
+
+// askRemoveSecret asks before a secret of a client is removed.
+func (h *Handler) askRemoveSecret(c echo.Context, r *request) error {
+	id, hash := c.Param("id"), c.QueryParam("hash")
+	secrets, err := h.Admin.ClientSecrets(c.Request().Context(), r.caller, id)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(secrets, func(s ops.ClientSecret) bool { return s.Hash == hash })
+	self := "/clients/" + url.PathEscape(id)
+	if at < 0 {
+		return h.to(c, self)
+	}
+	used := "It was never used."
+	if !secrets[at].LastUsed.IsZero() {
+		used = "It was last used on " + secrets[at].LastUsed.UTC().Format("2 January 2006 at 15:04 UTC") + "."
+	}
+	data := ConfirmData{
+		Title: "Remove this secret of " + id + "?", Names: []string{strings.TrimSpace(secrets[at].Label + " " + hash + "…")}, Label: "Remove secret", Danger: true,
+		Sentences: []string{used, "An application that still uses it can no longer sign users in or renew tokens.", "Secrets that remain: " + strconv.Itoa(len(secrets)-1) + ".", "You can undo this from the history."},
+		Action:    h.Site.Path("/admin" + self + "/secrets/remove"), Kept: []ListKept{{"hash", hash}}, Back: h.Site.Path("/admin" + self),
+	}
+	return h.confirm(c, r, h.crumbs(templates.Link{Label: "Clients", Path: "/clients"}, templates.Link{Label: id, Path: self}, templates.Link{Label: "Remove secret"}), data)
 }
 
 func (h *Handler) removeSecret(c echo.Context, r *request) error {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/portal/authconfig"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
@@ -22,8 +21,8 @@ func (h *Handler) mountClusters(add func(method, path string, handle handler)) {
 	add(http.MethodGet, "/clusters/:id/connect", func(c echo.Context, r *request) error { return h.connect(c, r, false, "") })
 	add(http.MethodPost, "/clusters/:id/connect", func(c echo.Context, r *request) error { return h.connect(c, r, true, "") })
 	add(http.MethodPost, "/clusters/:id/proxies", h.makeCode)
-	add(http.MethodPost, "/clusters/:id/proxies/:proxy/remove", h.removeProxy)
 	add(http.MethodPost, "/clients/:id/secrets", h.addSecret)
+	add(http.MethodGet, "/clients/:id/secrets/remove", h.askRemoveSecret)
 	add(http.MethodPost, "/clients/:id/secrets/remove", h.removeSecret)
 	add(http.MethodPost, "/local-users/:id/invite", h.invite)
 }
@@ -53,7 +52,9 @@ type ConnectData struct {
 	Code     string
 	Enrol    string
 	ReadOnly bool
-	Done     string
+	Tabs     []templates.Link
+	// Remove asks before a proxy is removed.
+	Remove string
 }
 
 // Block is a text to copy, with what to do with it.
@@ -73,6 +74,7 @@ func (h *Handler) connect(c echo.Context, r *request, look bool, code string) er
 		return err
 	}
 	data := ConnectData{ID: id, Name: item.Name, Back: h.Site.Path("/admin/clusters/" + id), Mode: string(cluster.Mode)}
+	data.Tabs, data.Remove = h.clusterTabs(id, "/connect"), h.Site.Path("/admin/proxies/bulk")
 	if data.Blocks, err = h.blocks(cluster); err != nil {
 		return err
 	}
@@ -84,8 +86,8 @@ func (h *Handler) connect(c echo.Context, r *request, look bool, code string) er
 	if data.Proxies, err = h.Admin.Proxies(ctx, r.caller, id); err != nil {
 		return err
 	}
-	data.CutOff, data.Code, data.Done, data.Enrol = ops.CutOff(cluster, data.Proxies), code, doneWords(c), h.Site.Path("/admin/clusters/"+url.PathEscape(id)+"/proxies")
-	return show(h, c, r, web.View[ConnectData]{Page: ConnectPage(), Title: i18n.Verbatim("Connect " + id), Data: data})
+	data.CutOff, data.Code, data.Enrol = ops.CutOff(cluster, data.Proxies), code, h.Site.Path("/admin/clusters/"+url.PathEscape(id)+"/proxies")
+	return show(h, c, r, web.View[ConnectData]{Page: ConnectPage(), Title: i18n.Verbatim("Connect " + id), Data: data, Crumbs: h.crumbs(templates.Link{Label: "Clusters", Path: "/clusters"}, templates.Link{Label: id, Path: "/clusters/" + url.PathEscape(id)}, templates.Link{Label: "Connect"})})
 }
 
 // makeCode makes an enrolment code and shows it this once, in the command that needs it.
@@ -97,11 +99,19 @@ func (h *Handler) makeCode(c echo.Context, r *request) error {
 	return h.connect(c, r, false, code)
 }
 
-func (h *Handler) removeProxy(c echo.Context, r *request) error {
-	if err := h.Admin.RemoveProxy(c.Request().Context(), r.caller, c.Param("proxy")); err != nil && !errs.Is(err, errs.NotFound) {
-		return err
+// clusterTabs are the pages about a cluster. The one at here, a path below the cluster's, is
+// marked.
+func (h *Handler) clusterTabs(id, here string) []templates.Link {
+	self := h.entryPath(settings.Clusters, id)
+	tabs := []templates.Link{
+		{Label: "Settings", Path: self}, {Label: "Connect this cluster", Path: self + "/connect"},
+		{Label: "Check access", Path: h.Site.Path("/admin/simulator?cluster=" + url.QueryEscape(id))}, {Label: "Preview claims", Path: h.Site.Path("/admin/claims?cluster=" + url.QueryEscape(id))},
+		{Label: "Activity", Path: h.Site.Path("/admin/audit?cluster=" + url.QueryEscape(id))}, {Label: "Changes", Path: h.Site.Path("/admin/history?kind=" + settings.Clusters + "&object=" + url.QueryEscape(id))},
 	}
-	return h.done(c, "/clusters/"+url.PathEscape(c.Param("id"))+"/connect", "removed")
+	for i := range tabs {
+		tabs[i].Here = tabs[i].Path == self+here
+	}
+	return tabs
 }
 
 func (h *Handler) blocks(cluster *store.Cluster) ([]Block, error) {
@@ -159,5 +169,5 @@ func (h *Handler) invite(c echo.Context, r *request) error {
 	data := SecretData{
 		What: "Invitation link for the local user " + login, Label: "Invitation", Secret: h.Site.Absolute("/invitation/" + token), Back: h.Site.Path("/admin/local-users/" + login),
 	}
-	return show(h, c, r, web.View[SecretData]{Page: SecretPage(), Title: i18n.T("Invitation"), Data: data})
+	return show(h, c, r, web.View[SecretData]{Page: SecretPage(), Title: i18n.T("Invitation"), Data: data, Crumbs: h.crumbs(templates.Link{Label: "Local users", Path: "/local-users"}, templates.Link{Label: login, Path: "/local-users/" + url.PathEscape(login)}, templates.Link{Label: "Invitation"})})
 }

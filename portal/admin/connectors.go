@@ -22,51 +22,12 @@ import (
 )
 
 func (h *Handler) mountConnectors(add func(method, path string, handle handler)) {
-	add(http.MethodGet, "/connectors", h.connectors)
-	for _, action := range []string{"enable", "disable", "up", "down"} {
+	for _, action := range []string{"enable", "up", "down"} {
 		add(http.MethodPost, "/connectors/:id/"+action, func(c echo.Context, r *request) error { return h.actOnConnector(c, r, action) })
 	}
 	add(http.MethodGet, "/tests/:id", h.test)
 	add(http.MethodPost, "/tests/:id", h.testPassword)
 	add(http.MethodGet, "/tests/:id/go", h.leaveForTest)
-}
-
-// ConnectorsData is the list of connectors.
-type ConnectorsData struct {
-	Rows     []ConnectorRow
-	Query    string
-	Search   bool
-	Done     string
-	ReadOnly bool
-}
-
-// ConnectorRow is a connector in the list.
-type ConnectorRow struct {
-	ops.ConnectorInfo
-	Path        string
-	First, Last bool
-	File        string
-}
-
-// ConnectorsPage is the list of connectors.
-func ConnectorsPage() templates.Page[ConnectorsData] {
-	return templates.Define[ConnectorsData]("admin/connectors")
-}
-
-func (h *Handler) connectors(c echo.Context, r *request) error {
-	infos, err := h.Admin.Connectors(c.Request().Context(), r.caller)
-	if err != nil {
-		return err
-	}
-	data := ConnectorsData{Done: doneWords(c), ReadOnly: h.Admin.ReadOnly, Search: len(infos) > 8}
-	for i, info := range infos {
-		row := ConnectorRow{ConnectorInfo: info, Path: h.Site.Path("/admin/connectors/" + info.ID), First: i == 0, Last: i == len(infos)-1}
-		if info.Origin.Origin == store.OriginFile {
-			row.File = info.Origin.OriginRef
-		}
-		data.Rows = append(data.Rows, row)
-	}
-	return show(h, c, r, web.View[ConnectorsData]{Page: ConnectorsPage(), Title: i18n.T("Connectors"), Data: data})
 }
 
 // TypesData is the choice of a type.
@@ -97,7 +58,7 @@ func (h *Handler) chooseType(c echo.Context, r *request, chosen form.Doc) error 
 		data.Types = append(data.Types, card)
 	}
 	slices.SortFunc(data.Types, func(a, b TypeCard) int { return strings.Compare(a.Label, b.Label) })
-	return show(h, c, r, web.View[TypesData]{Page: TypesPage(), Title: i18n.T("Choose an identity provider"), Data: data})
+	return show(h, c, r, web.View[TypesData]{Page: TypesPage(), Title: i18n.T("Choose an identity provider"), Data: data, Crumbs: h.crumbs(templates.Link{Label: "Connectors", Path: "/connectors"}, templates.Link{Label: "New connector"})})
 }
 
 // startConnector is the document that a new connector begins with; nil when no type
@@ -178,7 +139,8 @@ func (h *Handler) connectorForm(c echo.Context, r *request, e *editing, f *Conne
 		return nil
 	}
 	self := h.Site.Path("/admin/connectors/" + url.PathEscape(e.id))
-	f.Enable, f.Disable = self+"/enable", self+"/disable"
+	f.Enable = self + "/enable"
+	f.Disable = h.Site.Path("/admin/connectors/bulk?" + url.Values{"act": {string(ops.BulkDisable)}, "id": {e.id}, "from": {"entry"}}.Encode())
 	infos, err := h.Admin.Connectors(c.Request().Context(), r.caller)
 	if err != nil {
 		return err
@@ -200,7 +162,14 @@ func (h *Handler) tryConnector(c echo.Context, r *request, e *editing, values ur
 	ctx, trying := c.Request().Context(), ops.Trying{ID: e.id, Doc: e.doc}
 	view := &ConnectorForm{Lookup: values.Get("lookup")}
 	var err error
-	switch values.Get("do") {
+	act := values.Get("do")
+	if act == "enter" { // in a field of the form: do what changes nothing
+		act = "check"
+		if view.Lookup != "" {
+			act = "lookup"
+		}
+	}
+	switch act {
 	case "check":
 		view.Findings, err = h.Admin.Check(ctx, r.caller, trying)
 		view.Checked = true
@@ -249,7 +218,7 @@ func (h *Handler) actOnConnector(c echo.Context, r *request, action string) erro
 		}
 		return h.done(c, "/connectors", "moved")
 	}
-	revision, err := h.Admin.Enable(ctx, r.caller, id, action == "enable", c.FormValue("reason"))
+	revision, err := h.Admin.Enable(ctx, r.caller, id, true, c.FormValue("reason"))
 	if err != nil {
 		return h.editAgain(c, r, err)
 	}
@@ -315,7 +284,7 @@ func (h *Handler) showTest(c echo.Context, r *request, fault string) error {
 	if err != nil {
 		return err
 	}
-	return show(h, c, r, web.View[TestData]{Page: TestPage(), Title: i18n.T("Test sign-in"), Data: data})
+	return show(h, c, r, web.View[TestData]{Page: TestPage(), Title: i18n.T("Test sign-in"), Data: data, Crumbs: h.crumbs(templates.Link{Label: "Connectors", Path: "/connectors"}, templates.Link{Label: data.Name, Path: "/connectors/" + url.PathEscape(t.ConnectorID)}, templates.Link{Label: "Test sign-in"})})
 }
 
 // askTest shows how to sign in: a form, or the way to the upstream.

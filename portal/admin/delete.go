@@ -41,9 +41,9 @@ func (h *Handler) askDelete(c echo.Context, r *request, k settings.Kind, problem
 	self := h.Site.Path("/admin/" + k.Path + "/" + url.PathEscape(id))
 	data := DeleteData{Kind: k, ID: id, Version: item.Version, Action: self + "/delete", Back: self, Preview: preview, Problem: problem}
 	if k.Name == settings.Connectors && item.Doc.Get("enabled") != false {
-		data.Disable = self + "/disable"
+		data.Disable = h.Site.Path("/admin/connectors/bulk?" + url.Values{"act": {string(ops.BulkDisable)}, "id": {id}, "from": {"entry"}}.Encode())
 	}
-	view := web.View[DeleteData]{Page: DeletePage(), Title: i18n.Verbatim("Delete " + id), Data: data}
+	view := web.View[DeleteData]{Page: DeletePage(), Title: i18n.Verbatim("Delete " + id), Data: data, Crumbs: h.crumbs(templates.Link{Label: k.Many, Path: "/" + k.Path}, templates.Link{Label: id, Path: "/" + k.Path + "/" + url.PathEscape(id)}, templates.Link{Label: "Delete"})}
 	if problem != "" {
 		view.Status = http.StatusUnprocessableEntity
 	}

@@ -1,15 +1,19 @@
 package admin
 
 import (
+	"cmp"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/i18n"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
+	"github.com/fairlead-auth/fairlead/server/admin/settings"
 	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/base/web"
 	"github.com/fairlead-auth/fairlead/templates"
@@ -19,6 +23,7 @@ func (h *Handler) mountHistory(add func(method, path string, handle handler)) {
 	add(http.MethodGet, "/history", h.history)
 	add(http.MethodGet, "/history/:id", func(c echo.Context, r *request) error { return h.revision(c, r, nil) })
 	add(http.MethodPost, "/history/:id/restore", h.restore)
+	add(http.MethodPost, "/history/:id/undo", h.undo)
 	add(http.MethodPost, "/history/:id/confirm", func(c echo.Context, r *request) error {
 		return h.endTrial(c, r, "confirmed", h.Admin.Confirm(c.Request().Context(), r.caller, c.Param("id")))
 	})
@@ -27,53 +32,90 @@ func (h *Handler) mountHistory(add func(method, path string, handle handler)) {
 	})
 }
 
-// HistoryData is the list of changes.
-type HistoryData struct {
-	Rows         []ChangeRow
-	Kind, Object string
-	Next         string
-}
-
-// ChangeRow is a change in the list.
+// ChangeRow is a change with its page and its words.
 type ChangeRow struct {
 	ops.Change
 	Path, What, Word string
 }
-
-// HistoryPage is the list of changes.
-func HistoryPage() templates.Page[HistoryData] { return templates.Define[HistoryData]("admin/history") }
 
 func (h *Handler) changeRow(change ops.Change) ChangeRow {
 	word := map[string]string{store.ActionCreate: "created", store.ActionUpdate: "changed", store.ActionDelete: "deleted"}[change.Action]
 	return ChangeRow{Change: change, Path: h.Site.Path("/admin/history/" + change.ID), What: ops.WordOf(change.Kind) + " " + change.ObjectID, Word: word}
 }
 
+// history shows the changes to the configuration, the newest first.
 func (h *Handler) history(c echo.Context, r *request) error {
-	before, _ := strconv.ParseInt(c.QueryParam("before"), 10, 64) // anything else is the newest
-	data := HistoryData{Kind: c.QueryParam("kind"), Object: c.QueryParam("object")}
-	changes, err := h.Admin.History(c.Request().Context(), r.caller, store.RevisionQuery{Kind: data.Kind, ObjectID: data.Object, Before: before})
+	w := wanted(c)
+	before, err := strconv.ParseInt(w.values.Get("before"), 10, 64)
+	if err != nil {
+		before = 0 // the first page
+	}
+	query := store.RevisionQuery{Kind: w.values.Get("kind"), ObjectID: cmp.Or(w.query, w.values.Get("object")), Before: before}
+	changes, err := h.Admin.History(c.Request().Context(), r.caller, query)
 	if err != nil {
 		return err
 	}
+	data := ListData{
+		Title: "Changes", About: "Every change to the configuration that an admin or a program made here.",
+		Columns: []ListColumn{{Label: "Outcome"}, {Label: "Change"}, {Label: "Author"}, {Label: "Reason"}, {Label: "Time"}},
+		Filters: []ListFilter{kindFilter(query.Kind)},
+		Empty:   ListEmpty{Title: "No change yet", Text: "Each change that is made in these pages, with the API or by an import appears here, with its author and a way to undo it."},
+	}
 	for _, change := range changes {
-		data.Rows = append(data.Rows, h.changeRow(change))
+		row := h.changeRow(change)
+		data.Rows = append(data.Rows, ListRow{
+			Name: row.What + " " + row.Word, Path: row.Path, State: outcomeState(change.Outcome), Sub: "revision " + strconv.FormatInt(change.Number, 10),
+			Cells: []ListCell{{Label: "Author", Text: change.AuthorName}, {Label: "Reason", Text: change.Reason}, {Label: "Time", At: change.Time.Time()}},
+		})
 	}
+	data.From, data.To, data.Total = 1, len(data.Rows), len(data.Rows)
 	if len(changes) == ops.PageSize {
-		data.Next = "?" + url.Values{"kind": {data.Kind}, "object": {data.Object}, "before": {strconv.FormatInt(changes[len(changes)-1].Number, 10)}}.Encode()
+		data.Next = w.link("before", strconv.FormatInt(changes[len(changes)-1].Number, 10))
 	}
-	return show(h, c, r, web.View[HistoryData]{Page: HistoryPage(), Title: i18n.T("Changes"), Data: data})
+	if before > 0 {
+		data.Prev = w.link("before", "")
+	}
+	return h.showList(c, r, w, data)
+}
+
+func kindFilter(chosen string) ListFilter {
+	filter := ListFilter{Name: "kind", Label: "Kind", Options: []ListOption{{Label: "All kinds"}}}
+	for _, k := range settings.Kinds() {
+		filter.Options = append(filter.Options, ListOption{Value: k.Name, Label: k.Many, Chosen: k.Name == chosen})
+	}
+	return filter
+}
+
+func outcomeState(outcome string) ops.RowState {
+	switch outcome {
+	case store.OutcomeTrial:
+		return ops.RowState{Level: ops.LevelWarning, Text: "On trial"}
+	case store.OutcomeRolledBack:
+		return ops.RowState{Level: ops.LevelOff, Text: "Undone"}
+	case store.OutcomeConfirmed:
+		return ops.RowState{Level: ops.LevelGood, Text: "Confirmed"}
+	}
+	return ops.RowState{Level: ops.LevelGood, Text: "Applied"}
 }
 
 // RevisionData is one change.
 type RevisionData struct {
 	ChangeRow
-	// Trial says that the change waits to be confirmed; Fresh that this sign-in may.
+	State ops.RowState
+	// Trial says that the change waits to be confirmed; Fresh that this sign-in can confirm it.
 	Trial, Fresh bool
-	// CanUndo says that restoring makes sense.
-	CanUndo  bool
+	// Restores are the versions that can be restored, with what that would do.
+	Restores []RestoreChoice
 	Error    string
-	Done     string
 	ReadOnly bool
+}
+
+// RestoreChoice is a version of an entry that can be restored.
+type RestoreChoice struct {
+	*ops.RestorePreview
+	// To is "before" or "after"; Label is the button's, Deletes says that the entry did not exist.
+	To, Label string
+	Deletes   bool
 }
 
 // RevisionPage is one change.
@@ -87,11 +129,16 @@ func (h *Handler) revision(c echo.Context, r *request, fault error) error {
 		return err
 	}
 	data := RevisionData{
-		ChangeRow: h.changeRow(change), Trial: change.Outcome == store.OutcomeTrial, Fresh: r.caller.Proves(&change.Revision),
-		Error: errs.Message(fault), Done: doneWords(c), ReadOnly: h.Admin.ReadOnly,
+		ChangeRow: h.changeRow(change), State: outcomeState(change.Outcome), Trial: change.Outcome == store.OutcomeTrial, Fresh: r.caller.Proves(&change.Revision),
+		Error: errs.Message(fault), ReadOnly: h.Admin.ReadOnly,
 	}
-	data.CanUndo = !data.Trial && change.Outcome != store.OutcomeRolledBack
-	view := web.View[RevisionData]{Page: RevisionPage(), Title: i18n.Verbatim("Revision " + strconv.FormatInt(change.Number, 10)), Data: data}
+	if !data.Trial && change.Outcome != store.OutcomeRolledBack && !data.ReadOnly {
+		if data.Restores, err = h.restores(c, r, &change); err != nil {
+			return err
+		}
+	}
+	title := "Revision " + strconv.FormatInt(change.Number, 10)
+	view := web.View[RevisionData]{Page: RevisionPage(), Title: i18n.Verbatim(title), Data: data, Crumbs: h.crumbs(templates.Link{Label: "Changes", Path: "/history"}, templates.Link{Label: title})}
 	if fault != nil {
 		view.Status = http.StatusUnprocessableEntity
 	} else if data.Trial {
@@ -100,8 +147,49 @@ func (h *Handler) revision(c echo.Context, r *request, fault error) error {
 	return show(h, c, r, view)
 }
 
+// restores works out what restoring the version before the change would do and, if a later
+// change was made, the version after it.
+func (h *Handler) restores(c echo.Context, r *request, change *ops.Change) ([]RestoreChoice, error) {
+	var list []RestoreChoice
+	for _, to := range []string{"before", "after"} {
+		if to == "after" && change.Action == store.ActionDelete {
+			continue
+		}
+		preview, err := h.Admin.PreviewRestore(c.Request().Context(), r.caller, change.ID, to == "after")
+		if err != nil {
+			return nil, err
+		}
+		if preview.Nothing {
+			continue
+		}
+		choice := RestoreChoice{RestorePreview: preview, To: to, Label: "Restore the version before this change", Deletes: to == "before" && change.Action == store.ActionCreate}
+		if preview.Newest && to == "before" {
+			choice.Label = "Undo this change"
+		}
+		if to == "after" {
+			choice.Label = "Restore the version after this change"
+		}
+		list = append(list, choice)
+	}
+	return list, nil
+}
+
 func (h *Handler) restore(c echo.Context, r *request) error {
-	revision, err := h.Admin.Restore(c.Request().Context(), r.caller, c.Param("id"), c.FormValue("to") == "after", c.FormValue("reason"))
+	after := c.FormValue("to") == "after"
+	ctx := c.Request().Context()
+	change, err := h.Admin.Revision(ctx, r.caller, c.Param("id"))
+	if err != nil {
+		return err
+	}
+	preview, err := h.Admin.PreviewRestore(ctx, r.caller, change.ID, after)
+	if err != nil {
+		return err
+	}
+	if c.FormValue("current") != preview.Current {
+		return h.revision(c, r, errs.New(errs.Conflict, "Not restored: the entry has changed since this page was opened. Read the new preview, then restore again."))
+	}
+	reason := cmp.Or(strings.TrimSpace(c.FormValue("reason")), restoreReason(after, change.Number))
+	revision, err := h.Admin.Restore(ctx, r.caller, change.ID, after, reason)
 	if fault := errs.KindOf(err); err != nil && (fault == errs.Invalid || fault == errs.Denied || fault == errs.Conflict || fault == errs.NotFound) {
 		return h.revision(c, r, err)
 	}
@@ -109,6 +197,37 @@ func (h *Handler) restore(c echo.Context, r *request) error {
 		return err
 	}
 	return h.done(c, "/history/"+revision.ID, "restored")
+}
+
+func restoreReason(after bool, number int64) string {
+	return fmt.Sprintf("Restores the version %s revision %d", map[bool]string{false: "before", true: "after"}[after], number)
+}
+
+// undo takes back a change that was just made. A rule is previewed first, and so is an entry
+// with a later change: the page of the revision shows what restoring would do.
+func (h *Handler) undo(c echo.Context, r *request) error {
+	ctx := c.Request().Context()
+	change, err := h.Admin.Revision(ctx, r.caller, c.Param("id"))
+	if err != nil {
+		return err
+	}
+	preview, err := h.Admin.PreviewRestore(ctx, r.caller, change.ID, false)
+	if err != nil {
+		return err
+	}
+	if change.Kind == settings.Rules || !preview.Newest || preview.Nothing || preview.Refused != "" || preview.Trial {
+		return h.to(c, "/history/"+change.ID)
+	}
+	revision, err := h.Admin.Restore(ctx, r.caller, change.ID, false, fmt.Sprintf("Undoes revision %d", change.Number))
+	if err != nil {
+		return h.revision(c, r, err)
+	}
+	k, _ := settings.KindOf(change.Kind)
+	path := "/" + k.Path
+	if change.Action != store.ActionCreate {
+		path += "/" + url.PathEscape(change.ObjectID)
+	}
+	return h.to(c, path+"?done=restored&undo="+revision.ID)
 }
 
 func (h *Handler) endTrial(c echo.Context, r *request, done string, err error) error {

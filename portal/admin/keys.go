@@ -25,7 +25,6 @@ type KeysData struct {
 	Rows       []KeyRow
 	Algorithms []string
 	JWKS       string
-	Done       string
 	Error      string
 }
 
@@ -43,7 +42,7 @@ func (h *Handler) keys(c echo.Context, r *request, fault string) error {
 	if err != nil {
 		return err
 	}
-	data := KeysData{JWKS: h.Site.Absolute("/keys"), Done: doneWords(c), Error: fault}
+	data := KeysData{JWKS: h.Site.Absolute("/keys"), Error: fault}
 	for _, k := range list {
 		data.Rows = append(data.Rows, KeyRow{Info: k, Path: h.Site.Path("/admin/keys/" + k.ID), Meaning: meaning(k)})
 	}
@@ -92,7 +91,7 @@ func (h *Handler) key(c echo.Context, r *request, fault string) error {
 		return err
 	}
 	data := KeyData{RevocationImpact: consequence, ID: c.Param("id"), Error: fault, Revoked: string(consequence.Key.State) == "revoked"}
-	view := web.View[KeyData]{Page: KeyPage(), Title: i18n.Verbatim("Key " + c.Param("id")), Data: data}
+	view := web.View[KeyData]{Page: KeyPage(), Title: i18n.Verbatim("Key " + c.Param("id")), Data: data, Crumbs: h.crumbs(templates.Link{Label: "Keys", Path: "/keys"}, templates.Link{Label: c.Param("id")})}
 	if fault != "" {
 		view.Status = http.StatusUnprocessableEntity
 	}

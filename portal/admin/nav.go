@@ -33,9 +33,9 @@ func navigation(c ops.Counts) []templates.NavGroup {
 	general, _ := settings.KindOf(settings.General)
 	return []templates.NavGroup{
 		{Links: []templates.Link{link("Overview", "")}},
-		{Title: "Access", Links: []templates.Link{link("People", "/people", c.People), kind(settings.Rules, c.Rules), link("Check access", "/simulator")}},
+		{Title: "Access", Links: []templates.Link{link("People", "/people", c.People), link("Groups", "/groups"), kind(settings.Rules, c.Rules), link("Check access", "/simulator")}},
 		{Title: "Clusters and clients", Links: []templates.Link{
-			waiting(kind(settings.Clusters, c.Clusters), c.SilentProxies), kind(settings.Clients, c.Clients), kind(settings.Workloads, c.Workloads), kind(settings.Issuers, c.Issuers),
+			kind(settings.Clusters, c.Clusters), waiting(link("Proxies", "/proxies", c.Proxies), c.SilentProxies), kind(settings.Clients, c.Clients), kind(settings.Workloads, c.Workloads), kind(settings.Issuers, c.Issuers),
 		}},
 		{Title: "Sign-in", Links: []templates.Link{
 			waiting(kind(settings.Connectors, c.Connectors), c.FailingConnectors), kind(settings.LocalUsers, c.LocalUsers), link("Keys", "/keys"), link("Recovery accounts", "/recovery"),

@@ -3,12 +3,15 @@ package admin
 import (
 	"net/http"
 	"net/url"
-	"strings"
+	"slices"
+	"strconv"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/i18n"
+	"github.com/fairlead-auth/fairlead/portal/page"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/base/web"
@@ -18,62 +21,99 @@ import (
 func (h *Handler) mountPeople(add func(method, path string, handle handler)) {
 	add(http.MethodGet, "/people", h.people)
 	add(http.MethodGet, "/people/:id", func(c echo.Context, r *request) error { return h.person(c, r, "") })
-	add(http.MethodPost, "/people/:id/disable", h.disablePerson)
-	add(http.MethodPost, "/people/:id/enable", h.enablePerson)
 	add(http.MethodPost, "/people/:id/revoke", h.revokePerson)
+	add(http.MethodGet, "/people/:id/factors/:factor/remove", h.askRemoveFactor)
 	add(http.MethodPost, "/people/:id/factors/:factor/remove", func(c echo.Context, r *request) error {
 		return h.afterPerson(c, r, "removed", h.Admin.RemoveFactor(c.Request().Context(), r.caller, c.Param("id"), c.Param("factor")))
 	})
 }
 
-// PeopleData is the list of people.
-type PeopleData struct {
-	Rows             []PersonRow
-	Total            int64
-	Query, Connector string
-	Disabled         bool
-	Next             string
-	Paged            bool
-}
+// inactiveAfter is after what time without a sign-in a user counts as inactive.
+const inactiveAfter = 90 * 24 * time.Hour
 
-// PersonRow is a person in the list.
-type PersonRow struct {
-	store.User
-	Path string
-}
-
-// PeoplePage is the list of people.
-func PeoplePage() templates.Page[PeopleData] { return templates.Define[PeopleData]("admin/people") }
-
+// people shows the users who have signed in.
 func (h *Handler) people(c echo.Context, r *request) error {
-	query := store.UserQuery{
-		Text: strings.TrimSpace(c.QueryParam("q")), ConnectorID: c.QueryParam("connector"), Disabled: c.QueryParam("disabled") != "",
-		After: c.QueryParam("after"), Limit: ops.PageSize,
+	ctx, w := c.Request().Context(), wanted(c)
+	query := store.UserList{
+		Text: w.query, ConnectorID: w.values.Get("connector"), Group: w.values.Get("group"), State: w.state, Sort: w.sort,
+		InactiveBefore: store.At(h.Now().Add(-inactiveAfter)), Offset: (w.page - 1) * ops.PageSize, Limit: ops.PageSize,
 	}
-	rows, total, err := h.Admin.People(c.Request().Context(), r.caller, query)
+	found, err := h.Admin.ListUsers(ctx, r.caller, query)
 	if err != nil {
 		return err
 	}
-	data := PeopleData{Total: total, Query: query.Text, Connector: query.ConnectorID, Disabled: query.Disabled, Paged: query.After != ""}
-	for _, u := range rows {
-		data.Rows = append(data.Rows, PersonRow{User: u, Path: h.Site.Path("/admin/people/" + u.ID)})
+	connectors, err := h.Admin.Connectors(ctx, r.caller)
+	if err != nil {
+		return err
 	}
-	if len(rows) == ops.PageSize {
-		next := url.Values{"q": {query.Text}, "connector": {query.ConnectorID}, "after": {rows[len(rows)-1].NameKey}}
-		if query.Disabled {
-			next.Set("disabled", "yes")
-		}
-		data.Next = "?" + next.Encode()
+	data := ListData{
+		Title: "People", About: "Users who have signed in, and workloads that got a token.", Total: int(found.Total), Bulk: h.bulk(ops.BulkPeople, "/people"),
+		Columns: []ListColumn{
+			{Label: "State"}, {Label: "Name", key: store.SortName}, {Label: "Email", key: store.SortEmail}, {Label: "Connector", key: store.SortConnector},
+			{Label: "Groups"}, {Label: "Sessions"}, {Label: "Last sign-in", key: store.SortLastSignIn},
+		},
+		Empty: ListEmpty{Title: "No user has signed in yet", Text: "A user appears here after the first sign-in. Connect your identity provider, then send your users the address of this server.", Action: &templates.Link{Label: "Connectors", Path: h.Site.Path("/admin/connectors")}},
 	}
-	return show(h, c, r, web.View[PeopleData]{Page: PeoplePage(), Title: i18n.T("People"), Data: data})
+	for i := range found.Users {
+		data.Rows = append(data.Rows, h.personRow(&found.Users[i], found.Sessions[found.Users[i].ID]))
+	}
+	counts, all := map[string]int{}, 0
+	for state, n := range found.States {
+		counts[state] = int(n)
+		all += int(n)
+	}
+	data.states(w, counts, all, map[string]string{store.UserActive: "Active", store.UserInactive: "No sign-in for 90 days", store.UserDisabled: "Disabled"})
+	data.pages(w, query.Offset)
+	if len(connectors) > 1 {
+		data.Filters = []ListFilter{connectorFilter(connectors, query.ConnectorID)}
+	}
+	if query.Group != "" {
+		data.Kept = append(data.Kept, ListKept{"group", query.Group})
+		data.About = "Users with the group " + query.Group + "."
+	}
+	return h.showList(c, r, w, data)
+}
+
+func connectorFilter(connectors []ops.ConnectorInfo, chosen string) ListFilter {
+	filter := ListFilter{Name: "connector", Label: "Connector", Options: []ListOption{{Label: "All connectors"}}}
+	for _, connector := range connectors {
+		filter.Options = append(filter.Options, ListOption{Value: connector.ID, Label: connector.Name, Chosen: connector.ID == chosen})
+	}
+	return filter
+}
+
+func (h *Handler) personRow(u *store.User, sessions int) ListRow {
+	row := ListRow{
+		ID: u.ID, Name: u.Label(), Sub: u.KubeName, Path: h.Site.Path("/admin/people/" + u.ID), State: ops.RowState{Level: ops.LevelGood, Text: "Active"},
+		Cells: []ListCell{
+			{Label: "Email", Text: u.Email}, {Label: "Connector", Text: u.ConnectorID}, {Label: "Groups", Text: strconv.Itoa(len(u.GroupNames))},
+			{Label: "Sessions", Text: strconv.Itoa(sessions)}, {Label: "Last sign-in", At: u.LastSignIn.Time()},
+		},
+	}
+	if u.Disabled {
+		row.State = ops.RowState{Level: ops.LevelBad, Text: "Disabled"}
+	} else if u.LastSignIn.Time().Before(h.Now().Add(-inactiveAfter)) {
+		row.State = ops.RowState{Level: ops.LevelOff, Text: "Inactive"}
+	}
+	return row
 }
 
 // PersonData is one person.
 type PersonData struct {
 	*ops.Person
-	Self, Simulator, Events string
-	Done, Error             string
-	IsMe                    bool
+	// Self is the address of the page; Disable, Enable and SignOut ask before they act.
+	Self, Simulator, Events  string
+	Disable, Enable, SignOut string
+	Error                    string
+	IsMe                     bool
+	State                    ops.RowState
+	Browsers                 []BrowserRow
+}
+
+// BrowserRow is a browser that is signed in.
+type BrowserRow struct {
+	store.SignIn
+	Name i18n.Text
 }
 
 // PersonPage is one person.
@@ -84,26 +124,45 @@ func (h *Handler) person(c echo.Context, r *request, fault string) error {
 	if err != nil {
 		return err
 	}
-	view := web.View[PersonData]{Page: PersonPage(), Title: i18n.Verbatim(p.User.Label()), Data: PersonData{
+	bulk := func(act ops.BulkAct) string {
+		return h.Site.Path("/admin/people/bulk?" + url.Values{"act": {string(act)}, "id": {p.User.ID}, "from": {"entry"}}.Encode())
+	}
+	data := PersonData{
 		Person: p, Self: h.Site.Path("/admin/people/" + p.User.ID), Simulator: h.Site.Path("/admin/simulator?user=" + url.QueryEscape(p.User.KubeName)),
-		Events: h.Site.Path("/admin/audit?user=" + url.QueryEscape(p.User.ID)), Done: doneWords(c), Error: fault, IsMe: p.User.ID == r.current.User.ID,
-	}}
+		Events: h.Site.Path("/admin/audit?user=" + url.QueryEscape(p.User.ID)), Error: fault, IsMe: p.User.ID == r.current.User.ID, State: h.personRow(p.User, 0).State,
+		Disable: bulk(ops.BulkDisable), Enable: bulk(ops.BulkEnable), SignOut: bulk(ops.BulkSignOut),
+	}
+	for _, signIn := range p.SignIns {
+		data.Browsers = append(data.Browsers, BrowserRow{signIn, page.BrowserName(signIn.UserAgent)})
+	}
+	view := web.View[PersonData]{Page: PersonPage(), Title: i18n.Verbatim(p.User.Label()), Data: data, Crumbs: h.crumbs(templates.Link{Label: "People", Path: "/people"}, templates.Link{Label: p.User.Label()})}
 	if fault != "" {
 		view.Status = http.StatusForbidden
 	}
 	return show(h, c, r, view)
 }
 
-func (h *Handler) disablePerson(c echo.Context, r *request) error {
-	return h.afterPerson(c, r, "person-off", h.Admin.Disable(c.Request().Context(), r.caller, c.Param("id"), true))
-}
-
-func (h *Handler) enablePerson(c echo.Context, r *request) error {
-	return h.afterPerson(c, r, "person-on", h.Admin.Disable(c.Request().Context(), r.caller, c.Param("id"), false))
+// askRemoveFactor asks before a second factor is removed.
+func (h *Handler) askRemoveFactor(c echo.Context, r *request) error {
+	p, err := h.Admin.Person(c.Request().Context(), r.caller, c.Param("id"))
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(p.Factors, func(f store.Factor) bool { return f.ID == c.Param("factor") })
+	if at < 0 {
+		return h.to(c, "/people/"+p.User.ID)
+	}
+	self := "/people/" + p.User.ID
+	data := ConfirmData{
+		Title: "Remove the second factor of " + p.User.Label() + "?", Names: []string{p.Factors[at].Label}, Danger: true, Label: "Remove second factor",
+		Sentences: []string{"The user can no longer sign in with it.", "Second factors that remain: " + strconv.Itoa(len(p.Factors)-1) + ".", "Verify the user’s identity before you remove it, and not by email."},
+		Action:    h.Site.Path("/admin" + self + "/factors/" + p.Factors[at].ID + "/remove"), Back: h.Site.Path("/admin" + self),
+	}
+	return h.confirm(c, r, h.crumbs(templates.Link{Label: "People", Path: "/people"}, templates.Link{Label: p.User.Label(), Path: self}, templates.Link{Label: "Remove second factor"}), data)
 }
 
 func (h *Handler) revokePerson(c echo.Context, r *request) error {
-	return h.afterPerson(c, r, "revoked", h.Admin.Revoke(c.Request().Context(), r.caller, c.Param("id"), c.FormValue("what")))
+	return h.afterPerson(c, r, "signed-out", h.Admin.Revoke(c.Request().Context(), r.caller, c.Param("id"), c.FormValue("what")))
 }
 
 func (h *Handler) afterPerson(c echo.Context, r *request, done string, err error) error {

@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -16,29 +18,31 @@ import (
 )
 
 func (h *Handler) mountTokens(add func(method, path string, handle handler)) {
-	add(http.MethodGet, "/tokens", func(c echo.Context, r *request) error { return h.tokens(c, r, "") })
-	add(http.MethodPost, "/tokens", h.createToken)
-	add(http.MethodPost, "/tokens/:id/revoke", h.revokeToken)
+	add(http.MethodGet, "/tokens", h.tokens)
+	add(http.MethodGet, "/tokens/new", func(c echo.Context, r *request) error { return h.newToken(c, r, "") })
+	add(http.MethodPost, "/tokens/new", h.createToken)
 	add(http.MethodGet, "/recovery", h.recovery)
 }
 
-// TokensData is the list of tokens for programs.
-type TokensData struct {
-	Rows   []store.APIToken
+// TokenForm is the form for a new API token.
+type TokenForm struct {
 	Scopes []ScopeChoice
-	Name   string
-	Error  string
-	Done   string
-	API    string
+	// Name, Days and the chosen scopes are what was typed.
+	Name, Days string
+	Error      string
+	API        string
 }
 
-// ScopeChoice is a scope with what it means.
-type ScopeChoice struct{ Name, Meaning string }
+// ScopeChoice is a scope with what it allows.
+type ScopeChoice struct {
+	Name, Meaning string
+	Chosen        bool
+}
 
-// TokensPage is the list of tokens for programs.
-func TokensPage() templates.Page[TokensData] { return templates.Define[TokensData]("admin/tokens") }
+// TokenPage is the form for a new API token.
+func TokenPage() templates.Page[TokenForm] { return templates.Define[TokenForm]("admin/token") }
 
-func scopeChoices() []ScopeChoice {
+func scopeChoices(chosen []string) []ScopeChoice {
 	meanings := map[ops.Scope]string{
 		ops.ReadSettings: "read the configuration, without secrets", ops.WriteSettings: "change the configuration, including who is an admin",
 		ops.ReadPeople: "read users and their sessions", ops.WritePeople: "disable users and end their sessions",
@@ -46,18 +50,19 @@ func scopeChoices() []ScopeChoice {
 	}
 	var list []ScopeChoice
 	for _, s := range ops.Scopes() {
-		list = append(list, ScopeChoice{string(s), meanings[s]})
+		list = append(list, ScopeChoice{Name: string(s), Meaning: meanings[s], Chosen: slices.Contains(chosen, string(s))})
 	}
 	return list
 }
 
-func (h *Handler) tokens(c echo.Context, r *request, fault string) error {
-	rows, err := h.Admin.APITokens(c.Request().Context(), r.caller)
+// newToken shows the form for a new token, again if it has a fault.
+func (h *Handler) newToken(c echo.Context, r *request, fault string) error {
+	values, err := c.FormParams()
 	if err != nil {
-		return err
+		return errs.Wrap(errs.Invalid, err, "The form could not be read. Open the page again and retry.")
 	}
-	data := TokensData{Rows: rows, Scopes: scopeChoices(), Error: fault, Name: c.FormValue("name"), Done: doneWords(c), API: h.Site.Absolute("/api/admin/v1/openapi.json")}
-	view := web.View[TokensData]{Page: TokensPage(), Title: i18n.T("API tokens"), Data: data}
+	data := TokenForm{Scopes: scopeChoices(values["scope"]), Error: fault, Name: values.Get("name"), Days: cmp.Or(values.Get("days"), "90"), API: h.Site.Absolute("/api/admin/v1/openapi.json")}
+	view := web.View[TokenForm]{Page: TokenPage(), Title: i18n.T("New API token"), Data: data, Crumbs: h.crumbs(templates.Link{Label: "API tokens", Path: "/tokens"}, templates.Link{Label: "New token"})}
 	if fault != "" {
 		view.Status = http.StatusUnprocessableEntity
 	}
@@ -72,20 +77,13 @@ func (h *Handler) createToken(c echo.Context, r *request) error {
 	days, _ := strconv.Atoi(form.Get("days")) // anything else is refused as too short
 	token, err := h.Admin.CreateAPIToken(c.Request().Context(), r.caller, form.Get("name"), form["scope"], time.Duration(days)*24*time.Hour)
 	if errs.Is(err, errs.Invalid) {
-		return h.tokens(c, r, errs.Message(err))
+		return h.newToken(c, r, errs.Message(err))
 	}
 	if err != nil {
 		return err
 	}
 	data := SecretData{What: "API token for " + form.Get("name"), Label: "API token", Secret: token, Back: h.Site.Path("/admin/tokens")}
-	return show(h, c, r, web.View[SecretData]{Page: SecretPage(), Title: i18n.T("API token"), Data: data})
-}
-
-func (h *Handler) revokeToken(c echo.Context, r *request) error {
-	if err := h.Admin.RevokeAPIToken(c.Request().Context(), r.caller, c.Param("id")); err != nil && !errs.Is(err, errs.NotFound) {
-		return err
-	}
-	return h.done(c, "/tokens", "token-revoked")
+	return show(h, c, r, web.View[SecretData]{Page: SecretPage(), Title: i18n.T("API token"), Data: data, Crumbs: h.crumbs(templates.Link{Label: "API tokens", Path: "/tokens"}, templates.Link{Label: "New token"})})
 }
 
 // RecoveryData is the page about recovery accounts.

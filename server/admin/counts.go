@@ -12,6 +12,7 @@ type Counts struct {
 	// FailingConnectors are enabled connectors whose last use failed. SilentProxies are proxies
 	// that have not contacted the server for a minute.
 	FailingConnectors, SilentProxies int
+	Proxies                          int64
 }
 
 // Counts returns the numbers of the admin pages' navigation.
@@ -37,6 +38,7 @@ func (a *Admin) Counts(ctx context.Context, c Caller) (Counts, error) {
 	if err != nil {
 		return Counts{}, err
 	}
+	result.Proxies = int64(len(proxies))
 	for _, proxy := range proxies {
 		if proxy.Away {
 			result.SilentProxies++

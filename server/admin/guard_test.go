@@ -61,7 +61,7 @@ func TestNobodyLocksThemselvesOut(t *testing.T) {
 				_, err := b.Apply(t.Context(), jane, admin.Draft{Kind: settings.Connectors, ID: "corp", Version: version(settings.Connectors, "corp")})
 				return err
 			},
-			"disables herself": func() error { return b.Disable(t.Context(), jane, jane.User.ID, true) },
+			"disables herself": func() error { return b.Disable(t.Context(), jane, jane.User.ID, true, "") },
 		}
 		for name, try := range refused {
 			if err := try(); !errs.Is(err, errs.Denied) {
@@ -415,7 +415,7 @@ func TestAPITokensHaveScopes(t *testing.T) {
 		t.Errorf("a token makes tokens: %v", err)
 	}
 	// A token is worth what its owner is.
-	if err := b.Disable(t.Context(), shell(), jane.User.ID, true); err != nil {
+	if err := b.Disable(t.Context(), shell(), jane.User.ID, true, ""); err != nil {
 		t.Fatal(err)
 	}
 	if caller, err = b.Authenticate(t.Context(), token, ""); err == nil {

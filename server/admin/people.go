@@ -57,9 +57,9 @@ func (a *Admin) Person(ctx context.Context, c Caller, id string) (*Person, error
 	return p, nil
 }
 
-// Disable switches a person off, which ends everything that they have at once, or
-// on again.
-func (a *Admin) Disable(ctx context.Context, c Caller, id string, off bool) error {
+// Disable disables a user, which ends all their sessions and tokens at once, or enables the
+// user again. The reason, which may be empty, is for the audit log.
+func (a *Admin) Disable(ctx context.Context, c Caller, id string, off bool, reason string) error {
 	if err := a.may(ctx, c, WritePeople, "disable person "+id); err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (a *Admin) Disable(ctx context.Context, c Caller, id string, off bool) erro
 	if off {
 		name = audit.UserDisabled
 	}
-	a.about(ctx, c, name, user, "")
+	a.about(ctx, c, name, user, reason)
 	return nil
 }
 

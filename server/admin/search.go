@@ -69,7 +69,7 @@ func (a *Admin) Search(ctx context.Context, c Caller, text string) ([]SearchGrou
 }
 
 func (a *Admin) searchPeople(ctx context.Context, text string) ([]SearchGroup, error) {
-	users, err := a.Store.SearchPeople(ctx, text, searchHits+1)
+	users, err := a.Store.MatchUsers(ctx, text, searchHits+1)
 	if err != nil {
 		return nil, err
 	}

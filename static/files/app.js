@@ -227,3 +227,19 @@ for (const log of document.querySelectorAll("[data-live]")) {
     }
   }, 5000);
 }
+
+// Admin lists: select all rows of a page, and count the selected ones.
+for (const all of document.querySelectorAll("[data-all]")) {
+  const boxes = [...all.closest("table").querySelectorAll("td.pick input")];
+  const status = document.querySelector("[data-selected]");
+  const count = () => {
+    const n = boxes.filter((box) => box.checked).length;
+    all.checked = n > 0 && n === boxes.length;
+    all.indeterminate = n > 0 && n < boxes.length;
+    if (status) status.textContent = `${n} selected:`;
+  };
+  all.hidden = false;
+  all.addEventListener("change", () => { for (const box of boxes) box.checked = all.checked; count(); });
+  for (const box of boxes) box.addEventListener("change", count);
+  count();
+}

@@ -181,7 +181,7 @@ func listProxies(h *Handler, r *call) (any, error) {
 func peopleRoutes() []route {
 	disable := func(off bool) func(h *Handler, r *call) (any, error) {
 		return func(h *Handler, r *call) (any, error) {
-			return nil, h.Admin.Disable(r.Request().Context(), r.caller, r.Param("id"), off)
+			return nil, h.Admin.Disable(r.Request().Context(), r.caller, r.Param("id"), off, "")
 		}
 	}
 	return []route{

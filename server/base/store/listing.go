@@ -12,14 +12,14 @@ import (
 	"github.com/fairlead-auth/fairlead/migrations"
 )
 
-// The states by which PeopleList selects users.
+// The states by which UserList selects users.
 const (
-	PeopleActive   = "active"
-	PeopleInactive = "inactive"
-	PeopleDisabled = "disabled"
+	UserActive   = "active"
+	UserInactive = "inactive"
+	UserDisabled = "disabled"
 )
 
-// The columns by which PeopleList sorts. A leading "-" sorts in descending order.
+// The columns by which UserList sorts. A leading "-" sorts in descending order.
 const (
 	SortName       = "name"
 	SortEmail      = "email"
@@ -27,13 +27,13 @@ const (
 	SortLastSignIn = "last"
 )
 
-// PeopleList selects a page of users. Empty fields select all.
-type PeopleList struct {
+// UserList selects a page of users. Empty fields select all.
+type UserList struct {
 	// Text is part of a name or an email address.
 	Text, ConnectorID string
 	// Group is the exact name of a group.
 	Group string
-	// State is one of PeopleActive, PeopleInactive and PeopleDisabled. A user is inactive
+	// State is one of UserActive, UserInactive and UserDisabled. A user is inactive
 	// whose last sign-in is before InactiveBefore.
 	State          string
 	InactiveBefore Instant
@@ -42,23 +42,23 @@ type PeopleList struct {
 	Offset, Limit int
 }
 
-// PeoplePage is a page of users, with the number of users in each state.
-type PeoplePage struct {
+// UserPage is a page of users, with the number of users in each state.
+type UserPage struct {
 	Users  []User
 	Total  int64
 	States map[string]int64
 }
 
-// ListPeople returns a page of users. Total counts the users that the whole query selects;
+// ListUsers returns a page of users. Total counts the users that the whole query selects;
 // States counts those that it would select without its State.
-func (s *Store) ListPeople(ctx context.Context, query PeopleList) (PeoplePage, error) {
-	page := PeoplePage{States: map[string]int64{}}
+func (s *Store) ListUsers(ctx context.Context, query UserList) (UserPage, error) {
+	page := UserPage{States: map[string]int64{}}
 	selected := s.selectPeople(ctx, query)
 	var counts []struct {
 		State string
 		N     int64
 	}
-	state := "CASE WHEN disabled THEN '" + PeopleDisabled + "' WHEN last_sign_in < ? THEN '" + PeopleInactive + "' ELSE '" + PeopleActive + "' END"
+	state := "CASE WHEN disabled THEN '" + UserDisabled + "' WHEN last_sign_in < ? THEN '" + UserInactive + "' ELSE '" + UserActive + "' END"
 	err := selected.Session(&gorm.Session{}).Select(state+" AS state, COUNT(*) AS n", query.InactiveBefore).Group("state").Scan(&counts).Error
 	if err != nil {
 		return page, fmt.Errorf("counting people: %w", translate(err))
@@ -80,7 +80,7 @@ func (s *Store) ListPeople(ctx context.Context, query PeopleList) (PeoplePage, e
 	return page, nil
 }
 
-func (s *Store) selectPeople(ctx context.Context, query PeopleList) *gorm.DB {
+func (s *Store) selectPeople(ctx context.Context, query UserList) *gorm.DB {
 	q := s.db.WithContext(ctx).Model(&User{})
 	if query.Text != "" {
 		like := likeWithin(query.Text)
@@ -142,9 +142,9 @@ func (s *Store) Groups(ctx context.Context, text string, offset, limit int) (row
 	return rows, total, nil
 }
 
-// SearchPeople returns users whose name, email address or id matches text: exact matches
+// MatchUsers returns users whose name, email address or id matches text: exact matches
 // first, then names that begin with it, then the others; limit of them at most.
-func (s *Store) SearchPeople(ctx context.Context, text string, limit int) ([]User, error) {
+func (s *Store) MatchUsers(ctx context.Context, text string, limit int) ([]User, error) {
 	key, within := kubenames.Key(text), likeWithin(text)
 	var rows []User
 	err := s.db.WithContext(ctx).Raw(`SELECT id, connector_id, kube_name, name_key, login, display_name, email, email_verified, group_names, disabled, created, last_sign_in, checked FROM users
@@ -200,8 +200,8 @@ func (s *Store) ClusterUses(ctx context.Context) (map[string]time.Time, error) {
 	return uses, nil
 }
 
-// CountPeopleOf returns how many users that are not disabled each connector has.
-func (s *Store) CountPeopleOf(ctx context.Context) (map[string]int64, error) {
+// CountUsersByConnector returns how many users that are not disabled each connector has.
+func (s *Store) CountUsersByConnector(ctx context.Context) (map[string]int64, error) {
 	var rows []struct {
 		ConnectorID string
 		N           int64
@@ -220,4 +220,33 @@ func (s *Store) CountPeopleOf(ctx context.Context) (map[string]int64, error) {
 // AuditEventByID returns an audit event. The error's kind is NotFound if there is none.
 func (s *Store) AuditEventByID(ctx context.Context, id string) (*AuditEvent, error) {
 	return byID[AuditEvent](ctx, s, id)
+}
+
+// OpenLinks returns when each unused link of a purpose expires, by its subject. Links that
+// have expired are left out.
+func (s *Store) OpenLinks(ctx context.Context, purpose string, now time.Time) (map[string]time.Time, error) {
+	var rows []Link
+	if err := s.db.WithContext(ctx).Where("purpose = ? AND used = 0 AND expires > ?", purpose, At(now)).Find(&rows).Error; err != nil {
+		return nil, fmt.Errorf("listing links: %w", translate(err))
+	}
+	ends := make(map[string]time.Time, len(rows))
+	for _, row := range rows {
+		ends[row.Subject] = row.Expires.Time()
+	}
+	return ends, nil
+}
+
+// UsersByLogin returns the users of some connectors by their login in lower case, with id,
+// name, last sign-in and whether they are disabled.
+func (s *Store) UsersByLogin(ctx context.Context, connectorIDs []string) (map[string]User, error) {
+	var rows []User
+	err := s.db.WithContext(ctx).Select("id", "login", "last_sign_in", "disabled").Where("connector_id IN ?", connectorIDs).Find(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("reading users: %w", translate(err))
+	}
+	byLogin := make(map[string]User, len(rows))
+	for _, row := range rows {
+		byLogin[kubenames.Key(row.Login)] = row
+	}
+	return byLogin, nil
 }

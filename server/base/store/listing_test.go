@@ -40,7 +40,7 @@ func names(users []store.User) []string {
 	return list
 }
 
-func TestListPeople(t *testing.T) {
+func TestListUsers(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		users := addPeople(t, s, 6)
@@ -48,26 +48,26 @@ func TestListPeople(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, c := range map[string]struct {
-			query store.PeopleList
+			query store.UserList
 			want  []string
 			total int64
 		}{
-			"by name":        {store.PeopleList{}, []string{"u00", "u01", "u02", "u03"}, 6},
-			"second page":    {store.PeopleList{Offset: 4}, []string{"u04", "u05"}, 6},
-			"by last use":    {store.PeopleList{Sort: "-last"}, []string{"u05", "u04", "u03", "u02"}, 6},
-			"by connector":   {store.PeopleList{Sort: "connector"}, []string{"u00", "u02", "u04", "u01"}, 6},
-			"unknown column": {store.PeopleList{Sort: "id; DROP TABLE users"}, []string{"u00", "u01", "u02", "u03"}, 6},
-			"text":           {store.PeopleList{Text: "USER 06"}, []string{"u00"}, 1},
-			"wildcards":      {store.PeopleList{Text: "%"}, nil, 0},
-			"group":          {store.PeopleList{Group: "corp:team1"}, []string{"u01", "u04"}, 2},
-			"part of group":  {store.PeopleList{Group: "corp:team"}, nil, 0},
-			"connector":      {store.PeopleList{ConnectorID: "hub"}, []string{"u01", "u03", "u05"}, 3},
-			"disabled":       {store.PeopleList{State: store.PeopleDisabled}, []string{"u05"}, 1},
-			"inactive":       {store.PeopleList{State: store.PeopleInactive}, []string{"u00", "u01"}, 2},
-			"active":         {store.PeopleList{State: store.PeopleActive, Sort: "-name"}, []string{"u04", "u03", "u02"}, 3},
+			"by name":        {store.UserList{}, []string{"u00", "u01", "u02", "u03"}, 6},
+			"second page":    {store.UserList{Offset: 4}, []string{"u04", "u05"}, 6},
+			"by last use":    {store.UserList{Sort: "-last"}, []string{"u05", "u04", "u03", "u02"}, 6},
+			"by connector":   {store.UserList{Sort: "connector"}, []string{"u00", "u02", "u04", "u01"}, 6},
+			"unknown column": {store.UserList{Sort: "id; DROP TABLE users"}, []string{"u00", "u01", "u02", "u03"}, 6},
+			"text":           {store.UserList{Text: "USER 06"}, []string{"u00"}, 1},
+			"wildcards":      {store.UserList{Text: "%"}, nil, 0},
+			"group":          {store.UserList{Group: "corp:team1"}, []string{"u01", "u04"}, 2},
+			"part of group":  {store.UserList{Group: "corp:team"}, nil, 0},
+			"connector":      {store.UserList{ConnectorID: "hub"}, []string{"u01", "u03", "u05"}, 3},
+			"disabled":       {store.UserList{State: store.UserDisabled}, []string{"u05"}, 1},
+			"inactive":       {store.UserList{State: store.UserInactive}, []string{"u00", "u01"}, 2},
+			"active":         {store.UserList{State: store.UserActive, Sort: "-name"}, []string{"u04", "u03", "u02"}, 3},
 		} {
 			c.query.Limit, c.query.InactiveBefore = 4, store.At(day(2))
-			page, err := s.ListPeople(t.Context(), c.query)
+			page, err := s.ListUsers(t.Context(), c.query)
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
@@ -75,14 +75,14 @@ func TestListPeople(t *testing.T) {
 				t.Errorf("%s: total %d, want %d; (-want +got):\n%s", name, page.Total, c.total, diff)
 			}
 		}
-		page, err := s.ListPeople(t.Context(), store.PeopleList{Limit: 1, State: store.PeopleActive, InactiveBefore: store.At(day(2))})
+		page, err := s.ListUsers(t.Context(), store.UserList{Limit: 1, State: store.UserActive, InactiveBefore: store.At(day(2))})
 		if diff := cmp.Diff(map[string]int64{"active": 3, "inactive": 2, "disabled": 1}, page.States); diff != "" || err != nil {
 			t.Errorf("%v, (-want +got):\n%s", err, diff)
 		}
 	})
 }
 
-func TestGroupsAndSearchPeople(t *testing.T) {
+func TestGroupsAndMatchUsers(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		users := addPeople(t, s, 6)
@@ -96,12 +96,12 @@ func TestGroupsAndSearchPeople(t *testing.T) {
 		for text, want := range map[string][]string{
 			"u03": {"u03"}, "User 0": {"u00", "u01", "u02"}, "U05@EXAMPLE.test": {"u05"}, users[4].ID: {"u04"}, "_": nil,
 		} {
-			found, err := s.SearchPeople(t.Context(), text, 3)
+			found, err := s.MatchUsers(t.Context(), text, 3)
 			if diff := cmp.Diff(want, names(found)); diff != "" || err != nil {
 				t.Errorf("%s: %v, (-want +got):\n%s", text, err, diff)
 			}
 		}
-		if counts, err := s.CountPeopleOf(t.Context()); counts["corp"] != 2 || counts["hub"] != 3 || err != nil {
+		if counts, err := s.CountUsersByConnector(t.Context()); counts["corp"] != 2 || counts["hub"] != 3 || err != nil {
 			t.Errorf("%v, %v", counts, err)
 		}
 	})

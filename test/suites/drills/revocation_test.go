@@ -188,7 +188,7 @@ func TestCutOff(t *testing.T) { //nolint:paralleltest // it measures time
 	// The replica that is left has to tell them, and they have to find it.
 	r.kill(1)
 	began := time.Now()
-	if err := r.providers[0].Admin.Disable(t.Context(), admin.Caller{Shell: "drill"}, leaver.ID, true); err != nil {
+	if err := r.providers[0].Admin.Disable(t.Context(), admin.Caller{Shell: "drill"}, leaver.ID, true, ""); err != nil {
 		t.Fatal(err)
 	}
 	if left := waitEnded(people[0], 30*time.Second); left > 0 {

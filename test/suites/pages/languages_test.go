@@ -21,7 +21,7 @@ import (
 
 // spoken is the Go code whose messages people other than admins read: folders, and files.
 var spoken = []string{
-	"internal/i18n", "portal/account", "portal/clusters", "portal/downloads", "portal/help", "portal/workloads", "server/policy/access", "server/oidc/authorize", "server/policy/clients",
+	"internal/i18n", "portal/account", "portal/clusters", "portal/downloads", "portal/help", "portal/page", "portal/workloads", "server/policy/access", "server/oidc/authorize", "server/policy/clients",
 	"server/oidc/consent", "server/oidc/device", "server/base/flow", "server/signin/login", "server/oidc/logout", "server/oidc/authresponse", "server/oidc/tokenfile", "server/signin/setupcode", "server/signin/upstream/upstream.go", "server/signin/upstream/recheck.go",
 	"server/base/web", "server/admin/invite.go", "server/base/store/store.go", "server/base/store/user.go", "server/base/store/signin.go", "server/signing/keys/keys.go",
 }

@@ -1,4 +1,4 @@
-package account
+package page
 
 import "testing"
 
@@ -13,8 +13,8 @@ func TestBrowserName(t *testing.T) {
 		"<script>alert(1)": "A browser",
 		"":                 "A browser",
 	} {
-		if got := browserName(agent); got.String() != want {
-			t.Errorf("browserName(%q) = %q, want %q", agent, got, want)
+		if got := BrowserName(agent); got.String() != want {
+			t.Errorf("BrowserName(%q) = %q, want %q", agent, got, want)
 		}
 	}
 }

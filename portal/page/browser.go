@@ -1,4 +1,4 @@
-package account
+package page
 
 import (
 	"strings"
@@ -6,9 +6,9 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/i18n"
 )
 
-// browserName says which browser and system a User-Agent means, as far as a
-// person needs it to know their own.
-func browserName(agent string) i18n.Text {
+// BrowserName returns the browser and the system of a User-Agent, such as "Firefox on Linux", in
+// the detail that a user needs to recognize their own.
+func BrowserName(agent string) i18n.Text {
 	name := first(agent, [][2]string{
 		{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"},
 	})

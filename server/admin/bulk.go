@@ -1,0 +1,152 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/admin/settings"
+)
+
+// BulkAct is what can be done to several rows of a list at once.
+type BulkAct string
+
+// The bulk acts.
+const (
+	BulkDelete  BulkAct = "delete"
+	BulkEnable  BulkAct = "enable"
+	BulkDisable BulkAct = "disable"
+	BulkSignOut BulkAct = "sign-out"
+	BulkInvite  BulkAct = "invite"
+	BulkRevoke  BulkAct = "revoke"
+	BulkRemove  BulkAct = "remove"
+)
+
+// The lists with bulk acts that have no kind of entry.
+const (
+	BulkPeople  = "people"
+	BulkTokens  = "tokens"
+	BulkProxies = "proxies"
+)
+
+// maxBulk is how many rows one bulk act may have: those of a page.
+const maxBulk = PageSize
+
+// BulkActs returns the acts that a list has: of a kind of entry, or of BulkPeople,
+// BulkTokens or BulkProxies.
+func BulkActs(list string) []BulkAct {
+	switch list {
+	case BulkPeople:
+		return []BulkAct{BulkDisable, BulkEnable, BulkSignOut}
+	case BulkTokens:
+		return []BulkAct{BulkRevoke}
+	case BulkProxies:
+		return []BulkAct{BulkRemove}
+	case settings.Connectors:
+		return []BulkAct{BulkEnable, BulkDisable}
+	case settings.LocalUsers:
+		return []BulkAct{BulkInvite, BulkDelete}
+	case settings.Clusters, settings.Rules, settings.Clients, settings.Workloads, settings.Issuers:
+		return []BulkAct{BulkDelete}
+	}
+	return nil
+}
+
+// Bulk is an act on several rows of a list.
+type Bulk struct {
+	// List is the kind of entry, or one of BulkPeople, BulkTokens and BulkProxies.
+	List string
+	Act  BulkAct
+	IDs  []string
+	// Reason is for the history or the audit log.
+	Reason string
+}
+
+// BulkPreview is what a bulk act would do, counted now.
+type BulkPreview struct {
+	// Names are the rows that it would change. Skipped are the others, with the reason.
+	Names   []string
+	Skipped []BulkSkip
+	// Sentences are the consequences.
+	Sentences []string
+}
+
+// BulkSkip is a row that a bulk act leaves as it is, and why.
+type BulkSkip struct{ ID, Why string }
+
+// BulkResult is what a bulk act did.
+type BulkResult struct {
+	Done    int
+	Skipped []BulkSkip
+	// Links are invitation links by login. They are shown only once.
+	Links []BulkLink
+}
+
+// BulkLink is the invitation of a local user.
+type BulkLink struct{ Login, Token string }
+
+func (b Bulk) valid() error {
+	switch {
+	case !slices.Contains(BulkActs(b.List), b.Act):
+		return errs.New(errs.Invalid, "This action is not available for the list. Choose another one.")
+	case len(b.IDs) == 0:
+		return errs.New(errs.Invalid, "No row is selected. Select at least one row, then choose the action again.")
+	case len(b.IDs) > maxBulk:
+		return errs.New(errs.Invalid, fmt.Sprintf("Too many rows are selected. Select at most %d.", maxBulk))
+	}
+	return nil
+}
+
+// ApplyBulk does a bulk act, row by row. A row that is refused is skipped, and doesn't stop
+// the others.
+func (a *Admin) ApplyBulk(ctx context.Context, c Caller, b Bulk) (*BulkResult, error) {
+	if err := b.valid(); err != nil {
+		return nil, err
+	}
+	if len(b.Reason) > maxReason {
+		return nil, errs.New(errs.Invalid, fmt.Sprintf("The reason is too long. Enter at most %d characters.", maxReason))
+	}
+	result := &BulkResult{}
+	for _, id := range b.IDs {
+		link, err := a.bulkOne(ctx, c, b, id)
+		if why := bulkRefusal(err); why != "" {
+			result.Skipped = append(result.Skipped, BulkSkip{id, why})
+			continue
+		}
+		if err != nil {
+			return result, err
+		}
+		result.Done++
+		if link != "" {
+			result.Links = append(result.Links, BulkLink{id, link})
+		}
+	}
+	return result, nil
+}
+
+// bulkOne does the act to one row, with the right that the single act needs.
+func (a *Admin) bulkOne(ctx context.Context, c Caller, b Bulk, id string) (link string, err error) {
+	switch {
+	case b.List == BulkPeople && b.Act == BulkSignOut:
+		return "", a.Revoke(ctx, c, id, "")
+	case b.List == BulkPeople:
+		return "", a.Disable(ctx, c, id, b.Act == BulkDisable, strings.TrimSpace(b.Reason))
+	case b.List == BulkTokens:
+		return "", a.RevokeAPIToken(ctx, c, id)
+	case b.List == BulkProxies:
+		return "", a.RemoveProxy(ctx, c, id)
+	case b.Act == BulkInvite:
+		return a.Invite(ctx, c, id)
+	case b.List == settings.Connectors:
+		_, err = a.Enable(ctx, c, id, b.Act == BulkEnable, b.Reason)
+		return "", err
+	}
+	item, err := a.Entry(ctx, c, b.List, id)
+	if err != nil {
+		return "", err
+	}
+	_, err = a.Apply(ctx, c, Draft{Kind: b.List, ID: id, Version: item.Version, Reason: b.Reason})
+	return "", err
+}
