@@ -2,6 +2,7 @@ package admin
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
@@ -100,7 +101,7 @@ func (h *Handler) draw(c echo.Context, r *request, e *editing) error {
 	}.Sections()
 	data.Problems = faults(fields, e.problems)
 	data.YAML = asYAML(e.kind, form.Mask(fields, e.doc))
-	h.sealSecrets(r, e, data.Sections)
+	h.sealSecrets(r, e, fields, data.Sections)
 	for _, add := range []func(echo.Context, *request, *editing, *FormData) error{h.extras, h.entryState, h.unknownGroups} {
 		if err := add(c, r, e, &data); err != nil {
 			return err
@@ -262,18 +263,30 @@ func asYAML(k settings.Kind, doc form.Doc) string {
 // draftSecretLife is how long a form keeps a secret that was typed and not saved.
 const draftSecretLife = 2 * time.Hour
 
-// sealContext binds a secret of a form to the field, the entry and the admin's session.
-func sealContext(r *request, e *editing, field string) string {
+// sealContext binds a secret of a form to the field, the entry, the admin's session and
+// the destination: after a change of the address the secret must be typed again, as a
+// stored one must.
+func sealContext(r *request, e *editing, fields []form.Field, field string) string {
 	session := ""
 	if r.caller.SignIn != nil {
 		session = r.caller.SignIn.ID
 	}
-	return strings.Join([]string{"form.secret", session, e.kind.Name, e.id, field}, ":")
+	bound := []any{"form.secret", session, e.kind.Name, e.id, field}
+	for _, f := range fields {
+		if f.Destination {
+			bound = append(bound, f.Key, e.doc.Get(f.Key))
+		}
+	}
+	text, err := json.Marshal(bound)
+	if err != nil {
+		return "form.secret" // a document holds only values that can be encoded
+	}
+	return string(text)
 }
 
 // sealSecrets puts the secrets that were typed into the form, encrypted. They are never shown,
 // and only this admin's session can send them back.
-func (h *Handler) sealSecrets(r *request, e *editing, sections []form.Section) {
+func (h *Handler) sealSecrets(r *request, e *editing, fields []form.Field, sections []form.Section) {
 	if e.status == 0 {
 		return
 	}
@@ -281,7 +294,7 @@ func (h *Handler) sealSecrets(r *request, e *editing, sections []form.Section) {
 		for i := range inputs {
 			if in := &inputs[i]; in.Kind == form.Secret && e.doc.Text(in.Key) != "" && e.doc.Text(in.Key) != form.Masked {
 				ends := h.Now().Add(draftSecretLife).UTC().Format(time.RFC3339)
-				in.Sealed = h.Keyring.Seal(sealContext(r, e, in.Key), []byte(ends+"\n"+e.doc.Text(in.Key)))
+				in.Sealed = h.Keyring.Seal(sealContext(r, e, fields, in.Key), []byte(ends+"\n"+e.doc.Text(in.Key)))
 			}
 		}
 	}
@@ -298,9 +311,9 @@ func (h *Handler) openSecrets(r *request, e *editing, fields []form.Field, value
 		if f.Kind != form.Secret || sealed == "" || e.doc.Get(f.Key) != nil {
 			continue
 		}
-		plain, err := h.Keyring.Open(sealContext(r, e, f.Key), sealed)
+		plain, err := h.Keyring.Open(sealContext(r, e, fields, f.Key), sealed)
 		if err != nil {
-			continue // from another session or entry: the field asks again
+			continue // from another session, entry or destination: the field asks again
 		}
 		until, value, _ := strings.Cut(string(plain), "\n")
 		if ends, err := time.Parse(time.RFC3339, until); err == nil && h.Now().Before(ends) {

@@ -34,7 +34,7 @@ func visitDemo(t *testing.T, s *system) string {
 	})
 	c.shoot("demo-ready", "light", 1280)
 	c.click("a.cluster-name")
-	c.do(chromedp.Click("a.button", chromedp.ByQuery))
+	c.do(chromedp.Click("label[for=way-download]", chromedp.ByQuery), chromedp.Click("#way-download + label + .tabset-panel a.button-like", chromedp.ByQuery))
 	file := downloads + "/demo.kubeconfig.yaml"
 	eventually(t, "download", 20*time.Second, func() bool {
 		text, err := os.ReadFile(file)

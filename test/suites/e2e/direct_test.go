@@ -47,7 +47,7 @@ admins: {users: ["local:jane@example.test"]}
 	// The page tells an admin the same, and nobody who may not use the cluster.
 	page := relyingparty.NewBrowser(t, s.issuer, s.client.Transport).SignIn(s.issuer+"/clusters/a", jane().Credentials)
 	printed, err := exec.Command(s.bin+"/fairlead", "cluster", "config", "a", "--config", s.dir+"/fairlead.yaml").Output()
-	if err != nil || strings.TrimSpace(page.Doc.Find("section[aria-labelledby=direct] pre").First().Text()) != strings.TrimSpace(string(printed)) {
+	if err != nil || strings.TrimSpace(page.Doc.Find("#way-direct + label + .tabset-panel pre").First().Text()) != strings.TrimSpace(string(printed)) {
 		t.Errorf("the page says otherwise: %v\n%s", err, page.Text)
 	}
 	bob := jane().Credentials

@@ -44,7 +44,7 @@ rules:
 	}
 	// What the page of one's clusters shows, in every shell.
 	page := relyingparty.NewBrowser(t, s.issuer, s.client.Transport).SignIn(s.issuer+"/", jane().Credentials)
-	shown := page.Doc.Find("section[aria-labelledby=setup] > ol > li > .copy code").Map(func(_ int, d *relyingparty.Selection) string { return d.Text() })
+	shown := page.Doc.Find("ol.steps > li > .copy code").Map(func(_ int, d *relyingparty.Selection) string { return d.Text() })
 	if len(shown) != 2 {
 		t.Fatalf("%q", shown)
 	}

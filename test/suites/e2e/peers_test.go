@@ -368,7 +368,7 @@ func (p *peers) reservedIdentity(t *testing.T) {
 	for name, change := range map[string]map[string]any{
 		"system:masters": {"roles": []string{"system:masters"}}, "system: name": {"email": "system:admin"}, "a service account": {"email": "system:serviceaccount:kube-system:x"}, "system:authenticated": {"roles": []string{"system:authenticated"}},
 	} {
-		if code, body := p.get(t, address, "/api", p.second.token(t, change)); code != http.StatusForbidden || !strings.Contains(body, "name in the token") {
+		if code, body := p.get(t, address, "/api", p.second.token(t, change)); code != http.StatusForbidden || !strings.Contains(body, "which Kubernetes reserves") {
 			t.Errorf("%s: %d %s", name, code, body)
 		}
 	}
@@ -459,7 +459,7 @@ func (p *peers) upstreamTLS(t *testing.T) {
 	q := *p.system
 	q.proxies = map[string]*tail{}
 	q.startProxy(t, "a", address, wrong)
-	if code, body := p.get(t, address, "/api", p.me.token("a")); code != http.StatusServiceUnavailable || !strings.Contains(body, "can't be reached from the proxy") {
+	if code, body := p.get(t, address, "/api", p.me.token("a")); code != http.StatusServiceUnavailable || !strings.Contains(body, "cannot reach the cluster's API server") {
 		t.Errorf("%d %s", code, body)
 	}
 	eventually(t, "words in the log that say why", 5*time.Second, func() bool {

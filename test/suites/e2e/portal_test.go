@@ -67,7 +67,7 @@ rules:
 	browser := relyingparty.NewBrowser(t, s.issuer, s.client.Transport)
 	page := browser.SignIn(s.issuer+"/clusters/a", jane().Credentials)
 	form := page.Doc.Find(`form[action$="/token-file"]`)
-	if form.Length() != 1 || !strings.Contains(page.Text, "it is a password") || !strings.Contains(page.Text, "for 30 minutes") {
+	if form.Length() != 1 || !strings.Contains(page.Text, "It is a password") || !strings.Contains(page.Text, "for 30 minutes") {
 		t.Fatalf("%s", page.Text)
 	}
 	file := browser.Post(s.issuer+form.AttrOr("action", ""), nil)

@@ -128,9 +128,9 @@ func whoamiAsAnnounced(t *testing.T, s *system, me *person, cluster string, kube
 	}
 	page := relyingparty.NewBrowser(t, s.issuer, s.client.Transport).SignIn(s.issuer+"/clusters/"+cluster, jane().Credentials)
 	text := func(_ int, d *relyingparty.Selection) string { return strings.TrimSpace(d.Text()) }
-	facts := page.Doc.Find("section[aria-labelledby=me] dd").Map(text)
+	facts := page.Doc.Find("#me dd").Map(text)
 	groups := page.Doc.Find("#groups li").Map(text)
-	keys := page.Doc.Find("section[aria-labelledby=me] dd:has(code + .mono) code:first-child").Map(text)
+	keys := page.Doc.Find("#me dd:has(code + .mono) code:first-child").Map(text)
 	got := who.Status.UserInfo
 	if len(facts) < 3 || facts[0] != got.Username || facts[1] != got.UID || !slices.Equal(groups, got.Groups) {
 		t.Errorf("page says %q and groups %q, the cluster says %+v", facts, groups, got)
@@ -177,7 +177,7 @@ func tokenForOneCluster(t *testing.T, s *system, me *person) {
 		if code != want {
 			t.Errorf("cluster %s: %d %s", cluster, code, body)
 		}
-		if want == http.StatusUnauthorized && (!strings.Contains(body, `"kind":"Status"`) || !strings.Contains(body, "another cluster")) {
+		if want == http.StatusUnauthorized && (!strings.Contains(body, `"kind":"Status"`) || !strings.Contains(body, "its audience is not this cluster")) {
 			t.Errorf("cluster %s says %s", cluster, body)
 		}
 	}

@@ -78,7 +78,7 @@ rules:
 				s.restart(t, "{maxAge: 1ms, outageBudget: 1ms}", "{maxAge: 1ms}")
 				gh.Break(0)
 			},
-			last: "github has not answered for too long, so your account can't be confirmed. Try again when it is back.", code: 1,
+			last: "has not answered for too long, so your account can't be confirmed. Try again when it is back.", code: 1,
 		},
 	} {
 		if way.before != nil {

@@ -183,7 +183,7 @@ func nowhereToRecord(t *testing.T, p person, dir string) {
 	}
 	writeFile(t, dir, "in the way")
 	r := p.run("", "kubectl", "exec", "-n", "demo", "--context", "a", "hello", "--", "echo", "ran")
-	if r.code == 0 || strings.Contains(r.out, "ran") || !strings.Contains(r.err, "Shells of this cluster are recorded, and this one can't be") {
+	if r.code == 0 || strings.Contains(r.out, "ran") || !strings.Contains(r.err, "the proxy cannot record it") {
 		t.Errorf("%+v", r)
 	}
 	p.kubectl("get", "pods", "-n", "demo", "--context", "a")
@@ -193,7 +193,7 @@ func nowhereToRecord(t *testing.T, p person, dir string) {
 func fullDisk(t *testing.T, p person, full string) {
 	p.t = t
 	r := p.run("", "kubectl", "get", "pods", "-n", "demo", "--context", "b")
-	if r.code == 0 || !strings.Contains(r.err, "can't write its audit log, and does nothing that it can't account for") {
+	if r.code == 0 || !strings.Contains(r.err, "the proxy cannot write its audit log") {
 		t.Errorf("%+v", r)
 	}
 	if err := os.Remove(full); err != nil {

@@ -25,7 +25,7 @@ func TestTheProxysTokenIsRotated(t *testing.T) {
 	if r := me.run("", "kubectl-fairlead", "login", s.issuer); r.code != 0 {
 		t.Fatalf("%+v\n%s", r, me.browserFault())
 	}
-	if r := me.run("", "kubectl", "get", "pods", "-n", "demo", "--context", "a"); r.code == 0 || !strings.Contains(r.err, "does not accept the credential of the proxy itself") {
+	if r := me.run("", "kubectl", "get", "pods", "-n", "demo", "--context", "a"); r.code == 0 || !strings.Contains(r.err, "does not accept the proxy's own credential") {
 		t.Errorf("%+v", r)
 	}
 	token := me.token("a")
