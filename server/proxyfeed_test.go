@@ -42,7 +42,7 @@ func (w *testServer) enrolProxy(t *testing.T, cluster string) *testProxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := feed.Enrol(t.Context(), http.DefaultClient, feed.Dir(t.TempDir()), feed.EnrolmentRequest{Server: w.issuer, Code: code, Name: "second"}); err == nil || !strings.Contains(err.Error(), "has been used") {
+	if _, err := feed.Enrol(t.Context(), http.DefaultClient, feed.Dir(t.TempDir()), feed.EnrolmentRequest{Server: w.issuer, Code: code, Name: "second"}); err == nil || !strings.Contains(err.Error(), "it was used") {
 		t.Errorf("the code, again: %v", err)
 	}
 	return w.resumeProxy(t, dir, id)

@@ -78,7 +78,7 @@ func TestProxiesReport(t *testing.T) {
 	// A proxy that is broken into can't write other events.
 	all := o.NewReporter(true, func(n int, why error) {
 		lost.Add(int64(n))
-		if !strings.Contains(why.Error(), "can't report an event") {
+		if !strings.Contains(why.Error(), "can’t report the event") {
 			t.Error(why)
 		}
 	})

@@ -287,7 +287,9 @@ func TestNothingInClear(t *testing.T) {
 		"successor": refreshed.RefreshToken, "ID token": refreshed.IDToken, "client secret": "s3cret", "the upstream's data": "upstream-canary",
 	}
 	for name, value := range b.Cookies() {
-		secrets["cookie "+name] = value
+		if name != "fairlead-connector" { // holds the id of a connector, which is no secret
+			secrets["cookie "+name] = value
+		}
 	}
 	files, err := filepath.Glob(cfg.DSN.Reveal() + "*")
 	if err != nil || len(files) == 0 {
