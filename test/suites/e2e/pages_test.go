@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
@@ -94,6 +95,8 @@ func (c *chromium) listen(event any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch e := event.(type) {
+	case *page.EventJavascriptDialogOpening: // "Leave this page?": a form with changes asks
+		go func() { _ = chromedp.Run(c.ctx, page.HandleJavaScriptDialog(true)) }()
 	case *network.EventRequestWillBeSent:
 		if strings.HasPrefix(e.Request.URL, "data:") { // a part of the browser's own controls
 			return
