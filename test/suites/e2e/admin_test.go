@@ -321,7 +321,7 @@ func (o *operator) auditStates(axe string, budget int) {
 	o.open("/tokens/new")
 	o.fill(map[string]string{"name": "ci"})
 	o.press("Create token")
-	o.see("Choose what it may do.")
+	o.see("The token has no scopes. Choose at least one.")
 	o.state("token-error", axe)
 	o.look(1280, "light")
 	o.open("/connectors/github/delete")

@@ -60,7 +60,7 @@ func startChromium(t *testing.T, s *system, more ...chromedp.ExecAllocatorOption
 	t.Cleanup(cancel)
 	ctx, cancelTab := chromedp.NewContext(allocator)
 	t.Cleanup(cancelTab)
-	ctx, cancelTime := context.WithTimeout(ctx, 8*time.Minute)
+	ctx, cancelTime := context.WithTimeout(ctx, 6*time.Minute)
 	t.Cleanup(cancelTime)
 	u, err := url.Parse(s.issuer)
 	if err != nil {
