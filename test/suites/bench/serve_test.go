@@ -132,12 +132,12 @@ func fairlead(ctx context.Context, issuer string) (http.Handler, error) {
 	log := audit.NewLog(time.Now, logger, s, audit.NewStream(logger))
 	provider, err := server.New(ctx, server.Config{
 		URL: u, Store: s, Keyring: cfg.Keyring, Audit: log, Logger: logger, Now: time.Now, Types: all.Types(password.NewHasher()),
-		Live: runtimesettings.New(runtimesettings.Values{Brand: "Bench"}), RequestsPerSecond: 1_000_000,
+		RuntimeSettings: runtimesettings.New(runtimesettings.Values{Brand: "Bench"}), RequestsPerSecond: 1_000_000,
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := provider.Keys.Tend(ctx); err != nil {
+	if err := provider.Keys.Maintain(ctx); err != nil {
 		return nil, err
 	}
 	for _, job := range provider.Jobs() {
