@@ -118,7 +118,7 @@ func TestWithoutThePlugin(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), s.parts.kube+"/kubectl", "get", "pods", "--kubeconfig", file, "--context", "rsa")
 	cmd.Env = append(os.Environ(), "PATH=/usr/bin:/bin", "HOME="+t.TempDir())
 	out, err := cmd.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "executable kubectl-fairlead not found") || !strings.Contains(string(out), "How to install it on Linux, macOS and Windows: "+s.issuer+"/help") {
+	if err == nil || !strings.Contains(string(out), "executable kubectl-fairlead not found") || !strings.Contains(string(out), "Install it as described for Linux, macOS and Windows: "+s.issuer+"/help") {
 		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -59,7 +59,7 @@ func TestAProviderThatWeDidNotWrite(t *testing.T) {
 	o.see("The sign-in worked")
 	o.see("idp:platform")
 	o.press("Enable")
-	o.see("People can sign in with it now.")
+	o.see("Users can sign in with it now.")
 	o.addCluster("one", "127.0.0.1:1")
 	o.open("/rules/new")
 	o.fill(map[string]string{"id": "platform", "who.groups": "idp:platform", "clusters.ids": "one"})
