@@ -155,7 +155,7 @@ func (h *Handler) restores(c echo.Context, r *request, change *ops.Change) ([]Re
 		if to == "after" && change.Action == store.ActionDelete {
 			continue
 		}
-		preview, err := h.Admin.PreviewRestore(c.Request().Context(), r.caller, change.ID, to == "after")
+		preview, err := h.Admin.PreviewRestore(c.Request().Context(), r.caller, ops.Restoration{RevisionID: change.ID, After: to == "after"})
 		if err != nil {
 			return nil, err
 		}
@@ -181,16 +181,13 @@ func (h *Handler) restore(c echo.Context, r *request) error {
 	if err != nil {
 		return err
 	}
-	preview, err := h.Admin.PreviewRestore(ctx, r.caller, change.ID, after)
-	if err != nil {
-		return err
-	}
-	if c.FormValue("current") != preview.Current {
+	current := c.FormValue("current")
+	reason := cmp.Or(strings.TrimSpace(c.FormValue("reason")), restoreReason(after, change.Number))
+	revision, err := h.Admin.Restore(ctx, r.caller, ops.Restoration{RevisionID: change.ID, After: after, Reason: reason, Expected: &current})
+	if errs.Is(err, errs.Conflict) {
 		return h.revision(c, r, errs.New(errs.Conflict, "Not restored: the entry has changed since this page was opened. Read the new preview, then restore again."))
 	}
-	reason := cmp.Or(strings.TrimSpace(c.FormValue("reason")), restoreReason(after, change.Number))
-	revision, err := h.Admin.Restore(ctx, r.caller, change.ID, after, reason)
-	if fault := errs.KindOf(err); err != nil && (fault == errs.Invalid || fault == errs.Denied || fault == errs.Conflict || fault == errs.NotFound) {
+	if fault := errs.KindOf(err); err != nil && (fault == errs.Invalid || fault == errs.Denied || fault == errs.NotFound) {
 		return h.revision(c, r, err)
 	}
 	if err != nil {
@@ -211,14 +208,16 @@ func (h *Handler) undo(c echo.Context, r *request) error {
 	if err != nil {
 		return err
 	}
-	preview, err := h.Admin.PreviewRestore(ctx, r.caller, change.ID, false)
+	preview, err := h.Admin.PreviewRestore(ctx, r.caller, ops.Restoration{RevisionID: change.ID})
 	if err != nil {
 		return err
 	}
 	if change.Kind == settings.Rules || !preview.Newest || preview.Nothing || preview.Refused != "" || preview.Trial {
 		return h.to(c, "/history/"+change.ID)
 	}
-	revision, err := h.Admin.Restore(ctx, r.caller, change.ID, false, fmt.Sprintf("Undoes revision %d", change.Number))
+	revision, err := h.Admin.Restore(ctx, r.caller, ops.Restoration{
+		RevisionID: change.ID, Reason: fmt.Sprintf("Undoes revision %d", change.Number), Expected: &preview.Current,
+	})
 	if err != nil {
 		return h.revision(c, r, err)
 	}

@@ -144,7 +144,15 @@ func TestChangesAreRevisions(t *testing.T) {
 		if err != nil || change.AuthorName != "corp:jane" || change.Reason != "why not" || len(change.Diff) != 1 || change.Diff[0].After != "new" {
 			t.Errorf("revision %+v, %v", change, err)
 		}
-		if _, err := b.Restore(t.Context(), jane, first.ID, false, "back"); err != nil {
+		seen := "an older version"
+		if _, err := b.Restore(t.Context(), jane, admin.Restoration{RevisionID: first.ID, Expected: &seen}); !errs.Is(err, errs.Conflict) {
+			t.Errorf("restoring over a change that was not seen: %v, want a conflict", err)
+		}
+		preview, err := b.PreviewRestore(t.Context(), jane, admin.Restoration{RevisionID: first.ID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Restore(t.Context(), jane, admin.Restoration{RevisionID: first.ID, Reason: "back", Expected: &preview.Current}); err != nil {
 			t.Fatal(err)
 		}
 		if item, err := b.Entry(t.Context(), jane, settings.Clusters, "one"); err != nil || item.Doc.Text("description") != "" {
@@ -159,7 +167,7 @@ func TestChangesAreRevisions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.Restore(t.Context(), jane, gone.ID, false, ""); err != nil {
+		if _, err := b.Restore(t.Context(), jane, admin.Restoration{RevisionID: gone.ID}); err != nil {
 			t.Fatal(err)
 		}
 		again, err := b.Entry(t.Context(), jane, settings.Clusters, "one")

@@ -124,31 +124,6 @@ func decode(text string) (form.Doc, error) {
 	return doc, nil
 }
 
-// Restore makes an entry what it was before a revision (undo), or after it. The
-// entry's other changes since then go with it.
-func (a *Admin) Restore(ctx context.Context, c Caller, revisionID string, after bool, reason string) (*store.Revision, error) {
-	if err := a.mayWrite(ctx, c, "restore "+revisionID); err != nil {
-		return nil, err
-	}
-	r, err := a.Store.Revision(ctx, revisionID)
-	if err != nil {
-		return nil, err
-	}
-	text := r.Before
-	if after {
-		text = r.After
-	}
-	doc, err := decode(text)
-	if err != nil {
-		return nil, err
-	}
-	set, err := a.Store.AllSettings(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return a.apply(ctx, c, a.replacing(set, r.Kind, r.ObjectID, doc, reason))
-}
-
 // replacing returns the draft that makes an entry exactly a document, whatever it
 // is now.
 func (a *Admin) replacing(set store.Settings, kind, id string, doc form.Doc, reason string) Draft {

@@ -523,7 +523,7 @@ func TestGeneralSettingsHoldAtOnce(t *testing.T) {
 	if _, err := b.Apply(t.Context(), jane, b.draft(settings.General, form.Doc{"id": "branding", "brand": "Acme"})); !errs.Is(err, errs.Denied) {
 		t.Errorf("what the file says: %v", err)
 	}
-	if _, err := b.Restore(t.Context(), jane, r.ID, false, ""); err != nil {
+	if _, err := b.Restore(t.Context(), jane, admin.Restoration{RevisionID: r.ID}); err != nil {
 		t.Fatal(err)
 	}
 	if v := b.Live.Get(); v.IdleTimeout != runtimesettings.DefaultIdleTimeout {

@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/form"
+	"github.com/fairlead-auth/fairlead/server/admin/settings"
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
@@ -19,34 +21,68 @@ type RestorePreview struct {
 	Nothing bool
 }
 
-// PreviewRestore works out what Restore would do with the same arguments.
-func (a *Admin) PreviewRestore(ctx context.Context, c Caller, revisionID string, after bool) (*RestorePreview, error) {
-	if err := a.may(ctx, c, WriteSettings, "preview restore "+revisionID); err != nil {
+// Restoration says which version of an entry to go back to.
+type Restoration struct {
+	// RevisionID is the change. The entry becomes what it was before it, or, with
+	// After, what it was after it. The entry's later changes are lost.
+	RevisionID string
+	After      bool
+	// Reason is for the history.
+	Reason string
+	// Expected, if set, is the version that the caller has seen of the entry as it is
+	// now: RestorePreview.Current. Another one is an OutdatedError.
+	Expected *string
+}
+
+// Restore makes an entry what it was.
+func (a *Admin) Restore(ctx context.Context, c Caller, r Restoration) (*store.Revision, error) {
+	if err := a.mayWrite(ctx, c, "restore "+r.RevisionID); err != nil {
 		return nil, err
 	}
-	r, err := a.Store.Revision(ctx, revisionID)
+	_, draft, set, err := a.restoring(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	text := r.Before
-	if after {
-		text = r.After
+	if r.Expected != nil && *r.Expected != draft.Version {
+		current, _ := find(settings.Documents(set)[draft.Kind], draft.ID)
+		return nil, &OutdatedError{Current: form.Mask(a.fields(draft.Kind, current.Doc), current.Doc), Version: draft.Version}
+	}
+	return a.apply(ctx, c, draft)
+}
+
+// restoring returns the change and the draft that restores its entry.
+func (a *Admin) restoring(ctx context.Context, r Restoration) (*store.Revision, Draft, store.Settings, error) {
+	revision, err := a.Store.Revision(ctx, r.RevisionID)
+	if err != nil {
+		return nil, Draft{}, store.Settings{}, err
+	}
+	text := revision.Before
+	if r.After {
+		text = revision.After
 	}
 	doc, err := decode(text)
 	if err != nil {
-		return nil, err
-	}
-	newest, err := a.Store.Revisions(ctx, store.RevisionQuery{Kind: r.Kind, ObjectID: r.ObjectID, Limit: 1})
-	if err != nil {
-		return nil, err
+		return nil, Draft{}, store.Settings{}, err
 	}
 	set, err := a.Store.AllSettings(ctx)
+	return revision, a.replacing(set, revision.Kind, revision.ObjectID, doc, r.Reason), set, err
+}
+
+// PreviewRestore works out what Restore would do with the same arguments.
+func (a *Admin) PreviewRestore(ctx context.Context, c Caller, r Restoration) (*RestorePreview, error) {
+	if err := a.may(ctx, c, WriteSettings, "preview restore "+r.RevisionID); err != nil {
+		return nil, err
+	}
+	revision, draft, set, err := a.restoring(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	draft := a.replacing(set, r.Kind, r.ObjectID, doc, "")
-	result := &RestorePreview{Current: draft.Version, Newest: len(newest) > 0 && newest[0].ID == r.ID}
-	if doc == nil && draft.ID == "" || doc != nil && Version(doc) == draft.Version {
+	newest, err := a.Store.Revisions(ctx, store.RevisionQuery{Kind: revision.Kind, ObjectID: revision.ObjectID, Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	result := &RestorePreview{Current: draft.Version, Newest: len(newest) > 0 && newest[0].ID == revision.ID}
+	if draft.Doc == nil && draft.ID == "" || draft.Doc != nil && Version(draft.Doc) == draft.Version {
 		result.Nothing, result.Preview = true, &Preview{}
 		return result, nil
 	}

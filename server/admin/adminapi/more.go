@@ -26,7 +26,7 @@ func otherRoutes() []route {
 		}},
 		{http.MethodPost, "/history/:id/restore", "Make an entry what it was", admin.WriteSettings, Restore{}, Revision{}, nil, func(h *Handler, r *call) (any, error) {
 			in := body[Restore](r)
-			made, err := h.Admin.Restore(r.Request().Context(), r.caller, r.Param("id"), in.After, in.Reason)
+			made, err := h.Admin.Restore(r.Request().Context(), r.caller, admin.Restoration{RevisionID: r.Param("id"), After: in.After, Reason: in.Reason})
 			if err != nil {
 				return nil, err
 			}

@@ -340,10 +340,10 @@ func (o *operator) auditAll(axe string) {
 	for name, path := range map[string]string{
 		"overview": "", "connectors": "/connectors", "types": "/connectors/new", "connector": "/connectors/ldap", "connector-new": "/connectors/new?type=microsoft",
 		"connector-delete": "/connectors/ldap/delete", "clusters": "/clusters", "cluster": "/clusters/one", "connect": "/clusters/one/connect", "cluster-new": "/clusters/new",
-		"rules": "/rules", "rule": "/rules/developers", "people": "/people", "local-user-new": "/local-users/new",
-		"client-new": "/clients/new?preset=grafana", "issuers": "/trusted-issuers/new", "workloads": "/workloads/new", "keys": "/keys", "audit-log": "/audit",
-		"history": "/history", "transfer": "/transfer", "token-new": "/tokens/new", "groups": "/groups", "search": "/search?q=one", "recovery": "/recovery", "diagnostics": "/diagnostics", "recover": "/recover",
-		"simulator": "/simulator", "sessions": "/general/sessions", "branding": "/general/branding",
+		"rules": "/rules", "rule": "/rules/developers", "people": "/people", "local-users": "/local-users", "local-user-new": "/local-users/new",
+		"clients": "/clients", "client-new": "/clients/new?preset=grafana", "issuers": "/trusted-issuers/new", "workloads": "/workloads/new", "keys": "/keys", "audit-log": "/audit",
+		"history": "/history", "transfer": "/transfer", "tokens": "/tokens", "token-new": "/tokens/new", "groups": "/groups", "search": "/search?q=one", "recovery": "/recovery", "diagnostics": "/diagnostics", "recover": "/recover",
+		"simulator": "/simulator", "general": "/general", "sessions": "/general/sessions", "branding": "/general/branding",
 	} {
 		o.audit("admin-"+name, o.s.issuer+"/admin"+path, axe, budget)
 	}
