@@ -152,3 +152,22 @@ func TestUnreadableKeptToken(t *testing.T) {
 		}
 	}
 }
+
+// TestAHangingKeySetHoldsUpNoOtherCaller: each waits only as long as its own context
+// allows.
+func TestAHangingKeySetHoldsUpNoOtherCaller(t *testing.T) {
+	t.Parallel()
+	hang, asked := make(chan struct{}), make(chan struct{}, 1)
+	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- struct{}{}; <-hang }))
+	t.Cleanup(func() { close(hang); silent.Close() })
+	s := scriptedoidc.Start(t, scriptedoidc.Script{Claims: jane(), Discovery: map[string]any{"jwks_uri": silent.URL}})
+	c := open(t, s, nil)
+	go func() { _, _ = connectortest.Redirect(t.Context(), c, http.DefaultTransport) }()
+	<-asked
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := connectortest.Redirect(ctx, c, http.DefaultTransport)
+	if !errors.Is(err, context.DeadlineExceeded) || connectors.OutcomeOf(err) != connectors.OutcomeUnavailable {
+		t.Errorf("the second caller: %v, want its deadline", err)
+	}
+}

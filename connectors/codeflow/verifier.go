@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/connectors/claims"
@@ -40,6 +41,7 @@ type verifier struct {
 	algorithms []jose.SignatureAlgorithm
 	expected   jwt.Expected
 	now        func() time.Time
+	flights    singleflight.Group
 
 	mu      sync.Mutex
 	keys    jose.JSONWebKeySet
@@ -106,8 +108,6 @@ func (v *verifier) signature(ctx context.Context, raw string) ([]byte, error) {
 		return nil, connectors.NewError(connectors.OutcomeMisconfigured, err, "The provider's ID token is not signed with an algorithm that its discovery document names.",
 			"Choose RS256 or ES256 for ID tokens at the provider.")
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	if payload, ok := v.try(signed); ok {
 		return payload, nil
 	}
@@ -125,7 +125,10 @@ func (v *verifier) signature(ctx context.Context, raw string) ([]byte, error) {
 // signed with any of them.
 func (v *verifier) try(signed *jose.JSONWebSignature) (payload []byte, ok bool) {
 	id := signed.Signatures[0].Header.KeyID
-	for _, key := range v.keys.Keys {
+	v.mu.Lock()
+	keys := v.keys.Keys
+	v.mu.Unlock()
+	for _, key := range keys {
 		if id != "" && key.KeyID != "" && key.KeyID != id {
 			continue
 		}
@@ -136,10 +139,23 @@ func (v *verifier) try(signed *jose.JSONWebSignature) (payload []byte, ok bool) 
 	return nil, false
 }
 
-// fetch reads the provider's keys, unless that was done a moment ago.
+// fetch reads the provider's keys, unless that was done a moment ago. All callers
+// share one read, and each waits no longer than its own context allows.
 func (v *verifier) fetch(ctx context.Context) error {
-	now := v.now()
-	if !v.fetched.IsZero() && now.Sub(v.fetched) < refetchAfter {
+	read := v.flights.DoChan("", func() (any, error) { return nil, v.read(context.WithoutCancel(ctx)) })
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("reading the provider's keys: %w", ctx.Err())
+	case result := <-read:
+		return result.Err
+	}
+}
+
+func (v *verifier) read(ctx context.Context) error {
+	v.mu.Lock()
+	recent := !v.fetched.IsZero() && v.now().Sub(v.fetched) < refetchAfter
+	v.mu.Unlock()
+	if recent {
 		return nil
 	}
 	answer, err := rest.Ask(ctx, v.client, rest.Request{Method: http.MethodGet, URL: v.keysURI, FollowRedirects: true})
@@ -153,6 +169,8 @@ func (v *verifier) fetch(ctx context.Context) error {
 	if err != nil {
 		return connectors.NewError(connectors.OutcomeMisconfigured, err, "The provider's keys can't be read.", "Check the address "+v.keysURI+" in a browser.")
 	}
-	v.keys, v.fetched = keys, now
+	v.mu.Lock()
+	v.keys, v.fetched = keys, v.now()
+	v.mu.Unlock()
 	return nil
 }
