@@ -18,11 +18,11 @@ import (
 
 // operator runs commands on a fresh database.
 type operator struct {
-	t    *testing.T
+	t    testing.TB
 	file string
 }
 
-func newOperator(t *testing.T) *operator {
+func newOperator(t testing.TB) *operator {
 	t.Helper()
 	dir := t.TempDir()
 	o := &operator{t: t, file: filepath.Join(dir, "fairlead.yaml")}

@@ -25,14 +25,14 @@ import (
 // station is the whole program in process, with people at it.
 type station struct {
 	*app
-	t   *testing.T
+	t   testing.TB
 	out *strings.Builder
 	// asked counts requests: each comes from another network, or there would be too
 	// many from one.
 	asked int
 }
 
-func newStation(t *testing.T) *station {
+func newStation(t testing.TB) *station {
 	t.Helper()
 	o := newOperator(t)
 	cfg, err := loadConfig(o.file)

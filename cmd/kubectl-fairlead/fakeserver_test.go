@@ -27,12 +27,12 @@ func startServer(t *testing.T, clusters ...apitypes.Cluster) *fakeServer {
 	t.Helper()
 	s := &fakeServer{clusters: clusters, ends: time.Now().Add(6*24*time.Hour + time.Hour)}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
-		respond(w, http.StatusOK, map[string]any{"issuer": s.URL})
+	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
+		respond(w, http.StatusOK, map[string]any{"issuer": "http://" + r.Host})
 	})
 	mux.HandleFunc("POST /token", s.token)
-	mux.HandleFunc("POST /device/authorize", func(w http.ResponseWriter, _ *http.Request) {
-		respond(w, http.StatusOK, map[string]any{"device_code": "d", "user_code": "WDJB-MJHT", "verification_uri": s.URL + "/device", "expires_in": 600, "interval": 1})
+	mux.HandleFunc("POST /device/authorize", func(w http.ResponseWriter, r *http.Request) {
+		respond(w, http.StatusOK, map[string]any{"device_code": "d", "user_code": "WDJB-MJHT", "verification_uri": "http://" + r.Host + "/device", "expires_in": 600, "interval": 1})
 	})
 	mux.HandleFunc("POST /revoke", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET "+apitypes.ClustersPath, s.listClusters)
