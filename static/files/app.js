@@ -54,9 +54,9 @@ setInterval(showTimes, 30000);
 
 // The account menu, toasts and shortcuts.
 const menus = document.querySelectorAll("details[data-menu]");
-addEventListener("click", (event) => {
-  for (const menu of menus) if (!menu.contains(event.target)) menu.open = false;
-});
+const closeOthers = (target) => { for (const menu of menus) if (!menu.contains(target)) menu.open = false; };
+addEventListener("click", (event) => { closeOthers(event.target); });
+addEventListener("focusin", (event) => { if (!event.target.closest("dialog")) closeOthers(event.target); });
 for (const toast of document.querySelectorAll(".toast")) {
   setTimeout(() => { if (!toast.contains(document.activeElement)) toast.remove(); }, toast.querySelector("button") ? 20000 : 10000);
 }
@@ -75,15 +75,22 @@ const rowLinks = () => [...document.querySelectorAll("main a.row-link, main a.cl
 const moveInList = (by) => {
   const links = rowLinks();
   const at = links.indexOf(document.activeElement);
-  links[at < 0 ? 0 : Math.min(Math.max(at + by, 0), links.length - 1)]?.focus();
+  if (at === 0 && by < 0) document.querySelector("main input[type=search]")?.focus();
+  else links[at < 0 ? 0 : Math.min(at + by, links.length - 1)]?.focus();
 };
 addEventListener("keydown", (event) => {
   const { key, target } = event;
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   const field = target.closest?.("input, textarea, select");
   if (key === "Escape") {
-    for (const menu of menus) {
-      if (menu.open) { menu.open = false; menu.querySelector("summary").focus(); }
+    const open = [...menus].find((menu) => menu.open);
+    if (open) {
+      open.open = false;
+      open.querySelector("summary").focus();
+    } else if (field?.type === "search") {
+      if (!field.value) field.blur(); // the browser itself clears a field that has text
+    } else if (!field) {
+      document.querySelector("a[data-cancel]")?.click();
     }
   } else if ((key === "ArrowDown" && field?.type === "search") || (/^Arrow(Down|Up)$/.test(key) && rowLinks().includes(target))) {
     event.preventDefault();

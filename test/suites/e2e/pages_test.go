@@ -246,6 +246,7 @@ localUsers:`, 1) + "clusters:\n"
 	} {
 		text += fmt.Sprintf("- {id: c%d, name: %q, environment: %q, description: %q, mode: direct, server: \"https://c%[1]d.k8s.example.test:6443\"}\n", i, c[0], c[1], c[2])
 	}
+	text = strings.Replace(text, "localUsers:\n", fmt.Sprintf("localUsers:\n- {login: kim@example.test, name: Kim, groups: [developers], passwordHash: %q}\n", hashed(t)), 1)
 	return text + `
 rules:
 - {id: developers, description: Developers may use every cluster, who: {groups: ["local:developers"]}, clusters: {ids: ["*"]}}
@@ -292,16 +293,7 @@ func TestPages(t *testing.T) {
 	auditConsent(c, s, axe, small)
 	c.audit("sign-out", s.issuer+"/sign-out", axe, small)
 
-	t.Run("keyboard", func(t *testing.T) {
-		c.do(chromedp.Navigate(s.issuer+"/"), chromedp.WaitReady("main"))
-		c.do(chromedp.KeyEvent("\t"))
-		if got := c.eval(`document.activeElement.className`); got != "skip" {
-			t.Errorf("the first stop is %q, want the link to the content", got)
-		}
-		if got := c.eval(`getComputedStyle(document.activeElement).outlineWidth`); got != "3px" {
-			t.Errorf("the focus is %s wide", got)
-		}
-	})
+	testKeyboard(t, &typist{c}, s, axe)
 	t.Run("cookies", func(t *testing.T) {
 		c.do(chromedp.ActionFunc(func(ctx context.Context) error {
 			cookies, err := network.GetCookies().Do(ctx)
