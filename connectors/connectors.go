@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/fairlead-auth/fairlead/internal/form"
@@ -32,7 +33,7 @@ type Identity struct {
 	EmailVerified bool
 	// Groups are the upstream's own group names, without a prefix.
 	Groups []string
-	// LeftOut are groups that Settle left out.
+	// LeftOut are groups that the connector or Settle left out.
 	LeftOut []LeftOutGroup
 	// Data is what the connector needs to ask again later, such as an upstream
 	// token. It is kept sealed and never shown.
@@ -258,7 +259,9 @@ func Settle(id Identity, p Prefixes) (kubeName string, settled Identity, err err
 			"Have the account renamed, or choose another attribute for the user name.")
 	}
 	settled = id
-	settled.Groups, settled.LeftOut = settleGroups(id.Groups, p.Group)
+	var odd []LeftOutGroup
+	settled.Groups, odd = settleGroups(id.Groups, p.Group)
+	settled.LeftOut = append(slices.Clone(id.LeftOut[:min(len(id.LeftOut), maxLeftOut)]), odd...)
 	if n := len(settled.Groups); n > MaxGroups {
 		return "", Identity{}, NewError(OutcomeUnusableIdentity, nil, fmt.Sprintf("The user is in %d groups. At most %d fit into a token.", n, MaxGroups),
 			"Filter the groups in the connector's settings.")

@@ -28,7 +28,7 @@ echo "== fuzzing each parser briefly"
 # The limit is a count. With a time limit, a slow machine would stop before it has run the known
 # inputs, which go test reports as a failure.
 for target in ./internal/kubenames:FuzzCheck ./internal/password:FuzzValid ./internal/strictyaml:FuzzDecode ./server/policy/clients:FuzzAllowsRedirect \
-  ./server:FuzzAuthorize ./connectors/ldap:FuzzLogin ./connectors/claims:FuzzGroups ./internal/jwks:FuzzParse ./server/base/flow:FuzzLocalPath ./server/base/flow:FuzzOpen ./server/base/oauth:FuzzForm ./server/oidc/clientauth:FuzzAssertion ./server/policy/workload:FuzzWorkload ./server/oidc/device:FuzzUserCode ./proxy/authn:FuzzVerify ./proxy/impersonate:FuzzHeaders ./proxy/kubeaudit:FuzzParsePolicy ./proxy/recorder:FuzzTap ./server/fleet/recordings:FuzzPlay; do
+  ./server:FuzzAuthorize ./connectors/ldap:FuzzLogin ./connectors/ldap:FuzzGeneralizedTime ./connectors/claims:FuzzGroups ./internal/jwks:FuzzParse ./server/base/flow:FuzzLocalPath ./server/base/flow:FuzzOpen ./server/base/oauth:FuzzForm ./server/oidc/clientauth:FuzzAssertion ./server/policy/workload:FuzzWorkload ./server/oidc/device:FuzzUserCode ./proxy/authn:FuzzVerify ./proxy/impersonate:FuzzHeaders ./proxy/kubeaudit:FuzzParsePolicy ./proxy/recorder:FuzzTap ./server/fleet/recordings:FuzzPlay; do
   out=$(go test -run '^$' -fuzz "^${target#*:}\$" -fuzztime 5000x "${target%%:*}" 2>&1) || { echo "Fuzzing $target found a failure:" >&2; echo "$out" >&2; exit 1; }
 done
 echo "All tests passed in $((SECONDS - began)) seconds."

@@ -81,8 +81,8 @@ func (c *Connector) checkSearches(ctx context.Context, run *probe.Run) {
 	user := c.cfg.UserSearch
 	c.checkUsers(ctx, run, conn)
 	if group := c.cfg.GroupSearch; group.BaseDN != "" {
-		run.Step(ctx, "Find groups", func(context.Context) (string, error) {
-			return c.count(conn, query{base: group.BaseDN, filter: orAll(group.Filter), attrs: []string{group.NameAttr}, limit: sample}, "group")
+		run.Step(ctx, "Find groups", func(ctx context.Context) (string, error) {
+			return c.count(ctx, conn, query{base: group.BaseDN, filter: orAll(group.Filter), attrs: []string{group.NameAttr}, limit: sample, sample: true}, "group")
 		})
 	} else if c.cfg.GroupSearch.MemberOfAttr == "" {
 		run.Warn("Find groups", "No groups are read.", "Set the base DN of groups, or rules can only name people. Users are searched in "+user.BaseDN+".")
@@ -91,11 +91,11 @@ func (c *Connector) checkSearches(ctx context.Context, run *probe.Run) {
 
 func (c *Connector) checkUsers(ctx context.Context, run *probe.Run, conn *goldap.Conn) {
 	user := c.cfg.UserSearch
-	run.Step(ctx, "Find people", func(context.Context) (string, error) {
-		return c.count(conn, query{base: user.BaseDN, filter: "(&" + orAll(user.Filter) + "(" + user.UsernameAttr + "=*))", attrs: []string{user.UsernameAttr}, limit: sample}, "person")
+	run.Step(ctx, "Find people", func(ctx context.Context) (string, error) {
+		return c.count(ctx, conn, query{base: user.BaseDN, filter: "(&" + orAll(user.Filter) + "(" + user.UsernameAttr + "=*))", attrs: []string{user.UsernameAttr}, limit: sample, sample: true}, "person")
 	})
-	run.Step(ctx, "Read the ID attribute", func(context.Context) (string, error) {
-		entries, err := c.search(conn, query{base: user.BaseDN, filter: "(&" + orAll(user.Filter) + "(" + user.UsernameAttr + "=*))", attrs: []string{user.IDAttr}, limit: 1})
+	run.Step(ctx, "Read the ID attribute", func(ctx context.Context) (string, error) {
+		entries, err := c.search(ctx, conn, query{base: user.BaseDN, filter: "(&" + orAll(user.Filter) + "(" + user.UsernameAttr + "=*))", attrs: []string{user.IDAttr}, limit: 1, sample: true})
 		if err != nil {
 			return "", explain(err)
 		}
@@ -108,12 +108,12 @@ func (c *Connector) checkUsers(ctx context.Context, run *probe.Run, conn *goldap
 
 // count says how many entries a search finds, and names some. It tells a base DN
 // that does not exist from one without matching entries.
-func (c *Connector) count(conn *goldap.Conn, q query, noun string) (string, error) {
+func (c *Connector) count(ctx context.Context, conn *goldap.Conn, q query, noun string) (string, error) {
 	base := goldap.NewSearchRequest(q.base, goldap.ScopeBaseObject, goldap.NeverDerefAliases, 1, int(c.dialer.timeout.Seconds()), false, "(objectClass=*)", []string{"1.1"}, nil)
 	if _, err := conn.Search(base); err != nil {
 		return "", explainBase(q.base, err)
 	}
-	entries, err := c.search(conn, q)
+	entries, err := c.search(ctx, conn, q)
 	if err != nil {
 		return "", explain(err)
 	}
@@ -170,7 +170,11 @@ func explain(err error) error {
 		say = probe.FaultError{Cause: "The directory wants a protected connection.", Remedy: "Choose StartTLS or LDAPS."}
 	case goldap.LDAPResultProtocolError, goldap.LDAPResultUnavailable:
 		say = probe.FaultError{Cause: "The directory can't start TLS on this port.", Remedy: "Use LDAPS on port 636, or switch TLS on in the directory."}
-	case goldap.LDAPResultTimeLimitExceeded, goldap.LDAPResultAdminLimitExceeded:
+	case goldap.LDAPResultSizeLimitExceeded, goldap.LDAPResultAdminLimitExceeded:
+		say = probe.FaultError{Cause: "The directory cut its answer: more entries match than it gives to the service account.", Remedy: "Raise the account's limit (“limits” in OpenLDAP, nsSizeLimit and nsLookThroughLimit in 389 Directory Server), or use a narrower base DN or filter."}
+	case goldap.LDAPResultReferral:
+		say = probe.FaultError{Cause: "The directory refers this search to another server.", Remedy: "Name that server, search another base DN, or let Fairlead follow referrals."}
+	case goldap.LDAPResultTimeLimitExceeded:
 		say = probe.FaultError{Cause: "The directory needs too long for this search.", Remedy: "Use a narrower base DN, or have the attributes indexed."}
 	case goldap.ErrorNetwork:
 		if strings.Contains(fault.Err.Error(), "timed out") {
@@ -183,18 +187,16 @@ func explain(err error) error {
 	return &say
 }
 
+// adReason says why Active Directory refuses the service account.
 func adReason(fault *goldap.Error) string {
 	found := adCode.FindStringSubmatch(fault.Err.Error())
 	if found == nil {
 		return ""
 	}
-	if why := map[string]string{
-		"525": "there is no such account", "52e": "wrong password", "530": "not allowed at this time", "531": "not allowed from this computer",
-		"532": "the password has expired", "533": "the account is disabled", "701": "the account has expired", "773": "the password must be changed", "775": "the account is locked",
-	}[found[1]]; why != "" {
-		return " (" + why + ")"
+	if refused, ok := adRefusals[found[1]]; ok {
+		return " (" + strings.ReplaceAll(refused.code, "_", " ") + ")"
 	}
-	return ""
+	return map[string]string{"525": " (there is no such account)", "52e": " (wrong password)"}[found[1]]
 }
 
 var _ connectors.Lookuper = (*Connector)(nil)
@@ -206,10 +208,7 @@ func (c *Connector) Lookup(ctx context.Context, username string) (connectors.Loo
 		return connectors.Lookup{}, explain(err)
 	}
 	defer func() { _ = conn.Close() }()
-	entry, err := c.findUser(conn, c.cfg.UserSearch.UsernameAttr, goldap.EscapeFilter(username))
-	if errors.Is(err, connectors.ErrDenied) {
-		return connectors.Lookup{}, fmt.Errorf("%w: %w", connectors.ErrBadCredentials, err)
-	}
+	entry, err := c.findNamed(ctx, conn, username)
 	if err != nil {
 		return connectors.Lookup{}, explain(err)
 	}
@@ -217,7 +216,7 @@ func (c *Connector) Lookup(ctx context.Context, username string) (connectors.Loo
 	for _, attribute := range entry.Attributes {
 		found.Attributes[attribute.Name] = printable(attribute)
 	}
-	found.Identity, err = c.identity(conn, entry)
+	found.Identity, err = c.identity(ctx, conn, entry)
 	if err != nil {
 		found.Notes = append(found.Notes, err.Error())
 	}
@@ -233,7 +232,7 @@ func (c *Connector) Lookup(ctx context.Context, username string) (connectors.Loo
 func printable(attribute *goldap.EntryAttribute) []string {
 	values := make([]string, 0, len(attribute.ByteValues))
 	for _, raw := range attribute.ByteValues {
-		values = append(values, printableID(raw))
+		values = append(values, printableID(attribute.Name, raw))
 	}
 	return values
 }

@@ -45,6 +45,9 @@ type Config struct {
 	BindPassword secret.Value `json:"bindPassword" yaml:"bindPassword"`
 	// UsernamePrompt is what the form calls the name.
 	UsernamePrompt string `json:"usernamePrompt" yaml:"usernamePrompt"`
+	// FollowReferrals searches on the servers that a directory refers to as well, with
+	// the same service account, protection and authorities.
+	FollowReferrals bool `json:"followReferrals" yaml:"followReferrals"`
 	// TimeoutSeconds bounds each step.
 	TimeoutSeconds int         `json:"timeoutSeconds" yaml:"timeoutSeconds"`
 	UserSearch     UserSearch  `json:"userSearch" yaml:"userSearch"`

@@ -1,4 +1,9 @@
 package ldap
 
-// CheckAccount is what tests look at.
-var CheckAccount = checkAccount
+// The tests call these directly.
+var (
+	CheckAccount    = checkAccount
+	GeneralizedTime = generalizedTime
+	BindError       = bindError
+	PrintableID     = printableID
+)

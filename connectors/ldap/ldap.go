@@ -1,11 +1,14 @@
 package ldap
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	goldap "github.com/go-ldap/ldap/v3"
@@ -40,10 +43,7 @@ func (c *Connector) Login(ctx context.Context, username, password string) (conne
 		return connectors.Identity{}, err
 	}
 	defer func() { _ = service.Close() }()
-	entry, err := c.findUser(service, c.cfg.UserSearch.UsernameAttr, goldap.EscapeFilter(username))
-	if errors.Is(err, connectors.ErrDenied) {
-		return connectors.Identity{}, fmt.Errorf("%w: %w", connectors.ErrBadCredentials, err)
-	}
+	entry, err := c.findNamed(ctx, service, username)
 	if err != nil {
 		return connectors.Identity{}, err
 	}
@@ -51,143 +51,136 @@ func (c *Connector) Login(ctx context.Context, username, password string) (conne
 		return connectors.Identity{}, err
 	}
 	// Read again: a bind that went well takes away a lock that has run out.
-	if entry, err = c.findUser(service, c.cfg.UserSearch.UsernameAttr, goldap.EscapeFilter(username)); err != nil {
+	if entry, err = c.findNamed(ctx, service, username); err != nil {
 		return connectors.Identity{}, err
 	}
-	return c.identity(service, entry)
+	return c.identity(ctx, service, entry)
 }
 
 // Refresh reads the person again by the id that never changes.
 func (c *Connector) Refresh(ctx context.Context, last connectors.Identity) (connectors.Identity, error) {
 	if len(last.Data) == 0 {
-		return connectors.Identity{}, fmt.Errorf("no directory id is known: %w", connectors.ErrDenied)
+		return connectors.Identity{}, connectors.NewError(connectors.OutcomeUnconfirmed, nil, "Fairlead has not kept the directory's id of the user.", "Sign in again.")
 	}
 	service, err := c.bindService(ctx)
 	if err != nil {
 		return connectors.Identity{}, err
 	}
 	defer func() { _ = service.Close() }()
-	entry, err := c.findUser(service, c.cfg.UserSearch.IDAttr, escapeBytes(last.Data))
+	entry, err := c.findUser(ctx, service, c.cfg.UserSearch.IDAttr, last.Data)
 	if err != nil {
 		return connectors.Identity{}, err
 	}
-	return c.identity(service, entry)
+	return c.identity(ctx, service, entry)
 }
 
 func (c *Connector) bindService(ctx context.Context) (*goldap.Conn, error) {
 	conn, err := c.dialer.dial(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to the directory: %w", err)
+		return nil, fmt.Errorf("connecting to the directory: %w", classify(err))
 	}
-	if c.cfg.BindDN == "" {
-		return conn, nil
-	}
-	if err := conn.Bind(c.cfg.BindDN, c.cfg.BindPassword.Reveal()); err != nil {
-		return nil, errors.Join(fmt.Errorf("binding as %s: %w", c.cfg.BindDN, err), conn.Close())
+	if err := c.bindServiceOn(conn); err != nil {
+		return nil, errors.Join(err, conn.Close())
 	}
 	return conn, nil
+}
+
+// bindServiceOn binds as the service account, if there is one.
+func (c *Connector) bindServiceOn(conn *goldap.Conn) error {
+	if c.cfg.BindDN == "" {
+		return nil
+	}
+	if err := conn.Bind(c.cfg.BindDN, c.cfg.BindPassword.Reveal()); err != nil {
+		return fmt.Errorf("binding as %s: %w", c.cfg.BindDN, classify(err))
+	}
+	return nil
 }
 
 func (c *Connector) bindUser(ctx context.Context, dn, password string) error {
 	conn, err := c.dialer.dial(ctx)
 	if err != nil {
-		return fmt.Errorf("connecting to the directory: %w", err)
+		return fmt.Errorf("connecting to the directory: %w", classify(err))
 	}
 	defer func() { _ = conn.Close() }()
-	err = conn.Bind(dn, password)
-	if goldap.IsErrorAnyOf(err, goldap.LDAPResultInvalidCredentials, goldap.LDAPResultUnwillingToPerform,
-		goldap.LDAPResultConstraintViolation, goldap.LDAPResultInappropriateAuthentication) {
-		return fmt.Errorf("%w: %w", connectors.ErrBadCredentials, err)
+	res, err := conn.SimpleBind(&goldap.SimpleBindRequest{Username: dn, Password: password, Controls: []goldap.Control{goldap.NewControlBeheraPasswordPolicy()}})
+	if res == nil {
+		return bindError(err, nil)
 	}
-	if err != nil {
-		return fmt.Errorf("binding as the person: %w", err)
-	}
-	return nil
+	return bindError(err, res.Controls)
 }
 
-// findUser returns the one entry whose attribute has the escaped value. None or
-// several are ErrDenied.
-func (c *Connector) findUser(conn *goldap.Conn, attr, escaped string) (*goldap.Entry, error) {
+// findNamed returns the entry of the user who signs in. Unlike at a renewal, a name
+// without an entry is a wrong user name.
+func (c *Connector) findNamed(ctx context.Context, conn *goldap.Conn, username string) (*goldap.Entry, error) {
+	entry, err := c.findUser(ctx, conn, c.cfg.UserSearch.UsernameAttr, []byte(username))
+	if errors.Is(err, connectors.ErrDenied) {
+		return nil, fmt.Errorf("%w: %w", connectors.ErrBadCredentials, err)
+	}
+	return entry, err
+}
+
+// findUser returns the one entry whose attribute has the value. No entry is
+// ErrDenied; several are an identity that can't be used.
+func (c *Connector) findUser(ctx context.Context, conn *goldap.Conn, attr string, value []byte) (*goldap.Entry, error) {
 	s := c.cfg.UserSearch
-	attrs := append([]string{s.UsernameAttr, s.IDAttr, s.NameAttr, s.EmailAttr}, accountAttrs()...)
+	attrs := append([]string{s.UsernameAttr, s.IDAttr, s.NameAttr, s.EmailAttr, attrPrimaryGroup, attrSID}, accountAttrs()...)
 	for _, more := range []string{c.cfg.GroupSearch.MemberOfAttr, c.cfg.GroupSearch.UserAttr} {
 		if more != "" && !strings.EqualFold(more, "dn") {
 			attrs = append(attrs, more)
 		}
 	}
-	entries, err := c.search(conn, query{base: s.BaseDN, filter: "(&" + s.Filter + "(" + attr + "=" + escaped + "))", attrs: attrs, limit: 2})
-	if err != nil {
-		return nil, fmt.Errorf("searching the person: %w", err)
-	}
-	if len(entries) != 1 {
-		return nil, fmt.Errorf("%d entries match: %w", len(entries), connectors.ErrDenied)
+	entries, err := c.search(ctx, conn, query{base: s.BaseDN, filter: "(&" + s.Filter + "(" + attr + "=" + escape(value) + "))", attrs: attrs, limit: 2})
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("searching the user: %w", err)
+	case len(entries) == 0:
+		return nil, fmt.Errorf("no entry matches: %w", connectors.ErrDenied)
+	case len(entries) > 1:
+		return nil, connectors.NewError(connectors.OutcomeUnusableIdentity, nil, "Several entries of the directory have this "+attr+".", "An admin has to make it unique, narrow the user filter, or choose another attribute.")
 	}
 	return entries[0], nil
 }
 
-type query struct {
-	base, filter string
-	attrs        []string
-	limit        int
-	// scope is the whole subtree unless it is set.
-	entryOnly bool
-}
-
-func (c *Connector) search(conn *goldap.Conn, q query) ([]*goldap.Entry, error) {
-	scope := goldap.ScopeWholeSubtree
-	if q.entryOnly {
-		scope = goldap.ScopeBaseObject
-	}
-	req := goldap.NewSearchRequest(q.base, scope, goldap.NeverDerefAliases, q.limit, int(c.dialer.timeout.Seconds()), false, q.filter, q.attrs, nil)
-	res, err := conn.Search(req)
-	if goldap.IsErrorWithCode(err, goldap.LDAPResultNoSuchObject) {
-		return nil, nil
-	}
-	if goldap.IsErrorWithCode(err, goldap.LDAPResultSizeLimitExceeded) && res != nil {
-		return res.Entries, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return res.Entries, nil
-}
-
-func (c *Connector) identity(conn *goldap.Conn, entry *goldap.Entry) (connectors.Identity, error) {
+func (c *Connector) identity(ctx context.Context, conn *goldap.Conn, entry *goldap.Entry) (connectors.Identity, error) {
 	if err := checkAccount(entry, c.env.Now()); err != nil {
 		return connectors.Identity{}, err
 	}
 	s := c.cfg.UserSearch
 	raw := entry.GetRawAttributeValue(s.IDAttr)
 	if len(raw) == 0 {
-		return connectors.Identity{}, fmt.Errorf("the person has no attribute %s; choose another idAttr: %w", s.IDAttr, connectors.ErrDenied)
+		return connectors.Identity{}, connectors.NewError(connectors.OutcomeUnusableIdentity, nil, "The user has no attribute "+s.IDAttr+", or the service account may not read it.", "An admin has to choose another ID attribute.")
 	}
-	groups, err := c.groups(conn, entry)
+	groups, left, err := c.groups(ctx, conn, entry)
 	if err != nil {
 		return connectors.Identity{}, err
 	}
 	email := entry.GetAttributeValue(s.EmailAttr)
 	return connectors.Identity{
-		Subject: printableID(raw), Data: raw,
+		Subject: printableID(s.IDAttr, raw), Data: raw,
 		Username: entry.GetAttributeValue(s.UsernameAttr), Name: entry.GetAttributeValue(s.NameAttr),
 		// The directory's admins enter the address: that is all the proof there is.
-		Email: email, EmailVerified: email != "", Groups: groups,
+		Email: email, EmailVerified: email != "", Groups: groups, LeftOut: left,
 	}, nil
 }
 
-// printableID writes binary ids, such as objectGUID, in hexadecimal.
-func printableID(raw []byte) string {
-	if utf8.Valid(raw) {
-		return string(raw)
+// binaryIDs are attributes whose values are octets, in lower case: objectGUID and
+// objectSid of Active Directory, GUID of eDirectory.
+var binaryIDs = []string{"objectguid", attrSID, "guid"}
+
+// printableID writes binary ids in hexadecimal: those of the known attributes always,
+// even when the octets happen to be text.
+func printableID(attr string, raw []byte) string {
+	if slices.Contains(binaryIDs, strings.ToLower(attr)) || !utf8.Valid(raw) || bytes.ContainsFunc(raw, unicode.IsControl) {
+		return hex.EncodeToString(raw)
 	}
-	return hex.EncodeToString(raw)
+	return string(raw)
 }
 
-func escapeBytes(raw []byte) string {
-	if utf8.Valid(raw) {
-		return goldap.EscapeFilter(string(raw))
-	}
+// escape writes a value for a filter (RFC 4515 section 3): every octet as its two
+// hexadecimal digits, which is right for text and for binary values.
+func escape(value []byte) string {
 	var b strings.Builder
-	for _, octet := range raw {
+	for _, octet := range value {
 		fmt.Fprintf(&b, `\%02x`, octet)
 	}
 	return b.String()

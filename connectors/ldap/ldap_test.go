@@ -2,6 +2,8 @@ package ldap_test
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"net"
@@ -125,6 +127,141 @@ func TestGroups(t *testing.T) {
 				t.Errorf("groups (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestSizeLimits checks that a list which the directory has cut is an error, and that
+// pages (RFC 2696) fetch more than its size limit where it allows that.
+func TestSizeLimits(t *testing.T) {
+	t.Parallel()
+	const many = 600
+	for name, tc := range map[string]struct {
+		option string
+		want   connectors.Outcome
+		groups int
+	}{
+		"cut":                  {"sizelimit 50", connectors.OutcomeMisconfigured, 0},
+		"cut, but only a page": {"sizelimit size=50 size.prtotal=unlimited", "", many + 1},
+		"cut at another limit": {"sizelimit size=50 size.prtotal=100", connectors.OutcomeMisconfigured, 0},
+		"no limit":             {"sizelimit unlimited", "", many + 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := slapd.Start(t, tc.option)
+			d.AddGroups(many, "jane")
+			c := open(t, config(d))
+			id, err := c.Login(t.Context(), "jane", slapd.Password)
+			if got := outcome(err); got != tc.want || min(len(id.Groups), connectors.MaxGroups+1) != min(tc.groups, connectors.MaxGroups+1) {
+				t.Fatalf("%d groups, %q (%v), want %q", len(id.Groups), got, err, tc.want)
+			}
+			if err != nil && !strings.Contains(err.Error(), "cut its answer") {
+				t.Errorf("%v does not say why", err)
+			}
+			if _, err := c.Login(t.Context(), "bob", slapd.Password); err != nil {
+				t.Errorf("a user with few groups: %v", err)
+			}
+		})
+	}
+}
+
+func TestReferrals(t *testing.T) {
+	t.Parallel()
+	near, far := slapd.Start(t), slapd.Start(t)
+	far.AddGroups(1, "jane")
+	near.AddReferral("elsewhere", "ldap://"+far.Plain+"/"+slapd.GroupsDN+"??sub")
+	authorities := near.CA + far.CA
+	for name, tc := range map[string]struct {
+		change func(*ldap.Config)
+		want   []string
+		fails  connectors.Outcome
+	}{
+		"not followed": {func(*ldap.Config) {}, []string{"platform"}, ""},
+		"followed":     {func(c *ldap.Config) { c.FollowReferrals, c.CA = true, authorities }, []string{"platform", "team-0"}, ""},
+		"followed to a server that is not trusted": {func(c *ldap.Config) { c.FollowReferrals = true }, nil, connectors.OutcomeMisconfigured},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := config(near)
+			tc.change(cfg)
+			id, err := open(t, cfg).Login(t.Context(), "jane", slapd.Password)
+			slices.Sort(id.Groups)
+			if got := outcome(err); got != tc.fails || !slices.Equal(slices.Compact(id.Groups), tc.want) {
+				t.Errorf("%q, %v, want %q", id.Groups, err, tc.want)
+			}
+		})
+	}
+	t.Run("a circle ends", func(t *testing.T) {
+		t.Parallel()
+		d := slapd.Start(t)
+		d.AddReferral("myself", "ldap://"+d.Plain+"/"+slapd.GroupsDN+"??sub")
+		cfg := config(d)
+		cfg.FollowReferrals = true
+		if _, err := open(t, cfg).Login(t.Context(), "jane", slapd.Password); outcome(err) != connectors.OutcomeMisconfigured {
+			t.Errorf("a circle of referrals: %v", err)
+		}
+	})
+}
+
+func TestNestedTooDeepIsSaid(t *testing.T) {
+	t.Parallel()
+	cfg := config(slapd.Start(t))
+	cfg.GroupSearch.NestedDepth = 1
+	id, err := open(t, cfg).Login(t.Context(), "jane", slapd.Password)
+	want := []connectors.LeftOutGroup{{Name: "everybody", Reason: "is nested below the depth of 1 that the settings allow"}}
+	if err != nil || !slices.Equal(id.LeftOut, want) {
+		t.Errorf("left out %q, %v, want %q", id.LeftOut, err, want)
+	}
+}
+
+// TestPrimaryGroup gives a user the attributes of Active Directory.
+func TestPrimaryGroup(t *testing.T) {
+	t.Parallel()
+	d := slapd.Start(t)
+	sid := func(last uint32) []byte { // S-1-5-21-1-2-3-last
+		raw := []byte{1, 5, 0, 0, 0, 0, 0, 5}
+		for _, n := range []uint32{21, 1, 2, 3, last} {
+			raw = binary.LittleEndian.AppendUint32(raw, n)
+		}
+		return raw
+	}
+	for dn, raw := range map[string][]byte{"uid=jane," + slapd.PeopleDN: sid(1104), "cn=everybody," + slapd.GroupsDN: sid(513)} {
+		d.Modify("dn: " + dn + "\nchangetype: modify\nadd: objectClass\nobjectClass: foreignAccount\n-\nreplace: objectSid\nobjectSid:: " + base64.StdEncoding.EncodeToString(raw) + "\n")
+	}
+	d.Replace("jane", "primaryGroupID", "513")
+	for _, memberOf := range []string{"", "memberOf"} {
+		cfg := config(d)
+		cfg.GroupSearch.MemberOfAttr = memberOf
+		id, err := open(t, cfg).Login(t.Context(), "jane", slapd.Password)
+		slices.Sort(id.Groups)
+		if err != nil || !slices.Equal(id.Groups, []string{"everybody", "platform"}) {
+			t.Errorf("memberOf %q: %q, %v", memberOf, id.Groups, err)
+		}
+	}
+}
+
+// TestPasswordPolicy lets the directory itself refuse a password that was right.
+func TestPasswordPolicy(t *testing.T) {
+	t.Parallel()
+	d := slapd.Start(t, "ppolicy_default "+slapd.PolicyDN)
+	d.AddPolicy("pwdMustChange: TRUE\npwdLockout: TRUE\npwdMaxFailure: 2")
+	d.AddUser("mary")
+	d.Replace("mary", "pwdReset", "TRUE")
+	c := open(t, config(d))
+	if _, err := c.Login(t.Context(), "mary", slapd.Password); outcome(err) != connectors.OutcomeSignInAgain || !strings.Contains(err.Error(), "new password") {
+		t.Errorf("after a reset: %v", err)
+	}
+	for range 2 {
+		if _, err := c.Login(t.Context(), "jane", "wrong"); outcome(err) != connectors.OutcomeBadCredentials {
+			t.Errorf("a wrong password: %v", err)
+		}
+	}
+	// OpenLDAP answers a locked account like a wrong password, unless it is told otherwise.
+	if _, err := c.Login(t.Context(), "jane", slapd.Password); outcome(err) != connectors.OutcomeBadCredentials && outcome(err) != connectors.OutcomeSignInAgain {
+		t.Errorf("locked: %v", err)
+	}
+	id, err := c.Lookup(t.Context(), "jane")
+	if err != nil || !strings.Contains(strings.Join(id.Notes, " "), "locked the account") {
+		t.Errorf("the lookup of a locked account says %q, %v", id.Notes, err)
 	}
 }
 

@@ -28,6 +28,7 @@ func fields() []connectors.Field {
 		}},
 		{Key: "ca", Label: "CA certificate", Help: "PEM. Leave empty for the system’s authorities.", Kind: form.PEM, Destination: true},
 		{Key: "timeoutSeconds", Label: "Timeout in seconds", Help: "For each step. 5 when empty.", Kind: form.Number, Advanced: true},
+		{Key: "followReferrals", Label: "Follow referrals", Help: "Search on the servers that the directory refers to as well, for example other domains of a forest. They get the service account’s password.", Kind: form.Bool, Advanced: true, Destination: true},
 		{Key: "bindDN", Label: "Bind DN", Help: "The service account that searches. Leave empty if the directory allows anonymous searches.", Kind: form.Text, Section: "Service account", Placeholder: "cn=fairlead,ou=services,dc=example,dc=com", Destination: true},
 		{Key: "bindPassword", Label: "Bind password", Kind: form.Secret},
 	}, searchFields()...)

@@ -229,9 +229,9 @@ func refusal(row *store.Connector, err error) error {
 	switch connectors.OutcomeOf(err) {
 	case connectors.OutcomeBadCredentials:
 		return errs.Wrap(errs.Unauthenticated, err, "The user name or password is wrong. Try again.")
-	case connectors.OutcomeDenied:
-		return errs.Wrap(errs.Denied, err, "%s denied access to this account. Ask an admin to allow it.", row.Name)
-	case connectors.OutcomeSignInAgain, connectors.OutcomeUnconfirmed:
+	case connectors.OutcomeDenied, connectors.OutcomeSignInAgain:
+		return deniedError(row, err)
+	case connectors.OutcomeUnconfirmed:
 		return errs.Wrap(errs.Denied, err, "%s requires a new sign-in: your last one there is no longer valid. Sign in again.", row.Name)
 	case connectors.OutcomeUnusableIdentity:
 		return errs.Wrap(errs.Denied, err, "Fairlead can't use what %s says about your account: %s Ask an admin for help.", row.Name, advice(err))
@@ -240,6 +240,14 @@ func refusal(row *store.Connector, err error) error {
 	case connectors.OutcomeUnavailable:
 	}
 	return errs.Wrap(errs.Unavailable, err, "%s does not answer. Try again in a minute.", row.Name)
+}
+
+// deniedError says why an upstream does not let a user in, as far as it tells.
+func deniedError(row *store.Connector, err error) error {
+	if e, ok := errors.AsType[*connectors.Error](err); ok && e.Remedy != "" {
+		return errs.Wrap(errs.Denied, err, "%s did not let you in. %s", row.Name, advice(err))
+	}
+	return errs.Wrap(errs.Denied, err, "%s denied access to this account. Ask an admin to allow it.", row.Name)
 }
 
 // advice returns what a connector says about an identity that can't be used.

@@ -122,7 +122,9 @@ include /etc/ldap/schema/nis.schema
 attributetype ( 1.2.840.113556.1.4.8 NAME 'userAccountControl' SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )
 attributetype ( 1.2.840.113556.1.4.159 NAME 'accountExpires' SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )
 attributetype ( 2.16.840.1.113730.3.1.610 NAME 'nsAccountLock' SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
-objectclass ( 1.3.6.1.4.1.99999.1 NAME 'foreignAccount' AUXILIARY MAY ( userAccountControl $ accountExpires $ nsAccountLock ) )
+attributetype ( 1.2.840.113556.1.4.98 NAME 'primaryGroupID' SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )
+attributetype ( 1.2.840.113556.1.4.146 NAME 'objectSid' EQUALITY octetStringMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 SINGLE-VALUE )
+objectclass ( 1.3.6.1.4.1.99999.1 NAME 'foreignAccount' AUXILIARY MAY ( userAccountControl $ accountExpires $ nsAccountLock $ primaryGroupID $ objectSid ) )
 modulepath /usr/lib/ldap
 moduleload back_mdb
 moduleload memberof
@@ -136,19 +138,21 @@ suffix "dc=example,dc=test"
 rootdn "cn=admin,dc=example,dc=test"
 rootpw root-secret
 directory %[1]s/db
+dbnosync
 overlay memberof
 overlay ppolicy
 access to attrs=userPassword by anonymous auth by * none
 access to * by dn.base="cn=search,ou=services,dc=example,dc=test" read by * none
 `
 
-// Start runs a filled directory until the test ends.
-func Start(t testing.TB) *Directory {
+// Start runs a filled directory until the test ends. The options are more lines of the
+// database's part of slapd.conf, such as "sizelimit 50".
+func Start(t testing.TB, options ...string) *Directory {
 	t.Helper()
 	program := prerequisite.Program(t, "slapd", "/usr/sbin/slapd")
 	dir := t.TempDir()
 	d := &Directory{t: t, Plain: freePort(t), Secure: freePort(t)}
-	d.writeFiles(dir)
+	d.writeFiles(dir, options)
 	var out bytes.Buffer
 	d.cmd = exec.Command(program, "-h", "ldap://"+d.Plain+" ldaps://"+d.Secure, "-f", filepath.Join(dir, "slapd.conf"), "-d", "0")
 	d.cmd.Stdout, d.cmd.Stderr = &out, &out
@@ -161,7 +165,7 @@ func Start(t testing.TB) *Directory {
 	return d
 }
 
-func (d *Directory) writeFiles(dir string) {
+func (d *Directory) writeFiles(dir string, options []string) {
 	d.t.Helper()
 	ca, err := pki.NewCA("slapd", time.Now())
 	if err != nil {
@@ -175,7 +179,7 @@ func (d *Directory) writeFiles(dir string) {
 		d.t.Fatal(err)
 	}
 	d.CA = string(ca.PEM)
-	for name, text := range map[string]string{"ca.crt": d.CA, "slapd.conf": fmt.Sprintf(config, dir)} {
+	for name, text := range map[string]string{"ca.crt": d.CA, "slapd.conf": fmt.Sprintf(config, dir) + strings.Join(options, "\n") + "\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			d.t.Fatal(err)
 		}
@@ -241,6 +245,32 @@ changetype: modify
 replace: member
 member: uid=nobody,%s
 `, group, GroupsDN, PeopleDN))
+}
+
+// AddGroups makes groups named "team-0" and so on, each with one user in it.
+func (d *Directory) AddGroups(n int, uid string) {
+	d.t.Helper()
+	var ldif strings.Builder
+	for i := range n {
+		fmt.Fprintf(&ldif, "dn: cn=team-%d,%s\nobjectClass: groupOfNames\ncn: team-%d\nmember: uid=%s,%s\n\n", i, GroupsDN, i, uid, PeopleDN)
+	}
+	d.run("ldapadd", ldif.String())
+}
+
+// AddReferral makes an entry below the groups that refers to another server (RFC 3296).
+func (d *Directory) AddReferral(name, url string) {
+	d.t.Helper()
+	d.run("ldapadd", fmt.Sprintf("dn: cn=%s,%s\nobjectClass: referral\nobjectClass: extensibleObject\ncn: %s\nref: %s\n", name, GroupsDN, name, url))
+}
+
+// PolicyDN is the password policy that AddPolicy makes. Start needs the option
+// "ppolicy_default "+PolicyDN.
+const PolicyDN = "cn=policy,ou=services," + BaseDN
+
+// AddPolicy makes a password policy with attributes such as "pwdMustChange: TRUE".
+func (d *Directory) AddPolicy(attributes string) {
+	d.t.Helper()
+	d.run("ldapadd", "dn: "+PolicyDN+"\nobjectClass: organizationalRole\nobjectClass: pwdPolicy\ncn: policy\npwdAttribute: userPassword\n"+attributes+"\n")
 }
 
 // DeleteUser removes a person.
