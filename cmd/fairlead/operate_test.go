@@ -24,9 +24,14 @@ type operator struct {
 
 func newOperator(t testing.TB) *operator {
 	t.Helper()
-	dir := t.TempDir()
-	o := &operator{t: t, file: filepath.Join(dir, "fairlead.yaml")}
-	text := "url: http://127.0.0.1:1\ndatabase: {driver: sqlite, path: " + dir + "/fairlead.db, fastSync: true}\n"
+	return newOperatorOn(t, "database: {driver: sqlite, path: "+t.TempDir()+"/fairlead.db, fastSync: true}")
+}
+
+// newOperatorOn uses the database of these settings.
+func newOperatorOn(t testing.TB, settings string) *operator {
+	t.Helper()
+	o := &operator{t: t, file: filepath.Join(t.TempDir(), "fairlead.yaml")}
+	text := "url: http://127.0.0.1:1\n" + settings + "\n"
 	if err := os.WriteFile(o.file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,12 @@ type station struct {
 
 func newStation(t testing.TB) *station {
 	t.Helper()
-	o := newOperator(t)
+	return newStationOf(t, newOperator(t))
+}
+
+// newStationOf starts the program with an operator's configuration.
+func newStationOf(t testing.TB, o *operator) *station {
+	t.Helper()
 	cfg, err := loadConfig(o.file)
 	if err != nil {
 		t.Fatal(err)

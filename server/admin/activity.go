@@ -63,6 +63,12 @@ func (s period) place(at store.Instant, back time.Duration) (int, bool) {
 	return i, !at.Time().Before(s.from.Add(-back)) && i < s.points
 }
 
+// until is the end of the time before. Its last part counts whole: counts may already be those of
+// the day, and series takes the share that has passed.
+func (s period) until() store.Instant {
+	return store.At(s.from.Add(time.Duration(s.points)*s.step - s.back))
+}
+
 // Activity counts sign-ins, token renewals and refusals, and measures latencies, over the last
 // 24 hours beside the same hours a week ago, or over the last 30 days beside the 30 days before.
 func (a *Admin) Activity(ctx context.Context, c Caller, month bool) (*Activity, error) {
@@ -94,7 +100,7 @@ func (a *Admin) series(ctx context.Context, s period, names []string, reason str
 	if err != nil {
 		return Series{}, err
 	}
-	before, err := a.Store.EventCounts(ctx, store.CountQuery{From: store.At(s.from.Add(-s.back)), To: store.At(s.end.Add(-s.back)), Names: names})
+	before, err := a.Store.EventCounts(ctx, store.CountQuery{From: store.At(s.from.Add(-s.back)), To: s.until(), Names: names})
 	if err != nil {
 		return Series{}, err
 	}
@@ -136,7 +142,7 @@ func (a *Admin) latencies(ctx context.Context, s period, list *Activity) error {
 	if err != nil {
 		return err
 	}
-	before, err := a.Store.Latencies(ctx, store.At(s.from.Add(-s.back)), store.At(s.end.Add(-s.back)))
+	before, err := a.Store.Latencies(ctx, store.At(s.from.Add(-s.back)), s.until())
 	if err != nil {
 		return err
 	}

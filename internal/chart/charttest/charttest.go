@@ -18,6 +18,10 @@ type Line struct {
 	Values, Usual   []float64
 	// Rows are the rows of the table, without its heading.
 	Rows [][]string
+	// Hovers are the texts of the points, in the order of time.
+	Hovers []string
+	// Times are when the rows begin, as RFC 3339.
+	Times []string
 }
 
 // Square is a square of a grid as it was drawn.
@@ -133,6 +137,12 @@ func Lines(page string) ([]Line, error) {
 				cells = append(cells, row.Children[j].text())
 			}
 			line.Rows = append(line.Rows, cells)
+			for _, at := range row.all(named("time")) {
+				line.Times = append(line.Times, at.attr("datetime"))
+			}
+		}
+		for _, hit := range svg.all(classed("chart-hit")) {
+			line.Hovers = append(line.Hovers, hit.text())
 		}
 		list = append(list, line)
 	}
