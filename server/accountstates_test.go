@@ -20,8 +20,8 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/slapd"
 )
 
-// serverWithDirectory is a provider whose upstreams are a real directory and the stand-in
-// for GitHub. Every renewal asks them.
+// serverWithDirectory is a provider with two upstreams: a real directory server and a fake GitHub. Every renewal
+// asks them.
 type serverWithDirectory struct {
 	*testServer
 	directory *slapd.Directory
@@ -80,8 +80,8 @@ func (w *serverWithDirectory) viaGitHub(t *testing.T, account fakegithub.Account
 	return w.plugin.SignIn(t, b, relyingparty.Credentials{Connector: "GitHub"})
 }
 
-// TestAccountStatesDenyAtTheNextRenewal takes thirteen states of an account, each
-// in the system that has it, and asks once more.
+// TestAccountStatesDenyAtTheNextRenewal covers thirteen states of an account, each in the system that has it. A
+// renewal must then be denied.
 func TestAccountStatesDenyAtTheNextRenewal(t *testing.T) {
 	t.Parallel()
 	w := startWithDirectory(t)
@@ -91,7 +91,7 @@ func TestAccountStatesDenyAtTheNextRenewal(t *testing.T) {
 	for i, tc := range []struct {
 		name   string
 		happen func(uid string)
-		// cluster says that the person stays and only the cluster goes.
+		// cluster reports that only the access to the cluster ends, and not the session.
 		cluster bool
 	}{
 		{"deleted", d.DeleteUser, false},
@@ -132,7 +132,7 @@ func TestAccountStatesDenyAtTheNextRenewal(t *testing.T) {
 	}
 }
 
-// expectDenied renews before and after something happens upstream.
+// expectDenied renews a token before and after a change upstream.
 func (w *serverWithDirectory) expectDenied(t *testing.T, tokens relyingparty.Tokens, happen func(), clusterOnly bool) {
 	t.Helper()
 	before := w.plugin.Refresh(t, tokens.RefreshToken)
@@ -156,8 +156,8 @@ func (w *serverWithDirectory) expectDenied(t *testing.T, tokens relyingparty.Tok
 	}
 }
 
-// TestTheOutageBudgetIsKeptToTheSecond stops a real directory. What the person
-// had stays until the budget is over, and not a second longer.
+// TestTheOutageBudgetIsKeptToTheSecond stops a real directory server. The user keeps access until the budget is
+// over, and not a second longer.
 func TestTheOutageBudgetIsKeptToTheSecond(t *testing.T) {
 	t.Parallel()
 	w := startWithDirectory(t)

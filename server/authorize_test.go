@@ -25,10 +25,10 @@ func TestOneSignInServesEveryClient(t *testing.T) {
 	b := relyingparty.NewBrowser(t, w.issuer, nil)
 	first := w.plugin.SignIn(t, b, asJane())
 	asked := w.upstream.Asked()
-	// A cluster is a public client of its own; the person only confirms.
+	// A cluster is a public client of its own, so the user only confirms.
 	cluster := &relyingparty.Client{Issuer: w.issuer, ID: "k8s-a", RedirectURI: "http://localhost:8000", Scope: "openid offline_access"}
 	second := cluster.SignIn(t, b, relyingparty.Credentials{})
-	// A confidential client needs nothing from the person.
+	// A confidential client needs no confirmation.
 	page := b.Get(w.issuer + "/authorize?" + url.Values{
 		"response_type": {"code"}, "client_id": {"grafana"}, "redirect_uri": {"https://grafana.test/cb?x=1"}, "scope": {"openid"}, "prompt": {"none"},
 	}.Encode())
@@ -56,7 +56,7 @@ func TestAuthorizationRefusals(t *testing.T) {
 	w := setup(t)
 	_, challenge := relyingparty.PKCE()
 	b := relyingparty.NewBrowser(t, w.issuer, nil)
-	// These must stay here: neither address can be trusted.
+	// The server must not redirect: it can trust neither address.
 	for name, more := range map[string]url.Values{
 		"unknown client":      {"client_id": {"nobody"}},
 		"no client":           {"client_id": {""}},
@@ -136,7 +136,7 @@ func TestPromptAndMaxAge(t *testing.T) {
 	}
 }
 
-// TestWhomTheClientMeans is id_token_hint and the sub of the claims parameter.
+// TestWhomTheClientMeans covers id_token_hint and the sub of the claims parameter.
 func TestWhomTheClientMeans(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -169,13 +169,13 @@ func TestWhomTheClientMeans(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, got, tc.want)
 		}
 	}
-	// With pages allowed the other person may sign in, once.
+	// If pages are allowed the requested user can sign in, once.
 	p := b.SignIn(request(url.Values{"id_token_hint": {his.IDToken}}), asJane())
 	if p.RedirectedTo == nil || p.RedirectedTo.Query().Get("error") != "login_required" {
 		t.Errorf("signed in as the wrong person again: %s", p)
 	}
 	b.SignIn(request(url.Values{"id_token_hint": {his.IDToken}}), relyingparty.Credentials{Connector: "Corp", Username: "john", Password: "right"}).Code(t)
-	// The claims parameter adds what its claims come with.
+	// The claims parameter adds the scopes of its claims.
 	code := b.Get(request(url.Values{"claims": {`{"userinfo":{"name":{"essential":true},"email":null}}`}})).Code(t)
 	tokens := w.plugin.Token(t, url.Values{
 		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {"https://grafana.test/cb?x=1"}, "client_id": {"grafana"}, "client_secret": {"s3cret"},
@@ -199,7 +199,7 @@ func TestConsentIsAskedOnceAndCanBeTakenBack(t *testing.T) {
 	if got := b.Get(request(silent)); got.RedirectedTo.Query().Get("error") != "consent_required" {
 		t.Fatalf("silent before consent: %s", got)
 	}
-	// Saying no goes back to the client.
+	// A denial goes back to the client.
 	if got := b.Submit(b.Get(request(nil)), map[string]string{"answer": "no"}); got.RedirectedTo.Query().Get("error") != "access_denied" {
 		t.Errorf("no: %s", got)
 	}
@@ -257,8 +257,7 @@ func TestFormPost(t *testing.T) {
 	}
 }
 
-// FuzzAuthorize sends odd requests: none may end in a redirect to a place that
-// is not registered, or in an internal error.
+// FuzzAuthorize sends random requests. None may redirect to an unregistered address or cause an internal error.
 func FuzzAuthorize(f *testing.F) {
 	f.Add("client_id=kubectl-fairlead&redirect_uri=http://127.0.0.1:1/callback&response_type=code&scope=openid&code_challenge=x&code_challenge_method=S256")
 	f.Add("client_id=grafana&redirect_uri=https://grafana.test/cb?x=1&response_type=code&scope=openid&prompt=none&max_age=1")

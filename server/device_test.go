@@ -14,7 +14,7 @@ import (
 
 const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 
-// deviceCodes is the answer of the device authorization endpoint.
+// deviceCodes is the response of the device authorization endpoint.
 type deviceCodes struct {
 	DeviceCode string `json:"device_code"`
 	UserCode   string `json:"user_code"`
@@ -38,7 +38,7 @@ func (w *testServer) pollDevice(t *testing.T, code string) relyingparty.Tokens {
 	return w.plugin.Token(t, url.Values{"grant_type": {deviceGrant}, "device_code": {code}})
 }
 
-// answerDevice types the code in a browser, signs in and answers.
+// answerDevice enters the code in a browser, signs in and answers.
 func answerDevice(t *testing.T, b *relyingparty.Browser, page, code, answer string) *relyingparty.Page {
 	t.Helper()
 	p := b.Submit(b.Get(page), map[string]string{"user_code": code})
@@ -56,7 +56,7 @@ func TestDeviceGrant(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, w *testServer) {
 		codes := w.startDeviceFlow(t, w.plugin)
 
-		// 1. Nobody has answered; asking again at once is too often.
+		// 1. The request is pending, and a second poll at once is too early.
 		if got := w.pollDevice(t, codes.DeviceCode); got.Error != "authorization_pending" {
 			t.Errorf("first poll: %s", got.Raw)
 		}
@@ -68,14 +68,14 @@ func TestDeviceGrant(t *testing.T) {
 			t.Errorf("the interval must have grown: %s", got.Raw)
 		}
 
-		// 2. The complete address fills the code in, and approves nothing.
+		// 2. The complete URL fills in the code and approves nothing.
 		b := relyingparty.NewBrowser(t, w.issuer, nil)
 		p := b.Get(codes.Complete)
 		if p.Doc.Find("input[name=user_code]").AttrOr("value", "") != codes.UserCode || p.Doc.Find("button[name=answer]").Length() != 0 {
 			t.Errorf("page of the complete address:\n%s", p.Text)
 		}
 
-		// 3. The person sees who asks and says yes.
+		// 3. The user sees which device asks, and approves it.
 		p = b.Submit(p, nil)
 		p = b.SignIn(p.URL.String(), relyingparty.Credentials{Connector: "Corp", Username: "jane", Password: "right", StopAtConfirmation: true})
 		for _, must := range []string{"jump-host", "127.0.0.1", codes.UserCode, "use all of your clusters", "jane"} {
@@ -85,7 +85,7 @@ func TestDeviceGrant(t *testing.T) {
 		}
 		b.Submit(p, map[string]string{"answer": "yes"})
 
-		// 4. The program gets its tokens, once.
+		// 4. The device gets its tokens, once.
 		w.clock.add(30 * time.Second)
 		tokens := w.pollDevice(t, codes.DeviceCode)
 		if tokens.RefreshToken == "" || relyingparty.Claims(t, tokens.IDToken)["preferred_username"] != nil {
@@ -136,7 +136,7 @@ func TestDeviceGrantRefusals(t *testing.T) {
 	if got := (&relyingparty.Client{Issuer: w.issuer}).Post(t, "/device/authorize", url.Values{"client_id": {"nobody"}, "scope": {"openid"}}); got.Error != "invalid_client" {
 		t.Errorf("unknown client: %s", got.Raw)
 	}
-	// A cluster that the person may not use.
+	// The user may not use this cluster.
 	ops := &relyingparty.Client{Issuer: w.issuer, ID: "k8s-c"}
 	codes := w.startDeviceFlow(t, ops)
 	if p := answerDevice(t, b, codes.Page, codes.UserCode, "yes"); p.Status != http.StatusForbidden {
@@ -144,8 +144,8 @@ func TestDeviceGrantRefusals(t *testing.T) {
 	}
 }
 
-// TestUserCodesCanNotBeGuessed also shows that the right code is refused while
-// the limit holds, and that it opens by itself.
+// TestUserCodesCanNotBeGuessed also checks that the limit refuses even the right code, and that the limit ends by
+// itself.
 func TestUserCodesCanNotBeGuessed(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

@@ -39,7 +39,7 @@ func TestDiscoveryIsCachedAndTrue(t *testing.T) {
 	if status, _, _ := get("/.well-known/openid-configuration", header.Get("ETag")); status != http.StatusNotModified {
 		t.Errorf("with its tag: %d", status)
 	}
-	// What is published must be there.
+	// Each published endpoint must exist.
 	for name, address := range doc {
 		if !strings.HasSuffix(name, "_endpoint") && name != "jwks_uri" {
 			continue
@@ -57,7 +57,7 @@ func TestDiscoveryIsCachedAndTrue(t *testing.T) {
 			t.Errorf("%s is published and not there", name)
 		}
 	}
-	// Without a database both documents stay.
+	// Both documents stay available without a database.
 	if err := w.store.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
 
-// TestGuessesElsewhereDoNotKeepAPersonOut signs in once in a browser; then
-// somebody uses up every try for that name.
+// TestGuessesElsewhereDoNotKeepAPersonOut signs in once in a browser. Then an attacker uses up all attempts for
+// that user name.
 func TestGuessesElsewhereDoNotKeepAPersonOut(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -24,7 +24,7 @@ func TestGuessesElsewhereDoNotKeepAPersonOut(t *testing.T) {
 	if page := b.SignIn(w.issuer+"/login?return_to=/signed-out", asJane()); page.Status != http.StatusOK {
 		t.Errorf("her own browser: %v", page)
 	}
-	// It is no licence: the browser has ten tries of its own, and for this name only.
+	// The known browser has its own limit of ten attempts, and for this name only.
 	for range 10 {
 		b.SignIn(w.issuer+"/login", relyingparty.Credentials{Username: "jane", Password: "wrong"})
 	}

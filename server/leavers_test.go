@@ -17,7 +17,7 @@ func TestALeaverLosesAccessAtTheNextRenewal(t *testing.T) {
 	w := setup(t)
 	tokens := w.signIn(t)
 
-	// 1. Moved to another group: the old cluster goes, the new one comes.
+	// 1. The user moves to another group: they lose the old cluster and gain the new one.
 	w.upstream.Set(jane("ops"))
 	w.clock.add(6 * time.Minute)
 	refreshed := w.plugin.Refresh(t, tokens.RefreshToken)
@@ -28,7 +28,7 @@ func TestALeaverLosesAccessAtTheNextRenewal(t *testing.T) {
 		t.Errorf("new cluster: %s", got.Raw)
 	}
 
-	// 2. The upstream is away: what was there stays.
+	// 2. The upstream is unreachable: the user keeps their clusters.
 	w.upstream.Break(errors.New("down"))
 	w.clock.add(6 * time.Minute)
 	refreshed = w.plugin.Refresh(t, refreshed.RefreshToken)
@@ -41,7 +41,7 @@ func TestALeaverLosesAccessAtTheNextRenewal(t *testing.T) {
 	}
 	w.upstream.Break(nil)
 
-	// 3. Gone: refused with a reason.
+	// 3. The user is deleted: the server refuses, and says why.
 	gone := jane()
 	gone.Denied = true
 	w.upstream.Set(gone)
@@ -50,7 +50,7 @@ func TestALeaverLosesAccessAtTheNextRenewal(t *testing.T) {
 	}
 }
 
-// TestDisablingAPersonEndsEverythingAtOnce is on two replicas.
+// TestDisablingAPersonEndsEverythingAtOnce runs with two replicas.
 func TestDisablingAPersonEndsEverythingAtOnce(t *testing.T) {
 	t.Parallel()
 	cfg := storetest.PostgresConfig(t)

@@ -22,7 +22,7 @@ func TestLoginCSRF(t *testing.T) {
 	if flow == "" {
 		t.Fatalf("no flow on %v", form)
 	}
-	// Jane's browser must not go on with a flow that Eve began.
+	// Jane's browser must not continue a flow that Eve started.
 	victim := relyingparty.NewBrowser(t, w.issuer, nil)
 	page := victim.Post(w.issuer+"/login/corp", url.Values{"flow": {flow}, "username": {"jane"}, "password": {"right"}})
 	if page.Status != http.StatusBadRequest || !strings.Contains(page.Text, "another browser") {
@@ -69,8 +69,7 @@ func TestGuessingIsRefusedAndOpensByItself(t *testing.T) {
 	}
 }
 
-// TestAConnectorThatDoesNotOpen leaves the others as they are, and the server
-// starts.
+// TestAConnectorThatDoesNotOpen checks that the server starts and the other connectors work.
 func TestAConnectorThatDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

@@ -18,8 +18,8 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
 
-// TestEndSession is RP-initiated logout: it leaves only for a registered address
-// and only with a hint that we signed; without one it asks.
+// TestEndSession covers RP-initiated logout. The server redirects only to a registered address, and only with a
+// hint that it has signed. Without a hint it asks the user.
 func TestEndSession(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -32,11 +32,11 @@ func TestEndSession(t *testing.T) {
 			"grant_type": {"authorization_code"}, "code": {page.Code(t)}, "redirect_uri": {grafana.RedirectURI}, "code_verifier": {verifier}, "client_secret": {"s3cret"},
 		}).IDToken
 	}
-	stranger := signIn(relyingparty.NewBrowser(t, w.issuer, nil)) // the same person in another browser
+	stranger := signIn(relyingparty.NewBrowser(t, w.issuer, nil)) // the same user in another browser
 	parts := strings.Split(stranger, ".")
 	for name, c := range map[string]struct {
 		params func(hint string) url.Values
-		// want is where the browser ends: an address, "out", "ask" or "error".
+		// want is the final page of the browser: an address, "out", "ask" or "error".
 		want string
 	}{
 		"everything": {func(hint string) url.Values {
@@ -79,7 +79,7 @@ func TestEndSession(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
-		// Only then is nobody signed in any more.
+		// Only this request ends the session.
 		silent := b.Get(grafana.AuthURL("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", url.Values{"prompt": {"none"}}))
 		if over := silent.RedirectedTo.Query().Get("error") == "login_required"; over != (got == "out" || page.RedirectedTo != nil) {
 			t.Errorf("%s: signed out %v", name, over)
@@ -87,7 +87,7 @@ func TestEndSession(t *testing.T) {
 	}
 }
 
-// logoutReceiver is a relying party that is told of sign-outs.
+// logoutReceiver is a relying party that receives logout tokens.
 type logoutReceiver struct {
 	mu     sync.Mutex
 	tokens []string
@@ -144,14 +144,14 @@ func TestBackChannelLogout(t *testing.T) {
 			}
 		}
 
-		// 1. The same person signs in again: nobody is told that they are gone.
+		// 1. The same user signs in again: clients get no logout token.
 		b.SignIn(w.plugin.AuthURL(strings.Repeat("a", 43), url.Values{"prompt": {"login"}}), asJane())
 		deliver()
 		if len(box.got()) != 0 {
 			t.Fatal("told of a sign-in that goes on")
 		}
 
-		// 2. The client is away at first. It is told later, under the sid it knows.
+		// 2. The client is down at first. It gets the logout token later, with the sid that it knows.
 		box.set(http.StatusServiceUnavailable)
 		b.Post(w.issuer+"/sign-out", url.Values{})
 		deliver()
@@ -183,7 +183,7 @@ func TestBackChannelLogout(t *testing.T) {
 		if len(w.events(t, audit.ClientNotNotified)) != 1 || len(w.events(t, audit.ClientNotified)) != 1 {
 			t.Error("not audited")
 		}
-		// 3. The token that hung on the sign-in is dead.
+		// 3. The token of the session is revoked.
 		if got := userInfo(t, w.issuer, tokens.AccessToken); got != http.StatusUnauthorized {
 			t.Errorf("the access token still works: %d", got)
 		}

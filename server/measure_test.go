@@ -9,14 +9,14 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// TestLatenciesAreMeasured signs in and looks for how long the answers took.
+// TestLatenciesAreMeasured signs in and reads the measured latencies.
 func TestLatenciesAreMeasured(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.signIn(t)
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	for _, job := range w.provider.Jobs() { // one of them stores what was measured, at its end
+	for _, job := range w.provider.Jobs() { // one of the replicas stores its measurements when it stops
 		if err := job(ended); err != nil {
 			t.Fatal(err)
 		}

@@ -22,7 +22,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// testProxy is a proxy's line to the server, without the proxy.
+// testProxy is a proxy's connection to the server, without the proxy.
 type testProxy struct {
 	*feed.Feed
 	cutoff *revocation.Registry
@@ -48,13 +48,13 @@ func (w *testServer) enrolProxy(t *testing.T, cluster string) *testProxy {
 	return w.resumeProxy(t, dir, id)
 }
 
-// resumeProxy opens the line with what is kept.
+// resumeProxy opens the connection with the stored state.
 func (w *testServer) resumeProxy(t *testing.T, dir feed.Dir, id feed.Identity) *testProxy {
 	t.Helper()
 	return w.resumeProxyThrough(t, &http.Transport{}, dir, id)
 }
 
-// switchableTransport is a line to the server that can be cut.
+// switchableTransport is a transport that a test can disconnect.
 type switchableTransport struct{ down atomic.Bool }
 
 // RoundTrip implements http.RoundTripper.
@@ -88,7 +88,7 @@ func (w *testServer) resumeProxyThrough(t *testing.T, line http.RoundTripper, di
 	return o
 }
 
-// openShell opens something as a person with a device.
+// openShell opens a stream for a user with a device.
 func (o *testProxy) openShell(t *testing.T, userID, device string, issued time.Time) context.Context {
 	t.Helper()
 	life, done, refusal := o.cutoff.RegisterStream(context.WithoutCancel(t.Context()), &authn.Identity{UID: userID, Device: device, Issued: issued}, time.Time{})
@@ -99,7 +99,7 @@ func (o *testProxy) openShell(t *testing.T, userID, device string, issued time.T
 	return life
 }
 
-// waitForEnd waits until a shell was ended and returns the reason.
+// waitForEnd waits until a shell ends and returns the reason.
 func waitForEnd(life context.Context, t *testing.T, what string) string {
 	t.Helper()
 	select {
@@ -172,7 +172,7 @@ func TestProxiesHearOfEverythingThatIsTakenAway(t *testing.T) {
 	if got := waitForEnd(three, t, "the person"); got != "revoked_user" && got != "no_access" {
 		t.Errorf("the person: %s", got)
 	}
-	// What can't be confirmed does not stay open: nobody with that id is known.
+	// The proxy ends the shell of an unknown user, because the server cannot confirm their access.
 	if got := waitForEnd(other, t, "somebody whom the server does not know"); got != "no_access" {
 		t.Errorf("somebody whom the server does not know: %s", got)
 	}
@@ -186,9 +186,9 @@ func TestProxiesHearOfEverythingThatIsTakenAway(t *testing.T) {
 	}
 }
 
-// TestWhoWasNotSeenIsAskedAbout: a proxy that has never seen somebody's token hears of a
-// change of rules too, when they come with an old one; also when it could not ask then.
-func TestWhoWasNotSeenIsAskedAbout(t *testing.T) {
+// TestProxyAsksAboutUsersItHasNotSeen: a change of rules also affects users whose token this proxy has never seen,
+// even if the server was unreachable at that time.
+func TestProxyAsksAboutUsersItHasNotSeen(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	w.signIn(t)
@@ -213,13 +213,13 @@ func TestWhoWasNotSeenIsAskedAbout(t *testing.T) {
 	eventually(t, "an old token is refused after the rules have changed", func() bool { return !admitted(o, id) })
 	o.stop()
 
-	fresh := w.enrolProxy(t, "a") // Another replica, which has seen nobody.
+	fresh := w.enrolProxy(t, "a") // another replica, which has seen no user
 	if admitted(fresh, id) {
 		t.Error("a replica that starts later takes the old token")
 	}
 	fresh.stop()
 
-	// A replica that starts while the server is away takes it, and asks when it is back.
+	// A replica that starts while the server is unreachable accepts the token, and asks when the server is back.
 	enrolled, err := fresh.dir.LoadIdentity()
 	if err != nil {
 		t.Fatal(err)
@@ -250,8 +250,8 @@ func eventually(t *testing.T, what string, is func() bool) {
 	t.Errorf("not so: %s", what)
 }
 
-// TestAProxyStartsWhileTheServerIsAway: with what it knew last, unless somebody changed
-// that; and refuses when it was told to.
+// TestAProxyStartsWhileTheServerIsAway: it starts with its last known state, applies changes made since, and
+// refuses requests if the cluster is configured to fail closed.
 func TestAProxyStartsWhileTheServerIsAway(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

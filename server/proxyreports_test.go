@@ -14,8 +14,8 @@ import (
 	"github.com/fairlead-auth/fairlead/proxy/feed"
 )
 
-// TestProxiesReport lets a proxy tell of what happened: it is found in the audit log, as an
-// event of the proxy's own cluster, and nothing but a proxy's events.
+// TestProxiesReport checks that events of a proxy appear in the audit log, for the proxy's own cluster, and only
+// events that a proxy may report.
 func TestProxiesReport(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -33,11 +33,11 @@ func TestProxiesReport(t *testing.T) {
 		}
 	}
 	nothing := func(*audit.Event) {}
-	tell(audit.ProxyRequest, nothing) // not worth it
+	tell(audit.ProxyRequest, nothing) // such events would only fill the table
 	tell(audit.ProxyRequest, func(e *audit.Event) { e.Reason, e.Detail = "upgrade", "POST /exec\r\n"+strings.Repeat("x", 3000) })
 	tell(audit.ProxyActedAs, func(e *audit.Event) { e.Time = now.Add(-30 * time.Minute) })
 	tell(audit.ProxyRefused, func(e *audit.Event) { e.Time = now.Add(time.Hour) })
-	tell(audit.ProxyRefused, func(e *audit.Event) { e.UserName = "" }) // anybody could
+	tell(audit.ProxyRefused, func(e *audit.Event) { e.UserName = "" }) // an unauthenticated client could cause these events
 	tell(audit.ProxyDenied, nothing)
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
@@ -58,7 +58,7 @@ func TestProxiesReport(t *testing.T) {
 		t.Errorf("it happened at %v", when)
 	}
 
-	// Somebody who is refused in a loop does not fill the database.
+	// A client that is refused in a loop does not fill the database.
 	flood := o.NewReporter(false, func(n int, why error) {
 		if errors.Is(why, feed.ErrRateLimited) {
 			lost.Add(int64(n))
@@ -75,7 +75,7 @@ func TestProxiesReport(t *testing.T) {
 		t.Errorf("of 3,000 refusals at once %d are not told, want 2,000", n)
 	}
 
-	// A proxy that is broken into can't write other events.
+	// A compromised proxy cannot write other events.
 	all := o.NewReporter(true, func(n int, why error) {
 		lost.Add(int64(n))
 		if !strings.Contains(why.Error(), "can’t report the event") {

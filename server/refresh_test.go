@@ -13,8 +13,8 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
 
-// TestConcurrentRefresh is the storm that kubectl makes: eight uses of one
-// token at once give one successor and one and the same answer.
+// TestConcurrentRefresh does what kubectl does: eight concurrent uses of one token. All get the same successor in
+// the same response.
 func TestConcurrentRefresh(t *testing.T) {
 	t.Parallel()
 	run := func(t *testing.T, w *testServer) {
@@ -94,8 +94,8 @@ func TestReplayKillsTheFamily(t *testing.T) {
 	})
 }
 
-// TestAPoolOfOneIsEnough is the wedge that other providers have: many refreshes
-// at once on a pool of one connection.
+// TestAPoolOfOneIsEnough runs many concurrent refreshes on a pool of one connection, which deadlocks in some other
+// providers.
 func TestAPoolOfOneIsEnough(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -122,8 +122,7 @@ func TestAPoolOfOneIsEnough(t *testing.T) {
 	}
 }
 
-// TestTwoLaptops signs one person in twice with one client. Both go on, and each
-// can be ended alone.
+// TestTwoLaptops signs one user in twice with one client. Both devices work, and each can be ended alone.
 func TestTwoLaptops(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

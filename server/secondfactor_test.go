@@ -12,7 +12,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/mfa"
 )
 
-// browserUser is somebody at a browser with cookies.
+// browserUser is a browser with a cookie jar.
 type browserUser struct {
 	t *testing.T
 	w *testServer
@@ -28,7 +28,7 @@ func (w *testServer) newBrowserUser(t *testing.T) *browserUser {
 	return &browserUser{t, w, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
-// submitPassword signs in with name and password and returns where the browser goes.
+// submitPassword submits user name and password and returns the redirect.
 func (p *browserUser) submitPassword() string {
 	p.t.Helper()
 	page := document(p.t, p.c, "GET", p.w.issuer+"/login/corp", nil)
@@ -59,8 +59,8 @@ func (p *browserUser) signedIn() bool {
 	return false
 }
 
-// TestASecondFactor is set up at the first sign-in through a connector that wants
-// one, asked for at the next, and each code works once.
+// TestASecondFactor sets a factor up at the first sign-in through a connector that requires one. The next sign-in
+// asks for it, and each code works once.
 func TestASecondFactor(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

@@ -63,26 +63,26 @@ type Config struct {
 	Now     func() time.Time
 	// Types are the kinds of connector by name.
 	Types map[string]connectors.Type
-	// RuntimeSettings is what may change while the server runs. Nil means the defaults.
+	// RuntimeSettings are the settings that admins can change while the server runs. Nil means the defaults.
 	RuntimeSettings *runtimesettings.Settings
-	// KeyRotation is how long a key signs. Zero means 30 days.
+	// KeyRotation is how long a signing key is used before the next one replaces it. Zero means 30 days.
 	KeyRotation time.Duration
-	// KeyTiming is changed by tests only.
+	// KeyTiming replaces the production timing of key rotation. Only tests set it.
 	KeyTiming keys.Timing
-	// PasswordWindow is how long wrong passwords count. Zero means 15 minutes.
+	// PasswordWindow is how long failed password attempts count. Zero means 15 minutes.
 	PasswordWindow time.Duration
-	// RequestsPerSecond is how much one network address may ask of one replica,
-	// with five times as much in a burst. Zero means 100.
+	// RequestsPerSecond is the request limit for one network address on one replica. A burst may be five times as
+	// large. Zero means 100.
 	RequestsPerSecond int
-	// TrustedProxies may say where requests come from.
+	// TrustedProxies are the reverse proxies whose X-Forwarded-For header the server believes.
 	TrustedProxies []netip.Prefix
-	// RecordingRetention is how long recordings of shells are kept, RecordingBytes how much of
-	// one cluster. Zero means 90 days and 20 GB.
+	// RecordingRetention is how long recordings of shells are kept. RecordingBytes is the limit for the recordings
+	// of one cluster. Zero means 90 days and 20 GB.
 	RecordingRetention time.Duration
 	RecordingMaxBytes  int64
 	// Demo: see web.Config.
 	Demo bool
-	// ObserveRequest and Issued, when set, are told about requests and tokens.
+	// ObserveRequest and Issued, when set, are called for each request and each issued token.
 	ObserveRequest func(method, route string, status int, took time.Duration)
 	ObserveToken   func(grant, result string)
 	// ObserveUpstream and Transport: see upstream.Config.
@@ -90,7 +90,7 @@ type Config struct {
 	Transport       http.RoundTripper
 	// Hasher hashes the passwords of recovery accounts and local users.
 	Hasher *password.Hasher
-	// SetupCodes lets people sign a computer in with a code from a page of ours.
+	// SetupCodes enables the setup codes with which a user signs in another computer.
 	SetupCodes bool
 	// ReadOnly: see admin.Config.
 	ReadOnly bool
@@ -133,12 +133,11 @@ type Server struct {
 	Bearer   *tokeninfo.Bearer
 	Admin    *admin.Admin
 	Login    *login.Handler
-	// Passkeys is nil when this site can have none.
+	// Passkeys is nil when the address of the site cannot have passkeys.
 	Passkeys *mfa.Passkeys
 	clients  *clients.Registry
 	upstream *upstream.Registry
-	// TokenFiles makes tokens that people carry in files, SetupCodes codes that sign a computer
-	// in; nil where that is off.
+	// TokenFiles and SetupCodes create token files and setup codes. They are nil when the feature is disabled.
 	TokenFiles *tokenfile.Maker
 	SetupCodes *setupcode.Maker
 	flows      *flow.Sealer
@@ -148,11 +147,11 @@ type Server struct {
 	responses  *authresponse.Sender
 	notifier   *backchannel.Notifier
 
-	recordings *recordings.Keeper
+	recordings *recordings.Archive
 	latency    *latency.Recorder
 }
 
-// New puts the parts together.
+// New creates the handlers and connects them.
 func New(ctx context.Context, cfg Config) (*Server, error) {
 	cfg.setDefaults()
 	measured := latency.New(cfg.Store, cfg.Logger, cfg.Now)
@@ -198,7 +197,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	})
 	s.Sessions.OnEnd = s.notifier.Wake
 	s.Passkeys = mfa.NewPasskeys(cfg.URL, cfg.RuntimeSettings.Get().Brand)
-	s.recordings = &recordings.Keeper{Store: cfg.Store, Audit: cfg.Audit, Now: cfg.Now, Life: cfg.RecordingRetention, MaxBytes: cfg.RecordingMaxBytes}
+	s.recordings = &recordings.Archive{Store: cfg.Store, Audit: cfg.Audit, Now: cfg.Now, Retention: cfg.RecordingRetention, MaxBytes: cfg.RecordingMaxBytes}
 	s.Admin = admin.New(admin.Config{
 		Store: cfg.Store, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now, Types: cfg.Types, Upstream: s.upstream, Keys: signing, Limit: s.Limit,
 		Hasher: cfg.Hasher, URL: site.Absolute(""), Live: cfg.RuntimeSettings, ReadOnly: cfg.ReadOnly, Ended: s.notifier.Wake, Passkeys: s.Passkeys,
@@ -214,8 +213,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 // mounter is anything with routes.
 type mounter interface{ Mount(g *echo.Group) }
 
-// Echo returns a router with every endpoint of the provider and the group that
-// further pages are mounted on.
+// Echo returns a router with every endpoint of the provider, and the group for further pages.
 func (s *Server) Echo(more ...mounter) (*echo.Echo, error) {
 	e := web.NewEcho(web.Server{
 		Site: s.Site, Logger: s.cfg.Logger, Now: s.cfg.Now, TrustedProxies: s.cfg.TrustedProxies, Observe: s.cfg.ObserveRequest,
@@ -286,13 +284,13 @@ func (s *Server) handlers() ([]mounter, error) {
 	}, nil
 }
 
-// CallbackURL is where the upstream of a connector sends the browser back to.
+// CallbackURL is the redirect URI of a connector's upstream.
 func (s *Server) CallbackURL(id string) string { return login.CallbackURL(s.Site, id) }
 
 // Notifier tells clients of sign-outs; Jobs runs it.
 func (s *Server) Notifier() *backchannel.Notifier { return s.notifier }
 
-// Jobs are what must run beside the router until the context ends.
+// Jobs returns the background jobs. Each must run until the context ends.
 func (s *Server) Jobs() []func(context.Context) error {
 	sweeper := &sweep.Sweeper{Store: s.cfg.Store, Logger: s.cfg.Logger, Now: s.cfg.Now}
 	return []func(context.Context) error{s.Keys.Run, sweeper.Run, s.notifier.Run, s.Admin.Run, s.latency.Run}

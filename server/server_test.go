@@ -28,7 +28,7 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
 
-// clock is a time that tests move.
+// clock is a clock that tests move.
 type clock struct {
 	mu sync.Mutex
 	at time.Time
@@ -46,22 +46,22 @@ func (c *clock) add(d time.Duration) {
 	c.at = c.at.Add(d)
 }
 
-// testServer is one provider with one or more replicas and a pretended upstream.
+// testServer is one provider with one or more replicas and a fake upstream.
 type testServer struct {
 	store    *store.Store
 	upstream *mock.Upstream
 	clock    *clock
 	issuer   string
-	// replicas are the addresses of the replicas; issuer is the first.
+	// replicas are the URLs of the replicas. The issuer is the first.
 	replicas []string
 	plugin   *relyingparty.Client
 	// settings are those of applySettings, for tests that change some.
 	settings store.Settings
 	provider *server.Server
-	// types and maxAge replace the pretended upstream.
+	// types and maxAge replace the fake upstream.
 	types  map[string]connectors.Type
 	maxAge time.Duration
-	// transport is how the provider reaches upstreams.
+	// transport is the provider's transport to upstreams.
 	transport http.RoundTripper
 }
 
@@ -128,14 +128,14 @@ func applySettings(t testing.TB, s *store.Store, now time.Time) store.Settings {
 
 func apply(t testing.TB, s *store.Store, set store.Settings, now time.Time) {
 	t.Helper()
-	// The store seals the configuration of connectors in place.
+	// The store encrypts the configuration of connectors in place.
 	set.Connectors = slices.Clone(set.Connectors)
 	if err := s.ApplyFile(t.Context(), set, now); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// serve starts a replica. All replicas say that they are the first one's issuer.
+// serve starts a replica. All replicas use the issuer of the first one.
 func (w *testServer) serve(t *testing.T, s *store.Store) {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(nil)
@@ -186,7 +186,7 @@ func (w *testServer) signIn(t *testing.T) relyingparty.Tokens {
 	return w.plugin.SignIn(t, relyingparty.NewBrowser(t, w.issuer, nil), asJane())
 }
 
-// rows counts everything but the audit log.
+// rows counts the rows of all tables except the audit log.
 func (w *testServer) rows(t *testing.T) map[string]int64 {
 	t.Helper()
 	counts, err := w.store.RowCounts(t.Context())
@@ -202,8 +202,7 @@ func eachDatabase(t *testing.T, fn func(*testing.T, *testServer)) {
 	t.Run("postgres", func(t *testing.T) { t.Parallel(); fn(t, setup(t, storetest.PostgresConfig(t))) })
 }
 
-// TestAnIndependentClient signs in with coreos/go-oidc and x/oauth2, which
-// check what they get by the book.
+// TestAnIndependentClient signs in with coreos/go-oidc and x/oauth2, which verify the responses strictly.
 func TestAnIndependentClient(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -271,8 +270,7 @@ func TestNothingIsStoredForAVisitor(t *testing.T) {
 	}
 }
 
-// TestNothingInClear looks for every secret that a flow hands out in the very
-// file of the database.
+// TestNothingInClear searches the database file for every secret that a flow issues.
 func TestNothingInClear(t *testing.T) {
 	t.Parallel()
 	cfg := storetest.SQLiteConfig(t)

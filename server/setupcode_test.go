@@ -14,7 +14,7 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
 
-// TestSetupCodes signs a computer in with a code from a page, and tries to do more with it.
+// TestSetupCodes signs in a computer with a code from a page, and tries to use the code for more.
 func TestSetupCodes(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -57,7 +57,7 @@ func TestSetupCodes(t *testing.T) {
 	} else {
 		got = again
 	}
-	// Whoever comes second ends what the first one got: one of them was a thief.
+	// A second use ends the tokens of the first, because one of the two callers was a thief.
 	if twice := redeem(good, nil); twice.Error != "invalid_grant" {
 		t.Errorf("a second use: %s", twice.Raw)
 	}
@@ -78,13 +78,13 @@ func TestSetupCodes(t *testing.T) {
 			t.Errorf("%s: %s", name, got.Raw)
 		}
 	}
-	// An authorization code is no setup code.
+	// An authorization code is not a setup code.
 	verifier, challenge := relyingparty.PKCE()
 	ordinary := b.SignIn(w.plugin.AuthURL(challenge, nil), relyingparty.Credentials{}).Code(t)
 	if got := redeem(ordinary, url.Values{"code_verifier": {verifier}, "redirect_uri": {w.plugin.RedirectURI}}); got.Error != "invalid_grant" {
 		t.Errorf("an authorization code: %s", got.Raw)
 	}
-	// It ends with the browser's sign-in, with the account, and in five minutes.
+	// The code ends with the browser session, with the account, and after five minutes.
 	late := code()
 	current := visit()
 	if _, err := w.store.EndSignIn(ctx, current.User.ID, current.SignIn.ID, w.clock.now()); err != nil {

@@ -72,7 +72,7 @@ func TestCodeReplayEndsWhatItGave(t *testing.T) {
 	if tokens.Error != "" {
 		t.Fatal(tokens.Raw)
 	}
-	// With a wrong verifier it is no second valid use and must end nothing.
+	// A second use with a wrong verifier must not revoke anything.
 	wrong, _ := relyingparty.PKCE()
 	if got := redeem(wrong); got.Error != "invalid_grant" {
 		t.Errorf("wrong verifier: %s", got.Raw)

@@ -115,7 +115,7 @@ func TestIntrospection(t *testing.T) {
 		if got["active"] != true || got["client_id"] != "grafana" || got["sub"] != relyingparty.Claims(t, tokens.IDToken)["sub"] || got["iss"] != w.issuer {
 			t.Errorf("%s: %v", name, got)
 		}
-		// Somebody else's token is as good as none.
+		// A client learns nothing about a token of another client.
 		if got := ask("wiki", "wiki-secret", token); !cmp.Equal(got, map[string]any{"active": false}) {
 			t.Errorf("%s, another client: %v", name, got)
 		}
@@ -131,7 +131,7 @@ func TestIntrospection(t *testing.T) {
 			t.Errorf("%s: %d %s", name, got.Status, got.Raw)
 		}
 	}
-	// One without a device ends alone, and that is an event.
+	// A token without a device is revoked alone, with an audit event.
 	alone := b.Get(w.issuer + "/authorize?" + url.Values{
 		"response_type": {"code"}, "client_id": {"grafana"}, "redirect_uri": {"https://grafana.test/cb?x=1"}, "scope": {"openid"},
 	}.Encode())

@@ -22,7 +22,7 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
 
-// setupWithConnector is a provider with one connector of a real type.
+// setupWithConnector returns a provider with one connector of a real type.
 func setupWithConnector(t *testing.T, kind string, config map[string]any, transport http.RoundTripper) *testServer {
 	t.Helper()
 	w := &testServer{clock: &clock{at: time.Now()}, store: storetest.SQLite(t), types: all.Types(password.NewHasher()), maxAge: -1, transport: transport}
@@ -37,7 +37,7 @@ func setupWithConnector(t *testing.T, kind string, config map[string]any, transp
 	return w
 }
 
-// forgeTransport is a forge whose callback is known only when the provider has started.
+// forgeTransport is a fake forge whose callback URL is known only after the provider has started.
 type forgeTransport struct{ forge *fakeforge.Server }
 
 // RoundTrip implements http.RoundTripper.
@@ -48,8 +48,8 @@ func (l *forgeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// TestEveryForgeSignsInAndRefreshes: a browser goes there and back, tokens are
-// renewed, and who leaves upstream is denied at the next renewal.
+// TestEveryForgeSignsInAndRefreshes: a browser signs in, tokens are renewed, and the renewal of a user who was
+// removed upstream is denied.
 func TestEveryForgeSignsInAndRefreshes(t *testing.T) {
 	t.Parallel()
 	credentials := func(more map[string]any) map[string]any {
@@ -97,8 +97,8 @@ func TestEveryForgeSignsInAndRefreshes(t *testing.T) {
 	}
 }
 
-// TestSAMLSignsIn goes the way of a browser: a form to the provider, its answer from
-// another site without cookies, and the same answer once more from here.
+// TestSAMLSignsIn follows the browser: it posts a form to the identity provider, gets the response from the other
+// site without cookies, and posts the same response again from this site.
 func TestSAMLSignsIn(t *testing.T) {
 	t.Parallel()
 	idp := fakesaml.New(t, time.Now().AddDate(1, 0, 0))
@@ -131,13 +131,13 @@ func TestSAMLSignsIn(t *testing.T) {
 	}
 	said := fakesaml.Jane(asked.ID, acs, time.Now())
 	answer := url.Values{"RelayState": {relay}, "SAMLResponse": {fakesaml.Encode(t, said.Response(idp.Sign(t, said.Assertion("_a"))))}}
-	// From the provider's site: no cookies.
+	// A form from the identity provider's site carries no cookies.
 	posted := document(t, &http.Client{}, "POST", acs, answer)
 	onward, _ := posted.Find("form").Attr("action")
 	if onward != "/callback/up/answer" || field(posted, "SAMLResponse") != answer.Get("SAMLResponse") {
 		t.Fatalf("the answer goes on to %q", onward)
 	}
-	// In somebody else's browser it is worth nothing.
+	// The response is worthless in another browser.
 	if res := post(t, &http.Client{}, w.issuer+onward, answer); res.StatusCode != http.StatusBadRequest {
 		t.Errorf("in another browser: %s", res.Status)
 	}

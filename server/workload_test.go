@@ -14,7 +14,7 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
 
-// TestWorkloadExchangesItsPlatformToken plays a CI platform.
+// TestWorkloadExchangesItsPlatformToken simulates a CI platform.
 func TestWorkloadExchangesItsPlatformToken(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -68,7 +68,7 @@ func TestWorkloadExchangesItsPlatformToken(t *testing.T) {
 	if len(w.events(t, audit.WorkloadRefused)) != 2 {
 		t.Errorf("events %+v", w.events(t, audit.WorkloadRefused))
 	}
-	// The plugin knows the cluster's id only, and names its page.
+	// The plugin knows only the id of the cluster, and names its page.
 	byPage := func(resource string) relyingparty.Tokens {
 		return w.plugin.Token(t, url.Values{
 			"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "resource": {resource},

@@ -94,7 +94,7 @@ func clock(d time.Duration) string {
 type RecordingData struct {
 	*ops.Replay
 	Self, Events, Person string
-	Screen               recordings.Screen
+	Screen               recordings.Frame
 	// At and End are for the slider, in seconds; Now and Length for people.
 	At, End, Now, Length string
 	Earlier, Later       string
@@ -126,7 +126,7 @@ const step = 5 * time.Second
 
 func (h *Handler) recording(c echo.Context, r *request) error {
 	at := moment(c)
-	replay, err := h.Admin.Replay(c.Request().Context(), r.caller, c.Param("id"), at)
+	replay, err := h.Admin.PlayRecording(c.Request().Context(), r.caller, c.Param("id"), at)
 	if err != nil {
 		return err
 	}
@@ -134,8 +134,8 @@ func (h *Handler) recording(c echo.Context, r *request) error {
 		Replay: replay, Self: h.Site.Path("/admin/recordings/" + replay.ID), Events: h.Site.Path("/admin/audit?request=" + url.QueryEscape(replay.RequestID)),
 		Person: h.Site.Path("/admin/people/" + url.PathEscape(replay.UserID)), End: seconds(replay.Last), Length: clock(replay.Last), File: replay.ID + ".cast",
 	}
-	if len(replay.Screens) > 0 {
-		data.Screen = replay.Screens[0]
+	if len(replay.Frames) > 0 {
+		data.Screen = replay.Frames[0]
 	}
 	at = min(at, replay.Last)
 	data.At, data.Now = seconds(at), clock(at)
@@ -145,8 +145,8 @@ func (h *Handler) recording(c echo.Context, r *request) error {
 	if at < replay.Last {
 		data.Later = seconds(min(at+step, replay.Last))
 	}
-	for _, m := range replay.Moments {
-		data.Moments = append(data.Moments, MomentLink{When: clock(m.At), What: m.What, At: seconds(m.At)})
+	for _, m := range replay.Markers {
+		data.Moments = append(data.Moments, MomentLink{When: clock(m.At), What: m.Text, At: seconds(m.At)})
 	}
 	if data.Find = strings.TrimSpace(c.QueryParam("find")); data.Find != "" && len(data.Find) <= maxFind {
 		found, err := h.Admin.SearchRecording(c.Request().Context(), r.caller, replay.ID, data.Find)
@@ -155,7 +155,7 @@ func (h *Handler) recording(c echo.Context, r *request) error {
 		}
 		find := "&find=" + url.QueryEscape(data.Find)
 		for _, m := range found {
-			data.Found = append(data.Found, MomentLink{When: clock(m.At), What: m.What, Path: "?at=" + seconds(m.At) + find})
+			data.Found = append(data.Found, MomentLink{When: clock(m.At), What: m.Text, Path: "?at=" + seconds(m.At) + find})
 		}
 	}
 	return show(h, c, r, web.View[RecordingData]{Page: RecordingPage(), Title: i18n.Verbatim(replay.Label()), Data: data})
@@ -190,13 +190,13 @@ type frame struct {
 
 // screens are what the player shows next.
 func (h *Handler) screens(c echo.Context, r *request) error {
-	film, err := h.Admin.Screens(c.Request().Context(), r.caller, c.Param("id"), moment(c), screensAtOnce)
+	film, err := h.Admin.RecordingFrames(c.Request().Context(), r.caller, c.Param("id"), moment(c), screensAtOnce)
 	if err != nil {
 		return err
 	}
 	frames := []frame{}
-	var before recordings.Screen
-	for _, s := range film.Screens {
+	var before recordings.Frame
+	for _, s := range film.Frames {
 		f := frame{At: s.At.Seconds(), Height: s.Height, Rows: map[int][][2]string{}}
 		for y, row := range s.Rows {
 			if y < len(before.Rows) && slices.Equal(before.Rows[y], row) {
@@ -204,7 +204,7 @@ func (h *Handler) screens(c echo.Context, r *request) error {
 			}
 			pieces := [][2]string{}
 			for _, p := range row {
-				pieces = append(pieces, [2]string{p.Text, p.Look})
+				pieces = append(pieces, [2]string{p.Text, p.Class})
 			}
 			f.Rows[y] = pieces
 		}

@@ -44,7 +44,7 @@ type Config struct {
 	// ReadOnly refuses every change of what is configured: the file alone says it.
 	ReadOnly bool
 	// Recordings are those of shells that proxies have handed in.
-	Recordings *recordings.Keeper
+	Recordings *recordings.Archive
 	// Ended, when set, is told that sign-ins have ended.
 	Ended func()
 }

@@ -20,7 +20,7 @@ func (a *Admin) FindRecordings(ctx context.Context, c Caller, query store.Record
 	return a.Store.FindRecordings(ctx, query)
 }
 
-// RecordingFile is what was recorded, in asciicast v2. That it was taken is recorded.
+// RecordingFile returns a recording in asciicast v2. The audit log records the download.
 func (a *Admin) RecordingFile(ctx context.Context, c Caller, id string) (*store.Recording, io.Reader, error) {
 	row, err := a.recording(ctx, c, id)
 	if err != nil {
@@ -30,37 +30,38 @@ func (a *Admin) RecordingFile(ctx context.Context, c Caller, id string) (*store.
 	return row, a.Recordings.Open(ctx, row), nil
 }
 
-// Replay is a recording and what can be seen of it.
+// Replay is a recording with one frame of it.
 type Replay struct {
 	*store.Recording
-	recordings.Film
-	// Faults are what is wrong with it now, Unreadable why nothing can be seen.
+	recordings.Playback
+	// Faults are the defects found in the recording. Unreadable says why it cannot be played.
 	Faults     []string
 	Unreadable string
-	// Key is the proxy's public key, a JSON Web Key.
+	// Key is the proxy's public key as a JSON Web Key.
 	Key string
 }
 
-// Screens are what a recording shows at a moment, and up to so many later. That somebody
-// looked is recorded each time: whoever knows addresses needs no page before.
-func (a *Admin) Screens(ctx context.Context, c Caller, id string, from time.Duration, count int) (recordings.Film, error) {
+// RecordingFrames returns the frames of a recording from a time on. The audit log records each call, because a
+// client can call it without opening the page.
+func (a *Admin) RecordingFrames(ctx context.Context, c Caller, id string, from time.Duration, count int) (recordings.Playback, error) {
 	row, err := a.recording(ctx, c, id)
 	if err != nil {
-		return recordings.Film{}, err
+		return recordings.Playback{}, err
 	}
 	a.recordSeen(ctx, c, row, "screen")
 	return recordings.Play(a.Recordings.Open(ctx, row), from, count)
 }
 
-// Replay shows a recording at a moment, and what it is worth. That somebody looked is recorded.
-func (a *Admin) Replay(ctx context.Context, c Caller, id string, at time.Duration) (*Replay, error) {
+// PlayRecording returns the frame of a recording at a time, and the result of its verification. The audit log
+// records the call.
+func (a *Admin) PlayRecording(ctx context.Context, c Caller, id string, at time.Duration) (*Replay, error) {
 	row, err := a.recording(ctx, c, id)
 	if err != nil {
 		return nil, err
 	}
 	a.recordSeen(ctx, c, row, "screen")
 	replay := &Replay{Recording: row}
-	if replay.Film, err = recordings.Play(a.Recordings.Open(ctx, row), at, 0); errs.KindOf(err) == errs.Unavailable {
+	if replay.Playback, err = recordings.Play(a.Recordings.Open(ctx, row), at, 0); errs.KindOf(err) == errs.Unavailable {
 		return nil, err
 	}
 	if err != nil {
@@ -80,9 +81,9 @@ func (a *Admin) Replay(ctx context.Context, c Caller, id string, at time.Duratio
 	return replay, err
 }
 
-// SearchRecording returns the moments at which words appear on the screen of a recording. The
-// audit log says that the caller looked.
-func (a *Admin) SearchRecording(ctx context.Context, c Caller, id, words string) ([]recordings.Moment, error) {
+// SearchRecording returns markers for the times at which words appear on the screen of a recording. The audit log
+// records the call.
+func (a *Admin) SearchRecording(ctx context.Context, c Caller, id, words string) ([]recordings.Marker, error) {
 	row, err := a.recording(ctx, c, id)
 	if err != nil {
 		return nil, err

@@ -154,7 +154,7 @@ func exported(e *audit.Event) string {
 }
 
 func recordingKept(e *audit.Event) string {
-	if e.Reason != "whole" {
+	if e.Reason != "intact" {
 		return "lines were changed or are missing"
 	}
 	_, title, _ := strings.Cut(e.Detail, " ")

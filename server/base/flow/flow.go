@@ -19,20 +19,18 @@ import (
 // Lifetime is how long a person has to finish signing in.
 const Lifetime = 30 * time.Minute
 
-// maxSealedBytes bounds what is opened, in bytes.
+// maxSealedBytes is the largest parameter that Open reads, in bytes.
 const maxSealedBytes = 16 << 10
 
-// Flow is where the browser goes after the sign-in: to an authorization request
-// or to a page of ours.
+// Flow says where the browser goes after the sign-in: to an authorization request or to a page of Fairlead.
 type Flow struct {
-	// Request is the authorization request, nil for a page.
+	// Request is the authorization request. It is nil when a page started the sign-in.
 	Request *Request `json:"r,omitempty"`
-	// ReturnTo is a path of ours, for a page.
+	// ReturnTo is the path of the page that started the sign-in.
 	ReturnTo string `json:"p,omitempty"`
-	// UserCode is the code that the person typed (RFC 8628), for the page that
-	// asks about it.
+	// UserCode is the device's user code (RFC 8628), for the page that asks the user to confirm the device.
 	UserCode string `json:"v,omitempty"`
-	// AuthenticatedAfter demands a sign-in made after this instant (prompt=login, max_age).
+	// AuthenticatedAfter requires a sign-in after this instant (prompt=login, max_age).
 	AuthenticatedAfter store.Instant `json:"f,omitempty"`
 	// Upstream is set while the browser is away at an upstream.
 	Upstream *Upstream `json:"u,omitempty"`
@@ -50,49 +48,49 @@ type Request struct {
 	State       string   `json:"t,omitempty"`
 	Nonce       string   `json:"n,omitempty"`
 	Challenge   string   `json:"h,omitempty"`
-	// ResponseMode is how the answer goes back; empty means in the query.
+	// ResponseMode is the response_mode of the request. Empty means query.
 	ResponseMode string `json:"m,omitempty"`
-	// HintedUserID is the user that the client means, by an earlier ID token of ours.
+	// HintedUserID is the subject of the request's id_token_hint.
 	HintedUserID string `json:"b,omitempty"`
-	// SwitchRequested says that the person was already asked to sign in as Subject.
+	// SwitchRequested reports that the user was already asked to sign in as Subject.
 	SwitchRequested bool `json:"y,omitempty"`
-	// ForceConsent shows the consent page even to somebody who has agreed before.
+	// ForceConsent shows the consent page even if the user has consented before (prompt=consent).
 	ForceConsent bool `json:"a,omitempty"`
-	// ClientHost is the name that the client gives its computer.
+	// ClientHost is the host name that the client reports for its computer.
 	ClientHost string `json:"d,omitempty"`
 	// LoginHint prefills the user name.
 	LoginHint string `json:"l,omitempty"`
-	// ConnectorID skips the choice.
+	// ConnectorID skips the page that lists the connectors.
 	ConnectorID string `json:"k,omitempty"`
 }
 
-// Upstream is what must come back unchanged from an upstream sign-in.
+// Upstream is the state of a sign-in at an upstream, such as its nonce and PKCE verifier.
 type Upstream struct {
 	ConnectorID string `json:"c"`
 	State       []byte `json:"k,omitempty"`
-	// TestID is the id of a test sign-in: nobody is signed in by it.
+	// TestID is the id of a connector's test sign-in. A test sign-in starts no session.
 	TestID string `json:"t,omitempty"`
 }
 
-// SecondFactor is a sign-in whose first factor was shown.
+// SecondFactor is a sign-in whose first factor has been verified.
 type SecondFactor struct {
 	UserID      string   `json:"u"`
 	ConnectorID string   `json:"c"`
 	Methods     []string `json:"m,omitempty"`
-	// EnrolSecret is the secret of the app that is being set up.
+	// EnrolSecret is the secret of the authenticator app that the user is setting up.
 	EnrolSecret string `json:"e,omitempty"`
-	// PasskeySession is what an answer by passkey is checked with.
+	// PasskeySession is the WebAuthn session data that verifies the browser's response.
 	PasskeySession string `json:"p,omitempty"`
 }
 
 // Sealer seals and opens flows.
 type Sealer struct {
-	// Keyring seals.
+	// Keyring encrypts the flows.
 	Keyring *secret.Keyring
-	// Now tells the time.
+	// Now returns the current time.
 	Now func() time.Time
-	// Secure says that the server is reached over https; then the cookie has the
-	// __Host- prefix. Plain http is for loopback only.
+	// Secure reports that browsers reach the server over https. The cookie then has the __Host- prefix. Plain http
+	// is for loopback only.
 	Secure bool
 }
 
@@ -103,12 +101,12 @@ func (s *Sealer) cookieName() string {
 	return "fairlead-browser"
 }
 
-// ErrInvalid says that a flow can't go on.
+// ErrInvalid is the error for a flow that is forged, expired, or from another browser.
 var ErrInvalid = errs.New(errs.Invalid,
 	"This sign-in was started in another browser, took too long, or its link was changed. Start again.")
 
-// Seal returns the flow as text for a parameter, bound to this browser. It sets
-// the browser's cookie when there is none; several tabs share it.
+// Seal returns the flow as text for a URL parameter, bound to this browser by a cookie. It sets the cookie if the
+// browser has none. All tabs share it.
 func (s *Sealer) Seal(w http.ResponseWriter, r *http.Request, f *Flow) (string, error) {
 	if f.Expires == 0 {
 		f.Expires = store.At(s.Now().Add(Lifetime))
@@ -120,7 +118,7 @@ func (s *Sealer) Seal(w http.ResponseWriter, r *http.Request, f *Flow) (string, 
 	return s.Keyring.Seal(sealContext(s.browserID(w, r)), plain), nil
 }
 
-// Open reads a flow that was sealed for this browser. The error is ErrLost.
+// Open reads a flow that was sealed for this browser. The error is ErrInvalid.
 func (s *Sealer) Open(r *http.Request, sealed string) (*Flow, error) {
 	cookie, err := r.Cookie(s.cookieName())
 	if err != nil || len(sealed) > maxSealedBytes {
@@ -151,9 +149,8 @@ func (s *Sealer) browserID(w http.ResponseWriter, r *http.Request) string {
 	return id
 }
 
-// LocalPath returns path when a browser stays on this server if it is sent
-// there, else "/". It refuses what browsers read as another host: "//host",
-// "/\host", and white space or control characters anywhere.
+// LocalPath returns path if it is a path on this server, else "/". It refuses what browsers read as another host:
+// "//host", "/\host", and white space or control characters anywhere.
 func LocalPath(path string) string {
 	switch {
 	case !strings.HasPrefix(path, "/"), strings.HasPrefix(path, "//"), len(path) > 2048,

@@ -103,7 +103,7 @@ func FuzzLocalPath(f *testing.F) {
 		got := flow.LocalPath(path)
 		u, err := base.Parse(got)
 		if err != nil {
-			return // no browser goes to what doesn't parse; it stays
+			return // a browser does not follow an address that does not parse
 		}
 		if u.Host != "login.test" || strings.HasPrefix(got, "//") || strings.Contains(got, "\\") {
 			t.Errorf("LocalPath(%q) = %q leads to %s", path, got, u)

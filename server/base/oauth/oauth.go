@@ -50,7 +50,7 @@ const (
 	RegistrationNotSupported        Code = "registration_not_supported"
 )
 
-// Scopes that mean something here.
+// The scopes that the provider supports.
 const (
 	ScopeOpenID        = "openid"
 	ScopeProfile       = "profile"
@@ -72,7 +72,7 @@ const (
 	GrantDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
 	GrantTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange"
 
-	// GrantSetupCode is our own: see package setupcode.
+	// GrantSetupCode is Fairlead's own grant type: see package setupcode.
 	GrantSetupCode = "urn:fairlead:params:oauth:grant-type:setup-code"
 
 	TokenTypeAccess  = "urn:ietf:params:oauth:token-type:access_token"
@@ -80,14 +80,14 @@ const (
 	TokenTypeJWT     = "urn:ietf:params:oauth:token-type:jwt"
 )
 
-// hostParameter is how a program names its computer, and maxHost bounds it, in bytes.
+// hostParameter is the parameter with the host name of the client's computer. maxHost bounds it, in bytes.
 const (
 	hostParameter = "fairlead_host"
 	maxHostBytes  = 64
 )
 
-// ClientHost returns what a program says its computer is called; empty when it says nothing, or what
-// can't be a name. It is shown to the person as what the program says.
+// ClientHost returns the host name that a client reports for its computer. It returns "" if the parameter is absent
+// or cannot be a host name. The name is unverified: pages must say so.
 func ClientHost(params Params) string {
 	host := params[hostParameter]
 	if len(host) > maxHostBytes || kubenames.Check(host) != nil {
@@ -96,14 +96,13 @@ func ClientHost(params Params) string {
 	return host
 }
 
-// Error is an error in the protocol's own words. The description is shown to
-// people by their clients: make it say what to do.
+// Error is an OAuth error response. Clients show the description to users, so it must say what to do.
 type Error struct {
 	Code        Code
 	Description string
 	// Reason is a fixed word for the audit log.
 	Reason string
-	// RetryAfter, when set, is how long the client should wait.
+	// RetryAfter, when set, is how long the client must wait.
 	RetryAfter time.Duration
 	cause      error
 }
@@ -119,7 +118,7 @@ func (e *Error) WithReason(reason string) *Error {
 	return e
 }
 
-// RateLimited is the answer to who tries too often.
+// RateLimited returns the error for a client that must wait before its next attempt.
 func RateLimited(code Code, wait time.Duration) *Error {
 	e := Errorf(code, "Too many attempts. Wait %d seconds, then try again.", int(wait.Seconds())+1).WithReason("too_many_failures")
 	e.RetryAfter = wait
@@ -137,8 +136,8 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.cause }
 
-// FromError turns any error into one of the protocol: what has no words becomes
-// server_error or temporarily_unavailable and says nothing of the inside.
+// FromError converts any error into an OAuth error. An error without a message for users becomes server_error or
+// temporarily_unavailable, and reveals no internals.
 func FromError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
@@ -149,7 +148,7 @@ func FromError(err error) *Error {
 	return &Error{Code: ServerError, Description: "The server had an internal error. Ask an admin to check its log.", Reason: "internal", cause: err}
 }
 
-// Status is the HTTP status of an answer with this error.
+// Status returns the HTTP status of a response with this error.
 func (e *Error) Status() int {
 	if e.RetryAfter > 0 {
 		return http.StatusTooManyRequests
@@ -166,7 +165,7 @@ func (e *Error) Status() int {
 	}
 }
 
-// Write answers with the error as JSON (RFC 6749 section 5.2).
+// Write sends the error as JSON (RFC 6749 section 5.2).
 func (e *Error) Write(w http.ResponseWriter) {
 	switch e.Code {
 	case InvalidClient:
@@ -183,7 +182,7 @@ func (e *Error) Write(w http.ResponseWriter) {
 	WriteJSON(w, e.Status(), map[string]string{"error": string(e.Code), "error_description": printable(e.Description)})
 }
 
-// WriteJSON answers with v, never cached (RFC 6749 section 5.1).
+// WriteJSON sends v as JSON that must not be cached (RFC 6749 section 5.1).
 func WriteJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -193,17 +192,17 @@ func WriteJSON(w http.ResponseWriter, status int, v any) {
 	WriteBody(w, status, body)
 }
 
-// WriteBody answers with JSON that is encoded already, never cached.
+// WriteBody sends encoded JSON that must not be cached.
 func WriteBody(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Pragma", "no-cache")
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client is gone; there is nobody to tell
+	_, _ = w.Write(body) // the client has closed the connection
 }
 
-// printable keeps the characters that RFC 6749 allows in a description.
+// printable removes the characters that RFC 6749 does not allow in a description.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -238,12 +237,11 @@ func ParseForm(w http.ResponseWriter, r *http.Request) (Params, error) {
 	return params, nil
 }
 
-// Params are parameters that came once each.
+// Params are the parameters of a request. Each occurs once.
 type Params map[string]string
 
-// SingleValues refuses parameters that came twice and leaves out empty ones. With an
-// error it still returns those that came once, so that the caller can tell
-// where the error may be sent.
+// SingleValues refuses repeated parameters and leaves out empty ones. With an error it still returns the parameters
+// that occur once, so that the caller can decide where to send the error.
 func SingleValues(values url.Values) (Params, error) {
 	var repeated error
 	p := make(Params, len(values))
@@ -258,8 +256,8 @@ func SingleValues(values url.Values) (Params, error) {
 	return p, repeated
 }
 
-// ParseScope returns the scopes that mean something here, each once, in our own
-// order. Unknown ones are ignored (OpenID Connect Core section 3.1.2.1).
+// ParseScope returns the supported scopes in text, each once, in a fixed order. It ignores unknown scopes (OpenID
+// Connect Core section 3.1.2.1).
 func ParseScope(scope string) []string {
 	asked := strings.Fields(scope)
 	var known []string

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// RedirectURL adds parameters to a validated redirect URI, keeping its own
-// query as it is. Empty ones are left out.
+// RedirectURL adds parameters to a validated redirect URI and keeps the query of the URI. It leaves out empty
+// parameters.
 func RedirectURL(uri string, params map[string]string) string {
 	q := url.Values{}
 	for name, value := range params {
@@ -23,7 +23,7 @@ func RedirectURL(uri string, params map[string]string) string {
 	return uri + "?" + q.Encode()
 }
 
-// Params are the error as parameters for a client (RFC 6749 section 4.1.2.1).
+// Params returns the error as parameters of an authorization response (RFC 6749 section 4.1.2.1).
 func (e *Error) Params() map[string]string {
 	return map[string]string{"error": string(e.Code), "error_description": printable(e.Description)}
 }

@@ -15,60 +15,60 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// DefaultWindow is the window when none is set.
+// DefaultWindow is the window of a Limiter without one.
 const DefaultWindow = 15 * time.Minute
 
-// How many tries a window has. Guessing one name from everywhere has far fewer
-// than a password withstands; a whole office behind one address has enough.
+// The limits for passwords in one window. The limit for a name is far below the number of guesses that a password
+// withstands. The limit for a network is high enough for an office behind one address.
 const (
 	perNameAndNetwork = 10
 	perName           = 100
 	perNetwork        = 300
-	// A user code has 34 bits and lives ten minutes: 30 tries are nothing.
+	// A user code has 34 bits and lives ten minutes, so 30 guesses have no chance.
 	codesPerUser    = 10
 	codesPerNetwork = 30
-	// A request for a device code is the one thing that is stored for somebody
-	// who has proved nothing, so there is a bound for all together as well.
+	// A device code request is the only unauthenticated request that writes a row to the database, so it also has a
+	// global limit.
 	requestsPerNetwork = 60
 	requestsInTotal    = 5000
-	// A client's secret has 256 bits and can't be guessed; this bounds the noise.
+	// A client secret has 256 bits and cannot be guessed. The limit keeps failed requests from filling the audit
+	// log.
 	secretsPerNetwork = 100
 )
 
-// Limiter counts.
+// Limiter counts attempts and refuses those over the limit.
 type Limiter struct {
 	Store *store.Store
 	Now   func() time.Time
-	// Window is how long tries count, and so the longest that anybody waits.
+	// Window is how long an attempt counts, and so the longest time that a user waits.
 	Window time.Duration
 
 	mu sync.Mutex
-	// refusedUntil holds, on this replica, until when a counter is over: a flood that
-	// goes on costs no more than a look into memory.
+	// refusedUntil holds the counters that are over their limit, and until when. A flood of refused attempts then
+	// costs this replica no query.
 	refusedUntil map[string]time.Time
 }
 
-// maxRefused bounds the memory of refusals; beyond it all are forgotten, and the
-// database says it again.
+// maxRefused bounds refusedUntil. Beyond it the map is emptied, and the next attempts query the database again.
 const maxRefused = 10_000
 
-// Verdict says whether a try may go on.
+// Verdict says whether an attempt is allowed.
 type Verdict struct {
-	// Wait is how long to wait when there were too many; zero means go on.
+	// Wait is how long the caller must wait. Zero means that the attempt is allowed.
 	Wait time.Duration
-	// Repeated says that this was refused before and nothing new has happened: there
-	// is no need to record it once more.
+	// Repeated reports that an earlier attempt was refused for the same reason, so the refusal need not be recorded
+	// again.
 	Repeated bool
 }
 
-// Counter is one counter and how far it may go in a window. Its id is a hash: the
-// table is no list of names that somebody typed.
+// Counter names a counter and its limit in a window. Its id is a hash, so the table does not reveal the names that
+// users typed.
 type Counter struct {
 	id    string
 	limit int
 }
 
-// Password counts a sign-in with a password.
+// Password returns the counters for a sign-in with a password.
 func Password(connectorID, login, address string) []Counter {
 	name, from := connectorID+"\x00"+kubenames.Key(login), Network(address)
 	return []Counter{
@@ -78,8 +78,8 @@ func Password(connectorID, login, address string) []Counter {
 	}
 }
 
-// KnownBrowser counts a password in a browser where the same name has signed in
-// before: what others guess elsewhere does not count there.
+// KnownBrowser returns the counters for a password in a browser where the same user has signed in before. Attempts
+// elsewhere do not count there, so an attacker cannot lock the user out.
 func KnownBrowser(id, address string) []Counter {
 	return []Counter{
 		{secret.Hash("known browser\x00" + id), perNameAndNetwork},
@@ -87,7 +87,7 @@ func KnownBrowser(id, address string) []Counter {
 	}
 }
 
-// UserCode counts a user code that somebody typed who is signed in.
+// UserCode returns the counter for user codes that a signed-in user enters.
 func UserCode(userID, address string) []Counter {
 	return []Counter{
 		{secret.Hash("user code\x00" + userID), codesPerUser},
@@ -95,7 +95,7 @@ func UserCode(userID, address string) []Counter {
 	}
 }
 
-// SecondFactor counts a code that somebody typed who has shown the first factor.
+// SecondFactor returns the counter for second-factor codes of a user who has passed the first factor.
 func SecondFactor(userID, address string) []Counter {
 	return []Counter{
 		{secret.Hash("second factor\x00" + userID), codesPerUser},
@@ -103,7 +103,7 @@ func SecondFactor(userID, address string) []Counter {
 	}
 }
 
-// DeviceRequest counts a request for a device code.
+// DeviceRequest returns the counters for device code requests.
 func DeviceRequest(address string) []Counter {
 	return []Counter{
 		{secret.Hash("device request from\x00" + Network(address)), requestsPerNetwork},
@@ -111,24 +111,24 @@ func DeviceRequest(address string) []Counter {
 	}
 }
 
-// ClientSecret counts a client that could not be authenticated.
+// ClientSecret returns the counter for failed client authentication.
 func ClientSecret(address string) []Counter {
 	return []Counter{{secret.Hash("client secret from\x00" + Network(address)), secretsPerNetwork}}
 }
 
-// Passkey counts a passkey that was not right, of somebody whose name is not known. It
-// can't be guessed; this bounds the noise.
+// Passkey returns the counter for failed passkeys without a user name. A passkey cannot be guessed: the limit keeps
+// failed attempts from filling the audit log.
 func Passkey(address string) []Counter {
 	return []Counter{{secret.Hash("passkey from\x00" + Network(address)), secretsPerNetwork}}
 }
 
-// Enrolment counts an enrolment code that was not good.
+// Enrolment returns the counter for failed enrolment codes.
 func Enrolment(address string) []Counter {
 	return []Counter{{secret.Hash("enrolment from\x00" + Network(address)), secretsPerNetwork}}
 }
 
-// Attempt counts a try. It counts before anything is checked, so that tries at the
-// same moment can't all slip through.
+// Attempt counts an attempt and returns the verdict. It counts before the secret is checked, so that concurrent
+// attempts cannot all pass.
 func (l *Limiter) Attempt(ctx context.Context, counts []Counter) (Verdict, error) {
 	now := l.Now()
 	if wait := l.refusedFor(counts, now); wait > 0 {
@@ -167,13 +167,13 @@ func (l *Limiter) rememberRefusal(id string, until time.Time) {
 	l.refusedUntil[id] = until
 }
 
-// Undo takes the try back: it was not a wrong one.
+// Undo uncounts an attempt that succeeded.
 func (l *Limiter) Undo(ctx context.Context, counts []Counter) error {
 	return l.Store.RemoveAttempts(ctx, counterIDs(counts))
 }
 
-// FirstUse reports whether this is the first time that name is shown until it
-// expires. It is how a signed assertion is used up (RFC 7523 section 3).
+// FirstUse reports whether this name is used for the first time before it expires. It makes signed assertions
+// single-use (RFC 7523 section 3).
 func (l *Limiter) FirstUse(ctx context.Context, name string, expires time.Time) (bool, error) {
 	now := l.Now()
 	counters, err := l.Store.AddAttempts(ctx, []string{secret.Hash("once\x00" + name)}, now, expires.Sub(now))
@@ -191,8 +191,8 @@ func counterIDs(counts []Counter) []string {
 	return list
 }
 
-// Network is the part of an address that one party has: all of an IPv4 address,
-// and half of an IPv6 one.
+// Network returns the part of an address that belongs to one party: a whole IPv4 address, or the first half of an
+// IPv6 address.
 func Network(address string) string {
 	addr, err := netip.ParseAddr(address)
 	if err != nil {

@@ -110,8 +110,7 @@ func TestTriesAtOnceAllCount(t *testing.T) {
 	})
 }
 
-// TestAFloodCostsNoDatabase refuses from memory what it has refused before, and
-// says so.
+// TestAFloodCostsNoDatabase expects that repeated refusals need no query, and that the verdict says so.
 func TestAFloodCostsNoDatabase(t *testing.T) {
 	t.Parallel()
 	s := storetest.SQLite(t)

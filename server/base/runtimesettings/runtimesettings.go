@@ -9,18 +9,17 @@ import (
 
 // Values are the settings at one moment.
 type Values struct {
-	// IdleTimeout ends a sign-in or device that isn't used, Absolute in any case.
+	// IdleTimeout ends an unused session or device. AbsoluteTimeout ends it in any case.
 	IdleTimeout, AbsoluteTimeout time.Duration
-	// RefreshGrace is how long a used refresh token gives the same answer.
+	// RefreshGrace is how long a used refresh token still returns the same response.
 	RefreshGrace time.Duration
-	// UpstreamMaxAge is how old an upstream's word may be; negative asks each time.
-	// OutageBudget is how long rights are kept while it can't be asked.
+	// UpstreamMaxAge is how old the upstream's last answer may be before the server asks again. A negative value
+	// asks each time. OutageBudget is how long users keep their rights while the upstream is unreachable.
 	UpstreamMaxAge, OutageBudget time.Duration
-	// Brand is the name of the installation, Contact whom to ask, and Notice what is
-	// shown on the sign-in page.
+	// Brand is the name of the installation. Contact tells users whom to ask. Notice is shown on the sign-in page.
 	Brand, Contact, Notice string
-	// Logo is an SVG document, Color and ColorDark are such as #0b6478; all were checked
-	// by internal/brand. Empty ones are Fairlead's own.
+	// Logo is an SVG document. Color and ColorDark are colours such as #0b6478. internal/brand has checked all
+	// three. Empty values select Fairlead's own.
 	Logo, Color, ColorDark string
 }
 
@@ -34,7 +33,7 @@ const (
 	DefaultBrand           = "Fairlead"
 )
 
-// WithDefaults fills in what is zero.
+// WithDefaults replaces zero values with the defaults.
 func (v Values) WithDefaults() Values {
 	for value, fallback := range map[*time.Duration]time.Duration{
 		&v.IdleTimeout: DefaultIdleTimeout, &v.AbsoluteTimeout: DefaultAbsoluteTimeout, &v.RefreshGrace: DefaultRefreshGrace, &v.UpstreamMaxAge: DefaultUpstreamMaxAge, &v.OutageBudget: DefaultOutageBudget,
@@ -49,7 +48,7 @@ func (v Values) WithDefaults() Values {
 	return v
 }
 
-// WithFallback returns v where it says something, and below elsewhere.
+// WithFallback returns v, with empty fields taken from below.
 func (v Values) WithFallback(below Values) Values {
 	for value, fallback := range map[*time.Duration]time.Duration{
 		&v.IdleTimeout: below.IdleTimeout, &v.AbsoluteTimeout: below.AbsoluteTimeout, &v.RefreshGrace: below.RefreshGrace, &v.UpstreamMaxAge: below.UpstreamMaxAge, &v.OutageBudget: below.OutageBudget,
@@ -66,31 +65,31 @@ func (v Values) WithFallback(below Values) Values {
 	return v
 }
 
-// Settings hand the values out. It is safe for use by several goroutines.
+// Settings hold the current values. They are safe for use by several goroutines.
 type Settings struct {
-	// file is what the configuration file says; it can't be changed in pages.
+	// file holds the values from the configuration file, which the pages cannot change.
 	file    Values
 	current atomic.Pointer[Values]
 }
 
-// New returns settings with what the file says.
+// New returns settings with the values of the configuration file.
 func New(file Values) *Settings {
 	s := &Settings{file: file}
 	s.Set(Values{})
 	return s
 }
 
-// Get returns the values of now.
+// Get returns the current values.
 func (s *Settings) Get() Values { return *s.current.Load() }
 
-// Set takes what the pages say. The file goes first.
+// Set sets the values from the pages. Values from the configuration file take precedence.
 func (s *Settings) Set(pages Values) {
 	v := s.file.WithFallback(pages).WithDefaults()
 	s.current.Store(&v)
 }
 
-// SetInFile reports whether the file says something about sessions, and about the
-// installation's name and words.
+// SetInFile reports whether the configuration file sets session values, and whether it sets the name and texts of
+// the installation.
 func (s *Settings) SetInFile() (sessions, branding bool) {
 	f := s.file
 	return f.IdleTimeout+f.AbsoluteTimeout+f.RefreshGrace+f.UpstreamMaxAge+f.OutageBudget != 0, f.Brand+f.Contact+f.Notice+f.Logo+f.Color+f.ColorDark != ""

@@ -9,8 +9,8 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
-// APIToken lets a program use the admin interface as the person who made it. The
-// token itself is not stored.
+// APIToken lets a program use the admin API with the rights of the user who created it. The token itself is not
+// stored.
 type APIToken struct {
 	ID       string
 	Hash     string
@@ -32,7 +32,7 @@ func (s *Store) CreateAPIToken(ctx context.Context, t *APIToken) error {
 	return nil
 }
 
-// APITokens lists the tokens that may still be used, the newest first.
+// APITokens lists the active tokens, the newest first.
 func (s *Store) APITokens(ctx context.Context, now time.Time) ([]APIToken, error) {
 	var rows []APIToken
 	err := s.db.WithContext(ctx).Where("revoked = 0 AND expires > ?", At(now)).Order("created DESC, id").Limit(maxList).Find(&rows).Error
@@ -42,8 +42,8 @@ func (s *Store) APITokens(ctx context.Context, now time.Time) ([]APIToken, error
 	return rows, nil
 }
 
-// APITokenByHash finds a token that may be used, and notes its use at most once a
-// minute. The error's kind is Unauthenticated when there is none.
+// APITokenByHash finds an active token and records its use at most once a minute. The error's kind is
+// Unauthenticated when there is none.
 func (s *Store) APITokenByHash(ctx context.Context, hash string, now time.Time) (*APIToken, error) {
 	var row APIToken
 	err := translate(s.db.WithContext(ctx).Where("hash = ? AND revoked = 0 AND expires > ?", hash, At(now)).Take(&row).Error)
@@ -59,7 +59,7 @@ func (s *Store) APITokenByHash(ctx context.Context, hash string, now time.Time) 
 	return &row, err
 }
 
-// RevokeAPIToken ends a token.
+// RevokeAPIToken revokes a token.
 func (s *Store) RevokeAPIToken(ctx context.Context, id string, now time.Time) error {
 	n, err := s.exec(ctx, "UPDATE api_tokens SET revoked = ? WHERE id = ? AND revoked = 0", At(now), id)
 	if err == nil && n == 0 {
@@ -68,19 +68,19 @@ func (s *Store) RevokeAPIToken(ctx context.Context, id string, now time.Time) er
 	return err
 }
 
-// ConnectorTest is a test sign-in: what is tried and what came of it.
+// ConnectorTest is a test sign-in through a connector, with its settings and its result.
 type ConnectorTest struct {
 	ID          string
 	ConnectorID string
 	SignInID    string
-	// Input and Result are documents, sealed at rest.
+	// Input and Result are JSON documents, sealed at rest.
 	Input, Result string
 	Expires       Instant
 }
 
 func testContext(id string) string { return "connector_tests.document:" + id }
 
-// CreateConnectorTest stores what is tried.
+// CreateConnectorTest stores a test before its sign-in.
 func (s *Store) CreateConnectorTest(ctx context.Context, t *ConnectorTest) error {
 	t.ID = secret.ID("tst")
 	row := *t
@@ -91,7 +91,7 @@ func (s *Store) CreateConnectorTest(ctx context.Context, t *ConnectorTest) error
 	return nil
 }
 
-// ConnectorTest returns a test that was begun in this sign-in.
+// ConnectorTest returns a test that this session started.
 func (s *Store) ConnectorTest(ctx context.Context, id, signInID string, now time.Time) (*ConnectorTest, error) {
 	var row ConnectorTest
 	err := s.db.WithContext(ctx).Where("id = ? AND sign_in_id = ? AND expires > ?", id, signInID, At(now)).Take(&row).Error
@@ -111,7 +111,7 @@ func (s *Store) ConnectorTest(ctx context.Context, id, signInID string, now time
 	return &row, nil
 }
 
-// FinishConnectorTest stores what came of it, once.
+// FinishConnectorTest stores the result of a test. Only the first result counts.
 func (s *Store) FinishConnectorTest(ctx context.Context, id, result string) error {
 	n, err := s.exec(ctx, "UPDATE connector_tests SET result = ? WHERE id = ? AND result = ''", s.keyring.Seal(testContext(id), []byte(result)), id)
 	if err == nil && n == 0 {

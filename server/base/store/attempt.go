@@ -8,17 +8,17 @@ import (
 	"gorm.io/gorm"
 )
 
-// Attempt counts how often something was tried in a window of time. ID is a
-// hash: the table tells nobody which names were tried.
+// Attempt counts attempts in a window of time, such as wrong passwords. ID is a hash, so the table does not reveal
+// user names.
 type Attempt struct {
 	ID      string
 	Tries   int
 	Expires Instant
 }
 
-// AddAttempts counts one more try for each id and returns the counters, in one
-// transaction. A counter begins anew when its window is over. It counts before
-// anything is checked, so that a hundred tries at once count as a hundred.
+// AddAttempts adds one attempt to each counter and returns the counters, in one transaction. A counter restarts at
+// the end of its window. The attempt counts before its secret is checked, so that concurrent attempts cannot all
+// pass.
 func (s *Store) AddAttempts(ctx context.Context, ids []string, now time.Time, window time.Duration) ([]Attempt, error) {
 	counters := make([]Attempt, len(ids))
 	err := s.tx(ctx, func(tx *gorm.DB) error {
@@ -39,7 +39,7 @@ func (s *Store) AddAttempts(ctx context.Context, ids []string, now time.Time, wi
 	return counters, nil
 }
 
-// RemoveAttempts takes one try back for each id, after one that went well.
+// RemoveAttempts subtracts one from each counter, after an attempt that succeeded.
 func (s *Store) RemoveAttempts(ctx context.Context, ids []string) error {
 	if _, err := s.exec(ctx, "UPDATE attempts SET tries = tries - 1 WHERE id IN ? AND tries > 0", ids); err != nil {
 		return fmt.Errorf("taking tries back: %w", err)

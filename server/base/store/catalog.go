@@ -10,12 +10,11 @@ import (
 	"gorm.io/gorm"
 )
 
-// catalogAge is how long what is configured is kept in memory. Other replicas see
-// a change this much later; what a person has (sign-ins, devices, tokens, whether
-// they are disabled) is never kept.
+// catalogAge is how long the configuration is cached. Other replicas see a change this much later. Data of users
+// (sessions, devices, tokens, whether they are disabled) is never cached.
 const catalogAge = 2 * time.Second
 
-// catalog is everything that is configured, at one moment. It never changes.
+// catalog is a snapshot of the configuration. It never changes.
 type catalog struct {
 	clusters []Cluster
 	rules    []AccessRule
@@ -23,14 +22,14 @@ type catalog struct {
 	read     time.Time
 }
 
-// cache holds the catalog.
+// cache holds the last catalog.
 type cache struct {
 	flight  singleflight.Group
 	mu      sync.Mutex
 	current *catalog
 }
 
-// forget makes the next reader ask the database.
+// forget empties the cache, so that the next reader queries the database.
 func (c *cache) forget() { c.keep(nil) }
 
 func (c *cache) keep(fresh *catalog) {
@@ -48,11 +47,11 @@ func (c *cache) young(now time.Time) *catalog {
 	return c.current
 }
 
-// catalogPatience bounds one reading of the catalog.
+// catalogPatience is the deadline for reading the catalog.
 const catalogPatience = 10 * time.Second
 
-// catalog returns what is configured. One reader asks the database and the others
-// wait for it, each no longer than it wants to.
+// catalog returns the configuration. One goroutine queries the database and the others wait for it, each until its
+// own deadline.
 func (s *Store) catalog(ctx context.Context) (*catalog, error) {
 	if s.now == nil {
 		return s.readCatalog(ctx)
@@ -98,7 +97,7 @@ func (c *catalog) fill(db *gorm.DB) error {
 	return db.Order("id").Find(&c.clients).Error
 }
 
-// find returns a copy of the one element that fits.
+// find returns a copy of the first element that fits accepts.
 func find[T any](list []T, fits func(*T) bool) (*T, error) {
 	for i := range list {
 		if fits(&list[i]) {
@@ -136,8 +135,8 @@ func (s *Store) ClusterByAudience(ctx context.Context, audience string) (*Cluste
 	return find(c.clusters, func(cluster *Cluster) bool { return cluster.Audience == audience })
 }
 
-// ClusterByServer returns the cluster that is reached at this address, without a
-// slash at its end. It is not found when several share one.
+// ClusterByServer returns the cluster with this API server address, without a trailing slash. The error's kind is
+// NotFound when several clusters share the address.
 func (s *Store) ClusterByServer(ctx context.Context, server string) (*Cluster, error) {
 	c, err := s.catalog(ctx)
 	if err != nil {

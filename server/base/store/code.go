@@ -25,8 +25,8 @@ type Code struct {
 	Authenticated Instant
 	Expires       Instant
 	Used          Instant
-	// DeviceID and AccessHash name what was issued for the code, so that a
-	// second use can end it.
+	// DeviceID and AccessHash name the tokens that were issued for the code, so that a second use can revoke them
+	// (RFC 6749 section 4.1.2).
 	DeviceID   string
 	AccessHash string
 }
@@ -39,7 +39,7 @@ func (s *Store) CreateCode(ctx context.Context, row *Code) error {
 	return nil
 }
 
-// Code finds a code by its text, used or not.
+// Code finds a code by its text, whether used or not.
 func (s *Store) Code(ctx context.Context, code string) (*Code, error) {
 	var row Code
 	if err := s.db.WithContext(ctx).Where("hash = ?", secret.Hash(code)).Take(&row).Error; err != nil {
@@ -48,8 +48,8 @@ func (s *Store) Code(ctx context.Context, code string) (*Code, error) {
 	return &row, nil
 }
 
-// Redemption is what a code is exchanged for. Device and Refresh are nil when
-// no lasting grant was asked for.
+// Redemption holds the tokens issued for a code. Device and Refresh are nil when the client did not ask for offline
+// access.
 type Redemption struct {
 	CodeHash string
 	Access   AccessToken
@@ -57,14 +57,13 @@ type Redemption struct {
 	Refresh  *RefreshToken
 }
 
-// RedeemCode uses up a code and writes what it was exchanged for. Exactly one
-// caller wins; the others get false.
+// RedeemCode marks a code as used and stores the issued tokens. Exactly one of several concurrent callers gets
+// true.
 func (s *Store) RedeemCode(ctx context.Context, r Redemption, now time.Time) (bool, error) {
 	return s.redeem(ctx, "UPDATE codes SET used = ?, device_id = ?, access_hash = ? WHERE hash = ? AND used = 0 AND expires > ?", r, now)
 }
 
-// redeem runs the conditional update that decides, and writes the grant of the
-// one whom it lets win.
+// redeem runs the conditional update that picks the winner, and stores the winner's tokens.
 func (s *Store) redeem(ctx context.Context, use string, r Redemption, now time.Time) (won bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) error {
 		res := tx.Exec(use, At(now), r.Access.DeviceID, r.Access.Hash, r.CodeHash, At(now))
@@ -92,8 +91,8 @@ func createGrant(tx *gorm.DB, r Redemption) error {
 	return tx.Create(&r.Access).Error
 }
 
-// RevokeIssued ends what was issued for a code or device code, after a second
-// use of it (RFC 6749 section 4.1.2).
+// RevokeIssued revokes the tokens issued for a code or device code that is presented a second time (RFC 6749
+// section 4.1.2).
 func (s *Store) RevokeIssued(ctx context.Context, deviceID, accessHash string, now time.Time) error {
 	err := s.tx(ctx, func(tx *gorm.DB) error {
 		if deviceID != "" {

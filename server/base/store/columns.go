@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Instant is a time in milliseconds since 1970 UTC: the same on both databases,
-// comparable in SQL. Zero means never, or not yet.
+// Instant is a time in milliseconds since 1970 UTC. It compares the same way in SQLite and PostgreSQL. Zero means
+// never.
 type Instant int64
 
 // At converts t. The zero time becomes zero.
@@ -31,7 +31,7 @@ func (i Instant) Time() time.Time {
 // Passed reports whether the instant is set and not after now.
 func (i Instant) Passed(now time.Time) bool { return i != 0 && i <= At(now) }
 
-// Strings is a list of texts, kept as JSON.
+// Strings is a list of strings, stored as JSON.
 type Strings []string
 
 // Value implements driver.Valuer.
@@ -45,9 +45,8 @@ func (s Strings) Value() (driver.Value, error) {
 // Scan implements sql.Scanner.
 func (s *Strings) Scan(src any) error { return fromJSON(src, s) }
 
-// SecretNote is what is said about a secret. Hash is the beginning of its hash, Made and
-// Ends are dates such as 2027-05-31; it is good to the end of that day, in UTC, and
-// without an end it stays good.
+// SecretNote describes a client secret. Hash is the start of its hash. Made and Ends are dates such as 2027-05-31:
+// the secret is valid until the end of that day in UTC, or for ever if Ends is empty.
 type SecretNote struct {
 	Hash  string `json:"hash"`
 	Label string `json:"label,omitempty"`
@@ -55,7 +54,7 @@ type SecretNote struct {
 	Ends  string `json:"ends,omitempty"`
 }
 
-// EndsAt is when the secret is good no more; zero when it stays good.
+// EndsAt returns when the secret expires. It returns the zero time when the secret never does.
 func (n SecretNote) EndsAt() time.Time {
 	day, err := time.Parse(time.DateOnly, n.Ends)
 	if err != nil {
@@ -64,10 +63,10 @@ func (n SecretNote) EndsAt() time.Time {
 	return day.AddDate(0, 0, 1)
 }
 
-// SecretNotes are kept as JSON.
+// SecretNotes are stored as JSON.
 type SecretNotes []SecretNote
 
-// Of returns what is said about the secret with this hash.
+// Of returns the note for the secret with this hash.
 func (s SecretNotes) Of(hash string) SecretNote {
 	for _, n := range s {
 		if n.Hash != "" && strings.HasPrefix(hash, n.Hash) {
@@ -88,7 +87,7 @@ func (s SecretNotes) Value() (driver.Value, error) {
 // Scan implements sql.Scanner.
 func (s *SecretNotes) Scan(src any) error { return fromJSON(src, s) }
 
-// Labels are key and value pairs, kept as JSON.
+// Labels are key and value pairs, stored as JSON.
 type Labels map[string]string
 
 // Value implements driver.Valuer.
@@ -102,7 +101,7 @@ func (l Labels) Value() (driver.Value, error) {
 // Scan implements sql.Scanner.
 func (l *Labels) Scan(src any) error { return fromJSON(src, l) }
 
-// ClaimRules are claims with the values that each may have, kept as JSON.
+// ClaimRules map each claim to its accepted values. They are stored as JSON.
 type ClaimRules map[string][]string
 
 // Value implements driver.Valuer.
@@ -140,8 +139,8 @@ func fromJSON(src, dst any) error {
 	return nil
 }
 
-// Origin says who owns an entry: the configuration file or the pages. Entries
-// are never merged field by field.
+// Origin says who owns an entry: the configuration file or the admin pages. Entries of both are never merged field
+// by field.
 type Origin struct {
 	// Origin is OriginFile, OriginPage or OriginBuiltIn.
 	Origin string

@@ -13,21 +13,20 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
-// SettingsTx is what is configured, inside a transaction that no other change
-// runs beside.
+// SettingsTx is the configuration inside a transaction. No other change runs at the same time.
 type SettingsTx struct {
 	tx    *gorm.DB
 	store *Store
-	// Version counts the changes so far.
+	// Version is the number of changes so far.
 	Version int64
 }
 
-// UpdateSettings runs fn in one transaction, after every other change of what is
-// configured: what fn reads is still so when it writes. fn may run again, see tx.
+// UpdateSettings runs fn in one transaction that excludes all other changes of the configuration. fn may run more
+// than once, see tx.
 func (s *Store) UpdateSettings(ctx context.Context, fn func(c *SettingsTx) error) error {
 	err := s.tx(ctx, func(tx *gorm.DB) error {
 		c := &SettingsTx{tx: tx, store: s}
-		// The row is locked by being written first.
+		// This update locks the row until the transaction ends.
 		if err := tx.Raw("UPDATE config_state SET version = version + 1 WHERE id = 1 RETURNING version").Scan(&c.Version).Error; err != nil {
 			return err
 		}
@@ -37,14 +36,12 @@ func (s *Store) UpdateSettings(ctx context.Context, fn func(c *SettingsTx) error
 	return err
 }
 
-// AllSettings returns everything that is configured, connectors with their settings
-// in clear.
+// AllSettings returns the whole configuration, with the secrets of connectors decrypted.
 func (s *Store) AllSettings(ctx context.Context) (Settings, error) {
 	return s.readConfigured(s.db.WithContext(ctx))
 }
 
-// All returns everything that is configured, connectors with their settings in
-// clear.
+// All returns the whole configuration, with the secrets of connectors decrypted.
 func (c *SettingsTx) All() (Settings, error) { return c.store.readConfigured(c.tx) }
 
 func (s *Store) readConfigured(db *gorm.DB) (Settings, error) {
@@ -73,7 +70,7 @@ func (s *Store) readConfigured(db *gorm.DB) (Settings, error) {
 	return set, nil
 }
 
-// Put writes a row: a new one, or in place of the one with its id.
+// Put inserts a row, or replaces the row with its id.
 func (c *SettingsTx) Put(row any, now time.Time) error {
 	switch r := row.(type) {
 	case *Connector:
@@ -87,7 +84,7 @@ func (c *SettingsTx) Put(row any, now time.Time) error {
 	}
 }
 
-// putLocalUser keeps the id and the password of the account that is there.
+// putLocalUser keeps the id and the password of an existing account.
 func (c *SettingsTx) putLocalUser(u *LocalUser, now time.Time) error {
 	var old LocalUser
 	u.LoginKey = kubenames.Key(u.Login)
@@ -117,19 +114,19 @@ func Remove[T any](c *SettingsTx, column, id string) error {
 	return translate(res.Error)
 }
 
-// seal computes a connector's revision and seals its settings.
+// seal computes the revision of a connector and encrypts its settings.
 func (s *Store) seal(c *Connector) {
 	c.Revision = ConnectorRevision(c)
 	c.Config = s.keyring.Seal(connectorContext(c.ID), []byte(c.Config))
 }
 
-// ConnectorRevision names what a connector does: two with the same one sign the
-// same people in under the same names.
+// ConnectorRevision returns a hash of what affects sign-ins. Two connectors with the same revision accept the same
+// users under the same names.
 func ConnectorRevision(c *Connector) string {
 	return secret.Hash(c.Type + "\x00" + c.Config + "\x00" + c.GroupPrefix + "\x00" + c.UserPrefix)
 }
 
-// MarkTested notes that a test sign-in passed with this revision of a connector.
+// MarkTested records that a test sign-in passed with this revision of a connector.
 func (s *Store) MarkTested(ctx context.Context, id, revision string) error {
 	if _, err := s.exec(ctx, "UPDATE connectors SET tested = ? WHERE id = ?", revision, id); err != nil {
 		return fmt.Errorf("marking a connector tested: %w", err)
@@ -137,29 +134,29 @@ func (s *Store) MarkTested(ctx context.Context, id, revision string) error {
 	return nil
 }
 
-// Document is something that is configured once, as JSON.
+// Document is a part of the configuration that exists once, as JSON.
 type Document struct {
 	ID     string
 	Body   string
 	Origin `gorm:"embedded"`
 }
 
-// Documents lists them.
+// Documents lists all documents.
 func (s *Store) Documents(ctx context.Context) ([]Document, error) {
 	return list[Document](ctx, s, "id")
 }
 
-// Revision is one change of what is configured.
+// Revision is one change of the configuration.
 type Revision struct {
 	ID                           string
 	Number                       int64
 	Time                         Instant
 	Kind, ObjectID, Action       string
 	AuthorID, AuthorName, Reason string
-	// Before and After are the documents, sealed: see Open.
+	// Before and After are the entry before and after the change, encrypted: see Open.
 	Before, After string
-	// TrialUntil is when a change on trial is taken back, unless somebody confirms
-	// it. Zero means that it was never on trial.
+	// TrialUntil is when a change on trial is undone unless an admin confirms it. Zero means that the change was
+	// never on trial.
 	TrialUntil Instant
 	Outcome    string
 }
@@ -178,7 +175,7 @@ const (
 
 func revisionContext(id string) string { return "revisions.document:" + id }
 
-// AddRevision writes a revision down, with its documents in clear.
+// AddRevision encrypts the documents of a revision and stores it.
 func (c *SettingsTx) AddRevision(r *Revision) error {
 	r.ID, r.Number = secret.ID("rev"), c.Version
 	sealed := *r
@@ -187,7 +184,7 @@ func (c *SettingsTx) AddRevision(r *Revision) error {
 	return translate(c.tx.Create(&sealed).Error)
 }
 
-// EndTrial ends a trial, unless it has ended. It reports whether it did.
+// EndTrial ends a trial. It reports false if the trial had ended already.
 func (c *SettingsTx) EndTrial(id, outcome string) (bool, error) {
 	res := c.tx.Exec("UPDATE revisions SET outcome = ?, trial_until = 0 WHERE id = ? AND outcome = ?", outcome, id, OutcomeTrial)
 	return res.RowsAffected == 1, translate(res.Error)
@@ -196,14 +193,14 @@ func (c *SettingsTx) EndTrial(id, outcome string) (bool, error) {
 // RevisionQuery selects revisions. Empty fields select all.
 type RevisionQuery struct {
 	Kind, ObjectID string
-	// Trials selects those on trial.
+	// Trials selects revisions on trial.
 	Trials bool
-	// Before selects those with a smaller number; Limit is how many.
+	// Before selects revisions with a smaller number. Limit is the largest number of results.
 	Before int64
 	Limit  int
 }
 
-// Revisions lists them, the newest first, with documents in clear.
+// Revisions lists revisions, the newest first, with decrypted documents.
 func (s *Store) Revisions(ctx context.Context, query RevisionQuery) ([]Revision, error) {
 	q := s.db.WithContext(ctx).Order("number DESC").Limit(query.Limit)
 	if query.Kind != "" {
@@ -230,7 +227,7 @@ func (s *Store) Revisions(ctx context.Context, query RevisionQuery) ([]Revision,
 	return rows, nil
 }
 
-// Revision returns one, with its documents in clear.
+// Revision returns one revision with decrypted documents.
 func (s *Store) Revision(ctx context.Context, id string) (*Revision, error) {
 	row, err := byID[Revision](ctx, s, id)
 	if err != nil {
@@ -250,7 +247,7 @@ func (s *Store) openRevision(r *Revision) error {
 	return nil
 }
 
-// checkOrigins refuses an entry of the file that the pages have as well.
+// checkOrigins refuses an entry of the configuration file whose id an entry of the pages already has.
 func checkOrigins[T any](tx *gorm.DB, kind, column string, ids []string, origin func(i int) string) error {
 	if len(ids) == 0 {
 		return nil
@@ -267,12 +264,12 @@ func checkOrigins[T any](tx *gorm.DB, kind, column string, ids []string, origin 
 	return nil
 }
 
-// SetPosition puts a connector at a place on the sign-in page.
+// SetPosition sets the position of a connector on the sign-in page.
 func (c *SettingsTx) SetPosition(id string, position int) error {
 	return translate(c.tx.Exec("UPDATE connectors SET position = ? WHERE id = ?", position, id).Error)
 }
 
-// LastSignIns says when somebody last signed in through each connector.
+// LastSignIns returns the time of the last sign-in through each connector.
 func (s *Store) LastSignIns(ctx context.Context) (map[string]Instant, error) {
 	var rows []struct {
 		ConnectorID string

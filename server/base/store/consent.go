@@ -9,7 +9,7 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// Consent is what a person has allowed a client to see.
+// Consent records the scopes that a user has allowed a client.
 type Consent struct {
 	UserID   string `gorm:"primaryKey"`
 	ClientID string `gorm:"primaryKey"`
@@ -17,8 +17,7 @@ type Consent struct {
 	Granted  Instant
 }
 
-// Consented reports whether the person has allowed the client all of these
-// scopes.
+// Consented reports whether the user has allowed the client all of these scopes.
 func (s *Store) Consented(ctx context.Context, userID, clientID string, scopes []string) (bool, error) {
 	var rows []Consent
 	err := s.db.WithContext(ctx).Where("user_id = ? AND client_id = ?", userID, clientID).Limit(1).Find(&rows).Error
@@ -31,7 +30,7 @@ func (s *Store) Consented(ctx context.Context, userID, clientID string, scopes [
 	return !slices.ContainsFunc(scopes, func(scope string) bool { return !slices.Contains(rows[0].Scopes, scope) }), nil
 }
 
-// Consents lists what a person has allowed, the newest first.
+// Consents lists the consents of a user, the newest first.
 func (s *Store) Consents(ctx context.Context, userID string) ([]Consent, error) {
 	var rows []Consent
 	err := s.db.WithContext(ctx).Where("user_id = ?", userID).Order("granted DESC, client_id").Limit(maxList).Find(&rows).Error
@@ -41,7 +40,7 @@ func (s *Store) Consents(ctx context.Context, userID string) ([]Consent, error) 
 	return rows, nil
 }
 
-// GrantConsent remembers a yes, in place of an earlier one.
+// GrantConsent stores a consent. It replaces an earlier one for the same client.
 func (s *Store) GrantConsent(ctx context.Context, userID, clientID string, scopes []string, now time.Time) error {
 	row := Consent{UserID: userID, ClientID: clientID, Scopes: scopes, Granted: At(now)}
 	err := s.db.WithContext(ctx).Clauses(clause.OnConflict{UpdateAll: true}).Create(&row).Error
@@ -51,8 +50,7 @@ func (s *Store) GrantConsent(ctx context.Context, userID, clientID string, scope
 	return nil
 }
 
-// RevokeConsent forgets a yes and reports whether there was one. The client
-// keeps what it has until its tokens end; the caller revokes those.
+// RevokeConsent deletes a consent and reports whether there was one. It does not revoke tokens; the caller does.
 func (s *Store) RevokeConsent(ctx context.Context, userID, clientID string) (bool, error) {
 	res := s.db.WithContext(ctx).Where("user_id = ? AND client_id = ?", userID, clientID).Delete(&Consent{})
 	if res.Error != nil {

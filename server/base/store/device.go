@@ -8,14 +8,13 @@ import (
 	"gorm.io/gorm"
 )
 
-// Device is one lasting grant, "kubectl on jane's laptop": a family of refresh
-// tokens. A person may have any number, also with the same client.
+// Device is one lasting grant, such as "kubectl on jane's laptop": a family of refresh tokens. A user may have
+// several devices with the same client.
 type Device struct {
 	ID       string
 	UserID   string
 	ClientID string
-	// SignInID is the browser session that allowed the device. The device
-	// outlives it.
+	// SignInID is the session that created the device. The device outlives it.
 	SignInID      string
 	Host          string
 	Address       string
@@ -28,11 +27,11 @@ type Device struct {
 	IdleExpires   Instant
 	Expires       Instant
 	Revoked       Instant
-	// Reason says why it was revoked, one of the Revoked… words.
+	// Reason is one of the Revoked constants.
 	Reason string
 }
 
-// Why a device was revoked.
+// The reasons for revoking a device.
 const (
 	RevokedByUser     = "revoked_by_user"
 	RevokedByAdmin    = "revoked_by_admin"
@@ -56,7 +55,7 @@ func (s *Store) Device(ctx context.Context, id string) (*Device, error) {
 	return &d, nil
 }
 
-// Devices lists the live devices of a person, the last used first.
+// Devices lists the active devices of a user, the last used first.
 func (s *Store) Devices(ctx context.Context, userID string, now time.Time) ([]Device, error) {
 	var rows []Device
 	err := s.db.WithContext(ctx).
@@ -68,8 +67,7 @@ func (s *Store) Devices(ctx context.Context, userID string, now time.Time) ([]De
 	return rows, nil
 }
 
-// RevokeDevice ends a device of this person with everything issued from it, and
-// reports whether it was live before.
+// RevokeDevice revokes a device of this user and its tokens. It reports whether the device was active.
 func (s *Store) RevokeDevice(ctx context.Context, userID, id, reason string, now time.Time) (bool, error) {
 	var revoked bool
 	err := s.tx(ctx, func(tx *gorm.DB) error {
@@ -98,9 +96,8 @@ func revokeDevice(tx *gorm.DB, id, reason string, now time.Time) (bool, error) {
 	return true, addRevocations(tx, now, RevokedDevice, reason, id)
 }
 
-// RevokeDevices ends the devices that a person has with a client, or with every
-// client when none is named, and everything issued from them. It returns the ids
-// of those that were live.
+// RevokeDevices revokes a user's devices with a client, or all of them if clientID is empty, with their tokens. It
+// returns the ids of those that were active.
 func (s *Store) RevokeDevices(ctx context.Context, userID, clientID, reason string, now time.Time) (ended []string, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) error {
 		mine, args := "user_id = ?", []any{userID}
@@ -113,7 +110,7 @@ func (s *Store) RevokeDevices(ctx context.Context, userID, clientID, reason stri
 		if err != nil {
 			return err
 		}
-		hanging := "" // of a client whose consent is gone, also what hangs on no device
+		hanging := "" // when a client loses its consent, also revoke its tokens without a device
 		if clientID == "" {
 			hanging = " AND device_id <> ''"
 		}

@@ -10,24 +10,22 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
-// DeviceCode is the request of a program that can't open a browser (RFC 8628).
-// Only the hashes of its two codes are stored.
+// DeviceCode is the sign-in request of a device without a browser (RFC 8628). Only the hashes of its two codes are
+// stored.
 type DeviceCode struct {
 	Hash         string
 	UserCodeHash string
 	ClientID     string
 	Scopes       Strings
-	// Host is what the program says its computer is called, Address where it
-	// asked from.
+	// Host is the host name that the device reports. Address is its network address.
 	Host    string
 	Address string
 	Created Instant
 	Expires Instant
-	// IntervalSeconds is how far apart polls must be; NextPoll is when the next
-	// may come.
+	// IntervalSeconds is the least time between polls. NextPoll is when the next poll is allowed.
 	IntervalSeconds int
 	NextPoll        Instant
-	// UserID and what follows is set when a person has answered.
+	// UserID and the fields below are set when a user has approved or denied the request.
 	UserID        string
 	SignInID      string
 	AMR           Strings `gorm:"column:amr"`
@@ -35,13 +33,12 @@ type DeviceCode struct {
 	Approved      Instant
 	Denied        Instant
 	Used          Instant
-	// DeviceID and AccessHash name what was issued, so that a second use can end
-	// it.
+	// DeviceID and AccessHash name the issued tokens, so that a second use can revoke them.
 	DeviceID   string
 	AccessHash string
 }
 
-// Open reports whether a person may still answer.
+// Open reports whether a user can still approve or deny the request.
 func (d *DeviceCode) Open(now time.Time) bool {
 	return d.Approved == 0 && d.Denied == 0 && !d.Expires.Passed(now)
 }
@@ -55,12 +52,12 @@ func (s *Store) CreateDeviceCode(ctx context.Context, row *DeviceCode) error {
 	return nil
 }
 
-// DeviceCodeByUserCode finds a request by the hash of what the person types.
+// DeviceCodeByUserCode finds a request by the hash of its user code.
 func (s *Store) DeviceCodeByUserCode(ctx context.Context, hash string) (*DeviceCode, error) {
 	return s.deviceCode(ctx, "user_code_hash = ?", hash)
 }
 
-// DeviceCode finds a request by the text of its device code, used or not.
+// DeviceCode finds a request by the text of its device code, whether used or not.
 func (s *Store) DeviceCode(ctx context.Context, code string) (*DeviceCode, error) {
 	return s.deviceCode(ctx, "hash = ?", secret.Hash(code))
 }
@@ -73,12 +70,10 @@ func (s *Store) deviceCode(ctx context.Context, where, value string) (*DeviceCod
 	return &row, nil
 }
 
-// slowDown is how much longer a program that asks too often must wait each
-// time (RFC 8628 section 3.5).
+// slowDown is added to the interval after each poll that comes too early (RFC 8628 section 3.5).
 const slowDown = 5
 
-// PollDeviceCode counts a poll and reports whether it came too early; then the
-// program must wait longer from now on.
+// PollDeviceCode records a poll and reports whether it came too early. An early poll makes the interval longer.
 func (s *Store) PollDeviceCode(ctx context.Context, hash string, now time.Time) (early bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) error {
 		res := tx.Exec("UPDATE device_codes SET next_poll = ? + interval_seconds * 1000 WHERE hash = ? AND next_poll <= ?", At(now), hash, At(now))
@@ -95,7 +90,7 @@ func (s *Store) PollDeviceCode(ctx context.Context, hash string, now time.Time) 
 	return early, nil
 }
 
-// Approval is a person's yes to a device code.
+// Approval is a user's approval of a device code.
 type Approval struct {
 	UserID        string
 	SignInID      string
@@ -103,8 +98,7 @@ type Approval struct {
 	Authenticated Instant
 }
 
-// ApproveDeviceCode records a yes. Exactly one answer counts; the others get
-// false, as do those that come too late.
+// ApproveDeviceCode stores an approval. It reports false if the request was answered already or has expired.
 func (s *Store) ApproveDeviceCode(ctx context.Context, hash string, a Approval, now time.Time) (bool, error) {
 	rows, err := s.exec(ctx,
 		"UPDATE device_codes SET approved = ?, user_id = ?, sign_in_id = ?, amr = ?, authenticated = ? "+
@@ -116,7 +110,7 @@ func (s *Store) ApproveDeviceCode(ctx context.Context, hash string, a Approval, 
 	return rows == 1, nil
 }
 
-// DenyDeviceCode records a no, like ApproveDeviceCode.
+// DenyDeviceCode stores a denial, like ApproveDeviceCode.
 func (s *Store) DenyDeviceCode(ctx context.Context, hash, userID string, now time.Time) (bool, error) {
 	rows, err := s.exec(ctx,
 		"UPDATE device_codes SET denied = ?, user_id = ? WHERE hash = ? AND approved = 0 AND denied = 0 AND expires > ?",

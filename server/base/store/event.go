@@ -13,7 +13,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
-// AuditEvent is an event of internal/audit at rest.
+// AuditEvent is a stored event of internal/audit.
 type AuditEvent struct {
 	ID          string
 	Time        Instant
@@ -52,7 +52,7 @@ func (s *Store) WriteEvent(ctx context.Context, e audit.Event) error {
 	return nil
 }
 
-// WriteEvents writes all of some events, or none.
+// WriteEvents stores all of these events in one transaction.
 func (s *Store) WriteEvents(ctx context.Context, events []audit.Event) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		for _, e := range events {
@@ -76,8 +76,7 @@ const (
 	addEvent     = "INSERT INTO audit_events (" + eventColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
-// AuditEvents lists the newest events with this name, or of every name when it
-// is empty; at most limit of them.
+// AuditEvents lists the newest events with this name, or with any name if it is empty. limit bounds the result.
 func (s *Store) AuditEvents(ctx context.Context, name audit.Name, limit int) ([]AuditEvent, error) {
 	q := s.db.WithContext(ctx).Order("time DESC, id").Limit(limit)
 	if name != "" {
@@ -92,20 +91,19 @@ func (s *Store) AuditEvents(ctx context.Context, name audit.Name, limit int) ([]
 
 // EventQuery selects audit events. Empty fields select all.
 type EventQuery struct {
-	// Names selects events with one of these names. Name, which is the beginning of a name,
-	// comes on top.
+	// Names selects events with one of these names. Name selects events whose name begins with it. Both must hold.
 	Names                                                    []string
 	Name, User, Connector, Cluster, Client, Request, Address string
 	// From and To bound the time; To is not included.
 	From, To Instant
-	// Text is looked for in reason and detail.
+	// Text is searched in reason and detail.
 	Text string
-	// After is the last event of the page before, as Cursor gives it.
+	// After is the Cursor of the last event of the previous page.
 	After string
 	Limit int
 }
 
-// Cursor names an event's place in the order of events.
+// Cursor encodes the position of an event in the list.
 func (e *AuditEvent) Cursor() string { return fmt.Sprintf("%d_%s", e.Time, e.ID) }
 
 // FindEvents lists events, the newest first.
@@ -127,7 +125,7 @@ func (s *Store) FindEvents(ctx context.Context, query EventQuery) ([]AuditEvent,
 	return rows, nil
 }
 
-// eventsOf returns the conditions of a query but for its names. The cursor was checked before.
+// eventsOf returns the conditions of a query except its names. The caller has checked the cursor.
 func (s *Store) eventsOf(ctx context.Context, query EventQuery) *gorm.DB {
 	q := s.db.WithContext(ctx).Order("time DESC, id DESC").Limit(query.Limit)
 	for column, value := range map[string]string{
@@ -157,13 +155,13 @@ func (s *Store) eventsOf(ctx context.Context, query EventQuery) *gorm.DB {
 		q = q.Where("time < ?", query.To)
 	}
 	if query.Cluster != "" {
-		q = q.Where("cluster_id <> ''") // the condition of the index, in its own words
+		q = q.Where("cluster_id <> ''") // the same condition as the partial index
 	}
 	q, _ = before(q, "time", query.After)
 	return q
 }
 
-// before selects what comes before a cursor, by a time and the id.
+// before selects rows that sort before a cursor, by time and id.
 func before(q *gorm.DB, column, cursor string) (*gorm.DB, error) {
 	at, id, found := strings.Cut(cursor, "_")
 	if !found {
@@ -176,7 +174,7 @@ func before(q *gorm.DB, column, cursor string) (*gorm.DB, error) {
 	return q.Where("("+column+" < ? OR "+column+" = ? AND id < ?)", n, n, id), nil
 }
 
-// likeWithin is a pattern for what has the text anywhere, in lower case.
+// likeWithin returns a LIKE pattern for values that contain the text, in lower case.
 func likeWithin(text string) string { return "%" + likePrefix(strings.ToLower(text)) }
 
 func likePrefix(text string) string {

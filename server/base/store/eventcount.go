@@ -43,9 +43,9 @@ type CountQuery struct {
 	// From and To bound the time; To is not included. Whole hours give exact results for the
 	// last nine days (HourlyFor), whole days (UTC) for any time. To is ignored when it is zero.
 	From, To Instant
-	// Names are those of the events; none means all.
+	// Names selects these events. Empty selects all.
 	Names []string
-	// Connector is a connector's id; empty means all.
+	// Connector selects events of the connector with this id. Empty selects all.
 	Connector string
 }
 
@@ -74,8 +74,7 @@ func (s *Store) EventCounts(ctx context.Context, query CountQuery) ([]EventCount
 	return rows, nil
 }
 
-// EventTotals returns one count for each name and connector: that of the whole time. Hour and
-// Reason are empty.
+// EventTotals returns one count for each name and connector, over the whole time. Hour and Reason are empty.
 func (s *Store) EventTotals(ctx context.Context, query CountQuery) ([]EventCount, error) {
 	q := query.where(s.db.WithContext(ctx).Table("event_counts"), "hour")
 	if query.Connector != "" {
@@ -88,8 +87,8 @@ func (s *Store) EventTotals(ctx context.Context, query CountQuery) ([]EventCount
 	return rows, nil
 }
 
-// ClusterTotals returns one count for each cluster: that of the days from query.From, without
-// query.To. Connectors are not told apart.
+// ClusterTotals returns one count for each cluster, over the days from query.From and without query.To. It adds up
+// all connectors.
 func (s *Store) ClusterTotals(ctx context.Context, query CountQuery) ([]ClusterEventCount, error) {
 	var rows []ClusterEventCount
 	err := query.where(s.db.WithContext(ctx).Table("cluster_event_counts"), "day").
@@ -100,13 +99,11 @@ func (s *Store) ClusterTotals(ctx context.Context, query CountQuery) ([]ClusterE
 	return rows, nil
 }
 
-// slotsSettle is after what time the slots of a count are merged: hardly any event of an hour
-// comes later.
+// slotsSettle is the age at which the slots of a count are merged. Few events of an hour arrive later.
 const slotsSettle = 3 * time.Hour
 
-// Compact merges the slots of counts that nobody adds to any more, and turns old hours into
-// days. It works on a part at a time and reports whether there may be more. The sums stay as
-// they are at every moment.
+// Compact merges the slots of counts that no longer change, and turns old hours into days. It works in parts and
+// reports whether more parts may be left. The sums are right at every moment.
 func (s *Store) Compact(ctx context.Context, now time.Time) (more bool, err error) {
 	for _, part := range []func(*gorm.DB, time.Time) (bool, error){mergeSlots, mergeHours, mergeClusterSlots, mergeLatencies} {
 		err := s.tx(ctx, func(tx *gorm.DB) error {
@@ -127,7 +124,7 @@ const (
 		"ON CONFLICT (name, hour, reason, connector_id, slot) DO UPDATE SET events = event_counts.events + excluded.events"
 	addClusterCount = "INSERT INTO cluster_event_counts (day, cluster_id, name, slot, events) VALUES (?, ?, ?, 0, ?) " +
 		"ON CONFLICT (day, cluster_id, name, slot) DO UPDATE SET events = cluster_event_counts.events + excluded.events"
-	// oldest bounds a part to the oldest hour that has something to merge.
+	// oldest narrows a part to the oldest hour with rows to merge.
 	oldest = " hour = (SELECT MIN(hour) FROM event_counts WHERE hour < ? AND %s) AND %[1]s"
 )
 
@@ -141,7 +138,7 @@ func mergeHours(tx *gorm.DB, now time.Time) (bool, error) {
 
 func dayOf(at Instant) Instant { return at - at%day }
 
-// mergeCounts takes the rows of one hour away and adds their sums elsewhere.
+// mergeCounts deletes the rows of one hour and adds their sums to the merged rows.
 func mergeCounts(tx *gorm.DB, before Instant, which string, to func(Instant) Instant) (bool, error) {
 	var rows []EventCount
 	err := tx.Raw("DELETE FROM event_counts WHERE"+fmt.Sprintf(oldest, which)+" RETURNING "+eventCountColumns, before).Scan(&rows).Error
@@ -187,8 +184,7 @@ func mergeClusterSlots(tx *gorm.DB, now time.Time) (bool, error) {
 	return len(rows) > 0, nil
 }
 
-// sortedKeys returns the keys in order: transactions that lock rows in the same order do not
-// deadlock.
+// sortedKeys returns the keys in order. Transactions that lock rows in the same order do not deadlock.
 func sortedKeys[K comparable](m map[K]int64, compare func(a, b K) int) []K {
 	keys := make([]K, 0, len(m))
 	for k := range m {

@@ -8,8 +8,8 @@ import (
 	"gorm.io/gorm"
 )
 
-// CountEventNames counts the events that a query selects by their names, whatever the name that
-// the query asks for. Use it with a user's id or a cluster, which have indexes.
+// CountEventNames counts the events of a query by name. It ignores the names of the query. The query must name a
+// user or a cluster, because only those have an index.
 func (s *Store) CountEventNames(ctx context.Context, query EventQuery) (map[string]int64, error) {
 	q := s.db.WithContext(ctx).Table("audit_events")
 	for column, value := range map[string]string{"connector_id": query.Connector, "cluster_id": query.Cluster} {
@@ -18,7 +18,7 @@ func (s *Store) CountEventNames(ctx context.Context, query EventQuery) (map[stri
 		}
 	}
 	if query.Cluster != "" {
-		q = q.Where("cluster_id <> ''") // the condition of the index, in its own words
+		q = q.Where("cluster_id <> ''") // the same condition as the partial index
 	}
 	if query.User != "" {
 		q = q.Where("(user_id = ? OR (actor_id = ? AND actor_id <> ''))", query.User, query.User)
@@ -43,15 +43,15 @@ func (s *Store) CountEventNames(ctx context.Context, query EventQuery) (map[stri
 	return counts, nil
 }
 
-// newestOf returns the newest events of some names: for each name its newest, by the index, and of
-// these the newest. base has all other conditions.
+// newestOf returns the newest events with one of these names. It reads the newest of each name from the index and
+// merges them. base holds all other conditions.
 func newestOf(base func() *gorm.DB, names []string, limit int) ([]AuditEvent, error) {
 	var all []AuditEvent
 	for _, name := range names {
 		var rows []AuditEvent
 		q := base().Where("name = ?", name)
 		if name != "token.issued" {
-			q = q.Where("name <> 'token.issued'") // the condition of the index, in its own words
+			q = q.Where("name <> 'token.issued'") // the same condition as the partial index
 		}
 		if err := q.Find(&rows).Error; err != nil {
 			return nil, err
@@ -72,15 +72,14 @@ func newestOf(base func() *gorm.DB, names []string, limit int) ([]AuditEvent, er
 	return all[:min(len(all), limit)], nil
 }
 
-// SignInEvents lists the events of one sign-in in the order of time: those that name it, and
-// those of its devices.
+// SignInEvents lists the events of a session and of its devices, in the order of time.
 func (s *Store) SignInEvents(ctx context.Context, signInID string, limit int) ([]AuditEvent, error) {
 	var users []string
 	if err := s.db.WithContext(ctx).Raw("SELECT user_id FROM sign_ins WHERE id = ? UNION SELECT user_id FROM devices WHERE sign_in_id = ?", signInID, signInID).Scan(&users).Error; err != nil {
 		return nil, fmt.Errorf("reading sign-in: %w", translate(err))
 	}
 	q := s.db.WithContext(ctx).Where("(sign_in_id = ? OR device_id IN (SELECT id FROM devices WHERE sign_in_id = ?))", signInID, signInID)
-	if len(users) > 0 { // the sign-in has not been swept away: the index by user finds its events
+	if len(users) > 0 { // while the session row still exists, the index by user finds its events
 		q = q.Where("user_id IN ?", users)
 	}
 	var rows []AuditEvent
@@ -90,7 +89,7 @@ func (s *Store) SignInEvents(ctx context.Context, signInID string, limit int) ([
 	return rows, nil
 }
 
-// RecordingsOfRequests lists a user's recordings of some requests, the oldest first.
+// RecordingsOfRequests lists a user's recordings of these requests, the oldest first.
 func (s *Store) RecordingsOfRequests(ctx context.Context, userID string, requests []string) ([]Recording, error) {
 	var rows []Recording
 	if len(requests) == 0 {

@@ -8,27 +8,27 @@ import (
 	"gorm.io/gorm"
 )
 
-// Revocation is something that was taken away, for proxies to hear of.
+// Revocation tells proxies about revoked access.
 type Revocation struct {
 	Seq  int64
 	Kind RevocationKind
-	// Value is the id of the person, device or sign-in.
+	// Value is the id of the user, device or session.
 	Value  string
 	Reason string
-	// Time is when; tokens of later are good. Expires is when all of before have expired
-	// by themselves.
+	// Time is the time of the revocation: tokens issued later are valid. Expires is when the last token from before
+	// has expired.
 	Time    Instant
 	Expires Instant
 }
 
-// TableName keeps gorm from guessing.
+// TableName implements gorm's Tabler, which would otherwise guess the name.
 func (Revocation) TableName() string { return "revocations" }
 
-// RevocationKind says what was taken away.
+// RevocationKind is the type of the revoked object.
 type RevocationKind string
 
-// The kinds. RevokedRights says that a person's groups have changed: whether they may
-// still use a cluster has to be asked.
+// The kinds. RevokedRights means that a user's groups have changed, so the proxy must ask whether the user still
+// has access.
 const (
 	RevokedUser   RevocationKind = "user"
 	RevokedDevice RevocationKind = "device"
@@ -36,12 +36,12 @@ const (
 	RevokedRights RevocationKind = "rights"
 )
 
-// revocationLife is longer than any token for a cluster lives.
+// revocationLife is longer than the life of any cluster token.
 const revocationLife = 70 * time.Minute
 
-// addRevocations writes, with what ends, what proxies are to hear: either both are
-// stored or none. It comes last in its transaction: it takes the lock that orders them
-// all, and nothing else may be waited for while that is held.
+// addRevocations stores revocations in the same transaction as the change. It must come last in the transaction: it
+// takes the lock that orders all revocations, and a transaction must not wait for anything else while it holds that
+// lock.
 func addRevocations(tx *gorm.DB, now time.Time, kind RevocationKind, reason string, values ...string) error {
 	if len(values) == 0 {
 		return nil
@@ -59,11 +59,11 @@ func addRevocations(tx *gorm.DB, now time.Time, kind RevocationKind, reason stri
 	return tx.CreateInBatches(rows, 100).Error
 }
 
-// revokeEvery is how often the same is noted again: programs that are refused ask again
-// and again.
+// revokeEvery is the least time between equal revocations. Refused programs retry often and would otherwise add a
+// row each time.
 const revokeEvery = time.Minute
 
-// Revoke notes that something was taken away that no other function ends.
+// Revoke stores a revocation for a change that no other method of Store makes.
 func (s *Store) Revoke(ctx context.Context, kind RevocationKind, value, reason string, now time.Time) error {
 	err := s.tx(ctx, func(tx *gorm.DB) error {
 		var lately int64
@@ -79,11 +79,10 @@ func (s *Store) Revoke(ctx context.Context, kind RevocationKind, value, reason s
 	return nil
 }
 
-// FeedPosition is how far things are: the number of the last revocation, and of the last
-// change of what is configured.
+// FeedPosition holds the number of the last revocation, and of the last change of the configuration.
 type FeedPosition struct{ Seq, Version int64 }
 
-// FeedPosition returns it.
+// FeedPosition returns the current position.
 func (s *Store) FeedPosition(ctx context.Context) (FeedPosition, error) {
 	var mark FeedPosition
 	err := s.db.WithContext(ctx).Raw("SELECT f.seq, c.version FROM feed_state f, config_state c WHERE f.id = 1 AND c.id = 1").Scan(&mark).Error
@@ -93,7 +92,7 @@ func (s *Store) FeedPosition(ctx context.Context) (FeedPosition, error) {
 	return mark, nil
 }
 
-// Revocations returns what was taken away after a number, in order.
+// Revocations returns the revocations with a higher number, in order.
 func (s *Store) Revocations(ctx context.Context, after int64, now time.Time) ([]Revocation, error) {
 	var rows []Revocation
 	err := s.db.WithContext(ctx).Where("seq > ? AND expires > ?", after, At(now)).Order("seq").Find(&rows).Error

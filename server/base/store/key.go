@@ -8,22 +8,22 @@ import (
 	"gorm.io/gorm"
 )
 
-// KeyState is where a signing key is in its life.
+// KeyState is the state of a signing key.
 type KeyState string
 
 // The states of a key.
 const (
-	// KeyNext is published and does not sign yet.
+	// KeyNext is published but does not sign yet.
 	KeyNext KeyState = "next"
 	// KeyActive signs.
 	KeyActive KeyState = "active"
-	// KeyRetired signs no more and stays published until its tokens are gone.
+	// KeyRetired no longer signs. It stays published until its tokens have expired.
 	KeyRetired KeyState = "retired"
-	// KeyRevoked was taken away by hand: it is not published any more.
+	// KeyRevoked was revoked by an admin and is no longer published.
 	KeyRevoked KeyState = "revoked"
 )
 
-// SigningKey is a key pair. The private half is sealed.
+// SigningKey is a key pair. The private key is encrypted.
 type SigningKey struct {
 	ID        string
 	Algorithm string
@@ -35,13 +35,13 @@ type SigningKey struct {
 	Retired   Instant
 }
 
-// Keyring context of a private key.
+// keyContext binds an encrypted private key to its purpose.
 func keyContext(id string) string { return "signing_keys.private:" + id }
 
-// SealKey seals the private half of a key for its row.
+// SealKey encrypts the private key for its row.
 func (s *Store) SealKey(id string, pkcs8 []byte) string { return s.keyring.Seal(keyContext(id), pkcs8) }
 
-// OpenKey opens the private half of a key.
+// OpenKey decrypts the private key.
 func (s *Store) OpenKey(k *SigningKey) ([]byte, error) {
 	return s.keyring.Open(keyContext(k.ID), k.Private)
 }
@@ -63,8 +63,7 @@ func (s *Store) AddKey(ctx context.Context, k *SigningKey) error {
 	return nil
 }
 
-// ActivateKey makes a key the one that signs for its algorithm and retires the
-// one before it, in one step.
+// ActivateKey makes a key the signing key of its algorithm and retires the previous one, in one transaction.
 func (s *Store) ActivateKey(ctx context.Context, k *SigningKey, now time.Time) error {
 	err := s.tx(ctx, func(tx *gorm.DB) error {
 		err := tx.Exec("UPDATE signing_keys SET state = ?, retired = ? WHERE algorithm = ? AND state = ?",
@@ -80,8 +79,7 @@ func (s *Store) ActivateKey(ctx context.Context, k *SigningKey, now time.Time) e
 	return nil
 }
 
-// RevokeKey takes a key away and reports whether it was there. Another must
-// already sign in its place.
+// RevokeKey revokes a key and reports whether it existed. Another key must already sign in its place.
 func (s *Store) RevokeKey(ctx context.Context, id string, now time.Time) (bool, error) {
 	rows, err := s.exec(ctx, "UPDATE signing_keys SET state = ?, retired = ? WHERE id = ? AND state IN (?, ?)",
 		KeyRevoked, At(now), id, KeyRetired, KeyNext)
@@ -100,15 +98,14 @@ func (s *Store) DeleteKey(ctx context.Context, id string) error {
 	return nil
 }
 
-// Lease is a claim that one replica at a time may hold.
+// Lease is a lock that one replica at a time holds until it expires.
 type Lease struct {
 	Name    string `gorm:"primaryKey"`
 	Holder  string
 	Expires Instant
 }
 
-// AcquireLease claims or renews a lease until the given time and reports whether
-// it is held now.
+// AcquireLease takes or renews a lease until the given time. It reports whether this holder has it.
 func (s *Store) AcquireLease(ctx context.Context, name, holder string, now, until time.Time) (bool, error) {
 	rows, err := s.exec(ctx, "INSERT INTO leases (name, holder, expires) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET "+
 		"holder = excluded.holder, expires = excluded.expires WHERE leases.holder = excluded.holder OR leases.expires <= ?",
@@ -119,7 +116,7 @@ func (s *Store) AcquireLease(ctx context.Context, name, holder string, now, unti
 	return rows == 1, nil
 }
 
-// ReleaseLease gives a lease back that the holder has.
+// ReleaseLease releases a lease of this holder.
 func (s *Store) ReleaseLease(ctx context.Context, name, holder string) error {
 	err := s.db.WithContext(ctx).Where("name = ? AND holder = ?", name, holder).Delete(&Lease{}).Error
 	if err != nil {

@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// lastUse is when something that is configured was last of use.
+// lastUse is the time when a client secret, key or rule was last used.
 type lastUse struct {
 	ID string
 	At Instant
 }
 
-// useEvery is how often a use is written.
+// useEvery is the least time between two writes for the same entry.
 const useEvery = time.Minute
 
-// SecretUseID names the use of a client's secret or key.
+// SecretUseID returns the id under which the use of a client secret or key is recorded.
 func SecretUseID(clientID, hash string) string { return "client_secret/" + clientID + "/" + hash }
 
-// WorkloadRuleUseID names the use of a workload rule.
+// WorkloadRuleUseID returns the id under which the use of a workload rule is recorded.
 func WorkloadRuleUseID(ruleID string) string { return "workload_rule/" + ruleID }
 
-// RecordUse notes that something was of use, at most once a minute.
+// RecordUse records a use, at most once a minute.
 func (s *Store) RecordUse(ctx context.Context, id string, now time.Time) error {
 	_, err := s.exec(ctx, "INSERT INTO last_uses (id, at) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at WHERE last_uses.at < ?",
 		id, At(now), At(now.Add(-useEvery)))
@@ -31,8 +31,7 @@ func (s *Store) RecordUse(ctx context.Context, id string, now time.Time) error {
 	return nil
 }
 
-// LastUses returns when things were last of use, by name. What never was is
-// left out.
+// LastUses returns the time of each entry's last use. It leaves out entries that were never used.
 func (s *Store) LastUses(ctx context.Context) (map[string]time.Time, error) {
 	var rows []lastUse
 	if err := s.db.WithContext(ctx).Find(&rows).Error; err != nil {
@@ -45,7 +44,7 @@ func (s *Store) LastUses(ctx context.Context) (map[string]time.Time, error) {
 	return uses, nil
 }
 
-// LastUse returns when one thing was last of use; the zero time when it never was.
+// LastUse returns the time of an entry's last use, or the zero time if it was never used.
 func (s *Store) LastUse(ctx context.Context, id string) (time.Time, error) {
 	var row lastUse
 	if err := s.db.WithContext(ctx).Where("id = ?", id).Limit(1).Find(&row).Error; err != nil {

@@ -11,13 +11,13 @@ import (
 	"gorm.io/gorm"
 )
 
-// Latency is how many answers of a subject took about as long, in one hour.
+// Latency is the number of responses of a subject in one histogram bucket, in one hour.
 type Latency struct {
-	// Subject is SubjectToken or the result of ConnectorSubject.
+	// Subject is SubjectToken or a result of ConnectorSubject.
 	Subject string
 	// Hour is as in EventCount.
 	Hour Instant
-	// Failed says that the answer was a failure of the subject, not of its caller.
+	// Failed reports that the subject, and not its caller, caused an error.
 	Failed bool
 	// Took is the upper bound of the bucket in microseconds; 0 for the last bucket, which has
 	// none.
@@ -34,7 +34,7 @@ func ConnectorSubject(id string) string { return "connector/" + id }
 const addLatency = "INSERT INTO latencies (subject, hour, failed, took, answers) VALUES (?, ?, ?, ?, ?) " +
 	"ON CONFLICT (subject, hour, failed, took) DO UPDATE SET answers = latencies.answers + excluded.answers"
 
-// AddLatencies adds what a replica measured. All of it is added, or nothing.
+// AddLatencies adds the measurements of a replica, in one transaction.
 func (s *Store) AddLatencies(ctx context.Context, list []Latency) error {
 	if err := s.tx(ctx, func(tx *gorm.DB) error { return addLatencies(tx, list) }); err != nil {
 		return fmt.Errorf("adding latencies: %w", err)
@@ -64,7 +64,7 @@ func addLatencies(tx *gorm.DB, list []Latency) error {
 	return nil
 }
 
-// Latencies returns the latencies from a time on, the oldest first.
+// Latencies returns the latencies since a time, the oldest first.
 func (s *Store) Latencies(ctx context.Context, from, to Instant) ([]Latency, error) {
 	var rows []Latency
 	err := s.db.WithContext(ctx).Where("hour >= ? AND hour < ?", from, to).Order("hour, subject, failed, took").Find(&rows).Error

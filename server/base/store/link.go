@@ -12,11 +12,11 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
-// Link is an address that works once. The token itself is not stored.
+// Link is a single-use URL, such as an invitation. The token itself is not stored.
 type Link struct {
 	Hash    string
 	Purpose string
-	// Subject is whom it is for: the login of a local user, for an invitation.
+	// Subject is the account of the link, such as the login of the invited local user.
 	Subject string
 	Created Instant
 	Expires Instant
@@ -30,7 +30,7 @@ const (
 	LinkInvite   = "invite"
 )
 
-// CreateLink stores a link. Earlier ones of the same purpose and subject end.
+// CreateLink stores a link. It deletes earlier links with the same purpose and subject.
 func (s *Store) CreateLink(ctx context.Context, l Link, now time.Time) error {
 	err := s.tx(ctx, func(tx *gorm.DB) error {
 		err := tx.Exec("UPDATE links SET used = ? WHERE purpose = ? AND subject = ? AND used = 0", At(now), l.Purpose, l.Subject).Error
@@ -45,8 +45,7 @@ func (s *Store) CreateLink(ctx context.Context, l Link, now time.Time) error {
 	return nil
 }
 
-// Link returns a link that may still be used. The error's kind is NotFound when
-// there is none.
+// Link returns an unused link. The error's kind is NotFound when there is none.
 func (s *Store) Link(ctx context.Context, purpose, hash string, now time.Time) (*Link, error) {
 	var row Link
 	err := s.db.WithContext(ctx).Where("hash = ? AND purpose = ? AND used = 0 AND expires > ?", hash, purpose, At(now)).Take(&row).Error
@@ -56,7 +55,7 @@ func (s *Store) Link(ctx context.Context, purpose, hash string, now time.Time) (
 	return &row, nil
 }
 
-// spend uses a link up. Of several at once, one succeeds.
+// spend marks a link as used. Exactly one of several concurrent callers succeeds.
 func spend(tx *gorm.DB, purpose, hash string, now time.Time) error {
 	res := tx.Exec("UPDATE links SET used = ? WHERE hash = ? AND purpose = ? AND used = 0 AND expires > ?", At(now), hash, purpose, At(now))
 	if res.Error == nil && res.RowsAffected == 0 {
@@ -65,22 +64,22 @@ func spend(tx *gorm.DB, purpose, hash string, now time.Time) error {
 	return res.Error
 }
 
-// BreakGlass is the connector id of users who signed in with a recovery account.
-// No configured connector can have it.
+// BreakGlass is the connector id of users who signed in with a recovery account. No configured connector can have
+// this id.
 const BreakGlass = "break-glass"
 
-// RecoveryAccount lets an admin in when no connector does.
+// RecoveryAccount lets an admin sign in when no connector works.
 type RecoveryAccount struct {
 	ID              string
 	Login, LoginKey string
 	PasswordHash    string
 	Created         Instant
-	// Verified is when somebody last signed in with it.
+	// Verified is the time of the last sign-in with the account.
 	Verified Instant
 }
 
-// CreateRecoveryAccount spends a link and makes the account, or gives the one with
-// this login new credentials. Its earlier second factors end.
+// CreateRecoveryAccount spends a link and creates the account. If the login exists, the account gets new
+// credentials and loses its second factors.
 func (s *Store) CreateRecoveryAccount(ctx context.Context, purpose, hash string, a RecoveryAccount, f Factor) (*RecoveryAccount, error) {
 	now := a.Created.Time()
 	err := s.tx(ctx, func(tx *gorm.DB) error {
@@ -110,12 +109,12 @@ func (s *Store) CreateRecoveryAccount(ctx context.Context, purpose, hash string,
 	return &a, nil
 }
 
-// RecoveryAccounts lists them by login name.
+// RecoveryAccounts lists all recovery accounts by login name.
 func (s *Store) RecoveryAccounts(ctx context.Context) ([]RecoveryAccount, error) {
 	return list[RecoveryAccount](ctx, s, "login_key")
 }
 
-// RecoveryAccount finds one by login name.
+// RecoveryAccount finds a recovery account by login name.
 func (s *Store) RecoveryAccount(ctx context.Context, login string) (*RecoveryAccount, error) {
 	var row RecoveryAccount
 	if err := s.db.WithContext(ctx).Where("login_key = ?", kubenames.Key(login)).Take(&row).Error; err != nil {
@@ -124,14 +123,13 @@ func (s *Store) RecoveryAccount(ctx context.Context, login string) (*RecoveryAcc
 	return &row, nil
 }
 
-// RecordRecoverySignIn notes a sign-in.
+// RecordRecoverySignIn records a sign-in.
 func (s *Store) RecordRecoverySignIn(ctx context.Context, id string, now time.Time) error {
 	_, err := s.exec(ctx, "UPDATE recovery_accounts SET verified = ? WHERE id = ?", At(now), id)
 	return err
 }
 
-// AcceptInvitation spends a link and sets the password of the local user that it
-// is for.
+// AcceptInvitation spends a link and sets the password of the invited local user.
 func (s *Store) AcceptInvitation(ctx context.Context, hash, login, passwordHash string, now time.Time) error {
 	err := s.tx(ctx, func(tx *gorm.DB) error {
 		if err := spend(tx, LinkInvite, hash, now); err != nil {
@@ -155,10 +153,10 @@ type Factor struct {
 	Owner string
 	Kind  string
 	Label string
-	// Data is what is needed to check it, sealed at rest.
+	// Data is the secret or public key of the factor, encrypted at rest.
 	Data string
-	// LastStep is the time step of the last code of a FactorTOTP, the signature
-	// counter of a FactorPasskey: neither may be used again.
+	// LastStep prevents the reuse of a code: the time step of the last code (FactorTOTP), or the signature counter
+	// (FactorPasskey).
 	LastStep int64
 	Created  Instant
 	LastUsed Instant
@@ -178,7 +176,7 @@ func (s *Store) addFactor(tx *gorm.DB, f Factor) error {
 	return tx.Create(&f).Error
 }
 
-// AddFactor adds a factor, its data in clear.
+// AddFactor encrypts and stores a factor.
 func (s *Store) AddFactor(ctx context.Context, f Factor) error {
 	if err := s.addFactor(s.db.WithContext(ctx), f); err != nil {
 		return fmt.Errorf("adding factor: %w", translate(err))
@@ -186,7 +184,7 @@ func (s *Store) AddFactor(ctx context.Context, f Factor) error {
 	return nil
 }
 
-// Factors lists an account's factors, their data in clear.
+// Factors lists an account's factors with decrypted data.
 func (s *Store) Factors(ctx context.Context, owner string) ([]Factor, error) {
 	var rows []Factor
 	if err := s.db.WithContext(ctx).Where("owner = ?", owner).Order("created, id").Find(&rows).Error; err != nil {
@@ -211,14 +209,14 @@ func (s *Store) RemoveFactor(ctx context.Context, owner, id string) error {
 	return err
 }
 
-// RecordFactorUse notes a use of a factor that counts nothing.
+// RecordFactorUse records the use of a factor without a step.
 func (s *Store) RecordFactorUse(ctx context.Context, id string, now time.Time) error {
 	_, err := s.exec(ctx, "UPDATE factors SET last_used = ? WHERE id = ?", At(now), id)
 	return err
 }
 
-// ConsumeFactorStep notes a use at a step that must be later than the last one. It reports
-// false when it isn't: the code was used before.
+// ConsumeFactorStep records a use at a step, which must be later than the last one. It reports false for a code
+// that was used before.
 func (s *Store) ConsumeFactorStep(ctx context.Context, id string, step int64, now time.Time) (bool, error) {
 	n, err := s.exec(ctx, "UPDATE factors SET last_step = ?, last_used = ? WHERE id = ? AND last_step < ?", step, At(now), id, step)
 	return n == 1, err

@@ -33,8 +33,8 @@ type UserList struct {
 	Text, ConnectorID string
 	// Group is the exact name of a group.
 	Group string
-	// State is one of UserActive, UserInactive and UserDisabled. A user is inactive
-	// whose last sign-in is before InactiveBefore.
+	// State is UserActive, UserInactive or UserDisabled. Users whose last sign-in is before InactiveBefore are
+	// inactive.
 	State          string
 	InactiveBefore Instant
 	// Sort is one of the Sort constants, with "-" in front for descending order.
@@ -49,8 +49,8 @@ type UserPage struct {
 	States map[string]int64
 }
 
-// ListUsers returns a page of users. Total counts the users that the whole query selects;
-// States counts those that it would select without its State.
+// ListUsers returns a page of users. Total counts all users that the query selects. States counts the users in each
+// state, as if the query had no State.
 func (s *Store) ListUsers(ctx context.Context, query UserList) (UserPage, error) {
 	page := UserPage{States: map[string]int64{}}
 	selected := s.selectPeople(ctx, query)
@@ -95,7 +95,7 @@ func (s *Store) selectPeople(ctx context.Context, query UserList) *gorm.DB {
 	return q
 }
 
-// peopleOrder is the ORDER BY of a list of users. It never contains text of the caller.
+// peopleOrder returns the ORDER BY clause. It never contains the caller's text.
 func peopleOrder(sort string) string {
 	column, descending := strings.CutPrefix(sort, "-")
 	order := map[string]string{SortEmail: "LOWER(email)", SortConnector: "connector_id", SortLastSignIn: "last_sign_in"}[column]
@@ -116,15 +116,14 @@ func (s *Store) groupsOf(table string) string {
 	return "json_each(" + table + ".group_names) AS member"
 }
 
-// Group is a group that users have, with the number of them who are not disabled.
+// Group is a group name with the number of active users in it.
 type Group struct {
 	Name  string
 	Users int64
 }
 
-// Groups returns the groups whose names contain text, those with the most users first,
-// limit of them at most, and how many there are. The groups are those of each user's last
-// sign-in or check.
+// Groups returns the groups whose names contain text, the largest first, and their total number. limit bounds the
+// result. The groups are those of each user's last sign-in or check.
 func (s *Store) Groups(ctx context.Context, text string, offset, limit int) (rows []Group, total int64, err error) {
 	from := " FROM users, " + s.groupsOf("users") + " WHERE NOT users.disabled"
 	var args []any
@@ -142,8 +141,8 @@ func (s *Store) Groups(ctx context.Context, text string, offset, limit int) (row
 	return rows, total, nil
 }
 
-// MatchUsers returns users whose name, email address or id matches text: exact matches
-// first, then names that begin with it, then the others; limit of them at most.
+// MatchUsers returns users whose name, email address or id contains text: exact matches first, then prefix matches,
+// then the others. limit bounds the result.
 func (s *Store) MatchUsers(ctx context.Context, text string, limit int) ([]User, error) {
 	key, within := kubenames.Key(text), likeWithin(text)
 	var rows []User
@@ -157,8 +156,7 @@ ORDER BY CASE WHEN id = ? OR name_key = ? OR LOWER(login) = ? OR LOWER(email) = 
 	return rows, nil
 }
 
-// SessionCounts returns how many browsers and devices of each of these users are signed in.
-// Users with none are left out.
+// SessionCounts returns the number of active sessions and devices of each user. It leaves out users without any.
 func (s *Store) SessionCounts(ctx context.Context, userIDs []string, now time.Time) (map[string]int, error) {
 	counts := map[string]int{}
 	for _, live := range []string{
@@ -179,8 +177,8 @@ func (s *Store) SessionCounts(ctx context.Context, userIDs []string, now time.Ti
 	return counts, nil
 }
 
-// ClusterUses returns when a user last got a token for each cluster, to the minute.
-// Clusters without a use are left out.
+// ClusterUses returns when a user last got a token for each cluster, to the minute. It leaves out clusters without
+// a use.
 func (s *Store) ClusterUses(ctx context.Context) (map[string]time.Time, error) {
 	var rows []struct {
 		ID string
@@ -200,7 +198,7 @@ func (s *Store) ClusterUses(ctx context.Context) (map[string]time.Time, error) {
 	return uses, nil
 }
 
-// CountUsersByConnector returns how many users that are not disabled each connector has.
+// CountUsersByConnector returns the number of active users of each connector.
 func (s *Store) CountUsersByConnector(ctx context.Context) (map[string]int64, error) {
 	var rows []struct {
 		ConnectorID string
@@ -222,8 +220,7 @@ func (s *Store) AuditEventByID(ctx context.Context, id string) (*AuditEvent, err
 	return byID[AuditEvent](ctx, s, id)
 }
 
-// OpenLinks returns when each unused link of a purpose expires, by its subject. Links that
-// have expired are left out.
+// OpenLinks returns when each unused link of a purpose expires, by its subject. It leaves out expired links.
 func (s *Store) OpenLinks(ctx context.Context, purpose string, now time.Time) (map[string]time.Time, error) {
 	var rows []Link
 	if err := s.db.WithContext(ctx).Where("purpose = ? AND used = 0 AND expires > ?", purpose, At(now)).Find(&rows).Error; err != nil {
@@ -236,8 +233,8 @@ func (s *Store) OpenLinks(ctx context.Context, purpose string, now time.Time) (m
 	return ends, nil
 }
 
-// UsersByLogin returns the users of some connectors by their login in lower case, with id,
-// name, last sign-in and whether they are disabled.
+// UsersByLogin returns the users of these connectors by login in lower case, with id, name, last sign-in and
+// whether they are disabled.
 func (s *Store) UsersByLogin(ctx context.Context, connectorIDs []string) (map[string]User, error) {
 	var rows []User
 	err := s.db.WithContext(ctx).Select("id", "login", "last_sign_in", "disabled").Where("connector_id IN ?", connectorIDs).Find(&rows).Error

@@ -18,8 +18,8 @@ type LocalUser struct {
 	Email           string
 	GroupNames      Strings
 	PasswordHash    string
-	// FileHash is the hash that the file gave. A password rehashed at sign-in
-	// stays until the file brings another.
+	// FileHash is the password hash from the configuration file. A hash that was upgraded at a sign-in stays until
+	// the file has another FileHash.
 	FileHash string
 	Disabled bool
 	Origin   `gorm:"embedded"`
@@ -37,8 +37,7 @@ func (s *Store) LocalUsers(ctx context.Context) ([]LocalUser, error) {
 	return users, nil
 }
 
-// CreateLocalUser adds an account. The error's kind is Conflict when the login
-// is taken, in whatever case.
+// CreateLocalUser adds an account. The error's kind is Conflict when the login is taken, whatever its case.
 func (s *Store) CreateLocalUser(ctx context.Context, u LocalUser, now time.Time) (*LocalUser, error) {
 	u.ID, u.LoginKey, u.Created = secret.ID("loc"), kubenames.Key(u.Login), At(now)
 	if err := s.db.WithContext(ctx).Create(&u).Error; err != nil {
@@ -47,19 +46,18 @@ func (s *Store) CreateLocalUser(ctx context.Context, u LocalUser, now time.Time)
 	return &u, nil
 }
 
-// SetLocalUserDisabled switches an account off or on. The error's kind is
-// NotFound when there is none with this login.
+// SetLocalUserDisabled disables or enables an account. The error's kind is NotFound when no account has this login.
 func (s *Store) SetLocalUserDisabled(ctx context.Context, login string, disabled bool) error {
 	err := s.updateLocal(ctx, "login_key = ?", kubenames.Key(login), map[string]any{"disabled": disabled})
 	if err != nil {
 		return err
 	}
-	// Proxies ask what is left when what is configured changes.
+	// Disabling counts as a change of the configuration, so proxies ask which of their users still have access.
 	_, err = s.exec(ctx, "UPDATE config_state SET version = version + 1 WHERE id = 1")
 	return err
 }
 
-// SetLocalUserPassword replaces the hash of an account by login name.
+// SetLocalUserPassword replaces the password hash of an account by login name.
 func (s *Store) SetLocalUserPassword(ctx context.Context, login, hash string) error {
 	return s.updateLocal(ctx, "login_key = ?", kubenames.Key(login), map[string]any{"password_hash": hash})
 }

@@ -9,8 +9,7 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// LogoutNotice is something that a client is to be told: that the sign-in which
-// it knows by this sid has ended.
+// LogoutNotice is a pending back-channel logout: a client must learn that the session with this sid has ended.
 type LogoutNotice struct {
 	ID       string
 	ClientID string
@@ -21,21 +20,20 @@ type LogoutNotice struct {
 	Expires  Instant
 }
 
-// noticeLife is how long a client that can't be reached is tried.
+// noticeLife is how long delivery to an unreachable client is retried.
 const noticeLife = 24 * time.Hour
 
-// signInClient is a client that wants to hear of the end of a sign-in.
+// signInClient is a client to notify when a session ends.
 type signInClient struct {
 	SignInID string
 	ClientID string
 	SID      string `gorm:"column:sid"`
 }
 
-// TableName keeps gorm from guessing.
+// TableName implements gorm's Tabler, which would otherwise guess the name.
 func (signInClient) TableName() string { return "sign_in_clients" }
 
-// AddSignInClient notes that a client was told of a sign-in and wants to hear of
-// its end.
+// AddSignInClient records that a client must be notified when a session ends.
 func (s *Store) AddSignInClient(ctx context.Context, signInID, clientID string) error {
 	row := signInClient{SignInID: signInID, ClientID: clientID, SID: signInID}
 	err := s.db.WithContext(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(&row).Error
@@ -45,8 +43,7 @@ func (s *Store) AddSignInClient(ctx context.Context, signInID, clientID string) 
 	return nil
 }
 
-// addNotices writes, with the end of sign-ins, what their clients are to be
-// told: either both are stored or none.
+// addNotices stores the notices in the same transaction that ends the sessions.
 func addNotices(tx *gorm.DB, signIns []string, now time.Time) error {
 	return tx.Exec("INSERT INTO logout_notices (id, client_id, user_id, sid, next_try, tries, expires) "+
 		"SELECT c.sid || '/' || c.client_id, c.client_id, s.user_id, c.sid, ?, 0, ? "+
@@ -54,8 +51,7 @@ func addNotices(tx *gorm.DB, signIns []string, now time.Time) error {
 		At(now), At(now.Add(noticeLife)), signIns).Error
 }
 
-// ClaimLogoutNotices claims up to limit notices that are due, until retry: another
-// replica does not see them before.
+// ClaimLogoutNotices claims up to limit notices that are due. Other replicas do not see them until retry.
 func (s *Store) ClaimLogoutNotices(ctx context.Context, now, retry time.Time, limit int) ([]LogoutNotice, error) {
 	var due, mine []LogoutNotice
 	err := s.db.WithContext(ctx).Where("next_try <= ? AND expires > ?", At(now), At(now)).Order("next_try").Limit(limit).Find(&due).Error
@@ -75,7 +71,7 @@ func (s *Store) ClaimLogoutNotices(ctx context.Context, now, retry time.Time, li
 	return mine, nil
 }
 
-// PostponeLogoutNotice sets when a notice is tried again.
+// PostponeLogoutNotice sets the time of the next attempt.
 func (s *Store) PostponeLogoutNotice(ctx context.Context, id string, next time.Time) error {
 	if _, err := s.exec(ctx, "UPDATE logout_notices SET next_try = ? WHERE id = ?", At(next), id); err != nil {
 		return fmt.Errorf("postponing logout notice: %w", err)
@@ -83,7 +79,7 @@ func (s *Store) PostponeLogoutNotice(ctx context.Context, id string, next time.T
 	return nil
 }
 
-// DeleteLogoutNotice removes a notice that was delivered or has nobody to go to.
+// DeleteLogoutNotice removes a notice that was delivered, or whose client no longer exists.
 func (s *Store) DeleteLogoutNotice(ctx context.Context, id string) error {
 	if err := s.db.WithContext(ctx).Where("id = ?", id).Delete(&LogoutNotice{}).Error; err != nil {
 		return fmt.Errorf("dropping logout notice: %w", translate(err))

@@ -11,7 +11,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
-// Proxy is a proxy that has enrolled for a cluster. Several replicas may share one.
+// Proxy is an enrolled proxy of a cluster. Several replicas may share one enrolment.
 type Proxy struct {
 	ID        string
 	ClusterID string
@@ -24,11 +24,11 @@ type Proxy struct {
 	LastSeen  Instant
 }
 
-// LinkEnrol is the purpose of an enrolment code. Its subject is the cluster.
+// LinkEnrol is the purpose of an enrolment code. The subject of the link is the cluster.
 const LinkEnrol = "enrol"
 
-// EnrolProxy spends a code and stores the proxy, for the code's cluster. The error's
-// kind is Denied when the code is not good.
+// EnrolProxy spends an enrolment code and stores the proxy for the cluster of the code. The error's kind is Denied
+// when the code is unknown, used or expired.
 func (s *Store) EnrolProxy(ctx context.Context, hash string, p Proxy, now time.Time) (*Proxy, error) {
 	err := s.tx(ctx, func(tx *gorm.DB) error {
 		err := tx.Raw("UPDATE links SET used = ? WHERE hash = ? AND purpose = ? AND used = 0 AND expires > ? RETURNING subject", At(now), hash, LinkEnrol, At(now)).Scan(&p.ClusterID).Error
@@ -56,7 +56,7 @@ func (s *Store) Proxy(ctx context.Context, id string) (*Proxy, error) {
 	return &row, nil
 }
 
-// Proxies lists those of a cluster, or of all clusters when none is named.
+// Proxies lists the proxies of a cluster, or all proxies if clusterID is empty.
 func (s *Store) Proxies(ctx context.Context, clusterID string) ([]Proxy, error) {
 	var rows []Proxy
 	q := s.db.WithContext(ctx).Order("cluster_id, created, id")
@@ -69,7 +69,7 @@ func (s *Store) Proxies(ctx context.Context, clusterID string) ([]Proxy, error) 
 	return rows, nil
 }
 
-// RecordProxySeen notes that a proxy was heard of.
+// RecordProxySeen records when the server last heard from a proxy.
 func (s *Store) RecordProxySeen(ctx context.Context, id, version, address string, now time.Time) error {
 	_, err := s.exec(ctx, "UPDATE proxies SET last_seen = ?, version = ?, address = ? WHERE id = ?", At(now), version, address, id)
 	if err != nil {
@@ -78,8 +78,7 @@ func (s *Store) RecordProxySeen(ctx context.Context, id, version, address string
 	return nil
 }
 
-// RemoveProxy forgets a proxy: its key opens nothing any more. It reports whether it
-// was there.
+// RemoveProxy deletes a proxy, so that the server refuses its key. It reports whether the proxy existed.
 func (s *Store) RemoveProxy(ctx context.Context, id string) (bool, error) {
 	n, err := s.exec(ctx, "DELETE FROM proxies WHERE id = ?", id)
 	if err != nil {
@@ -88,7 +87,7 @@ func (s *Store) RemoveProxy(ctx context.Context, id string) (bool, error) {
 	return n > 0, nil
 }
 
-// UsersByID returns the users with these ids, in no order. Ids of nobody are left out.
+// UsersByID returns the users with these ids, in no order. It ignores unknown ids.
 func (s *Store) UsersByID(ctx context.Context, ids []string) ([]User, error) {
 	var rows []User
 	if err := s.db.WithContext(ctx).Omit("upstream_data").Where("id IN ?", ids).Find(&rows).Error; err != nil {

@@ -14,9 +14,8 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
 )
 
-// twoPools opens one database twice, as two replicas do, on each database; and
-// once more on a PostgreSQL whose transactions are serializable by default, where
-// losers get errors that must be tried again.
+// twoPools opens one database twice, as two replicas do. It runs on each kind of database, and on a PostgreSQL
+// whose transactions are serializable by default, where losers must retry.
 func twoPools(t *testing.T, fn func(t *testing.T, pools [2]*store.Store)) {
 	t.Helper()
 	both := func(t *testing.T, cfg store.Config) {
@@ -83,7 +82,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// grant is what a code is exchanged for. Each caller brings its own.
+// grant returns the tokens for a code. Each caller brings its own.
 func grant(u *store.User, hash string) store.Redemption {
 	end := store.At(noon().Add(time.Hour))
 	d := &store.Device{ID: secret.ID("dev"), UserID: u.ID, ClientID: "c", IdleExpires: end, Expires: end}

@@ -10,12 +10,12 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/errs"
 )
 
-// Recording is a recording of a shell that a proxy has handed in, without what was on the
-// screen. What it says of the session is from its own first line.
+// Recording describes a recording of a shell that a proxy has uploaded. Its parts hold the screen output. The
+// session data comes from the first line of the recording itself.
 type Recording struct {
 	ID        string
 	ProxyID   string
-	PublicKey string // the proxy's, as it was then
+	PublicKey string // as the proxy reported it, at that time
 	ClusterID string
 	UserID    string
 	UserName  string
@@ -28,16 +28,16 @@ type Recording struct {
 	RequestID string
 	Began     Instant
 	Duration  time.Duration
-	// Faults are what was wrong with it when it came, a line each.
+	// Faults lists the defects found on upload, one a line.
 	Faults string
 	Parts  int
-	// Bytes is how much is stored: it is compressed.
+	// Bytes is the stored size after compression.
 	Bytes    int64
 	Complete bool
 	Expires  Instant
 }
 
-// Label is what it is called: what was done where.
+// Label says which command ran in which pod.
 func (r *Recording) Label() string {
 	if r.Title == "" {
 		return "Recording " + r.ID
@@ -45,7 +45,7 @@ func (r *Recording) Label() string {
 	return r.Title
 }
 
-// RecordingPart is a piece of one, as it was handed in.
+// RecordingPart is one uploaded part of a recording.
 type RecordingPart struct {
 	RecordingID string
 	Number      int
@@ -62,8 +62,8 @@ func (s *Store) Recording(ctx context.Context, id string) (*Recording, error) {
 	return &row, nil
 }
 
-// BeginRecording stores a recording of which nothing has come yet. One of the same id that
-// is not complete ends; the error's kind is Conflict when one is.
+// BeginRecording stores an empty recording. It replaces an incomplete one with the same id. The error's kind is
+// Conflict when that recording is complete.
 func (s *Store) BeginRecording(ctx context.Context, r Recording) error {
 	err := s.tx(ctx, func(tx *gorm.DB) error {
 		if err := tx.Exec("DELETE FROM recordings WHERE id = ? AND complete = ?", r.ID, false).Error; err != nil {
@@ -80,8 +80,7 @@ func (s *Store) BeginRecording(ctx context.Context, r Recording) error {
 	return nil
 }
 
-// AddRecordingPart stores the next part. The error's kind is Conflict when another one is
-// next.
+// AddRecordingPart stores the next part. The error's kind is Conflict when the number is not the next one.
 func (s *Store) AddRecordingPart(ctx context.Context, p RecordingPart) error {
 	err := s.tx(ctx, func(tx *gorm.DB) error {
 		res := tx.Exec("UPDATE recordings SET parts = parts + 1, bytes = bytes + ? WHERE id = ? AND parts = ? AND complete = ?", len(p.Data), p.RecordingID, p.Number, false)
@@ -99,7 +98,7 @@ func (s *Store) AddRecordingPart(ctx context.Context, p RecordingPart) error {
 	return nil
 }
 
-// CompleteRecording notes what a recording holds: nothing more comes.
+// CompleteRecording stores the description of a recording. It accepts no further parts.
 func (s *Store) CompleteRecording(ctx context.Context, r *Recording) error {
 	r.Complete = true
 	if err := s.db.WithContext(ctx).Where("id = ?", r.ID).Select("*").Omit("id", "parts", "bytes").Updates(r).Error; err != nil {
@@ -117,7 +116,7 @@ func (s *Store) RecordingPart(ctx context.Context, id string, number int) ([]byt
 	return row.Data, nil
 }
 
-// RecordingBytes is how much is stored of a cluster's recordings.
+// RecordingBytes returns the stored size of a cluster's recordings.
 func (s *Store) RecordingBytes(ctx context.Context, clusterID string) (int64, error) {
 	var total int64
 	err := s.db.WithContext(ctx).Model(&Recording{}).Select("COALESCE(SUM(bytes), 0)").Where("cluster_id = ?", clusterID).Scan(&total).Error
@@ -127,19 +126,19 @@ func (s *Store) RecordingBytes(ctx context.Context, clusterID string) (int64, er
 	return total, nil
 }
 
-// RecordingQuery selects recordings that are complete. Empty fields select all.
+// RecordingQuery selects complete recordings. Empty fields select all.
 type RecordingQuery struct {
 	User, Cluster string
 	// From and To bound the time; To is not included.
 	From, To Instant
-	// Text is looked for in namespace, pod and command.
+	// Text is searched in namespace, pod and command.
 	Text string
-	// After is the last recording of the page before, as Cursor gives it.
+	// After is the Cursor of the last recording of the previous page.
 	After string
 	Limit int
 }
 
-// Cursor names a recording's place in their order.
+// Cursor encodes the position of a recording in the list.
 func (r *Recording) Cursor() string { return fmt.Sprintf("%d_%s", r.Began, r.ID) }
 
 // FindRecordings lists recordings, the newest first.

@@ -9,17 +9,17 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
-// SavedSearch is a set of filters of the audit log that an admin keeps under a name.
+// SavedSearch is a named set of filters of the audit log, saved by an admin.
 type SavedSearch struct {
 	ID     string
 	UserID string
 	Name   string
-	// Query is the query of the page's address, without a question mark.
+	// Query is the query string of the page, without a question mark.
 	Query   string
 	Created Instant
 }
 
-// maxSearches is how many searches one admin may keep.
+// maxSearches is the largest number of saved searches of an admin.
 const maxSearches = 50
 
 // SavedSearches lists an admin's searches by name.
@@ -31,7 +31,7 @@ func (s *Store) SavedSearches(ctx context.Context, userID string) ([]SavedSearch
 	return rows, nil
 }
 
-// SaveSearch keeps a search. A search of the same admin with the same name is replaced.
+// SaveSearch saves a search. It replaces the admin's search with the same name.
 func (s *Store) SaveSearch(ctx context.Context, row SavedSearch, now time.Time) error {
 	rows, err := s.SavedSearches(ctx, row.UserID)
 	if err != nil {
@@ -49,7 +49,7 @@ func (s *Store) SaveSearch(ctx context.Context, row SavedSearch, now time.Time) 
 	return nil
 }
 
-// RemoveSearch forgets a search of an admin.
+// RemoveSearch deletes a saved search of an admin.
 func (s *Store) RemoveSearch(ctx context.Context, userID, id string) error {
 	if _, err := s.exec(ctx, "DELETE FROM saved_searches WHERE user_id = ? AND id = ?", userID, id); err != nil {
 		return fmt.Errorf("removing search: %w", err)

@@ -13,7 +13,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
-// Connector is a configured upstream. Config is JSON with its secrets, sealed.
+// Connector is a configured upstream. Config is JSON with secrets, encrypted at rest.
 type Connector struct {
 	ID          string
 	Type        string
@@ -22,21 +22,21 @@ type Connector struct {
 	GroupPrefix string
 	UserPrefix  string
 	Hidden      bool
-	// Enabled connectors let people sign in. Others are drafts.
+	// Enabled connectors are on the sign-in page. The others are drafts.
 	Enabled bool
-	// SecondFactor asks everybody who comes through it for a second factor of ours.
+	// SecondFactor requires every user of the connector to pass a second factor of Fairlead.
 	SecondFactor bool
-	// Tested is the revision that a test sign-in passed with.
+	// Tested is the revision that passed a test sign-in.
 	Tested string
-	// Note is for the people who configure it.
+	// Note is for admins.
 	Note   string
 	Config string
-	// Revision changes whenever the entry does.
+	// Revision changes with each change of the settings.
 	Revision string
 	Origin   `gorm:"embedded"`
 }
 
-// AccessMode says how a cluster checks tokens.
+// AccessMode is how a cluster verifies tokens.
 type AccessMode string
 
 // The access modes.
@@ -45,15 +45,15 @@ const (
 	ModeDirect AccessMode = "direct"
 )
 
-// Cluster is a Kubernetes cluster as kubectl should reach it.
+// Cluster is a Kubernetes cluster, with the address that kubectl uses.
 type Cluster struct {
 	ID          string
 	Name        string
 	Description string
 	Environment string
-	// Color marks the environment, beside its word.
+	// Color marks the environment beside its name.
 	Color string
-	// Notes are shown to the people who use the cluster.
+	// Notes are shown to the users of the cluster.
 	Notes        string
 	Server       string
 	CA           string `gorm:"column:ca"`
@@ -63,27 +63,25 @@ type Cluster struct {
 	TokenSeconds int
 	Namespace    string
 	Labels       Labels
-	// StatusURL, when set, is asked for whether the cluster is ready; the demo
-	// uses it while its cluster is being built.
+	// StatusURL, when set, reports whether the cluster is ready. The demo uses it while it builds its cluster.
 	StatusURL string
-	// StaleSeconds is how long the cluster's proxy may hear nothing of this server; zero
-	// means DefaultStale. FailClosed refuses everything then; else tokens stay good for as
-	// long as they live.
+	// StaleSeconds is how long the cluster's proxy may be without contact to this server. Zero means DefaultStale.
+	// After that time FailClosed makes the proxy refuse every request; otherwise tokens are accepted until they
+	// expire.
 	StaleSeconds int
 	FailClosed   bool
-	// StreamSeconds is how long a shell or a watch may go on after its token has expired;
-	// zero means as long as it likes.
+	// StreamSeconds is how long a shell or watch may continue after its token has expired. Zero means without a
+	// limit.
 	StreamSeconds int
-	// TokenFileSeconds is how long a token lives that somebody downloads in a file; zero where
-	// nobody may.
+	// TokenFileSeconds is the lifetime of a token that a user downloads as a file. Zero forbids such tokens.
 	TokenFileSeconds int
 	Origin           `gorm:"embedded"`
 }
 
-// DefaultStale is how long a proxy may hear nothing before it counts as stale.
+// DefaultStale is how long a proxy may be without contact before it counts as stale.
 const DefaultStale = 2 * time.Minute
 
-// Stale is how long the cluster's proxy may hear nothing.
+// Stale returns how long the cluster's proxy may be without contact.
 func (c *Cluster) Stale() time.Duration {
 	if c.StaleSeconds == 0 {
 		return DefaultStale
@@ -91,16 +89,15 @@ func (c *Cluster) Stale() time.Duration {
 	return time.Duration(c.StaleSeconds) * time.Second
 }
 
-// TokenLife is how long a token for this cluster lives.
+// TokenLife returns the lifetime of a token for this cluster.
 func (c *Cluster) TokenLife() time.Duration { return time.Duration(c.TokenSeconds) * time.Second }
 
-// TokenFileLife is how long a token in a file lives; zero where nobody may have one.
+// TokenFileLife returns the lifetime of a token in a file. Zero forbids such tokens.
 func (c *Cluster) TokenFileLife() time.Duration {
 	return time.Duration(c.TokenFileSeconds) * time.Second
 }
 
-// AccessRule allows some people to use some clusters, or to administer
-// Fairlead. Rules only allow.
+// AccessRule allows some users to use some clusters, or to administer Fairlead. Rules only allow.
 type AccessRule struct {
 	ID           string
 	Position     int
@@ -109,7 +106,7 @@ type AccessRule struct {
 	ConnectorIDs Strings
 	GroupNames   Strings
 	UserNames    Strings
-	// Domains are of verified e-mail addresses, in lower case.
+	// Domains are domains of verified e-mail addresses, in lower case.
 	Domains       Strings
 	ClusterIDs    Strings
 	ClusterLabels Labels
@@ -122,29 +119,27 @@ type Client struct {
 	ID     string
 	Name   string
 	Public bool
-	// PKCEOptional lets a confidential client come without PKCE. A public one
-	// never may.
+	// PKCEOptional allows a confidential client to omit PKCE. A public client must always use it.
 	PKCEOptional bool `gorm:"column:pkce_optional"`
 	RedirectURIs Strings
-	// PostLogoutURIs are where a browser may go after signing out.
+	// PostLogoutURIs are the addresses to which the browser may return after sign-out.
 	PostLogoutURIs Strings `gorm:"column:post_logout_uris"`
 	Grants         Strings
 	SecretHashes   Strings
 	SecretNotes    SecretNotes
 	Algorithm      string
-	// FirstParty clients belong to the people who run this server: nobody is
-	// asked whether they may know who signed in.
+	// FirstParty clients belong to the operator of this server. They need no consent.
 	FirstParty bool
-	// KeySet is a JWKS with the public keys that the client authenticates with.
+	// KeySet is a JWKS with the public keys for the client's private_key_jwt authentication.
 	KeySet string
-	// LogoutURI is told when a sign-in ends (OpenID Connect Back-Channel Logout).
+	// LogoutURI receives a logout token when a session ends (OpenID Connect Back-Channel Logout).
 	LogoutURI string `gorm:"column:logout_uri"`
-	// GroupNames are the groups of the client itself, for client credentials.
+	// GroupNames are the groups of the client itself, for the client credentials grant.
 	GroupNames Strings
 	Origin     `gorm:"embedded"`
 }
 
-// Settings is everything that a configuration file owns.
+// Settings are all entries that a configuration file can own.
 type Settings struct {
 	Connectors []Connector
 	Clusters   []Cluster
@@ -153,14 +148,14 @@ type Settings struct {
 	Issuers    []TrustedIssuer
 	Workloads  []WorkloadRule
 	LocalUsers []LocalUser
-	// Documents are what is there once. A file has keys of its own for them.
+	// Documents are the parts of the configuration that exist once. The configuration file has its own keys for
+	// them.
 	Documents []Document
 }
 
-// ApplyFile makes the entries of origin "file" equal to set, in one
-// transaction: what is gone from the file goes, and a local user that is gone
-// is switched off. The error's kind is Conflict when an entry of another origin
-// has the same id.
+// ApplyFile makes the entries of origin "file" equal to set, in one transaction. It deletes entries that the file
+// no longer has, and disables local users. The error's kind is Conflict when an entry of another origin has the
+// same id.
 func (s *Store) ApplyFile(ctx context.Context, set Settings, now time.Time) error {
 	for i := range set.Connectors {
 		s.seal(&set.Connectors[i])
@@ -194,7 +189,7 @@ func (s *Store) ApplyFile(ctx context.Context, set Settings, now time.Time) erro
 	return nil
 }
 
-// refuseShadows refuses ids that the pages have as well, naming both places.
+// refuseShadows refuses ids that both the file and the pages use, and names both places.
 func refuseShadows(tx *gorm.DB, set Settings) error {
 	connector, cluster, rule, client := set.Connectors, set.Clusters, set.Rules, set.Clients
 	return errors.Join(
@@ -261,7 +256,7 @@ func applyLocalUser(tx *gorm.DB, u LocalUser, now time.Time) error {
 
 func connectorContext(id string) string { return "connectors.config:" + id }
 
-// ConnectorConfig opens the configuration of a connector.
+// ConnectorConfig decrypts the configuration of a connector.
 func (s *Store) ConnectorConfig(c *Connector) ([]byte, error) {
 	plain, err := s.keyring.Open(connectorContext(c.ID), c.Config)
 	if err != nil {

@@ -10,10 +10,9 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/errs"
 )
 
-// SignIn is a browser's session with the server. The cookie itself is not
-// stored, only its hash.
+// SignIn is a browser session. Only the hash of its cookie is stored.
 type SignIn struct {
-	// ID is the "sid" of tokens.
+	// ID is the "sid" claim of tokens.
 	ID            string
 	CookieHash    string
 	UserID        string
@@ -28,7 +27,7 @@ type SignIn struct {
 	Ended         Instant
 }
 
-// Active reports whether the session may still be used.
+// Active reports whether the session is neither ended nor expired.
 func (s *SignIn) Active(now time.Time) bool {
 	return s.Ended == 0 && !s.IdleExpires.Passed(now) && !s.Expires.Passed(now)
 }
@@ -43,8 +42,8 @@ func (s *Store) CreateSignIn(ctx context.Context, row *SignIn) error {
 	return nil
 }
 
-// SignInByCookie finds a session by the hash of its cookie, live or not. The
-// error's kind is NotFound when there is none.
+// SignInByCookie finds a session by the hash of its cookie, even if it has ended. The error's kind is NotFound when
+// there is none.
 func (s *Store) SignInByCookie(ctx context.Context, hash string) (*SignIn, error) {
 	var row SignIn
 	if err := s.db.WithContext(ctx).Where("cookie_hash = ?", hash).Take(&row).Error; err != nil {
@@ -53,7 +52,7 @@ func (s *Store) SignInByCookie(ctx context.Context, hash string) (*SignIn, error
 	return &row, nil
 }
 
-// SignIns lists the live sessions of a person, the newest first.
+// SignIns lists the active sessions of a user, the newest first.
 func (s *Store) SignIns(ctx context.Context, userID string, now time.Time) ([]SignIn, error) {
 	var rows []SignIn
 	err := s.db.WithContext(ctx).
@@ -65,7 +64,7 @@ func (s *Store) SignIns(ctx context.Context, userID string, now time.Time) ([]Si
 	return rows, nil
 }
 
-// IsSignInActive reports whether a session may still be used.
+// IsSignInActive reports whether a session is neither ended nor expired.
 func (s *Store) IsSignInActive(ctx context.Context, id string, now time.Time) (bool, error) {
 	var live int64
 	err := s.db.WithContext(ctx).Model(&SignIn{}).Where("id = ? AND ended = 0 AND idle_expires > ? AND expires > ?", id, At(now), At(now)).Count(&live).Error
@@ -75,10 +74,10 @@ func (s *Store) IsSignInActive(ctx context.Context, id string, now time.Time) (b
 	return live == 1, nil
 }
 
-// maxList bounds lists that a person sees of their own things.
+// maxList bounds the lists of a user's own sessions, devices and consents.
 const maxList = 200
 
-// TouchSignIn moves the idle limit.
+// TouchSignIn extends the idle timeout.
 func (s *Store) TouchSignIn(ctx context.Context, id string, seen, idleExpires time.Time) error {
 	err := s.db.WithContext(ctx).Model(&SignIn{}).Where("id = ? AND ended = 0", id).
 		Updates(map[string]any{"last_seen": At(seen), "idle_expires": At(idleExpires)}).Error
@@ -88,8 +87,8 @@ func (s *Store) TouchSignIn(ctx context.Context, id string, seen, idleExpires ti
 	return nil
 }
 
-// ReplaceSignIn ends a session and begins another of the same person. Clients
-// that wait for the end of the first now wait for that of the second.
+// ReplaceSignIn ends a session and starts another one for the same user. Clients that asked to be notified of the
+// end of the first get notified of the end of the second.
 func (s *Store) ReplaceSignIn(ctx context.Context, old string, row *SignIn, now time.Time) error {
 	err := s.tx(ctx, func(tx *gorm.DB) error {
 		if err := tx.Create(row).Error; err != nil {
@@ -98,7 +97,7 @@ func (s *Store) ReplaceSignIn(ctx context.Context, old string, row *SignIn, now 
 		if err := tx.Exec("UPDATE sign_in_clients SET sign_in_id = ? WHERE sign_in_id = ?", row.ID, old).Error; err != nil {
 			return err
 		}
-		_, err := endSignIns(tx, now, "id = ?", old) // the person is still there
+		_, err := endSignIns(tx, now, "id = ?", old) // the user stays signed in
 		return err
 	})
 	if err != nil {
@@ -107,9 +106,8 @@ func (s *Store) ReplaceSignIn(ctx context.Context, old string, row *SignIn, now 
 	return nil
 }
 
-// EndSignIn ends a session of this person, with the tokens that hang on it and
-// on no device, and notes whom to tell. Ending one that has ended, or isn't
-// theirs, does nothing and reports false.
+// EndSignIn ends a session of this user, revokes its tokens without a device, and stores the logout notices. It
+// reports false if the session has ended already or belongs to another user.
 func (s *Store) EndSignIn(ctx context.Context, userID, id string, now time.Time) (ended bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) error {
 		ids, err := endSignIns(tx, now, "id = ? AND user_id = ?", id, userID)
@@ -124,8 +122,8 @@ func (s *Store) EndSignIn(ctx context.Context, userID, id string, now time.Time)
 	return ended, nil
 }
 
-// endSignIns ends the live sessions that a condition selects and returns their
-// ids. The update comes first: it decides who, of several, ends them.
+// endSignIns ends the active sessions that a condition selects and returns their ids. The update runs first: it
+// decides which of several concurrent callers ends them.
 func endSignIns(tx *gorm.DB, now time.Time, where string, args ...any) ([]string, error) {
 	var ids []string
 	err := tx.Raw("UPDATE sign_ins SET ended = ? WHERE ended = 0 AND "+where+" RETURNING id", append([]any{At(now)}, args...)...).Scan(&ids).Error

@@ -10,16 +10,15 @@ import (
 	sqlitedriver "modernc.org/sqlite"
 )
 
-// The extended result codes that mean what gorm has names for; see "Result and
-// Error Codes" of the SQLite documentation.
+// The extended result codes for which gorm has errors; see "Result and Error Codes" of the SQLite documentation.
 const (
 	codeForeignKey = 787
 	codePrimaryKey = 1555
 	codeUnique     = 2067
 )
 
-// sqliteDialector is gorm's SQLite dialector on the pure-Go driver, with the
-// error translation that gorm only knows for the cgo driver.
+// sqliteDialector is gorm's SQLite dialector for the pure-Go driver. gorm itself translates errors only of the cgo
+// driver.
 type sqliteDialector struct{ *sqlite.Dialector }
 
 var _ gorm.ErrorTranslator = sqliteDialector{}
@@ -35,12 +34,12 @@ func newSQLite(cfg Config) gorm.Dialector {
 	} {
 		q.Add("_pragma", pragma)
 	}
-	// A path is opaque to the driver but for "?", which would start parameters.
+	// The driver passes a path on unchanged, except that "?" starts parameters.
 	path := (&url.URL{Path: cfg.DSN.Reveal()}).EscapedPath()
 	return sqliteDialector{&sqlite.Dialector{DriverName: "sqlite", DSN: "file:" + strings.TrimPrefix(path, "./") + "?" + q.Encode()}}
 }
 
-// Translate names duplicate keys and broken references.
+// Translate maps duplicate keys and broken references to gorm's errors.
 func (d sqliteDialector) Translate(err error) error {
 	fault, ok := errors.AsType[*sqlitedriver.Error](err)
 	if !ok {

@@ -1,8 +1,6 @@
-// Package store keeps the nouns of the provider: people, sign-ins, devices,
-// tokens, keys, connectors, clusters, rules and clients, in SQLite or
-// PostgreSQL. It is the only package that speaks to the database. What must be
-// atomic is one method here. It decides nothing about protocol or policy beyond
-// the pure rules of each noun.
+// Package store stores the provider's data in SQLite or PostgreSQL: users, sessions, devices, tokens, keys,
+// connectors, clusters, rules and clients. It is the only package with SQL. Each atomic change is one method.
+// Decisions about protocol and policy belong to other packages.
 package store
 
 import (
@@ -31,18 +29,17 @@ type Config struct {
 	Driver migrations.Dialect
 	// DSN is a file path for SQLite and a connection URL for PostgreSQL.
 	DSN secret.Value
-	// MaxConnections bounds the pool. Zero means 8 for PostgreSQL, and 1 for
-	// SQLite: it has one writer at a time, and waiting in a queue for it is fairer
-	// and cheaper than trying again and again. One must always be enough.
+	// MaxConnections bounds the pool. Zero means 8 for PostgreSQL and 1 for SQLite. SQLite has one writer at a
+	// time, and queueing for its connection is fairer and cheaper than retries. The store must work with one.
 	MaxConnections int
-	// FastSync, for SQLite, lets the last transactions be lost when the machine
-	// (not the process) dies. The default waits for the disk at each commit.
+	// FastSync, for SQLite, skips the disk sync at each commit. A power failure can then lose the last
+	// transactions; a crash of the process cannot.
 	FastSync bool
-	// Keyring seals what the database alone must not give away.
+	// Keyring encrypts secrets at rest.
 	Keyring *secret.Keyring
-	// Logger gets what went wrong inside the database driver.
+	// Logger logs errors of the database driver.
 	Logger *slog.Logger
-	// Now, when set, lets what is configured be kept in memory for two seconds.
+	// Now, when set, lets the store cache the configuration for two seconds.
 	Now func() time.Time
 }
 
@@ -59,7 +56,7 @@ type Store struct {
 
 const defaultConnections = 8
 
-// Open connects, migrates and returns a store that is ready.
+// Open connects to the database, migrates it, and returns the store.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err := ownFile(cfg); err != nil {
 		return nil, err
@@ -70,11 +67,11 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	db, err := gorm.Open(dialector, &gorm.Config{
 		SkipDefaultTransaction: true,
-		PrepareStmt:            false, // twice the cost with pgx, which caches already
+		PrepareStmt:            false, // the default costs twice as much with pgx, which caches statements itself
 		TranslateError:         true,
 		DisableAutomaticPing:   true,
 		Logger:                 logger.Discard,
-		NowFunc:                func() time.Time { return time.Time{} }, // no column asks gorm for the time
+		NowFunc:                func() time.Time { return time.Time{} }, // no column uses gorm's clock
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening database: %w", err)
@@ -101,8 +98,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// ownFile makes the SQLite file before the driver does, which would let
-// everybody on the machine read it. The files beside it inherit its mode.
+// ownFile creates the SQLite file before the driver does. The driver would make it readable for every user of the
+// machine. SQLite gives its companion files the same mode.
 func ownFile(cfg Config) error {
 	if cfg.Driver != migrations.SQLite {
 		return nil
@@ -127,8 +124,8 @@ func dialectorFor(cfg Config) (gorm.Dialector, error) {
 // Close closes the pool.
 func (s *Store) Close() error { return s.sql.Close() }
 
-// Ping reports whether a query is answered before ctx ends. It goes through the
-// pool, so that it notices a pool that is stuck.
+// Ping reports whether the database answers a query before ctx ends. It uses the pool, so that it also detects an
+// exhausted pool.
 func (s *Store) Ping(ctx context.Context) error {
 	var one int
 	if err := s.sql.QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {
@@ -137,19 +134,16 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// maxTries bounds how often something is tried that lost against another
-// transaction.
+// maxTries is how often a transaction runs that conflicts with others.
 const maxTries = 8
 
-// tx runs fn in one transaction. fn must use only its argument: asking the pool
-// for a second connection inside would wedge a pool of one. fn runs again when
-// the database says that another transaction was in the way, so it must set what
-// it hands out anew each time.
+// tx runs fn in one transaction. fn must use only its argument: a second connection from a pool of one would
+// deadlock. fn runs again after a conflict with another transaction, so it must set its results anew each time.
 func (s *Store) tx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	return s.retry(ctx, func() error { return s.db.WithContext(ctx).Transaction(fn) })
 }
 
-// exec runs one statement, again like tx, and returns how many rows it changed.
+// exec runs one statement, retries it like tx, and returns the number of changed rows.
 func (s *Store) exec(ctx context.Context, sql string, args ...any) (rows int64, err error) {
 	err = s.retry(ctx, func() error {
 		res := s.db.WithContext(ctx).Exec(sql, args...)
@@ -168,19 +162,18 @@ func (s *Store) retry(ctx context.Context, fn func() error) error {
 		select {
 		case <-ctx.Done():
 			return translate(err)
-		case <-time.After(rand.N(time.Duration(try) * 10 * time.Millisecond)): //nolint:forbidigo,gosec // a pause of any length, neither the time nor a secret
+		case <-time.After(rand.N(time.Duration(try) * 10 * time.Millisecond)): //nolint:forbidigo,gosec // a random pause needs no secure source
 		}
 	}
 }
 
-// collided reports what PostgreSQL calls a serialization failure (40001) or a
-// deadlock (40P01): trying again is the answer to both.
+// collided reports a serialization failure (40001) or a deadlock (40P01) of PostgreSQL. A retry resolves both.
 func collided(err error) bool {
 	fault, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (fault.Code == "40001" || fault.Code == "40P01")
 }
 
-// translate gives database errors their kind.
+// translate sets the kind of a database error.
 func translate(err error) error {
 	switch {
 	case err == nil:
@@ -199,6 +192,5 @@ func translate(err error) error {
 	return errs.Wrap(errs.Unavailable, fmt.Errorf("%w: %w", ErrOutage, err), "The database does not answer. Try again in a moment.")
 }
 
-// ErrOutage says that the database could not be asked or did not answer. It is in
-// the chain of errors of kind Unavailable.
+// ErrOutage means that the database is unreachable or does not answer. Errors of kind Unavailable wrap it.
 var ErrOutage = errors.New("database outage")

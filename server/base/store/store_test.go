@@ -310,8 +310,8 @@ func TestApplyFile(t *testing.T) {
 			t.Fatalf("account %+v, error %v", jane, err)
 		}
 
-		// A hash renewed at sign-in survives the same file, not a new hash in it;
-		// who is gone from the file is switched off; the id stays.
+		// A hash that was upgraded at a sign-in survives the same file, but not a new hash in it. A user who is no
+		// longer in the file is disabled. The id stays.
 		if err := s.SetPasswordHash(t.Context(), jane.ID, "renewed"); err != nil {
 			t.Fatal(err)
 		}

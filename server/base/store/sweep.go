@@ -6,12 +6,11 @@ import (
 	"time"
 )
 
-// sweepRows bounds one sweep of one table, so that it never holds the database
-// for long.
+// sweepRows bounds the rows that one statement deletes, so that a sweep never blocks the database for long.
 const sweepRows = 2000
 
-// Sweep deletes what expired before the given time, some rows of each table at
-// a time, and reports whether there may be more.
+// Sweep deletes rows that expired before the given time, a batch of each table, and reports whether more may be
+// left.
 func (s *Store) Sweep(ctx context.Context, before time.Time) (more bool, err error) {
 	for _, table := range []struct{ name, key string }{
 		{"codes", "hash"},
@@ -40,8 +39,7 @@ func (s *Store) Sweep(ctx context.Context, before time.Time) (more bool, err err
 	return more, nil
 }
 
-// RowCounts returns how many rows the tables have that grow with use, but for the
-// audit log.
+// RowCounts returns the number of rows of the tables that grow with use, except the audit log.
 func (s *Store) RowCounts(ctx context.Context) (map[string]int64, error) {
 	counts := map[string]int64{}
 	for _, table := range []string{"users", "sign_ins", "devices", "codes", "device_codes", "access_tokens", "refresh_tokens"} {
@@ -54,10 +52,10 @@ func (s *Store) RowCounts(ctx context.Context) (map[string]int64, error) {
 	return counts, nil
 }
 
-// ActiveSessions is how many sign-ins and devices may be used.
+// ActiveSessions counts the active sessions and devices.
 type ActiveSessions struct{ SignIns, Devices int64 }
 
-// CountActiveSessions counts them.
+// CountActiveSessions counts the active sessions and devices.
 func (s *Store) CountActiveSessions(ctx context.Context, now time.Time) (ActiveSessions, error) {
 	var live ActiveSessions
 	err := s.db.WithContext(ctx).Model(&SignIn{}).Where("expires > ? AND idle_expires > ? AND ended = 0", At(now), At(now)).Count(&live.SignIns).Error
@@ -70,10 +68,10 @@ func (s *Store) CountActiveSessions(ctx context.Context, now time.Time) (ActiveS
 	return live, nil
 }
 
-// Pool is the state of the connections to the database.
+// Pool is the state of the connection pool.
 type Pool struct{ InUse, Idle, Limit int }
 
-// Pool returns it.
+// Pool returns the state of the connection pool.
 func (s *Store) Pool() Pool {
 	stats := s.sql.Stats()
 	return Pool{InUse: stats.InUse, Idle: stats.Idle, Limit: stats.MaxOpenConnections}

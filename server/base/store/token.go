@@ -9,22 +9,21 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
-// RefreshToken is one link of a device's chain. Only the hash is stored.
+// RefreshToken is one token of a device's chain. Only its hash is stored.
 type RefreshToken struct {
 	Hash     string
 	DeviceID string
 	Created  Instant
 	Expires  Instant
-	// Used is when it was exchanged for its successor.
+	// Used is when the token was exchanged for its successor.
 	Used          Instant
 	SuccessorHash string
-	// SealedAnswer is the whole answer that the first user got, sealed under
-	// the token itself, so that a repeat gets the very same one on any replica.
+	// SealedAnswer is the response to the first use, encrypted under the token itself. Any replica can send the
+	// same response to a retry.
 	SealedAnswer string
 }
 
-// AccessToken opens the provider's own endpoints, nothing else. Only the hash
-// is stored.
+// AccessToken authorizes requests to the provider's own endpoints only. Only its hash is stored.
 type AccessToken struct {
 	Hash          string
 	UserID        string
@@ -38,7 +37,7 @@ type AccessToken struct {
 	Revoked       Instant
 }
 
-// Active reports whether the token may still be used.
+// Active reports whether the token is neither revoked nor expired.
 func (t *AccessToken) Active(now time.Time) bool { return t.Revoked == 0 && !t.Expires.Passed(now) }
 
 // AccessToken finds a token by its text.
@@ -58,7 +57,7 @@ func (s *Store) CreateAccessToken(ctx context.Context, row *AccessToken) error {
 	return nil
 }
 
-// RevokeAccessToken ends one access token.
+// RevokeAccessToken revokes one access token.
 func (s *Store) RevokeAccessToken(ctx context.Context, hash string, now time.Time) error {
 	if _, err := s.exec(ctx, "UPDATE access_tokens SET revoked = ? WHERE hash = ? AND revoked = 0", At(now), hash); err != nil {
 		return fmt.Errorf("revoking access token: %w", err)
@@ -79,7 +78,7 @@ func (s *Store) RefreshToken(ctx context.Context, token string) (*RefreshToken, 
 	return &row, device, nil
 }
 
-// SuccessorUsed reports whether the successor of a used token was used as well.
+// SuccessorUsed reports whether the successor of a used token has been used as well.
 func (s *Store) SuccessorUsed(ctx context.Context, t *RefreshToken) (bool, error) {
 	var n int64
 	err := s.db.WithContext(ctx).Model(&RefreshToken{}).Where("hash = ? AND used > 0", t.SuccessorHash).Count(&n).Error
@@ -89,17 +88,17 @@ func (s *Store) SuccessorUsed(ctx context.Context, t *RefreshToken) (bool, error
 	return n > 0, nil
 }
 
-// Rotation is what a refresh writes.
+// Rotation holds the rows that a refresh writes.
 type Rotation struct {
-	// Presented is the hash of the token that is being used up.
+	// Presented is the hash of the presented token, which becomes used.
 	Presented string
-	// Successor takes its place.
+	// Successor replaces the presented token.
 	Successor RefreshToken
-	// Access is the access token of the answer.
+	// Access is the access token of the response.
 	Access AccessToken
-	// SealedAnswer is the answer, sealed under the presented token.
+	// SealedAnswer is the response, encrypted under the presented token.
 	SealedAnswer string
-	// IdleExpires is the device's new idle limit.
+	// IdleExpires is the new idle expiry of the device.
 	IdleExpires Instant
 	// Event records the rotation, in the same transaction.
 	Event audit.Event

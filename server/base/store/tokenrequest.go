@@ -11,8 +11,8 @@ import (
 	"github.com/fairlead-auth/fairlead/migrations"
 )
 
-// This file holds what every token request does. It is written as SQL, without
-// gorm: one statement to find out everything, one to write it.
+// This file holds the statements that every token request runs. They are SQL without gorm: one query to read
+// everything, one statement to write it.
 
 const (
 	refreshColumns = "r.hash, r.device_id, r.created, r.expires, r.used, r.successor_hash, r.sealed_answer"
@@ -45,7 +45,7 @@ func (u *User) fields() []any {
 	}
 }
 
-// statement is a text with "?" for each argument; PostgreSQL has numbers there.
+// statement is SQL with "?" placeholders, which it numbers for PostgreSQL.
 func (s *Store) statement(text string) string {
 	if s.driver != migrations.Postgres {
 		return text
@@ -68,7 +68,7 @@ func (s *Store) one(ctx context.Context, stmt *sql.Stmt, arg string, fields ...a
 	return s.retry(ctx, func() error { return stmt.QueryRowContext(ctx, arg).Scan(fields...) })
 }
 
-// RefreshTokenDetails is a refresh token that somebody showed, with all that it belongs to.
+// RefreshTokenDetails is a refresh token with its device and user.
 type RefreshTokenDetails struct {
 	Token  RefreshToken
 	Device Device
@@ -85,7 +85,7 @@ func (s *Store) RefreshTokenDetails(ctx context.Context, token string) (*Refresh
 	return &p, nil
 }
 
-// AccessTokenWithUser finds an access token by its text, with its person.
+// AccessTokenWithUser finds an access token by its text, with its user.
 func (s *Store) AccessTokenWithUser(ctx context.Context, token string) (*AccessToken, *User, error) {
 	var (
 		row  AccessToken
@@ -97,9 +97,8 @@ func (s *Store) AccessTokenWithUser(ctx context.Context, token string) (*AccessT
 	return &row, &user, nil
 }
 
-// Rotate uses up a refresh token. Exactly one caller wins, whatever the number
-// of replicas: the conditional update is the lock. The others get false and
-// find the winner's answer in the token's row.
+// Rotate exchanges a refresh token. The conditional update is the lock: exactly one caller on any replica gets
+// true. The others get false and read the winner's response from the row of the token.
 func (s *Store) Rotate(ctx context.Context, r Rotation, now time.Time) (won bool, err error) {
 	rotate := s.rotateSQLite
 	if s.driver == migrations.Postgres {
@@ -115,8 +114,8 @@ func (s *Store) Rotate(ctx context.Context, r Rotation, now time.Time) (won bool
 	return won, nil
 }
 
-// The steps of a rotation. The device comes first: who revokes it at the same
-// moment either is seen here, or sees the new access token.
+// The steps of a rotation. The device comes first, so that a concurrent revocation is either seen here or revokes
+// the new access token.
 const (
 	touchDevice = "UPDATE devices SET last_used = ?, idle_expires = ? WHERE id = ? AND revoked = 0"
 	useToken    = "UPDATE refresh_tokens SET used = ?, successor_hash = ?, sealed_answer = ? WHERE hash = ? AND used = 0"
@@ -125,7 +124,7 @@ const (
 		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
 )
 
-// rotation is the same steps in one statement and one round trip.
+// rotation runs the same steps in one statement and one round trip.
 const rotation = `WITH touched AS (UPDATE devices SET last_used = $1, idle_expires = $2 WHERE id = $3 AND revoked = 0 RETURNING id),
 used AS (UPDATE refresh_tokens SET used = $1, successor_hash = $4, sealed_answer = $5
   WHERE hash = $6 AND used = 0 AND device_id IN (SELECT id FROM touched) RETURNING device_id),
@@ -147,14 +146,13 @@ func (s *Store) rotatePostgres(ctx context.Context, r Rotation, now time.Time) (
 	return n == 1, err
 }
 
-// rotateSQLite needs a transaction: SQLite has no statement that changes several
-// tables. There is one writer at a time, and no round trip.
+// rotateSQLite uses a transaction, because an SQLite statement changes only one table. It needs no round trips.
 func (s *Store) rotateSQLite(ctx context.Context, r Rotation, now time.Time) (won bool, err error) {
 	tx, err := s.sql.BeginTx(ctx, nil)
 	if err != nil {
 		return false, err
 	}
-	defer func() { _ = tx.Rollback() }() // nothing, once it is committed
+	defer func() { _ = tx.Rollback() }() // a rollback after the commit does nothing
 	for i, step := range []struct {
 		stmt *sql.Stmt
 		args []any
@@ -168,7 +166,7 @@ func (s *Store) rotateSQLite(ctx context.Context, r Rotation, now time.Time) (wo
 		}},
 		{s.addEvent, eventArgs(r.Event)},
 	} {
-		res, err := tx.StmtContext(ctx, step.stmt).ExecContext(ctx, step.args...) //nolint:sqlclosecheck // it ends with the transaction
+		res, err := tx.StmtContext(ctx, step.stmt).ExecContext(ctx, step.args...) //nolint:sqlclosecheck // the transaction closes it
 		if err != nil {
 			return false, err
 		}
@@ -179,7 +177,7 @@ func (s *Store) rotateSQLite(ctx context.Context, r Rotation, now time.Time) (wo
 	return true, tx.Commit()
 }
 
-// prepared are the statements that every token request uses.
+// prepared are the prepared statements of token requests.
 type prepared struct {
 	presented, bearer, rotation                *sql.Stmt
 	touchDevice, useToken, addToken, addAccess *sql.Stmt
@@ -199,7 +197,7 @@ func (s *Store) prepare(ctx context.Context) error {
 		texts[&s.touchDevice], texts[&s.useToken], texts[&s.addToken], texts[&s.addAccess] = touchDevice, useToken, addToken, addAccess
 	}
 	for into, text := range texts {
-		stmt, err := s.sql.PrepareContext(ctx, s.statement(text)) //nolint:sqlclosecheck // it ends with the pool
+		stmt, err := s.sql.PrepareContext(ctx, s.statement(text)) //nolint:sqlclosecheck // the pool closes it
 		if err != nil {
 			return fmt.Errorf("preparing statement: %w", err)
 		}

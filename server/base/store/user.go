@@ -14,30 +14,30 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
-// User is our lasting record of a person: connector and the upstream's
-// unchangeable subject. It is never found by e-mail or login name.
+// User is a user of a connector, found by the connector and the upstream's unchangeable subject. It is never found
+// by e-mail or login name.
 type User struct {
 	ID          string
 	ConnectorID string
 	Subject     string
-	// KubeName is the user name that clusters see: the connector's prefix and
-	// the login. NameKey is it in lower case; two people can't share it.
+	// KubeName is the user name in clusters: the connector's prefix and the login. NameKey is KubeName in lower
+	// case, and unique.
 	KubeName, NameKey string
 	Login             string
 	DisplayName       string
 	Email             string
 	EmailVerified     bool
 	GroupNames        Strings
-	// UpstreamData is what the connector keeps, sealed.
+	// UpstreamData is the connector's data about the user, encrypted.
 	UpstreamData string
 	Disabled     bool
 	Created      Instant
 	LastSignIn   Instant
-	// Checked is when the upstream last confirmed the person.
+	// Checked is when the upstream last confirmed the user.
 	Checked Instant
 }
 
-// Label is the name to show to people.
+// Label returns the display name.
 func (u *User) Label() string {
 	if u.DisplayName != "" {
 		return u.DisplayName
@@ -45,7 +45,7 @@ func (u *User) Label() string {
 	return u.Login
 }
 
-// ResolvedIdentity is what the upstream said, with prefixes applied: see upstream.Settle.
+// ResolvedIdentity is an identity from an upstream, with prefixes applied: see upstream.Settle.
 type ResolvedIdentity struct {
 	ConnectorID string
 	KubeName    string
@@ -62,13 +62,10 @@ func (s *Store) User(ctx context.Context, id string) (*User, error) {
 	return &u, nil
 }
 
-// SignInUser records the person at a sign-in and returns the user: a new one,
-// or the one with the same connector and subject with its details brought up to
-// date. The error's kind is Conflict when the name belongs to somebody else:
-// a login name that was given up upstream and taken by another account must not
-// inherit what was granted to the first.
+// SignInUser creates or updates the user with this connector and subject. The error's kind is Conflict when another
+// user has the name. An upstream may give a login to another person, who must not inherit the rights of the first.
 func (s *Store) SignInUser(ctx context.Context, p ResolvedIdentity, now time.Time) (user *User, created bool, err error) {
-	for range 2 { // two first sign-ins at once: the second finds what the first made
+	for range 2 { // two first sign-ins at the same time: the second finds the row of the first
 		err = s.tx(ctx, func(tx *gorm.DB) error {
 			user, created, err = s.upsert(tx, p, now)
 			return err
@@ -105,8 +102,7 @@ func (s *Store) upsert(tx *gorm.DB, p ResolvedIdentity, now time.Time) (*User, b
 	return &u, false, addRevocations(tx, now, RevokedRights, "groups_changed", u.ID)
 }
 
-// update writes what the upstream said, and nothing that an admin may be
-// changing at the same moment.
+// update writes the columns from the upstream only. An admin may change the others at the same time.
 func update(tx *gorm.DB, u *User, more ...string) *gorm.DB {
 	columns := append([]string{
 		"kube_name", "name_key", "login", "display_name", "email", "email_verified", "group_names", "upstream_data", "checked",
@@ -128,7 +124,7 @@ func (s *Store) describe(u *User, p ResolvedIdentity, now time.Time) {
 
 func upstreamContext(userID string) string { return "users.upstream_data:" + userID }
 
-// Identity returns what the upstream said last, for a refresh.
+// Identity returns the identity of the last sign-in or check, for a refresh.
 func (s *Store) Identity(u *User) (connectors.Identity, error) {
 	id := connectors.Identity{
 		Subject: u.Subject, Username: u.Login, Name: u.DisplayName,
@@ -145,8 +141,7 @@ func (s *Store) Identity(u *User) (connectors.Identity, error) {
 	return id, nil
 }
 
-// RefreshUser records what the upstream said at a re-read, and returns the user
-// as it is now.
+// RefreshUser stores the identity of a repeated check, and returns the updated user.
 func (s *Store) RefreshUser(ctx context.Context, u *User, p ResolvedIdentity, now time.Time) (*User, error) {
 	fresh := *u
 	s.describe(&fresh, p, now)
@@ -156,8 +151,7 @@ func (s *Store) RefreshUser(ctx context.Context, u *User, p ResolvedIdentity, no
 	return &fresh, nil
 }
 
-// UnsavedUser is the user that somebody would be who has not signed in: to ask what
-// they might do. It is not stored.
+// UnsavedUser returns the user that this identity would become, without storing it. Previews use it.
 func UnsavedUser(connectorID, kubeName string, id connectors.Identity) *User {
 	return &User{
 		ConnectorID: connectorID, Subject: id.Subject, KubeName: kubeName, NameKey: kubenames.Key(kubeName), Login: id.Username,

@@ -8,16 +8,16 @@ import (
 	"gorm.io/gorm/clause"
 )
 
-// UserCluster is what a cluster is to a person. It says nothing about what they may.
+// UserCluster holds a user's favourite mark and last use of a cluster. It grants no access.
 type UserCluster struct {
 	UserID    string `gorm:"primaryKey"`
 	ClusterID string `gorm:"primaryKey"`
 	Favourite bool
-	// Used is when they last got a token for it, to the minute; 0 when they never did.
+	// Used is when the user last got a token for the cluster, to the minute. Zero means never.
 	Used Instant
 }
 
-// UserClusters returns what clusters are to a person, by the cluster's id.
+// UserClusters returns a user's entries by cluster id.
 func (s *Store) UserClusters(ctx context.Context, userID string) (map[string]UserCluster, error) {
 	var rows []UserCluster
 	if err := s.db.WithContext(ctx).Where("user_id = ?", userID).Find(&rows).Error; err != nil {
@@ -30,7 +30,7 @@ func (s *Store) UserClusters(ctx context.Context, userID string) (map[string]Use
 	return byID, nil
 }
 
-// SetFavourite marks a cluster for a person, or takes the mark away.
+// SetFavourite sets or removes a user's favourite mark on a cluster.
 func (s *Store) SetFavourite(ctx context.Context, userID, clusterID string, favourite bool) error {
 	row := UserCluster{UserID: userID, ClusterID: clusterID, Favourite: favourite}
 	err := s.db.WithContext(ctx).Clauses(clause.OnConflict{
@@ -42,7 +42,7 @@ func (s *Store) SetFavourite(ctx context.Context, userID, clusterID string, favo
 	return nil
 }
 
-// RecordClusterUse notes that a person got a token for a cluster, at most once a minute.
+// RecordClusterUse records that a user got a token for a cluster, at most once a minute.
 func (s *Store) RecordClusterUse(ctx context.Context, userID, clusterID string, now time.Time) error {
 	_, err := s.exec(ctx, `INSERT INTO user_clusters (user_id, cluster_id, favourite, used) VALUES (?, ?, FALSE, ?)
 ON CONFLICT (user_id, cluster_id) DO UPDATE SET used = excluded.used WHERE user_clusters.used < ?`,

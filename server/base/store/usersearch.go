@@ -11,8 +11,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/kubenames"
 )
 
-// SearchUsers lists users whose name, login or e-mail address contains text, by
-// name; at most limit of them.
+// SearchUsers lists users whose name, login or e-mail address contains text, by name. limit bounds the result.
 func (s *Store) SearchUsers(ctx context.Context, text string, limit int) ([]User, error) {
 	var rows []User
 	q := s.db.WithContext(ctx).Order("name_key").Limit(limit)
@@ -26,7 +25,7 @@ func (s *Store) SearchUsers(ctx context.Context, text string, limit int) ([]User
 	return rows, nil
 }
 
-// UserByName finds a user by the name that clusters see, in whatever case.
+// UserByName finds a user by the user name in clusters, whatever its case.
 func (s *Store) UserByName(ctx context.Context, name string) (*User, error) {
 	var u User
 	if err := s.db.WithContext(ctx).Where("name_key = ?", kubenames.Key(name)).Take(&u).Error; err != nil {
@@ -35,9 +34,8 @@ func (s *Store) UserByName(ctx context.Context, name string) (*User, error) {
 	return &u, nil
 }
 
-// SetUserDisabled switches a person off or on. Switching off ends everything
-// that they have, in the same transaction: the next token request on any replica
-// is refused.
+// SetUserDisabled disables or enables a user. Disabling ends all sessions and devices in the same transaction, so
+// the next token request fails on any replica.
 func (s *Store) SetUserDisabled(ctx context.Context, id string, disabled bool, now time.Time) error {
 	err := s.tx(ctx, func(tx *gorm.DB) error {
 		if err := tx.Model(&User{}).Where("id = ?", id).Update("disabled", disabled).Error; err != nil || !disabled {
@@ -51,7 +49,7 @@ func (s *Store) SetUserDisabled(ctx context.Context, id string, disabled bool, n
 	return nil
 }
 
-// RevokeUserSessions ends every sign-in, device and token of a person.
+// RevokeUserSessions ends every session, device and token of a user.
 func (s *Store) RevokeUserSessions(ctx context.Context, id, reason string, now time.Time) error {
 	if err := s.tx(ctx, func(tx *gorm.DB) error { return endEverything(tx, id, reason, now) }); err != nil {
 		return fmt.Errorf("ending everything of a user: %w", err)
@@ -73,8 +71,7 @@ func endEverything(tx *gorm.DB, userID, reason string, now time.Time) error {
 	return addRevocations(tx, now, RevokedUser, reason, userID)
 }
 
-// EachUser calls fn with every user, by id: with what access rules look at and no
-// more. It reads some at a time.
+// EachUser calls fn with every user, by id. It reads users in batches, and only the columns that access rules need.
 func (s *Store) EachUser(ctx context.Context, fn func(u *User)) error {
 	const batch = 2000
 	for last := ""; ; {
@@ -93,16 +90,16 @@ func (s *Store) EachUser(ctx context.Context, fn func(u *User)) error {
 	}
 }
 
-// UserQuery selects people.
+// UserQuery selects users.
 type UserQuery struct {
 	Text, ConnectorID string
 	Disabled          bool
-	// After is the name of the last one of the page before.
+	// After is the name of the last user of the previous page.
 	After string
 	Limit int
 }
 
-// FindUsers lists them by name, and how many there are in all.
+// FindUsers lists users by name, and returns their total number.
 func (s *Store) FindUsers(ctx context.Context, query UserQuery) (rows []User, total int64, err error) {
 	q := s.db.WithContext(ctx).Model(&User{})
 	if query.Text != "" {

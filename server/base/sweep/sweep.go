@@ -10,14 +10,13 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// retention is how long something expired stays, so that a late repeat of it is
-// still recognised and recorded.
+// retention is how long expired rows stay, so that the server still recognises and records a late reuse.
 const retention = 24 * time.Hour
 
 // interval is the time between sweeps.
 const interval = 10 * time.Minute
 
-// Sweeper sweeps.
+// Sweeper deletes expired rows.
 type Sweeper struct {
 	Store  *store.Store
 	Logger *slog.Logger
@@ -38,7 +37,7 @@ func (s *Sweeper) Run(ctx context.Context) error {
 	}
 }
 
-// Sweep sweeps once, until nothing is left, and compacts the counts of audit events.
+// Sweep deletes all expired rows, and compacts the counts of audit events.
 func (s *Sweeper) Sweep(ctx context.Context) {
 	s.untilDone(ctx, func() (bool, error) { return s.Store.Sweep(ctx, s.Now().Add(-retention)) })
 	s.untilDone(ctx, func() (bool, error) { return s.Store.Compact(ctx, s.Now()) })

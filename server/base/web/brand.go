@@ -9,16 +9,16 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/brand"
 )
 
-// BrandPath is where the installation's own logo and colours are.
+// BrandPath is the path of the installation's own logo and colours.
 const BrandPath = "/brand/"
 
-// Parts of a brand, by the end of their address.
+// The files of a brand, by the last part of their path.
 const (
 	logoFile  = "logo.svg"
 	styleFile = "style.css"
 )
 
-// brandFile is a part of the brand; empty when it is Fairlead's own.
+// brandFile returns a file of the brand, or "" if the installation uses Fairlead's own.
 func (s *Site) brandFile(name string) (body, contentType string) {
 	v := s.live.Get()
 	switch {
@@ -30,8 +30,8 @@ func (s *Site) brandFile(name string) (body, contentType string) {
 	return "", ""
 }
 
-// brandAddress is the address of a part of the brand, with the hash of what is there
-// now; empty when it is Fairlead's own.
+// brandAddress returns the URL of a brand file, with the hash of its content. It returns "" if the installation
+// uses Fairlead's own.
 func (s *Site) brandAddress(name string) string {
 	body, _ := s.brandFile(name)
 	if body == "" {
@@ -45,8 +45,8 @@ func hashOf(body string) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// Brand serves the installation's own logo and colours. Another replica may know a
-// newer or an older one for some seconds: what is asked for by another hash is not kept.
+// Brand serves the installation's own logo and colours. Replicas may have different versions for some seconds, so a
+// response to another hash must not be cached.
 func (s *Site) Brand() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		hash, name, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, s.Path(BrandPath)), "/")
@@ -57,11 +57,11 @@ func (s *Site) Brand() http.Handler {
 		}
 		h := w.Header()
 		h.Set("Content-Type", contentType)
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox") // a logo that is opened by itself
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox") // for a logo that is opened in its own tab
 		h.Set("Cache-Control", "no-store")
 		if hash == hashOf(body) {
 			h.Set("Cache-Control", "public, max-age=31536000, immutable")
 		}
-		_, _ = w.Write([]byte(body)) // the browser is gone; there is nobody to tell
+		_, _ = w.Write([]byte(body)) // the browser has closed the connection
 	})
 }

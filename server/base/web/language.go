@@ -11,10 +11,10 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/flow"
 )
 
-// LanguagePath is where a person chooses a language.
+// LanguagePath is the path of the form that chooses a language.
 const LanguagePath = "/language"
 
-// languageLife is how long a choice is remembered.
+// languageLife is the lifetime of the language cookie.
 const languageLife = 365 * 24 * time.Hour
 
 func (s *Site) languageCookie() string {
@@ -24,7 +24,7 @@ func (s *Site) languageCookie() string {
 	return "fairlead-language"
 }
 
-// Language returns what the reader has chosen or, before that, what the browser asks for.
+// Language returns the language of the cookie, or else the best match for the Accept-Language header.
 func (s *Site) Language(c echo.Context) *i18n.Language {
 	if cookie, err := c.Cookie(s.languageCookie()); err == nil {
 		if chosen := s.languages.Find(cookie.Value); chosen != nil {
@@ -34,7 +34,7 @@ func (s *Site) Language(c echo.Context) *i18n.Language {
 	return s.languages.Accepted(c.Request().Header)
 }
 
-// ChooseLanguage remembers a language in this browser, and goes back to the page.
+// ChooseLanguage stores a language in a cookie and redirects back to the page.
 func (s *Site) ChooseLanguage(c echo.Context) error {
 	if chosen := s.languages.Find(c.FormValue("language")); chosen != nil {
 		c.SetCookie(&http.Cookie{ //nolint:gosec // Secure is off on plain http, which is loopback only
@@ -45,8 +45,8 @@ func (s *Site) ChooseLanguage(c echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, s.Path(flow.LocalPath(c.FormValue("back"))))
 }
 
-// Here is the page that is asked for, below the site's own path; empty for the answer to a
-// form, which can't be shown again.
+// Here is the path of the requested page, below the path of the site. It is empty for the response to a form, which
+// cannot be loaded again.
 func (s *Site) Here(r *http.Request) string {
 	if r.Method != http.MethodGet {
 		return ""

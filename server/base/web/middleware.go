@@ -25,26 +25,25 @@ type Server struct {
 	Site   *Site
 	Logger *slog.Logger
 	Now    func() time.Time
-	// TrustedProxies may say, in X-Forwarded-For, where a request came from.
-	// Nobody else may.
+	// TrustedProxies are the only addresses whose X-Forwarded-For header the server believes.
 	TrustedProxies []netip.Prefix
-	// CrossSite are path prefixes that other sites may post to: the protocol's
-	// own endpoints, which no cookie protects.
+	// CrossSite are the path prefixes of protocol endpoints. Other sites may post to them, because no cookie
+	// authenticates them.
 	CrossSite []string
-	// CrossSiteRefused, when set, is told of a form from another site.
+	// CrossSiteRefused, when set, is called for each refused form from another site.
 	CrossSiteRefused func(c echo.Context)
-	// Party says which part of a network address one party has, and
-	// RequestsPerSecond how much it may ask of this replica.
+	// Party maps an address to the network that shares a request limit. RequestsPerSecond is that limit on this
+	// replica.
 	Party             func(address string) string
 	RequestsPerSecond int
-	// Observe, when set, is told about each request, for metrics.
+	// Observe, when set, is called for each request, for metrics.
 	Observe func(method, route string, status int, took time.Duration)
 }
 
-// maxBody bounds every request body.
+// maxBody bounds a request body in bytes.
 const maxBody = "1M"
 
-// NewEcho returns a router with everything that holds for all routes.
+// NewEcho returns a router with the middleware that all routes share.
 func NewEcho(cfg Server) *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
@@ -60,7 +59,7 @@ func NewEcho(cfg Server) *echo.Echo {
 	return e
 }
 
-// extractor is set explicitly: echo's default believes every client.
+// echo's default believes the X-Forwarded-For header of every client.
 func extractor(trusted []netip.Prefix) echo.IPExtractor {
 	if len(trusted) == 0 {
 		return echo.ExtractIPDirect()
@@ -74,8 +73,8 @@ func extractor(trusted []netip.Prefix) echo.IPExtractor {
 	return echo.ExtractIPFromXFFHeader(options...)
 }
 
-// identify gives each request an id and writes one line about it. The query is
-// left out: it can hold codes and states.
+// identify gives each request an id and logs one line about it. The line leaves out the query, which can hold codes
+// and states.
 func identify(cfg Server) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -111,7 +110,7 @@ func headers(secure bool) echo.MiddlewareFunc {
 			h.Set("Cross-Origin-Opener-Policy", "same-origin")
 			h.Set("Cross-Origin-Resource-Policy", "same-origin")
 			h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
-			// Pages are about one person. What may be kept says so itself.
+			// Pages hold data of one user. A handler whose response may be cached sets its own header.
 			h.Set("Cache-Control", "no-store")
 			if secure {
 				h.Set("Strict-Transport-Security", "max-age=31536000")
@@ -121,15 +120,14 @@ func headers(secure bool) echo.MiddlewareFunc {
 	}
 }
 
-// burst is how many seconds' worth of requests may come at once, and forget how
-// long an address is remembered.
+// burst is the size of a burst, in seconds of the limit. forget is how long the server remembers an idle address.
 const (
 	burst  = 5
 	forget = 3 * time.Minute
 )
 
-// flood bounds what one party may ask of this replica. Guessing is bounded more
-// tightly, and for all replicas together, by server/base/ratelimit.
+// flood limits the requests of one network on this replica. Package ratelimit limits guessing more strictly and
+// across all replicas.
 func flood(cfg Server) echo.MiddlewareFunc {
 	if cfg.RequestsPerSecond == 0 || cfg.Party == nil {
 		return func(next echo.HandlerFunc) echo.HandlerFunc { return next }
@@ -146,8 +144,7 @@ func flood(cfg Server) echo.MiddlewareFunc {
 	})
 }
 
-// patience bounds a request: whatever it waits for, a database above all, it
-// must not wait for ever.
+// patience sets a deadline for each request, so that no request waits for the database for ever.
 const patience = 20 * time.Second
 
 func deadline() echo.MiddlewareFunc {
@@ -161,7 +158,7 @@ func deadline() echo.MiddlewareFunc {
 	}
 }
 
-// crossOrigin refuses forms that another site sends with the person's cookie.
+// crossOrigin refuses forms that another site submits with the user's cookie (CSRF).
 func crossOrigin(exempt []string, refused func(echo.Context)) echo.MiddlewareFunc {
 	protection := http.NewCrossOriginProtection()
 	return func(next echo.HandlerFunc) echo.HandlerFunc {

@@ -1,6 +1,5 @@
-// Package web is what every page shares: rendering, security headers, the
-// request id, the cross-site check and the one place that turns an error into
-// a page. It leaves to the pages what they show.
+// Package web renders pages: templates, security headers, request ids, protection against cross-site requests, and
+// error pages.
 package web
 
 import (
@@ -34,19 +33,19 @@ type Site struct {
 
 	languages *i18n.Languages
 
-	// Identify, when set, returns the signed-in person of a request and the navigation beside the
-	// page, so that error pages have both. It returns nil for a visitor.
+	// Identify, when set, returns the signed-in user of a request and the side navigation, so that error pages show
+	// both. It returns nil if no user is signed in.
 	Identify func(c echo.Context) (*templates.Person, []templates.NavGroup)
 }
 
-// Config is what a Site needs.
+// Config are the parameters of New.
 type Config struct {
-	// URL is the external address, such as https://login.example.com or
-	// https://example.com/login. Nothing is ever taken from a request's host.
+	// URL is the external address, such as https://login.example.com or https://example.com/login. The server never
+	// uses the Host header of a request.
 	URL *url.URL
 	// Live has the name of the installation. Nil means the defaults.
 	Live *runtimesettings.Settings
-	// Demo marks every page.
+	// Demo shows a banner on every page.
 	Demo   bool
 	Logger *slog.Logger
 }
@@ -71,10 +70,10 @@ func New(cfg Config) (*Site, error) {
 	return &Site{url: cfg.URL, live: cfg.Live, demo: cfg.Demo, set: set, assets: assets, logger: cfg.Logger, languages: languages}, nil
 }
 
-// Path returns the path of a page of ours: "/x" below the site's own path.
+// Path returns the path of a page: "/x" below the path of the site.
 func (s *Site) Path(path string) string { return strings.TrimSuffix(s.url.Path, "/") + path }
 
-// Absolute returns the full address of a page of ours.
+// Absolute returns the full URL of a page.
 func (s *Site) Absolute(path string) string {
 	return s.url.Scheme + "://" + s.url.Host + s.Path(path)
 }
@@ -82,27 +81,27 @@ func (s *Site) Absolute(path string) string {
 // Live returns what may change while the server runs.
 func (s *Site) Live() runtimesettings.Values { return s.live.Get() }
 
-// Host is the host of the site, with its port if it has one.
+// Host returns the host of the site, with its port if it has one.
 func (s *Site) Host() string { return s.url.Host }
 
 // Secure reports whether the site is reached over https.
 func (s *Site) Secure() bool { return s.url.Scheme == "https" }
 
-// Assets serves the style sheet and its like.
+// Assets serves the style sheet, scripts and pictures.
 func (s *Site) Assets() http.Handler { return s.assets }
 
-// View is what a handler says about a page.
+// View holds a page's data and how to send it.
 type View[T any] struct {
 	Page  templates.Page[T]
 	Title i18n.Text
 	Data  T
-	// Status is 200 when it is zero.
+	// Status is the HTTP status. Zero means 200.
 	Status int
-	// Person is who is signed in, or nil.
+	// Person is the signed-in user, or nil.
 	Person *templates.Person
-	// FormOrigin is one more origin that a form on this page may lead to.
+	// FormOrigin is one more origin to which a form on this page may redirect.
 	FormOrigin string
-	// Refresh loads the page again after so many seconds.
+	// Refresh reloads the page after this many seconds.
 	Refresh int
 	// Nav, Notes, Crumbs and Toast: see templates.Frame.
 	Nav    []templates.NavGroup
@@ -111,12 +110,12 @@ type View[T any] struct {
 	Toast  *templates.Toast
 }
 
-// Render answers with a page. It is written only when it rendered whole.
+// Render sends a page. It buffers the page, so that a template error never leaves half a page.
 func Render[T any](c echo.Context, s *Site, v View[T]) error {
 	frame := s.frame(c, v.Title, v.Person)
 	frame.Refresh, frame.Nav, frame.Notes, frame.Crumbs, frame.Toast = v.Refresh, v.Nav, v.Notes, v.Crumbs, v.Toast
 	if v.Status >= http.StatusBadRequest && c.Request().URL.RawQuery != "" {
-		frame.Here = "" // a query that was refused may hold a code: it is not repeated
+		frame.Here = "" // a refused query may hold a code, so the page does not repeat it
 	}
 	var body bytes.Buffer
 	if err := templates.Render(&body, s.set, v.Page, templates.View[T]{Frame: frame, Data: v.Data}); err != nil {
@@ -139,7 +138,7 @@ func (s *Site) frame(c echo.Context, title i18n.Text, person *templates.Person) 
 	}
 }
 
-// area returns the entry of the top bar that a path belongs to, or "".
+// area returns the entry of the top bar for a path, or "".
 func area(path string) string {
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	switch first {
@@ -153,9 +152,8 @@ func area(path string) string {
 	return ""
 }
 
-// policy is the strictest policy that the pages work with. The extra origin
-// lets a form's redirect chain leave for a validated redirect URI; Chromium
-// blocks it otherwise.
+// policy returns the strictest Content-Security-Policy that the pages work with. The extra origin lets a form
+// redirect to a validated redirect URI; Chromium applies form-action to redirects.
 func policy(formOrigin string) string {
 	action := "'self'"
 	if formOrigin != "" && !strings.ContainsAny(formOrigin, " ;,'\"") {
@@ -165,17 +163,16 @@ func policy(formOrigin string) string {
 		"; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 }
 
-// ErrorData is what an error page shows.
+// ErrorData is the data of the error page.
 type ErrorData struct {
 	Code, NextPath              string
 	Heading, Message, NextLabel i18n.Text
 }
 
-// ErrorPage is what is shown when something went wrong.
+// ErrorPage is the page for a failed request.
 func ErrorPage() templates.Page[ErrorData] { return templates.Define[ErrorData]("login/error") }
 
-// Fail answers a page request with the page for an error and logs what people
-// must not see.
+// Fail sends the error page for err. It logs internal errors, and the page hides their text.
 func (s *Site) Fail(c echo.Context, err error) error {
 	data, status := s.describe(err)
 	if status >= http.StatusInternalServerError {
@@ -188,10 +185,10 @@ func (s *Site) Fail(c echo.Context, err error) error {
 	return Render(c, s, view)
 }
 
-// identifyWithin bounds how long an error page waits for who is signed in.
+// identifyWithin bounds the time that an error page waits for the signed-in user.
 const identifyWithin = 2 * time.Second
 
-// identify calls Identify with a context of its own: that of the request has ended with its handler.
+// identify calls Identify with its own context, because the context of the request ends with its handler.
 func (s *Site) identify(c echo.Context) (*templates.Person, []templates.NavGroup) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), identifyWithin)
 	defer cancel()
@@ -199,7 +196,7 @@ func (s *Site) identify(c echo.Context) (*templates.Person, []templates.NavGroup
 	return s.Identify(c)
 }
 
-// failure is how a kind of error is shown.
+// failure is how the error page shows a kind of error.
 type failure struct {
 	status        int
 	heading, next i18n.Text
@@ -209,15 +206,15 @@ func failureOf(kind errs.Kind) failure {
 	clusters := i18n.T("Go to my clusters")
 	switch kind {
 	case errs.NotFound:
-		return failure{http.StatusNotFound, i18n.T("There is nothing here"), clusters}
+		return failure{http.StatusNotFound, i18n.T("Page not found"), clusters}
 	case errs.Denied:
-		return failure{http.StatusForbidden, i18n.T("You can't go there"), clusters}
+		return failure{http.StatusForbidden, i18n.T("You don’t have access"), clusters}
 	case errs.Unauthenticated:
 		return failure{http.StatusUnauthorized, i18n.T("You are not signed in"), i18n.T("Sign in")}
 	case errs.Invalid:
-		return failure{http.StatusBadRequest, i18n.T("That did not work"), i18n.T("Start again")}
+		return failure{http.StatusBadRequest, i18n.T("The request failed"), i18n.T("Start again")}
 	case errs.Conflict:
-		return failure{http.StatusConflict, i18n.T("Somebody was faster"), clusters}
+		return failure{http.StatusConflict, i18n.T("This conflicts with another change"), clusters}
 	case errs.Unavailable:
 		return failure{http.StatusServiceUnavailable, i18n.T("Not available right now"), i18n.T("Try again")}
 	case errs.Internal:
@@ -228,20 +225,19 @@ func failureOf(kind errs.Kind) failure {
 func (s *Site) describe(err error) (ErrorData, int) {
 	kind, message := errs.KindOf(err), errs.Text(err)
 	if kind == errs.Internal {
-		message = i18n.T("It is not your fault. Try again; if it stays, tell the people who run this server the request id below.")
+		message = i18n.T("The server reported an internal error. Try again. If it happens again, give an admin the request id below.")
 	}
 	f := failureOf(kind)
 	return ErrorData{Code: string(kind), Heading: f.heading, Message: message, NextPath: "/", NextLabel: f.next}, f.status
 }
 
-// HandleError is echo's error handler: the only place that answers an error
-// that a handler returned.
+// HandleError is the error handler of the router. It is the only place that sends error pages.
 func (s *Site) HandleError(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
 	var plain *echo.HTTPError
-	if e, ok := err.(*echo.HTTPError); ok { //nolint:errorlint // echo returns it bare
+	if e, ok := err.(*echo.HTTPError); ok { //nolint:errorlint // echo returns this type unwrapped
 		plain = e
 	}
 	if plain != nil {
@@ -256,11 +252,11 @@ func (s *Site) HandleError(err error, c echo.Context) {
 func fromHTTP(e *echo.HTTPError) error {
 	switch e.Code {
 	case http.StatusNotFound:
-		return errs.New(errs.NotFound, "This page does not exist, or you may not see it.")
+		return errs.New(errs.NotFound, "This page does not exist, or you don’t have access to it. Check the address, or ask an admin for access.")
 	case http.StatusMethodNotAllowed, http.StatusBadRequest, http.StatusRequestEntityTooLarge:
-		return errs.New(errs.Invalid, "The request was not understood.")
+		return errs.New(errs.Invalid, "The server can’t read this request. Go back, reload the page and try again.")
 	case http.StatusForbidden:
-		return errs.New(errs.Denied, "You may not do this.")
+		return errs.New(errs.Denied, "You don’t have permission to do this. Ask an admin for access.")
 	}
 	return e
 }

@@ -191,10 +191,10 @@ func TestLanguages(t *testing.T) {
 		return string(text)
 	}
 	german := body(ask(http.MethodGet, "/base/nowhere", "de-CH", nil, ""))
-	if !strings.Contains(german, `<html lang="de">`) || !strings.Contains(german, "Hier ist nichts") || !strings.Contains(german, `name="back" value="/nowhere"`) {
+	if !strings.Contains(german, `<html lang="de">`) || !strings.Contains(german, "Seite nicht gefunden") || !strings.Contains(german, `name="back" value="/nowhere"`) {
 		t.Errorf("%s", german)
 	}
-	// What was refused with a query is not repeated: it may hold a code.
+	// A refused query may hold a code, so the page must not repeat it.
 	if text := body(ask(http.MethodGet, "/base/nowhere?code=canary", "de", nil, "")); strings.Contains(text, "canary") {
 		t.Errorf("%s", text)
 	}
@@ -206,11 +206,11 @@ func TestLanguages(t *testing.T) {
 	if cookie.Name != "__Host-fairlead-language" || !cookie.Secure || !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode {
 		t.Errorf("%+v", cookie)
 	}
-	if text := body(ask(http.MethodGet, "/base/nowhere", "de", cookie, "")); !strings.Contains(text, "There is nothing here") || !strings.Contains(text, `<html lang="en">`) {
+	if text := body(ask(http.MethodGet, "/base/nowhere", "de", cookie, "")); !strings.Contains(text, "Page not found") || !strings.Contains(text, `<html lang="en">`) {
 		t.Errorf("%s", text)
 	}
 	cookie.Value = `"><script>`
-	if text := body(ask(http.MethodGet, "/base/nowhere", "de", cookie, "")); !strings.Contains(text, "Hier ist nichts") || strings.Contains(text, "<script>") {
+	if text := body(ask(http.MethodGet, "/base/nowhere", "de", cookie, "")); !strings.Contains(text, "Seite nicht gefunden") || strings.Contains(text, "<script>") {
 		t.Errorf("%s", text)
 	}
 	for _, hostile := range []string{"//evil.example", "https://evil.example", `/\evil.example`, "", "/\r\nX: y"} {

@@ -1,5 +1,5 @@
-// Package proxies is what the proxies of clusters ask: they enrol, hear of access that
-// was taken away, and ask what is left of it. What a proxy does with that is its own.
+// Package proxyapi serves the API for proxies: they enrol, receive revocations, report audit events, upload
+// recordings, and ask which of their users still have access. Package proxy applies the revocations.
 package proxyapi
 
 import (
@@ -26,15 +26,15 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/workload"
 )
 
-// Handler answers proxies.
+// Handler serves the API.
 type Handler struct {
 	Store *store.Store
 	Audit *audit.Log
 	Limit *ratelimit.Limiter
-	// Recordings keeps those of shells.
-	Recordings *recordings.Keeper
+	// Recordings stores the recordings of shells.
+	Recordings *recordings.Archive
 	Now        func() time.Time
-	// Issuer is this server's address.
+	// Issuer is the issuer identifier of this server.
 	Issuer string
 
 	watcher *watcher
@@ -51,7 +51,7 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.POST(proxyfeed.RecordingPath, h.answer(h.recording))
 }
 
-// fault is an error as proxies get it.
+// fault is the JSON of an error.
 type fault struct {
 	Kind    string `json:"kind"`
 	Message string `json:"message"`
@@ -64,7 +64,7 @@ func (h *Handler) answer(ask func(c echo.Context) (any, error)) echo.HandlerFunc
 			return c.JSON(http.StatusOK, body)
 		}
 		if c.Request().Context().Err() != nil && errors.Is(err, context.Canceled) {
-			return nil // the proxy has gone; there is nobody to tell
+			return nil // the proxy has closed the connection
 		}
 		status := map[errs.Kind]int{
 			errs.Unauthenticated: http.StatusUnauthorized, errs.Denied: http.StatusForbidden, errs.Invalid: http.StatusBadRequest, errs.NotFound: http.StatusNotFound,
@@ -129,16 +129,16 @@ func (h *Handler) store(ctx context.Context, in proxyfeed.EnrolRequest, address 
 	return made, cluster, err
 }
 
-// line makes one short line of what somebody else says.
+// line makes one short line of an untrusted text.
 func line(text string) string { return kubenames.SanitizeLine(text, maxName) }
 
-// maxDetail bounds what a proxy says of an event, in characters.
+// maxDetail bounds the detail of a reported event, in characters.
 const maxDetail = 2000
 
-// longLine makes one line of what somebody else says at more length.
+// longLine makes one longer line of an untrusted text.
 func longLine(text string) string { return kubenames.SanitizeLine(text, maxDetail) }
 
-// who returns the proxy that asks, and its cluster.
+// who returns the proxy that sent the request, and its cluster.
 func (h *Handler) who(c echo.Context) (*store.Proxy, *store.Cluster, error) {
 	ctx := c.Request().Context()
 	pass, found := strings.CutPrefix(c.Request().Header.Get("Authorization"), "Bearer ")
@@ -168,7 +168,7 @@ func (h *Handler) who(c echo.Context) (*store.Proxy, *store.Cluster, error) {
 	return proxy, cluster, err
 }
 
-// seeEvery is how often it is written down that a proxy was heard of.
+// seeEvery is the least time between two updates of a proxy's last contact.
 const seeEvery = 10 * time.Second
 
 func (h *Handler) feed(c echo.Context) (any, error) {
@@ -190,7 +190,7 @@ func (h *Handler) feed(c echo.Context) (any, error) {
 		waiting, cancel := context.WithTimeout(ctx, min(time.Duration(seconds)*time.Second, proxyfeed.MaxPollWait))
 		h.watcher.wait(waiting, seen)
 		cancel()
-		// What admins have said may be newer than what was read before.
+		// Read the cluster again, because an admin may have changed it during the wait.
 		if cluster, err = h.Store.Cluster(ctx, proxy.ClusterID); err != nil {
 			return nil, err
 		}
@@ -208,12 +208,12 @@ func marks(c echo.Context) (store.FeedPosition, error) {
 }
 
 func (h *Handler) news(ctx context.Context, cluster *store.Cluster, seen store.FeedPosition) (any, error) {
-	// The mark first: what comes in between is told twice rather than never.
+	// Read the position first. A revocation that arrives in between is then sent twice instead of never.
 	mark, err := h.Store.FeedPosition(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if mark.Seq < seen.Seq { // the database is an older copy: everything has to be told again
+	if mark.Seq < seen.Seq { // the database was restored from an older copy, so the proxy needs everything again
 		seen.Seq = 0
 	}
 	rows, err := h.Store.Revocations(ctx, seen.Seq, h.Now())
@@ -235,7 +235,7 @@ func (h *Handler) settings(cluster *store.Cluster) proxyfeed.Settings {
 	}
 }
 
-// check says who of some people may not use the proxy's cluster any more.
+// check returns which of these users may no longer use the proxy's cluster.
 func (h *Handler) check(c echo.Context) (any, error) {
 	_, cluster, err := h.who(c)
 	if err != nil {
@@ -248,7 +248,7 @@ func (h *Handler) check(c echo.Context) (any, error) {
 	if len(in.UserIDs) > proxyfeed.MaxUsersPerCheck {
 		return nil, errs.New(errs.Invalid, "The request names too many users. Send at most %d at once.", proxyfeed.MaxUsersPerCheck)
 	}
-	// Before anything is read: what changes meanwhile is later.
+	// Take the time before reading, so that later changes are not missed.
 	now := h.Now().UTC()
 	allowed, err := h.allowed(c.Request().Context(), cluster, in.UserIDs)
 	if err != nil {
@@ -263,8 +263,8 @@ func (h *Handler) check(c echo.Context) (any, error) {
 	return out, nil
 }
 
-// allowed asks the same function as tokens do. Who signed in through a connector that
-// is gone, or switched off, gets no new token either.
+// allowed evaluates the same access rules as the token endpoint. Users of a deleted or disabled connector get no
+// new token either.
 func (h *Handler) allowed(ctx context.Context, cluster *store.Cluster, ids []string) (map[string]bool, error) {
 	users, err := h.Store.UsersByID(ctx, ids)
 	if err != nil {
@@ -297,8 +297,8 @@ func (h *Handler) allowed(ctx context.Context, cluster *store.Cluster, ids []str
 	return allowed, nil
 }
 
-// isActive reports whether a local user is still there and not switched off. Others are
-// asked about upstream, at the next renewal.
+// isActive reports whether a local user exists and is not disabled. Users of other connectors are rechecked at
+// their next renewal.
 func (h *Handler) isActive(ctx context.Context, u *store.User) (bool, error) {
 	account, err := h.Store.AccountByID(ctx, u.Subject)
 	if errs.Is(err, errs.NotFound) {

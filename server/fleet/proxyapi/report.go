@@ -13,22 +13,22 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/proxyfeed"
 )
 
-// reportable are the events that a proxy may tell of: its own.
+// reportable are the audit events that a proxy may report.
 func reportable() []audit.Name {
 	return []audit.Name{audit.ProxyRequest, audit.ProxyActedAs, audit.ProxyRefused, audit.ProxyDenied, audit.ProxyStreamEnded, audit.ProxySessionEnded}
 }
 
-// maxAge is how old an event may be when it is told: a proxy keeps them only in memory.
+// maxAge is the largest age of a reported event. A proxy keeps its events in memory only.
 const maxAge = time.Hour
 
 const (
-	// reportRate and reportBurst bound what one proxy may report to one replica, in events a
-	// second: twice what a proxy does, so that a stolen identity can't fill the database.
+	// reportRate and reportBurst limit the events of one proxy on one replica, in events a second. They are twice
+	// what a proxy sends, so that a stolen proxy identity cannot fill the database.
 	reportRate  = 40
 	reportBurst = 2000
 )
 
-// allowance is how much each proxy may still report.
+// allowance limits the events of each proxy.
 type allowance struct {
 	mu     sync.Mutex
 	limits map[string]*rate.Limiter
@@ -46,7 +46,7 @@ func (a *allowance) allows(proxyID string, events int, now time.Time) bool {
 	return a.limits[proxyID].AllowN(now, events)
 }
 
-// recording keeps a part of a recording of a shell.
+// recording stores a part of a recording of a shell.
 func (h *Handler) recording(c echo.Context) (any, error) {
 	proxy, _, err := h.who(c)
 	if err != nil {
@@ -56,10 +56,10 @@ func (h *Handler) recording(c echo.Context) (any, error) {
 	if err := decode(c, &part); err != nil {
 		return nil, err
 	}
-	return struct{}{}, h.Recordings.Take(c.Request().Context(), proxy, part)
+	return struct{}{}, h.Recordings.AddPart(c.Request().Context(), proxy, part)
 }
 
-// report keeps what happened at a proxy. Whose cluster it was is not the proxy's to say.
+// report stores the audit events of a proxy. The cluster comes from the proxy's enrolment, never from the event.
 func (h *Handler) report(c echo.Context) (any, error) {
 	proxy, cluster, err := h.who(c)
 	if err != nil {

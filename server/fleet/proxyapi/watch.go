@@ -8,11 +8,11 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// lookEvery is how often the database is looked at while somebody waits: one small
-// query for all who do. It bounds how late a proxy hears of what another replica did.
+// lookEvery is how often the position is read while requests wait: one small query for all of them. It bounds how
+// late a proxy learns of a change on another replica.
 const lookEvery = 250 * time.Millisecond
 
-// watcher lets many wait for one mark in the database to move.
+// watcher lets many requests wait for one change in the database.
 type watcher struct {
 	mark func(ctx context.Context) (store.FeedPosition, error)
 
@@ -28,12 +28,12 @@ func newWatcher(mark func(ctx context.Context) (store.FeedPosition, error)) *wat
 	return &watcher{mark: mark, moved: make(chan struct{})}
 }
 
-// wait returns as soon as the mark is another than seen, or when ctx ends.
+// wait returns when the position differs from seen, or when ctx ends.
 func (w *watcher) wait(ctx context.Context, seen store.FeedPosition) {
 	w.mu.Lock()
 	if w.waiting++; !w.looking {
 		w.looking, w.known = true, false
-		go w.look() //nolint:contextcheck // it looks for all who wait, and ends with the last
+		go w.look() //nolint:contextcheck // one goroutine reads for all waiting requests, and ends with the last of them
 	}
 	w.mu.Unlock()
 	defer func() {
@@ -55,7 +55,7 @@ func (w *watcher) wait(ctx context.Context, seen store.FeedPosition) {
 	}
 }
 
-// look reads the mark for as long as anybody waits.
+// look reads the position while requests wait.
 func (w *watcher) look() {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()

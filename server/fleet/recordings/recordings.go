@@ -1,6 +1,5 @@
-// Package recordings takes recordings of shells from proxies, keeps them, and shows what
-// was on the screen. What a recording is, and what was done to it, says
-// internal/recording.
+// Package recordings stores the recordings of shells that proxies upload, and renders what was on the screen.
+// Package internal/recording defines the format and its signatures.
 package recordings
 
 import (
@@ -26,35 +25,35 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// Keeper keeps recordings.
-type Keeper struct {
+// Archive stores recordings in the database.
+type Archive struct {
 	Store *store.Store
 	Audit *audit.Log
 	Now   func() time.Time
-	// Life is how long each is kept, MaxBytes how much of one cluster: more is refused, so
-	// that nobody can push out what was there before.
-	Life     time.Duration
-	MaxBytes int64
+	// Retention is how long each recording is kept. MaxBytes limits the recordings of one cluster: beyond it uploads are
+	// refused, so that new recordings cannot displace older ones.
+	Retention time.Duration
+	MaxBytes  int64
 }
 
 const (
-	// maxParts bounds one recording.
+	// maxParts is the largest number of parts of a recording.
 	maxParts = 1000
-	// maxText bounds what is read of one, in bytes, once it is decompressed: as much as
-	// can be checked while its proxy waits, and more than a proxy records by default.
+	// maxText bounds the decompressed size of a recording, in bytes. This much can be checked while the proxy
+	// waits, and it is more than a proxy records by default.
 	maxText = 160 << 20
 )
 
-// Take keeps a part of a recording. With the last one it is checked and can be seen.
-func (k *Keeper) Take(ctx context.Context, proxy *store.Proxy, p proxyfeed.RecordingPart) error {
-	err := k.take(ctx, proxy, p)
+// AddPart stores a part of a recording. The last part completes the recording, which is then verified.
+func (k *Archive) AddPart(ctx context.Context, proxy *store.Proxy, p proxyfeed.RecordingPart) error {
+	err := k.addPart(ctx, proxy, p)
 	if kind := errs.KindOf(err); err != nil && (kind == errs.Invalid || kind == errs.NotFound || kind == errs.Conflict) {
 		k.Audit.LogOnly(ctx, audit.Event{Name: audit.RecordingRefused, ClusterID: proxy.ClusterID, Reason: string(kind), Detail: line(p.ID) + " from " + proxy.ID})
 	}
 	return err
 }
 
-func (k *Keeper) take(ctx context.Context, proxy *store.Proxy, p proxyfeed.RecordingPart) error {
+func (k *Archive) addPart(ctx context.Context, proxy *store.Proxy, p proxyfeed.RecordingPart) error {
 	if id, err := uuid.Parse(p.ID); err != nil || id.String() != p.ID {
 		return errs.New(errs.Invalid, "The ID of the recording is not a UUID in lower case. Send one.")
 	}
@@ -63,7 +62,7 @@ func (k *Keeper) take(ctx context.Context, proxy *store.Proxy, p proxyfeed.Recor
 	}
 	row, err := k.begun(ctx, proxy, p)
 	if err != nil || row.Complete {
-		return err // what is complete stays as it is
+		return err // a complete recording never changes
 	}
 	if err := k.Store.AddRecordingPart(ctx, store.RecordingPart{RecordingID: p.ID, Number: p.Number, Data: p.Data, Expires: row.Expires}); err != nil {
 		return err
@@ -75,8 +74,8 @@ func (k *Keeper) take(ctx context.Context, proxy *store.Proxy, p proxyfeed.Recor
 	return k.complete(ctx, row)
 }
 
-// begun returns what the part belongs to. Part 0 begins it.
-func (k *Keeper) begun(ctx context.Context, proxy *store.Proxy, p proxyfeed.RecordingPart) (*store.Recording, error) {
+// begun returns the recording of a part. Part 0 starts it.
+func (k *Archive) begun(ctx context.Context, proxy *store.Proxy, p proxyfeed.RecordingPart) (*store.Recording, error) {
 	row, err := k.Store.Recording(ctx, p.ID)
 	if err != nil && !errs.Is(err, errs.NotFound) {
 		return nil, err
@@ -100,13 +99,13 @@ func (k *Keeper) begun(ctx context.Context, proxy *store.Proxy, p proxyfeed.Reco
 		return row, err
 	}
 	now := k.Now()
-	row = &store.Recording{ID: p.ID, ProxyID: proxy.ID, PublicKey: proxy.PublicKey, ClusterID: proxy.ClusterID, Began: store.At(now), Expires: store.At(now.Add(k.Life))}
+	row = &store.Recording{ID: p.ID, ProxyID: proxy.ID, PublicKey: proxy.PublicKey, ClusterID: proxy.ClusterID, Began: store.At(now), Expires: store.At(now.Add(k.Retention))}
 	return row, k.Store.BeginRecording(ctx, *row)
 }
 
-// complete reads what came, and notes what it is and what is wrong with it. What can't be
-// read is kept as well: that somebody spoilt it is worth knowing.
-func (k *Keeper) complete(ctx context.Context, row *store.Recording) error {
+// complete reads an uploaded recording, and stores its description and defects. It also keeps an unreadable
+// recording, as evidence that it was tampered with.
+func (k *Archive) complete(ctx context.Context, row *store.Recording) error {
 	report, err := k.Check(ctx, row)
 	if err != nil {
 		return err
@@ -129,21 +128,21 @@ func (k *Keeper) complete(ctx context.Context, row *store.Recording) error {
 	return nil
 }
 
-// maxWords bounds what a recording says of itself, in characters.
+// maxWords bounds the texts of a recording's description, in characters.
 const maxWords = 500
 
 func line(text string) string { return kubenames.SanitizeLine(text, maxWords) }
 
 func verdict(faults []string) string {
 	if len(faults) == 0 {
-		return "whole"
+		return "intact"
 	}
-	return "not_whole"
+	return "altered"
 }
 
-// Check says what was done to a recording since it was made. An error means that what is
-// stored could not be asked for.
-func (k *Keeper) Check(ctx context.Context, row *store.Recording) (recording.Report, error) {
+// Check reports how a recording was changed since it was made. An error means that the stored recording could not
+// be read.
+func (k *Archive) Check(ctx context.Context, row *store.Recording) (recording.Report, error) {
 	text := k.Open(ctx, row)
 	report, err := recording.Verify(text, func(id string) (ed25519.PublicKey, error) { return publicKey(row, id) })
 	if errs.KindOf(err) == errs.Unavailable {
@@ -158,8 +157,7 @@ func (k *Keeper) Check(ctx context.Context, row *store.Recording) (recording.Rep
 	return report, nil
 }
 
-// Key is the public key of the proxy that handed a recording in, as "recording verify"
-// takes it.
+// Key returns the public key of the proxy that uploaded a recording, in the form that "recording verify" takes.
 func Key(row *store.Recording) (key jose.JSONWebKey, err error) {
 	if err := json.Unmarshal([]byte(row.PublicKey), &key); err != nil {
 		return key, fmt.Errorf("reading the proxy's key: %w", err)
@@ -168,7 +166,7 @@ func Key(row *store.Recording) (key jose.JSONWebKey, err error) {
 	return key, nil
 }
 
-// publicKey is the key with that id. No other than that of the proxy may sign.
+// publicKey returns the proxy's key with that id. Only that proxy may have signed the recording.
 func publicKey(row *store.Recording, id string) (ed25519.PublicKey, error) {
 	key, err := Key(row)
 	if err != nil {
@@ -181,15 +179,15 @@ func publicKey(row *store.Recording, id string) (ed25519.PublicKey, error) {
 	return public, nil
 }
 
-// errLong says that there is more than is read.
+// errLong means that the recording exceeds maxText.
 var errLong = errors.New("it is longer than is read here; check its file with \"fairlead-proxy recording verify\"")
 
-// Open returns what was recorded, in asciicast v2.
-func (k *Keeper) Open(ctx context.Context, row *store.Recording) io.Reader {
+// Open returns a recording in asciicast v2.
+func (k *Archive) Open(ctx context.Context, row *store.Recording) io.Reader {
 	return &text{parts: &parts{ctx: ctx, store: k.Store, row: row}, left: maxText}
 }
 
-// text decompresses, to an end.
+// text decompresses a recording, up to maxText.
 type text struct {
 	parts *parts
 	plain *gzip.Reader
@@ -210,9 +208,9 @@ func (t *text) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// parts are those of a recording, one after the other.
+// parts reads the parts of a recording one after the other.
 type parts struct {
-	ctx   context.Context //nolint:containedctx // it lives as long as one reading
+	ctx   context.Context //nolint:containedctx // it lives as long as one read
 	store *store.Store
 	row   *store.Recording
 	next  int

@@ -43,8 +43,8 @@ func proxy(t *testing.T, seed byte) *store.Proxy {
 	return &store.Proxy{ID: id, ClusterID: "prod", PublicKey: string(key)}
 }
 
-// film is a recording that the proxy of the seed has made, in asciicast.
-func film(t *testing.T, seed byte, id string, events ...recording.Event) string {
+// asciicast is a recording in asciicast format that the proxy with this seed has signed.
+func asciicast(t *testing.T, seed byte, id string, events ...recording.Event) string {
 	t.Helper()
 	keyID := fmt.Sprintf("prx_%d", seed)
 	chain := recording.NewChain(private(seed), keyID, id)
@@ -86,19 +86,19 @@ func pack(t *testing.T, text string) []byte {
 	return out.Bytes()
 }
 
-func keeper(s *store.Store) *recordings.Keeper {
-	return &recordings.Keeper{Store: s, Audit: audit.NewLog(time.Now, slog.New(slog.DiscardHandler), s), Now: time.Now, Life: time.Hour, MaxBytes: 1 << 20}
+func keeper(s *store.Store) *recordings.Archive {
+	return &recordings.Archive{Store: s, Audit: audit.NewLog(time.Now, slog.New(slog.DiscardHandler), s), Now: time.Now, Retention: time.Hour, MaxBytes: 1 << 20}
 }
 
-// handIn hands a recording in, in three parts.
-func handIn(t *testing.T, k *recordings.Keeper, p *store.Proxy, id, text string) error {
+// upload uploads a recording in three parts.
+func upload(t *testing.T, k *recordings.Archive, p *store.Proxy, id, text string) error {
 	t.Helper()
 	data := pack(t, text)
 	size := len(data)/3 + 1
 	for n := 0; len(data) > 0; n++ {
 		part := data[:min(size, len(data))]
 		data = data[len(part):]
-		if err := k.Take(t.Context(), p, proxyfeed.RecordingPart{ID: id, Number: n, Data: part, Last: len(data) == 0}); err != nil {
+		if err := k.AddPart(t.Context(), p, proxyfeed.RecordingPart{ID: id, Number: n, Data: part, Last: len(data) == 0}); err != nil {
 			return err
 		}
 	}
@@ -109,16 +109,16 @@ func TestTake(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		k, p := keeper(s), proxy(t, 1)
-		text := film(t, 1, one, recording.Event{At: 1500 * time.Millisecond, Kind: recording.Output, Text: "hello\r\n"})
-		// Half of it came before the connection broke; then all of it, and all of it again.
-		if err := k.Take(t.Context(), p, proxyfeed.RecordingPart{ID: one, Data: []byte("half")}); err != nil {
+		text := asciicast(t, 1, one, recording.Event{At: 1500 * time.Millisecond, Kind: recording.Output, Text: "hello\r\n"})
+		// First half of it arrives before the connection breaks, then all of it, and then all of it again.
+		if err := k.AddPart(t.Context(), p, proxyfeed.RecordingPart{ID: one, Data: []byte("half")}); err != nil {
 			t.Fatal(err)
 		}
 		if rows, err := s.FindRecordings(t.Context(), store.RecordingQuery{Limit: 10}); err != nil || len(rows) != 0 {
 			t.Errorf("what is not complete is shown: %+v, %v", rows, err)
 		}
 		for range 2 {
-			if err := handIn(t, k, p, one, text); err != nil {
+			if err := upload(t, k, p, one, text); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -135,19 +135,19 @@ func TestTake(t *testing.T) {
 		if got, err := io.ReadAll(k.Open(t.Context(), row)); err != nil || string(got) != text {
 			t.Errorf("%v: %q", err, got)
 		}
-		// What is complete stays, whatever comes.
-		forged := film(t, 1, one, recording.Event{At: 1, Kind: recording.Output, Text: "nothing happened\r\n"})
-		if err := handIn(t, k, p, one, forged); err != nil {
+		// A complete recording never changes.
+		forged := asciicast(t, 1, one, recording.Event{At: 1, Kind: recording.Output, Text: "nothing happened\r\n"})
+		if err := upload(t, k, p, one, forged); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := io.ReadAll(k.Open(t.Context(), row)); err != nil || string(got) != text {
 			t.Errorf("%v: %q", err, got)
 		}
-		if err := handIn(t, k, proxy(t, 2), one, text); !errs.Is(err, errs.Denied) {
+		if err := upload(t, k, proxy(t, 2), one, text); !errs.Is(err, errs.Denied) {
 			t.Errorf("another proxy: %v", err)
 		}
 		events, err := s.AuditEvents(t.Context(), audit.RecordingKept, 10)
-		if err != nil || len(events) != 1 || events[0].Reason != "whole" || events[0].UserName != "corp:jane" {
+		if err != nil || len(events) != 1 || events[0].Reason != "intact" || events[0].UserName != "corp:jane" {
 			t.Errorf("%+v, %v", events, err)
 		}
 		if events, err = s.AuditEvents(t.Context(), audit.RecordingRefused, 10); err != nil || len(events) != 1 || events[0].Reason != "another_proxys" {
@@ -174,7 +174,7 @@ func find(t *testing.T, s *store.Store) {
 	}
 }
 
-// forget lets the time pass after which nothing is left.
+// forget moves the clock past the end of the retention.
 func forget(t *testing.T, s *store.Store) {
 	if _, err := s.Sweep(t.Context(), time.Now().Add(2*time.Hour)); err != nil {
 		t.Fatal(err)
@@ -187,12 +187,13 @@ func forget(t *testing.T, s *store.Store) {
 	}
 }
 
-// TestTakeWhatIsWrong keeps what was spoilt, and says so; and refuses what is none.
-func TestTakeWhatIsWrong(t *testing.T) {
+// TestAddPartFindsDefects stores a recording that was tampered with and reports the defects. It refuses data that
+// is no recording.
+func TestAddPartFindsDefects(t *testing.T) {
 	t.Parallel()
 	k, p := keeper(storetest.SQLite(t)), proxy(t, 1)
 	made := func(id string) string {
-		return film(t, 1, id, recording.Event{At: 1, Kind: recording.Output, Text: "rm -rf /\r\n"})
+		return asciicast(t, 1, id, recording.Event{At: 1, Kind: recording.Output, Text: "rm -rf /\r\n"})
 	}
 	for i, c := range []struct {
 		name string
@@ -201,7 +202,7 @@ func TestTakeWhatIsWrong(t *testing.T) {
 	}{
 		{"changed", func(id string) string { return strings.Replace(made(id), "rm -rf", "ls -la", 1) }, "was changed"},
 		{"cut off", func(id string) string { return made(id)[:strings.LastIndex(strings.TrimSpace(made(id)), "\n")+1] }, "without its final signature"},
-		{"another's", func(id string) string { return film(t, 2, id) }, "not by the proxy prx_1"},
+		{"another's", func(id string) string { return asciicast(t, 2, id) }, "not by the proxy prx_1"},
 		{"another id", func(string) string { return made(two) }, "but says that it is"},
 		{"no recording", func(string) string { return "hello" }, "can't be read"},
 		{"empty", func(string) string { return "" }, "it is empty"},
@@ -210,7 +211,7 @@ func TestTakeWhatIsWrong(t *testing.T) {
 		}, "are not signed"},
 	} {
 		name, id := c.name, fmt.Sprintf("0a1b2c3d-0000-4000-8000-%012d", 100+i)
-		if err := handIn(t, k, p, id, c.text(id)); err != nil {
+		if err := upload(t, k, p, id, c.text(id)); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
@@ -222,8 +223,8 @@ func TestTakeWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: began %s", name, row.Began.Time())
 		}
 	}
-	// What is not even compressed.
-	if err := k.Take(t.Context(), p, proxyfeed.RecordingPart{ID: two, Data: []byte("text"), Last: true}); err != nil {
+	// The data is not even compressed.
+	if err := k.AddPart(t.Context(), p, proxyfeed.RecordingPart{ID: two, Data: []byte("text"), Last: true}); err != nil {
 		t.Error(err)
 	}
 	if row, err := k.Store.Recording(t.Context(), two); err != nil || !strings.Contains(row.Faults, "decompressing") {
@@ -234,17 +235,17 @@ func TestTakeWhatIsWrong(t *testing.T) {
 		"no id": {Data: []byte("x")}, "odd id": {ID: "../x", Data: []byte("x")}, "upper case": {ID: strings.ToUpper(one), Data: []byte("x")}, "nothing": {ID: one}, "too much": {ID: one, Data: big},
 		"negative": {ID: one, Number: -1, Data: []byte("x")}, "too many": {ID: one, Number: 1000, Data: []byte("x")},
 	} {
-		if err := k.Take(t.Context(), p, part); !errs.Is(err, errs.Invalid) {
+		if err := k.AddPart(t.Context(), p, part); !errs.Is(err, errs.Invalid) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := k.Take(t.Context(), p, proxyfeed.RecordingPart{ID: one, Number: 1, Data: []byte("x")}); !errs.Is(err, errs.NotFound) {
+	if err := k.AddPart(t.Context(), p, proxyfeed.RecordingPart{ID: one, Number: 1, Data: []byte("x")}); !errs.Is(err, errs.NotFound) {
 		t.Errorf("without its beginning: %v", err)
 	}
-	if err := k.Take(t.Context(), p, proxyfeed.RecordingPart{ID: one, Number: 0, Data: []byte("x")}); err != nil {
+	if err := k.AddPart(t.Context(), p, proxyfeed.RecordingPart{ID: one, Number: 0, Data: []byte("x")}); err != nil {
 		t.Error(err)
 	}
-	if err := k.Take(t.Context(), p, proxyfeed.RecordingPart{ID: one, Number: 2, Data: []byte("x")}); !errs.Is(err, errs.Conflict) {
+	if err := k.AddPart(t.Context(), p, proxyfeed.RecordingPart{ID: one, Number: 2, Data: []byte("x")}); !errs.Is(err, errs.Conflict) {
 		t.Errorf("with a gap: %v", err)
 	}
 }
@@ -253,28 +254,28 @@ func TestNoRoom(t *testing.T) {
 	t.Parallel()
 	k, p := keeper(storetest.SQLite(t)), proxy(t, 1)
 	k.MaxBytes = 1000
-	if err := handIn(t, k, p, one, film(t, 1, one)); err != nil {
+	if err := upload(t, k, p, one, asciicast(t, 1, one)); err != nil {
 		t.Fatal(err)
 	}
-	if err := handIn(t, k, p, one, film(t, 1, one)); err != nil {
+	if err := upload(t, k, p, one, asciicast(t, 1, one)); err != nil {
 		t.Errorf("what is there already, handed in again: %v", err)
 	}
-	if err := handIn(t, k, p, two, film(t, 1, two)); !errs.Is(err, errs.Denied) || !strings.Contains(errs.Message(err), "stays at the proxy") {
+	if err := upload(t, k, p, two, asciicast(t, 1, two)); !errs.Is(err, errs.Denied) || !strings.Contains(errs.Message(err), "stays at the proxy") {
 		t.Errorf("%v", err)
 	}
 	if _, err := k.Store.Recording(t.Context(), one); err != nil {
 		t.Errorf("what was there before: %v", err)
 	}
-	// Another cluster has its own room.
+	// Each cluster has its own limit.
 	other := proxy(t, 3)
 	other.ClusterID = "test"
 	three := strings.Replace(two, "2", "3", 1)
-	if err := handIn(t, k, other, three, film(t, 3, three)); err != nil {
+	if err := upload(t, k, other, three, asciicast(t, 3, three)); err != nil {
 		t.Error(err)
 	}
 }
 
-func rows(s recordings.Screen) []string {
+func rows(s recordings.Frame) []string {
 	var out []string
 	for _, row := range s.Rows {
 		var text strings.Builder
@@ -291,63 +292,63 @@ func TestPlay(t *testing.T) {
 	out := func(at float64, text string) recording.Event {
 		return recording.Event{At: time.Duration(at * float64(time.Second)), Kind: recording.Output, Text: text}
 	}
-	text := film(
+	text := asciicast(
 		t, 1, one,
 		out(0.1, "$ "), out(3, "l"), out(3.05, "s\r\n"), out(3.1, "\x1b[1;31mred\x1b[0m plain\r\n$ "),
 		out(8, "\x1b[2J\x1b[H\x1b]0;title\x07top"), recording.Event{At: 9 * time.Second, Kind: recording.Resize, Text: "10x2"}, out(9.5, "x"),
 		recording.Event{At: 10 * time.Second, Kind: recording.Marker, Text: "the session ended"},
 	)
-	at := func(seconds float64, count int) recordings.Film {
-		film, err := recordings.Play(strings.NewReader(text), time.Duration(seconds*float64(time.Second)), count)
+	at := func(seconds float64, count int) recordings.Playback {
+		playback, err := recordings.Play(strings.NewReader(text), time.Duration(seconds*float64(time.Second)), count)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return film
+		return playback
 	}
 	for seconds, want := range map[float64][]string{0: {"", "", "", "", ""}, 1: {"$", "", "", "", ""}, 4: {"$ ls", "red plain", "$", "", ""}, 8: {"top", "", "", "", ""}, 60: {"topx", ""}} {
 		got := at(seconds, 0)
-		if len(got.Screens) != 1 || !slices.Equal(rows(got.Screens[0]), want) || got.Last != 10*time.Second {
-			t.Errorf("at %v: %+v", seconds, got.Screens)
+		if len(got.Frames) != 1 || !slices.Equal(rows(got.Frames[0]), want) || got.Last != 10*time.Second {
+			t.Errorf("at %v: %+v", seconds, got.Frames)
 		}
 	}
-	film := at(0, 100)
+	playback := at(0, 100)
 	var when []string
-	for _, s := range film.Screens {
+	for _, s := range playback.Frames {
 		when = append(when, s.At.String())
 	}
 	if got := strings.Join(when, " "); got != "0s 100ms 3s 3.1s 8s 9s 9.5s" {
 		t.Errorf("screens at %s", got)
 	}
-	if n := len(at(0, 2).Screens); n != 3 {
+	if n := len(at(0, 2).Frames); n != 3 {
 		t.Errorf("%d screens", n)
 	}
 	var moments []string
-	for _, m := range film.Moments {
-		moments = append(moments, m.At.String()+" "+m.What)
+	for _, m := range playback.Markers {
+		moments = append(moments, m.At.String()+" "+m.Text)
 	}
 	if got := strings.Join(moments, "|"); got != "100ms $|3s l|8s top|10s the session ended" {
 		t.Errorf("%s", got)
 	}
-	red := at(4, 0).Screens[0].Rows[1][0]
-	if red.Text != "red" || red.Look != "bold f9" {
+	red := at(4, 0).Frames[0].Rows[1][0]
+	if red.Text != "red" || red.Class != "bold f9" {
 		t.Errorf("%+v", red)
 	}
 }
 
-// TestPlayOfWhatIsHostile has what somebody prints who wants to deceive, or to break.
-func TestPlayOfWhatIsHostile(t *testing.T) {
+// TestPlayOfHostileOutput plays output that tries to deceive the viewer or to break the player.
+func TestPlayOfHostileOutput(t *testing.T) {
 	t.Parallel()
-	text := film(t, 1, one,
+	text := asciicast(t, 1, one,
 		recording.Event{At: 1, Kind: recording.Resize, Text: "1000000x1000000"},
 		recording.Event{At: 2, Kind: recording.Output, Text: "\u202egnp.exe\u200b<script>\x00\x1b[38;2;1;2;3mx\x1b[48;5;231my\x1b[999999999;999999999Hz\x1b[99999999A\x1b[99999999L"},
 		recording.Event{At: 3, Kind: recording.Resize, Text: "-1x0"},
 		recording.Event{At: 4, Kind: recording.Output, Text: "after"},
 	)
-	film, err := recordings.Play(strings.NewReader(text), time.Minute, 0)
+	playback, err := recordings.Play(strings.NewReader(text), time.Minute, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	screen := film.Screens[0]
+	screen := playback.Frames[0]
 	if screen.Width > 500 || screen.Height > 200 {
 		t.Errorf("%d by %d", screen.Width, screen.Height)
 	}
@@ -369,11 +370,11 @@ func FuzzPlay(f *testing.F) {
 		}
 		size := fmt.Sprintf("%dx%d", width, height)
 		text := fmt.Sprintf("{\"version\":2,\"width\":%d,\"height\":%d}\n", width, height) + line(0.1, "o", output) + line(0.2, "r", size) + line(0.3, "o", output) + line(1, "r", "7x3") + line(2, "o", output)
-		film, err := recordings.Play(strings.NewReader(text), 0, 100)
-		if err != nil || len(film.Screens) == 0 {
-			t.Fatal(film, err)
+		playback, err := recordings.Play(strings.NewReader(text), 0, 100)
+		if err != nil || len(playback.Frames) == 0 {
+			t.Fatal(playback, err)
 		}
-		for _, s := range film.Screens {
+		for _, s := range playback.Frames {
 			if s.Width > 500 || s.Height > 200 || len(s.Rows) != s.Height {
 				t.Fatal(s)
 			}

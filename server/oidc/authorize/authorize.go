@@ -21,19 +21,19 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/session"
 )
 
-// Path is where the endpoint is, below the issuer.
+// Path is the path of the endpoint, below the issuer.
 const Path = "/authorize"
 
-// ContinuePath is where the steps come back to.
+// ContinuePath is where the sign-in and consent pages return to.
 const ContinuePath = Path + "/continue"
 
-// Handler is the endpoint.
+// Handler serves the endpoint.
 type Handler struct {
 	Clients  *clients.Registry
 	Sessions *session.Manager
 	Access   *access.Policy
 	Codes    *authcode.Granter
-	// Consents says what people have agreed to.
+	// Consents finds the consents of users.
 	Consents interface {
 		Consented(ctx context.Context, userID, clientID string, scopes []string) (bool, error)
 	}
@@ -51,14 +51,14 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.GET(ContinuePath, h.resume)
 }
 
-// authorize reads a request from a client (OpenID Connect Core section 3.1.2.1).
+// authorize handles an authorization request from a client (OpenID Connect Core section 3.1.2.1).
 func (h *Handler) authorize(c echo.Context) error {
 	values := c.QueryParams()
 	if c.Request().Method == http.MethodPost {
 		if err := c.Request().ParseForm(); err != nil {
 			return errs.Wrap(errs.Invalid, err, "This server can’t read the application’s request. Go back to the application and start again.")
 		}
-		values = c.Request().PostForm //nolint:forbidigo // the form of this request, not a call
+		values = c.Request().PostForm //nolint:forbidigo // a media type, not a call
 	}
 	params, repeated := oauth.SingleValues(values)
 	if len(values["client_id"]) > 1 || len(values["redirect_uri"]) > 1 {
@@ -71,7 +71,7 @@ func (h *Handler) authorize(c echo.Context) error {
 	return h.nextStep(c, p)
 }
 
-// resume comes back from a step.
+// resume continues a request after the sign-in or consent page.
 func (h *Handler) resume(c echo.Context) error {
 	f, err := h.Flows.Open(c.Request(), c.QueryParam("flow"))
 	if err != nil {
@@ -87,7 +87,7 @@ func (h *Handler) resume(c echo.Context) error {
 	return h.nextStep(c, &request{client: client, flow: f})
 }
 
-// nextStep decides what comes next.
+// nextStep decides which page comes next, or issues the code.
 func (h *Handler) nextStep(c echo.Context, p *request) error {
 	current, err := h.Sessions.Current(c.Request())
 	if err != nil {
@@ -116,8 +116,8 @@ func (h *Handler) nextStep(c echo.Context, p *request) error {
 	return h.grant(c, p, current)
 }
 
-// switchUser deals with a request that is about somebody else than who is signed
-// in (OpenID Connect Core section 3.1.2.2): they may sign in, once.
+// switchUser handles a request for another user than the signed-in one (OpenID Connect Core section 3.1.2.2). The
+// user can sign in as the requested user once.
 func (h *Handler) switchUser(c echo.Context, p *request) error {
 	refusal := oauth.Errorf(oauth.LoginRequired, "Another user is signed in. Sign in as the requested user.")
 	if p.flow.Request.SwitchRequested {
@@ -127,7 +127,7 @@ func (h *Handler) switchUser(c echo.Context, p *request) error {
 	return h.showPage(c, p, "/login", refusal)
 }
 
-// hasConsent reports whether the person need not be asked what the client may see.
+// hasConsent reports whether the user has already consented to what the client requests.
 func (h *Handler) hasConsent(c echo.Context, p *request, current *session.Current) (bool, error) {
 	if p.flow.Request.ForceConsent {
 		return false, nil
@@ -138,7 +138,7 @@ func (h *Handler) hasConsent(c echo.Context, p *request, current *session.Curren
 	return h.Consents.Consented(c.Request().Context(), current.User.ID, p.client.ID, p.flow.Request.Scopes)
 }
 
-// showPage sends the browser to a page, or tells the client that it would have to.
+// showPage sends the browser to a page. With prompt=none it sends the client an error instead.
 func (h *Handler) showPage(c echo.Context, p *request, page string, refusal *oauth.Error) error {
 	if p.silent {
 		return h.sendError(c, p, refusal)
@@ -150,8 +150,7 @@ func (h *Handler) showPage(c echo.Context, p *request, page string, refusal *oau
 	return c.Redirect(http.StatusSeeOther, h.Site.Path(page)+"?flow="+url.QueryEscape(sealed))
 }
 
-// checkClusterAccess refuses a cluster that the person may not use, before they are asked
-// anything.
+// checkClusterAccess refuses a cluster that the user may not use, before any page asks for consent.
 func (h *Handler) checkClusterAccess(c echo.Context, p *request, current *session.Current) error {
 	if p.client.Cluster == nil {
 		return nil
@@ -172,8 +171,7 @@ func (h *Handler) grant(c echo.Context, p *request, current *session.Current) er
 	return h.Responses.Send(c, p.flow.Request, params)
 }
 
-// sendError answers the client when it can be trusted with the answer, else the
-// person.
+// sendError sends the error to the redirect URI if that is trusted, else it shows a page to the user.
 func (h *Handler) sendError(c echo.Context, p *request, err error) error {
 	h.recordRefusal(c, p, err)
 	if p == nil || p.flow == nil {
@@ -184,17 +182,17 @@ func (h *Handler) sendError(c echo.Context, p *request, err error) error {
 
 func (h *Handler) recordRefusal(c echo.Context, p *request, err error) {
 	if p == nil || p.flow == nil {
-		return // an unknown client could fill the log
+		return // a log only: anyone can invent client ids, and would fill the audit table
 	}
 	e := oauth.FromError(err)
 	switch e.Code {
 	case oauth.LoginRequired, oauth.InteractionRequired, oauth.ConsentRequired:
-		return // a silent look that found nobody is no refusal
+		return // a failed prompt=none request is not a refusal
 	default:
 	}
 	event := audit.Event{Name: audit.AuthorizationRefused, ClientID: p.client.ID, Address: c.RealIP(), Reason: e.Reason, Detail: e.Description}
 	if p.signIn == nil {
-		h.Audit.LogOnly(c.Request().Context(), event) // anybody could fill the log
+		h.Audit.LogOnly(c.Request().Context(), event) // a log only: the request is unauthenticated, and could fill the audit table
 		return
 	}
 	event.UserID, event.UserName, event.SignInID = p.signIn.User.ID, p.signIn.User.KubeName, p.signIn.SignIn.ID

@@ -19,7 +19,7 @@ type claimRequest struct {
 	Values    []string `json:"values"`
 }
 
-// scopeOfClaim says which scope brings a claim.
+// scopeOfClaim maps each claim to the scope that returns it.
 func scopeOfClaim(claim string) string {
 	switch claim {
 	case "name", "preferred_username":
@@ -32,9 +32,8 @@ func scopeOfClaim(claim string) string {
 	return ""
 }
 
-// checkClaims reads the claims parameter. A claim comes with the scope that it
-// belongs to, so that there is one list of what a person agrees to. What is not
-// known is ignored, unless the client can't do without it.
+// checkClaims reads the claims parameter. It maps each claim to its scope, so that the user consents to one list.
+// It ignores unknown claims unless they are essential.
 func checkClaims(p *request, params oauth.Params) error {
 	text := params["claims"]
 	if text == "" {

@@ -17,7 +17,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/session"
 )
 
-// Limits of parameters, in bytes.
+// The largest parameters, in bytes.
 const (
 	maxRedirectURIBytes = 2048
 	maxStateBytes       = 2048
@@ -27,22 +27,22 @@ const (
 
 var challengePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 
-// request is a checked request.
+// request is a validated request.
 type request struct {
 	client *clients.Client
 	flow   *flow.Flow
-	// silent is prompt=none: no page may be shown.
+	// silent is prompt=none: the server may not show a page.
 	silent bool
-	// signIn is who is signed in, once that was asked.
+	// signIn is the session of the browser, once it was read.
 	signIn *session.Current
 }
 
-// clientError is an error that must not be sent to the redirect URI, because
-// the client or the URI itself is what is wrong (RFC 6749 section 4.1.2.1).
+// clientError is an error that must not go to the redirect URI, because the client or the URI itself is invalid
+// (RFC 6749 section 4.1.2.1).
 func clientError(message string) error { return errs.New(errs.Invalid, message) }
 
-// parse checks a request. A plain error is for the person; an *oauth.Error is
-// for the client, at the redirect URI in the returned flow.
+// parse validates a request. A plain error is for a page. An *oauth.Error is for the client, at the redirect URI in
+// the returned flow.
 func (h *Handler) parse(ctx context.Context, params oauth.Params, repeated error) (*request, error) {
 	client, err := h.Clients.Find(ctx, params["client_id"])
 	if errs.Is(err, errs.NotFound) {
@@ -104,8 +104,8 @@ func checkScope(p *request, params oauth.Params) error {
 	return nil
 }
 
-// checkHint reads whom the client means. A hint that was not signed here is
-// refused: it could name anybody.
+// checkHint reads the user from id_token_hint. It refuses a hint that this server did not sign, because anyone
+// could have written it.
 func (h *Handler) checkHint(p *request, params oauth.Params) error {
 	if params["id_token_hint"] == "" {
 		return nil
@@ -135,7 +135,7 @@ func checkShape(p *request, params oauth.Params) error {
 	return nil
 }
 
-// checkPKCE demands S256; "plain" protects nothing (RFC 7636 section 7.2).
+// checkPKCE requires S256, because "plain" does not protect the code (RFC 7636 section 7.2).
 func checkPKCE(p *request, params oauth.Params) error {
 	challenge, method := params["code_challenge"], params["code_challenge_method"]
 	switch {

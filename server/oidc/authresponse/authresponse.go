@@ -1,7 +1,6 @@
-// Package authresponse sends the authorization response to the client: in the
-// query of a redirect, or in a form that the browser posts (RFC 6749 section
-// 4.1.2, OAuth 2.0 Form Post Response Mode). server/oidc/authorize and
-// server/oidc/consent decide what the response is.
+// Package authresponse sends the authorization response to the client (RFC 6749 section 4.1.2). The response
+// travels in the query of a redirect, or in a form that the browser posts (OAuth 2.0 Form Post Response Mode).
+// Packages server/oidc/authorize and server/oidc/consent decide what the response is.
 package authresponse
 
 import (
@@ -30,7 +29,7 @@ func Modes() []string { return []string{Query, FormPost} }
 // Sender sends authorization responses.
 type Sender struct {
 	Site *web.Site
-	// Issuer is named in each answer, against mix-up (RFC 9207).
+	// Issuer is the iss parameter of each response. It prevents mix-up attacks (RFC 9207).
 	Issuer string
 }
 
@@ -53,7 +52,7 @@ func (s *Sender) Send(c echo.Context, req *flow.Request, params map[string]strin
 	})
 }
 
-// SendError answers with an error (RFC 6749 section 4.1.2.1).
+// SendError sends an error response (RFC 6749 section 4.1.2.1).
 func (s *Sender) SendError(c echo.Context, req *flow.Request, e *oauth.Error) error {
 	return s.Send(c, req, e.Params())
 }

@@ -24,18 +24,18 @@ import (
 )
 
 const (
-	// pollInterval is how often notices are looked for that another replica has left.
+	// pollInterval is how often Run looks for notices of other replicas.
 	pollInterval = 5 * time.Second
-	// batchSize bounds what one look takes up.
+	// batchSize is the number of notices that one query claims.
 	batchSize = 20
-	// requestTimeout is how long one client has to answer.
+	// requestTimeout is the deadline for one client's response.
 	requestTimeout = 5 * time.Second
-	// firstRetryDelay grows with each try, up to longestPause.
+	// firstRetryDelay is the delay after the first failure. It grows with each failure up to maxRetryDelay.
 	firstRetryDelay = 5 * time.Second
 	maxRetryDelay   = time.Hour
 )
 
-// Notifier delivers notices.
+// Notifier sends logout tokens to clients.
 type Notifier struct {
 	Store   *store.Store
 	Clients *clients.Registry
@@ -43,13 +43,13 @@ type Notifier struct {
 	Audit   *audit.Log
 	Logger  *slog.Logger
 	Now     func() time.Time
-	// Client sends. It must follow no redirect.
+	// Client sends the requests. It must not follow redirects.
 	Client *http.Client
 
 	wake chan struct{}
 }
 
-// New completes a Notifier.
+// New sets the defaults of a Notifier.
 func New(n Notifier) *Notifier {
 	n.wake = make(chan struct{}, 1)
 	if n.Client == nil {
@@ -61,15 +61,15 @@ func New(n Notifier) *Notifier {
 	return &n
 }
 
-// Wake makes Run look at once.
+// Wake makes Run look for notices at once.
 func (n *Notifier) Wake() {
 	select {
 	case n.wake <- struct{}{}:
-	default: // it is about to look anyway
+	default: // Run is about to look anyway
 	}
 }
 
-// Run delivers until ctx ends.
+// Run sends notices until ctx ends.
 func (n *Notifier) Run(ctx context.Context) error {
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
@@ -86,8 +86,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 	}
 }
 
-// Deliver tells what is due. Each notice is claimed first, so that replicas
-// don't tell twice.
+// Deliver sends the notices that are due. It claims each one first, so that only one replica sends it.
 func (n *Notifier) Deliver(ctx context.Context) error {
 	for {
 		now := n.Now()
@@ -106,7 +105,7 @@ func (n *Notifier) Deliver(ctx context.Context) error {
 func (n *Notifier) deliver(ctx context.Context, notice store.LogoutNotice) error {
 	client, err := n.Clients.Find(ctx, notice.ClientID)
 	if errs.Is(err, errs.NotFound) || err == nil && client.LogoutURI == "" {
-		return n.Store.DeleteLogoutNotice(ctx, notice.ID) // removed in the meantime
+		return n.Store.DeleteLogoutNotice(ctx, notice.ID) // an admin has deleted the client
 	}
 	if err != nil {
 		return err
@@ -116,7 +115,7 @@ func (n *Notifier) deliver(ctx context.Context, notice store.LogoutNotice) error
 	}
 	fault := n.send(ctx, client, notice)
 	if ctx.Err() != nil {
-		return ctx.Err() // it stays claimed for a moment, and is then tried again
+		return ctx.Err() // the claim expires soon, and the notice is sent again
 	}
 	if fault == nil {
 		n.Audit.Record(ctx, event)
@@ -150,7 +149,7 @@ type logoutToken struct {
 // logoutEvent is the member that makes a token a logout token.
 const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 
-// logoutTokenLife is what the specification recommends.
+// logoutTokenLife is the lifetime that the specification recommends.
 const logoutTokenLife = 2 * time.Minute
 
 func (n *Notifier) send(ctx context.Context, client *clients.Client, notice store.LogoutNotice) error {
@@ -176,11 +175,11 @@ func (n *Notifier) send(ctx context.Context, client *clients.Client, notice stor
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	resp, err := n.Client.Do(req)
 	if err != nil {
-		return errors.New("the client does not answer") // the cause names addresses inside the network
+		return errors.New("the client does not answer") // the error can contain internal addresses
 	}
 	defer func() { _ = resp.Body.Close() }()
 	const enough = 4 << 10
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, enough)) // the connection is used again
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, enough)) // so that the connection can be reused
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
 		return fmt.Errorf("the client answered %d", resp.StatusCode)
 	}

@@ -17,8 +17,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/keys"
 )
 
-// TestTwoReplicasTellOnce lets two notifiers look at the same moment. The whole
-// flow is tested in package server.
+// TestTwoReplicasTellOnce runs two notifiers at the same time. Tests in package server cover the whole flow.
 func TestTwoReplicasTellOnce(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {

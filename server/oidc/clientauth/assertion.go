@@ -13,22 +13,22 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/clients"
 )
 
-// assertionType is RFC 7523 section 2.2.
+// assertionType is the client_assertion_type of RFC 7523 section 2.2.
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-// Limits of an assertion.
+// The limits of an assertion.
 const (
 	maxAssertionBytes = 8 << 10 // bytes
 	maxAssertionLife  = 10 * time.Minute
 	skew              = 30 * time.Second
 )
 
-// Algorithms returns what assertions may be signed with.
+// Algorithms returns the signature algorithms that assertions may use.
 func Algorithms() []jose.SignatureAlgorithm {
 	return []jose.SignatureAlgorithm{jose.RS256, jose.PS256, jose.ES256, jose.ES384, jose.EdDSA}
 }
 
-// parseAssertion finds out whose assertion it says it is. Nothing is checked yet.
+// parseAssertion returns the client id in an assertion. It verifies nothing.
 func parseAssertion(given credentials, p oauth.Params) (credentials, error) {
 	refusal := oauth.Errorf(oauth.InvalidClient, "The client_assertion is not a signed JWT, or the client_assertion_type is not %s. Check both.", assertionType)
 	if p["client_assertion_type"] != assertionType || len(given.assertion) > maxAssertionBytes {
@@ -49,12 +49,12 @@ func parseAssertion(given credentials, p oauth.Params) (credentials, error) {
 	return given, nil
 }
 
-// checkAssertion verifies an assertion (RFC 7523 section 3): by one of the
-// client's keys, for this server, for a short time, and never seen before.
+// checkAssertion verifies an assertion (RFC 7523 section 3). One of the client's keys must have signed it for this
+// server and for a short time, and it must be new.
 func (a *Authenticator) checkAssertion(ctx context.Context, client *clients.Client, text string) (bool, error) {
 	token, err := jwt.ParseSigned(text, Algorithms())
 	if err != nil {
-		return false, nil //nolint:nilerr // not a JWT: that is an answer, not a fault
+		return false, nil //nolint:nilerr // not a JWT: the credentials are wrong, and nothing else failed
 	}
 	key := assertionKey(client, token.Headers[0])
 	if key == nil {
@@ -62,7 +62,7 @@ func (a *Authenticator) checkAssertion(ctx context.Context, client *clients.Clie
 	}
 	var claims jwt.Claims
 	if err := token.Claims(key.Key, &claims); err != nil || !a.validClaims(client, &claims) {
-		return false, nil //nolint:nilerr // see above
+		return false, nil //nolint:nilerr // as above
 	}
 	first, err := a.Limit.FirstUse(ctx, "assertion\x00"+client.ID+"\x00"+claims.ID, claims.Expiry.Time().Add(skew))
 	if err != nil || !first {
@@ -71,8 +71,7 @@ func (a *Authenticator) checkAssertion(ctx context.Context, client *clients.Clie
 	return true, a.markUsed(ctx, store.SecretUseID(client.ID, key.KeyID))
 }
 
-// assertionKey finds the client's key that the header names. A key that states
-// an algorithm is good for no other.
+// assertionKey finds the client's key that the header names. A key with an "alg" works with that algorithm only.
 func assertionKey(client *clients.Client, header jose.Header) *jose.JSONWebKey {
 	for i := range client.Keys.Keys {
 		key := &client.Keys.Keys[i]

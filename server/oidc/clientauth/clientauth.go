@@ -17,7 +17,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/clients"
 )
 
-// The ways that a client can authenticate (OpenID Connect Core section 9).
+// The authentication methods of clients (OpenID Connect Core section 9).
 const (
 	None          = "none"
 	SecretBasic   = "client_secret_basic"
@@ -25,7 +25,7 @@ const (
 	PrivateKeyJWT = "private_key_jwt"
 )
 
-// Methods returns every way, public clients included or not.
+// Methods returns every method. Public clients use "none".
 func Methods(public bool) []string {
 	methods := []string{SecretBasic, SecretPost, PrivateKeyJWT}
 	if public {
@@ -34,35 +34,34 @@ func Methods(public bool) []string {
 	return methods
 }
 
-// Authenticator authenticates.
+// Authenticator authenticates clients.
 type Authenticator struct {
 	Clients *clients.Registry
 	Store   *store.Store
 	Limit   *ratelimit.Limiter
 	Now     func() time.Time
-	// Audiences are what an assertion may be made for: the issuer and the
-	// address of the token endpoint.
+	// Audiences are the accepted audiences of an assertion: the issuer and the token endpoint.
 	Audiences []string
 
-	lastMarked sync.Map // name of a secret or key → time.Time of the last mark
+	lastMarked sync.Map // id of a secret or key → time.Time of the last recorded use
 }
 
-// Request is what is looked at.
+// Request holds the parts of a request that authenticate a client.
 type Request struct {
 	HTTP   *http.Request
 	Params oauth.Params
-	// Address is where the request came from.
+	// Address is the network address of the caller.
 	Address string
 }
 
-// credentials are what a client said of itself.
+// credentials are the unverified credentials of a request.
 type credentials struct {
 	id, secret, assertion string
 	basic                 bool
 }
 
-// Authenticate returns the authenticated client. Every refusal is an *oauth.Error; an
-// unknown client and a wrong secret can't be told apart.
+// Authenticate returns the authenticated client. Each refusal is an *oauth.Error, the same for an unknown client
+// and for a wrong secret.
 func (a *Authenticator) Authenticate(ctx context.Context, req Request) (*clients.Client, error) {
 	given, err := parseCredentials(req)
 	if err != nil {
@@ -81,7 +80,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, req Request) (*clients
 	return nil, a.countFailure(ctx, req.Address)
 }
 
-// verify reports whether the credentials are the client's.
+// verify reports whether the credentials are right.
 func (a *Authenticator) verify(ctx context.Context, client *clients.Client, given credentials) (bool, error) {
 	if client.Public {
 		return given.secret == "" && given.assertion == "" && !given.basic, nil
@@ -96,11 +95,11 @@ func (a *Authenticator) verify(ctx context.Context, client *clients.Client, give
 	return true, a.markUsed(ctx, store.SecretUseID(client.ID, hash))
 }
 
-// markInterval is how often the use of a secret is noted.
+// markInterval is the least time between two records of the same secret's use.
 const markInterval = time.Minute
 
-// markUsed notes the use of a secret or key, so that one that nobody needs any more
-// can be found. Most requests only look into memory.
+// markUsed records the use of a secret or key, so that admins can find unused ones. Most requests only check the
+// time in memory.
 func (a *Authenticator) markUsed(ctx context.Context, name string) error {
 	now := a.Now()
 	if last, ok := a.lastMarked.Load(name); ok {
@@ -112,8 +111,8 @@ func (a *Authenticator) markUsed(ctx context.Context, name string) error {
 	return a.Store.RecordUse(ctx, name, now)
 }
 
-// countFailure counts the failure. It counts only failures, so that the good path
-// pays nothing; a secret has 256 bits and can't be guessed in between.
+// countFailure counts a failed attempt. Only failures are counted, so that successful requests cost nothing. A
+// secret has 256 bits, so guessing one without a limit is not possible either.
 func (a *Authenticator) countFailure(ctx context.Context, address string) error {
 	verdict, err := a.Limit.Attempt(ctx, ratelimit.ClientSecret(address))
 	if err != nil {
@@ -125,8 +124,7 @@ func (a *Authenticator) countFailure(ctx context.Context, address string) error 
 	return oauth.Errorf(oauth.InvalidClient, "The client authentication failed. Check the client ID, and its secret or key.")
 }
 
-// parseCredentials takes the credentials from a request. There may be only one kind of them
-// (RFC 6749 section 2.3).
+// parseCredentials reads the credentials of a request. A request may use only one method (RFC 6749 section 2.3).
 func parseCredentials(req Request) (credentials, error) {
 	p := req.Params
 	given := credentials{id: p["client_id"], secret: p["client_secret"], assertion: p["client_assertion"]}

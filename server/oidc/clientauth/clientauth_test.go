@@ -77,7 +77,7 @@ func TestClient(t *testing.T) {
 	}
 }
 
-// TestFailuresLookAlike keeps anybody from finding out which clients there are.
+// TestFailuresLookAlike checks that responses do not reveal which clients exist.
 func TestFailuresLookAlike(t *testing.T) {
 	t.Parallel()
 	a := setup(t)

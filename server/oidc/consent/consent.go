@@ -28,7 +28,7 @@ import (
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
-// Handler is the page.
+// Handler serves the page.
 type Handler struct {
 	Clients   *clients.Registry
 	Sessions  *session.Manager
@@ -42,18 +42,18 @@ type Handler struct {
 	Now       func() time.Time
 }
 
-// Data is what the page shows.
+// Data is the data of the page.
 type Data struct {
 	Client, Host, Account, Flow, OtherAccount string
 	May                                       i18n.Text
 	Lasting, Idle                             time.Duration
-	// Application says that this is about a web application and not about a
-	// program on this computer; Address is where it is.
+	// Application distinguishes a web application from a program on the user's computer. Address is the
+	// application's host.
 	Application bool
 	Address     string
 }
 
-// Page is the confirmation.
+// Page asks the user to confirm the sign-in.
 func Page() templates.Page[Data] { return templates.Define[Data]("login/confirm") }
 
 // Mount adds the routes.
@@ -62,14 +62,14 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.POST("/confirm", h.submit)
 }
 
-// pending is a request that waits for an answer.
+// pending is a request that waits for the user's answer.
 type pending struct {
 	flow    *flow.Flow
 	client  *clients.Client
 	current *session.Current
 }
 
-// load finds the request and the person again; nil means that they must sign in.
+// load reads the request and the session. It returns nil if the user must sign in.
 func (h *Handler) load(c echo.Context, sealed string) (*pending, error) {
 	f, err := h.Flows.Open(c.Request(), sealed)
 	if err != nil {
@@ -92,9 +92,9 @@ func (h *Handler) load(c echo.Context, sealed string) (*pending, error) {
 	return &pending{flow: f, client: client, current: current}, nil
 }
 
-// restartIfStale sends a browser whose sign-in ended meanwhile back to the start.
+// restartIfStale sends the browser back to the authorization endpoint if its session has ended.
 func (h *Handler) restartIfStale(c echo.Context, p *pending) (bool, error) {
-	meant := p.flow.Request.HintedUserID // somebody else may have signed in meanwhile
+	meant := p.flow.Request.HintedUserID // another user may have signed in since
 	if p.current != nil && p.current.SignIn.Authenticated >= p.flow.AuthenticatedAfter && (meant == "" || meant == p.current.User.ID) {
 		return false, nil
 	}
@@ -178,8 +178,8 @@ func (h *Handler) storeConsent(c echo.Context, p *pending) error {
 	return nil
 }
 
-// checkClusterAccess asks again whether the person may use the cluster: the account may be
-// another one than when the request came in.
+// checkClusterAccess checks again whether the user may use the cluster, because another user may have signed in
+// since.
 func (h *Handler) checkClusterAccess(c echo.Context, p *pending) error {
 	if p.client.Cluster == nil {
 		return nil

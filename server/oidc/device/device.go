@@ -32,20 +32,20 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/session"
 )
 
-// Where things are, below the issuer.
+// The paths of the endpoint and of the pages, below the issuer.
 const (
 	AuthorizationPath = "/device/authorize"
 	Path              = "/device"
 )
 
 const (
-	// codeLifetime is how long a person has to type the code and sign in.
+	// codeLifetime is how long the user has to enter the code and sign in.
 	codeLifetime = 10 * time.Minute
-	// pollIntervalSeconds is how far apart polls must be, in seconds.
+	// pollIntervalSeconds is the least time between polls, in seconds.
 	pollIntervalSeconds = 5
 )
 
-// Handler is the endpoint and the pages.
+// Handler serves the endpoint and the pages.
 type Handler struct {
 	Store    *store.Store
 	Auth     *clientauth.Authenticator
@@ -68,7 +68,7 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.POST(Path+"/answer", h.submitAnswer)
 }
 
-// authorizationResponse is RFC 8628 section 3.2.
+// authorizationResponse is the response of RFC 8628 section 3.2.
 type authorizationResponse struct {
 	DeviceCode              string `json:"device_code"`
 	UserCode                string `json:"user_code"`
@@ -78,7 +78,7 @@ type authorizationResponse struct {
 	Interval                int    `json:"interval"`
 }
 
-// authorize hands out the codes.
+// authorize issues the codes.
 func (h *Handler) authorize(c echo.Context) error {
 	body, err := h.startDeviceFlow(c)
 	if err != nil {
@@ -106,7 +106,7 @@ func (h *Handler) startDeviceFlow(c echo.Context) (*authorizationResponse, error
 	if !slices.Contains(scopes, oauth.ScopeOpenID) {
 		return nil, oauth.Errorf(oauth.InvalidScope, "The scope openid is missing. Add it to the scope parameter.")
 	}
-	// The one thing that is stored for somebody who has proved nothing.
+	// This is the only row that an unauthenticated request can write.
 	verdict, err := h.Limit.Attempt(ctx, ratelimit.DeviceRequest(c.RealIP()))
 	if err != nil {
 		return nil, err
@@ -117,7 +117,7 @@ func (h *Handler) startDeviceFlow(c echo.Context) (*authorizationResponse, error
 	return h.createCodes(ctx, client, scopes, origin{host: oauth.ClientHost(params), address: c.RealIP()})
 }
 
-// origin is where a program says it runs and where its request came from.
+// origin returns the host name that the device reports and the network address of its request.
 type origin struct{ host, address string }
 
 func (h *Handler) createCodes(ctx context.Context, client *clients.Client, scopes []string, from origin) (*authorizationResponse, error) {
@@ -139,7 +139,7 @@ func (h *Handler) createCodes(ctx context.Context, client *clients.Client, scope
 	}, nil
 }
 
-// recordRefusal records a no, or too many wrong codes.
+// recordRefusal records a denial, or too many wrong codes.
 func (h *Handler) recordRefusal(c echo.Context, current *session.Current, clientID, reason string) {
 	h.Audit.Record(c.Request().Context(), audit.Event{
 		Name: audit.DeviceCodeRefused, UserID: current.User.ID, UserName: current.User.KubeName, SignInID: current.SignIn.ID,
@@ -147,16 +147,16 @@ func (h *Handler) recordRefusal(c echo.Context, current *session.Current, client
 	})
 }
 
-// errUnknownCode is what the person reads about a code that leads nowhere.
+// errUnknownCode is the error for a code that is unknown, used or expired.
 func errUnknownCode() error {
 	return errs.New(errs.NotFound, "This code is not waiting for an answer. It may be mistyped, older than ten minutes, or answered already. Check it against your terminal, or start again there.")
 }
 
-// userCodeAlphabet are those of user codes: no vowels, so that no word comes up, and none
-// that look alike (RFC 8628 section 6.1).
+// userCodeAlphabet are the letters of user codes: no vowels, so that codes spell no words, and no letters that look
+// alike (RFC 8628 section 6.1).
 const userCodeAlphabet = "BCDFGHJKLMNPQRSTVWXZ"
 
-// newUserCode returns eight letters, 34 bits, with a dash for reading.
+// newUserCode returns eight letters (34 bits), with a dash in the middle.
 func newUserCode() string {
 	var b strings.Builder
 	for i, n := range secret.Digits(8, len(userCodeAlphabet)) {
@@ -168,8 +168,7 @@ func newUserCode() string {
 	return b.String()
 }
 
-// hashUserCode hashes what a person typed, in whatever case and with or without
-// dashes and spaces.
+// hashUserCode hashes a code as the user typed it. Case, dashes and spaces do not matter.
 func hashUserCode(typed string) string {
 	clean := strings.Map(func(r rune) rune {
 		if strings.ContainsRune(userCodeAlphabet, r) {

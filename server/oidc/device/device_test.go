@@ -7,7 +7,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/oidc/device"
 )
 
-// The flow itself is tested in package server, with a browser and a client.
+// Tests in package server cover the whole flow, with a browser and a client.
 
 func TestUserCodes(t *testing.T) {
 	t.Parallel()

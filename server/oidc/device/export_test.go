@@ -1,6 +1,6 @@
 package device
 
-// HashUserCode and NewUserCode are what tests look at.
+// HashUserCode and NewUserCode are exported for tests.
 var (
 	HashUserCode = hashUserCode
 	NewUserCode  = newUserCode

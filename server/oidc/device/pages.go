@@ -21,13 +21,13 @@ import (
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
-// CodeData is the page with the field for the code.
+// CodeData is the data of CodePage.
 type CodeData struct {
 	Code  string
 	Error i18n.Text
 }
 
-// ConfirmData is the question.
+// ConfirmData is the data of ConfirmPage.
 type ConfirmData struct {
 	Client, Host, Address, Code, Account, Flow string
 	May                                        i18n.Text
@@ -35,28 +35,28 @@ type ConfirmData struct {
 	Asked                                      store.Instant
 }
 
-// DoneData is the page after it.
+// DoneData is the data of DonePage.
 type DoneData struct {
 	Client string
 	Yes    bool
 }
 
-// CodePage is where the person types the code.
+// CodePage asks for the user code.
 func CodePage() templates.Page[CodeData] { return templates.Define[CodeData]("login/device") }
 
-// ConfirmPage is the question whether the person has started this.
+// ConfirmPage asks whether the user has started the sign-in on the device.
 func ConfirmPage() templates.Page[ConfirmData] {
 	return templates.Define[ConfirmData]("login/deviceask")
 }
 
-// DonePage says that the person may go back to the program.
+// DonePage says that the user can return to the device.
 func DonePage() templates.Page[DoneData] { return templates.Define[DoneData]("login/devicedone") }
 
-// maxUserCodeBytes bounds what a person types, in bytes.
+// maxUserCodeBytes bounds the user code, in bytes.
 const maxUserCodeBytes = 32
 
-// showCodeForm shows the field. A code in the address only fills it in: a link that
-// somebody else sent must not be enough (RFC 8628 section 3.3.1).
+// showCodeForm shows the form. A code in the URL only fills it in, so that following an attacker's link is not
+// enough to approve a device (RFC 8628 section 3.3.1).
 func (h *Handler) showCodeForm(c echo.Context) error {
 	return h.renderCodeForm(c, CodeData{Code: dropIfTooLong(c.QueryParam("user_code"))}, http.StatusOK)
 }
@@ -72,8 +72,8 @@ func (h *Handler) renderCodeForm(c echo.Context, data CodeData, status int) erro
 	return web.Render(c, h.Site, web.View[CodeData]{Page: CodePage(), Title: i18n.T("Sign in a program"), Data: data, Status: status})
 }
 
-// submitCode takes the code. The person signs in before it is looked at, so that
-// codes can only be guessed by somebody who is known.
+// submitCode handles the form. The user must sign in before the code is looked up, so that only known users can
+// guess codes.
 func (h *Handler) submitCode(c echo.Context) error {
 	code := dropIfTooLong(c.FormValue("user_code"))
 	if code == "" {
@@ -86,20 +86,20 @@ func (h *Handler) submitCode(c echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, h.Site.Path(Path+"/ask")+"?flow="+url.QueryEscape(sealed))
 }
 
-// pendingRequest is a request that waits for this person's answer.
+// pendingRequest is a request that waits for this user's answer.
 type pendingRequest struct {
 	row     *store.DeviceCode
 	client  *clients.Client
 	current *session.Current
 }
 
-// signIn sends the browser to sign in and back to this very address.
+// signIn sends the browser to sign in and back to the same URL.
 func (h *Handler) signIn(c echo.Context) error {
 	back := Path + "/ask?flow=" + url.QueryEscape(c.QueryParam("flow"))
 	return c.Redirect(http.StatusSeeOther, h.Site.Path("/login")+"?return_to="+url.QueryEscape(back))
 }
 
-// load finds the request that a flow is about. A wrong code counts.
+// load finds the request of a flow. A wrong code counts as an attempt.
 func (h *Handler) load(c echo.Context, userCode string, current *session.Current) (*pendingRequest, error) {
 	ctx := c.Request().Context()
 	tries := ratelimit.UserCode(current.User.ID, c.RealIP())
@@ -130,8 +130,8 @@ func (h *Handler) load(c echo.Context, userCode string, current *session.Current
 	return &pendingRequest{row: row, client: client, current: current}, err
 }
 
-// confirm shows who asks, from where, and for what. The flow says that this browser
-// went through the page where the code is typed.
+// confirm shows which device asks, from where, and for what. The flow proves that this browser has submitted the
+// code form.
 func (h *Handler) confirm(c echo.Context) error {
 	f, err := h.Flows.Open(c.Request(), c.QueryParam("flow"))
 	if err != nil {
@@ -161,7 +161,7 @@ func (h *Handler) confirm(c echo.Context) error {
 	return web.Render(c, h.Site, web.View[ConfirmData]{Page: ConfirmPage(), Title: i18n.T("Did you start this?"), Data: data})
 }
 
-// submitAnswer takes the yes or no.
+// submitAnswer handles the approval or denial.
 func (h *Handler) submitAnswer(c echo.Context) error {
 	f, err := h.Flows.Open(c.Request(), c.FormValue("flow"))
 	if err != nil {
@@ -212,7 +212,7 @@ func (h *Handler) recordAnswer(c echo.Context, w *pendingRequest, yes bool) erro
 	return err
 }
 
-// firstAnswerOnly makes an error of an answer that came too late.
+// firstAnswerOnly returns an error if the request was already answered.
 func firstAnswerOnly(first bool, err error) error {
 	if err == nil && !first {
 		return errUnknownCode()

@@ -19,24 +19,23 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/keys"
 )
 
-// KeysPath is where the key set is, below the issuer.
+// KeysPath is the path of the key set, below the issuer.
 const KeysPath = "/keys"
 
-// Endpoints are the full addresses of what is mounted. An empty one is not
-// published.
+// Endpoints are the URLs of the endpoints. The metadata leaves out empty ones.
 type Endpoints struct {
 	Authorization, Token, UserInfo, Revocation, Introspection, DeviceAuthorization, EndSession string
 }
 
-// Config is what the documents say.
+// Config is the content of the documents.
 type Config struct {
 	// Issuer is the issuer identifier.
 	Issuer string
-	// Endpoints are what is mounted.
+	// Endpoints are the URLs of the mounted endpoints.
 	Endpoints Endpoints
-	// Grants are what the token endpoint knows.
+	// Grants are the supported grant types.
 	Grants []string
-	// Keys publish.
+	// Keys returns the key set.
 	Keys *keys.Manager
 }
 
@@ -47,7 +46,7 @@ type Handler struct {
 	etag     string
 }
 
-// metadata is OpenID Connect Discovery section 3 and RFC 8414 section 2.
+// metadata is the document of OpenID Connect Discovery section 3 and RFC 8414 section 2.
 type metadata struct {
 	Issuer                string   `json:"issuer"`
 	Authorization         string   `json:"authorization_endpoint"`

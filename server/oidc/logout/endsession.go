@@ -15,20 +15,18 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/issuer"
 )
 
-// EndSessionPath is where relying parties send a browser to sign out (OpenID
-// Connect RP-Initiated Logout), below the issuer.
+// EndSessionPath is the path of the end-session endpoint (OpenID Connect RP-Initiated Logout), below the issuer.
 const EndSessionPath = "/end-session"
 
-// endSession signs the browser out when the hint proves that the request comes
-// from somebody who signed this very person in; else it asks. It leaves only for
-// a URI that is registered for the client of the hint.
+// endSession ends the session if id_token_hint proves that this user signed in at the client. Otherwise it asks the
+// user. It redirects only to a URI that is registered for the client of the hint.
 func (h *Handler) endSession(c echo.Context) error {
 	values := c.QueryParams()
 	if c.Request().Method == http.MethodPost {
 		if err := c.Request().ParseForm(); err != nil {
 			return errs.Wrap(errs.Invalid, err, "This server can’t read the application’s request. Go back to the application and start again.")
 		}
-		values = c.Request().PostForm //nolint:forbidigo // the form of this request, not a call
+		values = c.Request().PostForm //nolint:forbidigo // a media type, not a call
 	}
 	params, err := oauth.SingleValues(values)
 	if err != nil {
@@ -59,11 +57,11 @@ func (h *Handler) endSession(c echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, h.Site.Path("/signed-out"))
 }
 
-// readHint reads the hint. One that we did not sign is as good as none.
+// readHint reads the hint. It ignores a hint that this server did not sign.
 func (h *Handler) readHint(params oauth.Params) (*issuer.IDTokenHint, error) {
 	proof, err := h.Issuer.ReadIDTokenHint(params["id_token_hint"])
 	if err != nil {
-		return nil, nil //nolint:nilnil,nilerr // nothing is proved: that is an answer, not a fault
+		return nil, nil //nolint:nilnil,nilerr // the hint proves nothing, and nothing has failed
 	}
 	if id := params["client_id"]; id != "" && id != proof.Audience {
 		return nil, errs.New(errs.Invalid, "The client ID in the application’s sign-out request does not match its ID token. You are still signed in. Use the account menu to sign out.")
@@ -71,8 +69,8 @@ func (h *Handler) readHint(params oauth.Params) (*issuer.IDTokenHint, error) {
 	return proof, nil
 }
 
-// checkPostLogoutURI refuses an address that is not registered, before anything ends:
-// the person would not be where they think they are.
+// checkPostLogoutURI refuses an address that is not registered. It runs before the session ends, so that a refused
+// request changes nothing.
 func (h *Handler) checkPostLogoutURI(c echo.Context, params oauth.Params, proof *issuer.IDTokenHint) error {
 	uri := params["post_logout_redirect_uri"]
 	if uri == "" {
@@ -99,7 +97,7 @@ func (h *Handler) checkPostLogoutURI(c echo.Context, params oauth.Params, proof 
 	return nil
 }
 
-// hintMatches reports whether the hint is about the person who is signed in here.
+// hintMatches reports whether the hint is about the user of this session.
 func hintMatches(proof *issuer.IDTokenHint, current *session.Current) bool {
 	return proof != nil && proof.Subject == current.User.ID && (proof.SignInID == "" || proof.SignInID == current.SignIn.ID)
 }

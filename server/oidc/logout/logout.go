@@ -1,6 +1,5 @@
-// Package logout serves the sign-out pages and the end-session endpoint (OpenID
-// Connect RP-Initiated Logout). It ends the browser's sign-in only: devices such
-// as kubectl at home stay signed in.
+// Package logout serves the sign-out pages and the end-session endpoint (OpenID Connect RP-Initiated Logout). It
+// ends the browser's session only: devices, such as kubectl on another computer, stay signed in.
 package logout
 
 import (
@@ -16,7 +15,7 @@ import (
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
-// Handler is the pages.
+// Handler serves the pages.
 type Handler struct {
 	Sessions *session.Manager
 	Clients  *clients.Registry
@@ -24,17 +23,16 @@ type Handler struct {
 	Site     *web.Site
 }
 
-// NoData is the data of a page that shows nothing of its own.
+// NoData is the data of a page without data.
 type NoData struct{}
 
-// ConfirmPage asks before signing out.
+// ConfirmPage asks the user to confirm the sign-out.
 func ConfirmPage() templates.Page[NoData] { return templates.Define[NoData]("login/signout") }
 
-// SignedOutPage says what was ended and what was not.
+// SignedOutPage says which session has ended and which devices stay signed in.
 func SignedOutPage() templates.Page[NoData] { return templates.Define[NoData]("login/signedout") }
 
-// Mount adds the routes. Signing out is a POST, so that no picture on another
-// page can do it.
+// Mount adds the routes. Signing out is a POST, so that an image on another site cannot trigger it.
 func (h *Handler) Mount(g *echo.Group) {
 	g.GET("/sign-out", h.confirm)
 	g.POST("/sign-out", h.signOut)

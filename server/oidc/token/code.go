@@ -19,7 +19,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/issuer"
 )
 
-// errInvalidCode is one answer for every dead code, so that guessing teaches nothing.
+// errInvalidCode is the same for unknown, used and expired codes, so that guesses reveal nothing.
 func errInvalidCode() *oauth.Error {
 	return oauth.Errorf(oauth.InvalidGrant, "The code is not valid, has expired or was used before. Sign in again.")
 }
@@ -40,8 +40,8 @@ func (h *Handler) authorizationCode(ctx context.Context, req *request) ([]byte, 
 	if err := checkCode(row, req); err != nil {
 		return nil, err
 	}
-	// Only now is a second use a theft: with other parameters wrong, anybody who
-	// saw the code could end the session of the person (OAuth 2.1 section 4.1.3).
+	// A replay is a theft only if all other parameters are right. Otherwise anyone who saw the code could end the
+	// user's session (OAuth 2.1 section 4.1.3).
 	if row.Used != 0 {
 		return nil, h.revokeReplayed(ctx, row.DeviceID, row.AccessHash, req)
 	}
@@ -72,8 +72,8 @@ func checkCode(row *store.Code, req *request) error {
 	return nil
 }
 
-// matchesChallenge checks PKCE S256. A verifier without a challenge is refused: it is
-// the sign of a challenge that somebody removed on the way (RFC 9700 4.8).
+// matchesChallenge checks PKCE S256. It refuses a verifier without a challenge, because an attacker may have
+// removed the challenge (RFC 9700 section 4.8).
 func matchesChallenge(challenge, verifier string) bool {
 	if challenge == "" {
 		return verifier == ""
@@ -86,7 +86,7 @@ func matchesChallenge(challenge, verifier string) bool {
 	return subtle.ConstantTimeCompare([]byte(want), []byte(challenge)) == 1
 }
 
-// authorization is what a person has allowed, by a code or a device code.
+// authorization is what a user has allowed, by a code or a device code.
 type authorization struct {
 	hash          string
 	user          *store.User
@@ -94,7 +94,7 @@ type authorization struct {
 	scopes, amr   []string
 	authenticated store.Instant
 	nonce, host   string
-	// redeem uses the code up: exactly one caller wins.
+	// redeem marks the code as used and issues tokens. Exactly one of several concurrent callers succeeds.
 	redeem func(context.Context, store.Redemption, time.Time) (bool, error)
 }
 

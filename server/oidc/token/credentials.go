@@ -9,10 +9,9 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/issuer"
 )
 
-// clientCredentials lets a confidential client act for itself (RFC 6749 section
-// 4.4). The access token opens nothing but our own endpoints; the client
-// exchanges it for the token of a cluster, where access rules decide about it as
-// about everybody. There is no refresh token: the client has its secret.
+// clientCredentials issues an access token to a confidential client (RFC 6749 section 4.4). The token is valid only
+// at the provider's own endpoints. The client exchanges it for cluster tokens, and access rules decide as they do
+// for users. There is no refresh token, because the client has its secret.
 func (h *Handler) clientCredentials(ctx context.Context, req *request) ([]byte, error) {
 	if req.client.Public {
 		return nil, oauth.Errorf(oauth.UnauthorizedClient, "A public client can't use client_credentials. Use a client with a secret or a key.")

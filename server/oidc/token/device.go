@@ -9,7 +9,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// deviceCode answers a program that waits for a person (RFC 8628 section 3.4).
+// deviceCode handles a poll of a device (RFC 8628 section 3.4).
 func (h *Handler) deviceCode(ctx context.Context, req *request) ([]byte, error) {
 	row, err := h.Store.DeviceCode(ctx, req.params["device_code"])
 	if errs.Is(err, errs.NotFound) || err == nil && row.ClientID != req.client.ID {
@@ -35,7 +35,7 @@ func (h *Handler) deviceCode(ctx context.Context, req *request) ([]byte, error) 
 	}, req)
 }
 
-// checkPending reports why there is nothing to redeem yet, or at all.
+// checkPending returns the error for a request that is pending, denied, used or expired.
 func (h *Handler) checkPending(ctx context.Context, row *store.DeviceCode) error {
 	early, err := h.Store.PollDeviceCode(ctx, row.Hash, h.Now())
 	switch {
@@ -53,7 +53,7 @@ func (h *Handler) checkPending(ctx context.Context, row *store.DeviceCode) error
 	return nil
 }
 
-// revokeReplayed ends what was issued for a code or device code that came twice.
+// revokeReplayed revokes the tokens of a code or device code that is presented a second time.
 func (h *Handler) revokeReplayed(ctx context.Context, deviceID, accessHash string, req *request) error {
 	if err := h.Store.RevokeIssued(ctx, deviceID, accessHash, h.Now()); err != nil {
 		return err

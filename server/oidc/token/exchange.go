@@ -11,10 +11,9 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/issuer"
 )
 
-// exchange turns what somebody has into an ID token for one cluster (RFC 8693):
-// the plugin's access token, a service client's, or a workload's token from its
-// own platform. It only narrows: one audience, no refresh token, the same
-// person, sign-in and device.
+// exchange returns an ID token for one cluster (RFC 8693). The subject token is the plugin's access token, a
+// service client's access token, or a workload's token from its own platform. The new token never has more rights:
+// it has one audience, the same user, session and device, and no refresh token.
 func (h *Handler) exchange(ctx context.Context, req *request) ([]byte, error) {
 	if err := checkExchange(req.params); err != nil {
 		return nil, err
@@ -57,8 +56,8 @@ func checkExchange(p oauth.Params) error {
 	return nil
 }
 
-// targetCluster finds the cluster that is meant: by its audience, or by an address (RFC 8707), its
-// own or that of its page here. Both must be the same one.
+// targetCluster finds the requested cluster: by its audience, or by a resource (RFC 8707), which is the address of
+// the cluster or of its page in the portal. If both are given they must match.
 func (h *Handler) targetCluster(ctx context.Context, p oauth.Params) (*store.Cluster, error) {
 	var found []*store.Cluster
 	for param, find := range map[string]func(context.Context, string) (*store.Cluster, error){"audience": h.Store.ClusterByAudience, "resource": h.clusterByAddress} {
@@ -80,7 +79,7 @@ func (h *Handler) targetCluster(ctx context.Context, p oauth.Params) (*store.Clu
 	return found[0], nil
 }
 
-// clusterByAddress finds a cluster by its own address, or by that of its page.
+// clusterByAddress finds a cluster by its own address, or by the address of its page in the portal.
 func (h *Handler) clusterByAddress(ctx context.Context, address string) (*store.Cluster, error) {
 	if id, isPage := strings.CutPrefix(address, h.ClusterPagePrefix); isPage {
 		return h.Store.Cluster(ctx, id)
@@ -88,7 +87,7 @@ func (h *Handler) clusterByAddress(ctx context.Context, address string) (*store.
 	return h.Store.ClusterByServer(ctx, strings.TrimSuffix(address, "/"))
 }
 
-// exchangeSubject finds out for whom the token is to be.
+// exchangeSubject returns the user of the subject token.
 func (h *Handler) exchangeSubject(ctx context.Context, req *request) (*issuer.Subject, error) {
 	switch req.params["subject_token_type"] {
 	case oauth.TokenTypeAccess:
@@ -100,8 +99,7 @@ func (h *Handler) exchangeSubject(ctx context.Context, req *request) (*issuer.Su
 		oauth.TokenTypeAccess, oauth.TokenTypeJWT)
 }
 
-// accessTokenSubject finds an access token of ours. It must have been given to this
-// very client.
+// accessTokenSubject finds one of Fairlead's access tokens. It must belong to this client.
 func (h *Handler) accessTokenSubject(ctx context.Context, req *request) (*issuer.Subject, error) {
 	dead := oauth.Errorf(oauth.InvalidGrant, "The subject_token is no longer valid. Refresh it or sign in again.").WithReason("subject_token")
 	row, user, err := h.Store.AccessTokenWithUser(ctx, req.params["subject_token"])
@@ -123,7 +121,7 @@ func (h *Handler) accessTokenSubject(ctx context.Context, req *request) (*issuer
 	}, nil
 }
 
-// workloadSubject takes the token of a platform that is trusted.
+// workloadSubject verifies a token of a trusted platform.
 func (h *Handler) workloadSubject(ctx context.Context, req *request) (*issuer.Subject, error) {
 	user, issued, err := h.Workloads.Authenticate(ctx, req.params["subject_token"], req.event)
 	if err != nil {
@@ -132,8 +130,8 @@ func (h *Handler) workloadSubject(ctx context.Context, req *request) (*issuer.Su
 	return &issuer.Subject{User: user, Authenticated: store.At(issued)}, nil
 }
 
-// asInvalidTarget names a missing access rule as RFC 8693 section 2.2.2 wants it:
-// the target is refused, the subject token is fine.
+// asInvalidTarget returns invalid_target for a missing access rule (RFC 8693 section 2.2.2), because the subject
+// token itself is valid.
 func asInvalidTarget(err error) error {
 	if e := oauth.FromError(err); e.Reason == "no_access_rule" {
 		return oauth.Errorf(oauth.InvalidTarget, "%s", e.Description).WithReason(e.Reason)

@@ -8,16 +8,15 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// databaseOutage remembers the last time that the database did not answer. A refresh may
-// have been stored just before, and its answer lost: the client that asks again
-// when the database is back is no thief.
+// databaseOutage remembers when the database last failed. A refresh may have been stored just before, and its
+// response lost. A client that retries when the database is back is then not a thief.
 type databaseOutage struct {
 	mu           sync.Mutex
 	began, ended time.Time
 	active       bool
 }
 
-// record takes in how a request ended.
+// record notes whether a request failed because of the database.
 func (o *databaseOutage) record(err error, now time.Time) {
 	out := errors.Is(err, store.ErrOutage)
 	o.mu.Lock()
@@ -30,9 +29,8 @@ func (o *databaseOutage) record(err error, now time.Time) {
 	}
 }
 
-// inGrace reports whether a token that was used at a time may still get the same
-// answer: for the grace period, and as long again after an outage that began
-// within it.
+// inGrace reports whether a used token may still get the same response: during the grace period, and as long again
+// after an outage that began within it.
 func (o *databaseOutage) inGrace(used, now time.Time, grace time.Duration) bool {
 	if now.Sub(used) <= grace {
 		return true

@@ -14,12 +14,11 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/issuer"
 )
 
-// sealContext binds a sealed answer to its token's row.
+// sealContext binds an encrypted response to the row of its token.
 func sealContext(hash string) string { return "refresh_tokens.sealed_answer:" + hash }
 
-// refresh uses up a refresh token (RFC 6749 section 6) and rotates it. Several
-// callers with one token, on any replica, get the very same answer during the
-// grace period; after it, or once the successor was used, a repeat is theft and
+// refresh rotates a refresh token (RFC 6749 section 6). During the grace period, all callers with the same token
+// get the same response from any replica. Afterwards, or once the successor was used, a reuse counts as theft and
 // ends the device (RFC 9700 section 4.14).
 func (h *Handler) refresh(ctx context.Context, req *request) ([]byte, error) {
 	presented := req.params["refresh_token"]
@@ -35,7 +34,7 @@ func (h *Handler) refresh(ctx context.Context, req *request) ([]byte, error) {
 		return nil, oauth.Errorf(oauth.InvalidGrant, "This server does not know the refresh token. Sign in again.").WithReason("other_client")
 	}
 	req.event.UserID, req.event.DeviceID, req.event.SignInID = device.UserID, device.ID, device.SignInID
-	if found.User.Disabled { // which has ended the device as well: say the cause
+	if found.User.Disabled { // the refusal has ended the device too: return the cause
 		return nil, oauth.Errorf(oauth.InvalidGrant, "The account %s is disabled. Ask an admin to enable it.", found.User.KubeName).WithReason("account")
 	}
 	if !device.Active(h.Now()) || row.Expires.Passed(h.Now()) {
@@ -60,7 +59,7 @@ func (h *Handler) refresh(ctx context.Context, req *request) ([]byte, error) {
 	return h.rotate(ctx, rotation{presented: presented, device: device, user: user, scopes: scopes}, req)
 }
 
-// errDeviceEnded says why, for the last line that the plugin prints.
+// errDeviceEnded says why the device has ended. The plugin prints the text.
 func errDeviceEnded(d *store.Device) error {
 	switch d.Reason {
 	case store.RevokedByUser:
@@ -77,7 +76,7 @@ func errDeviceEnded(d *store.Device) error {
 	return oauth.Errorf(oauth.InvalidGrant, "The session has reached its time limit. Sign in again.").WithReason("session_limit")
 }
 
-// narrowScope allows to ask for less than was granted, never for more.
+// narrowScope lets a client ask for fewer scopes than granted, never for more.
 func narrowScope(granted []string, asked string) ([]string, error) {
 	if asked == "" {
 		return granted, nil
@@ -136,7 +135,7 @@ func (h *Handler) rotate(ctx context.Context, r rotation, req *request) ([]byte,
 	if err != nil {
 		return nil, err
 	}
-	if !won { // another caller was first, or the device was revoked meanwhile
+	if !won { // another caller was first, or the device was revoked
 		return h.lostRace(ctx, r.presented, req)
 	}
 	h.Audit.RecordStored(ctx, event, h.Store)
@@ -154,7 +153,7 @@ func (h *Handler) lostRace(ctx context.Context, presented string, req *request) 
 	return h.answerUsedToken(ctx, presented, &found.Token, req)
 }
 
-// answerUsedToken answers a token that was used before.
+// answerUsedToken handles a token that was used before.
 func (h *Handler) answerUsedToken(ctx context.Context, presented string, row *store.RefreshToken, req *request) ([]byte, error) {
 	successorUsed, err := h.Store.SuccessorUsed(ctx, row)
 	if err != nil {

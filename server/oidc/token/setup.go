@@ -9,13 +9,13 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/setupcode"
 )
 
-// errInvalidSetupCode is one answer for every code that signs nobody in.
+// errInvalidSetupCode is the same for unknown, used and expired setup codes.
 func errInvalidSetupCode() *oauth.Error {
 	return oauth.Errorf(oauth.InvalidGrant, "The setup code was used before, is older than five minutes, or its browser has signed out. Copy a new one from the portal.")
 }
 
-// setupCode signs a computer in with a code that its person copied from a page. It is a
-// bearer's, so a second use ends what the first one got: one of the two was not its person.
+// setupCode signs in a computer with a code that the user copied from a page. Anyone who has the code can use it,
+// so a second use revokes the tokens of the first: one of the two callers was not the user.
 func (h *Handler) setupCode(ctx context.Context, req *request) ([]byte, error) {
 	row, err := h.Store.Code(ctx, req.params["code"])
 	if errs.Is(err, errs.NotFound) || err == nil && (!setupcode.IsSetupCode(row) || req.client.ID != clients.PluginID) {

@@ -25,10 +25,10 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/issuer"
 )
 
-// Path is where the endpoint is, below the issuer.
+// Path is the path of the endpoint, below the issuer.
 const Path = "/token"
 
-// Handler is the endpoint.
+// Handler serves the endpoint.
 type Handler struct {
 	Store     *store.Store
 	Auth      *clientauth.Authenticator
@@ -38,31 +38,30 @@ type Handler struct {
 	Upstream  *upstream.Registry
 	Audit     *audit.Log
 	Now       func() time.Time
-	// RuntimeSettings says how long devices last, and how long a refresh token that was just
-	// used still gives the same answer.
+	// RuntimeSettings holds the lifetime of devices and the grace period of used refresh tokens.
 	RuntimeSettings *runtimesettings.Settings
-	// SetupCodes lets people sign a computer in with a code from a page.
+	// SetupCodes verifies setup codes. It is nil when they are disabled.
 	SetupCodes bool
-	// ClusterPagePrefix begins the addresses of the pages of clusters.
+	// ClusterPagePrefix is the URL of the cluster pages, up to the id of the cluster.
 	ClusterPagePrefix string
-	// ObserveResult, when set, is told about each answer, for metrics.
+	// ObserveResult, when set, is called for each response, for metrics.
 	ObserveResult func(grant, result string)
 
 	outage databaseOutage
 }
 
-// grant is one way to get a token. It returns the JSON of the answer.
+// grant handles one grant type. It returns the JSON of the response.
 type grant func(ctx context.Context, req *request) ([]byte, error)
 
-// request is what a grant may look at.
+// request holds the parameters of a grant.
 type request struct {
 	client *clients.Client
 	params oauth.Params
-	// event is the start of what will be recorded; grants complete it.
+	// event is the audit event, which the grants complete.
 	event audit.Event
 }
 
-// grants is the list. Discovery reads it through Grants.
+// grants maps each grant type to its handler.
 func (h *Handler) grants() map[string]grant {
 	all := map[string]grant{
 		oauth.GrantAuthorizationCode: h.authorizationCode,
@@ -77,7 +76,7 @@ func (h *Handler) grants() map[string]grant {
 	return all
 }
 
-// Grants returns the grant types that the endpoint knows.
+// Grants returns the supported grant types.
 func (h *Handler) Grants() []string { return slices.Sorted(maps.Keys(h.grants())) }
 
 // Mount adds the route.
@@ -119,8 +118,8 @@ func (h *Handler) runGrant(c echo.Context, req *request) ([]byte, error) {
 	return handle(ctx, req)
 }
 
-// recordRefusal records a refusal. What somebody sends who has proved nothing, not even
-// to be a client with a secret, is mentioned only: anybody could fill the log.
+// recordRefusal records a refusal. Refusals of public or unauthenticated clients go to the log only, because anyone
+// could fill the audit table with them.
 func (h *Handler) recordRefusal(ctx context.Context, req *request, name string, err error) {
 	e := oauth.FromError(err)
 	h.observe(name, string(e.Code))
@@ -157,7 +156,7 @@ type tokenResponse struct {
 	Scope           string `json:"scope,omitempty"`
 }
 
-// authorizeUser asks the upstream about the person and, for a cluster, the rules.
+// authorizeUser rechecks the user at the upstream. For a cluster it also checks the access rules.
 func (h *Handler) authorizeUser(ctx context.Context, userID string, cluster *store.Cluster, req *request) (*store.User, error) {
 	user, err := h.recheckUserByID(ctx, userID, req)
 	if err != nil || cluster == nil {
@@ -172,7 +171,7 @@ func (h *Handler) recheckUserByID(ctx context.Context, userID string, req *reque
 	return recheckResult(user, err, req)
 }
 
-// recheckUser is fresh for a user who was read just now.
+// recheckUser is like recheckUserByID for a user who was just read.
 func (h *Handler) recheckUser(ctx context.Context, user *store.User, req *request) (*store.User, error) {
 	user, err := h.Upstream.RecheckUser(ctx, user)
 	return recheckResult(user, err, req)
@@ -186,7 +185,7 @@ func recheckResult(user *store.User, err error, req *request) (*store.User, erro
 	return user, nil
 }
 
-// authorizeCluster asks the rules whether a user may use a cluster, and notes that they do.
+// authorizeCluster checks the access rules and records the use of the cluster.
 func (h *Handler) authorizeCluster(ctx context.Context, user *store.User, cluster *store.Cluster, req *request) (*store.User, error) {
 	req.event.UserID, req.event.UserName, req.event.ConnectorID = user.ID, user.KubeName, user.ConnectorID
 	req.event.ClusterID = cluster.ID
@@ -199,7 +198,7 @@ func (h *Handler) authorizeCluster(ctx context.Context, user *store.User, cluste
 	return user, nil
 }
 
-// asInvalidGrant turns a refusal into the protocol's words and keeps other errors.
+// asInvalidGrant turns a refusal into invalid_grant and keeps other errors.
 func asInvalidGrant(err error, reason string) error {
 	if errs.Is(err, errs.Denied) || errs.Is(err, errs.NotFound) {
 		return oauth.Errorf(oauth.InvalidGrant, "%s", errs.Message(err)).WithReason(reason)

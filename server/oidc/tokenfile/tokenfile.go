@@ -17,10 +17,10 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/issuer"
 )
 
-// AuditReason is why the token was issued, in the audit log.
+// AuditReason is the reason of these tokens in the audit log.
 const AuditReason = "token_file"
 
-// Maker makes them.
+// Maker issues token files.
 type Maker struct {
 	Issuer   *issuer.Issuer
 	Access   *access.Policy
@@ -30,8 +30,8 @@ type Maker struct {
 	Now      func() time.Time
 }
 
-// Make returns a token that belongs to this sign-in and ends no later than it. An error of
-// kind Denied says why there is none.
+// Make returns a token that belongs to this session and expires no later. If a token file is not allowed, the error
+// is of kind Denied.
 func (m *Maker) Make(ctx context.Context, visit session.Caller, cluster *store.Cluster) (issuer.SignedToken, error) {
 	signIn := visit.Current.SignIn
 	user := visit.Current.User

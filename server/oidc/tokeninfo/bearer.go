@@ -11,15 +11,14 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// Bearer finds who sends a request with an access token.
+// Bearer authenticates requests by access token.
 type Bearer struct {
 	Store *store.Store
 	Now   func() time.Time
 }
 
-// Authenticate returns the token and the person of the Authorization header. A token
-// in a query is not looked at: it would be in logs. A refusal is an
-// *oauth.Error with the code invalid_token.
+// Authenticate returns the token and the user of the Authorization header. It ignores tokens in the query, because
+// they end up in logs. A refusal is an *oauth.Error with the code invalid_token.
 func (b *Bearer) Authenticate(r *http.Request) (*store.AccessToken, *store.User, error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) != 1 {

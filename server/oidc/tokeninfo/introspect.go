@@ -13,7 +13,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/clients"
 )
 
-// introspection is RFC 7662 section 2.2.
+// introspection is the response of RFC 7662 section 2.2.
 type introspection struct {
 	Active    bool   `json:"active"`
 	Scope     string `json:"scope,omitempty"`
@@ -26,9 +26,8 @@ type introspection struct {
 	SignIn    string `json:"sid,omitempty"`
 }
 
-// introspect tells a confidential client about a token of its own. Everything
-// else, dead or somebody else's, is inactive: what the answer does not say can't
-// be found out by asking (RFC 7662 section 4).
+// introspect describes a token to the confidential client that owns it. Every other token is inactive, so that a
+// client learns nothing about tokens of others (RFC 7662 section 4).
 func (h *Handler) introspect(c echo.Context) error {
 	answer, err := h.introspectToken(c)
 	if err != nil {
@@ -87,7 +86,7 @@ func (h *Handler) introspectRefreshToken(ctx context.Context, client *clients.Cl
 	})
 }
 
-// deviceExpiry is when a device ends unless it is used.
+// deviceExpiry returns when an unused device ends.
 func deviceExpiry(d *store.Device) store.Instant { return min(d.IdleExpires, d.Expires) }
 
 func (h *Handler) activeResponse(ctx context.Context, userID string, answer introspection) (*introspection, error) {

@@ -14,7 +14,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/clients"
 )
 
-// revoke ends a token (RFC 7009) with the whole device that it belongs to. A token that is not known is answered like one that was ended.
+// revoke revokes a token with its whole device (RFC 7009). The response is the same for an unknown token.
 func (h *Handler) revoke(c echo.Context) error {
 	if err := h.revokeToken(c); err != nil {
 		oauth.FromError(err).Write(c.Response())
@@ -40,7 +40,7 @@ func (h *Handler) revokeToken(c echo.Context) error {
 	if err != nil || row.ClientID != client.ID {
 		return err
 	}
-	if row.DeviceID != "" { // RFC 7009 section 2.1: the whole grant ends
+	if row.DeviceID != "" { // the whole grant ends, see RFC 7009 section 2.1
 		return h.revokeDevice(ctx, client, row.UserID, row.DeviceID)
 	}
 	if err := h.Store.RevokeAccessToken(ctx, secret.Hash(token), h.Now()); err != nil {

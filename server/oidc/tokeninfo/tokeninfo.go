@@ -14,25 +14,25 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/clients"
 )
 
-// Where the endpoints are, below the issuer.
+// The paths of the endpoints, below the issuer.
 const (
 	UserInfoPath   = "/userinfo"
 	RevocationPath = "/revoke"
 	IntrospectPath = "/introspect"
 )
 
-// Handler is the endpoints.
+// Handler serves the endpoints.
 type Handler struct {
 	Store  *store.Store
 	Auth   *clientauth.Authenticator
 	Bearer *Bearer
 	Audit  *audit.Log
 	Now    func() time.Time
-	// Issuer is named in introspection answers.
+	// Issuer is the iss of introspection responses.
 	Issuer string
 }
 
-// authenticateClient authenticates the client of a request and returns it with the form.
+// authenticateClient returns the authenticated client of a request, and the form.
 func (h *Handler) authenticateClient(c echo.Context) (*clients.Client, oauth.Params, error) {
 	params, err := oauth.ParseForm(c.Response(), c.Request())
 	if err != nil {

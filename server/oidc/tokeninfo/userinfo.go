@@ -9,7 +9,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/issuer"
 )
 
-// userInfoResponse is OpenID Connect Core section 5.3.2.
+// userInfoResponse is the response of OpenID Connect Core section 5.3.2.
 type userInfoResponse struct {
 	Subject           string   `json:"sub"`
 	Name              string   `json:"name,omitempty"`

@@ -1,6 +1,5 @@
-// Package access evaluates access rules: it decides whether a user may use a
-// cluster. The portal, the authorization endpoint and every grant share the
-// decision and act on it themselves.
+// Package access evaluates access rules: it decides whether a user may use a cluster. The portal, the authorization
+// endpoint and every grant use the same decision.
 package access
 
 import (
@@ -15,17 +14,16 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// Decision is an answer. Its zero value is no.
+// Decision is the result of access rules. Its zero value denies access.
 type Decision struct {
 	Allowed bool
-	// Rule is the id of the rule that allowed it.
+	// Rule is the id of the rule that allows access.
 	Rule string
-	// Why describes the rule, or says why not, for people.
+	// Why describes the rule, or says why no rule applies. Pages show it.
 	Why i18n.Text
 }
 
-// Decide applies rules to a person and a cluster. It is a pure function: the
-// same question has the same answer everywhere.
+// Decide applies access rules to a user and a cluster. It is a pure function.
 func Decide(rules []store.AccessRule, user *store.User, cluster *store.Cluster) Decision {
 	if user.Disabled {
 		return Decision{Why: i18n.T("The account is disabled.")}
@@ -39,8 +37,8 @@ func Decide(rules []store.AccessRule, user *store.User, cluster *store.Cluster) 
 	return Decision{Why: i18n.T("No access rule lets %s use the cluster %s.", user.KubeName, cluster.ID)}
 }
 
-// IsAdmin reports whether a rule makes the person an admin of Fairlead. Who came in
-// with a recovery account is one without a rule.
+// IsAdmin reports whether the user is an admin of Fairlead: by a rule, or because they signed in with a recovery
+// account.
 func IsAdmin(rules []store.AccessRule, user *store.User) bool {
 	if user.ConnectorID == store.BreakGlass {
 		return !user.Disabled
@@ -50,8 +48,8 @@ func IsAdmin(rules []store.AccessRule, user *store.User) bool {
 	})
 }
 
-// matchesUser is true when every kind of condition that the rule names holds: a
-// connector, and a group, a user name or a domain, or everyone.
+// matchesUser reports whether all conditions of the rule hold: the connector, and a group, user name or domain, or
+// everyone.
 func matchesUser(rule *store.AccessRule, user *store.User) bool {
 	if len(rule.ConnectorIDs) > 0 && !slices.Contains(rule.ConnectorIDs, user.ConnectorID) {
 		return false
@@ -59,7 +57,7 @@ func matchesUser(rule *store.AccessRule, user *store.User) bool {
 	return matchesIdentity(rule, user)
 }
 
-// matchesIdentity is coversUser without the connector.
+// matchesIdentity is matchesUser without the connector.
 func matchesIdentity(rule *store.AccessRule, user *store.User) bool {
 	if rule.Everyone {
 		return true
@@ -73,8 +71,8 @@ func matchesIdentity(rule *store.AccessRule, user *store.User) bool {
 	return slices.Contains(rule.Domains, VerifiedDomain(user))
 }
 
-// VerifiedDomain is that of a person's e-mail address when the upstream vouches for the
-// address, else a text that no rule names.
+// VerifiedDomain returns the domain of the user's e-mail address if the upstream has verified the address.
+// Otherwise it returns a text that no rule can contain.
 func VerifiedDomain(user *store.User) string {
 	_, domain, found := strings.Cut(user.Email, "@")
 	if !user.EmailVerified || !found || domain == "" {
@@ -98,19 +96,19 @@ func matchesCluster(rule *store.AccessRule, cluster *store.Cluster) bool {
 	return true
 }
 
-// Policy asks the stored rules.
+// Policy evaluates the stored rules.
 type Policy struct {
 	Store *store.Store
 	Audit *audit.Log
 }
 
-// Allowed is a cluster that a person may use, and why.
+// Allowed is a cluster that the user may use, and why.
 type Allowed struct {
 	Cluster store.Cluster
 	Decision
 }
 
-// Clusters lists what the person may use.
+// Clusters lists the clusters that the user may use.
 func (p *Policy) Clusters(ctx context.Context, user *store.User) ([]Allowed, error) {
 	rules, err := p.Store.Rules(ctx)
 	if err != nil {
@@ -129,9 +127,8 @@ func (p *Policy) Clusters(ctx context.Context, user *store.User) ([]Allowed, err
 	return mine, nil
 }
 
-// Authorize decides whether the person may use the cluster. A refusal is recorded,
-// completed from the event that the caller hands in, and is an error of kind
-// Denied.
+// Authorize decides whether the user may use the cluster. It records a refusal, based on the caller's event, and
+// returns it as an error of kind Denied.
 func (p *Policy) Authorize(ctx context.Context, user *store.User, cluster *store.Cluster, event audit.Event) (Decision, error) {
 	rules, err := p.Store.Rules(ctx)
 	if err != nil {
@@ -150,7 +147,7 @@ func (p *Policy) Authorize(ctx context.Context, user *store.User, cluster *store
 	return d, errs.New(errs.Denied, "No access rule lets %s use the cluster %s. Ask an admin to add you or one of your groups to an access rule.", user.KubeName, cluster.ID)
 }
 
-// IsAdmin reports whether the person administers Fairlead.
+// IsAdmin reports whether the user is an admin of Fairlead.
 func (p *Policy) IsAdmin(ctx context.Context, user *store.User) (bool, error) {
 	rules, err := p.Store.Rules(ctx)
 	if err != nil {

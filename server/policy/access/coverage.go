@@ -7,11 +7,10 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// Coverage counts the users that each rule covers. It looks only at the rules that name one
-// of a user's groups, the user or the user's domain, so that counting stays fast with many
-// rules and users.
+// Coverage counts the users that each rule covers. It checks only the rules that name one of a user's groups, the
+// user or the user's domain, so that counting stays fast with many rules and users.
 type Coverage struct {
-	// Users is the number of users by the index of the rule.
+	// Users is the number of users of each rule, by index.
 	Users []int
 
 	rules                  []store.AccessRule

@@ -8,17 +8,17 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// Explanation is a decision with what almost made it another.
+// Explanation is a decision with the rules that nearly applied.
 type Explanation struct {
 	Decision
-	// NearMisses are the rules that cover the cluster, and what the person lacks for each.
+	// NearMisses are rules for the cluster that do not cover the user, with the missing conditions.
 	NearMisses []NearMiss
 }
 
-// NearMiss is a rule that a person misses.
+// NearMiss is a rule that does not cover the user, and why.
 type NearMiss struct{ Rule, Description, Missing string }
 
-// Explain decides like Decide, and says why not.
+// Explain decides like Decide, and lists the near misses.
 func Explain(rules []store.AccessRule, user *store.User, cluster *store.Cluster) Explanation {
 	e := Explanation{Decision: Decide(rules, user, cluster)}
 	if e.Allowed {
@@ -34,7 +34,7 @@ func Explain(rules []store.AccessRule, user *store.User, cluster *store.Cluster)
 	return e
 }
 
-// missing says what a person lacks for a rule.
+// missing says which condition of a rule does not hold.
 func missing(rule *store.AccessRule, user *store.User) string {
 	var parts []string
 	if len(rule.ConnectorIDs) > 0 && !slices.Contains(rule.ConnectorIDs, user.ConnectorID) {
@@ -60,14 +60,14 @@ func missing(rule *store.AccessRule, user *store.User) string {
 	return strings.Join(parts, "; ")
 }
 
-// HypotheticalUser is somebody who may not exist: for asking what they might do.
+// HypotheticalUser describes a user who may not exist, for previews.
 type HypotheticalUser struct {
 	ConnectorID, Name, Email string
 	EmailVerified            bool
 	Groups                   []string
 }
 
-// User returns them as the rules see people.
+// User returns the user as access rules see it.
 func (w HypotheticalUser) User() *store.User {
 	return &store.User{
 		ConnectorID: w.ConnectorID, KubeName: w.Name, NameKey: kubenames.Key(w.Name), Email: w.Email, EmailVerified: w.EmailVerified, GroupNames: w.Groups,

@@ -8,17 +8,17 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// Grant is one way in which a person may use a cluster.
+// Grant is one rule that lets a user use a cluster.
 type Grant struct {
-	// Rule is the rule's id, Description what it says of itself.
+	// Rule is the id of the rule, and Description its description.
 	Rule, Description string
-	// Group is the group that it needs, if it needs one; By says in words what it goes by.
+	// Group is the group that matched, if any. By says what matched, for pages.
 	Group string
 	By    i18n.Text
 }
 
-// Grants lists every way in which a person may use a cluster, by rules in their order. There
-// is one exactly when Decide says yes.
+// Grants lists every rule that lets a user use a cluster, in the order of the rules. The list is empty exactly when
+// Decide denies access.
 func Grants(rules []store.AccessRule, user *store.User, cluster *store.Cluster) []Grant {
 	if user.Disabled {
 		return nil

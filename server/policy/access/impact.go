@@ -7,24 +7,24 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// Ruleset is the rules and clusters at one moment.
+// Ruleset is a set of rules and clusters.
 type Ruleset struct {
 	Rules    []store.AccessRule
 	Clusters []store.Cluster
 }
 
-// Impact is what a change does to people: who gains and who loses a cluster.
+// Impact says which users gain and lose which clusters by a change.
 type Impact struct {
 	from, to *ruleIndex
 	empty    bool
-	// Gained and Lose count people by cluster; Names are some of them.
+	// Gained and Lost count users by cluster, with some of their names.
 	Gained, Lost map[string]int
 	Examples     map[string][]string
-	// NewAdmins become admins, Gone are admins no more.
+	// NewAdmins become admins. LostAdmins are no longer admins.
 	NewAdmins, FormerAdmins []string
 }
 
-// NewImpact compares two worlds. People are added one by one.
+// NewImpact compares two rulesets. Call AddUser for each user.
 func NewImpact(from, to Ruleset) *Impact {
 	i := &Impact{Gained: map[string]int{}, Lost: map[string]int{}, Examples: map[string][]string{}}
 	rules := append(differing(from.Rules, to.Rules, sameRule), differing(to.Rules, from.Rules, sameRule)...)
@@ -43,16 +43,15 @@ func NewImpact(from, to Ruleset) *Impact {
 	return i
 }
 
-// Empty reports that nobody can be affected.
+// Empty reports that the change cannot affect any user.
 func (i *Impact) Empty() bool { return i.empty }
 
-// ruleIndex finds the rules that may cover a person without looking at each: a change
-// has to be worked out for everybody who ever signed in.
+// ruleIndex finds the rules that may cover a user without checking each rule, because an impact counts all users.
 type ruleIndex struct {
 	rules []store.AccessRule
-	// clusters are those affected that a rule covers.
+	// clusters are the affected clusters of each rule.
 	clusters [][]string
-	// By what a rule names a person.
+	// The indexes of the rules by the condition that they name.
 	groups, users, domains map[string][]int
 	everyone               []int
 	admins                 []store.AccessRule
@@ -97,7 +96,7 @@ func (x *ruleIndex) add(rule *store.AccessRule, covered []string) {
 	}
 }
 
-// clustersOf returns which of the affected clusters a person may use.
+// clustersOf returns the affected clusters that a user may use.
 func (x *ruleIndex) clustersOf(user *store.User) map[string]bool {
 	if user.Disabled {
 		return nil
@@ -125,7 +124,7 @@ func (x *ruleIndex) clustersOf(user *store.User) map[string]bool {
 	return mine
 }
 
-// differing returns the elements of a that b lacks or has otherwise.
+// differing returns the elements of a that b lacks or that differ in b.
 func differing[T any](a, b []T, same func(x, y *T) bool) []T {
 	var list []T
 	for n := range a {
@@ -155,10 +154,10 @@ func sameLabels(a, b store.Labels) bool {
 	return true
 }
 
-// maxExamples is how many people are named for a cluster.
+// maxExamples is the number of user names that an impact lists for a cluster.
 const maxExamples = 10
 
-// AddUser counts a person.
+// AddUser counts a user.
 func (i *Impact) AddUser(user *store.User) {
 	if was, is := IsAdmin(i.from.admins, user), IsAdmin(i.to.admins, user); is && !was {
 		i.NewAdmins = append(i.NewAdmins, user.KubeName)

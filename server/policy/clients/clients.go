@@ -23,29 +23,28 @@ import (
 // PluginID is the client id of kubectl-fairlead.
 const PluginID = "kubectl-fairlead"
 
-// Client is a relying party as the protocol sees it.
+// Client is an OAuth client.
 type Client struct {
 	ID   string
 	Name string
-	// Public clients have no secret; they must use PKCE and may use any port on
-	// loopback.
+	// Public clients have no secret. They must use PKCE, and may use any port on loopback.
 	Public       bool
 	PKCERequired bool
 	RedirectURIs []string
-	// PostLogoutURIs are where a browser may go after signing out.
+	// PostLogoutURIs are the addresses to which the browser may return after sign-out.
 	PostLogoutURIs []string
 	Grants         []string
-	// Algorithm signs its ID tokens; empty means RS256.
+	// Algorithm is the signature algorithm of its ID tokens. Empty means RS256.
 	Algorithm string
 	// Cluster is set when the client is a cluster.
 	Cluster *store.Cluster
-	// FirstParty clients are trusted: nobody is asked what they may see.
+	// FirstParty clients are trusted, so users need not consent.
 	FirstParty bool
-	// LogoutURI is told when a sign-in ends.
+	// LogoutURI receives a logout token when a session ends.
 	LogoutURI string
-	// Groups are the client's own, for client credentials.
+	// Groups are the groups of the client itself, for the client credentials grant.
 	Groups []string
-	// Keys are what the client may authenticate with instead of a secret.
+	// Keys authenticate the client instead of a secret.
 	Keys jose.JSONWebKeySet
 
 	secretHashes []string
@@ -85,7 +84,7 @@ func pluginClient() *Client {
 	}
 }
 
-// clusterClient makes the client that kubectl oidc-login and its like use. They
+// clusterClient returns the public client that kubectl oidc-login and similar plugins use for a cluster. They
 // redirect to loopback without a path.
 func clusterClient(c *store.Cluster) *Client {
 	return &Client{
@@ -111,12 +110,11 @@ func fromRow(row *store.Client) (*Client, error) {
 	return c, nil
 }
 
-// MayUse reports whether the client may use a grant.
+// MayUse reports whether the client may use a grant type.
 func (c *Client) MayUse(grant string) bool { return slices.Contains(c.Grants, grant) }
 
-// MatchSecret compares a secret with each of the client's, in constant time, and
-// returns the hash of the one that fits. Client secrets are random, so that a
-// plain hash of them is enough. One that has ended fits no more.
+// MatchSecret compares a secret with those of the client, in constant time, and returns the hash of the matching
+// one. It ignores expired secrets. Secrets are random, so a plain hash protects them.
 func (c *Client) MatchSecret(given string, now time.Time) (hash string, ok bool) {
 	hash = secret.Hash(given)
 	match := 0
@@ -127,7 +125,7 @@ func (c *Client) MatchSecret(given string, now time.Time) (hash string, ok bool)
 	return hash, match == 1 && !c.Public && (ends.IsZero() || now.Before(ends))
 }
 
-// Permission says in words what the client may do for a person with these scopes.
+// Permission says what the client may do for a user with these scopes. The consent page shows it.
 func (c *Client) Permission(scopes []string) i18n.Text {
 	switch {
 	case c.Cluster != nil:

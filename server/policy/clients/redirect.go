@@ -6,10 +6,9 @@ import (
 	"strings"
 )
 
-// AllowsRedirect reports whether answers may go to uri. It must be equal to a
-// registered one, character by character (RFC 9700 section 2.1). Only for a
-// public client, and only on loopback, the port may be any (RFC 8252 section
-// 7.3), and no path counts as the path "/".
+// AllowsRedirect reports whether uri is a registered redirect URI of the client. It compares character by character
+// (RFC 9700 section 2.1). For a public client on loopback it ignores the port (RFC 8252 section 7.3), and an empty
+// path equals "/".
 func (c *Client) AllowsRedirect(uri string) bool {
 	for _, registered := range c.RedirectURIs {
 		if uri == registered {
@@ -31,8 +30,8 @@ func sameLoopback(registered, uri string) bool {
 	if err != nil || !isLoopback(got) {
 		return false
 	}
-	// Built again from the parts that may differ, the URI must come out as it
-	// was sent: what a parser would repair or ignore is not a match.
+	// The URI rebuilt from the parts that may differ must equal the original. A URI that a parser would repair does
+	// not match.
 	rebuilt := "http://" + got.Host + want.EscapedPath()
 	if want.RawQuery != "" {
 		rebuilt += "?" + want.RawQuery
@@ -43,8 +42,7 @@ func sameLoopback(registered, uri string) bool {
 	return got.Hostname() == want.Hostname() && uri == rebuilt
 }
 
-// isLoopback accepts http URIs on localhost, 127.0.0.1 and [::1] with or
-// without a plain port.
+// isLoopback reports whether the URI is http on localhost, 127.0.0.1 or [::1], with or without a port.
 func isLoopback(u *url.URL) bool {
 	if u.Scheme != "http" || u.User != nil || u.Fragment != "" || u.Opaque != "" {
 		return false
@@ -59,8 +57,8 @@ func isLoopback(u *url.URL) bool {
 	return err == nil && addr.IsLoopback() && addr.Zone() == ""
 }
 
-// RedirectOrigin returns the origin of a redirect URI for a form-action
-// directive: scheme and host, or the scheme alone for private-use schemes.
+// RedirectOrigin returns the origin of a redirect URI for a form-action directive: scheme and host, or only the
+// scheme for private-use schemes.
 func RedirectOrigin(uri string) string {
 	u, err := url.Parse(uri)
 	if err != nil || u.Scheme == "" {

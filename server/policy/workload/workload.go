@@ -30,28 +30,26 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/clients"
 )
 
-// The connector ids of users that are no people. Configured connectors can't
-// have them.
+// The connector ids of users that are workloads. Configured connectors cannot have these ids.
 const (
 	ConnectorID        = "workload"
 	ServiceConnectorID = "service"
 )
 
-// IsWorkload reports whether a user is no person, so that there is no upstream to
-// ask about them.
+// IsWorkload reports whether a user is a workload, which has no upstream to recheck.
 func IsWorkload(u *store.User) bool {
 	return u.ConnectorID == ConnectorID || u.ConnectorID == ServiceConnectorID
 }
 
-// maxToken bounds a platform's token in bytes, fetchTimeout a call to it.
+// maxToken bounds a platform's token in bytes. fetchTimeout is the deadline of a request to the platform.
 const (
 	maxTokenBytes = 16 << 10
 	fetchTimeout  = 10 * time.Second
-	// verifierLife is how long the discovery of an issuer is believed.
+	// verifierLife is how long an issuer's discovery document is cached.
 	verifierLife = time.Hour
 )
 
-// Registry knows workloads.
+// Registry authenticates workloads.
 type Registry struct {
 	Store *store.Store
 	Audit *audit.Log
@@ -62,20 +60,20 @@ type Registry struct {
 	verifiers map[string]verifier
 }
 
-// verifier checks the tokens of one issuer, as it was configured at a moment.
+// verifier verifies tokens of one issuer with one version of its configuration.
 type verifier struct {
 	issuer store.TrustedIssuer
 	tokens *oidc.IDTokenVerifier
 	expiry time.Time
 }
 
-// errUntrustedToken is one answer for every token that nobody here trusts.
+// errUntrustedToken is the same for every token that is not trusted.
 func errUntrustedToken(cause error) error {
 	return errs.Wrap(errs.Denied, cause, "The workload token is not valid: its issuer is not trusted, its audience is another one, or it has expired. Check its iss, aud and exp claims.")
 }
 
-// Authenticate returns the user that a platform's token stands for, and when the
-// token was issued. An error of kind Denied says that there is none.
+// Authenticate verifies a platform's token and returns the user of its workload, and when the token was issued. The
+// error is of kind Denied if the token is not trusted.
 func (r *Registry) Authenticate(ctx context.Context, token string, event audit.Event) (*store.User, time.Time, error) {
 	claims, issued, issuerID, err := r.verify(ctx, token)
 	if err != nil {
@@ -97,7 +95,7 @@ func (r *Registry) Authenticate(ctx context.Context, token string, event audit.E
 		"No workload rule matches this token of %s (sub %v). Ask an admin to add a rule for its claims.", issuerID, claims["sub"])
 }
 
-// userOfRule turns a rule into its user, as the rule is now.
+// userOfRule returns the user that a rule stands for.
 func (r *Registry) userOfRule(ctx context.Context, rule *store.WorkloadRule) (*store.User, error) {
 	if err := r.Store.RecordUse(ctx, store.WorkloadRuleUseID(rule.ID), r.Now()); err != nil {
 		return nil, err
@@ -107,7 +105,7 @@ func (r *Registry) userOfRule(ctx context.Context, rule *store.WorkloadRule) (*s
 	})
 }
 
-// ServiceUser returns the user that a client is when it acts for itself.
+// ServiceUser returns the user of a client that uses the client credentials grant.
 func (r *Registry) ServiceUser(ctx context.Context, client *clients.Client) (*store.User, error) {
 	return r.signIn(ctx, ServiceConnectorID, connectors.Identity{
 		Subject: client.ID, Username: client.ID, Name: client.Name, Groups: client.Groups,
@@ -129,7 +127,7 @@ func (r *Registry) signIn(ctx context.Context, kind string, id connectors.Identi
 }
 
 // verify checks signature, issuer, audience and time, and returns the claims.
-func (r *Registry) verify(ctx context.Context, token string) (claims map[string]any, issued time.Time, issuerID string, err error) { //nolint:revive // what one token says
+func (r *Registry) verify(ctx context.Context, token string) (claims map[string]any, issued time.Time, issuerID string, err error) { //nolint:revive // concerns this token only
 	url, err := unverifiedIssuer(token)
 	if err != nil {
 		return nil, time.Time{}, "", errUntrustedToken(err)
@@ -155,7 +153,7 @@ func (r *Registry) verify(ctx context.Context, token string) (claims map[string]
 	return claims, parsed.IssuedAt, issuer.ID, nil
 }
 
-// unverifiedIssuer reads who a token says has issued it. Nothing is checked yet.
+// unverifiedIssuer reads the "iss" claim of a token. It verifies nothing.
 func unverifiedIssuer(token string) (string, error) {
 	parts := strings.Split(token, ".")
 	const three = 3
@@ -200,7 +198,7 @@ func (r *Registry) verifierFor(ctx context.Context, issuer *store.TrustedIssuer)
 	}
 	check, isVerifier := made.(*oidc.IDTokenVerifier)
 	if !isVerifier {
-		return nil, errors.New("singleflight returned an unexpected type") // it returns nothing else
+		return nil, errors.New("singleflight returned an unexpected type") // this function returns no other type
 	}
 	return check, nil
 }
@@ -248,9 +246,8 @@ func httpClient(ca string) (*http.Client, error) {
 	return &http.Client{Transport: transport, Timeout: fetchTimeout}, nil
 }
 
-// Matches reports whether every claim that a rule names is there with exactly
-// one of the rule's values. A claim that is a list matches when one of its
-// elements does. No claims at all match nothing.
+// Matches reports whether every claim of a rule has exactly one of the rule's values. A list matches if one of its
+// elements does. A rule without claims matches nothing.
 func Matches(rule store.ClaimRules, claims map[string]any) bool {
 	for name, values := range rule {
 		if !slices.ContainsFunc(claimValues(claims[name]), func(text string) bool { return slices.Contains(values, text) }) {
@@ -260,7 +257,7 @@ func Matches(rule store.ClaimRules, claims map[string]any) bool {
 	return len(rule) > 0
 }
 
-// claimValues returns a claim's value, or its elements, as texts.
+// claimValues returns a claim's value, or its elements, as strings.
 func claimValues(claim any) []string {
 	switch value := claim.(type) {
 	case string:

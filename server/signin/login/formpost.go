@@ -17,15 +17,14 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/session"
 )
 
-// relayCookiePrefix begins the name of the cookie with a flow whose upstream posts its
-// answer. The relay state that travels may have 80 bytes (SAML 2.0 bindings,
-// section 3.5.3), so it names the cookie and no more.
+// relayCookiePrefix starts the name of the cookie that holds the flow while the upstream posts its response. SAML
+// limits the relay state to 80 bytes (SAML 2.0 bindings, section 3.5.3), so it holds only the name of the cookie.
 const relayCookiePrefix = "fairlead-relay-"
 
-// relayLength is the length of a relay state.
+// relayLength is the length of a relay state in characters.
 const relayLength = 26
 
-// postToUpstream lets the browser post a request to the upstream (SAML 2.0).
+// postToUpstream makes the browser post a request to the upstream (SAML 2.0).
 func (h *Handler) postToUpstream(c echo.Context, row *store.Connector, poster connectors.Poster, f *flow.Flow) error {
 	ask, err := poster.AuthForm(c.Request().Context())
 	if err != nil {
@@ -50,11 +49,11 @@ func (h *Handler) postToUpstream(c echo.Context, row *store.Connector, poster co
 	return web.Render(c, h.Site, web.View[web.FormPostData]{Page: web.FormPostPage(), Title: i18n.T("Signing in"), Data: data, FormOrigin: clients.RedirectOrigin(ask.Action)})
 }
 
-// maxFormAnswerBytes bounds what an upstream may post, in bytes.
+// maxFormAnswerBytes bounds the form of an upstream, in bytes.
 const maxFormAnswerBytes = 512 << 10
 
-// receiveForm takes an upstream's answer. It comes from another site, so that the
-// browser sends no cookies with it: the page posts it once more, from here.
+// receiveForm receives an upstream's response. Browsers send no SameSite cookies with a form from another site, so
+// the page posts the form again from this site.
 func (h *Handler) receiveForm(c echo.Context) error {
 	answer, relay := c.FormValue("SAMLResponse"), c.FormValue("RelayState")
 	if answer == "" || len(answer) > maxFormAnswerBytes || !isRelay(relay) {
@@ -71,7 +70,7 @@ func isRelay(text string) bool {
 	return len(text) == relayLength && !strings.ContainsFunc(text, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
 }
 
-// finishFormCallback reads the upstream's answer in the browser that asked.
+// finishFormCallback verifies the upstream's response in the browser that started the sign-in.
 func (h *Handler) finishFormCallback(c echo.Context) error {
 	relay := c.FormValue("RelayState")
 	if !isRelay(relay) {
@@ -88,8 +87,8 @@ func (h *Handler) finishFormCallback(c echo.Context) error {
 	if f.Upstream == nil || f.Upstream.ConnectorID != c.Param("connector") {
 		return flow.ErrInvalid
 	}
-	// Once: the same answer must not sign in twice.
-	c.SetCookie(&http.Cookie{Name: cookie.Name, Path: h.Site.Path("/callback/"), MaxAge: -1, HttpOnly: true, Secure: h.Site.Secure()}) //nolint:gosec // see post
+	// The cookie works once, so that a response cannot sign in twice.
+	c.SetCookie(&http.Cookie{Name: cookie.Name, Path: h.Site.Path("/callback/"), MaxAge: -1, HttpOnly: true, Secure: h.Site.Secure()}) //nolint:gosec // see postToUpstream
 	form, err := c.FormParams()
 	if err != nil {
 		return flow.ErrInvalid
@@ -115,7 +114,7 @@ func (h *Handler) finishFormCallback(c echo.Context) error {
 	return h.finishFirstFactor(c, row, firstFactor{person: person}, f)
 }
 
-// testID is the test that a flow belongs to, if any.
+// testID returns the id of the connector test that the flow belongs to, or "".
 func testID(f *flow.Flow) string {
 	if f.Upstream == nil {
 		return ""
@@ -123,8 +122,8 @@ func testID(f *flow.Flow) string {
 	return f.Upstream.TestID
 }
 
-// StartTest sends the browser to the upstream of a test sign-in. A connector
-// that asks for a password needs no upstream and is not for here.
+// StartTest sends the browser to the upstream of a test sign-in. It does not apply to connectors with a password
+// form.
 func (h *Handler) StartTest(c echo.Context, row *store.Connector, opened connectors.Connector, test string) error {
 	f := &flow.Flow{Upstream: &flow.Upstream{ConnectorID: row.ID, TestID: test}}
 	switch way := opened.(type) {
@@ -136,7 +135,7 @@ func (h *Handler) StartTest(c echo.Context, row *store.Connector, opened connect
 	return errs.New(errs.Invalid, "%s does not sign users in by redirect. Test it with a user name and password.", row.Name)
 }
 
-// finishTest takes the answer to a test sign-in: nobody is signed in.
+// finishTest stores the result of a test sign-in. It starts no session.
 func (h *Handler) finishTest(c echo.Context, f *flow.Flow, ask func(connectors.Connector) (connectors.Identity, error)) error {
 	ctx := c.Request().Context()
 	current, err := h.Sessions.Current(c.Request())

@@ -13,17 +13,17 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// knownBrowserLifetime is how long a browser is known after a sign-in with a password.
+// knownBrowserLifetime is how long the cookie lasts after a sign-in with a password.
 const knownBrowserLifetime = 180 * 24 * time.Hour
 
-// maxKnownBrowserBytes bounds what is opened of the cookie, in bytes.
+// maxKnownBrowserBytes bounds the cookie, in bytes.
 const maxKnownBrowserBytes = 1024
 
-// knownBrowser says that somebody has signed in with a name in this browser. Guesses
-// from elsewhere, however many, do not keep that person out here: the browser
-// has a counter of its own. It proves nothing else; the password is still asked.
+// knownBrowser is a cookie for a browser in which a user has signed in with this name before. The browser has its
+// own attempt counter, so attackers elsewhere cannot lock the user out. The cookie grants nothing else: the user
+// still needs the password.
 type knownBrowser struct {
-	// Name is a hash of the connector and the name.
+	// Name is a hash of the connector and the user name.
 	Name    string        `json:"n"`
 	ID      string        `json:"i"`
 	Expires store.Instant `json:"x"`
@@ -42,7 +42,7 @@ func knownNameHash(connectorID, login string) string {
 	return secret.Hash("known\x00" + connectorID + "\x00" + kubenames.Key(login))
 }
 
-// passwordCounters returns what a try with this name counts for in this browser.
+// passwordCounters returns the attempt counters for this name in this browser.
 func (h *Handler) passwordCounters(c echo.Context, connectorID, login string) []ratelimit.Counter {
 	usual := ratelimit.Password(connectorID, login, c.RealIP())
 	cookie, err := c.Cookie(h.knownBrowserCookie())
@@ -60,7 +60,7 @@ func (h *Handler) passwordCounters(c echo.Context, connectorID, login string) []
 	return ratelimit.KnownBrowser(k.ID, c.RealIP())
 }
 
-// rememberBrowser makes this browser known for a name.
+// rememberBrowser sets the cookie for a name.
 func (h *Handler) rememberBrowser(c echo.Context, connectorID, login string) error {
 	plain, err := json.Marshal(knownBrowser{Name: knownNameHash(connectorID, login), ID: secret.ID("known"), Expires: store.At(h.Now().Add(knownBrowserLifetime))})
 	if err != nil {

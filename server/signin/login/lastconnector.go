@@ -8,7 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// lastConnectorLife is how long a browser remembers the connector of its last sign-in.
+// lastConnectorLife is how long a browser remembers its last connector.
 const lastConnectorLife = 180 * 24 * time.Hour
 
 func (h *Handler) lastConnectorCookie() string {
@@ -18,8 +18,8 @@ func (h *Handler) lastConnectorCookie() string {
 	return "fairlead-connector"
 }
 
-// rememberConnector makes a connector the first choice of this browser's next sign-in. The cookie only
-// orders the page: anyone may forge it.
+// rememberConnector puts a connector first on this browser's next sign-in page. The cookie only orders the page, so
+// a forged one does no harm.
 func (h *Handler) rememberConnector(c echo.Context, connectorID string) {
 	c.SetCookie(&http.Cookie{ //nolint:gosec // Secure is off on plain http, which is loopback only
 		Name: h.lastConnectorCookie(), Value: connectorID, Path: "/", MaxAge: int(lastConnectorLife.Seconds()),

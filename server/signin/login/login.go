@@ -28,7 +28,7 @@ import (
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
-// Handler is the sign-in pages.
+// Handler serves the sign-in pages.
 type Handler struct {
 	Store    *store.Store
 	Clients  *clients.Registry
@@ -39,46 +39,46 @@ type Handler struct {
 	Site     *web.Site
 	Audit    *audit.Log
 	Now      func() time.Time
-	// Passkeys checks passkeys; nil when this site can have none.
+	// Passkeys verifies passkeys. It is nil when the site cannot have passkeys.
 	Passkeys *mfa.Passkeys
-	// Tests takes the answers to test sign-ins.
+	// Tests receives the results of test sign-ins.
 	Tests Tester
 }
 
-// Tester is what tries connectors whose settings need not be stored: server/admin.
+// Tester runs test sign-ins with unsaved settings. Package server/admin implements it.
 type Tester interface {
-	// TestConnector returns the connector of a test that this person began in this browser.
+	// TestConnector returns the connector of a test that this user started in this browser.
 	TestConnector(ctx context.Context, by session.Caller, id string) (*store.Connector, connectors.Connector, error)
-	// FinishTest takes what came of it.
+	// FinishTest stores the result of a test.
 	FinishTest(ctx context.Context, by session.Caller, id string, said connectors.Identity, fault error) error
 }
 
-// Choice is a connector on the page.
+// Choice is a connector on the sign-in page.
 type Choice struct {
 	ID, Name, Icon, URL string
-	// LastUsed marks the connector that this browser signed in with last.
+	// LastUsed marks the connector of this browser's last sign-in.
 	LastUsed bool
 }
 
-// ChooseData is the page with the choice of connectors.
+// ChooseData is the data of ChoosePage.
 type ChooseData struct {
 	For     i18n.Text
 	Choices []Choice
-	// Notice is the admins' word to everybody.
+	// Notice is a text of the admins for all users.
 	Notice string
 }
 
-// PasswordData is the page with the password form.
+// PasswordData is the data of PasswordPage.
 type PasswordData struct {
 	For, UsernameLabel, Error   i18n.Text
 	Connector, Username, Action string
 	Flow, Others, Notice        string
 }
 
-// ChoosePage is the choice of connectors.
+// ChoosePage lists the connectors.
 func ChoosePage() templates.Page[ChooseData] { return templates.Define[ChooseData]("login/choose") }
 
-// PasswordPage is the password form.
+// PasswordPage asks for user name and password.
 func PasswordPage() templates.Page[PasswordData] {
 	return templates.Define[PasswordData]("login/password")
 }
@@ -96,8 +96,7 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.POST("/callback/:connector/answer", h.finishFormCallback)
 }
 
-// openFlow reads the flow of a request. Without one the browser is on its way to
-// the clusters.
+// openFlow reads the flow of a request. Without one the sign-in leads to the list of clusters.
 func (h *Handler) openFlow(c echo.Context, sealed string) (*flow.Flow, error) {
 	if sealed == "" {
 		return &flow.Flow{ReturnTo: flow.LocalPath(c.QueryParam("return_to"))}, nil
@@ -119,7 +118,7 @@ func (h *Handler) choose(c echo.Context) error {
 		return err
 	}
 	choices, asked := h.choices(rows, f, sealed)
-	// One way in needs no choice, unless the person came here to choose.
+	// With a single connector the page is skipped, unless the user came back to choose.
 	if asked == "" && len(choices) == 1 && c.QueryParam("choose") == "" {
 		asked = choices[0].URL
 	}
@@ -135,8 +134,7 @@ func (h *Handler) choose(c echo.Context) error {
 	})
 }
 
-// choices are the connectors to choose from, and the address of the one that the
-// client asked for, if it did.
+// choices returns the connectors of the page, and the URL of the one that the client requested, if any.
 func (h *Handler) choices(rows []store.Connector, f *flow.Flow, sealed string) (choices []Choice, asked string) {
 	for _, row := range rows {
 		if !row.Enabled {
@@ -153,7 +151,7 @@ func (h *Handler) choices(rows []store.Connector, f *flow.Flow, sealed string) (
 	return choices, asked
 }
 
-// destination names the client that the person is on the way to.
+// destination returns the name of the client that requested the sign-in.
 func (h *Handler) destination(c echo.Context, f *flow.Flow) (i18n.Text, error) {
 	if f.Request == nil {
 		return i18n.Text{}, nil
@@ -168,7 +166,7 @@ func (h *Handler) destination(c echo.Context, f *flow.Flow) (i18n.Text, error) {
 	return i18n.Verbatim(client.Name), nil
 }
 
-// start shows the password form or sends the browser to the upstream.
+// start shows the password form or redirects to the upstream.
 func (h *Handler) start(c echo.Context) error {
 	f, err := h.openFlow(c, c.QueryParam("flow"))
 	if err != nil {
@@ -205,13 +203,13 @@ func (h *Handler) connector(c echo.Context) (*store.Connector, connectors.Connec
 	return row, opened, err
 }
 
-// redirectToUpstream sends the browser to the upstream. What must come back unchanged is
-// sealed into the state, which only this browser can use.
+// redirectToUpstream sends the browser to the upstream. The connector's own data is encrypted in the state
+// parameter, which only this browser can use.
 func (h *Handler) redirectToUpstream(c echo.Context, row *store.Connector, redirecter connectors.Redirecter, f *flow.Flow) error {
 	away := *f
 	away.Expires = 0
-	// The connector needs the state before it says what to keep; so the state
-	// that it gets is a handle that is replaced below.
+	// The connector needs the state before it returns its data. It therefore gets a placeholder that is replaced
+	// below.
 	const handle = "FAIRLEADSTATE"
 	address, kept, err := redirecter.AuthURL(c.Request().Context(), CallbackURL(h.Site, row.ID), handle)
 	if err != nil {
@@ -232,20 +230,20 @@ func (h *Handler) redirectToUpstream(c echo.Context, row *store.Connector, redir
 	return c.Redirect(http.StatusSeeOther, u.String())
 }
 
-// CallbackURL is where an upstream sends the browser back to. Each connector
-// has its own, so that one upstream can't answer for another.
+// CallbackURL returns the redirect URI of a connector. Each connector has its own, so that one upstream cannot
+// answer for another.
 func CallbackURL(site *web.Site, connectorID string) string {
 	return site.Absolute("/callback/" + connectorID)
 }
 
-// callback takes what the upstream sent back.
+// callback handles the upstream's redirect.
 func (h *Handler) callback(c echo.Context) error {
 	f, err := h.Flows.Open(c.Request(), c.QueryParam("state"))
 	if err != nil {
 		return err
 	}
-	// A state that was made for one connector must not work at another: an
-	// upstream could otherwise pass off its answer as somebody else's (mix-up).
+	// The state is bound to one connector. Otherwise an upstream could pass its response off as that of another
+	// (mix-up attack).
 	if f.Upstream == nil || f.Upstream.ConnectorID != c.Param("connector") {
 		return flow.ErrInvalid
 	}
@@ -270,19 +268,19 @@ func (h *Handler) callback(c echo.Context) error {
 	return h.finishFirstFactor(c, row, firstFactor{person: person}, f)
 }
 
-// firstFactor is who somebody is and how that was shown: RFC 8176 values.
+// firstFactor is a user who has passed the first factor, with the RFC 8176 methods.
 type firstFactor struct {
 	person  store.ResolvedIdentity
 	methods []string
 }
 
-// authenticated is somebody who has shown all that was asked for.
+// authenticated is a user who has passed all required factors.
 type authenticated struct {
 	user    *store.User
 	methods []string
 }
 
-// finishFirstFactor begins the session and goes on, or asks for a second factor first.
+// finishFirstFactor starts the session, or asks for the second factor first.
 func (h *Handler) finishFirstFactor(c echo.Context, row *store.Connector, p firstFactor, f *flow.Flow) error {
 	ctx := c.Request().Context()
 	user, created, err := h.Store.SignInUser(ctx, p.person, h.Now())
@@ -306,7 +304,7 @@ func (h *Handler) finishFirstFactor(c echo.Context, row *store.Connector, p firs
 	return h.beginSession(c, row, authenticated{user: user, methods: p.methods}, f)
 }
 
-// beginSession begins the session and goes on.
+// beginSession starts the session and sends the browser to its destination.
 func (h *Handler) beginSession(c echo.Context, row *store.Connector, a authenticated, f *flow.Flow) error {
 	user := a.user
 	current, err := h.Sessions.Begin(c.Response(), c.Request(), session.Authentication{User: user, Methods: a.methods, Address: c.RealIP()})
@@ -333,8 +331,8 @@ func (h *Handler) continueFlow(c echo.Context, f *flow.Flow) error {
 	return c.Redirect(http.StatusSeeOther, h.Site.Path("/authorize/continue")+"?flow="+url.QueryEscape(sealed))
 }
 
-// recordFailure records who did not get in. A name that somebody typed is cut:
-// people type their password there by mistake.
+// recordFailure records a failed sign-in. It shortens the user name, because users sometimes type their password
+// there.
 func (h *Handler) recordFailure(c echo.Context, row *store.Connector, name string, err error) {
 	if errors.Is(err, errStillTooMany) {
 		return

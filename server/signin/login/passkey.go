@@ -11,8 +11,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/mfa"
 )
 
-// addPasskeyChallenge lets the page ask for a passkey, when the person has one. What the
-// answer is checked with goes into the sealed flow.
+// addPasskeyChallenge prepares the page for a user who has a passkey. The challenge travels in the sealed flow.
 func (h *Handler) addPasskeyChallenge(c echo.Context, f *flow.Flow, user *store.User, data *SecondFactorData) error {
 	factors, err := h.Store.Factors(c.Request().Context(), user.ID)
 	if err != nil {
@@ -33,7 +32,7 @@ func (h *Handler) addPasskeyChallenge(c echo.Context, f *flow.Flow, user *store.
 	return err
 }
 
-// checkPasskey checks an answer by passkey. Each challenge is good for one answer.
+// checkPasskey verifies a passkey response. Each challenge accepts one response.
 func (h *Handler) checkPasskey(ctx context.Context, half *flow.SecondFactor, answer string) (bool, error) {
 	if half.PasskeySession == "" || h.Passkeys == nil {
 		return false, nil

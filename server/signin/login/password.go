@@ -19,7 +19,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/clients"
 )
 
-// passwordForm is what the password page needs to be shown, also a second time.
+// passwordForm holds what the password page shows, also after a wrong password.
 type passwordForm struct {
 	row      *store.Connector
 	opened   connectors.Connector
@@ -46,7 +46,7 @@ func (h *Handler) showPasswordForm(c echo.Context, f passwordForm) error {
 		Action: h.Site.Path("/login/" + f.row.ID), Error: errs.Text(f.problem), UsernameLabel: i18n.T("User name"), Notice: h.Site.Live().Notice,
 	}
 	if p, ok := f.opened.(connectors.Passworder); ok {
-		data.UsernameLabel = i18n.T(p.UsernameLabel()) // what connectors say by themselves is in the catalogue
+		data.UsernameLabel = i18n.T(p.UsernameLabel()) // the catalogue has the connectors' own texts
 	}
 	if len(rows) > 1 {
 		data.Others = h.Site.Path("/login") + "?choose=yes&flow=" + url.QueryEscape(sealed)
@@ -71,14 +71,14 @@ func problemStatus(err error) int {
 	return http.StatusUnauthorized
 }
 
-// errTooMany is the first refusal of a window, errStillTooMany the ones after it:
-// a flood fills neither the database nor the audit log.
+// errTooMany is the first refusal in a window and errStillTooMany each later one. Later ones are not recorded, so
+// that a flood fills neither the database nor the audit log.
 var (
 	errTooMany      = errors.New("too many wrong passwords")
 	errStillTooMany = fmt.Errorf("still: %w", errTooMany)
 )
 
-// checkPassword asks the connector, unless too many wrong passwords came before.
+// checkPassword asks the connector, unless there were too many wrong passwords.
 func (h *Handler) checkPassword(c echo.Context, row *store.Connector, username string) (store.ResolvedIdentity, error) {
 	ctx := c.Request().Context()
 	attempt := h.passwordCounters(c, row.ID, username)
@@ -99,14 +99,14 @@ func (h *Handler) checkPassword(c echo.Context, row *store.Connector, username s
 	if errs.Is(err, errs.Unauthenticated) {
 		return store.ResolvedIdentity{}, err
 	}
-	// Only wrong passwords count, not an upstream that is away.
+	// Only wrong passwords count. An unreachable upstream does not.
 	if taken := h.Limit.Undo(ctx, attempt); taken != nil {
 		return store.ResolvedIdentity{}, errors.Join(err, taken)
 	}
 	return person, err
 }
 
-// submitPassword checks a name and a password.
+// submitPassword handles the password form.
 func (h *Handler) submitPassword(c echo.Context) error {
 	f, err := h.openFlow(c, c.FormValue("flow"))
 	if err != nil {
@@ -121,7 +121,7 @@ func (h *Handler) submitPassword(c echo.Context) error {
 	if err != nil {
 		name := ""
 		if errs.Is(err, errs.Denied) {
-			name = username // the password was right, so this is a real name
+			name = username // the password was right, so this is the real user name
 		}
 		h.recordFailure(c, row, name, err)
 		return h.showPasswordForm(c, passwordForm{row: row, opened: opened, flow: f, username: username, problem: err})

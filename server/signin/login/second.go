@@ -19,26 +19,24 @@ import (
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
-// SecondFactorData is the page that asks for a second factor, or lets one be set up.
+// SecondFactorData is the data of SecondFactorPage.
 type SecondFactorData struct {
 	User, Flow string
 	Error      i18n.Text
-	// TOTP and Picture are set when the person has none yet and has to set one up.
+	// TOTP and Picture are set when the user has no factor yet and must set one up.
 	TOTP, Picture string
 	Action        string
-	// Passkey is what the browser needs to ask for one; Code says that a code does as
-	// well.
+	// Passkey holds the WebAuthn options for the browser. Code reports that the user can enter a code instead.
 	Passkey string
 	Code    bool
 }
 
-// SecondFactorPage asks for a second factor.
+// SecondFactorPage asks for a second factor, or sets one up.
 func SecondFactorPage() templates.Page[SecondFactorData] {
 	return templates.Define[SecondFactorData]("login/second")
 }
 
-// needsSecondFactor reports whether the person has a second factor, or their connector
-// wants one from everybody.
+// needsSecondFactor reports whether the user has a second factor, or the connector requires one.
 func (h *Handler) needsSecondFactor(ctx context.Context, row *store.Connector, user *store.User) (bool, error) {
 	if row.SecondFactor {
 		return true, nil
@@ -47,8 +45,8 @@ func (h *Handler) needsSecondFactor(ctx context.Context, row *store.Connector, u
 	return len(factors) > 0, err
 }
 
-// startSecondFactor sends the browser on to the second factor. Who it is about travels in the
-// sealed flow; nobody is signed in yet.
+// startSecondFactor sends the browser to the second factor. The user's id travels in the sealed flow, because there
+// is no session yet.
 func (h *Handler) startSecondFactor(c echo.Context, row *store.Connector, user *store.User, methods []string, f *flow.Flow) error {
 	half := *f
 	half.Upstream = nil
@@ -67,7 +65,7 @@ func (h *Handler) startSecondFactor(c echo.Context, row *store.Connector, user *
 	return c.Redirect(http.StatusSeeOther, h.Site.Path("/login/second")+"?flow="+url.QueryEscape(sealed))
 }
 
-// openSecondFactor opens a flow of somebody who has shown the first factor.
+// openSecondFactor opens the flow of a user who has passed the first factor.
 func (h *Handler) openSecondFactor(c echo.Context, sealed string) (*flow.Flow, *store.User, error) {
 	f, err := h.Flows.Open(c.Request(), sealed)
 	if err != nil {
@@ -126,14 +124,14 @@ func (h *Handler) secondFactorQRCode(c echo.Context) error {
 	return c.Blob(http.StatusOK, "image/png", png)
 }
 
-// recordSecondFactorFailure records why somebody did not get past the second factor.
+// recordSecondFactorFailure records why a user failed the second factor.
 func (h *Handler) recordSecondFactorFailure(c echo.Context, f *flow.Flow, user *store.User, why string) {
 	h.Audit.Record(c.Request().Context(), audit.Event{
 		Name: audit.SignInFailed, UserID: user.ID, UserName: user.KubeName, ConnectorID: f.SecondFactor.ConnectorID, Address: c.RealIP(), Reason: why,
 	})
 }
 
-// submitSecondFactor takes the code.
+// submitSecondFactor handles the code form.
 func (h *Handler) submitSecondFactor(c echo.Context) error {
 	ctx, sealed := c.Request().Context(), c.FormValue("flow")
 	f, user, err := h.openSecondFactor(c, sealed)
@@ -178,15 +176,15 @@ func (h *Handler) submitSecondFactor(c echo.Context) error {
 	return h.beginSession(c, row, authenticated{user: user, methods: methods}, f)
 }
 
-// checkCode checks a code against what the person has, or is setting up, and uses it
-// up.
+// checkCode verifies a code with the user's factor, or with the one that they are setting up, and marks the code as
+// used.
 func (h *Handler) checkCode(ctx context.Context, half *flow.SecondFactor, code, address string) (bool, error) {
 	now := h.Now()
 	factors, err := h.Store.Factors(ctx, half.UserID)
 	if err != nil {
 		return false, err
 	}
-	// Who has one by now, in another tab, doesn't set up a second one here.
+	// If the user has set up a factor in another tab meanwhile, this tab must not add a second one.
 	if half.EnrolSecret != "" && len(factors) == 0 {
 		step, ok := mfa.CheckCode(half.EnrolSecret, code, now)
 		if !ok {

@@ -15,8 +15,8 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// BeginDiscoverableRegistration asks for a passkey that signs somebody in by itself: the device keeps the
-// name with it, and asks who holds it before it answers (WebAuthn "user verification").
+// BeginDiscoverableRegistration starts the registration of a passkey that works without a user name. The device
+// stores the account name with it, and verifies its owner before each use (WebAuthn "user verification").
 func (p *Passkeys) BeginDiscoverableRegistration(label string) (Ceremony, error) {
 	o := credentialOwner{Owner: Owner{ID: secret.ID("key"), Name: label, Label: label}}
 	creation, session, err := p.site.BeginRegistration(o, webauthn.WithAuthenticatorSelection(protocol.AuthenticatorSelection{
@@ -28,8 +28,8 @@ func (p *Passkeys) BeginDiscoverableRegistration(label string) (Ceremony, error)
 	return newCeremony(creation.Response, session)
 }
 
-// FinishDiscoverableRegistration reads the answer to MakeAlone and returns the key to keep. A fault of the
-// answer is ErrPasskey.
+// FinishDiscoverableRegistration verifies the response to BeginDiscoverableRegistration and returns the key to
+// store. The error is ErrPasskey if the response is invalid.
 func (p *Passkeys) FinishDiscoverableRegistration(kept, answer string) ([]byte, error) {
 	var session webauthn.SessionData
 	if err := json.Unmarshal([]byte(kept), &session); err != nil {
@@ -38,7 +38,7 @@ func (p *Passkeys) FinishDiscoverableRegistration(kept, answer string) ([]byte, 
 	return p.FinishRegistration(Owner{ID: string(session.UserID)}, kept, answer)
 }
 
-// BeginDiscoverableLogin asks for a passkey that MakeAlone made, of whoever has one.
+// BeginDiscoverableLogin asks the browser for any passkey of BeginDiscoverableRegistration.
 func (p *Passkeys) BeginDiscoverableLogin() (Ceremony, error) {
 	assertion, session, err := p.site.BeginDiscoverableLogin(webauthn.WithUserVerification(protocol.VerificationRequired))
 	if err != nil {
@@ -47,8 +47,8 @@ func (p *Passkeys) BeginDiscoverableLogin() (Ceremony, error) {
 	return newCeremony(assertion.Response, session)
 }
 
-// FinishDiscoverableLogin reads the answer to AskAlone by one of keys. A fault of the answer is
-// ErrPasskey.
+// FinishDiscoverableLogin verifies the response to BeginDiscoverableLogin with one of the keys. The error is
+// ErrPasskey if the response is invalid.
 func (p *Passkeys) FinishDiscoverableLogin(keys [][]byte, kept, answer string) (Assertion, error) {
 	all, session, err := restore(Owner{Keys: keys}, kept)
 	if err != nil {
@@ -58,8 +58,8 @@ func (p *Passkeys) FinishDiscoverableLogin(keys [][]byte, kept, answer string) (
 	if err != nil {
 		return Assertion{}, fmt.Errorf("%w: %w", ErrPasskey, err)
 	}
-	// Whose it is, is what the key says. The handle that the device keeps beside it
-	// names an account that may have another id by now.
+	// The key identifies the account. The user handle that the device stores may name an account that has another
+	// id now.
 	credential, err := p.site.ValidateDiscoverableLogin(func(_, handle []byte) (webauthn.User, error) {
 		all.ID = string(handle)
 		return all, nil
@@ -72,8 +72,8 @@ func (p *Passkeys) FinishDiscoverableLogin(keys [][]byte, kept, answer string) (
 
 var errUnknownCredential = errors.New("unknown credential")
 
-// assertionOf finds the key that answered. A counter that went back is ErrPasskey: the key may
-// have been copied.
+// assertionOf finds the key of a response. If its signature counter went back the error is ErrPasskey, because the
+// key may be a copy.
 func assertionOf(o credentialOwner, session webauthn.SessionData, credential *webauthn.Credential) (Assertion, error) {
 	if credential.Authenticator.CloneWarning {
 		return Assertion{}, fmt.Errorf("%w: its counter went back", ErrPasskey)
@@ -86,17 +86,17 @@ func assertionOf(o credentialOwner, session webauthn.SessionData, credential *we
 	return Assertion{}, fmt.Errorf("%w: %w", ErrPasskey, errUnknownCredential)
 }
 
-// challengeRetention is how long a challenge is remembered after it was answered.
+// challengeRetention is how long a challenge is remembered after its response.
 const challengeRetention = time.Hour
 
-// Consume uses an answer by a key up, and reports whether this was the first time.
+// Consume marks a response as used, and reports whether this was its first use.
 func (u Assertion) Consume(ctx context.Context, l *ratelimit.Limiter, key store.Factor) (first bool, err error) {
 	now := l.Now()
 	first, err = l.FirstUse(ctx, "passkey "+u.Challenge, now.Add(challengeRetention))
 	if err != nil || !first {
 		return false, err
 	}
-	if u.SignCount == 0 && key.LastStep == 0 { // a key that doesn't count
+	if u.SignCount == 0 && key.LastStep == 0 { // a key without a counter
 		return true, l.Store.RecordFactorUse(ctx, key.ID, now)
 	}
 	return l.Store.ConsumeFactorStep(ctx, key.ID, u.SignCount, now)

@@ -14,17 +14,17 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// ceremonyTimeout is how long a question to a browser may be answered.
+// ceremonyTimeout is how long the user has to respond.
 const ceremonyTimeout = 10 * time.Minute
 
-// Passkeys makes and checks passkeys (WebAuthn) for one site.
+// Passkeys registers and verifies passkeys (WebAuthn) for one site.
 type Passkeys struct{ site *webauthn.WebAuthn }
 
-// ErrPasskey says that a passkey was not made or not right.
+// ErrPasskey is the error for an invalid registration or response.
 var ErrPasskey = errors.New("the passkey response is not valid")
 
-// NewPasskeys returns the passkeys of a site. It returns nil when the site can have
-// none: a passkey belongs to a name (WebAuthn section 4, "RP ID"), not to an address.
+// NewPasskeys returns the passkeys of a site. It returns nil if the site is an IP address, because a passkey needs
+// a domain (WebAuthn section 4, "RP ID").
 func NewPasskeys(site *url.URL, brand string) *Passkeys {
 	if net.ParseIP(site.Hostname()) != nil {
 		return nil
@@ -43,14 +43,13 @@ func NewPasskeys(site *url.URL, brand string) *Passkeys {
 	return &Passkeys{w}
 }
 
-// Owner is whose passkeys they are. Keys are as Made returned them.
+// Owner is the owner of passkeys. Keys are in the form that FinishRegistration returned.
 type Owner struct {
 	ID, Name, Label string
 	Keys            [][]byte
 }
 
-// OwnerOf returns a person as the owner of the passkeys among their factors, with the
-// rows of those in the order of Owner.Keys.
+// OwnerOf returns a user as the owner of the passkeys among their factors. The rows are in the order of Owner.Keys.
 func OwnerOf(user *store.User, factors []store.Factor) (Owner, []store.Factor) {
 	o := Owner{ID: user.ID, Name: user.KubeName, Label: user.Label()}
 	var rows []store.Factor
@@ -93,8 +92,8 @@ func (o Owner) withCredentials() (credentialOwner, error) {
 	return full, nil
 }
 
-// Ceremony is a question to a browser: Options go to it, Kept has to come back with the
-// answer. Challenge is what an answer is good for once.
+// Ceremony is a WebAuthn request. Options go to the browser. Kept must come back with the response. A response may
+// use Challenge once.
 type Ceremony struct{ Options, Session, Challenge string }
 
 func newCeremony(options any, session *webauthn.SessionData) (Ceremony, error) {
@@ -106,7 +105,7 @@ func newCeremony(options any, session *webauthn.SessionData) (Ceremony, error) {
 	return Ceremony{Options: string(text), Session: string(kept), Challenge: session.Challenge}, nil
 }
 
-// BeginRegistration asks for a new passkey.
+// BeginRegistration starts the registration of a passkey.
 func (p *Passkeys) BeginRegistration(o Owner) (Ceremony, error) {
 	full, err := o.withCredentials()
 	if err != nil {
@@ -119,8 +118,8 @@ func (p *Passkeys) BeginRegistration(o Owner) (Ceremony, error) {
 	return newCeremony(creation.Response, session)
 }
 
-// FinishRegistration reads the answer to Make and returns the key to keep. A fault of the answer is
-// ErrPasskey.
+// FinishRegistration verifies the response to BeginRegistration and returns the key to store. The error is
+// ErrPasskey if the response is invalid.
 func (p *Passkeys) FinishRegistration(o Owner, kept, answer string) ([]byte, error) {
 	full, session, err := restore(o, kept)
 	if err != nil {
@@ -141,7 +140,7 @@ func (p *Passkeys) FinishRegistration(o Owner, kept, answer string) ([]byte, err
 	return key, nil
 }
 
-// BeginLogin asks for one of the owner's passkeys.
+// BeginLogin asks the browser for one of the owner's passkeys.
 func (p *Passkeys) BeginLogin(o Owner) (Ceremony, error) {
 	full, err := o.withCredentials()
 	if err != nil {
@@ -154,17 +153,17 @@ func (p *Passkeys) BeginLogin(o Owner) (Ceremony, error) {
 	return newCeremony(assertion.Response, session)
 }
 
-// Assertion is which of the owner's keys answered.
+// Assertion is a verified response.
 type Assertion struct {
-	// Index is its place in Owner.Keys; Challenge what it answered.
+	// Index is the position of the key in Owner.Keys. Challenge is the challenge of the request.
 	Index     int
 	Challenge string
-	// SignCount is the key's counter, zero for keys that have none.
+	// SignCount is the signature counter of the key. It is zero for keys without one.
 	SignCount int64
 }
 
-// FinishLogin reads the answer to Ask. A fault of the answer is ErrPasskey, and so is a
-// counter that went back: the key may have been copied.
+// FinishLogin verifies the response to BeginLogin. The error is ErrPasskey if the response is invalid, or if the
+// signature counter went back, because the key may be a copy.
 func (p *Passkeys) FinishLogin(o Owner, kept, answer string) (Assertion, error) {
 	full, session, err := restore(o, kept)
 	if err != nil {

@@ -16,11 +16,11 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
-// What every authenticator app knows: six digits, SHA-1, thirty seconds.
+// The parameters that every authenticator app supports: six digits, SHA-1, thirty seconds.
 const (
 	digits = otp.DigitsSix
 	period = 30
-	// maxDrift is how many periods a clock may be off, each way.
+	// maxDrift is the accepted clock difference in periods, in both directions.
 	maxDrift = 1
 	// secretLength is the length of a secret in base32: 160 bits.
 	secretLength = 32
@@ -36,16 +36,16 @@ func NewTOTPSecret() string {
 	return b.String()
 }
 
-// KeyURI is what an app reads from a picture: the otpauth URI.
+// KeyURI returns the otpauth URI that an app reads from a QR code.
 func KeyURI(brand, account, totp string) string {
 	label := url.PathEscape(brand + ":" + account)
 	return "otpauth://totp/" + label + "?secret=" + totp + "&issuer=" + url.QueryEscape(brand)
 }
 
-// qrCodePixels is the side of the picture.
+// qrCodePixels is the width and height of the QR code.
 const qrCodePixels = 240
 
-// QRCode returns the address as a QR code, a PNG.
+// QRCode returns a PNG with the QR code of a text.
 func QRCode(address string) ([]byte, error) {
 	png, err := qrcode.Encode(address, qrcode.Medium, qrCodePixels)
 	if err != nil {
@@ -54,13 +54,13 @@ func QRCode(address string) ([]byte, error) {
 	return png, nil
 }
 
-// CheckCode compares a code with those of now and one period around it. It returns
-// the time step that it is for: the same or an earlier one must not be used again.
+// CheckCode compares a code with the codes of the current period and its two neighbours. It returns the time step
+// of the code. The caller must refuse this step and earlier ones from now on.
 func CheckCode(totp, code string, now time.Time) (step int64, ok bool) {
 	code = strings.ReplaceAll(strings.TrimSpace(code), " ", "")
 	current := now.Unix() / period
 	for candidate := current - maxDrift; candidate <= current+maxDrift; candidate++ {
-		want, err := hotp.GenerateCodeCustom(totp, uint64(candidate), hotp.ValidateOpts{Digits: digits, Algorithm: otp.AlgorithmSHA1}) //nolint:gosec // time is after 1970
+		want, err := hotp.GenerateCodeCustom(totp, uint64(candidate), hotp.ValidateOpts{Digits: digits, Algorithm: otp.AlgorithmSHA1}) //nolint:gosec // the time is after 1970
 		if err == nil && subtle.ConstantTimeCompare([]byte(want), []byte(code)) == 1 {
 			step, ok = candidate, true
 		}
@@ -68,9 +68,9 @@ func CheckCode(totp, code string, now time.Time) (step int64, ok bool) {
 	return step, ok
 }
 
-// GenerateCode is the code of a moment: what the app shows.
+// GenerateCode returns the code that an app shows at this time.
 func GenerateCode(totp string, now time.Time) (string, error) {
-	code, err := hotp.GenerateCodeCustom(totp, uint64(now.Unix()/period), hotp.ValidateOpts{Digits: digits, Algorithm: otp.AlgorithmSHA1}) //nolint:gosec // time is after 1970
+	code, err := hotp.GenerateCodeCustom(totp, uint64(now.Unix()/period), hotp.ValidateOpts{Digits: digits, Algorithm: otp.AlgorithmSHA1}) //nolint:gosec // the time is after 1970
 	if err != nil {
 		return "", fmt.Errorf("making code: %w", err)
 	}

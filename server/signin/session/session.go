@@ -1,6 +1,5 @@
-// Package session manages the sign-in of a browser: it finds the user of a
-// request by cookie, begins sign-ins and ends them. Package login authenticates
-// the user.
+// Package session manages browser sessions: it finds the user of a request by cookie, starts sessions and ends
+// them. Package login authenticates the user.
 package session
 
 import (
@@ -15,34 +14,34 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// touchInterval is how often the last use is written.
+// touchInterval is the least time between two updates of a session's last use.
 const touchInterval = time.Minute
 
-// maxUserAgentBytes is how much of a browser's name is kept, in bytes.
+// maxUserAgentBytes bounds the stored User-Agent, in bytes.
 const maxUserAgentBytes = 256
 
-// Manager finds, begins and ends sign-ins.
+// Manager finds, starts and ends sessions.
 type Manager struct {
 	Store *store.Store
 	Audit *audit.Log
 	Now   func() time.Time
-	// RuntimeSettings says how long sign-ins last.
+	// RuntimeSettings holds the session timeouts.
 	RuntimeSettings *runtimesettings.Settings
-	// Secure says that the server is reached over https.
+	// Secure reports that browsers reach the server over https.
 	Secure bool
-	// OnEnd, when set, is told that a sign-in has ended.
+	// OnEnd, when set, is called when a session ends.
 	OnEnd func()
 }
 
-// Current is the signed-in person of a request.
+// Current is the session of a request and its user.
 type Current struct {
 	SignIn *store.SignIn
 	User   *store.User
-	// Admin says that the person administers Fairlead, for what pages show.
+	// Admin reports that the user may administer Fairlead. Pages use it; operations check again.
 	Admin bool
 }
 
-// Caller is a signed-in person at a network address.
+// Caller is a signed-in user at a network address.
 type Caller struct {
 	Current *Current
 	Address string
@@ -55,29 +54,29 @@ func (m *Manager) cookieName() string {
 	return "fairlead"
 }
 
-// Current returns who is signed in, or nil. A disabled person isn't.
+// Current returns the session of a request. It returns nil if there is none, or if the user is disabled.
 func (m *Manager) Current(r *http.Request) (*Current, error) {
 	cookie, err := r.Cookie(m.cookieName())
 	if err != nil || cookie.Value == "" {
-		return nil, nil //nolint:nilnil,nilerr // nobody is signed in: that is an answer, not a fault
+		return nil, nil //nolint:nilnil,nilerr // an unauthenticated request is not an error
 	}
 	ctx, now := r.Context(), m.Now()
 	row, err := m.Store.SignInByCookie(ctx, secret.Hash(cookie.Value))
 	if errs.Is(err, errs.NotFound) {
-		return nil, nil //nolint:nilnil // see above
+		return nil, nil //nolint:nilnil // as above
 	}
 	if err != nil {
 		return nil, err
 	}
 	if !row.Active(now) {
-		return nil, nil //nolint:nilnil // see above
+		return nil, nil //nolint:nilnil // as above
 	}
 	user, err := m.Store.User(ctx, row.UserID)
 	if err != nil {
 		return nil, err
 	}
 	if user.Disabled {
-		return nil, nil //nolint:nilnil // see above
+		return nil, nil //nolint:nilnil // as above
 	}
 	if now.Sub(row.LastSeen.Time()) > touchInterval {
 		if err := m.Store.TouchSignIn(ctx, row.ID, now, now.Add(m.RuntimeSettings.Get().IdleTimeout)); err != nil {
@@ -87,17 +86,17 @@ func (m *Manager) Current(r *http.Request) (*Current, error) {
 	return &Current{SignIn: row, User: user}, nil
 }
 
-// Authentication is how a person has shown who they are.
+// Authentication says how a user has authenticated.
 type Authentication struct {
 	User *store.User
 	// Methods are RFC 8176 values, such as "pwd".
 	Methods []string
-	// Address is where the browser is.
+	// Address is the network address of the browser.
 	Address string
 }
 
-// Begin starts a sign-in with a new id and a new cookie. What the browser had
-// before ends: a cookie that somebody planted is worth nothing.
+// Begin starts a session with a new id and a new cookie. It ends the browser's earlier session, so that an attacker
+// cannot plant a cookie (session fixation).
 func (m *Manager) Begin(w http.ResponseWriter, r *http.Request, p Authentication) (*Current, error) {
 	old, err := m.Current(r)
 	if err != nil {
@@ -117,8 +116,7 @@ func (m *Manager) Begin(w http.ResponseWriter, r *http.Request, p Authentication
 	return &Current{SignIn: row, User: p.User}, nil
 }
 
-// storeSignIn stores a sign-in in place of the browser's last one. Applications that
-// the same person is signed in at are not told that they are gone.
+// storeSignIn replaces the browser's earlier session. Clients get no logout notice if the same user signs in again.
 func (m *Manager) storeSignIn(ctx context.Context, old *Current, row *store.SignIn) error {
 	if old != nil && old.User.ID == row.UserID {
 		return m.Store.ReplaceSignIn(ctx, old.SignIn.ID, row, m.Now())
@@ -131,7 +129,7 @@ func (m *Manager) storeSignIn(ctx context.Context, old *Current, row *store.Sign
 	return m.Store.CreateSignIn(ctx, row)
 }
 
-// End ends the sign-in of this browser.
+// End ends the session of this browser.
 func (m *Manager) End(w http.ResponseWriter, r *http.Request, current *Current) error {
 	if err := m.EndByID(r.Context(), current.User, current.SignIn.ID); err != nil {
 		return err
@@ -140,7 +138,7 @@ func (m *Manager) End(w http.ResponseWriter, r *http.Request, current *Current) 
 	return nil
 }
 
-// EndByID ends one of the person's sign-ins.
+// EndByID ends one of the user's sessions.
 func (m *Manager) EndByID(ctx context.Context, user *store.User, id string) error {
 	ended, err := m.Store.EndSignIn(ctx, user.ID, id, m.Now())
 	if err != nil {

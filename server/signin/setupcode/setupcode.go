@@ -14,20 +14,20 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/session"
 )
 
-// Lifetime is how long a code is good.
+// Lifetime is the lifetime of a code.
 const Lifetime = 5 * time.Minute
 
-// redirectMarker takes the place of the redirect URI: no client can register it, so that neither kind of
-// code can be taken for the other.
+// redirectMarker replaces the redirect URI in the row of a code. No client can register it, so setup codes and
+// authorization codes are never confused.
 const redirectMarker = "urn:fairlead:setup-code"
 
-// Maker makes codes.
+// Maker creates setup codes.
 type Maker struct {
 	Store *store.Store
 	Now   func() time.Time
 }
 
-// Make returns a code that belongs to this sign-in: it is worth nothing once that has ended.
+// Make returns a code that belongs to this session. The code becomes invalid when the session ends.
 func (m *Maker) Make(ctx context.Context, current *session.Current) (secret.Value, error) {
 	code := secret.Token()
 	signIn := current.SignIn
@@ -38,5 +38,5 @@ func (m *Maker) Make(ctx context.Context, current *session.Current) (secret.Valu
 	return code, err
 }
 
-// IsSetupCode reports whether a code is one of these, and not an authorization code.
+// IsSetupCode distinguishes setup codes from authorization codes.
 func IsSetupCode(code *store.Code) bool { return code.RedirectURI == redirectMarker }

@@ -11,13 +11,13 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// fault is what an upstream last failed with, and since when it fails.
+// fault is the last error of an upstream, and since when the upstream fails.
 type fault struct {
 	err   error
 	since time.Time
 }
 
-// recordFault keeps whether an upstream could be asked, on this replica.
+// recordFault remembers on this replica whether the last call to an upstream failed.
 func (g *Registry) recordFault(id string, err error, down bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -32,8 +32,8 @@ func (g *Registry) recordFault(id string, err error, down bool) {
 	g.faults[id] = fault{err: err, since: since}
 }
 
-// Fault returns what a connector fails with, as far as this replica knows, and
-// since when; nil when it works or has not been used.
+// Fault returns the current error of a connector on this replica, and since when. It returns nil if the last call
+// succeeded, or if there was none.
 func (g *Registry) Fault(id string) (since time.Time, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -41,7 +41,7 @@ func (g *Registry) Fault(id string) (since time.Time, err error) {
 	return f.since, f.err
 }
 
-// Explain says in words why an upstream could not be asked, and what to change.
+// Explain says why a call to an upstream failed, and what to change.
 func (g *Registry) Explain(err error) (cause, remedy string) {
 	if e, ok := errors.AsType[*connectors.Error](err); ok && e.Outcome != connectors.OutcomeDenied {
 		return e.Error(), e.Remedy
@@ -55,8 +55,7 @@ func (g *Registry) Explain(err error) (cause, remedy string) {
 	return probe.Explain(err)
 }
 
-// OpenDraft opens a connector whose settings are in clear and not stored. It is not
-// kept.
+// OpenDraft opens a connector with unsaved, unencrypted settings. It does not cache the connector.
 func (g *Registry) OpenDraft(ctx context.Context, row *store.Connector) (connectors.Connector, error) {
 	cfg, err := g.decode(row.Type, []byte(row.Config))
 	if err != nil {
@@ -67,12 +66,13 @@ func (g *Registry) OpenDraft(ctx context.Context, row *store.Connector) (connect
 	opened, err := cfg.Open(ctx, g.env(row.ID))
 	if err != nil {
 		cause, remedy := g.Explain(err)
-		return nil, errs.Wrap(errs.Unavailable, err, cause+" "+remedy)
+		text := cause + " " + remedy
+		return nil, errs.Wrap(errs.Unavailable, err, text)
 	}
 	return opened, nil
 }
 
-// CheckDraft tries settings that are in clear and not stored.
+// CheckDraft tests unsaved, unencrypted settings.
 func (g *Registry) CheckDraft(ctx context.Context, row *store.Connector) ([]connectors.Finding, error) {
 	cfg, err := g.decode(row.Type, []byte(row.Config))
 	if err != nil {
@@ -85,7 +85,7 @@ func (g *Registry) CheckDraft(ctx context.Context, row *store.Connector) ([]conn
 	return checker.Check(ctx, g.env(row.ID)), nil
 }
 
-// LookupDraft looks a person up with settings that are in clear and not stored.
+// LookupDraft looks up a user with unsaved, unencrypted settings.
 func (g *Registry) LookupDraft(ctx context.Context, row *store.Connector, username string) (connectors.Lookup, error) {
 	opened, err := g.OpenDraft(ctx, row)
 	if err != nil {
@@ -100,8 +100,8 @@ func (g *Registry) LookupDraft(ctx context.Context, row *store.Connector, userna
 	return lookuper.Lookup(ctx, username)
 }
 
-// Icon is the glyph of a type of connector.
+// Icon returns the icon of a connector type.
 func (g *Registry) Icon(typeName string) string { return g.cfg.Types[typeName].Icon }
 
-// CallbackURL is where the upstream of a connector sends the browser back to.
+// CallbackURL returns the redirect URI of a connector's upstream.
 func (g *Registry) CallbackURL(id string) string { return g.cfg.CallbackURL(id) }

@@ -9,19 +9,19 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// maxLeftOut is how many groups of a connector are remembered as left out. Anybody
-// who may create groups upstream can make more.
+// maxLeftOut is how many dropped groups are remembered for a connector. Users who can create groups upstream could
+// otherwise fill the memory.
 const maxLeftOut = 50
 
-// LeftOut returns the groups of a connector that this replica has left out since
-// it started, because their names must never reach a cluster.
+// LeftOut returns the groups of a connector that this replica has dropped since it started, because clusters must
+// not see their names.
 func (g *Registry) LeftOut(id string) []connectors.LeftOutGroup {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.Clone(g.leftOut[id])
 }
 
-// recordLeftOut remembers groups that were left out, and audits each the first time.
+// recordLeftOut remembers dropped groups, and audits each the first time.
 func (g *Registry) recordLeftOut(ctx context.Context, row *store.Connector, groups []connectors.LeftOutGroup) {
 	for _, group := range groups {
 		if g.rememberLeftOut(row.ID, group) {

@@ -12,11 +12,9 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/workload"
 )
 
-// RecheckUserByID returns the user as the upstream knows them, at most MaxAge ago. It
-// asks at most once at a time for a person, outside any transaction. While the
-// upstream can't be asked the user stays as they were, until the outage budget
-// is used up. A person whom the upstream no longer lets in is an error of kind
-// Denied.
+// RecheckUserByID returns the user as the upstream knew them at most UpstreamMaxAge ago. It makes one call at a
+// time for a user, outside any transaction. While the upstream is unreachable the user stays unchanged, until the
+// outage budget is used up. If the upstream refuses the user, the error is of kind Denied.
 func (g *Registry) RecheckUserByID(ctx context.Context, userID string) (*store.User, error) {
 	user, err := g.cfg.Store.User(ctx, userID)
 	if err != nil {
@@ -25,7 +23,7 @@ func (g *Registry) RecheckUserByID(ctx context.Context, userID string) (*store.U
 	return g.RecheckUser(ctx, user)
 }
 
-// RecheckUser is Fresh for a user who was read just now.
+// RecheckUser is like RecheckUserByID for a user who was just read.
 func (g *Registry) RecheckUser(ctx context.Context, user *store.User) (*store.User, error) {
 	young, err := g.recentlyChecked(user)
 	if err != nil || young {
@@ -34,7 +32,7 @@ func (g *Registry) RecheckUser(ctx context.Context, user *store.User) (*store.Us
 	fresh, err, _ := g.flights.Do("fresh\x00"+user.ID, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 		defer cancel()
-		// Who was ahead of us may have asked in the meantime.
+		// Another goroutine may have asked while this one waited.
 		user, err := g.cfg.Store.User(ctx, user.ID)
 		if err != nil {
 			return nil, err
@@ -49,18 +47,18 @@ func (g *Registry) RecheckUser(ctx context.Context, user *store.User) (*store.Us
 	}
 	answer, ok := fresh.(*store.User)
 	if !ok {
-		return nil, errors.New("singleflight returned an unexpected type") // ask returns nothing else
+		return nil, errors.New("singleflight returned an unexpected type") // ask returns this type only
 	}
 	return answer, nil
 }
 
-// recentlyChecked reports whether the upstream's word is young enough. A person who is
-// disabled here is an error of kind Denied.
+// recentlyChecked reports whether the upstream's last answer is recent enough. The error is of kind Denied if the
+// user is disabled.
 func (g *Registry) recentlyChecked(user *store.User) (bool, error) {
 	if user.Disabled {
 		return false, errs.New(errs.Denied, "The account %s is disabled. Ask an admin to enable it.", user.KubeName)
 	}
-	if workload.IsWorkload(user) || user.ConnectorID == store.BreakGlass { // nobody to ask: the configuration is the upstream
+	if workload.IsWorkload(user) || user.ConnectorID == store.BreakGlass { // the configuration itself is the upstream
 		return true, nil
 	}
 	age := g.cfg.RuntimeSettings.Get().UpstreamMaxAge
@@ -115,15 +113,15 @@ func (g *Registry) refreshIdentity(ctx context.Context, row *store.Connector, us
 	return g.finishCall(ctx, row, "refresh", began, result{id, err})
 }
 
-// afterRefusal decides what a refusal of the upstream ends. Only a denial ends what
-// the user holds.
+// afterRefusal decides what a refusal by the upstream revokes. Only a denial revokes the user's sessions and
+// tokens.
 func (g *Registry) afterRefusal(ctx context.Context, user *store.User, err error) (*store.User, error) {
 	e, ok := errors.AsType[*connectors.Error](err)
 	if !ok {
 		return nil, g.refuseUser(ctx, user, "upstream_denied", err)
 	}
 	switch e.Outcome {
-	case connectors.OutcomeUnconfirmed: // nothing to ask with: no refusal, no outage
+	case connectors.OutcomeUnconfirmed: // without data to ask with: neither a refusal nor an outage
 		return user, nil
 	case connectors.OutcomeUnusableIdentity:
 		return g.duringOutage(ctx, user, err)
@@ -142,7 +140,7 @@ func (g *Registry) refuseUser(ctx context.Context, user *store.User, reason stri
 	if reason == reasonNameTaken || reason == reasonSignInAgain {
 		return err
 	}
-	// What is open at clusters ends as well.
+	// Proxies close the user's open connections as well.
 	if fault := g.cfg.Store.Revoke(ctx, store.RevokedUser, user.ID, reason, g.cfg.Now()); fault != nil {
 		return errors.Join(err, fault)
 	}

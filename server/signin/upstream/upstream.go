@@ -23,35 +23,34 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// Config is what a Registry needs.
+// Config are the parameters of New.
 type Config struct {
 	Store  *store.Store
 	Audit  *audit.Log
 	Logger *slog.Logger
 	Now    func() time.Time
-	// Types finds a kind of connector by name.
+	// Types maps the names of connector types to their implementations.
 	Types map[string]connectors.Type
-	// CallbackURL says where a connector's upstream sends the browser back to.
+	// CallbackURL returns the redirect URI of a connector's upstream.
 	CallbackURL func(connectorID string) string
-	// RuntimeSettings says how old an upstream's word may be, and how long rights are kept while
-	// it can't be asked. Nil means the defaults.
+	// RuntimeSettings holds the largest age of an upstream's answer and the outage budget. Nil means the defaults.
 	RuntimeSettings *runtimesettings.Settings
-	// ObserveCall, when set, is told how a connector did, for metrics. A refusal is an
-	// answer: the upstream is up.
+	// ObserveCall, when set, is called after each call to a connector, for metrics. A refused user is not a
+	// failure.
 	ObserveCall func(connector, operation string, took time.Duration, up bool)
 	// Transport: see connectors.Env.
 	Transport http.RoundTripper
 }
 
 const (
-	// openTimeout and askTimeout bound a call to an upstream.
+	// openTimeout and askTimeout are the deadlines of calls to an upstream.
 	openTimeout = 10 * time.Second
 	callTimeout = 15 * time.Second
-	// reopenAfter is how long a connector that did not open is left alone.
+	// reopenAfter is the pause before the next attempt to open a failed connector.
 	reopenAfter = 5 * time.Second
 )
 
-// Registry holds the opened connectors.
+// Registry opens connectors and caches them.
 type Registry struct {
 	cfg     Config
 	flights singleflight.Group
@@ -59,7 +58,7 @@ type Registry struct {
 	mu     sync.Mutex
 	opened map[string]*openedConnector
 	faults map[string]fault
-	// leftOut are the groups of each connector that no cluster can see.
+	// leftOut holds the groups of each connector that clusters must not see.
 	leftOut map[string][]connectors.LeftOutGroup
 }
 
@@ -70,8 +69,7 @@ type openedConnector struct {
 	tried     time.Time
 }
 
-// New returns a registry. It opens nothing yet: an upstream that is down must
-// not keep the server from starting.
+// New returns a registry. It opens no connector, so that the server starts even if an upstream is down.
 func New(cfg Config) *Registry {
 	if cfg.RuntimeSettings == nil {
 		cfg.RuntimeSettings = runtimesettings.New(runtimesettings.Values{})
@@ -133,7 +131,7 @@ func (g *Registry) decode(typeName string, raw []byte) (connectors.Config, error
 	}
 	cfg := kind.Config()
 	if err := json.Unmarshal(raw, cfg); err != nil {
-		return nil, errors.New("decoding connector settings: not readable") // the cause could show a secret
+		return nil, errors.New("decoding connector settings: not readable") // the error could contain a secret
 	}
 	return cfg, nil
 }
@@ -144,7 +142,7 @@ func (g *Registry) env(id string) connectors.Env {
 	}
 }
 
-// Login signs a person in with a password.
+// Login signs a user in with a password.
 func (g *Registry) Login(ctx context.Context, row *store.Connector, username, password string) (store.ResolvedIdentity, error) {
 	opened, err := g.Connector(ctx, row)
 	if err != nil {
@@ -161,7 +159,7 @@ func (g *Registry) Login(ctx context.Context, row *store.Connector, username, pa
 	return g.finishCall(ctx, row, "login", began, result{id, err})
 }
 
-// Callback signs a person in with what the upstream sent back.
+// Callback signs a user in with the upstream's redirect.
 func (g *Registry) Callback(r *http.Request, row *store.Connector, kept []byte) (store.ResolvedIdentity, error) {
 	opened, err := g.Connector(r.Context(), row)
 	if err != nil {
@@ -178,7 +176,7 @@ func (g *Registry) Callback(r *http.Request, row *store.Connector, kept []byte) 
 	return g.finishCall(ctx, row, "callback", began, result{id, err})
 }
 
-// PostCallback signs a person in with what the upstream posted.
+// PostCallback signs a user in with the form that the upstream posted.
 func (g *Registry) PostCallback(ctx context.Context, row *store.Connector, kept []byte, posted url.Values) (store.ResolvedIdentity, error) {
 	opened, err := g.Connector(ctx, row)
 	if err != nil {
@@ -193,13 +191,13 @@ func (g *Registry) PostCallback(ctx context.Context, row *store.Connector, kept 
 	return g.finishCall(ctx, row, "callback", began, result{id, err})
 }
 
-// result is what a connector said.
+// result is the result of a call to a connector.
 type result struct {
 	id  connectors.Identity
 	err error
 }
 
-// finishCall records how a connector did and gives its answer names.
+// finishCall records the result of a call and applies prefixes to the identity.
 func (g *Registry) finishCall(ctx context.Context, row *store.Connector, operation string, began time.Time, a result) (store.ResolvedIdentity, error) {
 	person, err := settleIdentity(row, a.id, a.err)
 	outcome := connectors.OutcomeOf(a.err)
@@ -212,7 +210,7 @@ func (g *Registry) finishCall(ctx context.Context, row *store.Connector, operati
 	return person, err
 }
 
-// settleIdentity gives a connector's answer its names and its errors their kind.
+// settleIdentity applies prefixes to the identity and sets the kind of the error.
 func settleIdentity(row *store.Connector, id connectors.Identity, err error) (store.ResolvedIdentity, error) {
 	if err != nil {
 		return store.ResolvedIdentity{}, refusal(row, err)
@@ -234,7 +232,7 @@ func refusal(row *store.Connector, err error) error {
 	case connectors.OutcomeUnconfirmed:
 		return errs.Wrap(errs.Denied, err, "%s requires a new sign-in: your last one there is no longer valid. Sign in again.", row.Name)
 	case connectors.OutcomeUnusableIdentity:
-		return errs.Wrap(errs.Denied, err, "Fairlead can't use what %s says about your account: %s Ask an admin for help.", row.Name, advice(err))
+		return errs.Wrap(errs.Denied, err, "Fairlead can’t use the account data from %s. %s. Ask an admin to correct the account or the connector.", row.Name, advice(err))
 	case connectors.OutcomeMisconfigured:
 		return errs.Wrap(errs.Unavailable, err, "%s refuses this server, because the settings of the connector are wrong. Ask an admin to check the connector.", row.Name)
 	case connectors.OutcomeUnavailable:
@@ -242,18 +240,18 @@ func refusal(row *store.Connector, err error) error {
 	return errs.Wrap(errs.Unavailable, err, "%s does not answer. Try again in a minute.", row.Name)
 }
 
-// deniedError says why an upstream does not let a user in, as far as it tells.
+// deniedError returns the error for a user whom the upstream denies, with the reason if the upstream gives one.
 func deniedError(row *store.Connector, err error) error {
 	if e, ok := errors.AsType[*connectors.Error](err); ok && e.Remedy != "" {
-		return errs.Wrap(errs.Denied, err, "%s did not let you in. %s", row.Name, advice(err))
+		return errs.Wrap(errs.Denied, err, "%s denied access to this account. %s. Sign in again afterwards.", row.Name, advice(err))
 	}
 	return errs.Wrap(errs.Denied, err, "%s denied access to this account. Ask an admin to allow it.", row.Name)
 }
 
-// advice returns what a connector says about an identity that can't be used.
+// advice returns what the connector says about an identity that cannot be used, without the last full stop.
 func advice(err error) string {
 	if e, ok := errors.AsType[*connectors.Error](err); ok {
-		return strings.TrimSuffix(e.Reason, ".") + ". " + e.Remedy
+		return strings.TrimSuffix(strings.TrimSuffix(e.Reason, ".")+". "+e.Remedy, ".")
 	}
-	return err.Error()
+	return strings.TrimSuffix(err.Error(), ".")
 }

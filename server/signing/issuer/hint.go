@@ -5,9 +5,8 @@ import (
 	"errors"
 )
 
-// IDTokenHint is what is read of an ID token that was once issued here. Its age does
-// not matter: clients keep them for long (OpenID Connect RP-Initiated Logout
-// section 2).
+// IDTokenHint holds the claims of an ID token that this server issued. The token may have expired, because clients
+// keep ID tokens for a long time (OpenID Connect RP-Initiated Logout section 2).
 type IDTokenHint struct {
 	Issuer   string `json:"iss"`
 	Subject  string `json:"sub"`
@@ -15,10 +14,10 @@ type IDTokenHint struct {
 	SignInID string `json:"sid"`
 }
 
-// ErrIDTokenHint says that a token was not issued here.
+// ErrIDTokenHint is the error for a token that this server did not issue.
 var ErrIDTokenHint = errors.New("not an ID token of this issuer")
 
-// ReadIDTokenHint reads an ID token hint. The error is ErrHint.
+// ReadIDTokenHint verifies an ID token hint. The error is ErrIDTokenHint.
 func (i *Issuer) ReadIDTokenHint(token string) (*IDTokenHint, error) {
 	payload, err := i.Keys.Verify(token)
 	if err != nil {
@@ -31,8 +30,8 @@ func (i *Issuer) ReadIDTokenHint(token string) (*IDTokenHint, error) {
 	return &hint, nil
 }
 
-// SignLogoutToken signs a logout token. Its type keeps it from being taken for an ID
-// token (OpenID Connect Back-Channel Logout section 2.4).
+// SignLogoutToken signs a logout token. Its "typ" header distinguishes it from an ID token (OpenID Connect
+// Back-Channel Logout section 2.4).
 func (i *Issuer) SignLogoutToken(alg string, payload []byte) (string, error) {
 	return i.Keys.SignWithType(algorithmOrDefault(alg), "logout+jwt", payload)
 }

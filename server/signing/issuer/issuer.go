@@ -19,29 +19,29 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/keys"
 )
 
-// How long things live that no setting changes.
+// The lifetimes that no setting changes.
 const (
-	// IDTokenLife is for clients that aren't clusters.
+	// IDTokenLife is the lifetime of ID tokens for clients that are not clusters.
 	IDTokenLife = 10 * time.Minute
-	// AccessTokenLife is for the provider's own endpoints.
+	// AccessTokenLife is the lifetime of access tokens, which the provider's own endpoints accept.
 	AccessTokenLife = 10 * time.Minute
 	// codeLife is far below the ten minutes that OAuth 2.1 allows.
 	codeLife = time.Minute
 )
 
-// Issuer mints.
+// Issuer creates tokens and codes.
 type Issuer struct {
 	// URL is the issuer identifier, without a trailing slash.
 	URL string
-	// Keys sign.
+	// Keys signs tokens.
 	Keys *keys.Manager
-	// Store keeps codes.
+	// Store stores codes.
 	Store *store.Store
-	// Now tells the time.
+	// Now returns the current time.
 	Now func() time.Time
 }
 
-// Claims is what an ID token says (OpenID Connect Core section 2).
+// Claims are the claims of an ID token (OpenID Connect Core section 2).
 type Claims struct {
 	Issuer            string   `json:"iss"`
 	Subject           string   `json:"sub"`
@@ -62,7 +62,7 @@ type Claims struct {
 	Groups            []string `json:"groups,omitempty"`
 }
 
-// Subject is for whom, in which sign-in and on which device a token is.
+// Subject is the user, session and device of a token.
 type Subject struct {
 	User          *store.User
 	SignInID      string
@@ -71,20 +71,20 @@ type Subject struct {
 	Authenticated store.Instant
 }
 
-// IDTokenParams describes the token to mint.
+// IDTokenParams describes the token to create.
 type IDTokenParams struct {
 	Subject
-	// Audience is the client or the cluster that the token is for.
+	// Audience is the client or cluster of the token.
 	Audience string
-	// Cluster is set when the token is for a cluster.
+	// Cluster is set for a cluster's token.
 	Cluster *store.Cluster
-	// Requester is the client that asked; it becomes azp when it differs.
+	// Requester is the client that asked for the token. It becomes "azp" if it differs from the audience.
 	Requester string
 	Scopes    []string
 	Nonce     string
 	// Algorithm is RS256 when empty.
 	Algorithm string
-	// Life is how long the token lives, when that is not what is usual for it.
+	// Life overrides the usual lifetime of the token.
 	Life time.Duration
 }
 
@@ -95,9 +95,8 @@ type SignedToken struct {
 	Expires time.Time
 }
 
-// SignIDToken signs an ID token. A token for a cluster has exactly the cluster's
-// audience and all that the cluster needs to know; one for another client has
-// what its scopes ask for.
+// SignIDToken signs an ID token. A cluster's token has exactly the audience of the cluster and all claims that the
+// cluster needs. Another client's token has the claims of its scopes.
 func (i *Issuer) SignIDToken(t IDTokenParams) (SignedToken, error) {
 	claims := i.IDTokenClaims(t)
 	payload, err := json.Marshal(claims)
@@ -114,7 +113,7 @@ func (i *Issuer) SignIDToken(t IDTokenParams) (SignedToken, error) {
 	return SignedToken{Token: token, ID: claims.ID, Expires: time.Unix(claims.Expiry, 0).UTC()}, nil
 }
 
-// IDTokenClaims returns what MintID would sign now.
+// IDTokenClaims returns the claims that SignIDToken would sign now.
 func (i *Issuer) IDTokenClaims(t IDTokenParams) Claims {
 	now, life := i.Now().UTC(), IDTokenLife
 	if t.Cluster != nil {
@@ -146,8 +145,7 @@ func algorithmOrDefault(name string) jose.SignatureAlgorithm {
 	return jose.SignatureAlgorithm(name)
 }
 
-// UserClaims returns the claims about a person that the scopes ask for; the
-// subject always.
+// UserClaims returns the claims of a user for these scopes. The subject is always there.
 func UserClaims(u *store.User, scopes []string) Claims {
 	c := Claims{Subject: u.ID}
 	if slices.Contains(scopes, oauth.ScopeProfile) {
@@ -162,7 +160,7 @@ func UserClaims(u *store.User, scopes []string) Claims {
 	return c
 }
 
-// NewAccessToken returns a fresh opaque access token and its row.
+// NewAccessToken returns a new opaque access token and its row.
 func (i *Issuer) NewAccessToken(s Subject, clientID string, scopes []string) (string, store.AccessToken) {
 	token := secret.Token().Reveal()
 	return token, store.AccessToken{

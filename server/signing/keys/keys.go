@@ -19,7 +19,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// The algorithms. EdDSA is not among them: no Kubernetes API server accepts it.
+// The algorithms. EdDSA is missing because no Kubernetes API server accepts it.
 const (
 	RS256 = jose.RS256
 	ES256 = jose.ES256
@@ -28,18 +28,17 @@ const (
 // Algorithms returns every algorithm, the default first.
 func Algorithms() []jose.SignatureAlgorithm { return []jose.SignatureAlgorithm{RS256, ES256} }
 
-// Timing is how long keys are in each part of their life. Only tests change it.
+// Timing sets the times of key rotation. Only tests change it.
 type Timing struct {
-	// CacheAge is how long others may keep the published keys. Zero means ten
-	// minutes.
+	// CacheAge is how long verifiers may cache the key set. Zero means ten minutes.
 	CacheAge time.Duration
-	// PublishMargin is how much longer than that a key is published before it signs: for
-	// the replicas to see it, for clocks and slow fetches. Zero means a minute.
+	// PublishMargin is added to CacheAge before a new key signs. It covers other replicas, clock differences and
+	// slow downloads. Zero means a minute.
 	PublishMargin time.Duration
-	// KeepRetired is how long a key that signs no more stays published: the
-	// longest token life and skew. Zero means 70 minutes.
+	// KeepRetired is how long a retired key stays published: the longest token lifetime plus clock skew. Zero means
+	// 70 minutes.
 	KeepRetired time.Duration
-	// PollInterval is how often the stored keys are looked at. Zero means 5 seconds.
+	// PollInterval is how often the stored keys are read. Zero means 5 seconds.
 	PollInterval time.Duration
 }
 
@@ -54,13 +53,13 @@ func (t Timing) withDefaults() Timing {
 	return t
 }
 
-// leaseLife is how long a replica that died keeps the others from tending.
+// leaseLife is how long a crashed replica blocks the others from key maintenance.
 const (
 	leaseName = "signing-keys"
 	leaseLife = time.Minute
 )
 
-// Config is what a Manager needs.
+// Config are the parameters of New.
 type Config struct {
 	Store  *store.Store
 	Audit  *audit.Log
@@ -80,8 +79,7 @@ type Manager struct {
 
 const defaultRotateEvery = 30 * 24 * time.Hour
 
-// New reads the stored keys. With none yet, Ready is false until Run has made
-// the first ones.
+// New reads the stored keys. If there are none, Ready is false until Run has created the first ones.
 func New(ctx context.Context, cfg Config) (*Manager, error) {
 	if cfg.RotateEvery == 0 {
 		cfg.RotateEvery = defaultRotateEvery
@@ -95,7 +93,7 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 	return m, nil
 }
 
-// Run keeps the keys fresh until ctx ends.
+// Run maintains the keys until ctx ends.
 func (m *Manager) Run(ctx context.Context) error {
 	ticker := time.NewTicker(m.cfg.Timing.PollInterval)
 	defer ticker.Stop()
@@ -111,12 +109,11 @@ func (m *Manager) Run(ctx context.Context) error {
 	}
 }
 
-// CacheAge is how long others may keep the published keys.
+// CacheAge returns how long verifiers may cache the key set.
 func (m *Manager) CacheAge() time.Duration { return m.cfg.Timing.CacheAge }
 
-// Maintain makes, activates and removes keys as their ages ask for, if this replica
-// gets the lease, and then reads what is stored. Mostly there is nothing to do,
-// and nothing is written.
+// Maintain creates, activates and deletes keys according to their age, if this replica gets the lease. Then it
+// reads the stored keys. Most calls write nothing.
 func (m *Manager) Maintain(ctx context.Context) error {
 	idle, err := m.upToDate(ctx)
 	if err != nil {
@@ -130,7 +127,7 @@ func (m *Manager) Maintain(ctx context.Context) error {
 	return m.reload(ctx)
 }
 
-// upToDate reports whether every key is where its age wants it.
+// upToDate reports whether no key needs a change.
 func (m *Manager) upToDate(ctx context.Context) (bool, error) {
 	for _, alg := range Algorithms() {
 		r, err := m.keysOf(ctx, alg)
@@ -154,7 +151,7 @@ func (m *Manager) maintainAll(ctx context.Context) error {
 	return m.releaseLease(ctx)
 }
 
-// releaseLease lets an operator's command have its turn.
+// releaseLease lets an operator's command take the lease.
 func (m *Manager) releaseLease(ctx context.Context) error {
 	return m.cfg.Store.ReleaseLease(ctx, leaseName, m.holder)
 }
@@ -164,10 +161,10 @@ func (m *Manager) acquireLease(ctx context.Context) (bool, error) {
 	return m.cfg.Store.AcquireLease(ctx, leaseName, m.holder, now, now.Add(leaseLife))
 }
 
-// algorithmKeys is the stored keys of one algorithm.
+// algorithmKeys are the stored keys of one algorithm.
 type algorithmKeys struct {
 	next, active *store.SigningKey
-	// expired are those that nobody needs any more.
+	// expired are the keys whose last token has expired.
 	expired []*store.SigningKey
 }
 
@@ -217,8 +214,8 @@ func (m *Manager) maintain(ctx context.Context, alg jose.SignatureAlgorithm) err
 	return err
 }
 
-// rotationDue reports whether next must take over. The very first key signs at once:
-// nobody can have cached an older set.
+// rotationDue reports whether the next key must take over. The very first key signs at once, because no verifier
+// can have cached an older set.
 func (m *Manager) rotationDue(r algorithmKeys) bool {
 	if r.active == nil {
 		return true
@@ -227,7 +224,7 @@ func (m *Manager) rotationDue(r algorithmKeys) bool {
 	return r.active.Activated.Time().Add(m.cfg.RotateEvery).Before(now) && m.usableFrom(r.next).Before(now)
 }
 
-// usableFrom is when everybody knows a key, however long they cache.
+// usableFrom returns when every verifier has the key, however long it caches the key set.
 func (m *Manager) usableFrom(next *store.SigningKey) time.Time {
 	return next.Created.Time().Add(m.cfg.Timing.CacheAge + m.cfg.Timing.PublishMargin)
 }
@@ -272,7 +269,7 @@ func (m *Manager) reload(ctx context.Context) error {
 	return nil
 }
 
-// Ready reports whether every algorithm has a key that signs.
+// Ready reports whether every algorithm has a signing key.
 func (m *Manager) Ready() bool {
 	s := m.current.Load()
 	for _, alg := range Algorithms() {
@@ -283,7 +280,7 @@ func (m *Manager) Ready() bool {
 	return true
 }
 
-// ErrNotReady says that the first keys are still being made.
+// ErrNotReady means that the first keys are still being generated.
 var ErrNotReady = errs.New(errs.Unavailable, "The server has just started and is creating its signing keys. Try again in a few seconds.")
 
 // Sign returns payload as a compact JWT.
@@ -295,7 +292,7 @@ func (m *Manager) Sign(alg jose.SignatureAlgorithm, payload []byte) (string, err
 	return serialize(k.signer, payload)
 }
 
-// SignWithType returns payload as a compact JWT of another type than JWT.
+// SignWithType returns payload as a compact JWT with this "typ" header.
 func (m *Manager) SignWithType(alg jose.SignatureAlgorithm, kind jose.ContentType, payload []byte) (string, error) {
 	k := m.current.Load().active[alg]
 	if k == nil {
@@ -316,8 +313,8 @@ func serialize(signer jose.Signer, payload []byte) (string, error) {
 	return signed.CompactSerialize()
 }
 
-// NextRotation is when the key that signs now is due to be replaced, for metrics.
-// It is zero before there is one.
+// NextRotation returns when the signing key is due to be replaced, for metrics. It returns zero while there is
+// none.
 func (m *Manager) NextRotation(alg jose.SignatureAlgorithm) time.Time {
 	k := m.current.Load().active[alg]
 	if k == nil {
@@ -326,11 +323,11 @@ func (m *Manager) NextRotation(alg jose.SignatureAlgorithm) time.Time {
 	return k.activated.Add(m.cfg.RotateEvery)
 }
 
-// ErrSignature says that a token was not signed by one of our published keys.
+// ErrSignature is the error for a token that no published key has signed.
 var ErrSignature = errors.New("not signed by this server")
 
-// Verify returns the payload of a JWT that one of the published keys signed,
-// whatever its age. The error is ErrSignature.
+// Verify returns the payload of a JWT that a published key signed. It ignores the expiry. The error is
+// ErrSignature.
 func (m *Manager) Verify(token string) ([]byte, error) {
 	parsed, err := jose.ParseSignedCompact(token, Algorithms())
 	if err != nil || len(parsed.Signatures) != 1 {
@@ -348,8 +345,7 @@ func (m *Manager) Verify(token string) ([]byte, error) {
 	return payload, nil
 }
 
-// KeySet returns the key set as JSON and its entity tag. It needs no
-// database.
+// KeySet returns the key set as JSON and its entity tag, from memory.
 func (m *Manager) KeySet() (body []byte, etag string) {
 	s := m.current.Load()
 	return s.jwks, s.etag

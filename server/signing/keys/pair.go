@@ -17,11 +17,11 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// rsaBits is the size of RSA keys: what every consumer takes, and a quarter of
-// the cost of 4096 at each signature.
+// rsaBits is the size of RSA keys. Every consumer accepts it, and a signature costs a quarter of one with 4096
+// bits.
 const rsaBits = 2048
 
-// fresh is a key pair that was just made.
+// fresh is a new key pair.
 type newKeyPair struct {
 	id            string
 	pkcs8, public []byte
@@ -55,14 +55,13 @@ func generateKeyPair(alg jose.SignatureAlgorithm) (*newKeyPair, error) {
 	return &newKeyPair{id: id, pkcs8: pkcs8, public: public}, nil
 }
 
-// signingKey is a key that is ready for use. It is parsed once and kept: checking an
-// RSA key again at each signature costs more than a quarter of the signature.
+// signingKey is a parsed key. Parsing it again for each signature would cost more than a quarter of the signature.
 type signingKey struct {
 	alg      jose.SignatureAlgorithm
 	public   json.RawMessage
 	signer   jose.Signer
 	verifier crypto.PublicKey
-	// newSigner makes a signer for another type of token.
+	// newSigner returns a signer for another "typ" header.
 	newSigner func(jose.ContentType) (jose.Signer, error)
 	activated time.Time
 }
@@ -92,7 +91,7 @@ func parseSigningKey(row *store.SigningKey, open func(*store.SigningKey) ([]byte
 	return &signingKey{alg: alg, public: json.RawMessage(row.Public), signer: signer, verifier: key.Public(), newSigner: typed}, nil
 }
 
-// snapshot is the keys at one moment. It never changes.
+// snapshot holds the keys at one moment. It never changes.
 type snapshot struct {
 	published map[string]*signingKey
 	active    map[jose.SignatureAlgorithm]*signingKey
@@ -100,7 +99,7 @@ type snapshot struct {
 	etag      string
 }
 
-// update returns the snapshot of rows, with pairs that are known already re-used.
+// update returns the snapshot of rows. It reuses the parsed keys of the last snapshot.
 func (s *snapshot) update(rows []store.SigningKey, open func(*store.SigningKey) ([]byte, error)) (*snapshot, error) {
 	fresh := &snapshot{published: map[string]*signingKey{}, active: map[jose.SignatureAlgorithm]*signingKey{}}
 	set := struct {

@@ -13,14 +13,14 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// Info is a key as an operator sees it.
+// Info describes a key for operators.
 type Info struct {
 	ID, Algorithm string
 	State         store.KeyState
 	Created       time.Time
-	// SignsFrom is since or from when it signs, zero for one that never will.
+	// SignsFrom is when the key starts or started to sign. It is zero for a key that never will.
 	SignsFrom time.Time
-	// PublishedUntil is when it is no longer published, zero while it is in use.
+	// PublishedUntil is when the key leaves the key set. It is zero while the key is in use.
 	PublishedUntil time.Time
 }
 
@@ -47,12 +47,11 @@ func (m *Manager) List(ctx context.Context) ([]Info, error) {
 	return list, nil
 }
 
-// errBusy says that another replica is tending the keys.
+// errBusy means that another replica holds the lease.
 var errBusy = errs.New(errs.Unavailable, "Another replica is changing the signing keys. Try again in a minute.")
 
-// RotateNow lets the next key of an algorithm sign. It refuses while others may
-// still not know that key, and says from when on it works: a rotation must not
-// make one request fail.
+// RotateNow makes the next key of an algorithm sign. It refuses while verifiers may not have that key yet, and says
+// when it will work, so that a rotation never makes a request fail.
 func (m *Manager) RotateNow(ctx context.Context, alg jose.SignatureAlgorithm) error {
 	return m.withLease(ctx, func() error { return m.rotateNow(ctx, alg) })
 }
@@ -72,7 +71,7 @@ func (m *Manager) rotateNow(ctx context.Context, alg jose.SignatureAlgorithm) er
 	return m.activateNext(ctx, alg, r)
 }
 
-// activateNext activates the next key and makes another.
+// activateNext activates the next key and creates another one.
 func (m *Manager) activateNext(ctx context.Context, alg jose.SignatureAlgorithm, r algorithmKeys) error {
 	if err := m.activate(ctx, r); err != nil {
 		return err
@@ -83,8 +82,8 @@ func (m *Manager) activateNext(ctx context.Context, alg jose.SignatureAlgorithm,
 	return m.reload(ctx)
 }
 
-// withLease runs fn with the lease, so that no replica changes keys meanwhile. The
-// replicas hold it for moments only.
+// withLease runs fn while it holds the lease, so that no replica changes keys. Replicas hold the lease only for
+// moments.
 func (m *Manager) withLease(ctx context.Context, fn func() error) error {
 	const tries, pause = 20, 100 * time.Millisecond
 	for range tries {
@@ -98,25 +97,25 @@ func (m *Manager) withLease(ctx context.Context, fn func() error) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(pause): //nolint:forbidigo // a pause, not the time
+		case <-time.After(pause): //nolint:forbidigo // a random pause needs no secure source
 		}
 	}
 	return errBusy
 }
 
-// RevocationImpact is what revoking a key breaks.
+// RevocationImpact says which tokens verifiers will refuse after a key is revoked.
 type RevocationImpact struct {
 	Key Info
-	// RefusedUntil is until when tokens of the key, or of the one that takes its place
-	// too early, can be refused by verifiers with an old set.
+	// RefusedUntil is until when verifiers with an old key set may refuse tokens of the revoked key or of its
+	// successor.
 	RefusedUntil time.Time
-	// Clusters and Clients are those whose tokens are signed with the algorithm.
+	// Clusters and Clients are those whose tokens use the algorithm.
 	Clusters, Clients []string
-	// SuccessorTooNew says that the next key must sign before everybody can know it.
+	// SuccessorTooNew reports that the next key must sign before every verifier has it.
 	SuccessorTooNew bool
 }
 
-// RevocationImpact tells what revoking a key would break, and changes nothing.
+// RevocationImpact returns the impact of revoking a key, without revoking it.
 func (m *Manager) RevocationImpact(ctx context.Context, id string) (*RevocationImpact, error) {
 	list, err := m.List(ctx)
 	if err != nil {
@@ -137,7 +136,7 @@ func (m *Manager) RevocationImpact(ctx context.Context, id string) (*RevocationI
 	return c, m.addConsumers(ctx, c)
 }
 
-// addConsumers lists whose tokens a key signs.
+// addConsumers lists the clusters and clients whose tokens a key signs.
 func (m *Manager) addConsumers(ctx context.Context, c *RevocationImpact) error {
 	clusters, err := m.cfg.Store.Clusters(ctx)
 	if err != nil {
@@ -167,8 +166,8 @@ func algorithmOrDefault(alg string) string {
 	return alg
 }
 
-// Revoke takes a key away at once: it is no longer published, and another signs.
-// That is for a key that somebody else may have. See Consequences for the price.
+// Revoke removes a key from the key set at once and activates another one. Use it for a key that may be stolen.
+// RevocationImpact says what it breaks.
 func (m *Manager) Revoke(ctx context.Context, id, reason string) error {
 	c, err := m.RevocationImpact(ctx, id)
 	if err != nil {
@@ -191,7 +190,7 @@ func (m *Manager) revoke(ctx context.Context, c *RevocationImpact, reason string
 	return m.reload(ctx)
 }
 
-// activateNextNow lets the next key sign, however young it is.
+// activateNextNow activates the next key, whatever its age.
 func (m *Manager) activateNextNow(ctx context.Context, alg jose.SignatureAlgorithm) error {
 	r, err := m.keysOf(ctx, alg)
 	if err != nil {

@@ -43,7 +43,7 @@ func TestRotationByHandWaitsForEverybody(t *testing.T) {
 			t.Fatalf("too early: %v", err)
 		}
 
-		// 2. A second later nobody can.
+		// 2. A second later every verifier has it.
 		c.at = c.at.Add(time.Second)
 		if err := m.RotateNow(t.Context(), keys.RS256); err != nil {
 			t.Fatal(err)
@@ -76,7 +76,7 @@ func TestAnEmergency(t *testing.T) {
 		}
 		token, kid := sign(t, m)
 
-		// 1. It says who breaks and for how long, and changes nothing.
+		// 1. The preview says who is affected and for how long, and changes nothing.
 		got, err := m.RevocationImpact(t.Context(), kid)
 		if err != nil || !got.SuccessorTooNew || len(got.Clusters) != 1 || got.Clusters[0] != "rsa" || len(got.Clients) != 1 || !got.RefusedUntil.Equal(c.at.Add(10*time.Minute)) {
 			t.Fatalf("consequences %+v, error %v", got, err)
@@ -85,7 +85,7 @@ func TestAnEmergency(t *testing.T) {
 			t.Error("asking changed something")
 		}
 
-		// 2. The key is gone at once and another signs.
+		// 2. The key leaves the key set at once and another one signs.
 		if err := m.Revoke(t.Context(), kid, "leaked"); err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +108,7 @@ func TestAnEmergency(t *testing.T) {
 		if _, err := m.RevocationImpact(t.Context(), kid); !errs.Is(err, errs.NotFound) {
 			t.Errorf("revoking twice: %v", err)
 		}
-		// 3. It is forgotten when nobody can hold a token of it.
+		// 3. The key is deleted when its last token has expired.
 		c.at = c.at.Add(2 * time.Hour)
 		maintain(t, m)
 		if gone := keyInState(t, m, store.KeyRevoked); gone.ID != "" {
@@ -117,8 +117,8 @@ func TestAnEmergency(t *testing.T) {
 	})
 }
 
-// TestReplicasTendAtOnce lets replicas and an operator change keys together: one
-// key of each algorithm signs, and one is next.
+// TestReplicasTendAtOnce lets replicas and an operator change keys at the same time. In the end one key of each
+// algorithm signs, and one is next.
 func TestReplicasTendAtOnce(t *testing.T) {
 	t.Parallel()
 	cfg := storetest.PostgresConfig(t)
@@ -134,7 +134,7 @@ func TestReplicasTendAtOnce(t *testing.T) {
 				if err := m.Maintain(t.Context()); err != nil {
 					t.Error(err)
 				}
-				if i == 0 { // either way: it may be too early, or another replica's turn
+				if i == 0 { // both results are right: it may be too early, or another replica may hold the lease
 					_ = m.RotateNow(t.Context(), keys.RS256)
 				}
 			})

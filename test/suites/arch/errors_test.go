@@ -26,17 +26,12 @@ var errorsNotYetRewritten = []string{
 	"portal/recovery",
 	"server/admin",
 	"server/admin/adminapi",
-	"server/base/store",
-	"server/base/web",
-	"server/fleet/proxyapi",
-	"server/fleet/recordings",
-	"server/signin/upstream", // the last sentence comes from the connector
 }
 
 // imperatives start the sentence that says what to do next.
 var imperatives = []string{
-	"Add", "Allow", "Ask", "Change", "Check", "Choose", "Close", "Confirm", "Connect", "Contact", "Copy", "Correct", "Create", "Delete", "Disable", "Download", "Enable", "End", "Enter",
-	"Find", "Fix", "Give", "Go", "Install", "Leave", "Let", "List", "Look", "Make", "Move", "Name", "Open", "Paste", "Pick", "Read", "Reload", "Remove", "Rename", "Repeat",
+	"Add", "Allow", "Ask", "Change", "Check", "Choose", "Close", "Confirm", "Connect", "Contact", "Copy", "Correct", "Create", "Delete", "Disable", "Download", "Enable", "End", "Enrol", "Enter",
+	"Find", "Fix", "Give", "Go", "Import", "Install", "Leave", "Let", "List", "Look", "Make", "Move", "Name", "Open", "Paste", "Pick", "Read", "Reload", "Remove", "Rename", "Repeat",
 	"Replace", "Request", "Restart", "Restore", "Return", "Rotate", "Run", "Save", "Scan", "Search", "See", "Select", "Send", "Set", "Shorten", "Show", "Sign", "Start", "Stop",
 	"Switch", "Tell", "Test", "Try", "Turn", "Type", "Unlock", "Update", "Upload", "Use", "Verify", "Wait", "Write",
 }

@@ -122,7 +122,7 @@ func checkIt(t *testing.T, s *system, o *operator, page string) {
 	}
 	o.open("/audit?name=recording.")
 	text := o.eval(`document.body.textContent`) // records are folded
-	for _, want := range []string{"recording.kept", "recording.seen", "whole", "file"} {
+	for _, want := range []string{"recording.kept", "recording.seen", "intact", "file"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the audit log has no %s:\n%s", want, text)
 		}

@@ -14,88 +14,87 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/recording"
 )
 
-// Screen is what was on a terminal at one moment.
-type Screen struct {
+// Frame is the content of the terminal at one moment.
+type Frame struct {
 	At            time.Duration
 	Width, Height int
 	Rows          []Row
 }
 
-// Row is a line of a screen, in pieces that look the same.
-type Row []Piece
+// Row is a line of a frame, in spans of the same style.
+type Row []Span
 
-// Piece is text and how it looks: classes of the style sheet, or none.
-type Piece struct{ Text, Look string }
+// Span is text of one style. Class holds its CSS classes.
+type Span struct{ Text, Class string }
 
-// Film is what can be seen of a recording.
-type Film struct {
-	// Screens are those after a moment, at most frameEvery often.
-	Screens []Screen
+// Playback is a part of a recording, rendered as frames.
+type Playback struct {
+	// Frames are the frames from a time on, at most one every frameEvery.
+	Frames []Frame
 	// Last is the time of the last event.
 	Last time.Duration
-	// Moments are when something begins to happen after a while in which nothing did.
-	Moments []Moment
+	// Markers are the markers in the recording, and each first output after idleGap.
+	Markers []Marker
 }
 
-// Moment is a time worth looking at.
-type Moment struct {
+// Marker is a time to jump to, with a description.
+type Marker struct {
 	At   time.Duration
-	What string
+	Text string
 }
 
 const (
-	// frameEvery bounds how many screens there are.
+	// frameEvery is the least time between two frames.
 	frameEvery = 100 * time.Millisecond
-	// quiet is how long nothing happens before a moment.
-	quiet = 2 * time.Second
-	// maxMoments and maxMoment bound them, and the words of each in characters.
-	maxMoments = 200
-	maxMoment  = 80
-	// A terminal is not larger than this, whatever its recording says.
+	// idleGap is the pause without output before a marker.
+	idleGap = 2 * time.Second
+	// maxMarkers bounds the markers of a recording, and maxMarkerText the text of each in characters.
+	maxMarkers    = 200
+	maxMarkerText = 80
+	// maxWidth and maxHeight bound the terminal, whatever size the recording claims.
 	maxWidth, maxHeight = 500, 200
 )
 
-// Play shows what was on the screen: at the moment, and at up to count later ones.
-func Play(text io.Reader, from time.Duration, count int) (Film, error) {
+// Play renders the frame at a time, and up to count later ones.
+func Play(text io.Reader, from time.Duration, count int) (Playback, error) {
 	header, events, err := recording.Read(text)
 	if err != nil {
-		return Film{}, err
+		return Playback{}, err
 	}
-	p := player{from: from, count: count, last: -quiet}
+	p := player{from: from, count: count, last: -idleGap}
 	p.resize(header.Width, header.Height)
 	for e, err := range events {
 		if err != nil {
-			return p.film, err
+			return p.playback, err
 		}
 		p.event(e)
 	}
-	p.advance(p.film.Last + frameEvery)
-	if len(p.film.Screens) == 0 {
-		p.keep(p.film.Last)
+	p.advance(p.playback.Last + frameEvery)
+	if len(p.playback.Frames) == 0 {
+		p.keep(p.playback.Last)
 	}
-	return p.film, nil
+	return p.playback, nil
 }
 
-// player plays what comes.
+// player feeds events to a terminal and collects frames.
 type player struct {
 	from     time.Duration
 	count    int
 	terminal vt10x.Terminal
-	// changed is when the screen changed, if that is not kept yet; last is when anything was
-	// written last.
-	changed time.Duration
-	dirty   bool
-	last    time.Duration
-	film    Film
+	// changed is when the screen changed since the last frame, if dirty. last is the time of the last output.
+	changed  time.Duration
+	dirty    bool
+	last     time.Duration
+	playback Playback
 }
 
 func (p *player) event(e recording.Event) {
 	p.advance(e.At)
-	p.film.Last = max(p.film.Last, e.At)
+	p.playback.Last = max(p.playback.Last, e.At)
 	switch e.Kind {
 	case recording.Output:
-		if p.write(e.Text); e.At-p.last >= quiet {
-			p.moment(e.At, words(e.Text))
+		if p.write(e.Text); e.At-p.last >= idleGap {
+			p.addMarker(e.At, words(e.Text))
 		}
 		p.last = e.At
 	case recording.Resize:
@@ -104,7 +103,7 @@ func (p *player) event(e recording.Event) {
 			p.resize(width, height)
 		}
 	case recording.Marker:
-		p.moment(e.At, e.Text)
+		p.addMarker(e.At, e.Text)
 		return
 	default:
 		return
@@ -114,9 +113,9 @@ func (p *player) event(e recording.Event) {
 	}
 }
 
-// advance keeps what the screen showed before now.
+// advance stores the frame that ends at now.
 func (p *player) advance(now time.Duration) {
-	if len(p.film.Screens) == 0 {
+	if len(p.playback.Frames) == 0 {
 		if now > p.from {
 			p.keep(p.from)
 		}
@@ -129,31 +128,32 @@ func (p *player) advance(now time.Duration) {
 
 func (p *player) keep(at time.Duration) {
 	p.dirty = false
-	if len(p.film.Screens) <= p.count {
-		p.film.Screens = append(p.film.Screens, p.screen(at))
+	if len(p.playback.Frames) <= p.count {
+		p.playback.Frames = append(p.playback.Frames, p.frame(at))
 	}
 }
 
-func (p *player) moment(at time.Duration, what string) {
-	if what != "" && len(p.film.Moments) < maxMoments {
-		p.film.Moments = append(p.film.Moments, Moment{at, kubenames.SanitizeLine(what, maxMoment)})
+func (p *player) addMarker(at time.Duration, what string) {
+	if what != "" && len(p.playback.Markers) < maxMarkers {
+		p.playback.Markers = append(p.playback.Markers, Marker{at, kubenames.SanitizeLine(what, maxMarkerText)})
 	}
 }
 
-// sequences are those that terminals understand (ECMA-48).
+// sequences matches terminal control sequences (ECMA-48).
 var sequences = regexp.MustCompile(`\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[()][A-Z0-9]|[@-Z\\^_=>78])`)
 
-// words are the first line that says something.
+// words returns the first line of output with visible text.
 func words(output string) string {
 	for _, line := range strings.FieldsFunc(sequences.ReplaceAllString(output, ""), func(r rune) bool { return r == '\n' || r == '\r' }) {
-		if line = kubenames.SanitizeLine(line, maxMoment); line != "" {
+		if line = kubenames.SanitizeLine(line, maxMarkerText); line != "" {
 			return line
 		}
 	}
 	return ""
 }
 
-// write shows text. What the terminal does not cope with begins on an empty one.
+// write sends text to the terminal. If the text crashes the terminal emulator, playback continues on an empty
+// screen.
 func (p *player) write(text string) {
 	defer func() {
 		if recover() != nil {
@@ -161,7 +161,7 @@ func (p *player) write(text string) {
 			p.terminal = vt10x.New(vt10x.WithSize(width, height))
 		}
 	}()
-	_, _ = p.terminal.Write([]byte(text)) // it takes all
+	_, _ = p.terminal.Write([]byte(text)) // it never fails
 }
 
 func (p *player) resize(width, height int) {
@@ -177,32 +177,32 @@ func (p *player) resize(width, height int) {
 	p.terminal.Resize(width, height)
 }
 
-func (p *player) screen(at time.Duration) Screen {
+func (p *player) frame(at time.Duration) Frame {
 	width, height := p.terminal.Size()
-	s := Screen{At: at, Width: width, Height: height, Rows: make([]Row, height)}
+	s := Frame{At: at, Width: width, Height: height, Rows: make([]Row, height)}
 	cursor := p.terminal.Cursor()
 	for y := range height {
 		var row Row
 		for x := range width {
 			cell := p.terminal.Cell(x, y)
-			how := look(cell)
+			class := classesOf(cell)
 			if p.terminal.CursorVisible() && cursor.X == x && cursor.Y == y {
-				how = "cursor"
+				class = "cursor"
 			}
-			if n := len(row); n > 0 && row[n-1].Look == how {
+			if n := len(row); n > 0 && row[n-1].Class == class {
 				row[n-1].Text += visible(cell.Char)
 				continue
 			}
-			row = append(row, Piece{visible(cell.Char), how})
+			row = append(row, Span{visible(cell.Char), class})
 		}
 		s.Rows[y] = trim(row)
 	}
 	return s
 }
 
-// trim leaves out what nobody sees at the end of a line.
+// trim removes invisible spans at the end of a row.
 func trim(row Row) Row {
-	for n := len(row); n > 0 && row[n-1].Look == ""; n = len(row) {
+	for n := len(row); n > 0 && row[n-1].Class == ""; n = len(row) {
 		if row[n-1].Text = strings.TrimRight(row[n-1].Text, " "); row[n-1].Text != "" {
 			break
 		}
@@ -211,7 +211,8 @@ func trim(row Row) Row {
 	return row
 }
 
-// visible is a character as it may stand in a page: none that turns others around.
+// visible returns a character as a page may show it. Control characters and characters that reverse the writing
+// direction are replaced.
 func visible(r rune) string {
 	switch {
 	case r == 0:
@@ -222,15 +223,15 @@ func visible(r rune) string {
 	return string(r)
 }
 
-// As vt10x counts them, which does not export them.
+// The mode bits of vt10x, which does not export them.
 const (
 	reversed   = 1
 	underlined = 2
 	bold       = 4
 )
 
-// look is how a cell looks, in classes.
-func look(cell vt10x.Glyph) string {
+// classesOf returns the CSS classes of a cell.
+func classesOf(cell vt10x.Glyph) string {
 	var classes []string
 	if cell.Mode&bold != 0 {
 		classes = append(classes, "bold")
@@ -250,7 +251,7 @@ func look(cell vt10x.Glyph) string {
 	return strings.Join(classes, " ")
 }
 
-// color is the nearest of the sixteen that style sheets have a class for.
+// color returns the nearest of the 16 colors that have a CSS class.
 func color(c vt10x.Color) (nearest int, ok bool) {
 	if c >= vt10x.DefaultFG {
 		return 0, false
@@ -271,7 +272,7 @@ func color(c vt10x.Color) (nearest int, ok bool) {
 	return nearest, true
 }
 
-// rgb is the color that xterm shows: of its cube, its greys, or as it was given.
+// rgb returns the color that xterm shows for a color number: of its color cube, a grey, or true color.
 func rgb(c int) [3]int {
 	level := func(n int) int { return min(n, 1)*55 + n*40 }
 	switch {
@@ -285,7 +286,7 @@ func rgb(c int) [3]int {
 	return [3]int{c >> 16 & 0xff, c >> 8 & 0xff, c & 0xff}
 }
 
-// palette is what xterm shows for the sixteen.
+// palette returns xterm's first 16 colors.
 func palette() [16][3]int {
 	return [16][3]int{
 		{0, 0, 0},
