@@ -49,7 +49,7 @@ type world struct {
 	upstream *httptest.Server
 	front    *httptest.Server
 	token    string
-	cutoff   revocation.Registry
+	revocations   revocation.Registry
 	stale    atomic.Bool
 
 	// hold, when set, is what recording waits for.
@@ -125,7 +125,7 @@ func (w *world) start(t testing.TB, apiServer http.HandlerFunc) {
 		Audit:         audit.NewLog(time.Now, logger, w),
 		Verifier:      &authn.Verifier{Issuer: issuer.URL, Audience: "k8s-a", Now: time.Now, Keys: authn.NewKeySet(issuer.URL, http.DefaultClient, time.Now, logger)},
 		ClientAddress: func(*http.Request) string { return "192.0.2.1" },
-		Revocations:   &w.cutoff,
+		Revocations:   &w.revocations,
 		CheckAccess: func(context.Context, *authn.Identity) *status.Error {
 			if w.stale.Load() {
 				return status.FeedStale(time.Now())

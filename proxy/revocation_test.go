@@ -17,7 +17,7 @@ import (
 )
 
 func (w *world) revoke(kind revocation.Kind, value string) int {
-	return w.cutoff.Revoke(revocation.Revocation{Kind: kind, Value: value, At: time.Now(), Until: time.Now().Add(time.Hour)})
+	return w.revocations.Revoke(revocation.Revocation{Kind: kind, Value: value, At: time.Now(), Until: time.Now().Add(time.Hour)})
 }
 
 // open begins a stream and reads its first line.
@@ -114,7 +114,7 @@ func TestWaitingEndsWithWords(t *testing.T) {
 		}()
 		<-arrived
 	}
-	w.cutoff.EndAllStreams(status.StreamExpired())
+	w.revocations.EndAllStreams(status.StreamExpired())
 	for range 2 {
 		if text := <-answers; !strings.HasPrefix(text, "401") || !strings.Contains(text, status.StreamExpired().Message()) {
 			t.Error(text)
@@ -149,7 +149,7 @@ func TestNoWordsInTheMiddleOfAFrame(t *testing.T) {
 		if _, err := io.ReadFull(shell, make([]byte, len(frame))); err != nil {
 			t.Fatal(err)
 		}
-		w.cutoff.EndAllStreams(status.StreamExpired())
+		w.revocations.EndAllStreams(status.StreamExpired())
 		if rest, _ := io.ReadAll(shell); strings.HasSuffix(string(rest), status.StreamExpired().Message()) != words {
 			t.Errorf("%q: %q", frame, rest)
 		}

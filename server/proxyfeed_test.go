@@ -25,7 +25,7 @@ import (
 // testProxy is a proxy's connection to the server, without the proxy.
 type testProxy struct {
 	*feed.Feed
-	cutoff *revocation.Registry
+	revocations *revocation.Registry
 	dir    feed.Dir
 	cfg    feed.Config
 	stop   func()
@@ -67,10 +67,10 @@ func (l *switchableTransport) RoundTrip(r *http.Request) (*http.Response, error)
 
 func (w *testServer) resumeProxyThrough(t *testing.T, line http.RoundTripper, dir feed.Dir, id feed.Identity) *testProxy {
 	t.Helper()
-	o := &testProxy{cutoff: &revocation.Registry{}, dir: dir}
+	o := &testProxy{revocations: &revocation.Registry{}, dir: dir}
 	keys := json.RawMessage(`{"keys":[]}`)
 	o.cfg = feed.Config{
-		Identity: id, Dir: dir, HTTP: &http.Client{Transport: line}, Revocations: o.cutoff, RecentUsers: func() []string { return nil },
+		Identity: id, Dir: dir, HTTP: &http.Client{Transport: line}, Revocations: o.revocations, RecentUsers: func() []string { return nil },
 		ExportKeys: func() json.RawMessage { return keys }, ImportKeys: func(json.RawMessage) error { return nil }, Now: w.clock.now, Logger: slog.New(slog.DiscardHandler),
 	}
 	var err error
@@ -91,7 +91,7 @@ func (w *testServer) resumeProxyThrough(t *testing.T, line http.RoundTripper, di
 // openShell opens a stream for a user with a device.
 func (o *testProxy) openShell(t *testing.T, userID, device string, issued time.Time) context.Context {
 	t.Helper()
-	life, done, refusal := o.cutoff.RegisterStream(context.WithoutCancel(t.Context()), &authn.Identity{UID: userID, Device: device, Issued: issued}, time.Time{})
+	life, done, refusal := o.revocations.RegisterStream(context.WithoutCancel(t.Context()), &authn.Identity{UID: userID, Device: device, Issued: issued}, time.Time{})
 	if refusal != nil {
 		t.Fatal(refusal)
 	}
@@ -162,7 +162,7 @@ func TestProxiesHearOfEverythingThatIsTakenAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "she is let in again", func() bool {
-		return o.cutoff.Check(&authn.Identity{UID: jane.ID, Device: "dev_2", Issued: issued}) == nil
+		return o.revocations.Check(&authn.Identity{UID: jane.ID, Device: "dev_2", Issued: issued}) == nil
 	})
 
 	three := o.openShell(t, jane.ID, "dev_3", issued)
@@ -199,7 +199,7 @@ func TestProxyAsksAboutUsersItHasNotSeen(t *testing.T) {
 	o := w.enrolProxy(t, "a")
 	id := &authn.Identity{UID: jane.ID, Device: "dev_1", Issued: w.clock.now()}
 	admitted := func(o *testProxy, id *authn.Identity) bool {
-		return o.CheckAccess(t.Context(), id) == nil && o.cutoff.Check(id) == nil
+		return o.CheckAccess(t.Context(), id) == nil && o.revocations.Check(id) == nil
 	}
 	if !admitted(o, id) {
 		t.Error("she may use it and is refused")
@@ -268,7 +268,7 @@ func TestAProxyStartsWhileTheServerIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone := &authn.Identity{UID: "usr_1", Issued: w.clock.now().Add(-time.Minute)}
-	eventually(t, "the news has arrived", func() bool { return o.cutoff.Check(gone) != nil })
+	eventually(t, "the news has arrived", func() bool { return o.revocations.Check(gone) != nil })
 	o.stop()
 
 	id, err := o.dir.LoadIdentity()
@@ -278,8 +278,8 @@ func TestAProxyStartsWhileTheServerIsAway(t *testing.T) {
 	away := id
 	away.Server = "http://127.0.0.1:1"
 	again := w.resumeProxy(t, o.dir, away)
-	if s := again.Settings(); s.Audience != "k8s-a" || again.cutoff.Check(gone) == nil || again.CheckFreshness() != nil {
-		t.Errorf("%+v, %v, %v", s, again.cutoff.Check(gone), again.CheckFreshness())
+	if s := again.Settings(); s.Audience != "k8s-a" || again.revocations.Check(gone) == nil || again.CheckFreshness() != nil {
+		t.Errorf("%+v, %v, %v", s, again.revocations.Check(gone), again.CheckFreshness())
 	}
 	life := again.openShell(t, "usr_2", "dev_2", w.clock.now())
 	w.clock.add(3 * time.Minute)

@@ -156,7 +156,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	cfg.setDefaults()
 	measured := latency.New(cfg.Store, cfg.Logger, cfg.Now)
 	cfg.measure(measured)
-	site, err := web.New(web.Config{URL: cfg.URL, Live: cfg.RuntimeSettings, Demo: cfg.Demo, Logger: cfg.Logger})
+	site, err := web.New(web.Config{URL: cfg.URL, RuntimeSettings: cfg.RuntimeSettings, Demo: cfg.Demo, Logger: cfg.Logger})
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +200,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s.recordings = &recordings.Archive{Store: cfg.Store, Audit: cfg.Audit, Now: cfg.Now, Retention: cfg.RecordingRetention, MaxBytes: cfg.RecordingMaxBytes}
 	s.Admin = admin.New(admin.Config{
 		Store: cfg.Store, Audit: cfg.Audit, Logger: cfg.Logger, Now: cfg.Now, Types: cfg.Types, Upstream: s.upstream, Keys: signing, Limit: s.Limit,
-		Hasher: cfg.Hasher, URL: site.Absolute(""), Live: cfg.RuntimeSettings, ReadOnly: cfg.ReadOnly, Ended: s.notifier.Wake, Passkeys: s.Passkeys,
+		Hasher: cfg.Hasher, URL: site.Absolute(""), RuntimeSettings: cfg.RuntimeSettings, ReadOnly: cfg.ReadOnly, Ended: s.notifier.Wake, Passkeys: s.Passkeys,
 		Recordings: s.recordings,
 	})
 	s.Login = &login.Handler{

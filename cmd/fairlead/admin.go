@@ -65,7 +65,7 @@ func withAdmin(cmd *cobra.Command, file string, fn func(ctx context.Context, a *
 		hasher := password.NewHasher()
 		err := fn(cmd.Context(), admin.New(admin.Config{
 			Store: s, Audit: audit.NewLog(time.Now, logger, s), Logger: logger, Now: time.Now, Types: all.Types(hasher), Hasher: hasher,
-			URL: cfg.URL, Live: cfg.live(), ReadOnly: cfg.UI.ReadOnly,
+			URL: cfg.URL, RuntimeSettings: cfg.live(), ReadOnly: cfg.UI.ReadOnly,
 		}))
 		return speak(err)
 	})

@@ -58,7 +58,7 @@ func (h *Handler) factorPicture(c echo.Context, current *session.Current) error 
 	if err != nil {
 		return errs.New(errs.NotFound, "This picture is not there any more.")
 	}
-	png, err := mfa.QRCode(mfa.KeyURI(h.Site.Live().Brand, current.User.KubeName, string(totp)))
+	png, err := mfa.QRCode(mfa.KeyURI(h.Site.RuntimeSettings().Brand, current.User.KubeName, string(totp)))
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ type ConnectData struct {
 	Health         *Health
 	// Proxies are those that have enrolled; Code enrols another and is shown this once.
 	Proxies  []ops.ProxyInfo
-	CutOff   string
+	RevocationDelay   string
 	Code     string
 	Enrol    string
 	ReadOnly bool
@@ -86,7 +86,7 @@ func (h *Handler) connect(c echo.Context, r *request, look bool, code string) er
 	if data.Proxies, err = h.Admin.Proxies(ctx, r.caller, id); err != nil {
 		return err
 	}
-	data.CutOff, data.Code, data.Enrol = ops.CutOff(cluster, data.Proxies), code, h.Site.Path("/admin/clusters/"+url.PathEscape(id)+"/proxies")
+	data.RevocationDelay, data.Code, data.Enrol = ops.RevocationDelay(cluster, data.Proxies), code, h.Site.Path("/admin/clusters/"+url.PathEscape(id)+"/proxies")
 	return show(h, c, r, web.View[ConnectData]{Page: ConnectPage(), Title: i18n.Verbatim("Connect " + id), Data: data, Crumbs: h.crumbs(templates.Link{Label: "Clusters", Path: "/clusters"}, templates.Link{Label: id, Path: "/clusters/" + url.PathEscape(id)}, templates.Link{Label: "Connect"})})
 }
 

@@ -93,7 +93,7 @@ type ConnectorForm struct {
 	// Findings are those of a check; Found is who was looked up.
 	Findings []connectors.Finding
 	Checked  bool
-	Found    *ops.Found
+	Found    *ops.LookupResult
 	Lookup   string
 	// CanLookup says that people can be looked up.
 	CanLookup bool
@@ -159,7 +159,7 @@ func (h *Handler) tryConnector(c echo.Context, r *request, e *editing, values ur
 	if e.kind.Name != settings.Connectors {
 		return false, nil
 	}
-	ctx, trying := c.Request().Context(), ops.Trying{ID: e.id, Doc: e.doc}
+	ctx, draft := c.Request().Context(), ops.ConnectorDraft{ID: e.id, Doc: e.doc}
 	view := &ConnectorForm{Lookup: values.Get("lookup")}
 	var err error
 	act := values.Get("do")
@@ -171,10 +171,10 @@ func (h *Handler) tryConnector(c echo.Context, r *request, e *editing, values ur
 	}
 	switch act {
 	case "check":
-		view.Findings, err = h.Admin.Check(ctx, r.caller, trying)
+		view.Findings, err = h.Admin.Check(ctx, r.caller, draft)
 		view.Checked = true
 	case "lookup":
-		view.Found, err = h.Admin.Lookup(ctx, r.caller, trying, view.Lookup)
+		view.Found, err = h.Admin.Lookup(ctx, r.caller, draft, view.Lookup)
 	default:
 		return false, nil
 	}
@@ -190,11 +190,11 @@ func (h *Handler) tryConnector(c echo.Context, r *request, e *editing, values ur
 // redirects either, but a link may.
 func (h *Handler) beginTest(c echo.Context, r *request, e *editing) error {
 	ctx := c.Request().Context()
-	id, err := h.Admin.BeginTest(ctx, r.caller, ops.Trying{ID: e.id, Doc: e.doc})
+	id, err := h.Admin.BeginTest(ctx, r.caller, ops.ConnectorDraft{ID: e.id, Doc: e.doc})
 	if err != nil {
 		return h.again(c, r, e, err)
 	}
-	if _, _, err := h.Admin.Testing(ctx, r.caller, id); err != nil {
+	if _, _, err := h.Admin.OpenTestConnector(ctx, r.caller, id); err != nil {
 		return h.again(c, r, e, err)
 	}
 	return h.to(c, "/tests/"+id)
@@ -202,7 +202,7 @@ func (h *Handler) beginTest(c echo.Context, r *request, e *editing) error {
 
 // leaveForTest sends the browser to the upstream.
 func (h *Handler) leaveForTest(c echo.Context, r *request) error {
-	row, opened, err := h.Admin.Testing(c.Request().Context(), r.caller, c.Param("id"))
+	row, opened, err := h.Admin.OpenTestConnector(c.Request().Context(), r.caller, c.Param("id"))
 	if err != nil {
 		return err
 	}
@@ -247,7 +247,7 @@ type TestData struct {
 	// Go is where the browser leaves for the upstream.
 	Go            string
 	UsernameLabel string
-	Result        *ops.Found
+	Result        *ops.LookupResult
 	Error         string
 	Enable        string
 	Took          time.Duration
@@ -289,7 +289,7 @@ func (h *Handler) showTest(c echo.Context, r *request, fault string) error {
 
 // askTest shows how to sign in: a form, or the way to the upstream.
 func (h *Handler) askTest(c echo.Context, r *request, data *TestData) error {
-	_, opened, err := h.Admin.Testing(c.Request().Context(), r.caller, c.Param("id"))
+	_, opened, err := h.Admin.OpenTestConnector(c.Request().Context(), r.caller, c.Param("id"))
 	if err != nil {
 		return err
 	}
@@ -312,7 +312,7 @@ func attributes(all map[string][]string) []Attribute {
 // testPassword signs in with a name and a password, for a test.
 func (h *Handler) testPassword(c echo.Context, r *request) error {
 	ctx, id := c.Request().Context(), c.Param("id")
-	_, opened, err := h.Admin.Testing(ctx, r.caller, id)
+	_, opened, err := h.Admin.OpenTestConnector(ctx, r.caller, id)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ type ChangeRow struct {
 
 func (h *Handler) changeRow(change ops.Change) ChangeRow {
 	word := map[string]string{store.ActionCreate: "created", store.ActionUpdate: "changed", store.ActionDelete: "deleted"}[change.Action]
-	return ChangeRow{Change: change, Path: h.Site.Path("/admin/history/" + change.ID), What: ops.WordOf(change.Kind) + " " + change.ObjectID, Word: word}
+	return ChangeRow{Change: change, Path: h.Site.Path("/admin/history/" + change.ID), What: ops.KindLabel(change.Kind) + " " + change.ObjectID, Word: word}
 }
 
 // history shows the changes to the configuration, the newest first.

@@ -81,9 +81,9 @@ func (h *Handler) health(data *OverviewData, clusters []ops.ClusterHealth) {
 			contact = c.LastContact.UTC().Format("2 Jan 15:04:05")
 		}
 		path := h.Site.Path("/admin/clusters/" + url.PathEscape(c.Cluster.ID))
-		data.Health.Things = append(data.Health.Things, chart.Thing{Name: c.Cluster.ID, State: chart.State(state), Path: path, Cells: []string{why, contact, longest(c.CutOff)}})
-		if c.CutOff > slowest {
-			slowest, data.Slowest, data.SlowestFor = c.CutOff, c.Cluster.ID, longest(c.CutOff)
+		data.Health.Things = append(data.Health.Things, chart.Thing{Name: c.Cluster.ID, State: chart.State(state), Path: path, Cells: []string{why, contact, longest(c.RevocationDelay)}})
+		if c.RevocationDelay > slowest {
+			slowest, data.Slowest, data.SlowestFor = c.RevocationDelay, c.Cluster.ID, longest(c.RevocationDelay)
 		}
 		if len(c.Old) > 0 {
 			data.Old = append(data.Old, OldProxy{Cluster: c.Cluster.ID, Path: path + "/connect", Versions: strings.Join(c.Old, ", ")})

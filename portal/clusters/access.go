@@ -56,7 +56,7 @@ func (h *Handler) access(c echo.Context, current *session.Current) error {
 	}
 	user := current.User
 	data := AccessData{
-		User: user.KubeName, Connector: user.ConnectorID, Contact: h.Site.Live().Contact, Groups: user.GroupNames, Asked: strings.TrimSpace(c.QueryParam("cluster")),
+		User: user.KubeName, Connector: user.ConnectorID, Contact: h.Site.RuntimeSettings().Contact, Groups: user.GroupNames, Asked: strings.TrimSpace(c.QueryParam("cluster")),
 	}
 	data.Grants = h.grants(rules, all, user)
 	used := map[string]bool{}

@@ -99,7 +99,7 @@ func (h *Handler) home(c echo.Context, current *session.Current) error {
 	}
 	data := HomeData{
 		Total: len(rows), Search: len(rows) >= searchFrom, Filter: newFilter(c.QueryParams(), rows, h.Site.Path("/")),
-		Groups: current.User.GroupNames, User: current.User.KubeName, Connector: current.User.ConnectorID, Contact: h.Site.Live().Contact,
+		Groups: current.User.GroupNames, User: current.User.KubeName, Connector: current.User.ConnectorID, Contact: h.Site.RuntimeSettings().Contact,
 		NoneChosen: c.QueryParam("none") != "",
 	}
 	if len(rows) > 0 {

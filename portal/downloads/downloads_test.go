@@ -20,7 +20,7 @@ import (
 
 func open(t *testing.T, names ...string) *downloads.List {
 	t.Helper()
-	site, err := web.New(web.Config{URL: &url.URL{Scheme: "https", Host: "login.test", Path: "/sso"}, Live: runtimesettings.New(runtimesettings.Values{}), Logger: slog.New(slog.DiscardHandler)})
+	site, err := web.New(web.Config{URL: &url.URL{Scheme: "https", Host: "login.test", Path: "/sso"}, RuntimeSettings: runtimesettings.New(runtimesettings.Values{}), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

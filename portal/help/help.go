@@ -40,7 +40,7 @@ func (h *Handler) show(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	data := Data{Login: "kubectl fairlead login " + h.Site.Absolute(""), Contact: h.Site.Live().Contact, Systems: h.Plugins.Systems(c.Request().UserAgent())}
+	data := Data{Login: "kubectl fairlead login " + h.Site.Absolute(""), Contact: h.Site.RuntimeSettings().Contact, Systems: h.Plugins.Systems(c.Request().UserAgent())}
 	if len(h.Plugins.Files) > 0 {
 		data.Sums = h.Site.Path(downloads.SumsPath)
 	}

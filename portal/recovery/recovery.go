@@ -128,7 +128,7 @@ func (h *Handler) form(c echo.Context, data SetupData, status int) error {
 	data.AnyProblems = len(data.Faults) > 0
 	title := i18n.T("Recovery account")
 	if data.First {
-		title = i18n.T("Set up %s", h.Site.Live().Brand)
+		title = i18n.T("Set up %s", h.Site.RuntimeSettings().Brand)
 	}
 	return web.Render(c, h.Site, web.View[SetupData]{Page: SetupPage(), Title: title, Data: data, Status: status})
 }
@@ -141,7 +141,7 @@ func (h *Handler) picture(c echo.Context) error {
 	if err != nil {
 		return errs.New(errs.NotFound, "This picture is not there any more.")
 	}
-	png, err := mfa.QRCode(mfa.KeyURI(h.Site.Live().Brand, "recovery", string(totp)))
+	png, err := mfa.QRCode(mfa.KeyURI(h.Site.RuntimeSettings().Brand, "recovery", string(totp)))
 	if err != nil {
 		return err
 	}

@@ -15,23 +15,23 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/access"
 )
 
-// Preview is what a change would do.
+// Preview describes the effect of a change.
 type Preview struct {
 	Action string
 	Diff   []form.Change
-	// Sentences say who gains and who loses what.
+	// Sentences say which users gain and lose access.
 	Sentences []string
-	// Names are some of the people, by cluster.
+	// Names are some of these users, by cluster.
 	Names map[string][]string
-	// Trial says that the change has to be confirmed from a new sign-in.
+	// Trial reports that the change must be confirmed from a new sign-in.
 	Trial bool
-	// RefusedError says why the change would be refused; empty when it wouldn't.
+	// RefusedError says why the change would be refused. It is empty if it would be accepted.
 	Refused string
-	// Uses are what depends on the entry, for a deletion.
+	// Uses lists what depends on the entry, for a deletion.
 	Uses []string
 }
 
-// Preview works a change out without making it.
+// Preview works out the effect of a change without making it.
 func (a *Admin) Preview(ctx context.Context, c Caller, d Draft) (*Preview, error) {
 	if err := a.may(ctx, c, WriteSettings, fmt.Sprintf("preview %s %s", d.Kind, d.ID)); err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func sentence(cluster string, gain, lose int) string {
 	return fmt.Sprintf("%s would gain %s, %s would lose it.", people(gain), cluster, people(lose))
 }
 
-// uses says what hangs on an entry that is to be deleted.
+// uses lists what depends on an entry that is to be deleted.
 func (a *Admin) uses(ctx context.Context, p *plan) ([]string, error) {
 	if p.kind.Name != settings.Connectors {
 		return nil, nil
@@ -135,16 +135,16 @@ func (a *Admin) uses(ctx context.Context, p *plan) ([]string, error) {
 	return []string{people(int(total)) + " signed in through it. They could not sign in or refresh any more; disabling it does the same and can be undone."}, nil
 }
 
-// Question is what the simulator is asked.
+// Question is a question to the access simulator.
 type Question struct {
-	// User is the name of somebody who has signed in before; or Who is described.
+	// User is the user name of an existing user. If it is empty, Who describes a hypothetical one.
 	User string
 	Who  access.HypotheticalUser
-	// Cluster is the cluster's id; empty asks about all.
+	// Cluster is the id of a cluster. Empty asks about all clusters.
 	Cluster string
 }
 
-// Answer is the simulator's.
+// Answer is the simulator's result for one cluster.
 type Answer struct {
 	Who     access.HypotheticalUser
 	Known   bool
@@ -153,7 +153,7 @@ type Answer struct {
 	access.Explanation
 }
 
-// Simulate says whether somebody may use a cluster, why, and what is missing.
+// Simulate says whether a user may use a cluster, why, and which conditions are missing.
 func (a *Admin) Simulate(ctx context.Context, c Caller, q Question) ([]Answer, error) {
 	if err := a.may(ctx, c, ReadPeople, "simulate"); err != nil {
 		return nil, err

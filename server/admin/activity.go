@@ -13,41 +13,40 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// Activity is what happened over a time, in numbers.
+// Activity holds sign-ins, renewals, refusals and latencies over a period.
 type Activity struct {
 	SignIns, Renewals, Refusals, Latency Series
-	// Connectors are how the upstreams answered, by the connector's id.
+	// Connectors holds the health of the upstreams, by the connector's id.
 	Connectors map[string]UpstreamHealth
 }
 
-// Series is one number over time, beside the time before.
+// Series is one number over time, with the same number in an earlier period.
 type Series struct {
 	Points []chart.Point
-	// Total is the sum, or for a latency the 95th percentile in seconds, of the whole time;
-	// Before is that of the time it is compared with.
+	// Total is the sum over the period, or for latencies the 95th percentile in seconds. Before is the Total of the
+	// earlier period.
 	Total, Before float64
 }
 
-// UpstreamHealth is how a connector's upstream answered.
+// UpstreamHealth counts the responses of a connector's upstream.
 type UpstreamHealth struct {
-	// P95 is the 95th percentile of the answers' times; 0 without answers.
+	// P95 is the 95th percentile of the response times. It is 0 without responses.
 	P95             time.Duration
 	Failed, Answers int64
 }
 
-// period is the time that an activity covers, and how it is divided.
+// period is the time that an Activity covers, and its parts.
 type period struct {
 	from, end time.Time
 	step      time.Duration
 	points    int
-	// back is how long before the time lies that it is compared with.
+	// back is the distance to the earlier period.
 	back time.Duration
 }
 
 const week = 7 * 24 * time.Hour
 
-// periodOf returns the last 24 hours by the hour, or the last 30 days by the day (UTC). The last
-// part is not over yet.
+// periodOf returns the last 24 hours in hours, or the last 30 days in days (UTC). The last part is incomplete.
 func periodOf(now time.Time, month bool) period {
 	s := period{end: now, step: time.Hour, points: 24, back: week}
 	if month {
@@ -57,14 +56,14 @@ func periodOf(now time.Time, month bool) period {
 	return s
 }
 
-// place returns the point that an hour belongs to.
+// place returns the part that contains an hour.
 func (s period) place(at store.Instant, back time.Duration) (int, bool) {
 	i := int(at.Time().Sub(s.from.Add(-back)) / s.step)
 	return i, !at.Time().Before(s.from.Add(-back)) && i < s.points
 }
 
-// until is the end of the time before. Its last part counts whole: counts may already be those of
-// the day, and series takes the share that has passed.
+// until is the end of the earlier period. It includes the whole last part, because those counts may already be
+// counts of a day. series then takes the share that has passed.
 func (s period) until() store.Instant {
 	return store.At(s.from.Add(time.Duration(s.points)*s.step - s.back))
 }
@@ -122,7 +121,7 @@ func (a *Admin) series(ctx context.Context, s period, names []string, reason str
 	return list, nil
 }
 
-// passed is the share of a part of the time that is over.
+// passed returns the share of a part that is over.
 func (s period) passed(i int) float64 {
 	share := float64(s.end.Sub(s.from.Add(time.Duration(i)*s.step))) / float64(s.step)
 	return math.Max(0, math.Min(1, share))

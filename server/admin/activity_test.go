@@ -10,7 +10,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
 )
 
-// TestActivityIsThatOfTheEvents stores a random history and compares the activity with the events.
+// TestActivityIsThatOfTheEvents stores a random history and compares the activity with its events.
 func TestActivityIsThatOfTheEvents(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {

@@ -1,6 +1,6 @@
-// Package admin is what admins do, without HTTP: each operation checks the right,
-// does it, and records it. The pages, the HTTP interface and the command line call
-// the same operations.
+// Package admin implements the operations of administrators, without HTTP. Each operation checks the caller's
+// right, makes the change and records an audit event. The admin pages, the JSON API and the command line call the
+// same operations.
 package admin
 
 import (
@@ -24,7 +24,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/keys"
 )
 
-// Config is what the operations need.
+// Config are the parameters of New.
 type Config struct {
 	Store    *store.Store
 	Audit    *audit.Log
@@ -35,42 +35,41 @@ type Config struct {
 	Keys     *keys.Manager
 	Limit    *ratelimit.Limiter
 	Hasher   *password.Hasher
-	// Passkeys is nil when this site can have none.
+	// Passkeys is nil if the site cannot have passkeys.
 	Passkeys *mfa.Passkeys
-	// URL is this server's address.
+	// URL is the external address of this server.
 	URL string
-	// Live is told what changes at once.
-	Live *runtimesettings.Settings
-	// ReadOnly refuses every change of what is configured: the file alone says it.
+	// RuntimeSettings receives changed settings at once.
+	RuntimeSettings *runtimesettings.Settings
+	// ReadOnly refuses every change of the configuration: only the configuration file changes it.
 	ReadOnly bool
-	// Recordings are those of shells that proxies have handed in.
+	// Recordings stores the recordings of shells.
 	Recordings *recordings.Archive
-	// Ended, when set, is told that sign-ins have ended.
+	// Ended, when set, is called after sessions have ended.
 	Ended func()
 }
 
-// Admin is the operations.
+// Admin implements the operations.
 type Admin struct {
 	Config
 
 	mu sync.Mutex
-	// fileFault is what is wrong with the configuration file since its last change.
+	// fileFault describes the faults that the configuration file has since its last change.
 	fileFault string
 }
 
-// New returns the operations.
+// New returns an Admin.
 func New(cfg Config) *Admin { return &Admin{Config: cfg} }
 
-// Caller is who asks.
+// Caller is the user or program that calls an operation.
 type Caller struct {
-	// User is the person; nil for the shell.
+	// User is the user. It is nil for the command line.
 	User *store.User
-	// SignIn is the browser's session; nil for programs and the shell.
+	// SignIn is the browser session. It is nil for programs and the command line.
 	SignIn *store.SignIn
-	// Token is what a program came with.
+	// Token is the program's API token.
 	Token *store.APIToken
-	// Shell is set by the command line: who runs it has the database and the data
-	// key in hand anyway.
+	// Shell is the operating system's user of the command line, who has the database and the data key anyway.
 	Shell   string
 	Address string
 }
@@ -96,7 +95,7 @@ func (c Caller) event(name audit.Name) audit.Event {
 	return e
 }
 
-// Scope is what a program's token may do. A person in the pages may do all.
+// Scope is a right of an API token. Admins have all rights in the pages.
 type Scope string
 
 // The scopes.
@@ -108,17 +107,17 @@ const (
 	ReadKeys      Scope = "keys:read"
 	WriteKeys     Scope = "keys:write"
 	ReadAudit     Scope = "audit:read"
-	// WriteTokens makes and ends tokens like it. No token has it.
+	// WriteTokens allows creating and revoking API tokens. No token can have it.
 	WriteTokens Scope = "tokens:write"
 )
 
-// Scopes lists those that a token may have.
+// Scopes lists the scopes that a token may have.
 func Scopes() []Scope {
 	return []Scope{ReadSettings, WriteSettings, ReadPeople, WritePeople, ReadKeys, WriteKeys, ReadAudit}
 }
 
-// may decides whether the caller may do something, and records it when not. The
-// error's kind is Denied, or Unauthenticated when nobody is signed in.
+// may checks the caller's right and records a refusal. The error's kind is Denied, or Unauthenticated if the caller
+// is not signed in.
 func (a *Admin) may(ctx context.Context, c Caller, scope Scope, what string) error {
 	if c.Shell != "" && c.User == nil {
 		return nil
@@ -131,7 +130,7 @@ func (a *Admin) may(ctx context.Context, c Caller, scope Scope, what string) err
 	return err
 }
 
-// recordRefusal records that something was refused, and why.
+// recordRefusal records a refusal with its reason.
 func (a *Admin) recordRefusal(ctx context.Context, c Caller, reason, what string) {
 	event := c.event(audit.AdminRefused)
 	event.Reason, event.Detail = reason, what
@@ -155,7 +154,7 @@ func (a *Admin) refusal(ctx context.Context, c Caller, scope Scope) (string, err
 	return "", nil
 }
 
-// mayWrite is may for changes of what is configured.
+// mayWrite is like may, for changes of the configuration.
 func (a *Admin) mayWrite(ctx context.Context, c Caller, what string) error {
 	if err := a.may(ctx, c, WriteSettings, what); err != nil {
 		return err
@@ -167,7 +166,7 @@ func (a *Admin) mayWrite(ctx context.Context, c Caller, what string) error {
 	return errs.New(errs.Denied, "The change was refused: the configuration file manages all settings (ui.readOnly). Change the file instead.")
 }
 
-// IsAdmin reports whether a person is an admin: for what pages show.
+// IsAdmin reports whether a user is an admin. Pages use it; operations check again.
 func (a *Admin) IsAdmin(ctx context.Context, user *store.User) (bool, error) {
 	rules, err := a.Store.Rules(ctx)
 	if err != nil {
@@ -176,28 +175,26 @@ func (a *Admin) IsAdmin(ctx context.Context, user *store.User) (bool, error) {
 	return access.IsAdmin(rules, user), nil
 }
 
-// SetFileFault notes what is wrong with the configuration file; empty when nothing
-// is.
+// SetFileFault sets the description of the configuration file's faults. Empty means none.
 func (a *Admin) SetFileFault(text string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.fileFault = text
 }
 
-// FileFault returns it.
+// FileFault returns the description of the configuration file's faults, or "".
 func (a *Admin) FileFault() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.fileFault
 }
 
-// Enter lets an admin see the pages. What a page does is decided once more by the
-// operation.
+// Enter checks the right to open the admin pages. Each operation checks its own right as well.
 func (a *Admin) Enter(ctx context.Context, c Caller, what string) error {
 	return a.may(ctx, c, ReadSettings, what)
 }
 
-// CertificateEnds lists the certificates of what is configured and when they end.
+// CertificateEnds lists the configured certificates with their expiry.
 func (a *Admin) CertificateEnds(ctx context.Context, c Caller) ([]Expiry, error) {
 	if err := a.may(ctx, c, ReadSettings, "list certificates"); err != nil {
 		return nil, err

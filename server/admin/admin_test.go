@@ -23,7 +23,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/upstream"
 )
 
-// bundle is the operations on a database of their own.
+// bundle is an Admin with a database of its own.
 type bundle struct {
 	*admin.Admin
 	store *store.Store
@@ -61,7 +61,7 @@ func setup(t testing.TB, s *store.Store) *bundle {
 
 func shell() admin.Caller { return admin.Caller{Shell: "shell:test"} }
 
-// person signs somebody in and returns them as a caller.
+// person creates a user with a session and returns the caller.
 func (b *bundle) person(connector, login string, groups ...string) admin.Caller {
 	b.t.Helper()
 	u, _, err := b.store.SignInUser(b.t.Context(), store.ResolvedIdentity{
@@ -82,7 +82,7 @@ func (b *bundle) apply(c admin.Caller, kind string, doc form.Doc) *store.Revisio
 	return r
 }
 
-// draft changes the entry with the document's id, or makes it.
+// draft returns a draft that changes the entry with the document's id, or creates it.
 func (b *bundle) draft(kind string, doc form.Doc) admin.Draft {
 	b.t.Helper()
 	k, _ := settings.KindOf(kind)
@@ -109,7 +109,7 @@ func adminRule(groups ...any) form.Doc {
 	return form.Doc{"id": "admins", "admin": true, "who": map[string]any{"groups": groups}}
 }
 
-// furnished has a connector, clusters, an admin rule, and its admin jane.
+// furnished returns a configuration with a connector, clusters, an admin rule, and the admin jane.
 func furnished(t *testing.T, s *store.Store) (*bundle, admin.Caller) {
 	t.Helper()
 	b := setup(t, s)
@@ -134,7 +134,7 @@ func TestChangesAreRevisions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// A second save of the same version sees what happened, and changes nothing.
+		// A second save of the same version is refused, shows the current content, and changes nothing.
 		_, err = b.Apply(t.Context(), jane, d)
 		outdated, ok := errors.AsType[*admin.OutdatedError](err)
 		if !ok || outdated.Current.Text("description") != "new" || !errs.Is(err, errs.Conflict) {
@@ -158,7 +158,7 @@ func TestChangesAreRevisions(t *testing.T) {
 		if item, err := b.Entry(t.Context(), jane, settings.Clusters, "one"); err != nil || item.Doc.Text("description") != "" {
 			t.Errorf("restored: %+v %v", item.Doc, err)
 		}
-		// What was deleted comes back, too.
+		// A deleted entry can be restored as well.
 		item, err := b.Entry(t.Context(), jane, settings.Clusters, "one")
 		if err != nil {
 			t.Fatal(err)
@@ -177,7 +177,7 @@ func TestChangesAreRevisions(t *testing.T) {
 	})
 }
 
-// TestOneOfTwoSavesWins: two admins, the same version, at once.
+// TestOneOfTwoSavesWins: two admins save the same version at the same time.
 func TestOneOfTwoSavesWins(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
@@ -216,7 +216,7 @@ func TestWhatIsWrongIsSaidByField(t *testing.T) {
 	if !ok || len(refused.Problems) != 3 || !errs.Is(err, errs.Invalid) {
 		t.Fatalf("%v", err)
 	}
-	// What others need can't go, and it is said who.
+	// An entry that others refer to cannot be deleted, and the error names them.
 	b.apply(jane, settings.Rules, form.Doc{"id": "devs", "who": map[string]any{"everyone": true}, "clusters": map[string]any{"ids": []any{"one"}}})
 	item, err := b.Entry(t.Context(), jane, settings.Clusters, "one")
 	if err != nil {
@@ -246,8 +246,8 @@ func TestPreviewCountsPeople(t *testing.T) {
 	}
 }
 
-// TestExportImport: what was exported and imported elsewhere is the same, secrets
-// aside, and those are asked for.
+// TestExportImport: an export that is imported elsewhere has the same content, except for secrets, which the import
+// asks for.
 func TestExportImport(t *testing.T) {
 	t.Parallel()
 	b, jane := furnished(t, storetest.SQLite(t))

@@ -10,17 +10,16 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// EventCounts are how many events match each filter of the audit log.
+// EventCounts holds the number of events for each filter of the audit log.
 type EventCounts struct {
-	// Known says that the events of each kind were counted. Counting takes too long where words
-	// are searched for.
+	// Known reports that the events of each kind were counted. Counting takes too long with a text search.
 	Known                       bool
 	All                         int64
 	Kinds, Clusters, Connectors map[string]int64
 }
 
-// CountEvents counts the events that a query selects, by kind, whatever the kind or name that the
-// query asks for. The counts of clusters and connectors are those of the time alone.
+// CountEvents counts the events of a query by kind, ignoring the query's own kind and name. The counts of clusters
+// and connectors consider only the time.
 func (a *Admin) CountEvents(ctx context.Context, c Caller, query store.EventQuery) (*EventCounts, error) {
 	if err := a.may(ctx, c, ReadAudit, "count audit events"); err != nil {
 		return nil, err
@@ -68,7 +67,7 @@ func (a *Admin) CountEvents(ctx context.Context, c Caller, query store.EventQuer
 	return counts, nil
 }
 
-// Searches lists the searches that the caller keeps.
+// Searches lists the caller's saved searches.
 func (a *Admin) Searches(ctx context.Context, c Caller) ([]store.SavedSearch, error) {
 	if err := a.may(ctx, c, ReadAudit, "list saved searches"); err != nil || c.User == nil {
 		return nil, err
@@ -76,13 +75,13 @@ func (a *Admin) Searches(ctx context.Context, c Caller) ([]store.SavedSearch, er
 	return a.Store.SavedSearches(ctx, c.User.ID)
 }
 
-// The bounds of a saved search, in bytes.
+// The limits of a saved search, in bytes.
 const (
 	maxSearchName  = 60
 	maxSearchQuery = 2000
 )
 
-// SaveSearch keeps filters of the audit log under a name, for the caller alone.
+// SaveSearch saves filters of the audit log under a name, for the caller only.
 func (a *Admin) SaveSearch(ctx context.Context, c Caller, name, query string) error {
 	if err := a.may(ctx, c, ReadAudit, "save a search"); err != nil {
 		return err
@@ -93,7 +92,7 @@ func (a *Admin) SaveSearch(ctx context.Context, c Caller, name, query string) er
 	return a.Store.SaveSearch(ctx, store.SavedSearch{UserID: c.User.ID, Name: name, Query: query}, a.Now())
 }
 
-// RemoveSearch forgets a search of the caller.
+// RemoveSearch deletes a saved search of the caller.
 func (a *Admin) RemoveSearch(ctx context.Context, c Caller, id string) error {
 	if err := a.may(ctx, c, ReadAudit, "remove a saved search"); err != nil || c.User == nil {
 		return err
@@ -101,22 +100,21 @@ func (a *Admin) RemoveSearch(ctx context.Context, c Caller, id string) error {
 	return a.Store.RemoveSearch(ctx, c.User.ID, id)
 }
 
-// Story is what a user did in one sign-in: the sign-in, its tokens, the requests with them, the
-// shells and their recordings.
+// Story holds the events of one session: the sign-in, its tokens, the requests with them, the shells and their
+// recordings.
 type Story struct {
 	UserID, UserName string
 	// Events are in the order of time.
 	Events     []store.AuditEvent
 	Recordings []store.Recording
-	// Cut says that there are more events than are listed.
+	// Cut reports that there are more events than listed.
 	Cut bool
 }
 
 // maxStory bounds the events of a story.
 const maxStory = 500
 
-// Story finds what happened in a sign-in by its id. The error's kind is NotFound when no event
-// names it.
+// Story finds the events of a session by its id. The error's kind is NotFound when no event names it.
 func (a *Admin) Story(ctx context.Context, c Caller, signInID string) (*Story, error) {
 	if err := a.may(ctx, c, ReadAudit, "read the story of a sign-in"); err != nil {
 		return nil, err

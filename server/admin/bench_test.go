@@ -12,14 +12,13 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
 )
 
-// The largest installation that the pages have to bear.
+// The size of the largest installation that the pages must handle.
 const (
 	manyEntries = 500
 	manyPeople  = 50_000
 )
 
-// large fills a database: by rows, because 1,500 changes one by one would each check
-// everything.
+// large fills a database with rows. Making 1,500 changes would validate the whole configuration each time.
 func large(b *testing.B) (*bundle, admin.Caller) {
 	b.Helper()
 	w := setup(b, storetest.SQLite(b))
@@ -54,7 +53,7 @@ func large(b *testing.B) (*bundle, admin.Caller) {
 	return w, w.person("c0", "root", "c0:ops")
 }
 
-// BenchmarkPages asks for what each admin page shows, in the largest installation.
+// BenchmarkPages calls the operations of each admin page in the largest installation.
 func BenchmarkPages(b *testing.B) {
 	w, root := large(b)
 	change := cluster("k1")

@@ -10,10 +10,10 @@ import (
 	"github.com/fairlead-auth/fairlead/server/admin/settings"
 )
 
-// BulkAct is what can be done to several rows of a list at once.
+// BulkAct is an action on several rows of a list.
 type BulkAct string
 
-// The bulk acts.
+// The bulk actions.
 const (
 	BulkDelete  BulkAct = "delete"
 	BulkEnable  BulkAct = "enable"
@@ -24,18 +24,17 @@ const (
 	BulkRemove  BulkAct = "remove"
 )
 
-// The lists with bulk acts that have no kind of entry.
+// The lists with bulk actions that are not lists of configured entries.
 const (
 	BulkPeople  = "people"
 	BulkTokens  = "tokens"
 	BulkProxies = "proxies"
 )
 
-// maxBulk is how many rows one bulk act may have: those of a page.
+// maxBulk is the largest number of rows in one bulk action: those of a page.
 const maxBulk = PageSize
 
-// BulkActs returns the acts that a list has: of a kind of entry, or of BulkPeople,
-// BulkTokens or BulkProxies.
+// BulkActs returns the actions of a list. The list is a kind of entry, BulkPeople, BulkTokens or BulkProxies.
 func BulkActs(list string) []BulkAct {
 	switch list {
 	case BulkPeople:
@@ -54,29 +53,29 @@ func BulkActs(list string) []BulkAct {
 	return nil
 }
 
-// Bulk is an act on several rows of a list.
+// Bulk is an action on several rows of a list.
 type Bulk struct {
-	// List is the kind of entry, or one of BulkPeople, BulkTokens and BulkProxies.
+	// List is a kind of entry, BulkPeople, BulkTokens or BulkProxies.
 	List string
 	Act  BulkAct
 	IDs  []string
-	// Reason is for the history or the audit log.
+	// Reason is stored in the history or the audit log.
 	Reason string
 }
 
-// BulkPreview is what a bulk act would do, counted now.
+// BulkPreview describes the effect of a bulk action.
 type BulkPreview struct {
-	// Names are the rows that it would change. Skipped are the others, with the reason.
+	// Names are the rows that would change. Skipped are the others, with the reason.
 	Names   []string
 	Skipped []BulkSkip
-	// Sentences are the consequences.
+	// Sentences describe the consequences.
 	Sentences []string
 }
 
-// BulkSkip is a row that a bulk act leaves as it is, and why.
+// BulkSkip is a row that a bulk action does not change, and why.
 type BulkSkip struct{ ID, Why string }
 
-// BulkResult is what a bulk act did.
+// BulkResult is the result of a bulk action.
 type BulkResult struct {
 	Done    int
 	Skipped []BulkSkip
@@ -84,7 +83,7 @@ type BulkResult struct {
 	Links []BulkLink
 }
 
-// BulkLink is the invitation of a local user.
+// BulkLink is the invitation link of a local user.
 type BulkLink struct{ Login, Token string }
 
 func (b Bulk) valid() error {
@@ -99,8 +98,7 @@ func (b Bulk) valid() error {
 	return nil
 }
 
-// ApplyBulk does a bulk act, row by row. A row that is refused is skipped, and doesn't stop
-// the others.
+// ApplyBulk runs a bulk action row by row. A refused row is skipped, and the others still change.
 func (a *Admin) ApplyBulk(ctx context.Context, c Caller, b Bulk) (*BulkResult, error) {
 	if err := b.valid(); err != nil {
 		return nil, err
@@ -126,7 +124,7 @@ func (a *Admin) ApplyBulk(ctx context.Context, c Caller, b Bulk) (*BulkResult, e
 	return result, nil
 }
 
-// bulkOne does the act to one row, with the right that the single act needs.
+// bulkOne runs the action on one row, with the same right as the single action.
 func (a *Admin) bulkOne(ctx context.Context, c Caller, b Bulk, id string) (link string, err error) {
 	switch {
 	case b.List == BulkPeople && b.Act == BulkSignOut:

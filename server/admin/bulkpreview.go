@@ -12,7 +12,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/access"
 )
 
-// PreviewBulk counts what a bulk act would do.
+// PreviewBulk works out the effect of a bulk action.
 func (a *Admin) PreviewBulk(ctx context.Context, c Caller, b Bulk) (*BulkPreview, error) {
 	if err := b.valid(); err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func bulkScope(b Bulk) Scope {
 	return WriteSettings
 }
 
-// previewEntries works the changes out one after the other, each on top of those before.
+// previewEntries works out the changes one after the other, each on top of the earlier ones.
 func (a *Admin) previewEntries(ctx context.Context, c Caller, b Bulk) (*BulkPreview, error) {
 	set, err := a.Store.AllSettings(ctx)
 	if err != nil {
@@ -75,11 +75,11 @@ func (a *Admin) previewEntries(ctx context.Context, c Caller, b Bulk) (*BulkPrev
 	return preview, a.bulkUses(ctx, b, preview)
 }
 
-// bulkPlan works out one change of a bulk act.
+// bulkPlan works out one change of a bulk action.
 func (a *Admin) bulkPlan(set store.Settings, b Bulk, id string) (*plan, error) {
 	e, found := find(settings.Documents(set)[b.List], id)
 	if !found {
-		return nil, errs.New(errs.NotFound, "It does not exist any more.")
+		return nil, errs.New(errs.NotFound, "It was deleted. Reload the list.")
 	}
 	d := Draft{Kind: b.List, ID: id, Version: Version(e.Doc), Reason: b.Reason}
 	if b.Act == BulkDelete {
@@ -87,7 +87,7 @@ func (a *Admin) bulkPlan(set store.Settings, b Bulk, id string) (*plan, error) {
 	}
 	on := b.Act == BulkEnable
 	if (e.Doc.Get("enabled") != false) == on {
-		return nil, errs.New(errs.Conflict, "It is "+string(b.Act)+"d already.")
+		return nil, errs.New(errs.Conflict, "It is already "+string(b.Act)+"d. Leave it out.")
 	}
 	row := pick(set.Connectors, id, func(r *store.Connector) string { return r.ID })
 	if on && row.Tested != row.Revision {
@@ -98,7 +98,8 @@ func (a *Admin) bulkPlan(set store.Settings, b Bulk, id string) (*plan, error) {
 	return a.work(set, d)
 }
 
-// bulkRefusal is why a change is left out; empty for no error, and for one that ends it all.
+// bulkRefusal returns why a change is skipped. It is empty without an error, and for an error that stops the whole
+// action.
 func bulkRefusal(err error) string {
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		return refused.Error()
@@ -113,7 +114,7 @@ func bulkRefusal(err error) string {
 	return ""
 }
 
-// bulkImpact adds who gains and loses access.
+// bulkImpact adds the users who gain and lose access.
 func (a *Admin) bulkImpact(ctx context.Context, from, to store.Settings, preview *BulkPreview) error {
 	p := &plan{from: from, to: to}
 	view := &Preview{}
@@ -124,7 +125,7 @@ func (a *Admin) bulkImpact(ctx context.Context, from, to store.Settings, preview
 	return nil
 }
 
-// bulkUses adds what hangs on the entries besides access.
+// bulkUses adds what else depends on the entries.
 func (a *Admin) bulkUses(ctx context.Context, b Bulk, preview *BulkPreview) error {
 	add := func(text string) { preview.Sentences = append(preview.Sentences, text) }
 	switch {
@@ -274,11 +275,11 @@ func (a *Admin) previewProxies(ctx context.Context, b Bulk) (*BulkPreview, error
 		}
 	}
 	preview.Sentences = []string{
-		fmt.Sprintf("Connected now: %d of them, to %s. After that these proxies no longer learn when access is revoked.", connected, kindName(settings.Clusters, len(clusters))),
+		fmt.Sprintf("Connected now: %d of them, to %s. After that these proxies no longer learn when access is revoked.", connected, countNoun(settings.Clusters, len(clusters))),
 		"A removed proxy needs a new enrolment code to come back.",
 	}
 	return preview, nil
 }
 
-// recentUse is how long ago a use counts as recent.
+// recentUse is the age up to which a use counts as recent.
 const recentUse = 7 * day

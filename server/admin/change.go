@@ -14,11 +14,11 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// trialTime is how long a change that could lock its author out is on trial.
+// trialTime is how long a change that could lock out its author stays on trial.
 const trialTime = 5 * time.Minute
 
-// Apply makes a change and writes it down as a revision. The error is Refused,
-// Outdated, or has a kind; nothing has changed then.
+// Apply makes a change and stores it as a revision. The error is a RefusedError, an OutdatedError, or has a kind.
+// With an error nothing has changed.
 func (a *Admin) Apply(ctx context.Context, c Caller, d Draft) (*store.Revision, error) {
 	what := fmt.Sprintf("change %s %s", d.Kind, d.ID)
 	if err := a.mayWrite(ctx, c, what); err != nil {
@@ -31,7 +31,7 @@ func (a *Admin) apply(ctx context.Context, c Caller, d Draft) (*store.Revision, 
 	if len(d.Reason) > maxReason {
 		return nil, errs.New(errs.Invalid, "The reason is too long. Enter at most %d characters.", maxReason)
 	}
-	// Asked before the transaction: there may be one connection only.
+	// This query comes before the transaction, because the pool may have one connection only.
 	verified, err := a.recoveryVerified(ctx, verifiedWithin)
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func (a *Admin) apply(ctx context.Context, c Caller, d Draft) (*store.Revision, 
 		return a.file(tx, revision, trial)
 	})
 	if err != nil {
-		if errs.Is(err, errs.Denied) { // a typing mistake is no decision
+		if errs.Is(err, errs.Denied) { // a rejected draft is not an access decision, so it is not recorded
 			a.recordRefusal(ctx, c, "guard", fmt.Sprintf("%s %s: %v", d.Kind, d.ID, err))
 		}
 		return nil, err
@@ -112,7 +112,7 @@ func encode(doc form.Doc) (string, error) {
 	return string(text), nil
 }
 
-// decode reads a document of a revision; nil when there was none.
+// decode reads a document of a revision. It returns nil if the revision has none.
 func decode(text string) (form.Doc, error) {
 	if text == "" {
 		return nil, nil
@@ -124,8 +124,7 @@ func decode(text string) (form.Doc, error) {
 	return doc, nil
 }
 
-// replacing returns the draft that makes an entry exactly a document, whatever it
-// is now.
+// replacing returns a draft that replaces an entry with a document, whatever its version is.
 func (a *Admin) replacing(set store.Settings, kind, id string, doc form.Doc, reason string) Draft {
 	d := Draft{Kind: kind, ID: id, Doc: doc, Reason: reason, asIs: true}
 	current, there := find(settings.Documents(set)[kind], id)

@@ -13,23 +13,23 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/issuer"
 )
 
-// ClaimsPreview is what an ID token would say about somebody.
+// ClaimsPreview holds the claims that an ID token for a user would have.
 type ClaimsPreview struct {
-	// Refused says why there would be no token at all.
+	// Refused says why the user would get no token.
 	Refused string
 	Claims  issuer.Claims
-	// Bytes is about how long the token would be; many servers take 8 KiB of headers.
+	// Bytes is the approximate length of the token. Many servers limit headers to 8 KiB.
 	Bytes int
 }
 
-// ClaimsQuestion is about whom, by user name, and for which cluster or client, by id.
+// ClaimsQuestion names a user by user name, and a cluster or client by id.
 type ClaimsQuestion struct{ User, Cluster, Client string }
 
-// signed is about how much a header and a signature add to the claims of a token.
+// signed is the approximate length that a header and a signature add to a token.
 const signed = 450
 
-// PreviewClaims says what a client or a cluster would be told about somebody who has
-// signed in. Nothing is signed.
+// PreviewClaims returns the claims that an ID token for an existing user would have at a client or cluster. It
+// signs nothing.
 func (a *Admin) PreviewClaims(ctx context.Context, c Caller, q ClaimsQuestion) (*ClaimsPreview, error) {
 	if err := a.may(ctx, c, ReadPeople, "preview claims for "+q.Cluster+q.Client); err != nil {
 		return nil, err
@@ -71,8 +71,7 @@ func (a *Admin) PreviewClaims(ctx context.Context, c Caller, q ClaimsQuestion) (
 	return preview, nil
 }
 
-// audience finds what a token would be for. A cluster is a client too, named like its
-// audience.
+// audience finds the client or cluster of a token. The client id of a cluster is its audience.
 func (a *Admin) audience(ctx context.Context, q ClaimsQuestion) (*store.Cluster, *clients.Client, error) {
 	id := q.Client
 	if q.Cluster != "" {

@@ -13,15 +13,14 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// hashShown is how much of a hash is shown: enough to tell it apart.
+// hashShown is the number of hash digits that identify a secret.
 const hashShown = 12
 
-// SecretLabel says what a secret is for, and on which day it ends, such as
-// 2027-05-31. Both may be empty.
+// SecretLabel describes a new secret: its purpose, and its last day, such as 2027-05-31. Both may be empty.
 type SecretLabel struct{ Label, Ends string }
 
-// AddClientSecret makes another secret for a client, and returns it this once. The
-// old ones stay good until they are removed.
+// AddClientSecret creates another secret for a client and returns it. The server cannot show it again. Older
+// secrets stay valid until they are removed.
 func (a *Admin) AddClientSecret(ctx context.Context, c Caller, id string, label SecretLabel) (string, error) {
 	if day, err := time.Parse(time.DateOnly, label.Ends); label.Ends != "" && (err != nil || day.Before(a.Now().UTC().Truncate(24*time.Hour))) {
 		return "", errs.New(errs.Invalid, "The expiry date must be today or later. Enter a date such as %s.", a.Now().AddDate(1, 0, 0).Format(time.DateOnly))
@@ -40,8 +39,8 @@ func (a *Admin) addSecret(doc form.Doc, token string, label SecretLabel) {
 	doc["secretHashes"], doc["secretNotes"] = append(slices.Clone(hashes), hash), append(slices.Clone(notes), map[string]any(note.Compact()))
 }
 
-// CreateClient makes a client and, when it needs one and brings no keys, its first
-// secret, which is returned this once.
+// CreateClient creates a client. If the client needs a secret and has no keys, it also creates and returns the
+// first secret. The server cannot show it again.
 func (a *Admin) CreateClient(ctx context.Context, c Caller, d Draft) (*store.Revision, string, error) {
 	token := ""
 	d.Doc = d.Doc.Clone()
@@ -55,7 +54,7 @@ func (a *Admin) CreateClient(ctx context.Context, c Caller, d Draft) (*store.Rev
 	return r, token, err
 }
 
-// RemoveClientSecret removes a secret by the beginning of its hash.
+// RemoveClientSecret removes a secret by the start of its hash.
 func (a *Admin) RemoveClientSecret(ctx context.Context, c Caller, id, hash string) error {
 	removed := false
 	err := a.changeSecrets(ctx, c, id, "removes a secret", func(doc form.Doc) {
@@ -96,13 +95,12 @@ func (a *Admin) changeSecrets(ctx context.Context, c Caller, id, reason string, 
 	return err
 }
 
-// ClientSecret is a secret of a client, without itself.
+// ClientSecret describes a secret of a client, without the secret itself.
 type ClientSecret struct {
-	// Hash is the beginning of its hash, enough to tell it apart.
+	// Hash is the start of the secret's hash, which identifies it.
 	Hash, Label    string
 	Made, LastUsed time.Time
-	// Ends is when it is good no more; zero when it stays good. Ended says that it is so
-	// far.
+	// Ends is the expiry, or zero if the secret never expires. Ended reports that it has expired.
 	Ends  time.Time
 	Ended bool
 }
@@ -123,7 +121,7 @@ func (a *Admin) ClientSecrets(ctx context.Context, c Caller, id string) ([]Clien
 			return nil, err
 		}
 		note := client.SecretNotes.Of(hash)
-		made, _ := time.Parse(time.DateOnly, note.Made) // zero when nobody knows
+		made, _ := time.Parse(time.DateOnly, note.Made) // zero if unknown
 		ends := note.EndsAt()
 		list = append(list, ClientSecret{
 			Hash: hash[:min(hashShown, len(hash))], Label: note.Label, Made: made, LastUsed: used, Ends: ends, Ended: !ends.IsZero() && !a.Now().Before(ends),

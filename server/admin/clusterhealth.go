@@ -10,23 +10,23 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// ClusterHealth is how a cluster is, as far as the server knows.
+// ClusterHealth describes the proxies of a cluster.
 type ClusterHealth struct {
 	Cluster store.Cluster
-	// Proxies are how many have enrolled, Away how many of them are not in touch.
+	// Proxies is the number of enrolled proxies. Away is the number of those without recent contact.
 	Proxies, Away int
-	// LastContact is when a proxy was last heard of; zero without one.
+	// LastContact is the last contact of any proxy. It is zero without one.
 	LastContact time.Time
-	// CutOff is how long a revoked user keeps access at worst.
-	CutOff time.Duration
-	// Old are the versions of proxies that are not this server's.
+	// RevocationDelay is how long a user can keep access after a revocation, at worst.
+	RevocationDelay time.Duration
+	// Old are the versions of proxies that differ from this server's version.
 	Old []string
 }
 
-// aSecond is how soon a proxy that is in touch acts on a revocation.
+// aSecond is how soon a connected proxy applies a revocation.
 const aSecond = time.Second
 
-// ClusterHealth returns how each cluster is, in the order of their ids.
+// ClusterHealth returns the health of each cluster, ordered by id.
 func (a *Admin) ClusterHealth(ctx context.Context, c Caller) ([]ClusterHealth, error) {
 	if err := a.may(ctx, c, ReadSettings, "read the health of clusters"); err != nil {
 		return nil, err
@@ -51,7 +51,7 @@ func (a *Admin) ClusterHealth(ctx context.Context, c Caller) ([]ClusterHealth, e
 }
 
 func healthOf(cluster store.Cluster, proxies []ProxyInfo) ClusterHealth {
-	h := ClusterHealth{Cluster: cluster, Proxies: len(proxies), CutOff: max(cluster.TokenLife(), cluster.TokenFileLife())}
+	h := ClusterHealth{Cluster: cluster, Proxies: len(proxies), RevocationDelay: max(cluster.TokenLife(), cluster.TokenFileLife())}
 	seen := map[string]bool{}
 	for _, p := range proxies {
 		if p.Away {
@@ -68,15 +68,15 @@ func healthOf(cluster store.Cluster, proxies []ProxyInfo) ClusterHealth {
 	switch {
 	case cluster.Mode != store.ModeProxy || len(proxies) == 0:
 	case h.Away == 0:
-		h.CutOff = aSecond
+		h.RevocationDelay = aSecond
 	case cluster.FailClosed:
-		h.CutOff = min(h.CutOff, cluster.Stale())
+		h.RevocationDelay = min(h.RevocationDelay, cluster.Stale())
 	}
 	return h
 }
 
-// State says in a word and a sentence how the cluster is: ok, warn, bad or off. A cluster without
-// a proxy is off: the server hears nothing of it.
+// State returns the state of the cluster (ok, warn, bad or off) with a sentence. A cluster without a proxy is off,
+// because the server has no information about it.
 func (h *ClusterHealth) State() (state, why string) {
 	switch {
 	case h.Cluster.Mode != store.ModeProxy:
@@ -86,7 +86,7 @@ func (h *ClusterHealth) State() (state, why string) {
 	case h.Away == h.Proxies:
 		return "bad", "no proxy is in touch"
 	case h.Away > 0:
-		return "warn", fmt.Sprintf("%d of %d proxies are not in touch", h.Away, h.Proxies)
+		return "warn", fmt.Sprintf("%d of %d proxies are not connected", h.Away, h.Proxies)
 	case len(h.Old) > 0:
 		return "ok", "in touch; a proxy has version " + strings.Join(h.Old, ", ")
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/access"
 )
 
-// ConnectorState is how far a connector has come.
+// ConnectorState is the state of a connector.
 type ConnectorState string
 
 // The states of a connector.
@@ -32,7 +32,7 @@ const (
 type ConnectorInfo struct {
 	ID, Name, Type, Label, Icon string
 	State                       ConnectorState
-	// Fault says why it is failing, since when.
+	// Fault says why the connector fails, and Since since when.
 	Fault      string
 	Since      time.Time
 	Hidden     bool
@@ -76,8 +76,8 @@ func state(r *store.Connector) ConnectorState {
 	return StateDraft
 }
 
-// Enable lets people sign in with a connector, or stops it. To enable one takes a
-// passed test sign-in with exactly these settings, or a reason.
+// Enable enables or disables a connector. Enabling requires a passed test sign-in with exactly these settings, or a
+// reason.
 func (a *Admin) Enable(ctx context.Context, c Caller, id string, on bool, reason string) (*store.Revision, error) {
 	if err := a.mayWrite(ctx, c, fmt.Sprintf("enable connector %s: %t", id, on)); err != nil {
 		return nil, err
@@ -99,7 +99,7 @@ func (a *Admin) Enable(ctx context.Context, c Caller, id string, on bool, reason
 	return a.apply(ctx, c, Draft{Kind: settings.Connectors, ID: id, Doc: doc, Version: Version(e.Doc), Reason: reason})
 }
 
-// Move puts a connector one place up or down on the sign-in page.
+// Move moves a connector one position up or down on the sign-in page.
 func (a *Admin) Move(ctx context.Context, c Caller, id string, up bool) error {
 	if err := a.mayWrite(ctx, c, "move connector "+id); err != nil {
 		return err
@@ -136,17 +136,17 @@ func (a *Admin) Move(ctx context.Context, c Caller, id string, up bool) error {
 	return nil
 }
 
-// Trying is a connector with settings that need not be saved.
-type Trying struct {
-	// ID is the connector that is edited; empty for a new one.
+// ConnectorDraft is a connector with unsaved settings.
+type ConnectorDraft struct {
+	// ID is the id of the edited connector. Empty means a new one.
 	ID string
-	// Doc is what the form has. Secrets that are left out are the stored ones, unless
-	// they would go to a new place.
+	// Doc holds the settings of the form. A missing secret is taken from the stored connector, unless the settings
+	// would send it to another host.
 	Doc form.Doc
 }
 
-// draft works unsaved settings out. The error is Refused when they have faults.
-func (a *Admin) draft(ctx context.Context, t Trying) (*store.Connector, error) {
+// draft validates unsaved settings. The error is a RefusedError if they have faults.
+func (a *Admin) draft(ctx context.Context, t ConnectorDraft) (*store.Connector, error) {
 	set, err := a.Store.AllSettings(ctx)
 	if err != nil {
 		return nil, err
@@ -154,7 +154,7 @@ func (a *Admin) draft(ctx context.Context, t Trying) (*store.Connector, error) {
 	d := Draft{Kind: settings.Connectors, ID: t.ID, Doc: t.Doc}
 	if e, found := find(settings.Documents(set)[settings.Connectors], t.ID); found {
 		d.Version = Version(e.Doc)
-		if e.Origin.Origin == store.OriginFile { // what the file says may be tried as it is
+		if e.Origin.Origin == store.OriginFile { // settings from the configuration file may be tested unchanged
 			return pick(set.Connectors, t.ID, func(r *store.Connector) string { return r.ID }), nil
 		}
 	}
@@ -165,11 +165,11 @@ func (a *Admin) draft(ctx context.Context, t Trying) (*store.Connector, error) {
 	return pick(p.to.Connectors, p.id, func(r *store.Connector) string { return r.ID }), nil
 }
 
-// checkTimeout bounds a check of settings in all.
+// checkTimeout is the deadline of Check.
 const checkTimeout = 15 * time.Second
 
-// Check tries settings without a person.
-func (a *Admin) Check(ctx context.Context, c Caller, t Trying) ([]connectors.Finding, error) {
+// Check tests settings without a user.
+func (a *Admin) Check(ctx context.Context, c Caller, t ConnectorDraft) ([]connectors.Finding, error) {
 	if err := a.may(ctx, c, WriteSettings, "check connector "+t.ID); err != nil {
 		return nil, err
 	}
@@ -202,27 +202,27 @@ func (a *Admin) recordTest(ctx context.Context, c Caller, id, depth, how string)
 	a.Audit.Record(ctx, event)
 }
 
-// Found is a person that was looked up or signed in for a test.
-type Found struct {
-	// Revision is what was tested.
+// LookupResult is the result of a lookup or test sign-in.
+type LookupResult struct {
+	// Revision is the tested revision of the settings.
 	Revision string
-	// Attributes are what the upstream said; empty when it doesn't tell.
+	// Attributes are the user's attributes at the upstream, if the connector returns them.
 	Attributes map[string][]string
 	Identity   connectors.Identity
 	// KubeName and Groups are what clusters would see.
 	KubeName string
 	Groups   []string
-	// Clusters are what the person could use, and Admin whether they would be one.
+	// Clusters are the clusters that the user could use. Admin reports whether the user would be an admin.
 	Clusters []access.Allowed
 	Admin    bool
 	Warnings []string
-	// Fault says why the sign-in failed; Remedy what to change.
+	// Fault says why the sign-in failed. Remedy says what to change.
 	Fault, Remedy string
 	Took          time.Duration
 }
 
-// Lookup looks a person up with unsaved settings.
-func (a *Admin) Lookup(ctx context.Context, c Caller, t Trying, username string) (*Found, error) {
+// Lookup looks up a user with unsaved settings.
+func (a *Admin) Lookup(ctx context.Context, c Caller, t ConnectorDraft, username string) (*LookupResult, error) {
 	if err := a.may(ctx, c, WriteSettings, "look up through connector "+t.ID); err != nil {
 		return nil, err
 	}
@@ -241,7 +241,7 @@ func (a *Admin) Lookup(ctx context.Context, c Caller, t Trying, username string)
 		return result, nil
 	}
 	a.recordTest(ctx, c, row.ID, "look_up", "passed")
-	result, err := a.found(ctx, row, found.Identity)
+	result, err := a.lookupResult(ctx, row, found.Identity)
 	if err != nil {
 		return nil, err
 	}
@@ -250,14 +250,14 @@ func (a *Admin) Lookup(ctx context.Context, c Caller, t Trying, username string)
 	return result, nil
 }
 
-func (a *Admin) failed(row *store.Connector, err error, began time.Time) *Found {
+func (a *Admin) failed(row *store.Connector, err error, began time.Time) *LookupResult {
 	fault, remedy := a.Upstream.Explain(err)
-	return &Found{Revision: store.ConnectorRevision(row), Fault: fault, Remedy: remedy, Took: a.Now().Sub(began)}
+	return &LookupResult{Revision: store.ConnectorRevision(row), Fault: fault, Remedy: remedy, Took: a.Now().Sub(began)}
 }
 
-// found settles an identity and says what the person could do.
-func (a *Admin) found(ctx context.Context, row *store.Connector, id connectors.Identity) (*Found, error) {
-	f := &Found{Revision: store.ConnectorRevision(row), Identity: id}
+// found applies prefixes to an identity and works out the user's access.
+func (a *Admin) lookupResult(ctx context.Context, row *store.Connector, id connectors.Identity) (*LookupResult, error) {
+	f := &LookupResult{Revision: store.ConnectorRevision(row), Identity: id}
 	f.Identity.Data = nil
 	name, settled, refused := connectors.Settle(id, connectors.Prefixes{User: row.UserPrefix, Group: row.GroupPrefix})
 	if refused != nil {
@@ -280,7 +280,7 @@ func (a *Admin) found(ctx context.Context, row *store.Connector, id connectors.I
 	return f, err
 }
 
-// warnings are what works and may still surprise.
+// warnings describes settings that work and may still surprise.
 func (a *Admin) warnings(ctx context.Context, row *store.Connector, u *store.User) ([]string, error) {
 	var list []string
 	switch {
@@ -308,7 +308,7 @@ func (a *Admin) warnings(ctx context.Context, row *store.Connector, u *store.Use
 	return list, nil
 }
 
-// objectID reports what looks like a UUID.
+// objectID reports whether text looks like a UUID.
 func objectID(text string) bool {
 	return len(text) == 36 && strings.Count(text, "-") == 4 && text[8] == '-'
 }

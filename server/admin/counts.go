@@ -6,7 +6,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// Counts is how many entries of each kind there are, and how many need attention.
+// Counts holds the number of entries of each kind, and of those that need attention.
 type Counts struct {
 	store.EntryCounts
 	// FailingConnectors are enabled connectors whose last use failed. SilentProxies are proxies
@@ -15,7 +15,7 @@ type Counts struct {
 	Proxies                          int64
 }
 
-// Counts returns the numbers of the admin pages' navigation.
+// Counts returns the numbers in the navigation of the admin pages.
 func (a *Admin) Counts(ctx context.Context, c Caller) (Counts, error) {
 	if err := a.may(ctx, c, ReadSettings, "count entries"); err != nil {
 		return Counts{}, err

@@ -14,15 +14,15 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// PageSize is how many rows a list has on a page.
+// PageSize is the number of rows on a page of a list.
 const PageSize = 50
 
-// Item is a configured thing, without its secrets.
+// Item is a configured entry without its secrets.
 type Item struct {
 	ID   string
 	Name string
 	Doc  form.Doc
-	// Version names this state of it: a change must say which one it is for.
+	// Version identifies this state of the entry. A change must name the version that it was based on.
 	Version string
 	Origin  store.Origin
 }
@@ -34,25 +34,24 @@ type List struct {
 	Page  int
 }
 
-// Pages is how many pages there are.
+// Pages returns the number of pages.
 func (l List) Pages() int { return max(1, (l.Total+PageSize-1)/PageSize) }
 
-// Version names a state of a document. Its secrets count.
+// Version returns a hash of a document, including its secrets.
 func Version(doc form.Doc) string {
 	text, err := json.Marshal(doc.Compact())
 	if err != nil {
-		return "" // a document is made of what JSON has
+		return "" // a document always encodes as JSON
 	}
 	return secret.Hash(string(text))[:26]
 }
 
-// unknownKind is the error for a kind that doesn't exist.
+// unknownKind is the error for an unknown kind of entry.
 func unknownKind(kind string) error {
 	return errs.New(errs.NotFound, "There is no kind of entry %q. Run `fairlead admin get --help` for the list.", kind)
 }
 
-// Entries lists what is configured of a kind, filtered by words, a page at a time
-// from 1 on.
+// Entries lists the entries of a kind whose text contains the words. Pages count from 1.
 func (a *Admin) Entries(ctx context.Context, c Caller, kind, words string, page int) (List, error) {
 	if err := a.may(ctx, c, ReadSettings, "list "+kind); err != nil {
 		return List{}, err
@@ -91,8 +90,7 @@ func (a *Admin) item(k settings.Kind, e settings.Entry) Item {
 	return Item{ID: e.ID, Name: name, Version: Version(e.Doc), Origin: a.origin(k, e), Doc: form.Mask(a.fields(k.Name, e.Doc), e.Doc)}
 }
 
-// fields are those of a document, for masking and comparing: also what no form
-// shows.
+// fields returns the fields of a document for masking and comparing, including those that no form shows.
 func (a *Admin) fields(kind string, doc form.Doc) []form.Field {
 	fields := settings.Fields(kind, a.Types, doc)
 	switch kind {
@@ -118,7 +116,7 @@ func matches(doc form.Doc, words string) bool {
 	return true
 }
 
-// Entry returns one configured thing.
+// Entry returns one entry.
 func (a *Admin) Entry(ctx context.Context, c Caller, kind, id string) (Item, error) {
 	if err := a.may(ctx, c, ReadSettings, "read "+kind+" "+id); err != nil {
 		return Item{}, err
@@ -150,7 +148,7 @@ func notThere(k settings.Kind, id string) error {
 	return errs.New(errs.NotFound, "There is no %s %q. Check the ID: another admin may have deleted it.", k.One, id)
 }
 
-// Cluster returns a cluster as it is stored.
+// Cluster returns a stored cluster.
 func (a *Admin) Cluster(ctx context.Context, c Caller, id string) (*store.Cluster, error) {
 	if err := a.may(ctx, c, ReadSettings, "read cluster "+id); err != nil {
 		return nil, err

@@ -30,24 +30,24 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/slapd"
 )
 
-// update writes the table of faults anew.
+// update rewrites the table of faults.
 var update = flag.Bool("update", false, "write the table of faults anew")
 
-// broken is a connector with one thing wrong, and how it is tried.
+// broken is a connector with one fault, and how to test it.
 type broken struct {
 	kind, what string
 	doc        form.Doc
-	// lookup or login, when set, is tried after the settings are.
+	// lookup or login, when set, runs after the check of the settings.
 	lookup          string
 	login, password string
 }
 
-// proxy leads to the stand-ins of upstreams whose address is fixed.
+// proxy leads to fake upstreams in place of those with a fixed address.
 var proxy forwardproxy.Proxy
 
 func TestMain(m *testing.M) { os.Exit(forwardproxy.Run(m, &proxy)) }
 
-// upstreams are what the faults are made with.
+// upstreams are the fake upstreams that cause the faults.
 type upstreams struct {
 	directory *slapd.Directory
 	github    *fakegithub.Server
@@ -81,7 +81,7 @@ func startUpstreams(t *testing.T) *upstreams {
 	return u
 }
 
-// with returns a good connector of a type with some settings changed.
+// with returns a valid connector of a type with some settings changed.
 func with(good map[string]any, kind string, change map[string]any) form.Doc {
 	doc := form.Doc{"id": "corp", "type": kind, "config": map[string]any(form.Doc(good).Clone())}
 	for key, value := range change {
@@ -196,11 +196,11 @@ func (u *upstreams) samlFaults() []broken {
 	}
 }
 
-// try returns what the page would say.
+// try returns what the page would show.
 func (b *bundle) try(root admin.Caller, f broken) (cause, remedy string) {
 	b.t.Helper()
 	ctx := b.t.Context()
-	findings, err := b.Check(ctx, root, admin.Trying{Doc: f.doc})
+	findings, err := b.Check(ctx, root, admin.ConnectorDraft{Doc: f.doc})
 	if refused, ok := errors.AsType[*admin.RefusedError](err); ok && len(refused.Problems) > 0 {
 		p := refused.Problems[0]
 		return "The field " + strings.TrimPrefix(p.Field, "config.") + " " + strings.TrimSuffix(p.Message, ".") + ".", ""
@@ -214,7 +214,7 @@ func (b *bundle) try(root admin.Caller, f broken) (cause, remedy string) {
 		}
 	}
 	if f.lookup != "" {
-		found, err := b.Lookup(ctx, root, admin.Trying{Doc: f.doc}, f.lookup)
+		found, err := b.Lookup(ctx, root, admin.ConnectorDraft{Doc: f.doc}, f.lookup)
 		if err != nil {
 			b.t.Fatal(err)
 		}
@@ -229,11 +229,11 @@ func (b *bundle) try(root admin.Caller, f broken) (cause, remedy string) {
 func (b *bundle) trySignIn(root admin.Caller, f broken) (cause, remedy string) {
 	b.t.Helper()
 	ctx := b.t.Context()
-	id, err := b.BeginTest(ctx, root, admin.Trying{Doc: f.doc})
+	id, err := b.BeginTest(ctx, root, admin.ConnectorDraft{Doc: f.doc})
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	_, opened, err := b.Testing(ctx, root, id)
+	_, opened, err := b.OpenTestConnector(ctx, root, id)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -250,8 +250,8 @@ func (b *bundle) trySignIn(root admin.Caller, f broken) (cause, remedy string) {
 
 var port = regexp.MustCompile(`127\.0\.0\.1:\d+`)
 
-// TestEveryFaultHasWords breaks connectors on purpose, one thing at a time, and holds
-// docs/reference/connector-faults.md equal to what the pages say.
+// TestEveryFaultHasWords breaks connectors on purpose, one setting at a time. It compares
+// docs/reference/connector-faults.md with what the pages say.
 func TestEveryFaultHasWords(t *testing.T) {
 	t.Parallel()
 	u := startUpstreams(t)
@@ -293,7 +293,7 @@ func TestEveryFaultHasWords(t *testing.T) {
 
 func storeQuery(name string) store.EventQuery { return store.EventQuery{Name: name, Limit: 1} }
 
-// nothingKept: trying a connector makes no connector and no person.
+// nothingKept checks that a test creates no connector and no user.
 func nothingKept(t *testing.T, b *bundle) {
 	t.Helper()
 	rows, err := b.store.Connectors(t.Context())

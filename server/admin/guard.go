@@ -12,13 +12,12 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/access"
 )
 
-// verifiedWithin is how long ago somebody must have signed in with a recovery
-// account for a change that needs it to be there.
+// verifiedWithin is the largest age of a recovery account's last sign-in for a change that relies on the recovery
+// account.
 const verifiedWithin = 24 * time.Hour
 
-// guard refuses changes that would lock admins out, and says whether a change has
-// to prove itself first. verified says that a recovery account was of use not long
-// ago.
+// guard refuses changes that would lock out all admins, and says whether a change must go on trial. verified
+// reports that a recovery account was used recently.
 func guard(c Caller, p *plan, verified bool) (trial bool, err error) {
 	if hasAdmins(p.from) && !hasAdmins(p.to) {
 		return false, errs.New(errs.Denied, "The change was refused: this is the last admin rule, and without it no user is an admin. Create another admin rule first.")
@@ -36,7 +35,7 @@ func hasAdmins(set store.Settings) bool {
 	return slices.ContainsFunc(set.Rules, func(r store.AccessRule) bool { return r.Admin })
 }
 
-// after is the person as the changed local account will make them.
+// after is the user with the changed local account.
 func after(p *plan, user *store.User) *store.User {
 	if p.kind.Name != settings.LocalUsers || kubenames.Key(p.id) != kubenames.Key(user.Login) {
 		return user
@@ -58,7 +57,7 @@ func after(p *plan, user *store.User) *store.User {
 	return &changed
 }
 
-// guardConnector looks at changes of the connector that the author signed in with.
+// guardConnector checks changes of the connector that the author signed in with.
 func guardConnector(c Caller, p *plan, verified bool) (trial bool, err error) {
 	if p.kind.Name != settings.Connectors || p.id != c.User.ConnectorID || p.before == nil {
 		return false, nil
@@ -78,8 +77,7 @@ func guardConnector(c Caller, p *plan, verified bool) (trial bool, err error) {
 		"The change was refused: you signed in through this connector and could lose access. Sign in with the recovery account first, and repeat the change within 24 hours.")
 }
 
-// recoveryVerified reports whether somebody signed in with a recovery account in
-// this span of time.
+// recoveryVerified reports whether an admin signed in with a recovery account within verifiedWithin.
 func (a *Admin) recoveryVerified(ctx context.Context, within time.Duration) (bool, error) {
 	accounts, err := a.Store.RecoveryAccounts(ctx)
 	if err != nil {

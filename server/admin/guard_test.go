@@ -20,7 +20,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/mfa"
 )
 
-// TestNobodyLocksThemselvesOut tries each way.
+// TestNobodyLocksThemselvesOut tries each way to lock out all admins.
 func TestNobodyLocksThemselvesOut(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
@@ -68,7 +68,7 @@ func TestNobodyLocksThemselvesOut(t *testing.T) {
 				t.Errorf("%s: %v, want a refusal", name, err)
 			}
 		}
-		// The last rule stays, whoever asks.
+		// The last admin rule stays, whichever admin tries to delete it.
 		if _, err := b.Apply(t.Context(), jane, admin.Draft{Kind: settings.Rules, ID: "local-admins", Version: version(settings.Rules, "local-admins")}); err != nil {
 			t.Errorf("a rule that is not the last: %v", err)
 		}
@@ -82,7 +82,7 @@ func TestNobodyLocksThemselvesOut(t *testing.T) {
 	})
 }
 
-// brokenBase changes where people are searched: a mistake that locks out.
+// brokenBase changes the base DN of users: a mistake that stops all sign-ins.
 func brokenBase() form.Doc {
 	doc := ldap("ldap.test")
 	doc.Set("config.userSearch.baseDN", "dc=wrong")
@@ -99,7 +99,7 @@ func baseOf(t *testing.T, b *bundle) string {
 	return item.Doc.Text("config.userSearch.baseDN")
 }
 
-// TestAMistakeRollsBackByItself: the connector that its admin signed in with.
+// TestAMistakeRollsBackByItself breaks the connector that its admin signed in with.
 func TestAMistakeRollsBackByItself(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
@@ -135,10 +135,10 @@ func TestAMistakeRollsBackByItself(t *testing.T) {
 		if err != nil || changes[0].Outcome != store.OutcomeApplied || changes[1].Outcome != store.OutcomeRolledBack || changes[0].Number == changes[1].Number {
 			t.Errorf("%+v %v", changes, err)
 		}
-		if len(changes) != 4 { // made, enabled, changed, taken back once
+		if len(changes) != 4 { // created, enabled, changed, undone once
 			t.Errorf("%d revisions, want 4", len(changes))
 		}
-		// The secret came back as well.
+		// The secret is restored as well.
 		set, err := s.AllSettings(t.Context())
 		if err != nil || !strings.Contains(set.Connectors[0].Config, canary) {
 			t.Errorf("the secret is gone: %v", err)
@@ -170,8 +170,7 @@ func TestANewSignInConfirms(t *testing.T) {
 	}
 }
 
-// TestAStoredSecretGoesNowhereElse: neither a test nor a save takes it to a new
-// host.
+// TestAStoredSecretGoesNowhereElse: neither a test nor a save sends a stored secret to a new host.
 func TestAStoredSecretGoesNowhereElse(t *testing.T) {
 	t.Parallel()
 	b, jane := furnished(t, storetest.SQLite(t))
@@ -184,12 +183,18 @@ func TestAStoredSecretGoesNowhereElse(t *testing.T) {
 		doc.Set("config.bindPassword", nil)
 		move(doc)
 		for name, try := range map[string]func() error{
-			"check": func() error { _, err := b.Check(t.Context(), jane, admin.Trying{ID: "corp", Doc: doc}); return err },
-			"lookup": func() error {
-				_, err := b.Lookup(t.Context(), jane, admin.Trying{ID: "corp", Doc: doc}, "x")
+			"check": func() error {
+				_, err := b.Check(t.Context(), jane, admin.ConnectorDraft{ID: "corp", Doc: doc})
 				return err
 			},
-			"test": func() error { _, err := b.BeginTest(t.Context(), jane, admin.Trying{ID: "corp", Doc: doc}); return err },
+			"lookup": func() error {
+				_, err := b.Lookup(t.Context(), jane, admin.ConnectorDraft{ID: "corp", Doc: doc}, "x")
+				return err
+			},
+			"test": func() error {
+				_, err := b.BeginTest(t.Context(), jane, admin.ConnectorDraft{ID: "corp", Doc: doc})
+				return err
+			},
 			"save": func() error { _, err := b.Apply(t.Context(), jane, b.draft(settings.Connectors, doc)); return err },
 		} {
 			if err := try(); !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), "type it again") {
@@ -224,7 +229,7 @@ func TestEnablingNeedsATestOrAReason(t *testing.T) {
 	}
 }
 
-// newAccount is a good choice for a recovery account.
+// newAccount returns valid credentials for a recovery account.
 func (b *bundle) newAccount(login string) admin.NewAccount {
 	totp := mfa.NewTOTPSecret()
 	code, err := mfa.GenerateCode(totp, b.now())
@@ -234,8 +239,8 @@ func (b *bundle) newAccount(login string) admin.NewAccount {
 	return admin.NewAccount{Login: login, Password: "seven purple boats", Again: "seven purple boats", TOTP: totp, Code: code}
 }
 
-// TestASetupLinkWorksOnce: for one of several at once, for an hour, and not when
-// there is an admin.
+// TestASetupLinkWorksOnce: it works for one of several concurrent callers, for an hour, and only while there is no
+// admin.
 func TestASetupLinkWorksOnce(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
@@ -414,7 +419,7 @@ func TestAPITokensHaveScopes(t *testing.T) {
 	if _, err := b.CreateAPIToken(t.Context(), caller, "more", []string{"settings:write"}, time.Hour); !errs.Is(err, errs.Denied) {
 		t.Errorf("a token makes tokens: %v", err)
 	}
-	// A token is worth what its owner is.
+	// A token has no more rights than its owner.
 	if err := b.Disable(t.Context(), shell(), jane.User.ID, true, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -452,7 +457,7 @@ func TestClientSecrets(t *testing.T) {
 		t.Fatalf("%+v %v", secrets, err)
 	}
 	b.secretEnds(jane, "staging", second)
-	// An edit of the form, which shows no secrets, keeps them.
+	// Saving the form, which shows no secrets, keeps them.
 	b.apply(jane, settings.Clients, form.Doc{"id": "web", "name": "Web", "redirectURIs": []any{"https://web.test/cb"}})
 	if err := b.RemoveClientSecret(t.Context(), jane, "web", secret.Hash(first)[:12]); err != nil {
 		t.Fatal(err)
@@ -466,8 +471,8 @@ func TestClientSecrets(t *testing.T) {
 	}
 }
 
-// secretEnds checks that a secret of the client web is good to its last day, that the
-// overview warns of it, and that it is good no more after that.
+// secretEnds checks that a secret of the client web is valid until the end of its last day, that the overview warns
+// about it, and that it is invalid afterwards.
 func (b *bundle) secretEnds(c admin.Caller, label, text string) {
 	b.t.Helper()
 	client, err := clients.NewRegistry(b.store).Find(b.t.Context(), "web")
@@ -487,11 +492,11 @@ func (b *bundle) secretEnds(c admin.Caller, label, text string) {
 	}
 }
 
-// TestABrandThatNobodyCanReadIsRefused, and one that could run something.
+// TestABrandThatNobodyCanReadIsRefused covers colors with too little contrast, and logos with active content.
 func TestABrandThatNobodyCanReadIsRefused(t *testing.T) {
 	t.Parallel()
 	b, jane := furnished(t, storetest.SQLite(t))
-	b.Live = runtimesettings.New(runtimesettings.Values{})
+	b.RuntimeSettings = runtimesettings.New(runtimesettings.Values{})
 	b.apply(jane, settings.General, form.Doc{"id": "branding", "color": "#7a1fa2", "logo": `<svg xmlns="http://www.w3.org/2000/svg"/>`})
 	for _, doc := range []form.Doc{{"color": "#ffff00"}, {"colorDark": "#000000"}, {"color": "red"}, {"logo": `<svg xmlns="http://www.w3.org/2000/svg"><script/></svg>`}} {
 		doc["id"] = "branding"
@@ -499,18 +504,18 @@ func TestABrandThatNobodyCanReadIsRefused(t *testing.T) {
 			t.Errorf("%v: %v", doc, err)
 		}
 	}
-	if v := b.Live.Get(); v.Color != "#7a1fa2" || v.Logo == "" {
+	if v := b.RuntimeSettings.Get(); v.Color != "#7a1fa2" || v.Logo == "" {
 		t.Errorf("%+v", v)
 	}
 }
 
-// TestGeneralSettingsHoldAtOnce, and can be taken back.
+// TestGeneralSettingsHoldAtOnce changes general settings and restores them.
 func TestGeneralSettingsHoldAtOnce(t *testing.T) {
 	t.Parallel()
 	b, jane := furnished(t, storetest.SQLite(t))
-	b.Live = runtimesettings.New(runtimesettings.Values{Contact: "in the file"})
+	b.RuntimeSettings = runtimesettings.New(runtimesettings.Values{Contact: "in the file"})
 	r := b.apply(jane, settings.General, form.Doc{"id": "sessions", "idle": "1h", "maxAge": "2m"})
-	if v := b.Live.Get(); v.IdleTimeout != time.Hour || v.UpstreamMaxAge != 2*time.Minute || v.AbsoluteTimeout != runtimesettings.DefaultAbsoluteTimeout {
+	if v := b.RuntimeSettings.Get(); v.IdleTimeout != time.Hour || v.UpstreamMaxAge != 2*time.Minute || v.AbsoluteTimeout != runtimesettings.DefaultAbsoluteTimeout {
 		t.Errorf("%+v", v)
 	}
 	for _, doc := range []form.Doc{
@@ -526,7 +531,7 @@ func TestGeneralSettingsHoldAtOnce(t *testing.T) {
 	if _, err := b.Restore(t.Context(), jane, admin.Restoration{RevisionID: r.ID}); err != nil {
 		t.Fatal(err)
 	}
-	if v := b.Live.Get(); v.IdleTimeout != runtimesettings.DefaultIdleTimeout {
+	if v := b.RuntimeSettings.Get(); v.IdleTimeout != runtimesettings.DefaultIdleTimeout {
 		t.Errorf("restored: %+v", v)
 	}
 }

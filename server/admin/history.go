@@ -13,10 +13,10 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// Change is a revision for people: without secrets.
+// Change is a revision without secrets, for pages.
 type Change struct {
 	store.Revision
-	// Diff lists the fields that changed.
+	// Diff lists the changed fields.
 	Diff []form.Change
 }
 
@@ -53,7 +53,7 @@ func (a *Admin) Revision(ctx context.Context, c Caller, id string) (Change, erro
 	return a.describe(r)
 }
 
-// describe compares the documents and takes them, with their secrets, away.
+// describe compares the two documents and removes them, because they contain secrets.
 func (a *Admin) describe(r *store.Revision) (Change, error) {
 	before, errBefore := decode(r.Before)
 	after, errAfter := decode(r.After)
@@ -69,8 +69,8 @@ func (a *Admin) describe(r *store.Revision) (Change, error) {
 	return change, nil
 }
 
-// Confirm keeps a change on trial. It takes a sign-in made after the change through
-// what was changed: that is the proof that people can still get in with it.
+// Confirm ends the trial of a change and keeps the change. The caller must have signed in through the changed
+// connector after the change, which proves that sign-ins still work.
 func (a *Admin) Confirm(ctx context.Context, c Caller, id string) error {
 	if err := a.may(ctx, c, WriteSettings, "confirm "+id); err != nil {
 		return err
@@ -86,13 +86,13 @@ func (a *Admin) Confirm(ctx context.Context, c Caller, id string) error {
 	return a.settle(ctx, c, r, store.OutcomeConfirmed)
 }
 
-// Proves reports whether the caller signed in through what a revision on trial
-// changed, after it did: connectors alone are ever on trial.
+// Proves reports whether the caller signed in through the changed connector after the change. Only changes of
+// connectors are ever on trial.
 func (c Caller) Proves(r *store.Revision) bool {
 	return c.SignIn != nil && c.SignIn.Authenticated > r.Time && c.SignIn.ConnectorID == r.ObjectID
 }
 
-// RollBack takes a change on trial back at once.
+// RollBack undoes a change on trial at once.
 func (a *Admin) RollBack(ctx context.Context, c Caller, id string) error {
 	if err := a.may(ctx, c, WriteSettings, "roll back "+id); err != nil {
 		return err
@@ -104,7 +104,7 @@ func (a *Admin) RollBack(ctx context.Context, c Caller, id string) error {
 	return a.settle(ctx, c, r, store.OutcomeRolledBack)
 }
 
-// settle ends a trial once, whoever comes first.
+// settle ends a trial. Exactly one of several concurrent callers succeeds.
 func (a *Admin) settle(ctx context.Context, c Caller, r *store.Revision, outcome string) error {
 	err := a.Store.UpdateSettings(ctx, func(tx *store.SettingsTx) error {
 		first, err := tx.EndTrial(r.ID, outcome)
@@ -128,8 +128,8 @@ func (a *Admin) settle(ctx context.Context, c Caller, r *store.Revision, outcome
 	return nil
 }
 
-// takeBack makes the entry what it was, as a revision of its own. The guard has no
-// say: what was is what let people in.
+// takeBack restores the earlier entry as a new revision. The guard does not run, because sign-ins worked with the
+// earlier entry.
 func (a *Admin) takeBack(tx *store.SettingsTx, c Caller, r *store.Revision) error {
 	set, err := tx.All()
 	if err != nil {
@@ -150,11 +150,10 @@ func (a *Admin) takeBack(tx *store.SettingsTx, c Caller, r *store.Revision) erro
 	return tx.AddRevision(back)
 }
 
-// trialTick is how often trials are looked at.
+// trialTick is the time between two checks of trials.
 const trialTick = 5 * time.Second
 
-// Run takes changes back whose trial is over, and settings over that another
-// replica changed, until ctx ends.
+// Run undoes changes whose trial is over, and loads settings that another replica changed, until ctx ends.
 func (a *Admin) Run(ctx context.Context) error {
 	ticker := time.NewTicker(trialTick)
 	defer ticker.Stop()
@@ -170,10 +169,10 @@ func (a *Admin) Run(ctx context.Context) error {
 	}
 }
 
-// maxTrials bounds how many trials are looked at together.
+// maxTrials bounds the trials of one check.
 const maxTrials = 100
 
-// EndTrials takes back what is past its trial.
+// EndTrials undoes the changes whose trial is over.
 func (a *Admin) EndTrials(ctx context.Context) error {
 	rows, err := a.Store.Revisions(ctx, store.RevisionQuery{Trials: true, Limit: maxTrials})
 	if err != nil {
@@ -197,8 +196,8 @@ func (a *Admin) Trials(ctx context.Context, c Caller) ([]Change, error) {
 	return a.History(ctx, c, store.RevisionQuery{Trials: true})
 }
 
-// WordOf says a kind for people.
-func WordOf(kind string) string {
+// KindLabel returns the display name of a kind, in lower case.
+func KindLabel(kind string) string {
 	if k, known := settings.KindOf(kind); known {
 		return k.One
 	}

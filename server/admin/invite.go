@@ -10,7 +10,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// Invite makes a link with which a local user sets their password.
+// Invite creates a link with which a local user sets their password.
 func (a *Admin) Invite(ctx context.Context, c Caller, login string) (string, error) {
 	if err := a.may(ctx, c, WritePeople, "invite "+login); err != nil {
 		return "", err
@@ -21,7 +21,7 @@ func (a *Admin) Invite(ctx context.Context, c Caller, login string) (string, err
 	return a.link(ctx, c, store.LinkInvite, login, inviteLife)
 }
 
-// Invitation returns the login that an invitation is for.
+// Invitation returns the login of an invitation.
 func (a *Admin) Invitation(ctx context.Context, token, address string) (string, error) {
 	l, err := a.Store.Link(ctx, store.LinkInvite, secret.Hash(token), a.Now())
 	if errs.Is(err, errs.NotFound) {

@@ -12,7 +12,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/keys"
 )
 
-// SigningKeys lists the signing keys and what state each is in.
+// SigningKeys lists the signing keys with their states.
 func (a *Admin) SigningKeys(ctx context.Context, c Caller) ([]keys.Info, error) {
 	if err := a.may(ctx, c, ReadKeys, "list keys"); err != nil {
 		return nil, err
@@ -20,8 +20,7 @@ func (a *Admin) SigningKeys(ctx context.Context, c Caller) ([]keys.Info, error) 
 	return a.Keys.List(ctx)
 }
 
-// RotateKey lets the next key of an algorithm sign as soon as nobody can miss it.
-// The key manager records it.
+// RotateKey activates the next key of an algorithm once every verifier has it. The key manager records the event.
 func (a *Admin) RotateKey(ctx context.Context, c Caller, algorithm string) error {
 	if err := a.may(ctx, c, WriteKeys, "rotate key "+algorithm); err != nil {
 		return err
@@ -33,7 +32,7 @@ func (a *Admin) RotateKey(ctx context.Context, c Caller, algorithm string) error
 	return a.Keys.RotateNow(ctx, alg)
 }
 
-// KeyConsequences says what revoking a key would do.
+// KeyConsequences says which tokens become invalid when a key is revoked.
 func (a *Admin) KeyConsequences(ctx context.Context, c Caller, id string) (*keys.RevocationImpact, error) {
 	if err := a.may(ctx, c, ReadKeys, "read key "+id); err != nil {
 		return nil, err
@@ -41,7 +40,7 @@ func (a *Admin) KeyConsequences(ctx context.Context, c Caller, id string) (*keys
 	return a.Keys.RevocationImpact(ctx, id)
 }
 
-// RevokeKey takes a key away at once, with every token that it signed.
+// RevokeKey revokes a key at once, and with it every token that it signed.
 func (a *Admin) RevokeKey(ctx context.Context, c Caller, id, reason string) error {
 	if err := a.may(ctx, c, WriteKeys, "revoke key "+id); err != nil {
 		return err
@@ -63,11 +62,10 @@ func (a *Admin) Events(ctx context.Context, c Caller, query store.EventQuery) ([
 	return a.Store.FindEvents(ctx, query)
 }
 
-// maxExport bounds the events of one export.
+// maxExport bounds the events of an export.
 const maxExport = 100_000
 
-// ExportEvents hands the events that a query selects to fn, the newest first, at
-// most a hundred thousand.
+// ExportEvents calls fn with the events of a query, the newest first, at most 100,000 of them.
 func (a *Admin) ExportEvents(ctx context.Context, c Caller, query store.EventQuery, fn func(*store.AuditEvent) error) error {
 	if err := a.may(ctx, c, ReadAudit, "export audit events"); err != nil {
 		return err

@@ -135,8 +135,8 @@ type GroupRow struct {
 	Rules []string
 }
 
-// GroupRows returns groups by name: those of users who have signed in, and those that access
-// rules name. The groups of a rule without a user come first: often they are misspelt.
+// GroupRows returns the groups of users who have signed in and of access rules, by name. Groups of a rule without
+// any user come first, because they are often misspelt.
 func (a *Admin) GroupRows(ctx context.Context, c Caller) ([]GroupRow, error) {
 	if err := a.may(ctx, c, ReadPeople, "list groups"); err != nil {
 		return nil, err
@@ -176,7 +176,7 @@ func (a *Admin) GroupRows(ctx context.Context, c Caller) ([]GroupRow, error) {
 	return rows, nil
 }
 
-// maxGroups bounds the groups of the list.
+// maxGroups bounds the list of groups.
 const maxGroups = 10000
 
 // ConnectorRows returns the connectors in the order of the sign-in page, with the number of
@@ -207,12 +207,12 @@ func (a *Admin) ConnectorRows(ctx context.Context, c Caller) ([]ConnectorRow, er
 type ConnectorRow struct {
 	ConnectorInfo
 	Row RowState
-	// Users is how many users that are not disabled signed in through it.
+	// Users is the number of active users who signed in through the connector.
 	Users int64
 }
 
-// kindName is the word for a number of entries of a kind.
-func kindName(kind string, n int) string {
+// countNoun returns the noun for a number of entries of a kind.
+func countNoun(kind string, n int) string {
 	k, _ := settings.KindOf(kind)
 	if n == 1 {
 		return "1 " + k.One

@@ -16,30 +16,30 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// Notice is something that needs attention.
+// Notice is a problem that needs an admin's attention.
 type Notice struct {
-	// Urgent ones come first and are red.
+	// Urgent notices come first and are red.
 	Urgent bool
 	Text   string
-	// Path is the page about it, below /admin; Label says where it leads.
+	// Path is the page about the problem, below /admin. Label is the text of the link.
 	Path, Label string
-	// Due is when it becomes serious; zero for now.
+	// Due is when the problem becomes serious. Zero means now.
 	Due time.Time
 }
 
-// Todo is a step of the first hour.
+// Todo is a step of the setup.
 type Todo struct {
 	Text, Path string
 	Done       bool
 }
 
-// Overview is the first page of an admin.
+// Overview is the data of the first admin page.
 type Overview struct {
 	Todos   []Todo
 	Notices []Notice
 	Events  []store.AuditEvent
 	People  int64
-	// SignIns counts those of the last day by connector.
+	// SignIns counts the sign-ins of the last day by connector.
 	SignIns []Count
 }
 
@@ -49,14 +49,14 @@ type Count struct {
 	N    int64
 }
 
-// The spans of time of the overview.
+// The time spans of the overview.
 const (
 	verifyEvery   = 90 * 24 * time.Hour
 	recoveryShown = 7 * 24 * time.Hour
 	lastEvents    = 10
 )
 
-// Overview says what needs attention.
+// Overview returns the problems, setup steps and numbers of the first admin page.
 func (a *Admin) Overview(ctx context.Context, c Caller) (*Overview, error) {
 	infos, err := a.Connectors(ctx, c) // checks the right
 	if err != nil {
@@ -86,11 +86,11 @@ func (a *Admin) Overview(ctx context.Context, c Caller) (*Overview, error) {
 
 func todos(infos []ConnectorInfo, set store.Settings, accounts []store.RecoveryAccount) []Todo {
 	return []Todo{
-		{"Make a recovery account, so that you can get in when no connector works", "/recovery", len(accounts) > 0},
-		{"Connect the place where your people sign in, and test it", "/connectors", slices.ContainsFunc(infos, func(i ConnectorInfo) bool { return i.State == StateEnabled })},
+		{"Create a recovery account, so that you can sign in when no connector works", "/recovery", len(accounts) > 0},
+		{"Add a connector for your identity provider, and test it", "/connectors", slices.ContainsFunc(infos, func(i ConnectorInfo) bool { return i.State == StateEnabled })},
 		{"Add a cluster", "/clusters", len(set.Clusters) > 0},
-		{"Say who may use it", "/rules", slices.ContainsFunc(set.Rules, func(r store.AccessRule) bool { return !r.Admin })},
-		{"Make a rule for admins, so that nobody needs the recovery account for daily work", "/rules", hasAdmins(set)},
+		{"Create an access rule, so that users can use it", "/rules", slices.ContainsFunc(set.Rules, func(r store.AccessRule) bool { return !r.Admin })},
+		{"Create an admin rule, so that admins sign in with their own accounts", "/rules", hasAdmins(set)},
 	}
 }
 
@@ -113,10 +113,10 @@ func (a *Admin) signIns(ctx context.Context, infos []ConnectorInfo) ([]Count, er
 func (a *Admin) notices(ctx context.Context, o *Overview, infos []ConnectorInfo, set store.Settings, accounts []store.RecoveryAccount) error {
 	add := func(n Notice) { o.Notices = append(o.Notices, n) }
 	if fault := a.FileFault(); fault != "" {
-		add(Notice{Urgent: true, Text: "The configuration file has faults; what it said before still holds. " + fault, Path: "/diagnostics", Label: "Diagnostics"})
+		add(Notice{Urgent: true, Text: "The configuration file has faults, so its previous version stays in effect. " + fault, Path: "/diagnostics", Label: "Diagnostics"})
 	}
 	if strings.HasPrefix(a.URL, "http://") {
-		add(Notice{Text: "People open this server without TLS (" + a.URL + "). That is for trying it out on this computer.", Path: "/diagnostics", Label: "Diagnostics"})
+		add(Notice{Text: "Browsers reach this server without TLS (" + a.URL + "). Use https:// unless you try Fairlead out on this computer.", Path: "/diagnostics", Label: "Diagnostics"})
 	}
 	for _, i := range infos {
 		if i.State == StateFailing {
@@ -124,10 +124,10 @@ func (a *Admin) notices(ctx context.Context, o *Overview, infos []ConnectorInfo,
 		}
 	}
 	if len(accounts) > 0 && !slices.ContainsFunc(accounts, func(r store.RecoveryAccount) bool { return a.Now().Sub(r.Verified.Time()) < verifyEvery }) {
-		add(Notice{Text: "Nobody has signed in with a recovery account for 90 days. Try it, so that you know it works.", Path: "/recovery", Label: "Recovery"})
+		add(Notice{Text: "The recovery account was not used for 90 days. Sign in with it once to check that it works.", Path: "/recovery", Label: "Recovery"})
 	}
 	if len(set.Clusters) > 0 && !hasAdmins(set) {
-		add(Notice{Text: "No rule makes admins: only the recovery account can get in here.", Path: "/rules/new?admin=yes", Label: "Make an admin rule"})
+		add(Notice{Text: "There is no admin rule, so only the recovery account can open these pages. Create an admin rule.", Path: "/rules/new?admin=yes", Label: "Create an admin rule"})
 	}
 	o.Notices = append(o.Notices, a.dangers(set)...)
 	o.Notices = append(o.Notices, a.certificates(set)...)
@@ -146,7 +146,7 @@ func (a *Admin) eventNotices(ctx context.Context, o *Overview) error {
 	}
 	for _, r := range trials {
 		o.Notices = append(o.Notices, Notice{
-			Urgent: true, Text: fmt.Sprintf("A change of the %s %s is on trial until %s.", WordOf(r.Kind), r.ObjectID, r.TrialUntil.Time().Format("15:04 UTC")),
+			Urgent: true, Text: fmt.Sprintf("A change of the %s %s is on trial until %s.", KindLabel(r.Kind), r.ObjectID, r.TrialUntil.Time().Format("15:04 UTC")),
 			Path: "/history/" + r.ID, Label: "Confirm it or take it back",
 		})
 	}
@@ -172,7 +172,7 @@ func (a *Admin) eventNotices(ctx context.Context, o *Overview) error {
 	return nil
 }
 
-// dangers are switches that stay in view until they are off.
+// dangers returns notices for insecure switches that are on.
 func (a *Admin) dangers(set store.Settings) []Notice {
 	var list []Notice
 	docs := settings.Documents(set)
@@ -188,7 +188,7 @@ func (a *Admin) dangers(set store.Settings) []Notice {
 	return list
 }
 
-// remindDays is from how many days on an end is shown.
+// remindDays is the number of days before an expiry from which a notice is shown.
 const remindDays = 30
 
 // Expiry is the end of a certificate or a secret in the configuration.
@@ -197,7 +197,7 @@ type Expiry struct {
 	Ends            time.Time
 }
 
-// Expiries lists the certificates and secrets of what is configured that end.
+// Expiries lists the configured certificates and secrets that expire.
 func (a *Admin) Expiries(set store.Settings) []Expiry {
 	var list []Expiry
 	docs := settings.Documents(set)
@@ -220,7 +220,7 @@ func (a *Admin) Expiries(set store.Settings) []Expiry {
 	return list
 }
 
-// endOf is when what a field holds ends, if it does.
+// endOf returns the expiry of a field's value, if it has one.
 func endOf(f form.Field, value string) time.Time {
 	if f.Kind == form.PEM {
 		return firstEnd(value)
@@ -232,8 +232,7 @@ func endOf(f form.Field, value string) time.Time {
 	return day.AddDate(0, 0, 1)
 }
 
-// firstEnd is when the last of some certificates ends: two of them are there while
-// one is replaced.
+// firstEnd returns the latest expiry of several certificates, because two of them are present during a replacement.
 func firstEnd(text string) time.Time {
 	var ends time.Time
 	for rest := []byte(text); ; {
@@ -254,9 +253,9 @@ func (a *Admin) certificates(set store.Settings) []Notice {
 		if days >= remindDays {
 			continue
 		}
-		text := fmt.Sprintf("%s of the %s %s ends in %d days.", e.Label, WordOf(e.Kind), e.ID, days)
+		text := fmt.Sprintf("%s of the %s %s ends in %d days.", e.Label, KindLabel(e.Kind), e.ID, days)
 		if days < 0 {
-			text = fmt.Sprintf("%s of the %s %s ended on %s.", e.Label, WordOf(e.Kind), e.ID, e.Ends.Format("2 Jan 2006"))
+			text = fmt.Sprintf("%s of the %s %s ended on %s.", e.Label, KindLabel(e.Kind), e.ID, e.Ends.Format("2 Jan 2006"))
 		}
 		k, _ := settings.KindOf(e.Kind)
 		list = append(list, Notice{Urgent: days < 7, Text: text, Path: "/" + k.Path + "/" + e.ID, Label: e.ID, Due: e.Ends})

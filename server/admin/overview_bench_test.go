@@ -10,10 +10,10 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
 )
 
-// manyEvents is how large the audit log is that the overview has to bear.
+// manyEvents is the size of the largest audit log that the overview must handle.
 const manyEvents = 1_000_000
 
-// BenchmarkOverviewOfManyEvents asks for what the overview shows beside a large audit log.
+// BenchmarkOverviewOfManyEvents runs the operations of the overview with a large audit log.
 func BenchmarkOverviewOfManyEvents(b *testing.B) {
 	w := setup(b, storetest.SQLite(b))
 	names := []audit.Name{audit.TokenIssued, audit.TokenIssued, audit.TokenIssued, audit.SignInSucceeded, audit.ProxySessionEnded, audit.AccessRefused}

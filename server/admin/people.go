@@ -9,7 +9,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/access"
 )
 
-// People lists who has signed in, and how many there are.
+// People lists the users, and their total number.
 func (a *Admin) People(ctx context.Context, c Caller, query store.UserQuery) ([]store.User, int64, error) {
 	if err := a.may(ctx, c, ReadPeople, "list people"); err != nil {
 		return nil, 0, err
@@ -20,7 +20,7 @@ func (a *Admin) People(ctx context.Context, c Caller, query store.UserQuery) ([]
 	return a.Store.FindUsers(ctx, query)
 }
 
-// Person is somebody with everything that they have.
+// Person is a user with sessions, devices, factors and clusters.
 type Person struct {
 	User     *store.User
 	SignIns  []store.SignIn
@@ -30,7 +30,7 @@ type Person struct {
 	Factors  []store.Factor
 }
 
-// Person returns somebody by id.
+// Person returns a user by id.
 func (a *Admin) Person(ctx context.Context, c Caller, id string) (*Person, error) {
 	if err := a.may(ctx, c, ReadPeople, "read person "+id); err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func (a *Admin) Person(ctx context.Context, c Caller, id string) (*Person, error
 		}
 	}
 	for i := range p.Factors {
-		p.Factors[i].Data = "" // the secret is nobody's to see
+		p.Factors[i].Data = "" // pages must not show the secret
 	}
 	return p, nil
 }
@@ -82,7 +82,7 @@ func (a *Admin) Disable(ctx context.Context, c Caller, id string, off bool, reas
 	return nil
 }
 
-// about records something that was done to a person.
+// about records an audit event about a user.
 func (a *Admin) about(ctx context.Context, c Caller, name audit.Name, user *store.User, what string) {
 	event := audit.Event{
 		Name: name, UserID: user.ID, UserName: user.KubeName, ActorName: c.name(), ConnectorID: user.ConnectorID, Address: c.Address,
@@ -97,8 +97,8 @@ func (a *Admin) about(ctx context.Context, c Caller, name audit.Name, user *stor
 	}
 }
 
-// RemoveFactor takes a second factor away from a person, who lost the phone. Their
-// connector may want a new one at the next sign-in.
+// RemoveFactor removes a second factor of a user, for example of a lost phone. The user's connector may require a
+// new one at the next sign-in.
 func (a *Admin) RemoveFactor(ctx context.Context, c Caller, id, factorID string) error {
 	if err := a.may(ctx, c, WritePeople, "remove a second factor of "+id); err != nil {
 		return err
@@ -114,7 +114,7 @@ func (a *Admin) RemoveFactor(ctx context.Context, c Caller, id, factorID string)
 	return nil
 }
 
-// Revoke ends one sign-in or device of a person, or everything when thing is empty.
+// Revoke ends one session or device of a user, or all of them if thing is empty.
 func (a *Admin) Revoke(ctx context.Context, c Caller, id, thing string) error {
 	if err := a.may(ctx, c, WritePeople, "revoke "+id+" "+thing); err != nil {
 		return err

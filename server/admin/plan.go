@@ -11,29 +11,29 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// Draft is a change that somebody wants.
+// Draft is a proposed change of an entry.
 type Draft struct {
 	Kind string
-	// ID is what is changed; empty makes a new one.
+	// ID is the id of the entry. Empty creates a new one.
 	ID string
-	// Doc is how it shall be. A secret that is left out stays as it is. Nil deletes.
+	// Doc is the new content. A secret that is left out stays unchanged. Nil deletes the entry.
 	Doc form.Doc
-	// Version is the state that the change is for; empty for a new one.
+	// Version is the version that the change is based on. It is empty for a new entry.
 	Version string
-	// Reason is for the history.
+	// Reason is stored in the history.
 	Reason string
-	// asIs keeps what a new connector says about being enabled: it was so before.
+	// asIs keeps the "enabled" field of a new connector, because a restored connector may have been enabled before.
 	asIs bool
 }
 
-// RefusedError lists what is wrong with a draft. Its kind is Invalid.
+// RefusedError lists the faults of a draft. Its kind is Invalid.
 type RefusedError struct {
 	Problems []form.Problem
-	// Elsewhere are faults that the change would make in other entries.
+	// Elsewhere are faults that the change would cause in other entries.
 	Elsewhere []string
 }
 
-// Unwrap gives it its kind.
+// Unwrap returns an error with the kind.
 func (r *RefusedError) Unwrap() error {
 	return errs.New(errs.Invalid, "The change was not saved: some values are not valid. Correct them: %s.", r.Error())
 }
@@ -47,15 +47,14 @@ func (r *RefusedError) Error() string {
 	return strings.Join(append(lines, r.Elsewhere...), "; ")
 }
 
-// OutdatedError says that somebody else changed it in the meantime. Its kind is
-// Conflict.
+// OutdatedError is the error for a draft that is not based on the current version. Its kind is Conflict.
 type OutdatedError struct {
-	// Current is how it is now, masked; nil when it is gone. Version is its version.
+	// Current is the current content without secrets. It is nil if the entry was deleted. Version is its version.
 	Current form.Doc
 	Version string
 }
 
-// Unwrap gives it its kind.
+// Unwrap returns an error with the kind.
 func (o *OutdatedError) Unwrap() error {
 	return errs.New(errs.Conflict, "The change was not saved: another admin changed this entry in the meantime. Read the entry again and repeat the change.")
 }
@@ -65,17 +64,17 @@ func (o *OutdatedError) Error() string {
 	return "another admin changed this entry in the meantime"
 }
 
-// plan is a change worked out: what there was, what there will be.
+// plan is a validated change, with the configuration before and after.
 type plan struct {
 	kind          settings.Kind
 	id, action    string
 	before, after form.Doc
-	// from and to are everything that is configured.
+	// from and to are the whole configuration before and after.
 	from, to store.Settings
 }
 
-// work works a draft out against what is configured. The error is Refused or
-// Outdated, or has a kind.
+// work validates a draft against the current configuration. The error is a RefusedError, an OutdatedError, or has a
+// kind.
 func (a *Admin) work(set store.Settings, d Draft) (*plan, error) {
 	k, known := settings.KindOf(d.Kind)
 	if !known {
@@ -91,7 +90,7 @@ func (a *Admin) work(set store.Settings, d Draft) (*plan, error) {
 	case d.ID == "":
 		p.action, p.id, p.after = store.ActionCreate, d.Doc.Text(k.IDKey), d.Doc.Clone()
 		if k.Name == settings.Connectors && !d.asIs {
-			p.after["enabled"] = false // every connector begins as a draft
+			p.after["enabled"] = false // a new connector starts disabled
 		}
 		docs[k.Name] = append(docs[k.Name], settings.Entry{ID: p.id, Doc: p.after, Origin: store.Origin{Origin: store.OriginPage}})
 		index = len(docs[k.Name]) - 1
@@ -116,14 +115,14 @@ func (a *Admin) work(set store.Settings, d Draft) (*plan, error) {
 	to, err := a.check(set, docs, fmt.Sprintf("%s[%d]", k.Name, index), problems)
 	p.to = keepStates(set, to)
 	if p.after != nil {
-		// As it will be read again, with defaults: else the next diff would have them.
+		// Read the document back with its defaults. Otherwise the next diff would list them as changes.
 		canonical, _ := find(settings.Documents(p.to)[k.Name], p.id)
 		p.after = canonical.Doc
 	}
 	return p, err
 }
 
-// carry fills in what a form leaves out.
+// carry adds the fields that a form leaves out.
 func (a *Admin) carry(k settings.Kind, p *plan) []form.Problem {
 	p.after.Set(k.IDKey, p.before.Get(k.IDKey))
 	if k.Name == settings.Connectors {
@@ -150,8 +149,7 @@ func (a *Admin) changeable(k settings.Kind, e settings.Entry, version string) er
 	return nil
 }
 
-// check reads all documents again. Faults that were there before are not this
-// change's.
+// check validates the whole configuration. It ignores faults that existed before the change.
 func (a *Admin) check(set store.Settings, docs settings.Docs, path string, problems []form.Problem) (store.Settings, error) {
 	reader := settings.Reader{Types: a.Types, URL: a.URL}
 	to, now := reader.Read(docs)
@@ -185,7 +183,7 @@ func hasProblem(list []form.Problem, field string) bool {
 	return slices.ContainsFunc(list, func(p form.Problem) bool { return p.Field == field })
 }
 
-// where names the entry at a path for people.
+// where names the entry at a path, for messages.
 func (a *Admin) where(docs settings.Docs, path string) string {
 	for _, k := range settings.Kinds() {
 		for i, e := range docs[k.Name] {
@@ -197,7 +195,7 @@ func (a *Admin) where(docs settings.Docs, path string) string {
 	return path
 }
 
-// keepStates keeps what documents don't say.
+// keepStates keeps the columns that documents do not contain.
 func keepStates(from, to store.Settings) store.Settings {
 	for i := range to.Connectors {
 		for _, old := range from.Connectors {

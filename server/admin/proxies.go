@@ -10,15 +10,15 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// enrolLife is how long an enrolment code is good.
+// enrolLife is the lifetime of an enrolment code.
 const enrolLife = time.Hour
 
-// lateAfter is after what time without a word a proxy counts as away. It asks at least
-// every twenty seconds.
+// lateAfter is the time without contact after which a proxy counts as away. A proxy polls at least every twenty
+// seconds.
 const lateAfter = time.Minute
 
-// EnrolmentCode makes a one-time code with which a proxy enrols for a cluster. Earlier
-// codes for it end.
+// EnrolmentCode creates a one-time code with which a proxy enrols for a cluster. It invalidates earlier codes for
+// the cluster.
 func (a *Admin) EnrolmentCode(ctx context.Context, c Caller, clusterID string) (string, error) {
 	if err := a.may(ctx, c, WriteSettings, "make an enrolment code for "+clusterID); err != nil {
 		return "", err
@@ -29,14 +29,14 @@ func (a *Admin) EnrolmentCode(ctx context.Context, c Caller, clusterID string) (
 	return a.link(ctx, c, store.LinkEnrol, clusterID, enrolLife)
 }
 
-// ProxyInfo is a proxy and how it does.
+// ProxyInfo is a proxy with its state.
 type ProxyInfo struct {
 	store.Proxy
-	// Away says that it has not been heard of lately.
+	// Away reports that the server has not heard from the proxy recently.
 	Away bool
 }
 
-// Proxies lists those of a cluster, or of all when none is named.
+// Proxies lists the proxies of a cluster, or all proxies if clusterID is empty.
 func (a *Admin) Proxies(ctx context.Context, c Caller, clusterID string) ([]ProxyInfo, error) {
 	if err := a.may(ctx, c, ReadSettings, "list proxies of "+clusterID); err != nil {
 		return nil, err
@@ -56,8 +56,8 @@ func (a *Admin) proxies(ctx context.Context, clusterID string) ([]ProxyInfo, err
 	return list, nil
 }
 
-// RemoveProxy takes a proxy's identity away: it hears nothing any more, and does what
-// its cluster says about that.
+// RemoveProxy deletes a proxy's identity. The proxy then receives no revocations and behaves as its cluster is
+// configured for that case.
 func (a *Admin) RemoveProxy(ctx context.Context, c Caller, id string) error {
 	if err := a.may(ctx, c, WriteSettings, "remove proxy "+id); err != nil {
 		return err
@@ -79,14 +79,14 @@ func (a *Admin) RemoveProxy(ctx context.Context, c Caller, id string) error {
 	return nil
 }
 
-// CutOff says in words how fast somebody loses access to a cluster, at worst.
-func CutOff(cluster *store.Cluster, proxies []ProxyInfo) string {
+// RevocationDelay describes how long a user can keep access to a cluster after a revocation, at worst.
+func RevocationDelay(cluster *store.Cluster, proxies []ProxyInfo) string {
 	life := span(max(cluster.TokenLife(), cluster.TokenFileLife()))
 	if cluster.Mode != store.ModeProxy {
-		return "When somebody’s access is taken away they get no new token at once. The API server takes the one they have for up to " + life + ", and a running shell ends when it ends."
+		return "A user whose access is revoked gets no new token. The API server accepts their last token for up to " + life + ", and a running shell continues until it is closed."
 	}
 	if len(proxies) == 0 {
-		return "No proxy has enrolled, so none hears of anything: a token is good for up to " + life + ", and a running shell ends when it ends. Enrol the proxies, and it is a matter of a second."
+		return "No proxy has enrolled, so revocations don’t reach the cluster: a token is valid for up to " + life + ", and a running shell continues until it is closed. Enrol the proxies to end access within about a second."
 	}
 	away := 0
 	for _, p := range proxies {
@@ -94,14 +94,14 @@ func CutOff(cluster *store.Cluster, proxies []ProxyInfo) string {
 			away++
 		}
 	}
-	text := "When somebody’s access is taken away, proxies that are in touch end their shells and refuse their tokens within about a second."
+	text := "When a user’s access is revoked, connected proxies close their shells and refuse their tokens within about a second."
 	if away > 0 {
-		text += fmt.Sprintf(" %d of %d are not in touch.", away, len(proxies))
+		text += fmt.Sprintf(" %d of %d proxies are not connected.", away, len(proxies))
 	}
 	if cluster.FailClosed {
-		return text + " One that hears nothing refuses everything after " + span(cluster.Stale()) + "."
+		return text + " A disconnected proxy refuses every request after " + span(cluster.Stale()) + "."
 	}
-	return text + " One that hears nothing goes on: there a token is good for up to " + life + ", and a running shell until the proxy hears again."
+	return text + " A disconnected proxy accepts tokens for up to " + life + ", and keeps running shells open until it is connected again."
 }
 
 func span(d time.Duration) string {
@@ -111,7 +111,7 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d min", (d+time.Minute-1)/time.Minute)
 }
 
-// proxyNotices are clusters whose proxies have not checked in.
+// proxyNotices returns a notice for each cluster with proxies that are away.
 func (a *Admin) proxyNotices(ctx context.Context) ([]Notice, error) {
 	list, err := a.proxies(ctx, "")
 	if err != nil {

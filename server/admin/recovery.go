@@ -18,22 +18,21 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/mfa"
 )
 
-// How long links are good.
+// The lifetimes of links.
 const (
 	setupLife    = time.Hour
 	recoveryLife = 10 * time.Minute
 	inviteLife   = 72 * time.Hour
 )
 
-// MinPassword is how long a recovery account's password must be, MinLocalPassword
-// a local user's.
+// MinPassword is the least length of a recovery account's password, and MinLocalPassword of a local user's.
 const (
 	MinPassword      = 16
 	MinLocalPassword = 12
 )
 
-// NeedsSetup reports whether nobody can administer this server yet: there is no
-// admin rule and no recovery account.
+// NeedsSetup reports whether this server has neither an admin rule nor a recovery account, so that no user can
+// administer it.
 func (a *Admin) NeedsSetup(ctx context.Context) (bool, error) {
 	accounts, err := a.Store.RecoveryAccounts(ctx)
 	if err != nil || len(accounts) > 0 {
@@ -46,7 +45,7 @@ func (a *Admin) NeedsSetup(ctx context.Context) (bool, error) {
 	return !slices.ContainsFunc(rules, func(r store.AccessRule) bool { return r.Admin }), nil
 }
 
-// link makes a link and returns its token.
+// link creates a link and returns its token.
 func (a *Admin) link(ctx context.Context, c Caller, purpose, subject string, life time.Duration) (string, error) {
 	token, now := secret.Token().Reveal(), a.Now()
 	err := a.Store.CreateLink(ctx, store.Link{
@@ -61,8 +60,8 @@ func (a *Admin) link(ctx context.Context, c Caller, purpose, subject string, lif
 	return token, nil
 }
 
-// SetupLink makes the link to the first account. It is for the shell and the start
-// of the server only; once there is an admin, recovery links do the same.
+// SetupLink creates the link to the first recovery account. Only the command line and the start of the server call
+// it. Once there is an admin it is refused; use a recovery link instead.
 func (a *Admin) SetupLink(ctx context.Context) (string, error) {
 	needed, err := a.NeedsSetup(ctx)
 	if err != nil {
@@ -74,14 +73,14 @@ func (a *Admin) SetupLink(ctx context.Context) (string, error) {
 	return a.link(ctx, Caller{Shell: "fairlead"}, store.LinkSetup, "", setupLife)
 }
 
-// RecoveryLink makes a link to a new recovery account, or to new credentials for
-// the one there is. It is for the shell only: who has that has the data key.
+// RecoveryLink creates a link to a new recovery account, or to new credentials for an existing one. Only the
+// command line calls it, whose user has the data key anyway.
 func (a *Admin) RecoveryLink(ctx context.Context) (string, error) {
 	return a.link(ctx, Caller{Shell: "fairlead"}, store.LinkRecovery, "", recoveryLife)
 }
 
-// OpenLink returns the purpose of a setup or recovery link that is still good. A
-// setup link ends when there is another way in.
+// OpenLink returns the purpose of a valid setup or recovery link. A setup link becomes invalid when an admin
+// exists.
 func (a *Admin) OpenLink(ctx context.Context, token, address string) (string, error) {
 	for _, purpose := range []string{store.LinkSetup, store.LinkRecovery} {
 		if good, err := a.isGood(ctx, purpose, token); err != nil || good {
@@ -99,26 +98,25 @@ func (a *Admin) isGood(ctx context.Context, purpose, token string) (bool, error)
 		return false, nil
 	case err != nil:
 		return false, err
-	case purpose == store.LinkSetup: // it stands in the log of the first start
+	case purpose == store.LinkSetup: // the log of the first start contains the link
 		return a.NeedsSetup(ctx)
 	}
 	return true, nil
 }
 
-// NewAccount is what a person chooses for a recovery account.
+// NewAccount holds the credentials that a user chooses for a recovery account.
 type NewAccount struct {
 	Login, Password, Again string
-	// TOTP is the secret of the authenticator app, Code what it shows.
+	// TOTP is the secret of the authenticator app. Code is a code of the app.
 	TOTP, Code string
-	// Passkey, when set, is instead of a password and a code.
+	// Passkey, when set, replaces the password and the code.
 	Passkey PasskeyAnswer
 }
 
-// PasskeyAnswer is what a browser answered to a question about a passkey, with what the
-// question wants to be kept.
+// PasskeyAnswer is a browser's WebAuthn response, with the data kept from the request.
 type PasskeyAnswer struct{ Kept, Answer string }
 
-// faults lists what is wrong with the choice, by field.
+// faults lists the faults of the credentials by field.
 func (n NewAccount) faults(now time.Time) AccountError {
 	faults := AccountError{}
 	if err := kubenames.Check(n.Login); err != nil || len(n.Login) > 64 {
@@ -138,7 +136,7 @@ func (n NewAccount) faults(now time.Time) AccountError {
 	return faults
 }
 
-// passwordFault says what is wrong with a password.
+// passwordFault says why a password is not accepted.
 func passwordFault(password, login string, least int) i18n.Text {
 	switch {
 	case len([]rune(password)) < least:
@@ -161,19 +159,18 @@ func distinct(text string) map[rune]bool {
 	return set
 }
 
-// AccountError are what is wrong with a choice, by field. Its kind is Invalid.
+// AccountError lists the faults of the credentials by field. Its kind is Invalid.
 type AccountError map[string]i18n.Text
 
 // Error implements error.
 func (f AccountError) Error() string { return "the account can't be made like this" }
 
-// Unwrap gives it its kind.
+// Unwrap returns an error with the kind.
 func (f AccountError) Unwrap() error {
 	return errs.New(errs.Invalid, "The account was not created: some values are not valid. Correct the marked fields.")
 }
 
-// CreateAccount spends a setup or recovery link and makes the recovery account.
-// The person is signed in with it afterwards, by the caller.
+// CreateAccount spends a setup or recovery link and creates the recovery account. The caller then starts a session.
 func (a *Admin) CreateAccount(ctx context.Context, token, address string, n NewAccount) (*store.User, error) {
 	purpose, err := a.OpenLink(ctx, token, address)
 	if err != nil {
@@ -206,7 +203,7 @@ func (a *Admin) CreateAccount(ctx context.Context, token, address string, n NewA
 	return user, nil
 }
 
-// newPassword makes what is kept of a password and an authenticator app.
+// newPassword returns the stored form of a password and an authenticator app.
 func (a *Admin) newPassword(ctx context.Context, n NewAccount) (hash string, app store.Factor, err error) {
 	now := a.Now()
 	step, _ := mfa.CheckCode(n.TOTP, n.Code, now)
@@ -214,7 +211,7 @@ func (a *Admin) newPassword(ctx context.Context, n NewAccount) (hash string, app
 	return hash, store.Factor{Kind: store.FactorTOTP, Label: "Authenticator app", Data: n.TOTP, LastStep: step, Created: store.At(now)}, err
 }
 
-// recoveryUser is the person behind a recovery account.
+// recoveryUser returns the user of a recovery account.
 func (a *Admin) recoveryUser(ctx context.Context, account *store.RecoveryAccount) (*store.User, error) {
 	user, _, err := a.Store.SignInUser(ctx, store.ResolvedIdentity{
 		ConnectorID: store.BreakGlass, KubeName: store.BreakGlass + ":" + account.Login,
@@ -223,11 +220,10 @@ func (a *Admin) recoveryUser(ctx context.Context, account *store.RecoveryAccount
 	return user, err
 }
 
-// errRecovery is the same for a wrong name, password and code: who guesses learns
-// nothing.
+// errRecovery is the same for a wrong name, password and code, so that guesses reveal nothing.
 var errRecovery = errs.New(errs.Unauthenticated, "The sign-in failed: the name, the password or the code is wrong. Try again with a new code.")
 
-// Recover signs in with a recovery account. Every use and every try is recorded.
+// Recover signs in with a recovery account. It records each success and each failure.
 func (a *Admin) Recover(ctx context.Context, proof RecoveryProof, address string) (*store.User, error) {
 	prove := a.recover
 	if proof.Passkey.Answer != "" {
@@ -243,8 +239,7 @@ func (a *Admin) Recover(ctx context.Context, proof RecoveryProof, address string
 	return nil, err
 }
 
-// RecoveryProof is what somebody shows to recover: a name, a password and a code, or a
-// passkey.
+// RecoveryProof holds the credentials of a recovery sign-in: a name with a password and a code, or a passkey.
 type RecoveryProof struct {
 	Login, Password, Code string
 	Passkey               PasskeyAnswer
@@ -261,7 +256,7 @@ func (a *Admin) recover(ctx context.Context, proof RecoveryProof, address string
 	}
 	account, err := a.Store.RecoveryAccount(ctx, proof.Login)
 	if errs.Is(err, errs.NotFound) {
-		account, err = &store.RecoveryAccount{}, nil // an empty hash takes as long as a wrong password
+		account, err = &store.RecoveryAccount{}, nil // checking an empty hash takes as long as a wrong password
 	}
 	if err != nil {
 		return nil, err
@@ -279,7 +274,7 @@ func (a *Admin) recover(ctx context.Context, proof RecoveryProof, address string
 	return a.recoveryUser(ctx, account)
 }
 
-// useCode checks a code of an authenticator app and uses it up.
+// useCode verifies a code of an authenticator app and marks it as used.
 func (a *Admin) useCode(ctx context.Context, owner, code string) error {
 	factors, err := a.Store.Factors(ctx, owner)
 	if err != nil {
@@ -301,7 +296,7 @@ func (a *Admin) useCode(ctx context.Context, owner, code string) error {
 	return errRecovery
 }
 
-// RecoveryAccounts lists the recovery accounts, without what they sign in with.
+// RecoveryAccounts lists the recovery accounts without their credentials.
 func (a *Admin) RecoveryAccounts(ctx context.Context, c Caller) ([]store.RecoveryAccount, error) {
 	if err := a.may(ctx, c, ReadPeople, "list recovery accounts"); err != nil {
 		return nil, err

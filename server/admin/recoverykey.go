@@ -11,8 +11,8 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/mfa"
 )
 
-// OfferPasskey asks for a passkey for a new recovery account. There is no question
-// when this site can have none: its address has no name.
+// OfferPasskey starts the registration of a passkey for a new recovery account. It returns nil if the site cannot
+// have passkeys because its address is an IP address.
 func (a *Admin) OfferPasskey() (mfa.Ceremony, error) {
 	if a.Passkeys == nil {
 		return mfa.Ceremony{}, nil
@@ -20,7 +20,8 @@ func (a *Admin) OfferPasskey() (mfa.Ceremony, error) {
 	return a.Passkeys.BeginDiscoverableRegistration("Recovery")
 }
 
-// AskPasskey asks for the passkey of a recovery account, if there can be one.
+// AskPasskey asks the browser for the passkey of a recovery account. It returns nil if the site cannot have
+// passkeys.
 func (a *Admin) AskPasskey() (mfa.Ceremony, error) {
 	if a.Passkeys == nil {
 		return mfa.Ceremony{}, nil
@@ -28,7 +29,7 @@ func (a *Admin) AskPasskey() (mfa.Ceremony, error) {
 	return a.Passkeys.BeginDiscoverableLogin()
 }
 
-// newPasskey makes what is kept of a passkey.
+// newPasskey returns the stored form of a passkey.
 func (a *Admin) newPasskey(p PasskeyAnswer) (store.Factor, error) {
 	refused := AccountError{"passkey": i18n.T("The passkey was not made. Try again, or choose a password.")}
 	if a.Passkeys == nil {
@@ -41,7 +42,7 @@ func (a *Admin) newPasskey(p PasskeyAnswer) (store.Factor, error) {
 	return store.Factor{Kind: store.FactorPasskey, Label: "Passkey", Data: string(key), Created: store.At(a.Now())}, err
 }
 
-// errRecoveryKey does not tell whether there is such an account.
+// errRecoveryKey does not reveal whether the account exists.
 var errRecoveryKey = errs.New(errs.Unauthenticated, "The passkey was not accepted: it does not belong to a recovery account, or it was used before. Try again, or use the password.")
 
 func (a *Admin) recoverWithPasskey(ctx context.Context, proof RecoveryProof, address string) (*store.User, error) {
@@ -63,7 +64,7 @@ func (a *Admin) recoverWithPasskey(ctx context.Context, proof RecoveryProof, add
 	return a.recoveryUser(ctx, account)
 }
 
-// usePasskey finds whose passkey answered, and uses the answer up.
+// usePasskey finds the account of a passkey response and marks the response as used.
 func (a *Admin) usePasskey(ctx context.Context, p PasskeyAnswer) (*store.RecoveryAccount, error) {
 	if a.Passkeys == nil {
 		return nil, errRecoveryKey

@@ -10,31 +10,31 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// RestorePreview is what restoring an entry would do.
+// RestorePreview describes the effect of restoring an entry.
 type RestorePreview struct {
 	*Preview
-	// Current is the version of the entry that the preview is about; empty if there is none.
+	// Current is the current version of the entry. It is empty if the entry does not exist.
 	Current string
-	// Newest says that no later change was made to the entry.
+	// Newest reports that the entry has no later change.
 	Newest bool
-	// Nothing says that the entry is already as it would become.
+	// Nothing reports that the entry already has this content.
 	Nothing bool
 }
 
-// Restoration says which version of an entry to go back to.
+// Restoration says which version of an entry to restore.
 type Restoration struct {
-	// RevisionID is the change. The entry becomes what it was before it, or, with
-	// After, what it was after it. The entry's later changes are lost.
+	// RevisionID is the change. The entry returns to its content before the change, or after it if After is set.
+	// Later changes of the entry are lost.
 	RevisionID string
 	After      bool
-	// Reason is for the history.
+	// Reason is stored in the history.
 	Reason string
-	// Expected, if set, is the version that the caller has seen of the entry as it is
-	// now: RestorePreview.Current. Another one is an OutdatedError.
+	// Expected, if set, is the version that the caller has seen: RestorePreview.Current. If the entry has another
+	// version by now, the error is an OutdatedError.
 	Expected *string
 }
 
-// Restore makes an entry what it was.
+// Restore restores an earlier version of an entry.
 func (a *Admin) Restore(ctx context.Context, c Caller, r Restoration) (*store.Revision, error) {
 	if err := a.mayWrite(ctx, c, "restore "+r.RevisionID); err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func (a *Admin) Restore(ctx context.Context, c Caller, r Restoration) (*store.Re
 	return a.apply(ctx, c, draft)
 }
 
-// restoring returns the change and the draft that restores its entry.
+// restoring returns the change, and the draft that restores its entry.
 func (a *Admin) restoring(ctx context.Context, r Restoration) (*store.Revision, Draft, store.Settings, error) {
 	revision, err := a.Store.Revision(ctx, r.RevisionID)
 	if err != nil {

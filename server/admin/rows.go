@@ -198,7 +198,7 @@ func (a *Admin) clientState(client *store.Client) RowState {
 	return endState(last.Sub(a.Now()), "Secret")
 }
 
-// endState is the state of what ends after left.
+// endState returns the state of an entry that expires after left.
 func endState(left time.Duration, what string) RowState {
 	days := int(left / day)
 	switch {

@@ -14,10 +14,10 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// searchHits is how many matches of a kind Search returns.
+// searchHits is the number of matches of a kind that Search returns.
 const searchHits = 8
 
-// MaxSearch is how long a search text may be, in bytes.
+// MaxSearch is the largest length of a search text, in bytes.
 const MaxSearch = 200
 
 // SearchHit is one match of a search.
@@ -33,8 +33,8 @@ type SearchHit struct {
 type SearchGroup struct {
 	Label string
 	Hits  []SearchHit
-	// Total is how many matches there are. More is the list with all of them, below /admin;
-	// it is empty if Hits has all of them.
+	// Total is the number of matches. More is the list with all of them, below /admin. It is empty if Hits has all
+	// of them.
 	Total int
 	More  string
 }
@@ -106,8 +106,8 @@ func (a *Admin) searchGroups(ctx context.Context, text string) ([]SearchGroup, e
 	return []SearchGroup{group}, nil
 }
 
-// searchEntries looks through what is configured. An entry whose id or name is the text
-// comes first, then those that begin with it.
+// searchEntries searches the configured entries. An entry whose id or name equals the text comes first, then those
+// that begin with it.
 func (a *Admin) searchEntries(ctx context.Context, text string) ([]SearchGroup, error) {
 	set, err := a.Store.AllSettings(ctx)
 	if err != nil {
@@ -210,7 +210,7 @@ func (a *Admin) searchHistory(ctx context.Context, text string) ([]SearchGroup, 
 		return nil, err
 	}
 	if err == nil {
-		revisions.Hits = []SearchHit{{Title: WordOf(r.Kind) + " " + r.ObjectID, Detail: fmt.Sprintf("revision %d by %s", r.Number, r.AuthorName), Path: "/history/" + r.ID}}
+		revisions.Hits = []SearchHit{{Title: KindLabel(r.Kind) + " " + r.ObjectID, Detail: fmt.Sprintf("revision %d by %s", r.Number, r.AuthorName), Path: "/history/" + r.ID}}
 	}
 	revisions.Total = len(revisions.Hits)
 	events, err := a.searchEvents(ctx, text)

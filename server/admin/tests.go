@@ -12,12 +12,11 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/session"
 )
 
-// testLife is how long a test sign-in may take, and its result is kept.
+// testLife is how long a test sign-in may take, and how long its result is stored.
 const testLife = 15 * time.Minute
 
-// BeginTest keeps unsaved settings for a test sign-in in this browser, and returns
-// its id.
-func (a *Admin) BeginTest(ctx context.Context, c Caller, t Trying) (string, error) {
+// BeginTest stores unsaved settings for a test sign-in in this browser, and returns the id of the test.
+func (a *Admin) BeginTest(ctx context.Context, c Caller, t ConnectorDraft) (string, error) {
 	if err := a.may(ctx, c, WriteSettings, "test connector "+t.ID); err != nil {
 		return "", err
 	}
@@ -39,9 +38,8 @@ func (a *Admin) BeginTest(ctx context.Context, c Caller, t Trying) (string, erro
 	return test.ID, nil
 }
 
-// Testing returns the connector of a test that this browser began, ready to sign
-// somebody in.
-func (a *Admin) Testing(ctx context.Context, c Caller, id string) (*store.Connector, connectors.Connector, error) {
+// OpenTestConnector opens the connector of a test that this browser started.
+func (a *Admin) OpenTestConnector(ctx context.Context, c Caller, id string) (*store.Connector, connectors.Connector, error) {
 	row, _, err := a.test(ctx, c, id)
 	if err != nil {
 		return nil, nil, err
@@ -68,8 +66,8 @@ func (a *Admin) test(ctx context.Context, c Caller, id string) (*store.Connector
 	return &row, test, nil
 }
 
-// FinishTest takes what the upstream said in a test sign-in. Nobody is signed in
-// and nothing is kept of the person but the result, for a while.
+// FinishTest stores the result of a test sign-in. The user of the test gets no session, and no row in the table of
+// users.
 func (a *Admin) FinishTest(ctx context.Context, c Caller, id string, said connectors.Identity, fault error) error {
 	row, test, err := a.test(ctx, c, id)
 	if err != nil {
@@ -94,21 +92,21 @@ func (a *Admin) FinishTest(ctx context.Context, c Caller, id string, said connec
 	return a.Store.MarkTested(ctx, row.ID, result.Revision)
 }
 
-func (a *Admin) outcome(ctx context.Context, row *store.Connector, said connectors.Identity, fault error) (*Found, error) {
+func (a *Admin) outcome(ctx context.Context, row *store.Connector, said connectors.Identity, fault error) (*LookupResult, error) {
 	if fault != nil {
 		return a.failed(row, fault, a.Now()), nil
 	}
-	return a.found(ctx, row, said)
+	return a.lookupResult(ctx, row, said)
 }
 
-// Tested is a test and what came of it.
+// Tested is a test with its result.
 type Tested struct {
 	ConnectorID, Name string
-	// Result is nil while nobody has signed in yet.
-	Result *Found
+	// Result is nil until the test sign-in has finished.
+	Result *LookupResult
 }
 
-// TestResult returns what came of a test.
+// TestResult returns a test with its result.
 func (a *Admin) TestResult(ctx context.Context, c Caller, id string) (*Tested, error) {
 	row, test, err := a.test(ctx, c, id)
 	if err != nil {
@@ -118,26 +116,26 @@ func (a *Admin) TestResult(ctx context.Context, c Caller, id string) (*Tested, e
 	if test.Result == "" {
 		return t, nil
 	}
-	t.Result = &Found{}
+	t.Result = &LookupResult{}
 	if err := json.Unmarshal([]byte(test.Result), t.Result); err != nil {
 		return nil, fmt.Errorf("reading result: %w", err)
 	}
 	return t, nil
 }
 
-// Tests lets the sign-in pages hand the answers to test sign-ins over.
+// Tests passes the results of test sign-ins from the sign-in pages to Admin.
 type Tests struct{ Admin *Admin }
 
 func browser(by session.Caller) Caller {
 	return Caller{User: by.Current.User, SignIn: by.Current.SignIn, Address: by.Address}
 }
 
-// TestConnector is Admin.Testing for a browser.
+// TestConnector calls Admin.OpenTestConnector for a browser.
 func (t Tests) TestConnector(ctx context.Context, by session.Caller, id string) (*store.Connector, connectors.Connector, error) {
-	return t.Admin.Testing(ctx, browser(by), id)
+	return t.Admin.OpenTestConnector(ctx, browser(by), id)
 }
 
-// FinishTest is Admin.FinishTest for a browser.
+// FinishTest calls Admin.FinishTest for a browser.
 func (t Tests) FinishTest(ctx context.Context, by session.Caller, id string, said connectors.Identity, fault error) error {
 	return t.Admin.FinishTest(ctx, browser(by), id, said, fault)
 }

@@ -13,13 +13,13 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// tokenPrefix lets scanners find a leaked token.
+// tokenPrefix lets secret scanners recognise a leaked token.
 const tokenPrefix = "fla_"
 
-// MaxTokenLife is how long a token for programs may last.
+// MaxTokenLife is the longest lifetime of an API token.
 const MaxTokenLife = 366 * 24 * time.Hour
 
-// APITokens lists the tokens for programs.
+// APITokens lists the API tokens.
 func (a *Admin) APITokens(ctx context.Context, c Caller) ([]store.APIToken, error) {
 	if err := a.may(ctx, c, WriteTokens, "list tokens"); err != nil {
 		return nil, err
@@ -27,8 +27,8 @@ func (a *Admin) APITokens(ctx context.Context, c Caller) ([]store.APIToken, erro
 	return a.Store.APITokens(ctx, a.Now())
 }
 
-// CreateAPIToken makes a token for a program, which acts as the caller within the
-// scopes. It is returned this once.
+// CreateAPIToken creates an API token with the caller's rights, limited to the scopes, and returns it. The server
+// cannot show it again.
 func (a *Admin) CreateAPIToken(ctx context.Context, c Caller, name string, scopes []string, life time.Duration) (string, error) {
 	if err := a.may(ctx, c, WriteTokens, "create token"); err != nil {
 		return "", err
@@ -65,7 +65,7 @@ func (a *Admin) CreateAPIToken(ctx context.Context, c Caller, name string, scope
 	return token, nil
 }
 
-// RevokeAPIToken ends a token.
+// RevokeAPIToken revokes a token.
 func (a *Admin) RevokeAPIToken(ctx context.Context, c Caller, id string) error {
 	if err := a.may(ctx, c, WriteTokens, "revoke token "+id); err != nil {
 		return err
@@ -79,8 +79,7 @@ func (a *Admin) RevokeAPIToken(ctx context.Context, c Caller, id string) error {
 	return nil
 }
 
-// Authenticate returns who comes with a token. The error's kind is
-// Unauthenticated.
+// Authenticate returns the caller of a token. The error's kind is Unauthenticated if the token is not valid.
 func (a *Admin) Authenticate(ctx context.Context, token, address string) (Caller, error) {
 	if !strings.HasPrefix(token, tokenPrefix) {
 		return Caller{}, errs.New(errs.Unauthenticated, "The request has no API token. Send the header `Authorization: Bearer fla_…`.")
@@ -96,20 +95,18 @@ func (a *Admin) Authenticate(ctx context.Context, token, address string) (Caller
 	return Caller{User: user, Token: row, Address: address}, nil
 }
 
-// RefuseStranger records that somebody without a good token asked for something,
-// and returns the error.
+// RefuseStranger records a request without a valid token, and returns the error.
 func (a *Admin) RefuseStranger(ctx context.Context, address, what string, err error) error {
 	a.Audit.LogOnly(ctx, audit.Event{Name: audit.AdminRefused, Address: address, Reason: "no_good_token", Detail: what})
 	return err
 }
 
-// RecordCrossSite records that another site sent a form to an admin page.
+// RecordCrossSite records that another site has sent a form to an admin page.
 func (a *Admin) RecordCrossSite(ctx context.Context, address, what string) {
 	a.Audit.Record(ctx, audit.Event{Name: audit.AdminRefused, Address: address, Reason: "cross_site", Detail: what})
 }
 
-// MayCall decides whether a program may ask for an operation at all. The operation
-// decides once more.
+// MayCall checks the scopes of a program's token. The operation checks its right as well.
 func (a *Admin) MayCall(ctx context.Context, c Caller, scope Scope, what string) error {
 	return a.may(ctx, c, scope, what)
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// Export returns what the pages own, as a file could have it. Secrets are
-// references to environment variables, which are listed at the top.
+// Export returns the entries of the pages in the format of the configuration file. Secrets become references to
+// environment variables, which a comment at the top lists.
 func (a *Admin) Export(ctx context.Context, c Caller) ([]byte, error) {
 	if err := a.may(ctx, c, ReadSettings, "export"); err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func (a *Admin) Export(ctx context.Context, c Caller) ([]byte, error) {
 	return append([]byte(head), text...), nil
 }
 
-// exported are the documents that the pages own, with references for secrets.
+// exported returns the documents of the pages, with references in place of secrets.
 func (a *Admin) exported(k settings.Kind, entries []settings.Entry) (list []any, secrets []string) {
 	for _, e := range entries {
 		if e.Origin.Origin != store.OriginPage || len(e.Doc) <= 1 {
@@ -76,7 +76,7 @@ func (a *Admin) exported(k settings.Kind, entries []settings.Entry) (list []any,
 	return list, secrets
 }
 
-// variable names the environment variable of a secret: GITHUB_CLIENT_SECRET.
+// variable returns the environment variable for a secret, such as GITHUB_CLIENT_SECRET.
 func variable(id, key string) string {
 	key = key[strings.LastIndexByte(key, '.')+1:]
 	var b strings.Builder
@@ -96,7 +96,7 @@ func variable(id, key string) string {
 	return strings.ToUpper(b.String())
 }
 
-// ImportEntry is an entry that is to be imported, and what that would do.
+// ImportEntry is an entry of an import, with the effect of importing it.
 type ImportEntry struct {
 	Kind, ID, Action string
 	Diff             []form.Change
@@ -104,16 +104,16 @@ type ImportEntry struct {
 	draft            Draft
 }
 
-// ImportPlan is what an import would do.
+// ImportPlan describes the effect of an import.
 type ImportPlan struct {
 	Entries []ImportEntry
-	// Notes say what was not understood, or is left to do.
+	// Notes list what the import ignores, and what an admin must still do.
 	Notes []string
-	// Prune lists entries of the pages that the import lacks.
+	// Prune lists entries of the pages that are not in the import.
 	Prune []ImportEntry
 }
 
-// Problems counts the entries that can't be imported.
+// Problems counts the entries that cannot be imported.
 func (p *ImportPlan) Problems() int {
 	n := 0
 	for _, e := range p.Entries {
@@ -124,22 +124,21 @@ func (p *ImportPlan) Problems() int {
 	return n
 }
 
-// Source is what is imported.
+// Source is a text to import.
 type Source struct {
 	// Format is "fairlead", "dex" or "gangway".
 	Format string
 	Text   []byte
-	// Resolve returns what a reference such as "env:NAME" stands for. Nil, for pages,
-	// makes references problems.
+	// Resolve returns the value of a reference such as "env:NAME". Nil, for pages, makes references a problem.
 	Resolve func(text string) (string, error)
-	// Prune also deletes what the pages have and the text hasn't.
+	// Prune also deletes the entries of the pages that the text does not contain.
 	Prune bool
 }
 
-// maxImport bounds an imported text in bytes.
+// maxImport bounds the text, in bytes.
 const maxImport = 1 << 20
 
-// PlanImport reads a text and says what importing it would do.
+// PlanImport reads a text and returns the effect of importing it.
 func (a *Admin) PlanImport(ctx context.Context, c Caller, s Source) (*ImportPlan, error) {
 	if err := a.may(ctx, c, WriteSettings, "plan an import"); err != nil {
 		return nil, err
@@ -174,7 +173,7 @@ func (a *Admin) planImport(ctx context.Context, s Source) (*ImportPlan, error) {
 	return plan, nil
 }
 
-// resolve replaces references to secrets by what they stand for.
+// resolve replaces references to secrets with their values.
 func (a *Admin) resolve(s Source, k settings.Kind, doc form.Doc) (faults []string) {
 	for _, f := range settings.Fields(k.Name, a.Types, doc) {
 		text := doc.Text(f.Key)
@@ -194,8 +193,8 @@ func (a *Admin) resolve(s Source, k settings.Kind, doc form.Doc) (faults []strin
 	return faults
 }
 
-// importEntry works one entry out and adds it to what the next ones see, so that a
-// rule may name a cluster of the same import.
+// importEntry plans one entry and adds it to the configuration of the next ones, so that a rule can name a cluster
+// of the same import.
 func (a *Admin) importEntry(set *store.Settings, k settings.Kind, e settings.Entry, asIs bool) ImportEntry {
 	entry := ImportEntry{Kind: k.Name, ID: e.ID, Action: store.ActionCreate}
 	entry.draft = Draft{Kind: k.Name, Doc: e.Doc, Reason: "import", asIs: asIs}
@@ -232,8 +231,8 @@ func prune(set store.Settings, docs settings.Docs, k settings.Kind) []ImportEntr
 	return list
 }
 
-// Import does what PlanImport said: entry by entry, each a revision. Entries with
-// problems are left out; the plan that comes back says which.
+// Import makes the changes of PlanImport. Each entry becomes a revision. Entries with problems are skipped, and the
+// returned plan lists them.
 func (a *Admin) Import(ctx context.Context, c Caller, s Source) (*ImportPlan, error) {
 	if err := a.mayWrite(ctx, c, "import"); err != nil {
 		return nil, err
@@ -249,7 +248,7 @@ func (a *Admin) Import(ctx context.Context, c Caller, s Source) (*ImportPlan, er
 		}
 		a.importOne(ctx, c, e)
 	}
-	for i := len(plan.Prune) - 1; i >= 0; i-- { // what refers to others goes first
+	for i := len(plan.Prune) - 1; i >= 0; i-- { // delete entries that refer to others first
 		a.importOne(ctx, c, &plan.Prune[i])
 	}
 	return plan, nil
@@ -296,8 +295,8 @@ func readSource(s Source) (settings.Docs, []string, error) {
 	return nil, nil, errs.New(errs.Invalid, "The format %q is not known. Use fairlead, dex or gangway.", s.Format)
 }
 
-// fromFile takes the entries of a file. Its other settings are of the process and
-// not for import.
+// fromFile returns the entries of a configuration file. The import ignores its other settings, which belong to the
+// process.
 func fromFile(root map[string]any) (settings.Docs, []string, error) {
 	docs, notes := settings.Docs{}, []string(nil)
 	for key, value := range root {

@@ -9,7 +9,7 @@ import (
 // UserPage is a page of users with the number of sessions of each.
 type UserPage struct {
 	store.UserPage
-	// Sessions is how many browsers and devices are signed in, by the user's id.
+	// Sessions is the number of active sessions and devices, by the user's id.
 	Sessions map[string]int
 }
 
@@ -33,7 +33,7 @@ func (a *Admin) ListUsers(ctx context.Context, c Caller, query store.UserList) (
 	return &UserPage{UserPage: page, Sessions: sessions}, err
 }
 
-// UserGroups returns the groups of users who are not disabled, with the number of users.
+// UserGroups returns the groups of active users, with the number of users.
 func (a *Admin) UserGroups(ctx context.Context, c Caller) (map[string]int64, error) {
 	if err := a.may(ctx, c, ReadPeople, "list groups"); err != nil {
 		return nil, err

@@ -1,6 +1,5 @@
-// Package adminapi is the HTTP interface for programs that administer Fairlead: the
-// operations of server/admin as JSON, under /api/admin/v1. The OpenAPI document is made
-// from the same table as the routes.
+// Package adminapi serves the JSON API for administrators under /api/admin/v1. It exposes the operations of
+// server/admin. One table defines both the routes and the OpenAPI document.
 package adminapi
 
 import (
@@ -19,21 +18,21 @@ import (
 	"github.com/fairlead-auth/fairlead/server/admin"
 )
 
-// Path is where the interface is.
+// Path is the path of the API.
 const Path = "/api/admin/v1"
 
-// Handler is the interface.
+// Handler serves the API.
 type Handler struct {
 	Admin *admin.Admin
-	// URL is this server's address, for the document.
+	// URL is the external address of this server, for the OpenAPI document.
 	URL string
 }
 
-// route is an operation with its address and its types.
+// route is an operation with its method, path and types.
 type route struct {
 	method, path, summary string
 	scope                 admin.Scope
-	// request and response are zero values of the types; nil means none.
+	// request and response are zero values of the body types. Nil means no body.
 	request, response any
 	query             []string
 	handle            func(h *Handler, r *call) (any, error)
@@ -46,7 +45,7 @@ type call struct {
 	body   any
 }
 
-// body returns the request's body as what the route declares.
+// body decodes the request's body into the type of the route.
 func body[T any](r *call) T {
 	value, _ := r.body.(*T)
 	return *value
@@ -86,7 +85,7 @@ func (h *Handler) answer(c echo.Context, r route) (any, error) {
 	if err != nil {
 		return nil, h.Admin.RefuseStranger(c.Request().Context(), c.RealIP(), r.method+" "+r.path, err)
 	}
-	// Before the body is read: who may not do it learns nothing about it.
+	// Check the scope before reading the body, so that a caller without the right learns nothing about it.
 	if err := h.Admin.MayCall(c.Request().Context(), caller, r.scope, r.method+" "+r.path); err != nil {
 		return nil, err
 	}
@@ -101,7 +100,7 @@ func (h *Handler) answer(c echo.Context, r route) (any, error) {
 	return r.handle(h, in)
 }
 
-// decode reads a JSON body strictly.
+// decode decodes a JSON body and refuses unknown fields.
 func decode(r *http.Request, into any) error {
 	decoder := json.NewDecoder(r.Body)
 	decoder.DisallowUnknownFields()
@@ -111,7 +110,7 @@ func decode(r *http.Request, into any) error {
 	return nil
 }
 
-// Fault is an error.
+// Fault is the JSON of an error.
 type Fault struct {
 	// Kind is not_found, conflict, invalid, denied, unauthenticated, unavailable or
 	// internal.
@@ -119,7 +118,7 @@ type Fault struct {
 	Message   string    `json:"message"`
 	RequestID string    `json:"requestID"`
 	Problems  []Problem `json:"problems,omitempty"`
-	// Current and Version are what somebody else made of it, for a conflict.
+	// Current and Version describe the entry's current state, for a conflict.
 	Current form.Doc `json:"current,omitempty"`
 	Version string   `json:"version,omitempty"`
 }
@@ -136,7 +135,7 @@ func refuse(c echo.Context, err error) error {
 		errs.Unauthenticated: http.StatusUnauthorized, errs.Unavailable: http.StatusServiceUnavailable,
 	}[errs.KindOf(err)]
 	if status == 0 {
-		return err // logged and answered as any other
+		return err // the error is logged and sent like any other
 	}
 	fault := Fault{Kind: string(errs.KindOf(err)), Message: errs.Message(err), RequestID: logging.RequestID(c.Request().Context())}
 	if refused, ok := errors.AsType[*admin.RefusedError](err); ok {

@@ -8,8 +8,8 @@ import (
 	"github.com/fairlead-auth/fairlead/server/admin/adminapi"
 )
 
-// TestDocument: it is JSON, every reference leads somewhere, every operation has a
-// name of its own, a scope and words.
+// TestDocument checks that the OpenAPI document is valid JSON, that every reference resolves, and that every
+// operation has a unique name, a scope and a description.
 func TestDocument(t *testing.T) {
 	t.Parallel()
 	text, err := json.Marshal(adminapi.Document("https://login.test"))

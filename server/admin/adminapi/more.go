@@ -12,10 +12,10 @@ import (
 func otherRoutes() []route {
 	return []route{
 		{http.MethodGet, "/keys", "List the signing keys", admin.ReadKeys, nil, Keys{}, nil, listKeys},
-		{http.MethodPost, "/keys/rotate", "Let the next key sign as soon as every verifier can know it", admin.WriteKeys, Rotate{}, nil, nil, func(h *Handler, r *call) (any, error) {
+		{http.MethodPost, "/keys/rotate", "Rotate a signing key, once every verifier has the next one", admin.WriteKeys, Rotate{}, nil, nil, func(h *Handler, r *call) (any, error) {
 			return nil, h.Admin.RotateKey(r.Request().Context(), r.caller, body[Rotate](r).Algorithm)
 		}},
-		{http.MethodPost, "/keys/:id/revoke", "Take a key away at once, with every token it signed", admin.WriteKeys, Reason{}, nil, nil, func(h *Handler, r *call) (any, error) {
+		{http.MethodPost, "/keys/:id/revoke", "Revoke a key at once, and with it every token that it signed", admin.WriteKeys, Reason{}, nil, nil, func(h *Handler, r *call) (any, error) {
 			return nil, h.Admin.RevokeKey(r.Request().Context(), r.caller, r.Param("id"), body[Reason](r).Reason)
 		}},
 		{http.MethodGet, "/audit", "List audit events, the newest first", admin.ReadAudit, nil, Events{}, []string{"name", "user", "connector", "cluster", "client", "request", "address", "text", "after"}, listEvents},
@@ -24,7 +24,7 @@ func otherRoutes() []route {
 			change, err := h.Admin.Revision(r.Request().Context(), r.caller, r.Param("id"))
 			return changed(change), err
 		}},
-		{http.MethodPost, "/history/:id/restore", "Make an entry what it was", admin.WriteSettings, Restore{}, Revision{}, nil, func(h *Handler, r *call) (any, error) {
+		{http.MethodPost, "/history/:id/restore", "Restore an earlier version of an entry", admin.WriteSettings, Restore{}, Revision{}, nil, func(h *Handler, r *call) (any, error) {
 			in := body[Restore](r)
 			made, err := h.Admin.Restore(r.Request().Context(), r.caller, admin.Restoration{RevisionID: r.Param("id"), After: in.After, Reason: in.Reason})
 			if err != nil {
@@ -32,15 +32,15 @@ func otherRoutes() []route {
 			}
 			return revision(made), nil
 		}},
-		{http.MethodPost, "/history/:id/roll-back", "Take a change on trial back", admin.WriteSettings, nil, nil, nil, func(h *Handler, r *call) (any, error) {
+		{http.MethodPost, "/history/:id/roll-back", "Undo a change on trial", admin.WriteSettings, nil, nil, nil, func(h *Handler, r *call) (any, error) {
 			return nil, h.Admin.RollBack(r.Request().Context(), r.caller, r.Param("id"))
 		}},
-		{http.MethodGet, "/export", "What the pages own, as a file could have it", admin.ReadSettings, nil, Text{}, nil, func(h *Handler, r *call) (any, error) {
+		{http.MethodGet, "/export", "Export the entries of the pages in the format of the configuration file", admin.ReadSettings, nil, Text{}, nil, func(h *Handler, r *call) (any, error) {
 			text, err := h.Admin.Export(r.Request().Context(), r.caller)
 			return Text{string(text)}, err
 		}},
-		{http.MethodPost, "/import", "Take entries from a file of Fairlead, Dex or Gangway", admin.WriteSettings, Import{}, Imported{}, nil, runImport},
-		{http.MethodGet, "/overview", "What needs attention", admin.ReadSettings, nil, Notices{}, nil, func(h *Handler, r *call) (any, error) {
+		{http.MethodPost, "/import", "Import entries from a configuration of Fairlead, Dex or Gangway", admin.WriteSettings, Import{}, Imported{}, nil, runImport},
+		{http.MethodGet, "/overview", "List the problems that need attention", admin.ReadSettings, nil, Notices{}, nil, func(h *Handler, r *call) (any, error) {
 			o, err := h.Admin.Overview(r.Request().Context(), r.caller)
 			if err != nil {
 				return nil, err
@@ -92,7 +92,7 @@ func changed(c admin.Change) Revision {
 }
 
 func listHistory(h *Handler, r *call) (any, error) {
-	before, _ := strconv.ParseInt(r.QueryParam("before"), 10, 64) // anything else is the newest
+	before, _ := strconv.ParseInt(r.QueryParam("before"), 10, 64) // any other value means the newest
 	changes, err := h.Admin.History(r.Request().Context(), r.caller, store.RevisionQuery{Kind: r.QueryParam("kind"), ObjectID: r.QueryParam("object"), Before: before})
 	out := Revisions{Items: []Revision{}}
 	for _, c := range changes {

@@ -17,11 +17,10 @@ type object = map[string]any
 // parameter is a path parameter of a route.
 var parameter = regexp.MustCompile(`:(\w+)`)
 
-// document answers with the OpenAPI document.
+// document serves the OpenAPI document.
 func (h *Handler) document(c echo.Context) error { return c.JSON(http.StatusOK, Document(h.URL)) }
 
-// Document is the OpenAPI 3.1 document of the interface, made from the table of
-// routes and the types of their bodies.
+// Document returns the OpenAPI 3.1 document, generated from the table of routes and the types of their bodies.
 func Document(url string) map[string]any {
 	d := &documenter{schemas: object{}}
 	paths := object{}
@@ -86,7 +85,7 @@ func (d *documenter) content(text string, v any) object {
 	return out
 }
 
-// schema describes a type. Structs become components.
+// schema returns the JSON schema of a type. Structs become components.
 func (d *documenter) schema(t reflect.Type) object {
 	switch {
 	case t == reflect.TypeFor[time.Time]():
@@ -117,7 +116,7 @@ func (d *documenter) component(t reflect.Type) {
 		return
 	}
 	properties, required := object{}, []any{}
-	d.schemas[t.Name()] = object{"type": "object"} // against types that hold themselves
+	d.schemas[t.Name()] = object{"type": "object"} // stops at recursive types
 	for f := range t.Fields() {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if name == "" {

@@ -27,7 +27,7 @@ func entryRoutes(k settings.Kind) []route {
 	path, one := "/"+k.Path, k.One
 	return []route{
 		{http.MethodGet, path, "List " + strings.ToLower(k.Many), admin.ReadSettings, nil, Entries{}, []string{"q", "page"}, func(h *Handler, r *call) (any, error) {
-			page, _ := strconv.Atoi(r.QueryParam("page")) // anything else is the first
+			page, _ := strconv.Atoi(r.QueryParam("page")) // any other value means the first page
 			list, err := h.Admin.Entries(r.Request().Context(), r.caller, k.Name, r.QueryParam("q"), page)
 			out := Entries{Items: []Entry{}, Total: list.Total, Page: list.Page, Pages: list.Pages()}
 			for _, item := range list.Items {
@@ -35,10 +35,10 @@ func entryRoutes(k settings.Kind) []route {
 			}
 			return out, err
 		}},
-		{http.MethodPost, path, "Make a " + one, admin.WriteSettings, Change{}, Revision{}, nil, func(h *Handler, r *call) (any, error) {
+		{http.MethodPost, path, "Create a " + one, admin.WriteSettings, Change{}, Revision{}, nil, func(h *Handler, r *call) (any, error) {
 			return apply(h, r, k, "")
 		}},
-		{http.MethodPost, path + "/preview", "Say what a change of a " + one + " would do", admin.WriteSettings, Change{}, Preview{}, []string{"id"}, func(h *Handler, r *call) (any, error) {
+		{http.MethodPost, path + "/preview", "Preview the effect of a change of a " + one, admin.WriteSettings, Change{}, Preview{}, []string{"id"}, func(h *Handler, r *call) (any, error) {
 			in := body[Change](r)
 			p, err := h.Admin.Preview(r.Request().Context(), r.caller, admin.Draft{Kind: k.Name, ID: r.QueryParam("id"), Doc: in.Document, Version: in.Version})
 			if err != nil {
@@ -63,7 +63,7 @@ func entryRoutes(k settings.Kind) []route {
 	}
 }
 
-// intended is the version that a change is for: from the body, or from If-Match.
+// intended returns the version that a change is based on, from the body or from If-Match.
 func intended(r *call, given string) string {
 	if given != "" {
 		return given
@@ -109,26 +109,26 @@ func connectorRoutes() []route {
 		}
 	}
 	return []route{
-		{http.MethodPost, "/connectors/:id/enable", "Let people sign in with a connector", admin.WriteSettings, Reason{}, Revision{}, nil, enable(true)},
-		{http.MethodPost, "/connectors/:id/disable", "Stop a connector", admin.WriteSettings, Reason{}, Revision{}, nil, enable(false)},
+		{http.MethodPost, "/connectors/:id/enable", "Enable a connector", admin.WriteSettings, Reason{}, Revision{}, nil, enable(true)},
+		{http.MethodPost, "/connectors/:id/disable", "Disable a connector", admin.WriteSettings, Reason{}, Revision{}, nil, enable(false)},
 		{http.MethodPost, "/connectors/:id/up", "Move a connector up on the sign-in page", admin.WriteSettings, nil, nil, nil, move(true)},
-		{http.MethodPost, "/connectors/:id/down", "Move a connector down", admin.WriteSettings, nil, nil, nil, move(false)},
-		{http.MethodPost, "/connectors/check", "Try a connector’s settings without a person", admin.WriteSettings, Trying{}, Findings{}, nil, func(h *Handler, r *call) (any, error) {
-			in := body[Trying](r)
-			steps, err := h.Admin.Check(r.Request().Context(), r.caller, admin.Trying{ID: in.ID, Doc: in.Document})
+		{http.MethodPost, "/connectors/:id/down", "Move a connector down on the sign-in page", admin.WriteSettings, nil, nil, nil, move(false)},
+		{http.MethodPost, "/connectors/check", "Test a connector’s settings without a user", admin.WriteSettings, ConnectorDraft{}, Findings{}, nil, func(h *Handler, r *call) (any, error) {
+			in := body[ConnectorDraft](r)
+			steps, err := h.Admin.Check(r.Request().Context(), r.caller, admin.ConnectorDraft{ID: in.ID, Doc: in.Document})
 			out := Findings{Steps: []Finding{}}
 			for _, s := range steps {
 				out.Steps = append(out.Steps, finding(s))
 			}
 			return out, err
 		}},
-		{http.MethodPost, "/connectors/lookup", "Look a person up with a connector’s settings", admin.WriteSettings, Trying{}, Found{}, nil, func(h *Handler, r *call) (any, error) {
-			in := body[Trying](r)
-			f, err := h.Admin.Lookup(r.Request().Context(), r.caller, admin.Trying{ID: in.ID, Doc: in.Document}, in.Username)
+		{http.MethodPost, "/connectors/lookup", "Look up a user with a connector’s settings", admin.WriteSettings, ConnectorDraft{}, LookupResult{}, nil, func(h *Handler, r *call) (any, error) {
+			in := body[ConnectorDraft](r)
+			f, err := h.Admin.Lookup(r.Request().Context(), r.caller, admin.ConnectorDraft{ID: in.ID, Doc: in.Document}, in.Username)
 			if err != nil {
 				return nil, err
 			}
-			out := Found{UserName: f.KubeName, Groups: f.Groups, Admin: f.Admin, Warnings: f.Warnings, Fault: f.Fault, Remedy: f.Remedy}
+			out := LookupResult{UserName: f.KubeName, Groups: f.Groups, Admin: f.Admin, Warnings: f.Warnings, Fault: f.Fault, Remedy: f.Remedy}
 			for _, c := range f.Clusters {
 				out.Clusters = append(out.Clusters, c.Cluster.ID)
 			}
@@ -139,7 +139,7 @@ func connectorRoutes() []route {
 
 func clientAndProxyRoutes() []route {
 	return []route{
-		{http.MethodGet, "/clients/:id/secrets", "List a client’s secrets, by the beginning of their hashes", admin.ReadSettings, nil, ClientSecrets{}, nil, func(h *Handler, r *call) (any, error) {
+		{http.MethodGet, "/clients/:id/secrets", "List a client’s secrets, by the start of their hashes", admin.ReadSettings, nil, ClientSecrets{}, nil, func(h *Handler, r *call) (any, error) {
 			list, err := h.Admin.ClientSecrets(r.Request().Context(), r.caller, r.Param("id"))
 			out := ClientSecrets{Items: []ClientSecret{}}
 			for _, s := range list {
@@ -147,22 +147,22 @@ func clientAndProxyRoutes() []route {
 			}
 			return out, err
 		}},
-		{http.MethodPost, "/clients/:id/secrets", "Add a secret to a client; it is shown this once", admin.WriteSettings, SecretLabel{}, Secret{}, nil, func(h *Handler, r *call) (any, error) {
+		{http.MethodPost, "/clients/:id/secrets", "Add a secret to a client and return it once", admin.WriteSettings, SecretLabel{}, Secret{}, nil, func(h *Handler, r *call) (any, error) {
 			text, err := h.Admin.AddClientSecret(r.Request().Context(), r.caller, r.Param("id"), admin.SecretLabel(body[SecretLabel](r)))
 			return Secret{text}, err
 		}},
 		{http.MethodDelete, "/clients/:id/secrets/:hash", "Remove a secret of a client", admin.WriteSettings, nil, nil, nil, func(h *Handler, r *call) (any, error) {
 			return nil, h.Admin.RemoveClientSecret(r.Request().Context(), r.caller, r.Param("id"), r.Param("hash"))
 		}},
-		{http.MethodGet, "/clusters/:id/proxies", "List the proxies that have enrolled for a cluster", admin.ReadSettings, nil, Proxies{}, nil, listProxies},
-		{http.MethodPost, "/clusters/:id/enrolment-code", "Make a one-time code with which a proxy enrols; earlier ones end", admin.WriteSettings, nil, Secret{}, nil, func(h *Handler, r *call) (any, error) {
+		{http.MethodGet, "/clusters/:id/proxies", "List the enrolled proxies of a cluster", admin.ReadSettings, nil, Proxies{}, nil, listProxies},
+		{http.MethodPost, "/clusters/:id/enrolment-code", "Create a one-time enrolment code for a proxy and invalidate earlier codes", admin.WriteSettings, nil, Secret{}, nil, func(h *Handler, r *call) (any, error) {
 			code, err := h.Admin.EnrolmentCode(r.Request().Context(), r.caller, r.Param("id"))
 			return Secret{code}, err
 		}},
-		{http.MethodDelete, "/proxies/:id", "Remove a proxy: it hears nothing any more", admin.WriteSettings, nil, nil, nil, func(h *Handler, r *call) (any, error) {
+		{http.MethodDelete, "/proxies/:id", "Remove a proxy, which then receives no revocations", admin.WriteSettings, nil, nil, nil, func(h *Handler, r *call) (any, error) {
 			return nil, h.Admin.RemoveProxy(r.Request().Context(), r.caller, r.Param("id"))
 		}},
-		{http.MethodPost, "/local-users/:id/invitation", "Make the address where a local user sets a password", admin.WritePeople, nil, Secret{}, nil, func(h *Handler, r *call) (any, error) {
+		{http.MethodPost, "/local-users/:id/invitation", "Create an invitation link with which a local user sets a password", admin.WritePeople, nil, Secret{}, nil, func(h *Handler, r *call) (any, error) {
 			token, err := h.Admin.Invite(r.Request().Context(), r.caller, r.Param("id"))
 			return Secret{h.URL + "/invitation/" + token}, err
 		}},
@@ -185,21 +185,21 @@ func peopleRoutes() []route {
 		}
 	}
 	return []route{
-		{http.MethodGet, "/people", "List people", admin.ReadPeople, nil, People{}, []string{"q", "connector", "disabled", "after"}, listPeople},
-		{http.MethodGet, "/people/:id", "Read a person, with what they may use and have open", admin.ReadPeople, nil, Person{}, nil, onePerson},
-		{http.MethodPost, "/people/:id/disable", "Keep a person out; everything ends at once", admin.WritePeople, nil, nil, nil, disable(true)},
-		{http.MethodPost, "/people/:id/enable", "Let a person in again", admin.WritePeople, nil, nil, nil, disable(false)},
-		{http.MethodPost, "/people/:id/revoke", "End one session of a person, or all", admin.WritePeople, Revoke{}, nil, nil, func(h *Handler, r *call) (any, error) {
+		{http.MethodGet, "/people", "List users", admin.ReadPeople, nil, People{}, []string{"q", "connector", "disabled", "after"}, listPeople},
+		{http.MethodGet, "/people/:id", "Read a user, with their clusters, sessions and devices", admin.ReadPeople, nil, Person{}, nil, onePerson},
+		{http.MethodPost, "/people/:id/disable", "Disable a user and end all their sessions and devices at once", admin.WritePeople, nil, nil, nil, disable(true)},
+		{http.MethodPost, "/people/:id/enable", "Enable a user", admin.WritePeople, nil, nil, nil, disable(false)},
+		{http.MethodPost, "/people/:id/revoke", "End one session or device of a user, or all", admin.WritePeople, Revoke{}, nil, nil, func(h *Handler, r *call) (any, error) {
 			return nil, h.Admin.Revoke(r.Request().Context(), r.caller, r.Param("id"), body[Revoke](r).Session)
 		}},
-		{http.MethodPost, "/claims", "Say what an ID token would say about somebody, for a cluster or a client", admin.ReadPeople, ClaimsQuestion{}, Claims{}, nil, func(h *Handler, r *call) (any, error) {
+		{http.MethodPost, "/claims", "Preview the claims of a user’s ID token for a cluster or client", admin.ReadPeople, ClaimsQuestion{}, Claims{}, nil, func(h *Handler, r *call) (any, error) {
 			p, err := h.Admin.PreviewClaims(r.Request().Context(), r.caller, admin.ClaimsQuestion(body[ClaimsQuestion](r)))
 			if err != nil {
 				return nil, err
 			}
 			return Claims{Refused: p.Refused, Claims: p.Claims, Bytes: p.Bytes}, nil
 		}},
-		{http.MethodPost, "/simulate", "Say who may use what, and what is missing", admin.ReadPeople, Question{}, Answers{}, nil, simulate},
+		{http.MethodPost, "/simulate", "Simulate access: which clusters a user may use, and which conditions are missing", admin.ReadPeople, Question{}, Answers{}, nil, simulate},
 	}
 }
 

@@ -10,18 +10,18 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/issuer"
 )
 
-// Entry is a configured thing, without its secrets.
+// Entry is a configured entry without its secrets.
 type Entry struct {
 	ID       string   `json:"id"`
 	Name     string   `json:"name"`
 	Document form.Doc `json:"document"`
-	// Version has to be sent back with a change.
+	// Version must be sent back with a change.
 	Version string `json:"version"`
-	// ManagedBy is "pages", or the file and line.
+	// ManagedBy is "pages", or the configuration file and line.
 	ManagedBy string `json:"managedBy"`
 }
 
-// Entries is a page of them.
+// Entries is a page of entries.
 type Entries struct {
 	Items []Entry `json:"items"`
 	Total int     `json:"total"`
@@ -29,19 +29,19 @@ type Entries struct {
 	Pages int     `json:"pages"`
 }
 
-// Change is a change that is wanted.
+// Change is a proposed change.
 type Change struct {
 	Document form.Doc `json:"document"`
 	Version  string   `json:"version,omitempty"`
 	Reason   string   `json:"reason,omitempty"`
 }
 
-// Reason says why, for the history.
+// Reason is the reason of a change, for the history.
 type Reason struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// Revision is a change that was made.
+// Revision is a stored change.
 type Revision struct {
 	ID         string    `json:"id"`
 	Number     int64     `json:"number"`
@@ -54,20 +54,20 @@ type Revision struct {
 	Outcome    string    `json:"outcome"`
 	TrialUntil time.Time `json:"trialUntil,omitzero"`
 	Diff       []Field   `json:"diff,omitempty"`
-	// Secret is the first secret of a client, shown this once.
+	// Secret is the first secret of a new client. The server cannot show it again.
 	Secret string `json:"secret,omitempty"`
 }
 
 func (r Revision) made() bool { return r.Action == store.ActionCreate && r.Diff == nil }
 
-// Field is a field that differs.
+// Field is a changed field.
 type Field struct {
 	Label  string `json:"label"`
 	Before string `json:"before"`
 	After  string `json:"after"`
 }
 
-// Preview is what a change would do.
+// Preview describes the effect of a change.
 type Preview struct {
 	Action    string              `json:"action"`
 	Diff      []Field             `json:"diff,omitempty"`
@@ -78,16 +78,16 @@ type Preview struct {
 	Uses      []string            `json:"uses,omitempty"`
 }
 
-// Trying is a connector with settings that need not be saved.
-type Trying struct {
-	// ID is the connector that is edited; empty for a new one.
+// ConnectorDraft is a connector with unsaved settings.
+type ConnectorDraft struct {
+	// ID is the id of the edited connector. Empty means a new one.
 	ID       string   `json:"id,omitempty"`
 	Document form.Doc `json:"document"`
-	// Username is looked up.
+	// Username is the user to look up.
 	Username string `json:"username,omitempty"`
 }
 
-// Finding is a step of a check.
+// Finding is the result of one step of a check.
 type Finding struct {
 	Step         string `json:"step"`
 	State        string `json:"state"`
@@ -96,13 +96,13 @@ type Finding struct {
 	Remedy       string `json:"remedy,omitempty"`
 }
 
-// Findings are the steps of a check.
+// Findings are the results of a check.
 type Findings struct {
 	Steps []Finding `json:"steps"`
 }
 
-// Found is who was looked up.
-type Found struct {
+// LookupResult is the result of a lookup.
+type LookupResult struct {
 	UserName string   `json:"userName,omitempty"`
 	Groups   []string `json:"groups,omitempty"`
 	Clusters []string `json:"clusters,omitempty"`
@@ -112,12 +112,12 @@ type Found struct {
 	Remedy   string   `json:"remedy,omitempty"`
 }
 
-// Secret is shown this once.
+// Secret is a new secret. The server cannot show it again.
 type Secret struct {
 	Secret string `json:"secret"`
 }
 
-// Proxy is a proxy that has enrolled. Away says that it was not heard of for a minute.
+// Proxy is an enrolled proxy. Away reports that the server has not heard from it for a minute.
 type Proxy struct {
 	ID       string    `json:"id"`
 	Cluster  string    `json:"cluster"`
@@ -129,26 +129,26 @@ type Proxy struct {
 	Away     bool      `json:"away"`
 }
 
-// Proxies are those of a cluster.
+// Proxies are the proxies of a cluster.
 type Proxies struct {
 	Items []Proxy `json:"items"`
 }
 
-// ClaimsQuestion is about whom, by user name, and for which cluster or client, by id.
+// ClaimsQuestion names a user by user name, and a cluster or client by id.
 type ClaimsQuestion struct {
 	User    string `json:"user"`
 	Cluster string `json:"cluster,omitempty"`
 	Client  string `json:"client,omitempty"`
 }
 
-// Claims are what an ID token would say. Refused says why there would be none.
+// Claims are the claims of an ID token. Refused says why the user would get no token.
 type Claims struct {
 	Refused string        `json:"refused,omitempty"`
 	Claims  issuer.Claims `json:"claims"`
 	Bytes   int           `json:"bytes"`
 }
 
-// ClientSecret is a secret of a client, without itself.
+// ClientSecret describes a secret of a client, without the secret itself.
 type ClientSecret struct {
 	Hash     string    `json:"hash"`
 	Label    string    `json:"label,omitempty"`
@@ -157,19 +157,18 @@ type ClientSecret struct {
 	Ends     time.Time `json:"ends,omitzero"`
 }
 
-// SecretLabel says what a new secret is for, and on which day it ends, such as
-// 2027-05-31; both may be left out.
+// SecretLabel describes a new secret: its purpose, and its last day, such as 2027-05-31. Both may be empty.
 type SecretLabel struct {
 	Label string `json:"label,omitempty"`
 	Ends  string `json:"ends,omitempty"`
 }
 
-// ClientSecrets are those of a client.
+// ClientSecrets are the secrets of a client.
 type ClientSecrets struct {
 	Items []ClientSecret `json:"items"`
 }
 
-// Person is somebody who has signed in.
+// Person is a user.
 type Person struct {
 	ID            string    `json:"id"`
 	UserName      string    `json:"userName"`
@@ -185,7 +184,7 @@ type Person struct {
 	Sessions      []Session `json:"sessions,omitempty"`
 }
 
-// Session is a browser's sign-in or a device.
+// Session is a browser session or a device.
 type Session struct {
 	ID       string    `json:"id"`
 	Kind     string    `json:"kind"`
@@ -196,7 +195,7 @@ type Session struct {
 	Expires  time.Time `json:"expires"`
 }
 
-// People is a page of them.
+// People is a page of users.
 type People struct {
 	Items []Person `json:"items"`
 	Total int64    `json:"total"`
@@ -204,7 +203,7 @@ type People struct {
 	Next string `json:"next,omitempty"`
 }
 
-// Revoke says what to end; empty ends everything.
+// Revoke names the session or device to end. Empty ends all.
 type Revoke struct {
 	Session string `json:"session,omitempty"`
 }
@@ -224,7 +223,7 @@ type Keys struct {
 	Items []Key `json:"items"`
 }
 
-// Rotate says which key.
+// Rotate names the key's algorithm.
 type Rotate struct {
 	Algorithm string `json:"algorithm"`
 }
@@ -235,7 +234,7 @@ type Event struct {
 	Name   string    `json:"name"`
 	User   string    `json:"user,omitempty"`
 	UserID string    `json:"userID,omitempty"`
-	// Actor is the user who acted, where that is not User.
+	// Actor is the user who acted, if that is not User.
 	Actor     string `json:"actor,omitempty"`
 	ActorID   string `json:"actorID,omitempty"`
 	Address   string `json:"address,omitempty"`
@@ -247,7 +246,7 @@ type Event struct {
 	Detail    string `json:"detail,omitempty"`
 }
 
-// Events is a page of them.
+// Events is a page of audit events.
 type Events struct {
 	Items []Event `json:"items"`
 	// Next is the value of "after" for the next page.
@@ -259,14 +258,14 @@ type Revisions struct {
 	Items []Revision `json:"items"`
 }
 
-// Restore says which side of a revision to go back to.
+// Restore says which content to restore.
 type Restore struct {
-	// After restores what the revision made; else what was before it.
+	// After restores the content after the change, instead of the content before it.
 	After  bool   `json:"after,omitempty"`
 	Reason string `json:"reason,omitempty"`
 }
 
-// Question is what the simulator is asked.
+// Question is a question to the access simulator.
 type Question struct {
 	User      string   `json:"user,omitempty"`
 	Connector string   `json:"connector,omitempty"`
@@ -275,7 +274,7 @@ type Question struct {
 	Cluster   string   `json:"cluster,omitempty"`
 }
 
-// Answer is the simulator's for one cluster.
+// Answer is the simulator's result for one cluster.
 type Answer struct {
 	Cluster string   `json:"cluster"`
 	Allowed bool     `json:"allowed"`
@@ -284,7 +283,7 @@ type Answer struct {
 	Near    []string `json:"near,omitempty"`
 }
 
-// Answers are the simulator's.
+// Answers are the simulator's results.
 type Answers struct {
 	Items []Answer `json:"items"`
 	Admin bool     `json:"admin"`
@@ -295,7 +294,7 @@ type Text struct {
 	YAML string `json:"yaml"`
 }
 
-// Import is what is imported.
+// Import is a text to import.
 type Import struct {
 	// Format is fairlead, dex or gangway.
 	Format string `json:"format,omitempty"`
@@ -304,7 +303,7 @@ type Import struct {
 	DryRun bool   `json:"dryRun,omitempty"`
 }
 
-// Imported is what an import did, or would do.
+// Imported is the result of an import or of its preview.
 type Imported struct {
 	Items []ImportedEntry `json:"items"`
 	Notes []string        `json:"notes,omitempty"`
@@ -319,12 +318,12 @@ type ImportedEntry struct {
 	Problems []string `json:"problems,omitempty"`
 }
 
-// Notices are what needs attention.
+// Notices are the problems that need attention.
 type Notices struct {
 	Items []Notice `json:"items"`
 }
 
-// Notice is something that needs attention.
+// Notice is a problem that needs attention.
 type Notice struct {
 	Urgent bool   `json:"urgent"`
 	Text   string `json:"text"`

@@ -47,7 +47,7 @@ func (r *Reader) clientRows(set store.Settings) []store.Client {
 	return rows
 }
 
-// maxLabel is how long the label of a secret may be, in characters.
+// maxLabel is the largest length of a secret's label, in characters.
 const maxLabel = 60
 
 func (r *Reader) secretNotes(path string, given []SecretNote) store.SecretNotes {
@@ -113,8 +113,7 @@ func (r *Reader) checkURIs(path string, row *store.Client) {
 	}
 }
 
-// grants returns the names of grants as the protocol has them. Two of those are
-// long; the file may say them short.
+// grants returns the grant types of the protocol. The configuration may use short names for two of them.
 func (r *Reader) grants(path string, given []string) store.Strings {
 	if len(given) == 0 {
 		return store.Strings{oauth.GrantAuthorizationCode, oauth.GrantRefreshToken}
@@ -136,7 +135,7 @@ func (r *Reader) keySet(path, text string) string {
 		return ""
 	}
 	if text = r.resolve(path, text); text == "" {
-		return "" // that is a fault already
+		return "" // the reference has reported the fault already
 	}
 	var set jose.JSONWebKeySet
 	if err := json.Unmarshal([]byte(text), &set); err != nil || len(set.Keys) == 0 {

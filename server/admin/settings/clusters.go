@@ -11,7 +11,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/clients"
 )
 
-// Limits of a token's life at clusters.
+// The limits of token lifetimes at clusters.
 const (
 	minTokenLife     = 5 * time.Minute
 	maxTokenLife     = time.Hour
@@ -20,8 +20,7 @@ const (
 	maxStale         = 24 * time.Hour
 )
 
-// Colors are what an environment may be marked with, beside its word. The first
-// is none.
+// Colors are the colors of environments. The first is no color.
 func Colors() []string { return []string{"", "green", "blue", "purple", "amber", "red"} }
 
 func (r *Reader) clusterRows() []store.Cluster {
@@ -75,7 +74,7 @@ func (r *Reader) checkCluster(path string, row *store.Cluster) {
 	}
 }
 
-// checkLives checks how long tokens live.
+// checkLives validates the token lifetimes.
 func (r *Reader) checkLives(path string, row *store.Cluster) {
 	if life := row.TokenLife(); life < minTokenLife || life > maxTokenLife {
 		r.Doc.Add(path+".tokenLife", "must be between %s and %s", duration(minTokenLife), duration(maxTokenLife))
@@ -85,7 +84,7 @@ func (r *Reader) checkLives(path string, row *store.Cluster) {
 	}
 }
 
-// checkProxy checks what the cluster's proxy is told.
+// checkProxy validates the settings of the cluster's proxy.
 func (r *Reader) checkProxy(path string, row *store.Cluster) {
 	for key, seconds := range map[string]int{"staleAfter": row.StaleSeconds, "streamGrace": row.StreamSeconds} {
 		if d := time.Duration(seconds) * time.Second; seconds != 0 && (d < minStale || d > maxStale) {

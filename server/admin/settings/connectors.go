@@ -47,15 +47,14 @@ func (r *Reader) connectorRows() []store.Connector {
 	return rows
 }
 
-// connectorConfig checks a connector's own settings and returns them as JSON,
-// with their secrets.
+// connectorConfig validates a connector's own settings and returns them as JSON, with their secrets.
 func (r *Reader) connectorConfig(e *Connector, kind connectors.Type, path string) string {
 	cfg := kind.Config()
 	if !r.Doc.Sub(&e.Config, path, cfg) {
 		return ""
 	}
 	r.reveal(reflect.ValueOf(cfg).Elem(), kind, path)
-	// Before Validate fills in defaults: what is stored is what was written.
+	// Encode before Validate adds defaults, so that the stored settings equal the written ones.
 	body, err := json.Marshal(inClear(reflect.ValueOf(cfg).Elem()))
 	if err != nil {
 		r.Doc.Add(path, "%v", err)
@@ -66,7 +65,7 @@ func (r *Reader) connectorConfig(e *Connector, kind connectors.Type, path string
 	return string(body)
 }
 
-// reveal resolves the references of secrets and certificates.
+// reveal resolves the references in secrets and certificates.
 func (r *Reader) reveal(v reflect.Value, kind connectors.Type, path string) {
 	for f := range v.Type().Fields() {
 		name := f.Tag.Get("yaml")
@@ -90,7 +89,7 @@ func isPEM(kind connectors.Type, key string) bool {
 	return slices.ContainsFunc(kind.Fields, func(f connectors.Field) bool { return f.Key == key && f.Kind == form.PEM })
 }
 
-// inClear returns a struct as a map with its secrets in clear, to be sealed.
+// inClear returns a struct as a map with unmasked secrets, which the caller must encrypt.
 func inClear(v reflect.Value) map[string]any {
 	out := map[string]any{}
 	for f := range v.Type().Fields() {

@@ -12,7 +12,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// importer collects what is made of somebody else's configuration.
+// importer collects the entries that are converted from another program's configuration.
 type importer struct {
 	docs  Docs
 	notes []string
@@ -26,8 +26,8 @@ func (i *importer) note(format string, args ...any) {
 	i.notes = append(i.notes, fmt.Sprintf(format, args...))
 }
 
-// FromDex makes entries of a configuration of Dex: connectors, static clients and
-// static passwords. The notes say what was not understood.
+// FromDex converts a configuration of Dex: connectors, static clients and static passwords. The notes list what it
+// could not convert.
 func FromDex(root map[string]any) (Docs, []string) {
 	i := &importer{docs: Docs{}}
 	for _, key := range slices.Sorted(maps.Keys(root)) {
@@ -63,7 +63,7 @@ func objects(v any) []form.Doc {
 	return list
 }
 
-// Slugify makes an id of a text.
+// Slugify turns a text into an id.
 func Slugify(text string) string {
 	var b strings.Builder
 	for _, r := range strings.ToLower(text) {
@@ -77,19 +77,18 @@ func Slugify(text string) string {
 	return strings.Trim(id[:min(len(id), 63)], "-")
 }
 
-// conversion is one connector of Dex on its way.
+// conversion is a connector of Dex during its conversion.
 type conversion struct {
 	*importer
 	id       string
 	from, to form.Doc
 }
 
-// dexMapping says what Dex's keys are called here. An empty name means that the key
-// is not needed.
+// dexMapping maps Dex's keys to Fairlead's. An empty name drops the key.
 type dexMapping struct {
 	kind string
 	keys map[string]string
-	// fix does what a table can't.
+	// fix converts what the table cannot express.
 	fix func(c *conversion)
 }
 
@@ -154,7 +153,7 @@ func (i *importer) dexConnector(c form.Doc) {
 		name, understood := m.keys[key]
 		switch {
 		case !understood:
-			i.note("connector %s: %s was not understood", id, key)
+			i.note("connector %s: Fairlead does not know the key %s and ignores it", id, key)
 		case name != "":
 			to.Set(name, from[key])
 		}
@@ -165,7 +164,7 @@ func (i *importer) dexConnector(c form.Doc) {
 	if _, has := from["redirectURI"]; has {
 		i.note("connector %s: the provider has to be told the new callback address, …/callback/%s", id, id)
 	}
-	// Dex puts no prefix in front of names, so existing bindings have none.
+	// Dex adds no prefix to user names, so existing role bindings have none.
 	i.note("connector %s: names get the prefix %s:; Dex had none. Change the prefixes under More, or the bindings in the clusters.", id, id)
 	i.add(Connectors, id, form.Doc{"id": id, "type": m.kind, "name": c.Text("name"), "config": map[string]any(to)})
 }

@@ -134,13 +134,13 @@ func (c *conversion) fixSAML() {
 	}
 }
 
-// fixGoogle: the service account's key is in a file on Dex's host.
+// fixGoogle reports that the service account's key is a file on Dex's host.
 func (c *conversion) fixGoogle() {
 	file := c.from.Text("serviceAccountFilePath")
 	if file == "" {
 		return
 	}
-	c.to.Set("groups", nil) // until the key is there nobody's groups are known
+	c.to.Set("groups", nil) // without the key the server cannot read any groups
 	c.note("connector %s: for groups paste the content of %s into Service account key, write the admin’s address, and then the allowed groups", c.id, file)
 }
 
@@ -148,7 +148,7 @@ func (c *conversion) fixLinkedIn() {
 	c.note("connector %s: add the product Sign In with LinkedIn using OpenID Connect to the app: other scopes are asked for here", c.id)
 }
 
-// fixOpenShift: the authority may be a file, which stays where it is.
+// fixOpenShift handles a certificate authority that is a file on Dex's host.
 func (c *conversion) fixOpenShift() {
 	c.setPEM("rootCA", "ca")
 }
@@ -157,14 +157,14 @@ func (c *conversion) fixKeystone() {
 	c.note("connector %s: the service user %s needs a role that lets it read users, on the domain or on a project (field project)", c.id, c.from.Text("keystoneUsername"))
 }
 
-// fixAuthProxy makes up the secret that Dex did not ask for: without one whoever
-// reaches the server could be anybody.
+// fixAuthProxy generates a secret, which Dex does not have. Without one any client that reaches the server could
+// claim any user name.
 func (c *conversion) fixAuthProxy() {
 	c.to.Set("proxySecret", secret.Token().Reveal())
 	c.note("connector %s: the proxy has to send a secret in X-Fairlead-Proxy-Secret; set one in the connector’s form and in the proxy", c.id)
 }
 
-// setPEM takes a certificate that Dex has in base64.
+// setPEM decodes a certificate, which Dex encodes in base64.
 func (c *conversion) setPEM(dex, ours string) {
 	from, to := c.from, c.to
 	text := from.Text(dex)
@@ -181,8 +181,7 @@ func (c *conversion) setPEM(dex, ours string) {
 	to.Set(ours, text)
 }
 
-// FromGangway makes a cluster of a configuration of Gangway. There is one for each
-// deployment.
+// FromGangway converts a configuration of Gangway to a cluster. Gangway has one deployment for each cluster.
 func FromGangway(root map[string]any) (Docs, []string) {
 	i := &importer{docs: Docs{}}
 	from := form.Doc(root)
@@ -201,15 +200,15 @@ func FromGangway(root map[string]any) (Docs, []string) {
 		switch key {
 		case "clusterName", "apiServerURL", "clientID", "host", "port", "serveTLS", "redirectURL", "scopes", "providerURL", "authorizeURL", "tokenURL", "sessionSecurityKey", "sessionSalt":
 		case "clientSecret":
-			i.note("clientSecret: not needed any more; the kubeconfig here holds no secret")
+			i.note("clientSecret: no longer needed, because Fairlead’s kubeconfig holds no secret")
 		case "clusterCAPath", "trustedCAPath":
 			i.note("%s: paste the certificate into the cluster’s form", key)
 		case "usernameClaim", "emailClaim":
-			i.note("%s: the API server has to take preferred_username now; see Connect this cluster", key)
+			i.note("%s: set the API server’s username claim to preferred_username; see Connect this cluster", key)
 		default:
-			i.note("%s was not understood", key)
+			i.note("Fairlead does not know the key %s and ignores it", key)
 		}
 	}
-	i.note("Make an access rule: until then nobody may use the cluster.")
+	i.note("Create an access rule. Without one, no user may use the cluster.")
 	return i.docs, i.notes
 }

@@ -13,18 +13,18 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// Docs is everything that is configured as documents, by kind.
+// Docs are all entries as documents, by kind.
 type Docs map[string][]Entry
 
-// Entry is one configured thing as a document, as the file would have it.
+// Entry is one configured entry as a document in the format of the configuration file.
 type Entry struct {
 	ID     string
 	Doc    form.Doc
 	Origin store.Origin
 }
 
-// Documents turns rows back into documents. The settings of connectors must be in
-// clear: their secrets are in the documents.
+// Documents converts rows to documents. The settings of connectors must be decrypted, and the documents contain
+// their secrets.
 func Documents(set store.Settings) Docs {
 	docs := Docs{}
 	add := func(kind, id string, origin store.Origin, doc form.Doc) {
@@ -100,7 +100,7 @@ func clusterDoc(r store.Cluster) form.Doc {
 	return doc
 }
 
-// duration writes a length of time as the file has it: "12h", not "12h0m0s".
+// duration formats a duration like the configuration file: "12h", not "12h0m0s".
 func duration(d time.Duration) string {
 	text := d.String()
 	for _, zero := range []string{"m0s", "h0m"} {
@@ -121,7 +121,7 @@ func ruleDoc(r store.AccessRule) form.Doc {
 	}
 }
 
-// grantWords are the grants as the file says them.
+// grantWords returns the grant types in the words of the configuration file.
 func grantWords() map[string]string {
 	return map[string]string{
 		"authorization_code": oauth.GrantAuthorizationCode, "refresh_token": oauth.GrantRefreshToken,
@@ -171,7 +171,7 @@ func pairs(labels map[string]string) map[string]any {
 	return out
 }
 
-// Text returns the documents as one text that the file could have.
+// Text returns the documents in the format of the configuration file.
 func (d Docs) Text() ([]byte, error) {
 	all := map[string]any{}
 	for kind, entries := range d {
@@ -188,8 +188,8 @@ func (d Docs) Text() ([]byte, error) {
 	return text, nil
 }
 
-// Read checks documents, all together, and returns their rows. Faults are told
-// apart by path, such as "clusters[3].server".
+// Read validates documents together and returns their rows. Faults are identified by path, such as
+// "clusters[3].server".
 func (r *Reader) Read(docs Docs) (store.Settings, *strictyaml.Document) {
 	text, err := docs.Text()
 	var entries Entries
@@ -207,6 +207,6 @@ func (r *Reader) Read(docs Docs) (store.Settings, *strictyaml.Document) {
 		}
 	}
 	r.Origin = func(path string) store.Origin { return origins[path] }
-	set, _ := r.Rows(&entries) // the document has the faults
+	set, _ := r.Rows(&entries) // the document collects the faults
 	return set, r.Doc
 }

@@ -1,7 +1,6 @@
-// Package settings is what can be configured, as people write it: the entries of
-// the file, which are also those of the pages, the HTTP interface and an export.
-// It checks them, all together, and turns them into rows and back. It leaves to
-// its callers where the text comes from and to server/base/store where rows go.
+// Package settings defines the configured entries (connectors, clusters, rules, clients and so on) as the
+// configuration file, the admin pages, the JSON API and an export write them. It validates entries together and
+// converts them to rows of server/base/store and back.
 package settings
 
 import (
@@ -11,7 +10,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/strictyaml"
 )
 
-// Entries is everything that can be configured by entry.
+// Entries are all configured entries.
 type Entries struct {
 	Connectors     []Connector `yaml:"connectors"`
 	LocalUsers     []LocalUser `yaml:"localUsers"`
@@ -24,7 +23,7 @@ type Entries struct {
 	General        []Setting   `yaml:"general"`
 }
 
-// Connector is a way to sign in.
+// Connector is a source of identities.
 type Connector struct {
 	ID          string  `yaml:"id"`
 	Type        string  `yaml:"type"`
@@ -32,13 +31,13 @@ type Connector struct {
 	UserPrefix  *string `yaml:"userPrefix"`
 	GroupPrefix *string `yaml:"groupPrefix"`
 	Hidden      bool    `yaml:"hidden"`
-	// Enabled connectors let people sign in; in a file that is the default.
+	// Enabled connectors are on the sign-in page. In a configuration file true is the default.
 	Enabled *bool `yaml:"enabled"`
-	// SecondFactor asks everybody who comes through it for a second factor.
+	// SecondFactor requires every user of the connector to pass a second factor.
 	SecondFactor bool `yaml:"secondFactor"`
-	// Note is for the people who configure it.
+	// Note is for admins.
 	Note string `yaml:"note"`
-	// Config is what the connector's type declares.
+	// Config holds the settings that the connector's type declares.
 	Config yaml.Node `yaml:"config"`
 }
 
@@ -74,33 +73,33 @@ type Cluster struct {
 	TokenFile   strictyaml.Duration `yaml:"tokenFile"`
 }
 
-// Rule says who may use which clusters, or administer Fairlead.
+// Rule allows users to use clusters, or to administer Fairlead.
 type Rule struct {
-	ID          string   `yaml:"id"`
-	Description string   `yaml:"description"`
-	Who         Who      `yaml:"who"`
-	Clusters    Selector `yaml:"clusters"`
-	Admin       bool     `yaml:"admin"`
+	ID          string          `yaml:"id"`
+	Description string          `yaml:"description"`
+	Who         UserSelector    `yaml:"who"`
+	Clusters    ClusterSelector `yaml:"clusters"`
+	Admin       bool            `yaml:"admin"`
 }
 
-// Who selects people: of these connectors (or any), and everyone, or one of the
-// groups, users and domains.
-type Who struct {
+// UserSelector selects users: of these connectors (or any), and everyone, or those of one of the groups, user names and
+// domains.
+type UserSelector struct {
 	Everyone   bool     `yaml:"everyone"`
 	Connectors []string `yaml:"connectors"`
 	Groups     []string `yaml:"groups"`
 	Users      []string `yaml:"users"`
-	// Domains are of verified e-mail addresses.
+	// Domains are domains of verified e-mail addresses.
 	Domains []string `yaml:"domains"`
 }
 
-// Selector selects clusters by id, or by labels, which must all fit.
-type Selector struct {
+// ClusterSelector selects clusters by id, or by labels, which must all match.
+type ClusterSelector struct {
 	IDs    []string          `yaml:"ids"`
 	Labels map[string]string `yaml:"labels"`
 }
 
-// Admins is the short form of a rule for admins, for files.
+// Admins is the short form of an admin rule, for configuration files.
 type Admins struct {
 	Groups []string `yaml:"groups"`
 	Users  []string `yaml:"users"`
@@ -116,11 +115,9 @@ type Client struct {
 	PostLogout   []string    `yaml:"postLogoutRedirectURIs"`
 	Grants       []string    `yaml:"grants"`
 	Secrets      []Reference `yaml:"secrets"`
-	// SecretHashes are what fairlead made of secrets: good to compare with, of no
-	// use to whoever reads them.
+	// SecretHashes are hashes of secrets. They verify a secret and do not reveal it.
 	SecretHashes []string `yaml:"secretHashes"`
-	// SecretNotes say what a secret is for and when it ends, by the beginning of its
-	// hash.
+	// SecretNotes describe secrets, by the start of their hash.
 	SecretNotes []SecretNote `yaml:"secretNotes"`
 	Algorithm   string       `yaml:"algorithm"`
 	FirstParty  bool         `yaml:"firstParty"`
@@ -129,7 +126,7 @@ type Client struct {
 	Groups      []string     `yaml:"groups"`
 }
 
-// SecretNote is what is said about a secret. Made and Ends are dates.
+// SecretNote describes a secret. Made and Ends are dates.
 type SecretNote struct {
 	Hash  string `yaml:"hash"`
 	Label string `yaml:"label"`
@@ -146,7 +143,7 @@ type Issuer struct {
 	CA       string `yaml:"ca"`
 }
 
-// Workload says which tokens of a trusted issuer stand for one workload.
+// Workload maps tokens of a trusted issuer to one workload.
 type Workload struct {
 	ID          string              `yaml:"id"`
 	Description string              `yaml:"description"`
@@ -155,6 +152,6 @@ type Workload struct {
 	Groups      []string            `yaml:"groups"`
 }
 
-// Reference is a text that may be a secret, or, in a file, "env:NAME" or
-// "file:PATH" that says where it is. It doesn't print.
+// Reference is a text that may be a secret. In a configuration file it may be "env:NAME" or "file:PATH". It never
+// prints its value.
 type Reference struct{ secret.Value }

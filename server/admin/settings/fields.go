@@ -8,7 +8,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// The kinds of entry: the keys of the file.
+// The kinds of entry: the keys of the configuration file.
 const (
 	Connectors = "connectors"
 	LocalUsers = "localUsers"
@@ -21,15 +21,15 @@ const (
 
 // Kind describes a kind of entry.
 type Kind struct {
-	// Name is the key in the file, Path what addresses call it.
+	// Name is the key in the configuration file. Path is the name in URLs.
 	Name, Path string
-	// One and Many are the words for people; About says in a sentence what it is.
+	// One and Many are the singular and plural names. About describes the kind in a sentence.
 	One, Many, About string
 	// IDKey is the key of the id.
 	IDKey string
 }
 
-// Kinds lists the kinds, in the order in which one refers to another.
+// Kinds lists the kinds. Each kind comes after those that it refers to.
 func Kinds() []Kind {
 	return []Kind{
 		{Connectors, "connectors", "connector", "Connectors", "The identity providers that users sign in with: a directory, GitHub, another OpenID provider.", "id"},
@@ -53,8 +53,7 @@ func KindOf(name string) (Kind, bool) {
 	return Kind{}, false
 }
 
-// Fields returns the form of a document of a kind. A connector's depends on its
-// type.
+// Fields returns the form fields of a kind of document. Those of a connector depend on its type.
 func Fields(kind string, types map[string]connectors.Type, doc form.Doc) []form.Field {
 	switch kind {
 	case Connectors:
@@ -149,8 +148,8 @@ func clientFields() []form.Field {
 		{Key: "id", Label: "Client ID", Help: idHelp, Kind: form.Text, Required: true, Fixed: true, Section: "Client", Placeholder: "grafana"},
 		{Key: "name", Label: "Name", Help: "Users see it when they sign in.", Kind: form.Text, Placeholder: "Grafana"},
 		{Key: "public", Label: "Public client", Help: "The application can’t keep a secret because it runs in a browser or on users’ computers. It must use PKCE.", Kind: form.Bool},
-		{Key: "redirectURIs", Label: "Redirect URIs", Help: "Where Fairlead may send users after they sign in. Enter one full address per line; it must match exactly.", Kind: form.List, Section: "Addresses", Placeholder: "https://grafana.example.com/login/generic_oauth"},
-		{Key: "postLogoutRedirectURIs", Label: "Post-logout redirect URIs", Help: "Where Fairlead may send users after they sign out. Enter one per line.", Kind: form.List, Advanced: true},
+		{Key: "redirectURIs", Label: "Redirect URIs", Help: "The addresses to which Fairlead may send users after they sign in. Enter one full address per line. It must match exactly.", Kind: form.List, Section: "Addresses", Placeholder: "https://grafana.example.com/login/generic_oauth"},
+		{Key: "postLogoutRedirectURIs", Label: "Post-logout redirect URIs", Help: "The addresses to which Fairlead may send users after they sign out. Enter one per line.", Kind: form.List, Advanced: true},
 		{Key: "backchannelLogoutURI", Label: "Back-channel logout URI", Help: "Fairlead calls it when a user’s sign-in ends.", Kind: form.Text, Advanced: true},
 		{Key: "grants", Label: "Grant types", Help: "Enter one per line: authorization_code, refresh_token, device_code, client_credentials or token_exchange. Default: the first two.", Kind: form.List, Section: "Rights", Advanced: true},
 		{Key: "firstParty", Label: "Skip the consent page", Help: "Choose this only for applications that your organization runs.", Kind: form.Bool},

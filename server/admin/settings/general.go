@@ -12,16 +12,16 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// General is the kind of what is there once: it can be changed, not made or deleted.
+// General is the kind of the entries that exist once. They can be changed, but not created or deleted.
 const General = "general"
 
-// The entries of General.
+// The entries of the kind General.
 const (
 	Sessions = "sessions"
 	Branding = "branding"
 )
 
-// Setting is an entry of General. Each uses some of the keys.
+// Setting is an entry of the kind General. Each uses some of the keys.
 type Setting struct {
 	ID           string              `yaml:"id"`
 	Idle         strictyaml.Duration `yaml:"idle"`
@@ -37,7 +37,7 @@ type Setting struct {
 	ColorDark    string              `yaml:"colorDark"`
 }
 
-// limits of the lengths of time.
+// limits are the smallest and largest durations.
 const (
 	minSession = 5 * time.Minute
 	maxSession = 90 * 24 * time.Hour
@@ -104,7 +104,7 @@ func (r *Reader) checkSetting(path string, e *Setting) {
 	}
 }
 
-// generalDocs are the documents of General. What nobody has set yet is there, empty.
+// generalDocs returns the documents of the kind General. Entries that were never set are empty.
 func generalDocs(rows []store.Document) []Entry {
 	list := []Entry{{ID: Sessions, Doc: form.Doc{"id": Sessions}, Origin: store.Origin{Origin: store.OriginPage}}, {ID: Branding, Doc: form.Doc{"id": Branding}, Origin: store.Origin{Origin: store.OriginPage}}}
 	for _, row := range rows {
@@ -119,8 +119,8 @@ func generalDocs(rows []store.Document) []Entry {
 	return list
 }
 
-// Live returns what the rows say, for the running server.
-func Live(rows []store.Document) runtimesettings.Values {
+// RuntimeValues returns the values of the rows, for the running server.
+func RuntimeValues(rows []store.Document) runtimesettings.Values {
 	var v runtimesettings.Values
 	for _, e := range generalDocs(rows) {
 		read := func(key string) time.Duration {

@@ -13,25 +13,25 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// Reader checks entries and turns them into rows.
+// Reader validates entries and converts them to rows.
 type Reader struct {
-	// Doc is what the entries were read from. Faults are added to it.
+	// Doc is the document of the entries. Faults are added to it.
 	Doc *strictyaml.Document
-	// Types are the kinds of connector by name.
+	// Types are the connector types by name.
 	Types map[string]connectors.Type
-	// URL is this server's address.
+	// URL is the external address of this server.
 	URL string
-	// Resolve returns what a reference of a file stands for. Nil means that texts
-	// are what they are: a page must not read the server's files.
+	// Resolve returns the value of a reference in a configuration file. Nil takes texts literally: a page must not
+	// read files of the server.
 	Resolve func(text string) (string, error)
-	// Origin says where the entry at a path comes from.
+	// Origin returns the owner of the entry at a path.
 	Origin func(path string) store.Origin
 
 	in *Entries
 }
 
-// Rows checks everything and returns the rows. The error lists every fault; rows
-// with a fault must not be used.
+// Rows validates all entries and returns the rows. The error lists every fault. The caller must not use the rows if
+// there is an error.
 func (r *Reader) Rows(in *Entries) (store.Settings, error) {
 	r.in = in
 	set := store.Settings{Connectors: r.connectorRows(), LocalUsers: r.localUserRows(), Clusters: r.clusterRows()}
@@ -43,8 +43,7 @@ func (r *Reader) Rows(in *Entries) (store.Settings, error) {
 	return set, r.Doc.Err()
 }
 
-// resolve returns what a text stands for. One fault is enough: what a broken
-// reference says is not what it stands for, so it becomes empty.
+// resolve returns the value of a text. A broken reference becomes empty, so that it causes one fault only.
 func (r *Reader) resolve(path, text string) string {
 	if r.Resolve == nil {
 		return text
@@ -57,25 +56,24 @@ func (r *Reader) resolve(path, text string) string {
 	return resolved
 }
 
-// refuseInClear adds a fault for a secret that is in a file.
+// refuseInClear adds a fault for a secret that the configuration file contains literally.
 func (r *Reader) refuseInClear(path, text string) {
 	if r.Resolve != nil && text != "" && !IsReference(text) {
 		r.Doc.Add(path, "must not stand in this file, because it is a secret. Use env:NAME or file:PATH")
 	}
 }
 
-// IsReference reports whether text says where a secret is.
+// IsReference reports whether text is a reference to a secret.
 func IsReference(text string) bool {
 	return strings.HasPrefix(text, "env:") || strings.HasPrefix(text, "file:")
 }
 
 var slug = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
-// Slug reports whether text can be an id: lower-case letters, digits and dashes,
-// at most 63.
+// Slug reports whether text is a valid id: lower-case letters, digits and dashes, at most 63.
 func Slug(text string) bool { return slug.MatchString(text) }
 
-// ids adds a fault for every id that is no slug or there twice.
+// ids adds a fault for every id that is invalid or not unique.
 type ids struct {
 	r    *Reader
 	seen map[string]bool

@@ -37,8 +37,8 @@ func (r *Reader) ruleRows(set store.Settings) []store.AccessRule {
 	return rows
 }
 
-// adminRows makes the rule of who administers Fairlead. Its id can't clash: it
-// is no slug.
+// adminRows returns the admin rule of the "admins" key. Its id cannot collide with another one, because it is not a
+// valid slug.
 func (r *Reader) adminRows() []store.AccessRule {
 	if len(r.in.Admins.Groups) == 0 && len(r.in.Admins.Users) == 0 {
 		return nil

@@ -48,7 +48,7 @@ func full() settings.Docs {
 	}
 }
 
-// plain makes documents comparable: JSON has one kind of number and list.
+// plain makes documents comparable: JSON has one type of number and list.
 func plain(t *testing.T, v any) any {
 	t.Helper()
 	text, err := json.Marshal(v)
@@ -62,7 +62,7 @@ func plain(t *testing.T, v any) any {
 	return out
 }
 
-// TestRoundTrip: documents become rows and the same documents again.
+// TestRoundTrip converts documents to rows and back.
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	set, faults := reader().Read(full())
@@ -76,7 +76,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestEveryFieldIsAKey: what a form offers, a file takes, and the other way round.
+// TestEveryFieldIsAKey checks that forms and the configuration file have the same fields.
 func TestEveryFieldIsAKey(t *testing.T) {
 	t.Parallel()
 	for kind, entries := range full() {
@@ -154,7 +154,7 @@ func TestDexImport(t *testing.T) {
 	}
 	report := strings.Join(notes, "\n")
 	for _, want := range []string{
-		`no connector of the type "mockCallback"`, "send a secret in X-Fairlead-Proxy-Secret", "insecureCA was not understood", "needs a role that lets it read users", "paste the content of /x.json into Service account key", "trustedPeers has no equal", "storage: left out", "new callback address",
+		`no connector of the type "mockCallback"`, "send a secret in X-Fairlead-Proxy-Secret", "does not know the key insecureCA", "needs a role that lets it read users", "paste the content of /x.json into Service account key", "trustedPeers has no equal", "storage: left out", "new callback address",
 	} {
 		if !strings.Contains(report, want) {
 			t.Errorf("the report has no %q:\n%s", want, report)
@@ -179,7 +179,7 @@ func TestGangwayImport(t *testing.T) {
 		t.Errorf("%+v %v", set.Clusters, err)
 	}
 	report := strings.Join(notes, "\n")
-	if strings.Contains(report, "canary") || !strings.Contains(report, "strange was not understood") {
+	if strings.Contains(report, "canary") || !strings.Contains(report, "Fairlead does not know the key strange") {
 		t.Errorf("%s", report)
 	}
 }

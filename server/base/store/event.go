@@ -36,7 +36,7 @@ type AuditEvent struct {
 
 var _ audit.PersistentSink = (*Store)(nil)
 
-// Keeps implements audit.PersistentSink.
+// Persistent implements audit.PersistentSink.
 func (*Store) Persistent() {}
 
 // WriteEvent implements audit.Sink.

@@ -20,7 +20,7 @@ const (
 
 // brandFile returns a file of the brand, or "" if the installation uses Fairlead's own.
 func (s *Site) brandFile(name string) (body, contentType string) {
-	v := s.live.Get()
+	v := s.runtimeSettings.Get()
 	switch {
 	case name == logoFile && v.Logo != "":
 		return v.Logo, "image/svg+xml"

@@ -59,7 +59,7 @@ func NewEcho(cfg Server) *echo.Echo {
 	return e
 }
 
-// echo's default believes the X-Forwarded-For header of every client.
+// extractor returns how to find the client's address. echo's default believes the X-Forwarded-For header of every client.
 func extractor(trusted []netip.Prefix) echo.IPExtractor {
 	if len(trusted) == 0 {
 		return echo.ExtractIPDirect()

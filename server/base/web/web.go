@@ -24,12 +24,12 @@ import (
 
 // Site renders pages.
 type Site struct {
-	url    *url.URL
-	live   *runtimesettings.Settings
-	demo   bool
-	set    *templates.Set
-	assets *static.Files
-	logger *slog.Logger
+	url             *url.URL
+	runtimeSettings *runtimesettings.Settings
+	demo            bool
+	set             *templates.Set
+	assets          *static.Files
+	logger          *slog.Logger
 
 	languages *i18n.Languages
 
@@ -43,8 +43,8 @@ type Config struct {
 	// URL is the external address, such as https://login.example.com or https://example.com/login. The server never
 	// uses the Host header of a request.
 	URL *url.URL
-	// Live has the name of the installation. Nil means the defaults.
-	Live *runtimesettings.Settings
+	// RuntimeSettings has the name of the installation. Nil means the defaults.
+	RuntimeSettings *runtimesettings.Settings
 	// Demo shows a banner on every page.
 	Demo   bool
 	Logger *slog.Logger
@@ -52,8 +52,8 @@ type Config struct {
 
 // New loads the templates and assets.
 func New(cfg Config) (*Site, error) {
-	if cfg.Live == nil {
-		cfg.Live = runtimesettings.New(runtimesettings.Values{})
+	if cfg.RuntimeSettings == nil {
+		cfg.RuntimeSettings = runtimesettings.New(runtimesettings.Values{})
 	}
 	languages, err := i18n.Load()
 	if err != nil {
@@ -67,7 +67,7 @@ func New(cfg Config) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Site{url: cfg.URL, live: cfg.Live, demo: cfg.Demo, set: set, assets: assets, logger: cfg.Logger, languages: languages}, nil
+	return &Site{url: cfg.URL, runtimeSettings: cfg.RuntimeSettings, demo: cfg.Demo, set: set, assets: assets, logger: cfg.Logger, languages: languages}, nil
 }
 
 // Path returns the path of a page: "/x" below the path of the site.
@@ -78,8 +78,8 @@ func (s *Site) Absolute(path string) string {
 	return s.url.Scheme + "://" + s.url.Host + s.Path(path)
 }
 
-// Live returns what may change while the server runs.
-func (s *Site) Live() runtimesettings.Values { return s.live.Get() }
+// RuntimeSettings returns the settings that admins can change while the server runs.
+func (s *Site) RuntimeSettings() runtimesettings.Values { return s.runtimeSettings.Get() }
 
 // Host returns the host of the site, with its port if it has one.
 func (s *Site) Host() string { return s.url.Host }
@@ -132,7 +132,7 @@ func Render[T any](c echo.Context, s *Site, v View[T]) error {
 func (s *Site) frame(c echo.Context, title i18n.Text, person *templates.Person) templates.Frame {
 	return templates.Frame{
 		Language: s.Language(c), Languages: s.languages.Choice(), Here: s.Here(c.Request()),
-		Title: title, Brand: s.live.Get().Brand, Path: s.Path, Asset: s.assets.Path,
+		Title: title, Brand: s.runtimeSettings.Get().Brand, Path: s.Path, Asset: s.assets.Path,
 		RequestID: logging.RequestID(c.Request().Context()), Person: person, Demo: s.demo, Version: version.String(),
 		Logo: s.brandAddress(logoFile), Style: s.brandAddress(styleFile), Area: area(strings.TrimPrefix(c.Request().URL.Path, s.Path(""))),
 	}

@@ -23,7 +23,7 @@ import (
 func setup(t *testing.T, trusted ...netip.Prefix) *echo.Echo {
 	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
-	site, err := web.New(web.Config{URL: &url.URL{Scheme: "https", Host: "login.test", Path: "/base"}, Live: runtimesettings.New(runtimesettings.Values{Brand: "Acme <b>"}), Logger: logger})
+	site, err := web.New(web.Config{URL: &url.URL{Scheme: "https", Host: "login.test", Path: "/base"}, RuntimeSettings: runtimesettings.New(runtimesettings.Values{Brand: "Acme <b>"}), Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestBrand(t *testing.T) {
 	t.Parallel()
 	const logo = `<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>`
 	look := runtimesettings.New(runtimesettings.Values{Brand: "Acme", Logo: logo, Color: "#7a1fa2"})
-	site, err := web.New(web.Config{URL: &url.URL{Scheme: "https", Host: "login.test", Path: "/base"}, Live: look, Logger: slog.New(slog.DiscardHandler)})
+	site, err := web.New(web.Config{URL: &url.URL{Scheme: "https", Host: "login.test", Path: "/base"}, RuntimeSettings: look, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

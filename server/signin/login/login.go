@@ -130,7 +130,7 @@ func (h *Handler) choose(c echo.Context) error {
 		return err
 	}
 	return web.Render(c, h.Site, web.View[ChooseData]{
-		Page: ChoosePage(), Title: i18n.T("Sign in"), Data: ChooseData{For: name, Choices: h.lastUsedFirst(c, choices), Notice: h.Site.Live().Notice},
+		Page: ChoosePage(), Title: i18n.T("Sign in"), Data: ChooseData{For: name, Choices: h.lastUsedFirst(c, choices), Notice: h.Site.RuntimeSettings().Notice},
 	})
 }
 

@@ -43,7 +43,7 @@ func (h *Handler) showPasswordForm(c echo.Context, f passwordForm) error {
 	}
 	data := PasswordData{
 		For: name, Connector: f.row.Name, Username: f.username, Flow: sealed,
-		Action: h.Site.Path("/login/" + f.row.ID), Error: errs.Text(f.problem), UsernameLabel: i18n.T("User name"), Notice: h.Site.Live().Notice,
+		Action: h.Site.Path("/login/" + f.row.ID), Error: errs.Text(f.problem), UsernameLabel: i18n.T("User name"), Notice: h.Site.RuntimeSettings().Notice,
 	}
 	if p, ok := f.opened.(connectors.Passworder); ok {
 		data.UsernameLabel = i18n.T(p.UsernameLabel()) // the catalogue has the connectors' own texts

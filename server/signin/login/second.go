@@ -117,7 +117,7 @@ func (h *Handler) secondFactorQRCode(c echo.Context) error {
 	if f.SecondFactor.EnrolSecret == "" {
 		return errs.New(errs.NotFound, "There is no second factor to set up. Start the sign-in again.")
 	}
-	png, err := mfa.QRCode(mfa.KeyURI(h.Site.Live().Brand, user.KubeName, f.SecondFactor.EnrolSecret))
+	png, err := mfa.QRCode(mfa.KeyURI(h.Site.RuntimeSettings().Brand, user.KubeName, f.SecondFactor.EnrolSecret))
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ import (
 // bits.
 const rsaBits = 2048
 
-// fresh is a new key pair.
+// newKeyPair is a new key pair.
 type newKeyPair struct {
 	id            string
 	pkcs8, public []byte

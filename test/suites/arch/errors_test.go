@@ -24,8 +24,6 @@ var errorsNotYetRewritten = []string{
 	"portal/clusters",
 	"portal/downloads",
 	"portal/recovery",
-	"server/admin",
-	"server/admin/adminapi",
 }
 
 // imperatives start the sentence that says what to do next.
