@@ -101,6 +101,22 @@ func OutcomeOf(err error) Outcome {
 	return OutcomeUnavailable
 }
 
+// Unconfirmed returns the error of a renewal for which the connector can't ask the
+// upstream: it has no token for it, or the upstream knows no way.
+func Unconfirmed() *Error {
+	return NewError(OutcomeUnconfirmed, nil, "The provider can't be asked about this account again without a new sign-in.", "Sign in again.")
+}
+
+// StatusError returns the error of an answer with a status that says nothing about the
+// user: the upstream is unavailable for now, or the settings are wrong.
+func StatusError(status int, reason, remedy string) *Error {
+	outcome := OutcomeMisconfigured
+	if status >= http.StatusInternalServerError || status == http.StatusTooManyRequests {
+		outcome = OutcomeUnavailable
+	}
+	return NewError(outcome, nil, reason, remedy)
+}
+
 // OAuthError classifies an error response of an OAuth 2.0 endpoint (RFC 6749
 // sections 4.1.2.1 and 5.2, OpenID Connect Core section 3.1.2.6, RFC 6750
 // section 3.1). Status is the HTTP status, or 0 for a response in a redirect.
@@ -108,6 +124,9 @@ func OutcomeOf(err error) Outcome {
 func OAuthError(status int, code, description string) *Error {
 	e := &Error{Code: kubenames.SanitizeLine(code, 60), Description: kubenames.SanitizeLine(description, maxDescription)}
 	e.Outcome = oauthOutcome(status, code)
+	if strings.Contains(description, "invalid_rapt") { // Google: the session control of Workspace ended the sign-in
+		e.Outcome = OutcomeSignInAgain
+	}
 	switch e.Outcome {
 	case OutcomeSignInAgain:
 		e.Reason, e.Remedy = "The provider wants the user to sign in there again.", "Sign in again."
@@ -128,7 +147,7 @@ func oauthOutcome(status int, code string) Outcome {
 		return OutcomeUnavailable
 	case is("interaction_required", "login_required", "consent_required", "mfa_required", "account_selection_required", "insufficient_user_authentication"):
 		return OutcomeSignInAgain
-	case is("invalid_client", "invalid_scope", "redirect_uri_mismatch", "incorrect_client_credentials", "unsupported_grant_type", "unsupported_response_type",
+	case is("invalid_client", "invalid_scope", "redirect_uri_mismatch", "incorrect_client_credentials", "deleted_client", "org_internal", "unsupported_grant_type", "unsupported_response_type",
 		"invalid_request", "invalid_request_uri", "request_not_supported", "insufficient_scope"):
 		return OutcomeMisconfigured
 	case code != "":
@@ -141,7 +160,7 @@ func oauthOutcome(status int, code string) Outcome {
 
 func oauthRemedy(status int, code string) string {
 	switch code {
-	case "invalid_client", "incorrect_client_credentials":
+	case "invalid_client", "incorrect_client_credentials", "deleted_client":
 		return "Copy the client ID and the client secret again. Create a new secret if the old one has expired."
 	case "invalid_scope", "insufficient_scope":
 		return "Allow the scopes of this connector at the provider, or remove those that it does not know."

@@ -101,6 +101,8 @@ type sessionsConfig struct {
 type upstreamConfig struct {
 	MaxAge       strictyaml.Duration `yaml:"maxAge"`
 	OutageBudget strictyaml.Duration `yaml:"outageBudget"`
+	// WithoutRefresh is "keep" or "signInAgain".
+	WithoutRefresh string `yaml:"withoutRefresh"`
 }
 
 type keysConfig struct {
@@ -167,7 +169,7 @@ func (c *config) settings(types map[string]connectors.Type) (store.Settings, err
 func (c *config) live() *runtimesettings.Settings {
 	return runtimesettings.New(runtimesettings.Values{
 		IdleTimeout: time.Duration(c.Sessions.Idle), AbsoluteTimeout: time.Duration(c.Sessions.Absolute), RefreshGrace: time.Duration(c.Sessions.RefreshGrace),
-		UpstreamMaxAge: time.Duration(c.Upstream.MaxAge), OutageBudget: time.Duration(c.Upstream.OutageBudget), Brand: c.Brand, Contact: c.Contact,
+		UpstreamMaxAge: time.Duration(c.Upstream.MaxAge), OutageBudget: time.Duration(c.Upstream.OutageBudget), WithoutRefresh: c.Upstream.WithoutRefresh, Brand: c.Brand, Contact: c.Contact,
 		Notice: c.Notice, Logo: c.Logo.Reveal(), Color: c.Color, ColorDark: c.ColorDark,
 	})
 }
@@ -198,6 +200,9 @@ func (c *config) setDefaults() {
 func (c *config) checkLimits() {
 	if c.Recordings.Days < 0 || c.Recordings.MaxMegabytes < 0 {
 		c.doc.Add("recordings", "must have days and maxMegabytes of 1 or more")
+	}
+	if keep := c.Upstream.WithoutRefresh; keep != "" && keep != runtimesettings.KeepAccess && keep != runtimesettings.SignInAgain {
+		c.doc.Add("upstream.withoutRefresh", "must be %s or %s, not %q", runtimesettings.KeepAccess, runtimesettings.SignInAgain, keep)
 	}
 	if c.Limits.RequestsPerSecond < 0 {
 		c.doc.Add("limits.requestsPerSecond", "must be a number of requests, not %d", c.Limits.RequestsPerSecond)

@@ -143,8 +143,8 @@ func (c *connector) Callback(_ context.Context, _ string, _ []byte, r *http.Requ
 }
 
 // Refresh implements connectors.Refresher. A proxy can't be asked about a user.
-func (c *connector) Refresh(_ context.Context, last connectors.Identity) (connectors.Identity, error) {
-	return last, nil
+func (c *connector) Refresh(context.Context, connectors.Identity) (connectors.Identity, error) {
+	return connectors.Identity{}, connectors.Unconfirmed()
 }
 
 func (c *connector) headers() map[string]string {

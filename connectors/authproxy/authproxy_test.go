@@ -52,13 +52,29 @@ func TestIdentity(t *testing.T) {
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
-	again, err := c.(connectors.Refresher).Refresh(t.Context(), got)
-	if diff := cmp.Diff(got, again); err != nil || diff != "" {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+	if _, err := c.(connectors.Refresher).Refresh(t.Context(), got); connectors.OutcomeOf(err) != connectors.OutcomeUnconfirmed {
+		t.Errorf("a proxy can't be asked again: %v", err)
 	}
 	if bare, err := arrive(t.Context(), open(t, authproxy.Config{UserHeader: "X-User"}), authproxy.ProofHeader, proof, "X-User", "jane"); err != nil || bare.Subject != "jane" || bare.Groups != nil {
 		t.Errorf("%+v, %v", bare, err)
 	}
+}
+
+func TestOutcomes(t *testing.T) {
+	t.Parallel()
+	connectortest.Outcomes(t, func(t *testing.T, _ *connectortest.Upset) *connectortest.Harness {
+		t.Helper()
+		c := open(t, authproxy.Config{})
+		return &connectortest.Harness{Connector: c, SignIn: func(ctx context.Context) (connectors.Identity, error) {
+			return arrive(ctx, c, authproxy.ProofHeader, proof, "X-Remote-User", "jane")
+		}}
+	}, []connectortest.Answer{{Name: "no way to ask", Want: connectors.OutcomeUnconfirmed, Do: func(*connectortest.Harness) {}}}, map[connectors.Outcome]string{
+		connectors.OutcomeDenied:           "nothing is asked at a renewal",
+		connectors.OutcomeSignInAgain:      "nothing is asked at a renewal",
+		connectors.OutcomeUnavailable:      "nothing is asked at a renewal",
+		connectors.OutcomeMisconfigured:    "nothing is asked at a renewal",
+		connectors.OutcomeUnusableIdentity: "nothing is asked at a renewal",
+	})
 }
 
 // TestOnlyTheProxyIsBelieved: headers that another client could have sent sign no user in.

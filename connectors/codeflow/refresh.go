@@ -21,13 +21,13 @@ import (
 func (c *Connector) Refresh(ctx context.Context, last connectors.Identity) (connectors.Identity, error) {
 	var token oauth2.Token
 	if err := json.Unmarshal(last.Data, &token); err != nil {
-		return connectors.Identity{}, unconfirmed() // the cause could show the token
+		return connectors.Identity{}, connectors.Unconfirmed() // the cause could show the token
 	}
 	if token.RefreshToken != "" && (c.tokens != nil || !token.Valid()) {
 		return c.renew(ctx, last, token.RefreshToken)
 	}
 	if !token.Valid() || c.userInfoURL == "" {
-		return connectors.Identity{}, unconfirmed()
+		return connectors.Identity{}, connectors.Unconfirmed()
 	}
 	said, err := c.userInfo(ctx, &token)
 	if connectors.OutcomeOf(err) == connectors.OutcomeDenied && token.Expiry.IsZero() {
@@ -38,10 +38,6 @@ func (c *Connector) Refresh(ctx context.Context, last connectors.Identity) (conn
 		return connectors.Identity{}, err
 	}
 	return c.again(ctx, last, said, &token)
-}
-
-func unconfirmed() error {
-	return connectors.NewError(connectors.OutcomeUnconfirmed, nil, "The provider gave no token with which it could be asked about this account again.", "Sign in again.")
 }
 
 // renew asks with a refresh token (RFC 6749 section 6). The answer may hold a new

@@ -19,6 +19,10 @@ type ForgeCase struct {
 	Elsewhere bool
 	// Want is jane.
 	Want connectors.Identity
+	// Answers are what the product answers at renewals; Impossible says why the other
+	// outcomes can't happen.
+	Answers    []Answer
+	Impossible map[connectors.Outcome]string
 }
 
 // Forge checks the contract of a connector, its form, and its check with the right
@@ -28,6 +32,10 @@ func Forge(t *testing.T, f ForgeCase) {
 	t.Run("contract", func(t *testing.T) {
 		t.Parallel()
 		Run(t, f.harness)
+	})
+	t.Run("outcomes", func(t *testing.T) {
+		t.Parallel()
+		Outcomes(t, f.harnessThrough, f.Answers, f.Impossible)
 	})
 	t.Run("form", func(t *testing.T) {
 		t.Parallel()
@@ -50,8 +58,23 @@ func (f *ForgeCase) transport(s *fakeforge.Server) http.RoundTripper {
 
 func (f *ForgeCase) harness(t *testing.T) *Harness {
 	t.Helper()
+	return f.open(t, func(s *fakeforge.Server) http.RoundTripper { return f.transport(s) })
+}
+
+// harnessThrough opens the connector behind a transport that answers in the upstream's place.
+func (f *ForgeCase) harnessThrough(t *testing.T, upset *Upset) *Harness {
+	t.Helper()
+	return f.open(t, func(s *fakeforge.Server) http.RoundTripper {
+		upset.Base = f.transport(s)
+		return upset
+	})
+}
+
+func (f *ForgeCase) open(t *testing.T, transport func(*fakeforge.Server) http.RoundTripper) *Harness {
+	t.Helper()
 	s := fakeforge.Start(t, Callback)
-	c, err := f.Config(s, fakeforge.ClientSecret).Open(t.Context(), Env(f.transport(s)))
+	through := transport(s)
+	c, err := f.Config(s, fakeforge.ClientSecret).Open(t.Context(), Env(through))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +85,7 @@ func (f *ForgeCase) harness(t *testing.T) *Harness {
 	return &Harness{
 		Connector: c,
 		SignIn: func(ctx context.Context) (connectors.Identity, error) {
-			return Redirect(ctx, redirecter, f.transport(s))
+			return Redirect(ctx, redirecter, through)
 		},
 		Want: f.Want, Leave: s.Leave, Break: s.Close,
 	}

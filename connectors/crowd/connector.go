@@ -12,8 +12,8 @@ import (
 	"strings"
 
 	"github.com/fairlead-auth/fairlead/connectors"
-	"github.com/fairlead-auth/fairlead/connectors/probe"
 	"github.com/fairlead-auth/fairlead/connectors/rest"
+	"github.com/fairlead-auth/fairlead/internal/kubenames"
 )
 
 // connector asks Crowd's user management interface
@@ -100,10 +100,10 @@ func (c *connector) person(ctx context.Context, answer *rest.Answer) (connectors
 		return connectors.Identity{}, err
 	}
 	if u.Key == "" || u.Name == "" {
-		return connectors.Identity{}, errors.New("the answer has no key or no name of the person: Crowd 2.12 or newer is needed")
+		return connectors.Identity{}, connectors.NewError(connectors.OutcomeMisconfigured, nil, "Crowd's answer has no key or no name of the user.", "Update Crowd to 2.12 or newer.")
 	}
 	if !u.Active {
-		return connectors.Identity{}, fmt.Errorf("the account is not active in Crowd: %w", connectors.ErrDenied)
+		return connectors.Identity{}, connectors.NewError(connectors.OutcomeDenied, nil, "The account is not active in Crowd.", "Ask an admin of Crowd to activate it.")
 	}
 	groups, err := c.groups(ctx, u.Name)
 	if err != nil {
@@ -138,7 +138,7 @@ func (c *connector) groups(ctx context.Context, name string) ([]string, error) {
 		}
 	}
 	if len(c.cfg.Groups) > 0 && len(names) == 0 {
-		return nil, fmt.Errorf("the person is in none of the groups that may sign in: %w", connectors.ErrDenied)
+		return nil, connectors.NewError(connectors.OutcomeDenied, nil, "The account is in none of the groups that may sign in.", "Ask an admin to add it to one of them.")
 	}
 	slices.Sort(names)
 	return names, nil
@@ -157,9 +157,9 @@ func (c *connector) call(ctx context.Context, method, path string, query url.Val
 	}
 	switch answer.Status {
 	case http.StatusUnauthorized:
-		return nil, &probe.FaultError{Cause: "Crowd refused the application (401).", Remedy: "Check the application’s name and password: they are not those of a person."}
+		return nil, connectors.NewError(connectors.OutcomeMisconfigured, nil, "Crowd refused the application (401).", "Check the application’s name and password: they are not those of a person.")
 	case http.StatusForbidden:
-		return nil, &probe.FaultError{Cause: "Crowd does not take requests from this server (403).", Remedy: "Add this server’s address to the application’s remote addresses in Crowd."}
+		return nil, connectors.NewError(connectors.OutcomeMisconfigured, nil, "Crowd does not take requests from this server (403).", "Add this server’s address to the application’s remote addresses in Crowd.")
 	}
 	return answer, nil
 }
@@ -173,15 +173,17 @@ func refusal(answer *rest.Answer) error {
 		Reason string `json:"reason"`
 	}
 	if err := answer.Into(&said); err != nil {
-		return &probe.FaultError{Cause: fmt.Sprintf("Crowd answered %d, and not as its REST interface would.", answer.Status), Remedy: "Check the Crowd URL and its context path, such as /crowd."}
+		return connectors.StatusError(answer.Status, fmt.Sprintf("Crowd answered %d, and not as its REST interface would.", answer.Status), "Check the Crowd URL and its context path, such as /crowd.")
 	}
 	switch said.Reason {
 	case "INVALID_USER_AUTHENTICATION":
 		return connectors.ErrBadCredentials
-	case "USER_NOT_FOUND", "INACTIVE_ACCOUNT", "EXPIRED_CREDENTIAL":
-		return fmt.Errorf("the directory says %s: %w", said.Reason, connectors.ErrDenied)
+	case "USER_NOT_FOUND", "INACTIVE_ACCOUNT":
+		return connectors.NewError(connectors.OutcomeDenied, nil, "Crowd says "+said.Reason+" of the account.", "Ask an admin of Crowd whether the account is active.")
+	case "EXPIRED_CREDENTIAL":
+		return connectors.NewError(connectors.OutcomeSignInAgain, nil, "The password has expired in Crowd.", "Change it there, then sign in again.")
 	}
-	return fmt.Errorf("the answer of Crowd was %d %s", answer.Status, said.Reason)
+	return connectors.StatusError(answer.Status, fmt.Sprintf("Crowd answered %d %s.", answer.Status, kubenames.SanitizeLine(said.Reason, 60)), "Check the Crowd URL, and Crowd's own log.")
 }
 
 // tryApplication checks the application's credentials: it asks for a user that can't

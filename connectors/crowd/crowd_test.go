@@ -3,6 +3,7 @@ package crowd_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"testing"
 
 	"github.com/fairlead-auth/fairlead/connectors"
@@ -39,6 +40,33 @@ func TestContract(t *testing.T) {
 			Want:  connectors.Identity{Subject: "32769:42", Username: "jane", Name: "Jane Doe", Email: "jane@example.test", EmailVerified: true, Groups: []string{"acme", "platform"}},
 			Leave: s.Leave, Break: s.Close,
 		}
+	})
+}
+
+func TestOutcomes(t *testing.T) {
+	t.Parallel()
+	connectortest.Outcomes(t, func(t *testing.T, upset *connectortest.Upset) *connectortest.Harness {
+		t.Helper()
+		opened, err := config(fakecrowd.Start(t)).Open(t.Context(), connectortest.Env(upset))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &connectortest.Harness{Connector: opened, SignIn: func(ctx context.Context) (connectors.Identity, error) {
+			return opened.(connectors.Passworder).Login(ctx, fakecrowd.Jane, fakecrowd.JanesWord)
+		}}
+	}, []connectortest.Answer{
+		connectortest.Unreachable,
+		{Name: "account removed", Want: connectors.OutcomeDenied, Path: "/user?", Status: http.StatusNotFound, Body: `{"reason":"USER_NOT_FOUND","message":"User <jane> does not exist"}`},
+		{Name: "account inactive", Want: connectors.OutcomeDenied, Path: "/user?", Status: http.StatusBadRequest, Body: `{"reason":"INACTIVE_ACCOUNT","message":"Account with name <jane> is inactive"}`},
+		{Name: "password expired", Want: connectors.OutcomeSignInAgain, Path: "/user?", Status: http.StatusBadRequest, Body: `{"reason":"EXPIRED_CREDENTIAL","message":"Credential has expired"}`},
+		{Name: "behind a proxy that finds no Crowd", Want: connectors.OutcomeUnavailable, Path: "/user?", Status: http.StatusServiceUnavailable, Body: `<html>503 Service Unavailable</html>`},
+		{Name: "a fault of Crowd", Want: connectors.OutcomeUnavailable, Path: "/user?", Status: http.StatusInternalServerError, Body: `{"reason":"OPERATION_FAILED","message":"java.lang.NullPointerException"}`},
+		{Name: "application's password changed", Want: connectors.OutcomeMisconfigured, Path: "/user?", Status: http.StatusUnauthorized, Body: `Application failed to authenticate`},
+		{Name: "address not allowed", Want: connectors.OutcomeMisconfigured, Path: "/user?", Status: http.StatusForbidden, Body: `Client with address "10.0.0.1" is forbidden from making requests to the application, fairlead.`},
+		{Name: "context path changed", Want: connectors.OutcomeMisconfigured, Path: "/user?", Status: http.StatusNotFound, Body: `<html>404</html>`},
+	}, map[connectors.Outcome]string{
+		connectors.OutcomeUnusableIdentity: "names and groups are checked for every connector alike, after it",
+		connectors.OutcomeUnconfirmed:      "Crowd is asked with the application's own credentials",
 	})
 }
 

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	dex "github.com/dexidp/dex/connector"
 	"golang.org/x/oauth2"
@@ -29,9 +28,8 @@ type opener interface {
 type Options struct {
 	// CA is the PEM of the authorities to trust besides the system's.
 	CA string
-	// Sticky is for connectors that can't ask the upstream again later: a user keeps
-	// what they had at the sign-in until their session ends.
-	Sticky bool
+	// SignInOnly is for connectors that can't ask the upstream again later.
+	SignInOnly bool
 	// Admit checks every identity, at sign-ins and renewals, and may change or deny it.
 	// Nil admits all.
 	Admit func(context.Context, connectors.Identity) (connectors.Identity, error)
@@ -56,14 +54,21 @@ func Open(ctx context.Context, cfg opener, env connectors.Env, o Options) (conne
 		if r.err != nil {
 			return nil, fmt.Errorf("opening connector: %w", r.err)
 		}
-		return wrap(r.conn, probe.Client(env, o.CA), o)
+		return wrap(r.conn, Client(env, o.CA), o)
 	}
 }
 
+// Client returns the client for connectors of Dex that want one of their own. The
+// others get it through the context of each call.
+func Client(env connectors.Env, ca string) *http.Client { return watched(probe.Client(env, ca)) }
+
 func wrap(conn dex.Connector, client *http.Client, o Options) (connectors.Connector, error) {
 	refresh, refreshes := conn.(dex.RefreshConnector)
-	if !refreshes && !o.Sticky {
+	if !refreshes && !o.SignInOnly {
 		return nil, errors.New("the connector can't refresh")
+	}
+	if o.SignInOnly { // Dex's own would repeat the answer of the sign-in
+		refresh = nil
 	}
 	again := refresher{refresh: refresh, client: client, admit: o.Admit}
 	switch c := conn.(type) {
@@ -84,8 +89,8 @@ type redirecter struct {
 	refresher
 }
 
-// refresher asks the upstream again, or repeats the last answer if the connector
-// can't ask.
+// refresher asks the upstream again. The outcome is OutcomeUnconfirmed if the
+// connector can't.
 type refresher struct {
 	refresh dex.RefreshConnector
 	client  *http.Client
@@ -119,12 +124,13 @@ func (r *redirecter) AuthURL(_ context.Context, callbackURL, state string) (addr
 
 // Callback implements connectors.Redirecter.
 func (r *redirecter) Callback(ctx context.Context, _ string, kept []byte, req *http.Request) (connectors.Identity, error) {
-	if refusal := req.URL.Query().Get("error"); refusal != "" {
-		return connectors.Identity{}, fmt.Errorf("the upstream answered %q: %w", refusal, connectors.ErrDenied)
+	if code := req.URL.Query().Get("error"); code != "" {
+		return connectors.Identity{}, connectors.OAuthError(0, code, req.URL.Query().Get("error_description"))
 	}
-	id, err := r.callback.HandleCallback(scopes(), kept, req.WithContext(r.outside(ctx)))
+	var seen witness
+	id, err := r.callback.HandleCallback(scopes(), kept, req.WithContext(seen.watch(r.outside(ctx))))
 	if err != nil {
-		return connectors.Identity{}, classify(err)
+		return connectors.Identity{}, seen.classify(err)
 	}
 	return r.identity(ctx, id)
 }
@@ -132,14 +138,15 @@ func (r *redirecter) Callback(ctx context.Context, _ string, kept []byte, req *h
 // Refresh implements connectors.Refresher.
 func (r *refresher) Refresh(ctx context.Context, last connectors.Identity) (connectors.Identity, error) {
 	if r.refresh == nil {
-		return last, nil
+		return connectors.Identity{}, connectors.Unconfirmed()
 	}
-	id, err := r.refresh.Refresh(r.outside(ctx), scopes(), dex.Identity{
+	var seen witness
+	id, err := r.refresh.Refresh(seen.watch(r.outside(ctx)), scopes(), dex.Identity{
 		UserID: last.Subject, Username: last.Name, PreferredUsername: last.Username,
 		Email: last.Email, EmailVerified: last.EmailVerified, Groups: last.Groups, ConnectorData: last.Data,
 	})
 	if err != nil {
-		return connectors.Identity{}, classify(err)
+		return connectors.Identity{}, seen.classify(err)
 	}
 	return r.identity(ctx, id)
 }
@@ -176,26 +183,13 @@ func (p *poster) Answer(ctx context.Context, kept []byte, posted url.Values) (co
 	return p.identity(ctx, id)
 }
 
-// classify finds denials. Dex formats most causes into text, so only the text is
-// left to compare. The contract tests of each connector fail if a newer Dex uses
-// other words.
-func classify(err error) error {
-	_, notInGroup := errors.AsType[*dex.UserNotInRequiredGroupsError](err)
-	if notInGroup || strings.Contains(err.Error(), "not a member of allowed groups") || strings.Contains(err.Error(), "not in any of the required") || strings.Contains(err.Error(), `"invalid_grant"`) || strings.Contains(err.Error(), "401 Unauthorized") {
-		return fmt.Errorf("%w: %w", err, connectors.ErrDenied)
-	}
-	return err
-}
-
 // identity maps names: Dex's "username" is the display name, and its "preferred
-// username" is the login name, if the upstream has one.
+// username" is the login name, if the upstream has one. A verified address takes its
+// place. A display name, which users may choose freely, never does.
 func identity(id dex.Identity) connectors.Identity {
 	login := id.PreferredUsername
-	if login == "" {
+	if login == "" && id.EmailVerified {
 		login = id.Email
-	}
-	if login == "" {
-		login = id.Username
 	}
 	slices.Sort(id.Groups) // another order must not look like a change
 	return connectors.Identity{

@@ -5,7 +5,6 @@ package github
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -15,12 +14,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	gh "github.com/google/go-github/v60/github"
 	"golang.org/x/oauth2"
 
 	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/probe"
 	"github.com/fairlead-auth/fairlead/internal/form"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
@@ -120,13 +119,7 @@ func (c *Config) Open(_ context.Context, env connectors.Env) (connectors.Connect
 	if c.Host != "" {
 		host = strings.TrimSuffix(c.Host, "/")
 	}
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 8, IdleConnTimeout: time.Minute}
-	if c.CA != "" {
-		pool := x509.NewCertPool()
-		pool.AppendCertsFromPEM([]byte(c.CA))
-		transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
-	}
-	return &Connector{cfg: *c, host: host, env: env, http: &http.Client{Transport: transport}}, nil
+	return &Connector{cfg: *c, host: host, env: env, http: probe.Client(env, c.CA)}, nil
 }
 
 // Connector signs people in with GitHub.
@@ -163,16 +156,13 @@ func (c *Connector) AuthURL(_ context.Context, callbackURL, state string) (addre
 // Callback redeems the code and reads the account.
 func (c *Connector) Callback(ctx context.Context, callbackURL string, kept []byte, r *http.Request) (connectors.Identity, error) {
 	q := r.URL.Query()
-	if refusal := q.Get("error"); refusal != "" {
-		return connectors.Identity{}, fmt.Errorf("GitHub answered %q: %w", refusal, connectors.ErrDenied)
+	if code := q.Get("error"); code != "" {
+		return connectors.Identity{}, connectors.OAuthError(0, code, q.Get("error_description"))
 	}
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, c.http)
 	tok, err := c.oauth(callbackURL).Exchange(ctx, q.Get("code"), oauth2.VerifierOption(string(kept)))
-	if refused(err) {
-		return connectors.Identity{}, fmt.Errorf("GitHub did not take the code: %w: %w", err, connectors.ErrDenied)
-	}
 	if err != nil {
-		return connectors.Identity{}, fmt.Errorf("redeeming code: %w", err)
+		return connectors.Identity{}, fmt.Errorf("redeeming code: %w", classify(err))
 	}
 	return c.read(ctx, oauth2.StaticTokenSource(tok))
 }
@@ -182,25 +172,16 @@ func (c *Connector) Callback(ctx context.Context, callbackURL string, kept []byt
 func (c *Connector) Refresh(ctx context.Context, last connectors.Identity) (connectors.Identity, error) {
 	var tok oauth2.Token
 	if err := json.Unmarshal(last.Data, &tok); err != nil {
-		return connectors.Identity{}, fmt.Errorf("no token of GitHub is known: %w", connectors.ErrDenied)
+		return connectors.Identity{}, connectors.Unconfirmed() // the cause could show the token
 	}
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, c.http)
 	return c.read(ctx, c.oauth("").TokenSource(ctx, &tok))
 }
 
-// refused tells a clear no of the token endpoint from an outage.
-func refused(err error) bool {
-	e, ok := errors.AsType[*oauth2.RetrieveError](err)
-	return ok && e.ErrorCode != "" && e.ErrorCode != "server_error" && e.ErrorCode != "temporarily_unavailable"
-}
-
 func (c *Connector) read(ctx context.Context, source oauth2.TokenSource) (connectors.Identity, error) {
 	tok, err := source.Token()
-	if refused(err) {
-		return connectors.Identity{}, fmt.Errorf("GitHub did not renew the token: %w: %w", err, connectors.ErrDenied)
-	}
 	if err != nil {
-		return connectors.Identity{}, fmt.Errorf("renewing token: %w", err)
+		return connectors.Identity{}, fmt.Errorf("renewing token: %w", classify(err))
 	}
 	client, err := c.client(ctx, tok)
 	if err != nil {
@@ -224,23 +205,13 @@ func (c *Connector) client(ctx context.Context, tok *oauth2.Token) (*gh.Client, 
 	return client.WithEnterpriseURLs(c.host, c.host)
 }
 
-// classify makes a revoked token a denial. A rate limit and everything else is
-// an outage.
-func classify(err error) error {
-	e, ok := errors.AsType[*gh.ErrorResponse](err)
-	if ok && e.Response.StatusCode == http.StatusUnauthorized {
-		return fmt.Errorf("GitHub does not accept the token any more: %w", connectors.ErrDenied)
-	}
-	return err
-}
-
 func (c *Connector) account(ctx context.Context, client *gh.Client) (connectors.Identity, error) {
 	user, _, err := client.Users.Get(ctx, "")
 	if err != nil {
 		return connectors.Identity{}, fmt.Errorf("reading account: %w", err)
 	}
 	if user.SuspendedAt != nil {
-		return connectors.Identity{}, fmt.Errorf("the account is suspended: %w", connectors.ErrDenied)
+		return connectors.Identity{}, suspended(nil)
 	}
 	if user.GetID() == 0 {
 		return connectors.Identity{}, errors.New("the account has no id")
@@ -281,7 +252,7 @@ func primaryEmail(ctx context.Context, client *gh.Client) (string, error) {
 // groups returns "org" and "org:team" for the configured organizations, or
 // ErrDenied when the person is in none of them.
 func (c *Connector) groups(ctx context.Context, client *gh.Client) ([]string, error) {
-	orgs, err := c.memberOf(ctx, client)
+	orgs, hidden, err := c.memberOf(ctx, client)
 	if err != nil {
 		return nil, err
 	}
@@ -301,7 +272,7 @@ func (c *Connector) groups(ctx context.Context, client *gh.Client) ([]string, er
 		}
 	}
 	if len(groups) == 0 {
-		return nil, fmt.Errorf("the account is in none of the allowed organizations and teams: %w", connectors.ErrDenied)
+		return nil, c.notMember(hidden)
 	}
 	return groups, nil
 }
@@ -312,22 +283,24 @@ func inTeam(org Org, teams []string) bool {
 	})
 }
 
-// memberOf returns the person's organizations by lower-case login.
-func (c *Connector) memberOf(ctx context.Context, client *gh.Client) (map[string]bool, error) {
-	orgs := map[string]bool{}
+// memberOf returns the user's organizations by lower-case login, and whether GitHub
+// hides some until the user has signed in to their single sign-on.
+func (c *Connector) memberOf(ctx context.Context, client *gh.Client) (orgs map[string]bool, hidden bool, err error) {
+	orgs = map[string]bool{}
 	for opts := (&gh.ListOptions{PerPage: 100}); ; {
 		page, resp, err := client.Organizations.List(ctx, "", opts)
 		if err != nil {
-			return nil, fmt.Errorf("reading organizations: %w", err)
+			return nil, false, fmt.Errorf("reading organizations: %w", err)
 		}
-		if sso := resp.Header.Get("X-Github-Sso"); sso != "" {
+		if resp.Header.Get(headerSSO) != "" {
+			hidden = true
 			c.env.Logger.WarnContext(ctx, "GitHub hides organizations until single sign-on is done", "connector", c.env.ID)
 		}
 		for _, org := range page {
 			orgs[strings.ToLower(org.GetLogin())] = true
 		}
 		if resp.NextPage == 0 {
-			return orgs, nil
+			return orgs, hidden, nil
 		}
 		opts.Page = resp.NextPage
 	}

@@ -87,6 +87,48 @@ func TestContract(t *testing.T) {
 	})
 }
 
+func TestOutcomes(t *testing.T) {
+	t.Parallel()
+	connectortest.Outcomes(t, func(t *testing.T, upset *connectortest.Upset) *connectortest.Harness {
+		t.Helper()
+		s := fakegithub.Start(t, callback)
+		s.Set(jane())
+		cfg := &github.Config{ClientID: fakegithub.ClientID, ClientSecret: secret.NewValue(fakegithub.ClientSecret), Host: s.URL, Orgs: []github.Org{{Name: "acme"}}}
+		opened, err := cfg.Open(t.Context(), connectortest.Env(upset))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := opened.(*github.Connector)
+		return &connectortest.Harness{Connector: c, SignIn: func(ctx context.Context) (connectors.Identity, error) { return signIn(ctx, c) }}
+	}, []connectortest.Answer{
+		connectortest.Unreachable,
+		{Name: "token revoked", Want: connectors.OutcomeDenied, Path: "/user", Status: http.StatusUnauthorized, Body: `{"message":"Bad credentials","documentation_url":"https://docs.github.com/rest"}`},
+		{Name: "account suspended", Want: connectors.OutcomeDenied, Path: "/user", Status: http.StatusForbidden, Body: `{"message":"Sorry. Your account was suspended."}`},
+		{Name: "left the organization", Want: connectors.OutcomeDenied, Path: "/user/orgs", Status: http.StatusOK, Body: `[]`},
+		{Name: "refresh token ended", Want: connectors.OutcomeDenied, Path: "/login/oauth/access_token", Status: http.StatusOK, Body: `{"error":"bad_refresh_token","error_description":"The refresh token passed is incorrect or expired."}`, Expired: true},
+		{
+			Name: "single sign-on of the organization", Want: connectors.OutcomeSignInAgain, Path: "/user/teams", Status: http.StatusForbidden,
+			Header: map[string]string{"X-GitHub-SSO": "required; url=https://github.com/orgs/acme/sso?authorization_request=AZSCKtL4U8yX1H3sCQIVnVgmjmon5fWxks5YrqhJgah0b2tlbl9pZM4EuMz4"},
+			Body:   `{"message":"Resource protected by organization SAML enforcement. You must grant your OAuth token access to this organization."}`,
+		},
+		{
+			Name: "organizations hidden until single sign-on", Want: connectors.OutcomeSignInAgain, Path: "/user/orgs", Status: http.StatusOK,
+			Header: map[string]string{"X-GitHub-SSO": "partial-results; organizations=21955855,20582480"}, Body: `[]`,
+		},
+		{Name: "bad gateway", Want: connectors.OutcomeUnavailable, Path: "/user", Status: http.StatusBadGateway, Body: `<html>Unicorn!</html>`},
+		{
+			Name: "rate limit", Want: connectors.OutcomeUnavailable, Path: "/user", Status: http.StatusForbidden,
+			Header: map[string]string{"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "4102444800"}, Body: `{"message":"API rate limit exceeded for user ID 4711."}`,
+		},
+		{Name: "secondary rate limit", Want: connectors.OutcomeUnavailable, Path: "/user", Status: http.StatusForbidden, Body: `{"message":"You have exceeded a secondary rate limit. Please wait a few minutes before you try again.","documentation_url":"https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits"}`},
+		{Name: "client secret changed", Want: connectors.OutcomeMisconfigured, Path: "/login/oauth/access_token", Status: http.StatusOK, Body: `{"error":"incorrect_client_credentials","error_description":"The client_id and/or client_secret passed are incorrect."}`, Expired: true},
+		{Name: "app not approved by the organization", Want: connectors.OutcomeMisconfigured, Path: "/user/teams", Status: http.StatusForbidden, Body: "{\"message\":\"Although you appear to have the correct authorization credentials, the `acme` organization has enabled OAuth App access restrictions, meaning that data access to third-parties is limited.\"}"},
+	}, map[connectors.Outcome]string{
+		connectors.OutcomeUnusableIdentity: "names and groups are checked for every connector alike, after it",
+		connectors.OutcomeUnconfirmed:      "GitHub's token is always kept",
+	})
+}
+
 func TestWhoMaySignIn(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -73,9 +73,6 @@ func (c *Config) Open(ctx context.Context, env connectors.Env) (connectors.Conne
 		BaseURL: c.site(), ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RedirectURI: env.CallbackURL,
 		Groups: c.Groups, InheritedGroups: c.InheritedGroups, GetGroupsPermission: c.RoleSuffix,
 	}
-	if c.CA != "" {
-		cfg.RootCAData = []byte(c.CA)
-	}
 	return dexadapter.Open(ctx, cfg, env, dexadapter.Options{CA: c.CA})
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/connectors/probe"
 	"github.com/fairlead-auth/fairlead/connectors/rest"
+	"github.com/fairlead-auth/fairlead/internal/kubenames"
 )
 
 // directoryScope lets a service account read who is in which group (Admin SDK).
@@ -96,10 +97,8 @@ type groupPage struct {
 func (d *directory) ask(ctx context.Context, query url.Values) (groupPage, error) {
 	token, err := d.tokens.Token()
 	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
-		return groupPage{}, &probe.FaultError{
-			Cause:  fmt.Sprintf("Google refused the service account (%s).", refused.ErrorCode),
-			Remedy: "Under domain-wide delegation allow its client ID the scope " + directoryScope + ", and check the admin’s address.",
-		}
+		return groupPage{}, connectors.StatusError(refused.Response.StatusCode, fmt.Sprintf("Google refused the service account (%s).", kubenames.SanitizeLine(refused.ErrorCode, 60)),
+			"Under domain-wide delegation allow its client ID the scope "+directoryScope+", and check the admin’s address.")
 	}
 	if err != nil {
 		return groupPage{}, fmt.Errorf("signing the service account in: %w", err)
@@ -115,9 +114,9 @@ func (d *directory) ask(ctx context.Context, query url.Values) (groupPage, error
 		var page groupPage
 		return page, answer.Into(&page)
 	case http.StatusNotFound:
-		return groupPage{}, fmt.Errorf("the account is not in the directory: %w", connectors.ErrDenied)
+		return groupPage{}, connectors.NewError(connectors.OutcomeDenied, nil, "The account is not in the Workspace directory.", "Ask an admin of Workspace whether it was deleted.")
 	case http.StatusForbidden:
-		return groupPage{}, &probe.FaultError{Cause: "Google does not let the service account read groups (403).", Remedy: "Enable the Admin SDK API in its project, and check that the admin’s address is that of an admin."}
+		return groupPage{}, connectors.NewError(connectors.OutcomeMisconfigured, nil, "Google does not let the service account read groups (403).", "Enable the Admin SDK API in its project, and check that the admin’s address is that of an admin.")
 	}
 	return groupPage{}, fmt.Errorf("reading groups: the answer of Google was %d", answer.Status)
 }

@@ -58,6 +58,28 @@ func openWith(t *testing.T, cfg *google.Config) connectors.Redirecter {
 	return redirecter
 }
 
+func TestOutcomes(t *testing.T) { //nolint:paralleltest // the tests share one stand-in
+	start(t)
+	connectortest.Outcomes(t, func(t *testing.T, upset *connectortest.Upset) *connectortest.Harness {
+		t.Helper()
+		c, err := config(fakeoidc.ClientSecret).Open(t.Context(), connectortest.Env(upset))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &connectortest.Harness{Connector: c, SignIn: func(context.Context) (connectors.Identity, error) {
+			return signIn(t, c.(connectors.Redirecter)), nil
+		}}
+	}, []connectortest.Answer{
+		connectortest.Unreachable, connectortest.NothingToAskWith,
+		{Name: "access revoked by the user", Want: connectors.OutcomeDenied, Path: "/token", Status: http.StatusBadRequest, Body: `{"error":"invalid_grant","error_description":"Token has been expired or revoked."}`},
+		{Name: "account disabled", Want: connectors.OutcomeDenied, Path: "/token", Status: http.StatusBadRequest, Body: `{"error":"invalid_grant","error_description":"Account has been deleted"}`},
+		{Name: "session control of Workspace", Want: connectors.OutcomeSignInAgain, Path: "/token", Status: http.StatusBadRequest, Body: `{"error":"invalid_grant","error_description":"reauth related error (invalid_rapt)","error_uri":"https://support.google.com/a/answer/9368756","error_subtype":"invalid_rapt"}`},
+		{Name: "a fault of Google", Want: connectors.OutcomeUnavailable, Path: "/token", Status: http.StatusInternalServerError, Body: `{"error":"internal_failure"}`},
+		{Name: "client deleted", Want: connectors.OutcomeMisconfigured, Path: "/token", Status: http.StatusUnauthorized, Body: `{"error":"deleted_client","error_description":"The OAuth client was deleted."}`},
+		{Name: "client secret changed", Want: connectors.OutcomeMisconfigured, Path: "/token", Status: http.StatusUnauthorized, Body: `{"error":"invalid_client","error_description":"Unauthorized"}`},
+	}, map[connectors.Outcome]string{connectors.OutcomeUnusableIdentity: "names and groups are checked for every connector alike, after it"})
+}
+
 // TestGoogle goes through a person's whole time: the tests share one stand-in, so
 // they are steps.
 func TestGoogle(t *testing.T) { //nolint:paralleltest // see above

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/fairlead-auth/fairlead/connectors"
-	"github.com/fairlead-auth/fairlead/connectors/probe"
 	"github.com/fairlead-auth/fairlead/connectors/rest"
 )
 
@@ -101,7 +100,7 @@ func (c *connector) person(ctx context.Context, id string) (connectors.Identity,
 		return connectors.Identity{}, errors.New("the answer of Keystone is about another user")
 	}
 	if !u.Enabled {
-		return connectors.Identity{}, fmt.Errorf("the account is disabled in Keystone: %w", connectors.ErrDenied)
+		return connectors.Identity{}, connectors.NewError(connectors.OutcomeDenied, nil, "The account is disabled in Keystone.", "Ask an admin of Keystone to enable it.")
 	}
 	groups, err := c.groups(ctx, s, id)
 	if err != nil {
@@ -126,7 +125,7 @@ func (c *connector) groups(ctx context.Context, s session, id string) ([]string,
 		allowed = allowed || slices.Contains(c.cfg.Groups, g.Name)
 	}
 	if !allowed {
-		return nil, fmt.Errorf("the person is in none of the groups that may sign in: %w", connectors.ErrDenied)
+		return nil, connectors.NewError(connectors.OutcomeDenied, nil, "The account is in none of the groups that may sign in.", "Ask an admin to add it to one of them.")
 	}
 	slices.Sort(names)
 	return names, nil
@@ -140,7 +139,7 @@ func (c *connector) service(ctx context.Context) (session, error) {
 	}
 	s, err := c.authenticate(ctx, c.cfg.Username, c.cfg.Password.Reveal(), scope)
 	if errors.Is(err, connectors.ErrBadCredentials) {
-		return session{}, &probe.FaultError{Cause: "Keystone refused the service user (401).", Remedy: "Check its name, its password and its domain, and that it has a role there."}
+		return session{}, connectors.NewError(connectors.OutcomeMisconfigured, nil, "Keystone refused the service user (401).", "Check its name, its password and its domain, and that it has a role there.")
 	}
 	return s, err
 }
@@ -187,9 +186,9 @@ func (c *connector) read(ctx context.Context, s session, path string, into any) 
 	case http.StatusOK:
 		return answer.Into(into)
 	case http.StatusNotFound:
-		return fmt.Errorf("the account is no longer in Keystone: %w", connectors.ErrDenied)
+		return connectors.NewError(connectors.OutcomeDenied, nil, "The account is no longer in Keystone.", "Ask an admin of Keystone to create it again.")
 	case http.StatusForbidden:
-		return &probe.FaultError{Cause: "The service user may not read users (403).", Remedy: "Give it the role reader on the domain, or name the project where it has a role under More."}
+		return connectors.NewError(connectors.OutcomeMisconfigured, nil, "The service user may not read users (403).", "Give it the role reader on the domain, or name the project where it has a role under More.")
 	}
 	return notKeystone(answer.Status)
 }
@@ -209,5 +208,5 @@ func (c *connector) address(path string) string {
 }
 
 func notKeystone(status int) error {
-	return &probe.FaultError{Cause: fmt.Sprintf("Keystone answered %d.", status), Remedy: "Check the Keystone URL: it is the one before /v3."}
+	return connectors.StatusError(status, fmt.Sprintf("Keystone answered %d.", status), "Check the Keystone URL: it is the one before /v3.")
 }

@@ -3,6 +3,7 @@ package keystone_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"testing"
 
 	"github.com/fairlead-auth/fairlead/connectors"
@@ -39,6 +40,32 @@ func TestContract(t *testing.T) {
 			Want:  connectors.Identity{Subject: "4242", Username: "jane", Name: "jane", Email: "jane@example.test", EmailVerified: true, Groups: []string{"acme", "platform"}},
 			Leave: s.Leave, Break: s.Close,
 		}
+	})
+}
+
+func TestOutcomes(t *testing.T) {
+	t.Parallel()
+	connectortest.Outcomes(t, func(t *testing.T, upset *connectortest.Upset) *connectortest.Harness {
+		t.Helper()
+		opened, err := config(fakekeystone.Start(t)).Open(t.Context(), connectortest.Env(upset))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &connectortest.Harness{Connector: opened, SignIn: func(ctx context.Context) (connectors.Identity, error) {
+			return opened.(connectors.Passworder).Login(ctx, fakekeystone.Jane, fakekeystone.JanesWord)
+		}}
+	}, []connectortest.Answer{
+		connectortest.Unreachable,
+		{Name: "account removed", Want: connectors.OutcomeDenied, Path: "/users/", Status: http.StatusNotFound, Body: `{"error":{"message":"Could not find user: 4242.","code":404,"title":"Not Found"}}`},
+		{Name: "account disabled", Want: connectors.OutcomeDenied, Path: "/users/4242", Status: http.StatusOK, Body: `{"user":{"id":"4242","name":"jane","enabled":false}}`},
+		{Name: "a fault of Keystone", Want: connectors.OutcomeUnavailable, Path: "/users/", Status: http.StatusInternalServerError, Body: `{"error":{"message":"An unexpected error prevented the server from fulfilling your request.","code":500,"title":"Internal Server Error"}}`},
+		{Name: "service user's password changed", Want: connectors.OutcomeMisconfigured, Path: "/auth/tokens", Status: http.StatusUnauthorized, Body: `{"error":{"message":"The request you have made requires authentication.","code":401,"title":"Unauthorized"}}`},
+		{Name: "service user's role removed", Want: connectors.OutcomeMisconfigured, Path: "/users/", Status: http.StatusForbidden, Body: `{"error":{"message":"You are not authorized to perform the requested action: identity:get_user.","code":403,"title":"Forbidden"}}`},
+		{Name: "the address moved", Want: connectors.OutcomeMisconfigured, Path: "/auth/tokens", Status: http.StatusNotFound, Body: `<html>404</html>`},
+	}, map[connectors.Outcome]string{
+		connectors.OutcomeSignInAgain:      "Keystone checks the password and its expiry at sign-ins only",
+		connectors.OutcomeUnusableIdentity: "names and groups are checked for every connector alike, after it",
+		connectors.OutcomeUnconfirmed:      "Keystone is asked as the service user",
 	})
 }
 

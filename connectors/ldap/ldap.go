@@ -60,7 +60,7 @@ func (c *Connector) Login(ctx context.Context, username, password string) (conne
 // Refresh reads the person again by the id that never changes.
 func (c *Connector) Refresh(ctx context.Context, last connectors.Identity) (connectors.Identity, error) {
 	if len(last.Data) == 0 {
-		return connectors.Identity{}, connectors.NewError(connectors.OutcomeUnconfirmed, nil, "Fairlead has not kept the directory's id of the user.", "Sign in again.")
+		return connectors.Identity{}, connectors.Unconfirmed()
 	}
 	service, err := c.bindService(ctx)
 	if err != nil {

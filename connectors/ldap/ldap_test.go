@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -128,6 +129,40 @@ func TestGroups(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestOutcomes(t *testing.T) {
+	t.Parallel()
+	var directories sync.Map // harness → directory
+	on := func(change func(d *slapd.Directory)) func(*connectortest.Harness) {
+		return func(h *connectortest.Harness) {
+			d, _ := directories.Load(h)
+			change(d.(*slapd.Directory))
+		}
+	}
+	connectortest.Outcomes(t, func(t *testing.T, _ *connectortest.Upset) *connectortest.Harness {
+		t.Helper()
+		d := slapd.Start(t)
+		d.AddUser("mary")
+		cfg := config(d)
+		cfg.UserSearch.IDAttr = "mail" // which an admin can give to a second entry
+		c := open(t, cfg)
+		h := &connectortest.Harness{Connector: c, SignIn: func(ctx context.Context) (connectors.Identity, error) {
+			return c.Login(ctx, "mary", slapd.Password)
+		}}
+		directories.Store(h, d)
+		return h
+	}, []connectortest.Answer{
+		{Name: "entry deleted", Want: connectors.OutcomeDenied, Do: on(func(d *slapd.Directory) { d.DeleteUser("mary") })},
+		{Name: "disabled (389 DS)", Want: connectors.OutcomeDenied, Do: on(func(d *slapd.Directory) { d.Replace("mary", "nsAccountLock", "TRUE") })},
+		{Name: "expired (RFC 2307)", Want: connectors.OutcomeDenied, Do: on(func(d *slapd.Directory) { d.Replace("mary", "shadowExpire", "1") })},
+		{Name: "locked after wrong passwords", Want: connectors.OutcomeSignInAgain, Do: on(func(d *slapd.Directory) { d.Replace("mary", "pwdAccountLockedTime", "20261122115900Z") })},
+		{Name: "directory stopped", Want: connectors.OutcomeUnavailable, Do: on(func(d *slapd.Directory) { d.Stop() })},
+		{Name: "service account's password changed", Want: connectors.OutcomeMisconfigured, Do: on(func(d *slapd.Directory) {
+			d.Modify("dn: " + slapd.BindDN + "\nchangetype: modify\nreplace: userPassword\nuserPassword: another\n")
+		})},
+		{Name: "two entries with the id", Want: connectors.OutcomeUnusableIdentity, Do: on(func(d *slapd.Directory) { d.Replace("bob", "mail", "mary@example.test") })},
+	}, map[connectors.Outcome]string{connectors.OutcomeUnconfirmed: "the directory's id is always kept"})
 }
 
 // TestSizeLimits checks that a list which the directory has cut is an error, and that

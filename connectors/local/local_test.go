@@ -101,6 +101,32 @@ func TestContract(t *testing.T) {
 	})
 }
 
+func TestOutcomes(t *testing.T) {
+	t.Parallel()
+	connectortest.Outcomes(t, func(t *testing.T, _ *connectortest.Upset) *connectortest.Harness {
+		t.Helper()
+		b, c := setup(t)
+		return &connectortest.Harness{
+			Connector: c,
+			SignIn:    func(ctx context.Context) (connectors.Identity, error) { return c.Login(ctx, "jane", "correct horse") },
+			Leave:     func() { b.change("loc_1", func(a *local.Account) { a.Disabled = true }) },
+			Break: func() {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				b.broken = errs.New(errs.Unavailable, "database down")
+			},
+		}
+	}, []connectortest.Answer{
+		{Name: "account disabled", Want: connectors.OutcomeDenied, Do: func(h *connectortest.Harness) { h.Leave() }},
+		{Name: "database down", Want: connectors.OutcomeUnavailable, Do: func(h *connectortest.Harness) { h.Break() }},
+	}, map[connectors.Outcome]string{
+		connectors.OutcomeSignInAgain:      "an account is enabled or not",
+		connectors.OutcomeMisconfigured:    "there is nothing to configure",
+		connectors.OutcomeUnusableIdentity: "names and groups are checked when an account is saved",
+		connectors.OutcomeUnconfirmed:      "the accounts are in Fairlead's own database",
+	})
+}
+
 func TestPasswords(t *testing.T) {
 	t.Parallel()
 	_, c := setup(t)

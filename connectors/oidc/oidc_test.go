@@ -67,6 +67,34 @@ func TestContract(t *testing.T) {
 	})
 }
 
+func TestOutcomes(t *testing.T) {
+	t.Parallel()
+	connectortest.Outcomes(t, func(t *testing.T, upset *connectortest.Upset) *connectortest.Harness {
+		t.Helper()
+		s := fakeoidc.Start(t)
+		cfg := &oidc.Config{Issuer: s.URL, ClientID: fakeoidc.ClientID, ClientSecret: secret.NewValue(fakeoidc.ClientSecret), UserInfo: true, GroupsClaim: "roles"}
+		c, err := cfg.Open(t.Context(), connectortest.Env(upset))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &connectortest.Harness{Connector: c, SignIn: func(ctx context.Context) (connectors.Identity, error) {
+			return signIn(ctx, c.(connectors.Redirecter))
+		}}
+	}, []connectortest.Answer{
+		connectortest.Unreachable, connectortest.NothingToAskWith,
+		{Name: "session ended (Keycloak)", Want: connectors.OutcomeDenied, Path: "/token", Status: http.StatusBadRequest, Body: `{"error":"invalid_grant","error_description":"Session not active"}`},
+		{Name: "user is blocked (Auth0)", Want: connectors.OutcomeDenied, Path: "/token", Status: http.StatusUnauthorized, Body: `{"error":"unauthorized","error_description":"user is blocked"}`},
+		{Name: "access denied (Okta)", Want: connectors.OutcomeDenied, Path: "/token", Status: http.StatusBadRequest, Body: `{"error":"access_denied","error_description":"User is not assigned to the client application."}`},
+		{Name: "another account", Want: connectors.OutcomeDenied, Path: "/userinfo", Status: http.StatusOK, Body: `{"sub":"subject-2"}`},
+		{Name: "multi-factor demanded (Entra)", Want: connectors.OutcomeSignInAgain, Path: "/token", Status: http.StatusBadRequest, Body: `{"error":"interaction_required","error_description":"AADSTS50076","suberror":"basic_action"}`},
+		{Name: "consent withdrawn", Want: connectors.OutcomeSignInAgain, Path: "/token", Status: http.StatusBadRequest, Body: `{"error":"consent_required"}`},
+		{Name: "maintenance", Want: connectors.OutcomeUnavailable, Path: "/token", Status: http.StatusServiceUnavailable, Body: `<html>Back soon</html>`},
+		{Name: "busy", Want: connectors.OutcomeUnavailable, Path: "/token", Status: http.StatusBadRequest, Body: `{"error":"temporarily_unavailable"}`},
+		{Name: "client secret expired (Entra)", Want: connectors.OutcomeMisconfigured, Path: "/token", Status: http.StatusUnauthorized, Body: `{"error":"invalid_client","error_description":"AADSTS7000222: The provided client secret keys are expired."}`},
+		{Name: "groups of a kind that can't be read", Want: connectors.OutcomeUnusableIdentity, Path: "/userinfo", Status: http.StatusOK, Body: `{"sub":"subject-1","roles":true}`},
+	}, nil)
+}
+
 func TestAllowedGroups(t *testing.T) {
 	t.Parallel()
 	s := fakeoidc.Start(t)

@@ -79,7 +79,7 @@ type opener struct {
 
 // Open does what Dex's own would do.
 func (o opener) Open(id string, logger *slog.Logger) (dex.Connector, error) {
-	return o.cfg.OpenWithHTTPClient(id, logger, probe.Client(o.env, o.c.CA))
+	return o.cfg.OpenWithHTTPClient(id, logger, dexadapter.Client(o.env, o.c.CA))
 }
 
 // admit drops the mail address: OpenShift has none, and Dex says the user name twice.

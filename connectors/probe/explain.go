@@ -9,6 +9,8 @@ import (
 	"net"
 	"strings"
 	"syscall"
+
+	"github.com/fairlead-auth/fairlead/connectors"
 )
 
 // FaultError is an error that already knows what to say.
@@ -21,6 +23,9 @@ func (f *FaultError) Error() string { return f.Cause + " " + f.Remedy }
 func Explain(err error) (cause, remedy string) {
 	if fault, ok := errors.AsType[*FaultError](err); ok {
 		return fault.Cause, fault.Remedy
+	}
+	if e, ok := errors.AsType[*connectors.Error](err); ok {
+		return e.Reason, e.Remedy
 	}
 	if cause, remedy = explainTLS(err); cause != "" {
 		return cause, remedy

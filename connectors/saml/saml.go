@@ -94,7 +94,7 @@ func (c *Config) Open(ctx context.Context, env connectors.Env) (connectors.Conne
 		SSOURL: c.SSOURL, SSOIssuer: c.SSOIssuer, CAData: []byte(c.Certificates), EntityIssuer: entity, RedirectURI: env.CallbackURL,
 		UsernameAttr: c.UsernameAttr, EmailAttr: c.EmailAttr, GroupsAttr: c.GroupsAttr, GroupsDelim: c.GroupsDelim, AllowedGroups: c.AllowedGroups,
 		NameIDPolicyFormat: c.NameIDFormat,
-	}, env, dexadapter.Options{Sticky: true})
+	}, env, dexadapter.Options{SignInOnly: true})
 }
 
 // Check implements connectors.Checker.

@@ -77,10 +77,13 @@ func TestSignIn(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		again, err := b.poster.(connectors.Refresher).Refresh(t.Context(), got)
-		got.Data, again.Data = nil, nil
-		if diff := cmp.Diff(want, got); diff != "" || err != nil || !cmp.Equal(got, again) {
-			t.Errorf("%s: %v %v (-want +got):\n%s", name, err, again, diff)
+		_, err = b.poster.(connectors.Refresher).Refresh(t.Context(), got)
+		if connectors.OutcomeOf(err) != connectors.OutcomeUnconfirmed {
+			t.Errorf("%s: SAML can't ask again: %v", name, err)
+		}
+		got.Data = nil
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package settings
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/fairlead-auth/fairlead/internal/brand"
@@ -29,12 +30,14 @@ type Setting struct {
 	RefreshGrace strictyaml.Duration `yaml:"refreshGrace"`
 	MaxAge       strictyaml.Duration `yaml:"maxAge"`
 	OutageBudget strictyaml.Duration `yaml:"outageBudget"`
-	Brand        string              `yaml:"brand"`
-	Contact      string              `yaml:"contact"`
-	Notice       string              `yaml:"notice"`
-	Logo         string              `yaml:"logo"`
-	Color        string              `yaml:"color"`
-	ColorDark    string              `yaml:"colorDark"`
+	// WithoutRefresh is "keep" or "signInAgain"; see runtimesettings.
+	WithoutRefresh string `yaml:"withoutRefresh"`
+	Brand          string `yaml:"brand"`
+	Contact        string `yaml:"contact"`
+	Notice         string `yaml:"notice"`
+	Logo           string `yaml:"logo"`
+	Color          string `yaml:"color"`
+	ColorDark      string `yaml:"colorDark"`
 }
 
 // limits are the smallest and largest durations.
@@ -56,7 +59,7 @@ func (r *Reader) generalRows() []store.Document {
 			r.Doc.Add(path+".id", "must be %s or %s, not %q", Sessions, Branding, e.ID)
 		}
 		r.checkSetting(path, &e)
-		doc := form.Doc{"idle": span(e.Idle), "absolute": span(e.Absolute), "refreshGrace": span(e.RefreshGrace), "maxAge": span(e.MaxAge), "outageBudget": span(e.OutageBudget), "brand": e.Brand, "contact": e.Contact, "notice": e.Notice, "logo": e.Logo, "color": e.Color, "colorDark": e.ColorDark}
+		doc := form.Doc{"idle": span(e.Idle), "absolute": span(e.Absolute), "refreshGrace": span(e.RefreshGrace), "maxAge": span(e.MaxAge), "outageBudget": span(e.OutageBudget), "withoutRefresh": e.WithoutRefresh, "brand": e.Brand, "contact": e.Contact, "notice": e.Notice, "logo": e.Logo, "color": e.Color, "colorDark": e.ColorDark}
 		body, err := json.Marshal(doc.Compact())
 		if err != nil {
 			r.Doc.Add(path, "%v", err)
@@ -92,6 +95,9 @@ func (r *Reader) checkSetting(path string, e *Setting) {
 	values := runtimesettings.Values{IdleTimeout: time.Duration(e.Idle), AbsoluteTimeout: time.Duration(e.Absolute)}.WithDefaults()
 	if values.IdleTimeout > values.AbsoluteTimeout {
 		r.Doc.Add(path+".idle", "must not be longer than the maximum session length (%s)", duration(values.AbsoluteTimeout))
+	}
+	if !slices.Contains([]string{"", runtimesettings.KeepAccess, runtimesettings.SignInAgain}, e.WithoutRefresh) {
+		r.Doc.Add(path+".withoutRefresh", "must be %s or %s, not %q", runtimesettings.KeepAccess, runtimesettings.SignInAgain, e.WithoutRefresh)
 	}
 	if len(e.Brand) > maxBrand {
 		r.Doc.Add(path+".brand", "must have at most %d characters", maxBrand)
@@ -131,7 +137,7 @@ func RuntimeValues(rows []store.Document) runtimesettings.Values {
 			return d
 		}
 		v = runtimesettings.Values{
-			IdleTimeout: read("idle"), AbsoluteTimeout: read("absolute"), RefreshGrace: read("refreshGrace"), UpstreamMaxAge: read("maxAge"), OutageBudget: read("outageBudget"),
+			IdleTimeout: read("idle"), AbsoluteTimeout: read("absolute"), RefreshGrace: read("refreshGrace"), UpstreamMaxAge: read("maxAge"), OutageBudget: read("outageBudget"), WithoutRefresh: e.Doc.Text("withoutRefresh"),
 			Brand: e.Doc.Text("brand"), Contact: e.Doc.Text("contact"), Notice: e.Doc.Text("notice"),
 			Logo: e.Doc.Text("logo"), Color: e.Doc.Text("color"), ColorDark: e.Doc.Text("colorDark"),
 		}.WithFallback(v)
@@ -155,6 +161,9 @@ func generalFields(id string) []form.Field {
 		{Key: "absolute", Label: "End every session after", Help: "Default: 168h, one week. Sessions that exist already keep their end.", Kind: form.Text, Placeholder: "168h", Default: "168h"},
 		{Key: "maxAge", Label: "Check groups with the provider every", Help: "Default: 5m. A user who is removed from a group loses access after at most this time plus the token lifetime.", Kind: form.Text, Section: "Changes at the identity provider", Placeholder: "5m", Default: "5m"},
 		{Key: "outageBudget", Label: "Keep access while the provider is unreachable for", Help: "Default: 1h. After that users get no new tokens until the provider answers again.", Kind: form.Text, Placeholder: "1h", Default: "1h"},
+		{Key: "withoutRefresh", Label: "When the provider can’t be asked without a sign-in", Help: "SAML, a reverse proxy, and providers that give no refresh token. The groups of such users are as old as their sign-in.", Kind: form.Select, Options: []form.Option{
+			{Value: "", Label: "Keep access until the session ends"}, {Value: runtimesettings.SignInAgain, Label: "Ask for a new sign-in"},
+		}},
 		{Key: "refreshGrace", Label: "Accept a used refresh token again for", Help: "Default: 30s, for programs that lost the answer. Later use counts as theft and ends the session of that device.", Kind: form.Text, Advanced: true, Placeholder: "30s", Default: "30s"},
 	}
 }

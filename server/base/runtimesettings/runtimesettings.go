@@ -16,12 +16,23 @@ type Values struct {
 	// UpstreamMaxAge is how old the upstream's last answer may be before the server asks again. A negative value
 	// asks each time. OutageBudget is how long users keep their rights while the upstream is unreachable.
 	UpstreamMaxAge, OutageBudget time.Duration
+	// WithoutRefresh decides about a user whom the upstream can't be asked about
+	// without a new sign-in: KeepAccess or SignInAgain.
+	WithoutRefresh string
 	// Brand is the name of the installation. Contact tells users whom to ask. Notice is shown on the sign-in page.
 	Brand, Contact, Notice string
 	// Logo is an SVG document. Color and ColorDark are colours such as #0b6478. internal/brand has checked all
 	// three. Empty values select Fairlead's own.
 	Logo, Color, ColorDark string
 }
+
+// The values of WithoutRefresh.
+const (
+	// KeepAccess lets users keep what they had at the sign-in until their session ends.
+	KeepAccess = "keep"
+	// SignInAgain wants a new sign-in once the upstream's last answer is UpstreamMaxAge old.
+	SignInAgain = "signInAgain"
+)
 
 // The values when none are set.
 const (
@@ -45,6 +56,9 @@ func (v Values) WithDefaults() Values {
 	if v.Brand == "" {
 		v.Brand = DefaultBrand
 	}
+	if v.WithoutRefresh == "" {
+		v.WithoutRefresh = KeepAccess
+	}
 	return v
 }
 
@@ -57,7 +71,7 @@ func (v Values) WithFallback(below Values) Values {
 			*value = fallback
 		}
 	}
-	for value, fallback := range map[*string]string{&v.Brand: below.Brand, &v.Contact: below.Contact, &v.Notice: below.Notice, &v.Logo: below.Logo, &v.Color: below.Color, &v.ColorDark: below.ColorDark} {
+	for value, fallback := range map[*string]string{&v.WithoutRefresh: below.WithoutRefresh, &v.Brand: below.Brand, &v.Contact: below.Contact, &v.Notice: below.Notice, &v.Logo: below.Logo, &v.Color: below.Color, &v.ColorDark: below.ColorDark} {
 		if *value == "" {
 			*value = fallback
 		}
@@ -92,5 +106,5 @@ func (s *Settings) Set(pages Values) {
 // the installation.
 func (s *Settings) SetInFile() (sessions, branding bool) {
 	f := s.file
-	return f.IdleTimeout+f.AbsoluteTimeout+f.RefreshGrace+f.UpstreamMaxAge+f.OutageBudget != 0, f.Brand+f.Contact+f.Notice+f.Logo+f.Color+f.ColorDark != ""
+	return f.IdleTimeout+f.AbsoluteTimeout+f.RefreshGrace+f.UpstreamMaxAge+f.OutageBudget != 0 || f.WithoutRefresh != "", f.Brand+f.Contact+f.Notice+f.Logo+f.Color+f.ColorDark != ""
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/base/runtimesettings"
 	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/policy/workload"
 )
@@ -122,6 +123,9 @@ func (g *Registry) afterRefusal(ctx context.Context, user *store.User, err error
 	}
 	switch e.Outcome {
 	case connectors.OutcomeUnconfirmed: // without data to ask with: neither a refusal nor an outage
+		if g.cfg.RuntimeSettings.Get().WithoutRefresh == runtimesettings.SignInAgain {
+			return nil, g.refuseUser(ctx, user, reasonSignInAgain, err)
+		}
 		return user, nil
 	case connectors.OutcomeUnusableIdentity:
 		return g.duringOutage(ctx, user, err)

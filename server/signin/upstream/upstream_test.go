@@ -12,6 +12,7 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors/mock"
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/base/runtimesettings"
 	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
 	"github.com/fairlead-auth/fairlead/server/signin/upstream"
@@ -24,6 +25,7 @@ type fixture struct {
 	row      *store.Connector
 	now      time.Time
 	user     *store.User
+	settings *runtimesettings.Settings
 }
 
 func jane(groups ...string) mock.Person {
@@ -32,11 +34,11 @@ func jane(groups ...string) mock.Person {
 
 func setup(t *testing.T) *fixture {
 	t.Helper()
-	b := &fixture{store: storetest.SQLite(t), up: mock.NewUpstream(), now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
+	b := &fixture{store: storetest.SQLite(t), up: mock.NewUpstream(), settings: runtimesettings.New(runtimesettings.Values{}), now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
 	now := func() time.Time { return b.now }
 	logger := slog.New(slog.DiscardHandler)
 	b.registry = upstream.New(upstream.Config{
-		Store: b.store, Audit: audit.NewLog(now, logger, b.store), Logger: logger, Now: now,
+		Store: b.store, Audit: audit.NewLog(now, logger, b.store), Logger: logger, Now: now, RuntimeSettings: b.settings,
 		CallbackURL: func(id string) string { return "http://127.0.0.1/callback/" + id },
 		Types:       map[string]connectors.Type{"mock": mock.Type(b.up)},
 	})
@@ -187,6 +189,29 @@ func TestOutcomesAtRenewal(t *testing.T) {
 		b.now = b.now.Add(time.Hour)
 		if _, err := b.registry.RecheckUserByID(t.Context(), b.user.ID); want.kind == "" && err != nil || want.kind != "" && !errs.Is(err, want.kind) {
 			t.Errorf("%s, after the outage budget: %v, want %q", outcome, err, want.kind)
+		}
+	}
+}
+
+// TestWithoutRefresh asks for a new sign-in, if the setting says so, when the upstream
+// can't be asked again. It ends nothing that the user holds.
+func TestWithoutRefresh(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.up.Break(connectors.Unconfirmed())
+	b.now = b.now.Add(6 * time.Minute)
+	for setting, kept := range map[string]bool{"": true, runtimesettings.KeepAccess: true, runtimesettings.SignInAgain: false} {
+		b.settings.Set(runtimesettings.Values{WithoutRefresh: setting})
+		before, err := b.store.FeedPosition(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = b.registry.RecheckUserByID(t.Context(), b.user.ID)
+		if (err == nil) != kept || err != nil && !errs.Is(err, errs.Denied) {
+			t.Errorf("%q: %v", setting, err)
+		}
+		if after, err := b.store.FeedPosition(t.Context()); err != nil || after.Seq != before.Seq {
+			t.Errorf("%q: access was revoked (%v)", setting, err)
 		}
 	}
 }

@@ -1,0 +1,139 @@
+package dexadapter
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	dex "github.com/dexidp/dex/connector"
+
+	"github.com/fairlead-auth/fairlead/connectors"
+)
+
+// maxRefusal is how much of a refusal is read, in bytes.
+const maxRefusal = 64 << 10
+
+// witness keeps the upstream's last answer during one call of a connector of Dex.
+// Dex formats most causes into text, so the answer itself decides what it means.
+type witness struct {
+	status            int
+	code, description string
+}
+
+type witnessKey struct{}
+
+// watched returns a client that tells the witness of each request's context what the
+// upstream answered.
+func watched(client *http.Client) *http.Client {
+	own := *client
+	own.Transport = watching{client.Transport}
+	return &own
+}
+
+type watching struct{ base http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t watching) RoundTrip(r *http.Request) (*http.Response, error) {
+	w, watched := r.Context().Value(witnessKey{}).(*witness)
+	if watched {
+		*w = witness{}
+	}
+	res, err := t.base.RoundTrip(r)
+	if !watched || err != nil {
+		return res, err
+	}
+	w.status = res.StatusCode
+	if res.StatusCode < http.StatusBadRequest {
+		return res, nil
+	}
+	start, err := io.ReadAll(io.LimitReader(res.Body, maxRefusal))
+	if err != nil {
+		return nil, errors.Join(err, res.Body.Close())
+	}
+	w.read(start)
+	res.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(start), res.Body), res.Body}
+	return res, nil
+}
+
+// read reads the error of a token endpoint (RFC 6749 section 5.2) and of the
+// interfaces of Microsoft Graph, Bitbucket, GitLab, Gitea and Kubernetes.
+func (w *witness) read(body []byte) {
+	var said struct {
+		Error       json.RawMessage `json:"error"`
+		Description string          `json:"error_description"`
+		Message     string          `json:"message"`
+		Kind        string          `json:"kind"`
+	}
+	if json.Unmarshal(body, &said) != nil {
+		return
+	}
+	w.description = said.Description
+	if w.description == "" {
+		w.description = said.Message
+	}
+	var nested struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	}
+	switch {
+	case json.Unmarshal(said.Error, &w.code) == nil: // as OAuth says it
+		if strings.Contains(w.code, " ") { // GitLab: "404 Not Found"
+			w.code, w.description = w.interfaceCode("access_denied"), w.code
+		}
+	case json.Unmarshal(said.Error, &nested) == nil: // Microsoft Graph, Bitbucket
+		w.description = nested.Message
+		w.code = w.interfaceCode("insufficient_scope")
+	case said.Kind == "Status": // Kubernetes
+		w.code = w.interfaceCode("insufficient_scope")
+	case said.Message != "": // GitLab and Gitea: 403 is about the account
+		w.code = w.interfaceCode("access_denied")
+	}
+}
+
+// interfaceCode returns the OAuth error code that fits the status of an interface that
+// has codes of its own.
+func (w *witness) interfaceCode(forbidden string) string {
+	switch w.status {
+	case http.StatusUnauthorized:
+		return "invalid_token"
+	case http.StatusForbidden:
+		return forbidden
+	}
+	return ""
+}
+
+// classify gives an error of Dex's connector its outcome.
+func (w *witness) classify(err error) error {
+	if notMember(err) {
+		return connectors.NewError(connectors.OutcomeDenied, err, "The account is in none of the groups that may sign in.", "Ask an admin to add it to one of them.")
+	}
+	if w.status < http.StatusBadRequest {
+		return err
+	}
+	code := w.code
+	if code == "" && w.status == http.StatusUnauthorized {
+		code = "invalid_token"
+	}
+	return fmt.Errorf("asking the provider: %w", connectors.OAuthError(w.status, code, w.description))
+}
+
+// notMember reports that Dex misses a group. Most of its connectors say it in text
+// only. Each connector's contract test fails if a newer Dex uses other words.
+func notMember(err error) bool {
+	_, typed := errors.AsType[*dex.UserNotInRequiredGroupsError](err)
+	return typed || strings.Contains(err.Error(), "not a member of allowed groups") || strings.Contains(err.Error(), "not in any of the required") ||
+		strings.Contains(err.Error(), "does not belong to any of the approved groups")
+}
+
+// watch returns a context whose requests the witness sees.
+func (w *witness) watch(ctx context.Context) context.Context {
+	return context.WithValue(ctx, witnessKey{}, w)
+}
