@@ -1,6 +1,5 @@
-// Package migrations brings a database to the schema that this build needs.
-// The files only go forward and are never edited after a release. What the
-// tables mean is told in server/base/store.
+// Package migrations migrates a database to the schema of this build. Migrations only go forward, and a released
+// file never changes. Package server/base/store explains the tables.
 package migrations
 
 import (

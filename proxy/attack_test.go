@@ -8,16 +8,15 @@ import (
 	"github.com/fairlead-auth/fairlead/test/suites/attack"
 )
 
-// TestNobodyArrivesAsSomebodyElse sends every attack, over sockets and in frames of HTTP/2.
-// What reaches the API server is jane, with the proxy's credential and nothing that another
-// server could take for an identity; each refusal of the proxy's is recorded.
+// TestNobodyArrivesAsSomebodyElse sends every attack over raw connections and HTTP/2 frames. The API server must
+// see jane, the proxy's credential, and no other header that names an identity. Each refusal must be recorded.
 func TestNobodyArrivesAsSomebodyElse(t *testing.T) {
 	t.Parallel()
 	w, u := &world{}, &attack.Upstream{}
 	w.start(t, u.ServeHTTP)
 	refused, before := 0, 0
 	suite := attack.Suite{Address: w.front.Listener.Addr().String(), Token: w.token, Upstream: u, OnAnswer: func(name, answer string) {
-		// What the HTTP server itself refuses never becomes a request; it answers in plain text.
+		// The HTTP server itself refuses this request in plain text, before the handler runs.
 		now := w.count(audit.ProxyRefused)
 		if strings.Contains(answer, "fairlead-proxy") {
 			if refused++; now == before {

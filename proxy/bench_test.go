@@ -17,13 +17,12 @@ import (
 	"time"
 )
 
-// BenchmarkForward compares three ways to the same API server in turns, within one run:
-// straight, through a bare httputil.ReverseProxy that checks nothing and has a pool of
-// connections, and through the proxy. Client, API server and what is between share this
-// process, so the CPU time of a request is that of all three.
+// BenchmarkForward compares three ways to the same API server in turns, within one run: directly, through a plain
+// httputil.ReverseProxy with a connection pool, and through the proxy. Client, API server and both proxies share
+// this process, so the CPU time of a request is the sum of all.
 //
-// It reports CPU times as ratios: direct/bare and direct/ours (1 would cost nothing), and
-// bare/ours (above 1 is cheaper than the bare one).
+// It reports CPU times as ratios: direct/bare and direct/ours (1 would cost nothing), and bare/ours (above 1 is
+// cheaper than the bare one).
 func BenchmarkForward(b *testing.B) {
 	for _, h2 := range []bool{false, true} {
 		for _, kilobytes := range []int{2, 100, 5 << 10} {
@@ -44,7 +43,7 @@ func benchmarkForward(b *testing.B, h2 bool, size int) {
 	requests := max(16, min(400, 40<<20/size))
 	for _, each := range ways {
 		each.client = newClient(b, h2)
-		each.ask(b, w.token, requests) // Opens the connections, and verifies the token.
+		each.ask(b, w.token, requests) // opens the connections and verifies the token
 	}
 	for round := 0; b.Loop(); round++ {
 		for i := range ways {
@@ -55,14 +54,14 @@ func benchmarkForward(b *testing.B, h2 bool, size int) {
 		}
 	}
 	direct, through, ours := float64(ways[0].used), float64(ways[1].used), float64(ways[2].used)
-	b.ReportMetric(0, "ns/op") // Of a round of all three: says nothing.
+	b.ReportMetric(0, "ns/op") // the total time of all three is meaningless
 	b.ReportMetric(ours/float64(b.N*requests)/float64(time.Microsecond), "cpu-µs/request")
 	b.ReportMetric(direct/through, "direct/bare")
 	b.ReportMetric(direct/ours, "direct/ours")
 	b.ReportMetric(through/ours, "bare/ours")
 }
 
-// way is one way to the API server, and the CPU time that was spent on it.
+// way is one way to the API server, with its CPU time.
 type way struct {
 	name, url string
 	client    *http.Client
@@ -107,7 +106,7 @@ func (w *way) get(token string) error {
 	return errors.Join(err, resp.Body.Close())
 }
 
-// bare starts a reverse proxy that checks nothing.
+// bare starts a reverse proxy without any checks.
 func bare(b *testing.B, upstream string) string {
 	b.Helper()
 	target, err := url.Parse(upstream)
@@ -137,7 +136,7 @@ func newClient(b *testing.B, h2 bool) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// cpu is the time that all of this process's threads have run.
+// cpu returns the CPU time of all threads of this process.
 func cpu(b *testing.B) time.Duration {
 	b.Helper()
 	var usage syscall.Rusage

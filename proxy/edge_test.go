@@ -18,7 +18,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 )
 
-// request is one of jane's.
+// request returns a request of jane.
 func (w *world) request(ctx context.Context, t *testing.T, method, path, body string) *http.Request {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, method, w.front.URL+path, strings.NewReader(body))
@@ -29,9 +29,8 @@ func (w *world) request(ctx context.Context, t *testing.T, method, path, body st
 	return req
 }
 
-// TestGoAway has an API server that ends connections all the time, as with --goaway-chance:
-// with "Connection: close" over HTTP/1.1, and with GOAWAY over HTTP/2. No request with a body
-// fails, and none arrives twice.
+// TestGoAway uses an API server that closes connections all the time, as with --goaway-chance: with "Connection:
+// close" over HTTP/1.1, and with GOAWAY over HTTP/2. No request with a body may fail, and none may arrive twice.
 func TestGoAway(t *testing.T) {
 	t.Parallel()
 	w := &world{}
@@ -42,7 +41,7 @@ func TestGoAway(t *testing.T) {
 			t.Errorf("%s arrived twice", r.URL.Path)
 		}
 		if n.Add(1)%10 == 0 {
-			rw.Header().Set("Connection", "close") // net/http sends GOAWAY for it over HTTP/2
+			rw.Header().Set("Connection", "close") // net/http then sends GOAWAY over HTTP/2
 		}
 		got, _ := io.Copy(io.Discard, r.Body)
 		_, _ = fmt.Fprint(rw, got)
@@ -71,7 +70,7 @@ func TestGoAway(t *testing.T) {
 	}
 }
 
-// TestASlowReaderHoldsTheAPIServerBack has a client that reads nothing of a large answer.
+// TestASlowReaderHoldsTheAPIServerBack uses a client that does not read a large response.
 func TestASlowReaderHoldsTheAPIServerBack(t *testing.T) {
 	t.Parallel()
 	var sent atomic.Int64
@@ -115,7 +114,7 @@ func TestASlowReaderHoldsTheAPIServerBack(t *testing.T) {
 	}
 }
 
-// TestACutAnswerIsNotAWholeOne: what the API server breaks off arrives broken.
+// TestACutAnswerIsNotAWholeOne: a response that the API server aborts must not look complete.
 func TestACutAnswerIsNotAWholeOne(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -124,7 +123,7 @@ func TestACutAnswerIsNotAWholeOne(t *testing.T) {
 	}
 }
 
-// TestAClientThatGoesEndsItsWatch and with it what the API server spends on it.
+// TestAClientThatGoesEndsItsWatch checks that the watch at the API server ends when the client disconnects.
 func TestAClientThatGoesEndsItsWatch(t *testing.T) {
 	t.Parallel()
 	ended := make(chan struct{}, 2)
@@ -150,8 +149,8 @@ func TestAClientThatGoesEndsItsWatch(t *testing.T) {
 	}
 }
 
-// TestTrailersPass, those that are announced and those that are not. An early answer (103),
-// which no API server gives, is not taken for the answer, and not passed on.
+// TestTrailersPass covers announced and unannounced trailers. An early response (103), which no API server sends,
+// is neither taken for the response nor passed on.
 func TestTrailersPass(t *testing.T) {
 	t.Parallel()
 	w := &world{}
@@ -182,7 +181,8 @@ func TestTrailersPass(t *testing.T) {
 	}
 }
 
-// TestTheAPIServerIsGone: what was refused, hangs up, or answers nonsense is a 503 with words.
+// TestTheAPIServerIsGone: a refused connection, a closed connection and an invalid response become a 503 with a
+// message.
 func TestTheAPIServerIsGone(t *testing.T) {
 	t.Parallel()
 	w := &world{}
@@ -207,8 +207,9 @@ func TestTheAPIServerIsGone(t *testing.T) {
 	}
 }
 
-// TestNothingIsUnrecorded holds the record of each request back: what changes something does not
-// reach the API server without it, and of what only asks nobody gets the answer.
+// TestNothingIsUnrecorded delays the audit record of each request. A request that changes objects must not reach
+// the API server before its record is written. The response to any other request must not reach the client before
+// that.
 func TestNothingIsUnrecorded(t *testing.T) {
 	t.Parallel()
 	w := &world{}
@@ -254,8 +255,8 @@ func TestNothingIsUnrecorded(t *testing.T) {
 	}
 }
 
-// TestWhose401ItIs: the API server's own says that the proxy's credential is not good, which is
-// not the person's to mend; that of a service behind it is an answer like others.
+// TestWhose401ItIs: a 401 of the API server itself means that the proxy's credential is invalid, which the user
+// cannot fix. A 401 of a service behind the API server is passed on.
 func TestWhose401ItIs(t *testing.T) {
 	t.Parallel()
 	w := &world{}
@@ -274,7 +275,7 @@ func TestWhose401ItIs(t *testing.T) {
 	}
 }
 
-// TestHalfClose: a client that has said all still gets the rest of the answer.
+// TestHalfClose: a client that closes its sending side still gets the rest of the response.
 func TestHalfClose(t *testing.T) {
 	t.Parallel()
 	w := &world{}

@@ -14,8 +14,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// frames opens a connection of HTTP/2 and returns what writes to it, and a block of headers
-// that ask for a path.
+// frames opens an HTTP/2 connection and returns a framer for it, and a header block that requests a path.
 func (w *world) frames(t *testing.T) (framer *http2.Framer, conn net.Conn, ask func(path string) []byte) {
 	t.Helper()
 	conn, err := tls.Dial("tcp", w.front.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
@@ -42,8 +41,8 @@ func (w *world) frames(t *testing.T) (framer *http2.Framer, conn net.Conn, ask f
 	}
 }
 
-// TestRapidReset begins and takes back requests as fast as it can (CVE-2023-44487): the API
-// server sees no more at once than a connection may have streams, and others are served.
+// TestRapidReset opens and resets requests as fast as it can (CVE-2023-44487). The API server must not see more
+// concurrent requests than a connection may have streams, and other clients must be served.
 func TestRapidReset(t *testing.T) {
 	t.Parallel()
 	w := &world{}
@@ -62,7 +61,7 @@ func TestRapidReset(t *testing.T) {
 	go func() { _, _ = io.Copy(io.Discard, conn) }()
 	for id := uint32(1); id < 20_000; id += 2 {
 		if framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: ask("/slow"), EndHeaders: true, EndStream: true}) != nil || framer.WriteRSTStream(id, http2.ErrCodeCancel) != nil {
-			break // it hung up
+			break // the server closed the connection
 		}
 	}
 	if resp, _ := w.do(t, http.MethodGet, "/api", nil, ""); resp.StatusCode != http.StatusOK {
@@ -75,8 +74,8 @@ func TestRapidReset(t *testing.T) {
 	eventually(t, "nothing is left of them", func() bool { return now.Load() == 0 })
 }
 
-// TestHeadersWithoutEnd go on and on in CONTINUATION frames (CVE-2023-45288): the connection
-// ends long before a hundred megabytes.
+// TestHeadersWithoutEnd sends endless CONTINUATION frames (CVE-2023-45288). The connection must end long before a
+// hundred megabytes.
 func TestHeadersWithoutEnd(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

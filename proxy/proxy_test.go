@@ -44,22 +44,22 @@ type seen struct {
 	Body                     string
 }
 
-// world is an API server that reflects, an issuer, and the proxy between.
+// world is a proxy with an issuer and an API server that returns what it received.
 type world struct {
-	upstream *httptest.Server
-	front    *httptest.Server
-	token    string
-	revocations   revocation.Registry
-	stale    atomic.Bool
+	upstream    *httptest.Server
+	front       *httptest.Server
+	token       string
+	revocations revocation.Registry
+	stale       atomic.Bool
 
-	// hold, when set, is what recording waits for.
+	// hold, when set, blocks the recording of events until it is closed.
 	hold atomic.Pointer[chan struct{}]
 
 	mu     sync.Mutex
 	events []audit.Event
 }
 
-// WriteEvent keeps what the proxy records.
+// WriteEvent stores the events of the proxy.
 func (w *world) WriteEvent(_ context.Context, e audit.Event) error {
 	if hold := w.hold.Load(); hold != nil {
 		<-*hold
@@ -87,7 +87,7 @@ func setup(t *testing.T) *world {
 	return w
 }
 
-// start puts a proxy in front of an API server, and gives jane a token.
+// start starts a proxy in front of an API server, and creates a token for jane.
 func (w *world) start(t testing.TB, apiServer http.HandlerFunc) {
 	t.Helper()
 	w.upstream = httptest.NewUnstartedServer(apiServer)
@@ -138,7 +138,7 @@ func (w *world) start(t testing.TB, apiServer http.HandlerFunc) {
 	t.Cleanup(w.front.Close)
 }
 
-// upstream reflects, and misbehaves on demand.
+// upstream returns what it received, and misbehaves on demand.
 func upstream(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/throttled":
@@ -247,7 +247,7 @@ func TestStreamsGoOverHTTP2AndArriveAtOnce(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	lines := bufio.NewScanner(resp.Body)
-	for i := range 3 { // the answer never ends: each line must come by itself
+	for i := range 3 { // the response never ends, so each line must arrive at once
 		if !lines.Scan() || lines.Text() != fmt.Sprintf("event %d", i) {
 			t.Fatalf("line %q, error %v", lines.Text(), lines.Err())
 		}
@@ -296,7 +296,7 @@ func TestRefusalsAreStatusObjects(t *testing.T) {
 	}
 }
 
-// TestRequestsAreRecordedWithoutTheirQuery: the query of an exec is its command.
+// TestRequestsAreRecordedWithoutTheirQuery: the query of an exec contains its command.
 func TestRequestsAreRecordedWithoutTheirQuery(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -308,7 +308,7 @@ func TestRequestsAreRecordedWithoutTheirQuery(t *testing.T) {
 	}
 }
 
-// raw speaks HTTP/1.1 by hand.
+// raw sends a request over a raw HTTP/1.1 connection.
 func (w *world) raw(t *testing.T, request string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	u, err := url.Parse(w.front.URL)
@@ -331,7 +331,7 @@ func TestUpgrades(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
 	for _, protocol := range []string{"websocket", "SPDY/3.1"} {
-		// What is sent along with the request must not be lost.
+		// Data that is sent along with the request must not be lost.
 		conn, r := w.raw(t, "POST /echo HTTP/1.1\nHost: x\nAuthorization: Bearer TOKEN\nConnection: Upgrade, Impersonate-User\nUpgrade: "+protocol+"\n\nearly")
 		resp, err := http.ReadResponse(r, nil)
 		if err != nil || resp.StatusCode != http.StatusSwitchingProtocols || resp.Header.Get("X-User") != "corp:jane" {
@@ -353,8 +353,8 @@ func TestUpgrades(t *testing.T) {
 	}
 }
 
-// TestARefusedUpgradeIsNoTunnel is CVE-2018-1002105: after an answer that is no
-// 101 the next request on the connection is authenticated like any other.
+// TestARefusedUpgradeIsNoTunnel covers CVE-2018-1002105: after a response other than 101 the next request on the
+// connection is authenticated like any other.
 func TestARefusedUpgradeIsNoTunnel(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -363,8 +363,8 @@ func TestARefusedUpgradeIsNoTunnel(t *testing.T) {
 	}
 }
 
-// refusesUpgrade has the API server answer an upgrade with a code: nobody follows it, and
-// what comes after it on the connection is a request of its own (CVE-2020-8559).
+// refusesUpgrade makes the API server answer an upgrade with a redirect or an error. The proxy must not follow the
+// redirect, and the next bytes on the connection must be a request of their own (CVE-2020-8559).
 func (w *world) refusesUpgrade(t *testing.T, path string, code int) {
 	t.Helper()
 	_, r := w.raw(t, "GET "+path+" HTTP/1.1\nHost: x\nAuthorization: Bearer TOKEN\nConnection: Upgrade\nUpgrade: websocket\n\n"+
@@ -397,7 +397,7 @@ func TestSmugglingIsRefused(t *testing.T) {
 		_, r := w.raw(t, request)
 		resp, err := http.ReadResponse(r, nil)
 		if err != nil {
-			continue // cut off: fine
+			continue // the connection was closed, as expected
 		}
 		body, _ := io.ReadAll(resp.Body)
 		if resp.StatusCode < 400 && !strings.Contains(string(body), `"Impersonate-User":["corp:jane"]`) || name != "line fold" && resp.StatusCode < 400 {

@@ -20,7 +20,7 @@ func (w *world) revoke(kind revocation.Kind, value string) int {
 	return w.revocations.Revoke(revocation.Revocation{Kind: kind, Value: value, At: time.Now(), Until: time.Now().Add(time.Hour)})
 }
 
-// open begins a stream and reads its first line.
+// open opens a stream and reads its first line.
 func (w *world) open(t *testing.T, path string) *bufio.Reader {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.front.URL+path, http.NoBody)
@@ -40,8 +40,8 @@ func (w *world) open(t *testing.T, path string) *bufio.Reader {
 	return r
 }
 
-// TestStreamsEndWithWords takes jane's access away: what she has open ends at once and
-// says why, where that can be said, and her token is good for nothing.
+// TestStreamsEndWithWords revokes jane's access. Her open streams must end at once, with the reason if the protocol
+// allows it, and her token must be refused.
 func TestStreamsEndWithWords(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -96,8 +96,8 @@ func TestStreamsEndWithWords(t *testing.T) {
 	t.Errorf("%d ends were recorded", w.count(audit.ProxyStreamEnded))
 }
 
-// TestWaitingEndsWithWords takes access away before the API server has said anything: the answer
-// is why, and not that the API server can't be reached.
+// TestWaitingEndsWithWords revokes access before the API server has responded. The response must give the reason,
+// and not say that the API server is unreachable.
 func TestWaitingEndsWithWords(t *testing.T) {
 	t.Parallel()
 	w := &world{}
@@ -137,7 +137,7 @@ func (w *world) count(name audit.Name) int {
 	return n
 }
 
-// TestNoWordsInTheMiddleOfAFrame: what is on its way is not garbled.
+// TestNoWordsInTheMiddleOfAFrame: the message must not corrupt a partly sent frame.
 func TestNoWordsInTheMiddleOfAFrame(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
@@ -157,7 +157,7 @@ func TestNoWordsInTheMiddleOfAFrame(t *testing.T) {
 	}
 }
 
-// TestAStaleProxyRefuses, where that was chosen.
+// TestAStaleProxyRefuses covers the fail-closed setting.
 func TestAStaleProxyRefuses(t *testing.T) {
 	t.Parallel()
 	w := setup(t)

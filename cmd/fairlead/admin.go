@@ -26,8 +26,8 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/access"
 )
 
-// adminCommand is what admins do, from the shell of the server. Whoever can run it
-// has the database and its key in hand.
+// adminCommand returns the commands for admins. The user who runs them can read the database and the data key
+// anyway.
 func adminCommand(file *string) *cobra.Command {
 	parent := &cobra.Command{
 		Use: "admin", Short: "Administer Fairlead from the shell",
@@ -42,7 +42,7 @@ func adminCommand(file *string) *cobra.Command {
 	return parent
 }
 
-// shell is who runs the command.
+// shell returns the operating system's user as the caller.
 func shell() admin.Caller {
 	name := "shell"
 	if u, err := user.Current(); err == nil {
@@ -51,7 +51,7 @@ func shell() admin.Caller {
 	return admin.Caller{Shell: name}
 }
 
-// withAdmin runs fn with the operations on the database that is configured.
+// withAdmin opens the configured database and runs fn.
 func withAdmin(cmd *cobra.Command, file string, fn func(ctx context.Context, a *admin.Admin) error) error {
 	cfg, err := loadConfig(file)
 	if err != nil {
@@ -71,7 +71,7 @@ func withAdmin(cmd *cobra.Command, file string, fn func(ctx context.Context, a *
 	})
 }
 
-// speak says an operation's error as it says it to people.
+// speak returns the error with its message for users.
 func speak(err error) error {
 	if refused, ok := errors.AsType[*admin.RefusedError](err); ok {
 		return errors.New(strings.ReplaceAll(refused.Error(), "; ", "\n"))

@@ -15,12 +15,12 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// worlds is how many random configurations are tried over HTTP. The functions behind
-// are tried with ten thousand in server/policy/access.
+// worlds is the number of random configurations. Tests in server/policy/access use ten thousand for the functions
+// behind.
 const worlds = 150
 
-// TestPagesTokensAndSimulatorAgree asks the list of clusters, the authorization
-// endpoint and the simulator the same, with rules at random.
+// TestPagesTokensAndSimulatorAgree compares the list of clusters, the authorization endpoint and the access
+// simulator, with random rules.
 func TestPagesTokensAndSimulatorAgree(t *testing.T) {
 	t.Parallel()
 	s := newStation(t)
@@ -106,8 +106,7 @@ func (s *station) randomWorld(c *rand.Rand, some func(string, int) store.Strings
 	}
 }
 
-// authorize asks for a code for a cluster, as kubectl oidc-login does, and reports
-// whether it is not refused.
+// authorize requests a code for a cluster as kubectl oidc-login does, and reports whether the server allows it.
 func (s *station) authorize(cookie, audience string) bool {
 	s.t.Helper()
 	w := s.ask(http.MethodGet, "/authorize?"+url.Values{

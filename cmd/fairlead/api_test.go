@@ -15,7 +15,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// program is a caller of the interface for programs.
+// program is a client of the JSON API.
 type program struct {
 	*station
 	token   string
@@ -46,7 +46,7 @@ func newProgram(t *testing.T) *program {
 	return p
 }
 
-// call sends JSON and returns the answer.
+// call sends JSON and returns the response.
 func (p *program) call(method, path, body string) (int, map[string]any) {
 	p.t.Helper()
 	r := httptest.NewRequestWithContext(p.t.Context(), method, adminapi.Path+path, strings.NewReader(body))
@@ -62,7 +62,7 @@ func (p *program) call(method, path, body string) (int, map[string]any) {
 	return w.Code, answer
 }
 
-// fits reports where a value is not as the document says.
+// fits reports where a value differs from its schema.
 func (p *program) fits(at string, schema map[string]any, value any) string {
 	if ref, ok := schema["$ref"].(string); ok {
 		component, _ := p.schemas[ref[strings.LastIndexByte(ref, '/')+1:]].(map[string]any)
@@ -124,8 +124,7 @@ func (p *program) fitsObject(at string, schema map[string]any, value any) string
 	return ""
 }
 
-// TestAnswersFitTheDocument works through a day of a program and checks each answer
-// against the document.
+// TestAnswersFitTheDocument calls many operations and compares each response with the OpenAPI document.
 func TestAnswersFitTheDocument(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)

@@ -15,11 +15,11 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// lookTimeout bounds a look at an API server.
+// lookTimeout is the deadline of a request to an API server.
 const lookTimeout = 5 * time.Second
 
-// lookAt asks an API server for its version, as anybody may. It brings no token:
-// the address is what an admin typed.
+// lookAt reads the version of an API server without authentication. It sends no token, because an admin typed the
+// address.
 func lookAt(ctx context.Context, cluster *store.Cluster) admin.Health {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()

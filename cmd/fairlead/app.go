@@ -29,7 +29,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/keys"
 )
 
-// app is the running program: everything that main knows, put together once.
+// app holds the parts of the running program.
 type app struct {
 	cfg       *config
 	logger    *slog.Logger
@@ -41,7 +41,7 @@ type app struct {
 	reloader  *reloader
 }
 
-// openStore opens the database that the configuration names.
+// openStore opens the configured database.
 func openStore(ctx context.Context, cfg *config, logger *slog.Logger) (*store.Store, *secret.Keyring, error) {
 	ring, err := cfg.keyring()
 	if err != nil {
@@ -58,7 +58,7 @@ func openStore(ctx context.Context, cfg *config, logger *slog.Logger) (*store.St
 	return s, ring, err
 }
 
-// newApp opens things in order. logs gets the log and the audit stream.
+// newApp opens the parts in order. The log and the audit stream go to logs.
 func newApp(ctx context.Context, cfg *config, logs io.Writer) (*app, error) {
 	logger, err := logging.New(logs, cfg.Logging.Format, cfg.Logging.Level)
 	if err != nil {
@@ -81,7 +81,7 @@ func newApp(ctx context.Context, cfg *config, logs io.Writer) (*app, error) {
 	return a, nil
 }
 
-// parts are what the provider and the portal share.
+// parts are shared by the provider and the portal.
 type parts struct {
 	ring   *secret.Keyring
 	types  map[string]connectors.Type
@@ -111,7 +111,7 @@ func (a *app) build(ctx context.Context, settings store.Settings, p parts) error
 		return err
 	}
 	a.reloader = &reloader{app: a, types: p.types, audit: log, seen: fingerprint(a.cfg.file)}
-	a.figures() //nolint:contextcheck // asked for when somebody reads the metrics
+	a.figures() //nolint:contextcheck // read for each scrape of the metrics
 	pages, err := portal.New(portal.Config{
 		Server: provider, Store: a.store, Audit: log, Now: time.Now, ContextPrefix: a.cfg.Kubeconfig.ContextPrefix,
 		IssuerCA: a.cfg.IssuerCA.Reveal(), Ready: newReadiness().ask,
@@ -120,12 +120,11 @@ func (a *app) build(ctx context.Context, settings store.Settings, p parts) error
 	if err != nil {
 		return err
 	}
-	a.router, err = provider.Echo(pages) //nolint:contextcheck // each request brings its own
+	a.router, err = provider.Echo(pages) //nolint:contextcheck // each request has its own context
 	return err
 }
 
-// welcome prints the setup link while nobody can administer this server. The demo
-// has its admins.
+// welcome prints the setup link if the server has no admin yet. The demo has admins.
 func (a *app) welcome(ctx context.Context, w io.Writer) error {
 	needed, err := a.provider.Admin.NeedsSetup(ctx)
 	if err != nil || !needed || a.cfg.Demo {
@@ -139,7 +138,7 @@ func (a *app) welcome(ctx context.Context, w io.Writer) error {
 	return err
 }
 
-// figures adds what is asked for when the metrics are.
+// figures adds the metrics that are computed for each scrape.
 func (a *app) figures() {
 	a.telemetry.gauge("fairlead_config_reload_success", "0 while the configuration file has faults and what it said before still holds.", nil,
 		func() float64 {
@@ -173,8 +172,7 @@ func seconds(t time.Time) float64 {
 	return float64(t.Unix())
 }
 
-// countEvery is how often live sessions are counted, which reads an index from
-// end to end.
+// countEvery is the least time between two counts of live sessions, because a count reads a whole index.
 const countEvery = 5 * time.Minute
 
 // liveCount remembers the last count.
@@ -202,7 +200,7 @@ func (c *liveCount) get() store.ActiveSessions {
 func prefixes(texts []string) []netip.Prefix {
 	var list []netip.Prefix
 	for _, text := range texts {
-		list = append(list, netip.MustParsePrefix(text)) // checked when the file was read
+		list = append(list, netip.MustParsePrefix(text)) // validated when the file was loaded
 	}
 	return list
 }
@@ -213,7 +211,7 @@ const (
 	drain        = 20 * time.Second
 )
 
-// run serves until ctx ends. The listener is closed by it.
+// run serves until ctx ends, and closes the listener.
 func (a *app) run(ctx context.Context, ln net.Listener) error {
 	web := &serve.Server{
 		Name: "web", Listener: ln, Logger: a.logger,

@@ -132,13 +132,13 @@ func userCommand(file *string) *cobra.Command {
 	return parent
 }
 
-// changed records what an operator did to a local user.
+// changed records an operator's change of a local user.
 func changed(cmd *cobra.Command, s *store.Store, name audit.Name, login, reason string) {
 	audit.NewLog(time.Now, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)), s).
 		Record(cmd.Context(), audit.Event{Name: name, UserName: login, ActorName: "command line", Reason: reason})
 }
 
-// withStore runs fn on the database that the configuration names.
+// withStore opens the configured database and runs fn.
 func withStore(cmd *cobra.Command, file string, fn func(*store.Store) error) error {
 	cfg, err := loadConfig(file)
 	if err != nil {
@@ -265,7 +265,7 @@ func userHashCommand() *cobra.Command {
 	}
 }
 
-// readHash reads a password without showing it on a terminal, and hashes it.
+// readHash reads a password, without echo on a terminal, and returns its hash.
 func readHash(cmd *cobra.Command) (string, error) {
 	var text string
 	if f, ok := cmd.InOrStdin().(*os.File); ok && term.IsTerminal(int(f.Fd())) {

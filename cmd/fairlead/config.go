@@ -19,7 +19,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// fileConfig is the configuration file. docs/config.md is held equal to it.
+// fileConfig is the configuration file. A test compares it with docs/config.md.
 type fileConfig struct {
 	URL            string               `yaml:"url"`
 	Listen         string               `yaml:"listen"`
@@ -59,7 +59,7 @@ type uiConfig struct {
 	ReadOnly bool `yaml:"readOnly"`
 }
 
-// recordingsConfig is how long, and how much of one cluster, is kept.
+// recordingsConfig limits how long recordings are kept, and their size for each cluster.
 type recordingsConfig struct {
 	Days         int   `yaml:"days"`
 	MaxMegabytes int64 `yaml:"maxMegabytes"`
@@ -114,11 +114,10 @@ type kubeconfigConfig struct {
 	SetupCodes    bool   `yaml:"setupCodes"`
 }
 
-// reference is a text, or "env:NAME" or "file:PATH" that says where it is. It
-// may be a secret and doesn't print.
+// reference is a text, "env:NAME" or "file:PATH". It may be a secret and never prints its value.
 type reference struct{ secret.Value }
 
-// config is a loaded file with the references resolved.
+// config is the loaded configuration with resolved references.
 type config struct {
 	fileConfig
 	doc  *strictyaml.Document
@@ -129,7 +128,7 @@ type config struct {
 // maxFile bounds the configuration file in bytes.
 const maxFile = 8 << 20
 
-// loadConfig reads and checks a file. The error lists every fault.
+// loadConfig reads and validates a file. The error lists every fault.
 func loadConfig(file string) (*config, error) {
 	text, err := os.ReadFile(file) //nolint:gosec // the operator names the file
 	if err != nil {
@@ -151,7 +150,7 @@ func loadConfig(file string) (*config, error) {
 	return c, nil
 }
 
-// settings turns the file's entries into rows. The error lists every fault.
+// settings converts the file's entries to rows. The error lists every fault.
 func (c *config) settings(types map[string]connectors.Type) (store.Settings, error) {
 	reader := &settings.Reader{
 		Doc: c.doc, Types: types, URL: c.URL, Resolve: resolveText,
@@ -165,7 +164,7 @@ func (c *config) settings(types map[string]connectors.Type) (store.Settings, err
 	})
 }
 
-// live is what the file says about settings that the pages can change as well.
+// live returns the file's values for settings that the pages can change as well.
 func (c *config) live() *runtimesettings.Settings {
 	return runtimesettings.New(runtimesettings.Values{
 		IdleTimeout: time.Duration(c.Sessions.Idle), AbsoluteTimeout: time.Duration(c.Sessions.Absolute), RefreshGrace: time.Duration(c.Sessions.RefreshGrace),
@@ -174,8 +173,8 @@ func (c *config) live() *runtimesettings.Settings {
 	})
 }
 
-// plugins is the folder with the kubectl plugin for each system: beside this program, where
-// its distribution has it, unless another one is named.
+// plugins returns the folder with the kubectl plugin for each system: the configured one, or the one beside this
+// program.
 func (c *config) plugins() string {
 	if c.Plugins != "" {
 		return c.Plugins
@@ -283,12 +282,12 @@ func (c *config) checkDatabase() {
 	}
 }
 
-// resolve replaces "env:NAME" and "file:PATH" by what is there.
+// resolve replaces "env:NAME" and "file:PATH" with their values.
 func (c *config) resolve(path string, ref *reference) {
 	text, err := resolveText(ref.Reveal())
 	if err != nil {
 		c.doc.Add(path, "%v", err)
-		text = "" // one fault is enough: what the reference says is not what it stands for
+		text = "" // one fault is enough: the value of a broken reference is unknown
 	}
 	ref.Value = secret.NewValue(text)
 }

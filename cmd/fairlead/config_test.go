@@ -164,7 +164,7 @@ fairlead.yaml:22: clients[2].pkceOptional: must be off for a public client: it a
 	}
 }
 
-// TestReferenceListsEveryKey holds docs/config.md equal to the code.
+// TestReferenceListsEveryKey compares docs/config.md with the code.
 func TestReferenceListsEveryKey(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../docs/config.md")
@@ -178,11 +178,10 @@ func TestReferenceListsEveryKey(t *testing.T) {
 	}
 }
 
-// update writes the generated references anew.
+// update rewrites the generated reference pages.
 var update = flag.Bool("update", false, "write the generated references anew")
 
-// TestConnectorReference holds docs/reference/connectors.md equal to the fields that
-// forms are drawn from, and those equal to the settings.
+// TestConnectorReference compares docs/reference/connectors.md with the form fields, and those with the settings.
 func TestConnectorReference(t *testing.T) {
 	t.Parallel()
 	types := all.Types(password.NewHasher())
@@ -225,7 +224,7 @@ func TestConnectorReference(t *testing.T) {
 	}
 }
 
-// paths are the keys, lists marked with [].
+// paths returns the keys. Lists are marked with [].
 func paths(t reflect.Type, prefix string) []string {
 	var all []string
 	for f := range t.Fields() {
@@ -264,7 +263,7 @@ func TestDataKeyBesideTheDatabase(t *testing.T) {
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, error %v", info.Mode(), err)
 	}
-	// A lost key must not be replaced in silence: nothing would open any more.
+	// A lost key must not be replaced silently, because the new key could decrypt nothing.
 	if err := os.WriteFile(database, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -276,8 +275,8 @@ func TestDataKeyBesideTheDatabase(t *testing.T) {
 	}
 }
 
-// TestAppNeverShowsSecrets starts the whole program in process and looks for
-// canaries in what it writes and answers.
+// TestAppNeverShowsSecrets starts the whole program in process and looks for canary secrets in its output and
+// responses.
 func TestAppNeverShowsSecrets(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
@@ -321,7 +320,7 @@ connectors:
 	}
 }
 
-// TestUserCommands is an operator at the shell.
+// TestUserCommands runs the commands for local users.
 func TestUserCommands(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)

@@ -12,8 +12,8 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
-// keyring returns the data keys that the file names or, for SQLite, the key
-// beside the database, which is made at the first start.
+// keyring returns the configured data keys. For SQLite the default is a key file beside the database, which is
+// created at the first start.
 func (c *config) keyring() (*secret.Keyring, error) {
 	var keys [][]byte
 	for i, ref := range c.DataKeys {
@@ -54,8 +54,8 @@ func keyBeside(database string) ([]byte, error) {
 		return nil, fmt.Errorf("the data key %s is missing, but the database exists and needs it. Restore the key from a backup", file)
 	}
 	key := secret.NewKey()
-	// Never over an existing file: another process may have been faster.
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // see above
+	// Another process may have created the file, so it is never overwritten.
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // as above
 	if err != nil {
 		return nil, fmt.Errorf("writing data key: %w", err)
 	}

@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// TestHowToExamplesAreGood takes the YAML of the how-to pages as it is and loads
-// it into a configuration.
+// TestHowToExamplesAreGood loads the YAML examples of the how-to pages as a configuration.
 func TestHowToExamplesAreGood(t *testing.T) {
 	t.Parallel()
 	pages, err := filepath.Glob("../../docs/howto/*.md")

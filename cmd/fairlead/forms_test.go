@@ -15,9 +15,8 @@ import (
 	"github.com/fairlead-auth/fairlead/server/admin/settings"
 )
 
-// TestEveryTypeIsConfiguredInThePage fills every field of the form of every type and
-// preset, as a person would, saves it, and opens it again: everything is there but
-// the secrets, and saving once more without a change keeps those.
+// TestEveryTypeIsConfiguredInThePage fills in every field of the form of every connector type and preset, saves it
+// and opens it again. All values except secrets must be there. Saving again without a change must keep the secrets.
 func TestEveryTypeIsConfiguredInThePage(t *testing.T) {
 	t.Parallel()
 	s := newStation(t)
@@ -42,7 +41,7 @@ func TestEveryTypeIsConfiguredInThePage(t *testing.T) {
 		}
 		page := read(t, s.ask(http.MethodGet, "/admin/connectors/"+id, cookie, "", "same-origin"))
 		again := controls(page)
-		for _, name := range []string{"version", "do", "reason"} { // of the form, not of the entry
+		for _, name := range []string{"version", "do", "reason"} { // a field of the form and not of the entry
 			values.Del(name)
 		}
 		for name := range values {
@@ -70,7 +69,7 @@ func TestEveryTypeIsConfiguredInThePage(t *testing.T) {
 	}
 }
 
-// typed is what somebody types into a form, and where it is shown when it is saved.
+// typed is a value for a form field, with the place where it must appear after saving.
 type typed struct {
 	path, saved string
 	typed       url.Values
@@ -100,8 +99,7 @@ func typedForms() []typed {
 	}
 }
 
-// TestEveryFormKeepsWhatWasTyped fills every field of the other forms, saves them and
-// opens them again.
+// TestEveryFormKeepsWhatWasTyped fills in every field of the other forms, saves them and opens them again.
 func TestEveryFormKeepsWhatWasTyped(t *testing.T) {
 	t.Parallel()
 	s := newStation(t)
@@ -116,7 +114,7 @@ func TestEveryFormKeepsWhatWasTyped(t *testing.T) {
 		}
 		values.Set("do", "save")
 		w := s.post(f.path, cookie, values)
-		if strings.HasPrefix(f.path, "/admin/rules") { // which shows what it would do first
+		if strings.HasPrefix(f.path, "/admin/rules") { // the form shows a preview first
 			again := controls(read(t, w))
 			again.Set("do", "save")
 			w = s.post(f.path, cookie, again)
@@ -146,7 +144,7 @@ func read(t *testing.T, w *httptest.ResponseRecorder) *goquery.Document {
 	return doc
 }
 
-// controls are what a browser would send of the form of an entry.
+// controls returns the form fields that a browser would send.
 func controls(page *goquery.Document) url.Values {
 	values := url.Values{}
 	for _, c := range page.Find("form.entry").Find("input, select, textarea").EachIter() {
@@ -168,7 +166,7 @@ func controls(page *goquery.Document) url.Values {
 	return values
 }
 
-// fill gives every control that is empty a value.
+// fill sets every empty control.
 func fill(page *goquery.Document) url.Values {
 	values := controls(page)
 	for name := range values {
@@ -184,7 +182,7 @@ func isSecret(page *goquery.Document, name string) bool {
 	return page.Find(`form.entry [type=password][name="`+name+`"]`).Length() > 0
 }
 
-// textFor is what somebody would type.
+// textFor returns a valid value for a field.
 func textFor(c *goquery.Selection, name string) string {
 	switch {
 	case strings.HasSuffix(name, "serviceaccount"):

@@ -10,7 +10,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// The size of a large installation, and how many bytes a page of it may have.
+// The size of a large installation, and the largest size of its pages in bytes.
 const (
 	manyClusters = 500
 	manyPeople   = 5000
@@ -18,7 +18,7 @@ const (
 	pageBudget   = 50 << 10
 )
 
-// fill makes a large installation.
+// fill creates a large installation.
 func (s *station) fill() {
 	s.t.Helper()
 	page, now := store.Origin{Origin: store.OriginPage}, time.Now()
@@ -58,7 +58,7 @@ func (s *station) fill() {
 	}
 }
 
-// show returns a page, and holds it to its size. How long a page takes is BenchmarkLists's.
+// show returns a page and checks its size. BenchmarkLists measures the time.
 func (s *station) show(path, cookie string) string {
 	s.t.Helper()
 	w := s.ask(http.MethodGet, path, cookie, "", "same-origin")
@@ -71,7 +71,7 @@ func (s *station) show(path, cookie string) string {
 	return w.Body.String()
 }
 
-// BenchmarkLists asks for the slowest pages of a large installation.
+// BenchmarkLists requests the slowest pages of a large installation.
 func BenchmarkLists(b *testing.B) {
 	s := newStation(b)
 	s.fill()
@@ -85,8 +85,8 @@ func BenchmarkLists(b *testing.B) {
 	}
 }
 
-// TestListsOfALargeInstallation holds the lists and the search to their size with
-// 500 clusters, 5,000 people and 200 rules, and to what they find.
+// TestListsOfALargeInstallation checks the size and the content of lists and search results with 500 clusters,
+// 5,000 users and 200 rules.
 func TestListsOfALargeInstallation(t *testing.T) {
 	t.Parallel()
 	s := newStation(t)
@@ -126,7 +126,7 @@ func TestListsOfALargeInstallation(t *testing.T) {
 			}
 		}
 	}
-	// A single match is opened at once.
+	// A single match opens at once.
 	for query, want := range map[string]string{"cluster-123": "/admin/clusters/cluster-123", "user4321@acme.example": "/admin/people/usr_"} {
 		w := s.ask(http.MethodGet, "/admin/search?q="+query, cookie, "", "same-origin")
 		if got := w.Header().Get("Location"); w.Code != http.StatusSeeOther || !strings.Contains(got, want) {

@@ -20,11 +20,11 @@ func main() {
 	defer stop()
 	if err := newCommand().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, explain(err))
-		os.Exit(1) //nolint:gocritic // the program ends; stop has nothing left to do
+		os.Exit(1) //nolint:gocritic // the program ends, so stop has nothing left to do
 	}
 }
 
-// explain says an error for the terminal.
+// explain formats an error for the terminal.
 func explain(err error) string {
 	if faults, ok := errors.AsType[strictyaml.FaultErrors](err); ok {
 		return fmt.Sprintf("The configuration file has %d error(s):\n%s", len(faults), faults.Error())

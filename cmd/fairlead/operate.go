@@ -20,7 +20,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/keys"
 )
 
-// withKeys runs fn with the signing keys of the database that is configured.
+// withKeys opens the signing keys of the configured database and runs fn.
 func withKeys(cmd *cobra.Command, file string, fn func(*keys.Manager) error) error {
 	cfg, err := loadConfig(file)
 	if err != nil {
@@ -47,7 +47,7 @@ func keysCommand(file *string) *cobra.Command {
 	return parent
 }
 
-// table writes rows in columns.
+// table writes aligned columns.
 func table(w io.Writer, head string, rows [][]string) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) //nolint:mnd // two spaces between columns
 	lines := []string{head}
@@ -185,7 +185,7 @@ func peopleCommand(file *string) *cobra.Command {
 	return parent
 }
 
-// maxPeople bounds what a list prints.
+// maxPeople is the number of users that a list prints.
 const maxPeople = 500
 
 func peopleListCommand(file *string) *cobra.Command {
@@ -215,7 +215,7 @@ func state(disabled bool) string {
 	return "enabled"
 }
 
-// withPerson runs fn on the person with a name.
+// withPerson finds a user by name and runs fn.
 func withPerson(cmd *cobra.Command, file, name string, fn func(*store.Store, *store.User) error) error {
 	return withStore(cmd, file, func(s *store.Store) error {
 		user, err := s.UserByName(cmd.Context(), name)
@@ -352,8 +352,7 @@ func uses(ctx context.Context, s *store.Store) ([][]string, error) {
 	return rows, nil
 }
 
-// clientUses lists the secrets by the beginning of their hashes, which gives
-// nothing away, and the keys by their ids.
+// clientUses lists secrets by the start of their hashes, which does not reveal them, and keys by id.
 func clientUses(c *store.Client, last map[string]time.Time) [][]string {
 	const shown = 8
 	var rows [][]string

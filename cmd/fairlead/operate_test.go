@@ -16,7 +16,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// operator runs commands on a fresh database.
+// operator runs commands on a new database.
 type operator struct {
 	t    testing.TB
 	file string
@@ -38,7 +38,7 @@ func newOperatorOn(t testing.TB, settings string) *operator {
 	return o
 }
 
-// run returns what a command wrote, and its error.
+// run returns the output of a command, and its error.
 func (o *operator) run(args ...string) (string, error) {
 	o.t.Helper()
 	cmd := newCommand()
@@ -80,7 +80,7 @@ func (o *operator) with(fn func(*store.Store)) {
 	}
 }
 
-// testKey is a private key in the form that is stored, sealed.
+// testKey returns a private key in its encrypted, stored form.
 func testKey(t *testing.T) []byte {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)

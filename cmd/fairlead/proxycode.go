@@ -9,7 +9,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/admin"
 )
 
-// proxyCodeCommand makes an enrolment code.
+// proxyCodeCommand creates an enrolment code.
 func proxyCodeCommand(file *string) *cobra.Command {
 	return &cobra.Command{
 		Use: "proxy-code CLUSTER", Short: "Print a one-time code that enrols a proxy for a cluster; valid for one hour", Args: cobra.ExactArgs(1),

@@ -19,11 +19,10 @@ import (
 	"github.com/fairlead-auth/fairlead/server/admin/settings"
 )
 
-// reloadEvery is how often the file is looked at.
+// reloadEvery is the time between two checks of the file.
 const reloadEvery = 2 * time.Second
 
-// reloader applies the configuration file again when it changes, or on SIGHUP. A
-// file with faults changes nothing.
+// reloader applies the configuration file again when it changes, or on SIGHUP. A file with faults changes nothing.
 type reloader struct {
 	app   *app
 	types map[string]connectors.Type
@@ -52,8 +51,8 @@ func (r *reloader) run(ctx context.Context) error {
 	}
 }
 
-// fingerprint is of the file's text. A file that can't be read is a text of its
-// own: the fault is reported once.
+// fingerprint returns a hash of the file's text. An unreadable file has its own value, so that the fault is
+// reported once.
 func fingerprint(file string) [sha256.Size]byte {
 	text, err := os.ReadFile(file) //nolint:gosec // the operator names the file
 	if err != nil {
@@ -95,7 +94,7 @@ func (r *reloader) apply(ctx context.Context) (*config, error) {
 	return fresh, r.app.store.ApplyFile(ctx, set, time.Now())
 }
 
-// process is the file without its entries: what takes effect at a start only.
+// process holds the parts of the file that take effect only at a start.
 func (c *config) process() fileConfig {
 	p := c.fileConfig
 	p.Connectors, p.LocalUsers, p.Clusters, p.Rules, p.Clients, p.TrustedIssuers, p.Workloads = nil, nil, nil, nil, nil, nil, nil
@@ -103,7 +102,7 @@ func (c *config) process() fileConfig {
 	return p
 }
 
-// effective is what process says, for people. Secrets don't print.
+// effective describes these parts without secrets.
 func (c *config) effective() string {
 	text, err := yaml.Marshal(c.process())
 	if err != nil {

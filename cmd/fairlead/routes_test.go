@@ -22,13 +22,12 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/pki"
 )
 
-// station is the whole program in process, with people at it.
+// station is the whole program in process, with users.
 type station struct {
 	*app
 	t   testing.TB
 	out *strings.Builder
-	// asked counts requests: each comes from another network, or there would be too
-	// many from one.
+	// asked counts requests. Each request comes from another network, so that the request limit does not apply.
 	asked int
 }
 
@@ -37,7 +36,7 @@ func newStation(t testing.TB) *station {
 	return newStationOf(t, newOperator(t))
 }
 
-// newStationOf starts the program with an operator's configuration.
+// newStationOf starts the program with this configuration.
 func newStationOf(t testing.TB, o *operator) *station {
 	t.Helper()
 	cfg, err := loadConfig(o.file)
@@ -53,7 +52,7 @@ func newStationOf(t testing.TB, o *operator) *station {
 	return &station{app: a, t: t, out: out}
 }
 
-// person signs somebody in and returns the cookie, which ends at a time.
+// person creates a session and returns its cookie.
 func (s *station) person(connector, login string, ends time.Time, groups ...string) (*store.User, string) {
 	s.t.Helper()
 	u, _, err := s.store.SignInUser(s.t.Context(), store.ResolvedIdentity{
@@ -78,7 +77,7 @@ func (s *station) ask(method, path, cookie, token, site string) *httptest.Respon
 	return s.send(httptest.NewRequestWithContext(s.t.Context(), method, path, strings.NewReader(url.Values{"x": {"y"}}.Encode())), cookie, token, site)
 }
 
-// post sends a form of one of our pages.
+// post submits a form.
 func (s *station) post(path, cookie string, values url.Values) *httptest.ResponseRecorder {
 	s.t.Helper()
 	return s.send(httptest.NewRequestWithContext(s.t.Context(), http.MethodPost, path, strings.NewReader(values.Encode())), cookie, "", "same-origin")
@@ -106,8 +105,8 @@ func (s *station) send(r *http.Request, cookie, token, site string) *httptest.Re
 	return w
 }
 
-// refusals counts what is recorded with a reason, in the log stream, where also what
-// strangers do is.
+// refusals counts the recorded refusals with a reason. It reads the log stream, which also has those of
+// unauthenticated requests.
 func (s *station) refusals(reason string) int {
 	n := 0
 	for line := range strings.Lines(s.out.String()) {
@@ -120,15 +119,15 @@ func (s *station) refusals(reason string) int {
 
 var parameterOf = regexp.MustCompile(`:\w+`)
 
-// TestEveryAdminRouteIsGuarded asks for each of them as everybody who may not, and
-// wants a refusal and a record of it.
+// TestEveryAdminRouteIsGuarded requests each admin route as every caller without the right. It expects a refusal
+// and an audit event.
 func TestEveryAdminRouteIsGuarded(t *testing.T) {
 	t.Parallel()
 	s := newStation(t)
 	_, stranger := s.person("local", "stranger", time.Now().Add(time.Hour))
 	_, late := s.person("break-glass", "late", time.Now().Add(-time.Minute))
 	_, root := s.person("break-glass", "root", time.Now().Add(time.Hour))
-	open := map[string]bool{"/admin/setup": true, "/admin/setup/code.png": true, "/admin/recover": true} // have guards of their own
+	open := map[string]bool{"/admin/setup": true, "/admin/setup/code.png": true, "/admin/recover": true} // these routes have their own checks
 	n := 0
 	for _, r := range s.router.Routes() {
 		if !strings.HasPrefix(r.Path, "/admin") || open[r.Path] || r.Method == "echo_route_not_found" {
@@ -146,7 +145,7 @@ func TestEveryAdminRouteIsGuarded(t *testing.T) {
 			"another site":       {root, "cross-site", "cross_site", http.StatusForbidden},
 		} {
 			if c.site == "cross-site" && r.Method == http.MethodGet {
-				continue // a link may come from anywhere
+				continue // links from other sites are allowed
 			}
 			before := s.refusals(c.reason)
 			w := s.ask(r.Method, path, c.cookie, "", c.site)
@@ -163,8 +162,7 @@ func TestEveryAdminRouteIsGuarded(t *testing.T) {
 	}
 }
 
-// TestEveryOperationIsGuarded does the same for the interface for programs, from
-// its own document.
+// TestEveryOperationIsGuarded does the same for the JSON API, as its OpenAPI document lists it.
 func TestEveryOperationIsGuarded(t *testing.T) {
 	t.Parallel()
 	s := newStation(t)
@@ -226,7 +224,7 @@ func TestEveryOperationIsGuarded(t *testing.T) {
 	}
 }
 
-// operation is what is read of the document.
+// operation is an operation of the OpenAPI document.
 type operation struct {
 	Scope     string `json:"x-scope"`
 	Responses map[string]struct {
@@ -249,8 +247,8 @@ func operations(t *testing.T, s *station) map[string]map[string]operation {
 
 const pageCanary = "canary-of-the-pages-of-this-test"
 
-// TestCanariesNeverLeave puts secrets into everything that has one, by the pages, and
-// looks for them in every page, answer, log, event, diff and export.
+// TestCanariesNeverLeave enters canary secrets into every secret field. It looks for them in every page, response,
+// log line, event, diff and export.
 func TestCanariesNeverLeave(t *testing.T) {
 	t.Parallel()
 	s := newStation(t)
@@ -321,7 +319,7 @@ func TestCanariesNeverLeave(t *testing.T) {
 	}
 }
 
-// sample is a value that a field takes.
+// sample returns a valid value for a field.
 func sample(f form.Field) any {
 	switch {
 	case f.Key == "serviceAccount":
@@ -344,7 +342,7 @@ func sample(f form.Field) any {
 	return "dc=example,dc=test"
 }
 
-// sampleAccount is a service account's key file with a text for the key.
+// sampleAccount returns the key file of a service account, with a text as the key.
 func sampleAccount(key string) string {
 	return `{"type":"service_account","client_email":"x@project.example","private_key":"` + key + `"}`
 }
@@ -362,7 +360,7 @@ func readAll(t *testing.T, file string) string {
 	return all.String()
 }
 
-// samplePEM is a certificate.
+// samplePEM returns a certificate.
 func samplePEM() string {
 	ca, err := pki.NewCA("sample", time.Now())
 	if err != nil {

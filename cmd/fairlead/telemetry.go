@@ -20,8 +20,8 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/oauth"
 )
 
-// telemetry is the metrics and the health checks. Labels are bounded: ids of what
-// is configured, and fixed words; never a person, a path or a text.
+// telemetry holds the metrics and health checks. Labels are bounded: ids of configured entries and fixed words,
+// never a user, a path or free text.
 type telemetry struct {
 	registry  *prometheus.Registry
 	requests  *prometheus.CounterVec
@@ -34,7 +34,7 @@ type telemetry struct {
 	upstream  *prometheus.HistogramVec
 }
 
-// buckets are from the time of a cached answer to that of a hanging upstream.
+// buckets range from a cached response to a hanging upstream.
 func buckets() []float64 {
 	return []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 }
@@ -71,13 +71,12 @@ func (t *telemetry) constant(name, help string, labels prometheus.Labels) {
 	t.registry.MustRegister(g)
 }
 
-// gauge adds a figure that is asked for when the metrics are.
+// gauge adds a metric that is computed for each scrape.
 func (t *telemetry) gauge(name, help string, labels prometheus.Labels, value func() float64) {
 	t.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, value))
 }
 
-// observe counts a request. The route is a pattern, never a path, so that the
-// number of series is bounded.
+// observe counts a request. The route is a pattern and not a path, so that the number of series is bounded.
 func (t *telemetry) observe(method, route string, status int, took time.Duration) {
 	if !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodHead}, method) {
 		method = "other"
@@ -86,7 +85,7 @@ func (t *telemetry) observe(method, route string, status int, took time.Duration
 	t.duration.WithLabelValues(route).Observe(took.Seconds())
 }
 
-// issued counts an answer of the token endpoint.
+// issued counts a response of the token endpoint.
 func (t *telemetry) issued(grant, result string) {
 	t.answers.WithLabelValues(grant, result).Inc()
 	if grant == oauth.GrantRefreshToken {
@@ -94,7 +93,7 @@ func (t *telemetry) issued(grant, result string) {
 	}
 }
 
-// asked notes how a connector did.
+// asked records the result of a call to a connector.
 func (t *telemetry) asked(connector, operation string, took time.Duration, up bool) {
 	value := 0.0
 	if up {
@@ -106,7 +105,7 @@ func (t *telemetry) asked(connector, operation string, took time.Duration, up bo
 
 var _ audit.Sink = (*telemetry)(nil)
 
-// WriteEvent counts what was decided: the audit log is where decisions are.
+// WriteEvent counts audit events, which record every decision.
 func (t *telemetry) WriteEvent(_ context.Context, e audit.Event) error {
 	switch e.Name {
 	case audit.SignInSucceeded:
@@ -122,8 +121,7 @@ func (t *telemetry) WriteEvent(_ context.Context, e audit.Event) error {
 	return nil
 }
 
-// checkTimeout bounds a readiness check, so that it notices a pool that is
-// stuck.
+// checkTimeout is the deadline of a readiness check, so that an exhausted connection pool fails it.
 const checkTimeout = 3 * time.Second
 
 // handler serves /metrics, /livez and /readyz (with ?verbose).
@@ -157,15 +155,14 @@ func (t *telemetry) handler(checks map[string]func(context.Context) error) http.
 	return mux
 }
 
-// readiness asks the status address of a cluster, such as that of the demo's
-// while it is being built.
+// readiness returns the status at a cluster's status URL, such as that of the demo cluster during its build.
 type readiness struct{ client *http.Client }
 
 func newReadiness() *readiness {
 	return &readiness{client: &http.Client{Timeout: time.Second}}
 }
 
-// maxStatus bounds the answer in bytes.
+// maxStatus bounds the response in bytes.
 const maxStatus = 4096
 
 func (r *readiness) ask(ctx context.Context, address string) (ready bool, doing string) {

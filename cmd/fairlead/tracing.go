@@ -17,11 +17,10 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/version"
 )
 
-// flushTimeout bounds how long the last spans are waited for.
+// flushTimeout bounds the wait for the last spans.
 const flushTimeout = 5 * time.Second
 
-// tracing reports whether the standard variables name a collector. Without one
-// nothing is traced.
+// tracing reports whether the standard OTEL variables configure a collector. Without one there are no traces.
 func tracing() bool {
 	if os.Getenv("OTEL_SDK_DISABLED") == "true" || os.Getenv("OTEL_TRACES_EXPORTER") == "none" {
 		return false
@@ -29,9 +28,8 @@ func tracing() bool {
 	return os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""
 }
 
-// traced wraps the router so that each request is a span, a child of the caller's
-// (W3C Trace Context). Where spans go is said by the standard OTEL variables; the
-// protocol is OTLP over HTTP.
+// traced wraps the router so that each request is a span, a child of the caller's span (W3C Trace Context). The
+// standard OTEL variables configure the destination. The protocol is OTLP over HTTP.
 func traced(ctx context.Context, next http.Handler) (handler http.Handler, stop func() error, err error) {
 	if !tracing() {
 		return next, func() error { return nil }, nil
@@ -46,12 +44,11 @@ func traced(ctx context.Context, next http.Handler) (handler http.Handler, stop 
 		return nil, nil, fmt.Errorf("starting tracing: %w", err)
 	}
 	provider := trace.NewTracerProvider(trace.WithBatcher(exporter), trace.WithResource(about))
-	stop = func() error { //nolint:contextcheck // it runs when the program's context has ended
+	stop = func() error { //nolint:contextcheck // it runs after the program's context has ended
 		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 		defer cancel()
 		return provider.Shutdown(ctx)
 	}
-	// The web layer names the span by its route and keeps queries out of it: they
-	// can hold codes.
+	// The middleware names the span after the route and leaves out queries, which can hold codes.
 	return otelhttp.NewHandler(next, "request", otelhttp.WithTracerProvider(provider), otelhttp.WithPropagators(propagation.TraceContext{})), stop, nil
 }

@@ -23,7 +23,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 )
 
-// spans is an OTLP collector that keeps what it gets.
+// spans is an OTLP collector that stores the spans.
 type spans struct {
 	mu  sync.Mutex
 	raw []byte
@@ -86,7 +86,7 @@ func TestTracing(t *testing.T) {
 	}
 }
 
-// newOperatorRouter is the router of a fresh server.
+// newOperatorRouter returns the router of a new server.
 func newOperatorRouter(t *testing.T) *echo.Echo {
 	t.Helper()
 	o := newOperator(t)
@@ -102,8 +102,7 @@ func newOperatorRouter(t *testing.T) *echo.Echo {
 	return a.router
 }
 
-// TestMetrics asks for every figure once, and wants no person, path or text in a
-// label.
+// TestMetrics reads every metric once, and checks that no label holds a user, a path or free text.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	o := newOperator(t)
@@ -142,7 +141,7 @@ func TestMetrics(t *testing.T) {
 	if strings.Contains(text, "canary") {
 		t.Error("a label holds what somebody sent")
 	}
-	// A pool that is stuck is noticed: liveness stays, readiness goes.
+	// If the connection pool is exhausted, the liveness check passes and the readiness check fails.
 	_ = a.store.Close()
 	for path, want := range map[string]int{"/livez": http.StatusOK, "/readyz?verbose": http.StatusServiceUnavailable, "/healthz": http.StatusServiceUnavailable} {
 		got := httptest.NewRecorder()
@@ -153,7 +152,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestMetricsReference holds the page and the alerts equal to the code.
+// TestMetricsReference compares the page and the alerts with the code.
 func TestMetricsReference(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/metrics.md")

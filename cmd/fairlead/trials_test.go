@@ -23,16 +23,16 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
 
-// proxy leads to the stand-ins of upstreams whose address is fixed.
+// proxy redirects connections to fake upstreams in place of those with a fixed address.
 var proxy forwardproxy.Proxy
 
 func TestMain(m *testing.M) { os.Exit(forwardproxy.Run(m, &proxy)) }
 
-// desk is an admin's browser: what goes to Fairlead stays in this process.
+// desk is an admin's browser. Requests to Fairlead stay in this process.
 type desk struct {
 	s      *station
 	cookie string
-	// front is what a reverse proxy before Fairlead adds to a request.
+	// front adds the headers of a reverse proxy.
 	front http.Header
 }
 
@@ -55,15 +55,15 @@ func (d *desk) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// trial is a connector that is typed into its page and tested there.
+// trial is a connector to enter in its page and test there.
 type trial struct {
-	// fields are its settings, secrets included.
+	// fields are its settings, including secrets.
 	fields map[string]string
-	// site is the host of the upstream that the browser is sent to.
+	// site is the host of the upstream.
 	site string
-	// want is what the page says of jane.
+	// want is the text that the page must show about jane.
 	want []string
-	// wrong are settings that don't work, and fault what the page says of them.
+	// wrong are broken settings, and fault is the text that the page must show about them.
 	wrong map[string]string
 	fault string
 }
@@ -134,9 +134,8 @@ func otherTrials(t *testing.T) map[string]trial {
 	}
 }
 
-// TestASignInIsTestedBeforeItIsSaved types a connector into its page and goes to the
-// upstream and back with it: the page shows who came, and nothing is kept. LDAP, GitHub
-// and OpenID Connect do so in test/suites/e2e.
+// TestASignInIsTestedBeforeItIsSaved enters a connector in its page and runs a test sign-in. The page shows the
+// user, and the server stores nothing. Tests in test/suites/e2e do the same with LDAP, GitHub and OpenID Connect.
 func TestASignInIsTestedBeforeItIsSaved(t *testing.T) {
 	t.Parallel()
 	trials := redirectTrials(t, "http://127.0.0.1:1/callback/up")
@@ -174,8 +173,7 @@ func TestASignInIsTestedBeforeItIsSaved(t *testing.T) {
 	}
 }
 
-// TestALocalSignInIsTested: local users are there only with a connector, so it is saved
-// before it is tested.
+// TestALocalSignInIsTested: local users require a saved connector, so it is saved before the test.
 func TestALocalSignInIsTested(t *testing.T) {
 	t.Parallel()
 	s := newStation(t)
@@ -201,8 +199,8 @@ func TestALocalSignInIsTested(t *testing.T) {
 	}
 }
 
-// try presses the button for a test with some settings and goes where it leads: to a
-// form for a password, or to the upstream and back. It returns what is said in the end.
+// try runs a test sign-in with these settings and follows it: to a password form, or to the upstream and back. It
+// returns the final text.
 func try(t *testing.T, browser *relyingparty.Browser, address string, values url.Values, fields map[string]string) string {
 	t.Helper()
 	for name, value := range fields {
@@ -221,8 +219,8 @@ func try(t *testing.T, browser *relyingparty.Browser, address string, values url
 		t.Fatalf("%s: %v\n%s", page, err, page.Doc.Find("main").Text())
 	}
 	page = browser.Get(page.URL.ResolveReference(onward).String())
-	// SAML goes on by forms: ours to the upstream, its to us from its own site, and the
-	// same once more from here.
+	// SAML continues with forms: from Fairlead to the upstream, from the upstream's site to Fairlead, and the same
+	// form again from Fairlead.
 	for _, from := range []string{"same-origin", "cross-site", "same-origin"} {
 		if page.RedirectedTo == nil && page.Doc.Find(`input[name="SAMLRequest"], input[name="SAMLResponse"]`).Length() > 0 {
 			page = browser.WithFetchSite(from).Submit(page, nil)

@@ -1,6 +1,5 @@
-// Package audit records what was decided, granted and refused. The function
-// that decides is the function that records. It leaves to its sinks where the
-// events are kept.
+// Package audit records decisions, grants and refusals as audit events. The function that decides also records the
+// event. The sinks store events.
 package audit
 
 import (
@@ -12,41 +11,40 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/logging"
 )
 
-// Event is one thing that happened. Empty fields are left out where it is
-// shown. No field may hold a token, a code, a cookie or a password.
+// Event is an audit event. Empty fields are omitted. No field may contain a token, a code, a cookie or a password.
 type Event struct {
 	Name Name
 	// Time is set by Record, in UTC.
 	Time time.Time
-	// RequestID joins the event to log lines; Record takes it from the context.
+	// RequestID is also on log lines of the request. Record takes it from the context.
 	RequestID string
 	// UserID and UserName name the user that the event is about; both are empty before a user is known.
 	UserID, UserName string
-	// ActorID and ActorName name the user who acted, where that is another: the admin who
-	// disabled an account. Empty where the user of the event acted.
+	// ActorID and ActorName name the user who acted if that is another user than UserID, such as the admin who
+	// disabled an account.
 	ActorID, ActorName string
-	// SignInID, DeviceID, TokenID (jti) and ClientID, ClusterID join events.
+	// SignInID, DeviceID, TokenID (jti), ClientID and ClusterID relate events to each other.
 	SignInID, DeviceID, TokenID string
 	ClientID, ClusterID         string
-	// ConnectorID says through which connector.
+	// ConnectorID is the connector of the sign-in.
 	ConnectorID string
 	// Address is the client's network address without a port.
 	Address string
-	// Reason says in a few fixed words why, for refusals above all.
+	// Reason is a fixed word for the cause, mainly of refusals.
 	Reason string
-	// Detail is free text for people, already without secrets.
+	// Detail is free text without secrets.
 	Detail string
 }
 
-// Sink keeps events.
+// Sink stores or forwards events.
 type Sink interface {
 	WriteEvent(ctx context.Context, e Event) error
 }
 
-// PersistentSink is a sink that keeps events where they take room.
+// PersistentSink is a sink that stores events, such as a database.
 type PersistentSink interface {
 	Sink
-	// Persistent tells it from a stream.
+	// Persistent distinguishes it from a stream.
 	Persistent()
 }
 
@@ -63,10 +61,10 @@ func NewLog(now func() time.Time, logger *slog.Logger, sinks ...Sink) *Log {
 	return &Log{now: now, logger: logger, sinks: sinks}
 }
 
-// patience bounds how long the sinks of one event may take.
+// patience is the deadline for the sinks of one event.
 const patience = 5 * time.Second
 
-// Complete fills in the time and the request id.
+// Complete sets the time and the request id.
 func (l *Log) Complete(ctx context.Context, e Event) Event {
 	e.Time = l.now().UTC()
 	if e.RequestID == "" {
@@ -75,19 +73,19 @@ func (l *Log) Complete(ctx context.Context, e Event) Event {
 	return e
 }
 
-// Record writes e to every sink. It completes the time and the request id.
+// Record writes e to every sink. It sets the time and the request id.
 func (l *Log) Record(ctx context.Context, e Event) {
 	l.RecordStored(ctx, l.Complete(ctx, e), nil)
 }
 
-// LogOnly writes e to the streams and keeps it nowhere. It is for what somebody
-// did who has proved nothing: anybody could fill a database with it.
+// LogOnly writes e to the streams but not to a PersistentSink. Use it for unauthenticated requests, which could
+// otherwise fill the database.
 func (l *Log) LogOnly(ctx context.Context, e Event) {
 	l.write(ctx, l.Complete(ctx, e), func(s Sink) bool { return !isKeeper(s) })
 }
 
-// RecordStored writes a completed event to every sink but the one that has kept it
-// already, in the transaction that the event is about.
+// RecordStored writes an event to every sink except the one that has already stored it, in the transaction of the
+// recorded change.
 func (l *Log) RecordStored(ctx context.Context, e Event, keeper Sink) {
 	l.write(ctx, e, func(s Sink) bool { return s != keeper })
 }
@@ -98,9 +96,8 @@ func isKeeper(s Sink) bool {
 }
 
 func (l *Log) write(ctx context.Context, e Event, to func(Sink) bool) {
-	// A client that hangs up must not keep its own event from being written, and
-	// a sink that hangs must not keep the client for ever. Streams don't hang, and a timer
-	// for each request costs a busy program a wake-up.
+	// A client that disconnects must not prevent its own event. A sink that hangs must not block the client for
+	// ever. Streams do not hang, and a timer for each request costs a busy program a wake-up.
 	ctx = context.WithoutCancel(ctx)
 	if slices.ContainsFunc(l.sinks, isKeeper) {
 		var cancel context.CancelFunc
@@ -128,8 +125,8 @@ func NewStream(logger *slog.Logger) *Stream {
 	return &Stream{handler: logger.With("audit", true).Handler()}
 }
 
-// WriteEvent writes e as one line. It goes past the logger, which would look up
-// who called it, for a proxy at every request, and keep an error to itself.
+// WriteEvent writes e as one line. It bypasses the logger, which would look up its caller for every request of a
+// proxy, and would hide write errors.
 func (s *Stream) WriteEvent(ctx context.Context, e Event) error {
 	if !s.handler.Enabled(ctx, slog.LevelInfo) {
 		return nil
@@ -144,13 +141,13 @@ func (s *Stream) WriteEvent(ctx context.Context, e Event) error {
 	return s.handler.Handle(ctx, record)
 }
 
-// fields is how many an event can have, its name included.
+// fields is the largest number of fields of an event, including its name.
 const fields = 15
 
-// Field is a filled field of an event under its stable name.
+// Field is a non-empty field of an event with its stable name.
 type Field struct{ Key, Value string }
 
-// Fields returns the filled fields in a stable order.
+// Fields returns the non-empty fields in a stable order.
 func (e Event) Fields() []Field {
 	all := []Field{
 		{"request_id", e.RequestID},

@@ -1,7 +1,7 @@
 package audit
 
-// Name names an event. Names are never renamed or reused: people search for
-// them years later. docs/audit-events.md is held equal to this list by a test.
+// Name is the name of an event. Names are never renamed or reused, because operators search for them years later. A
+// test compares docs/audit-events.md with this list.
 type Name string
 
 // Sign-ins.
@@ -12,7 +12,7 @@ const (
 	SignInEnded     Name = "sign_in.ended"
 )
 
-// The protocol.
+// Protocol.
 const (
 	AuthorizationRefused Name = "authorization.refused"
 	AuthorizationGranted Name = "authorization.granted"
@@ -29,7 +29,7 @@ const (
 	ClientNotNotified    Name = "client.not_notified"
 )
 
-// What the person takes from the portal.
+// Downloads and tokens from the portal.
 const (
 	KubeconfigDownloaded Name = "kubeconfig.downloaded"
 	AccessRefused        Name = "access.refused"
@@ -42,7 +42,7 @@ const (
 	UserDisabled Name = "user.disabled"
 	UserEnabled  Name = "user.enabled"
 	UserRevoked  Name = "user.revoked"
-	// SignOutRefused: a client that is not kubectl-fairlead tried to end all that a person has.
+	// SignOutRefused: a client other than kubectl-fairlead tried to end all sessions and devices of a user.
 	SignOutRefused  Name = "sign_out.refused"
 	WorkloadRefused Name = "workload.refused"
 	UpstreamRefused Name = "upstream.refused"
@@ -82,31 +82,31 @@ const (
 const (
 	ProxyRequest Name = "proxy.request"
 	ProxyRefused Name = "proxy.refused"
-	// ProxyEnrolled: a proxy got an identity with a one-time code. ProxyNotEnrolled: a code,
-	// or a proxy that asked, was refused. ProxyRemoved: an admin took the identity away.
+	// ProxyEnrolled: a proxy got an identity with a one-time code. ProxyNotEnrolled: a code, or a request of an
+	// unknown proxy, was refused. ProxyRemoved: an admin deleted the identity.
 	ProxyEnrolled    Name = "proxy.enrolled"
 	ProxyNotEnrolled Name = "proxy.not_enrolled"
 	ProxyRemoved     Name = "proxy.removed"
-	// ProxyReportRefused: a proxy told of something that is not a proxy's to tell.
+	// ProxyReportRefused: a proxy reported an event that proxies may not report.
 	ProxyReportRefused Name = "proxy.report_refused"
-	// RecordingKept: a proxy handed in the recording of a shell; the reason says whether it
-	// is whole and unchanged. RecordingRefused: it was another proxy's, or there is no room.
-	// RecordingSeen: an admin looked at one, or took its file.
+	// RecordingKept: a proxy uploaded the recording of a shell. The reason says whether it is complete and
+	// unchanged. RecordingRefused: the recording belongs to another proxy, or exceeds the storage limit.
+	// RecordingSeen: an admin watched or downloaded a recording.
 	RecordingKept    Name = "recording.kept"
 	RecordingRefused Name = "recording.refused"
 	RecordingSeen    Name = "recording.seen"
-	// ProxyStreamEnded: a shell, a watch or the like was ended because its person may not
-	// have it any more.
+	// ProxyStreamEnded: the proxy closed a shell, a watch or a similar stream, because the user's access was
+	// revoked or has expired.
 	ProxyStreamEnded Name = "proxy.stream_ended"
-	// ProxyActedAs: the proxy forwards a request of somebody as somebody else.
+	// ProxyActedAs: the proxy forwarded a user's request with kubectl --as.
 	ProxyActedAs Name = "proxy.acted_as"
-	// ProxySessionEnded: an exec, attach or port-forward ended by itself.
+	// ProxySessionEnded: an exec, attach or port-forward session ended.
 	ProxySessionEnded Name = "proxy.session_ended"
-	// ProxyDenied: the API server's own rules refused what the proxy had forwarded.
+	// ProxyDenied: the API server's own authorization refused a forwarded request.
 	ProxyDenied Name = "proxy.denied"
 )
 
-// Names returns every event name, in the order of the list above.
+// Names returns every event name, in the order above.
 func Names() []Name {
 	return []Name{
 		SignInSucceeded, SignInFailed, SignInRefused, SignInEnded,

@@ -1,5 +1,5 @@
-// Package brand checks and makes what an installation looks like: a logo, and a colour
-// for each mode that people can read.
+// Package brand validates the installation's own logo and colors, and generates their style sheet. It requires the
+// contrast that WCAG 2.2 prescribes for text.
 package brand
 
 import (
@@ -13,11 +13,11 @@ import (
 	"strings"
 )
 
-// MaxLogo bounds a logo, in bytes.
+// MaxLogo is the largest size of a logo, in bytes.
 const MaxLogo = 32 << 10
 
-// CheckLogo returns what is wrong with an SVG document. Pages show it as an image, where
-// nothing in it runs or loads anything; what could is refused all the same.
+// CheckLogo returns the faults of an SVG document. Pages show it as an image, which cannot run or load anything.
+// CheckLogo refuses active content all the same.
 func CheckLogo(svg string) error {
 	if len(svg) > MaxLogo {
 		return fmt.Errorf("has %d bytes, at most %d are taken: let a tool such as svgo make it smaller", len(svg), MaxLogo)
@@ -67,7 +67,7 @@ func checkElement(e xml.StartElement, root bool) error {
 	return nil
 }
 
-// rgb is a colour with its parts from 0 to 1.
+// rgb is a color with components from 0 to 1.
 type rgb [3]float64
 
 func parse(text string) (rgb, error) {
@@ -83,7 +83,7 @@ func parse(text string) (rgb, error) {
 	return c, nil
 }
 
-// luminance is that of WCAG 2.2 ("relative luminance").
+// luminance returns the relative luminance (WCAG 2.2).
 func (c rgb) luminance() float64 {
 	linear := func(v float64) float64 {
 		if v <= 0.04045 {
@@ -94,29 +94,28 @@ func (c rgb) luminance() float64 {
 	return 0.2126*linear(c[0]) + 0.7152*linear(c[1]) + 0.0722*linear(c[2])
 }
 
-// contrast is the contrast ratio of WCAG 2.2, from 1 to 21.
+// contrast returns the contrast ratio (WCAG 2.2), from 1 to 21.
 func contrast(a, b rgb) float64 {
 	x, y := a.luminance()+0.05, b.luminance()+0.05
 	return max(x, y) / min(x, y)
 }
 
-// least is what WCAG 2.2 wants for text (1.4.3).
+// least is the contrast ratio that WCAG 2.2 requires for text (1.4.3).
 const least = 4.5
 
-// Mode is light or dark, with the colours of static/files/app.css that a brand's colour
-// stands on.
+// Mode is the light or dark mode, with the colors of static/files/app.css behind a brand's color.
 type Mode struct {
 	grounds     []string
 	other, word string
 }
 
-// Light and Dark are the two looks of a page.
+// Light is the light mode.
 func Light() Mode { return Mode{[]string{"#f7f8f9", "#ffffff", "#f1f3f5"}, "darker", "light"} }
 
-// Dark is the look for dark rooms.
+// Dark is the dark mode.
 func Dark() Mode { return Mode{[]string{"#0f151a", "#161e25", "#1b252d"}, "lighter", "dark"} }
 
-// CheckColor returns what is wrong with a colour: links have to be read on every ground.
+// CheckColor returns the faults of a color: links must be readable on every background.
 func CheckColor(text string, m Mode) error {
 	c, err := parse(text)
 	if err != nil {
@@ -134,13 +133,13 @@ func CheckColor(text string, m Mode) error {
 	return nil
 }
 
-// The colours that are there when none are set.
+// The default colors.
 const (
 	defaultLight = "#0b6478"
 	defaultDark  = "#5cc8de"
 )
 
-// Style is the style sheet for two colours that were checked; either may be empty.
+// Style returns the style sheet for two valid colors. Either may be empty.
 func Style(light, dark string) string {
 	if light == "" {
 		light = defaultLight
@@ -151,7 +150,7 @@ func Style(light, dark string) string {
 	return fmt.Sprintf(":root { --accent: light-dark(%s, %s); --on-accent: light-dark(%s, %s); }\n", light, dark, on(light), on(dark))
 }
 
-// on is the colour of text on a button.
+// on returns the color of text on a button.
 func on(text string) string {
 	c, err := parse(text)
 	if err != nil || contrast(c, rgb{1, 1, 1}) >= least {
@@ -160,14 +159,13 @@ func on(text string) string {
 	return "#06222a"
 }
 
-// Fault is what is wrong with one of the settings of a brand: "logo", "color" or
-// "colorDark".
+// Fault is a fault of a brand's setting: "logo", "color" or "colorDark".
 type Fault struct {
 	Key string
 	Err error
 }
 
-// Faults checks a brand. Empty settings are right.
+// Faults validates a brand. Empty settings are valid.
 func Faults(logo, color, colorDark string) []Fault {
 	var list []Fault
 	add := func(key, value string, check func(string) error) {

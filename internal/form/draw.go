@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// Section is some fields under a heading, ready to be drawn.
+// Section is a group of inputs under a heading.
 type Section struct {
 	Title  string
 	Inputs []Input
-	// Advanced are folded away, unless Open: one of them has a problem. Differ counts those
-	// whose value is not the default.
+	// Advanced inputs are collapsed, unless Open reports that one of them has a problem. Differ counts those whose
+	// value is not the default.
 	Advanced []Input
 	Open     bool
 	Differ   int
@@ -21,23 +21,23 @@ type Section struct {
 // Input is a field with its value.
 type Input struct {
 	Field
-	// Name is the field's name in the form; ID is that of the element.
+	// Name is the name of the input. ID is the id of the element.
 	Name, ID string
 	// Value is the text to show. It is empty for a secret.
 	Value string
 	// On is the value of a Bool.
 	On bool
-	// Kept says that a secret is stored. Sealed is a secret that was typed and not yet saved,
-	// encrypted: the form sends it back, so that it need not be typed again.
+	// Kept reports that a secret is stored. Sealed is an encrypted secret that the user has typed and not saved
+	// yet. The form sends it back, so that the user need not type it again.
 	Kept   bool
 	Sealed string
-	// Problem is a fault; Warning is what may be a mistake, and can be saved.
+	// Problem is a fault. Warning is a possible mistake that does not prevent saving.
 	Problem, Warning string
-	// Choices are Options with the one that is chosen.
+	// Choices are the Options, one of them selected.
 	Choices []Choice
-	// Lines are the rows of Rows, with an empty one to add.
+	// Lines are the rows of Rows, with an empty one to fill in.
 	Lines [][]Input
-	// Locked inputs can't be changed.
+	// Locked inputs cannot be changed.
 	Locked bool
 }
 
@@ -47,17 +47,17 @@ type Choice struct {
 	Chosen bool
 }
 
-// Drawing is what a form is drawn from.
+// Drawing holds what Sections needs.
 type Drawing struct {
 	Fields []Field
-	// Doc is what is shown; Stored is what is kept, for secrets.
+	// Doc holds the values to show. Stored is the saved document, which tells which secrets exist.
 	Doc, Stored Doc
 	Problems    []Problem
-	// Locked draws everything locked; Edit locks what is fixed after creation.
+	// Locked locks all inputs. Edit locks the inputs that are fixed after creation.
 	Locked, Edit bool
 }
 
-// Sections returns the form's parts in order.
+// Sections returns the sections of the form in order.
 func (d Drawing) Sections() []Section {
 	var list []Section
 	for _, f := range d.Fields {
@@ -106,8 +106,7 @@ func (d Drawing) input(f Field, name string, value any) Input {
 	return in
 }
 
-// rows draws each row, and an empty one: without a script there is no other way
-// to add one.
+// rows returns the existing rows and an empty one, because a browser without JavaScript cannot add a row.
 func (d Drawing) rows(f Field, name string, values []any) [][]Input {
 	if !d.Locked {
 		values = append(slices.Clone(values), map[string]any{})
@@ -126,8 +125,7 @@ func (d Drawing) rows(f Field, name string, values []any) [][]Input {
 	return lines
 }
 
-// problem finds that of a field, also one that is about an element of its list.
-// Rows leave those to their own inputs.
+// problem finds the problem of a field or of an element of its list. Elements of Rows show their own problems.
 func (d Drawing) problem(name string, rows bool) string {
 	for _, p := range d.Problems {
 		if p.Field == name || !rows && strings.HasPrefix(p.Field, name+"[") || !rows && strings.HasPrefix(p.Field, name+".") {
@@ -160,10 +158,10 @@ func pairs(value any) string {
 	return strings.Join(lines, "\n")
 }
 
-// Masked is what stands for a secret.
+// Masked replaces a secret.
 const Masked = "(secret)"
 
-// Mask returns the document without its secrets: fit to be shown.
+// Mask returns the document with its secrets replaced by Masked.
 func Mask(fields []Field, doc Doc) Doc {
 	out := doc.Clone()
 	for _, f := range fields {
@@ -174,11 +172,10 @@ func Mask(fields []Field, doc Doc) Doc {
 	return out
 }
 
-// Change is a field that two documents have different.
+// Change is a field that differs between two documents.
 type Change struct{ Label, Before, After string }
 
-// Diff compares two documents field by field, for people. A secret is only said
-// to have changed.
+// Diff compares two documents field by field. For a secret it only says that it has changed.
 func Diff(fields []Field, before, after Doc) []Change {
 	var list []Change
 	for _, f := range fields {

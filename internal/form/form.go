@@ -1,7 +1,5 @@
-// Package form is a list of fields and what follows from it: a form is drawn
-// from it, a document is read from one that was sent, secrets are masked, and
-// two documents are compared. What the values mean is up to who declares the
-// fields.
+// Package form describes forms as lists of fields. It draws a form, parses a submitted form into a document, masks
+// secrets and compares documents. The package that declares the fields defines what their values mean.
 package form
 
 import (
@@ -9,23 +7,23 @@ import (
 	"strings"
 )
 
-// Kind says how a field is drawn and what it holds.
+// Kind is the type of a field.
 type Kind string
 
-// The kinds of field.
+// The kinds.
 const (
 	Text Kind = "text"
 	// Long is a text of several lines.
 	Long Kind = "long"
-	// Secret is written and never shown.
+	// Secret is a text that is written and never shown.
 	Secret Kind = "secret"
 	// List is a list of texts, one a line.
 	List   Kind = "list"
 	Bool   Kind = "bool"
 	Number Kind = "number"
-	// PEM is a certificate, or several.
+	// PEM is one or more certificates.
 	PEM Kind = "pem"
-	// Date is a day such as 2027-05-31, on which something ends.
+	// Date is a day such as 2027-05-31.
 	Date Kind = "date"
 	// Select is one of Options.
 	Select Kind = "select"
@@ -33,54 +31,53 @@ const (
 	Pairs Kind = "pairs"
 	// Claims maps a key to several texts, "key=value" on each line.
 	Claims Kind = "claims"
-	// Rows is a list of small documents with Fields of their own.
+	// Rows is a list of documents with their own Fields.
 	Rows Kind = "rows"
 )
 
 // Option is a choice of a Select.
 type Option struct{ Value, Label string }
 
-// Field is one setting.
+// Field is one input of a form.
 type Field struct {
 	// Key is the path in the document, such as "userSearch.baseDN".
 	Key string
-	// Label is the word for it, where there is one the provider's own.
+	// Label is the label, in the provider's own word if there is one.
 	Label string
-	// Help is a sentence: what to put here, and where to find it.
+	// Help is a sentence that says what to enter and where to find it.
 	Help string
 	// Placeholder is an example.
 	Placeholder string
 	Kind        Kind
 	Required    bool
-	// Advanced fields are folded away.
+	// Advanced fields are collapsed.
 	Advanced bool
-	// Default is the value that an empty field stands for, such as "10m". A form counts
-	// the folded fields whose value differs from it.
+	// Default is the value of an empty field, such as "10m". A form counts the collapsed fields with another value.
 	Default string
-	// Section is the heading above; empty continues the one before.
+	// Section is the heading above the field. Empty continues the previous section.
 	Section string
 	// Options are the choices of a Select.
 	Options []Option
-	// Fields are those of each of the Rows.
+	// Fields are the fields of each of the Rows.
 	Fields []Field
-	// Destination says where secrets go. Another destination clears them: a stored
-	// secret must never be sent to a new place.
+	// Destination says that secrets are sent to this address. A new destination clears the stored secrets, so that
+	// they are never sent to another host.
 	Destination bool
-	// Fixed fields can't be changed after creation.
+	// Fixed fields cannot be changed after creation.
 	Fixed bool
-	// Danger is what switching it on means; the form asks for a typed "yes".
+	// Danger describes the risk of switching the field on. The form then asks the user to type "yes".
 	Danger string
 }
 
-// Problem is a fault in a field.
+// Problem is a fault of a field.
 type Problem struct {
 	// Field is the key, such as "bindPassword" or "orgs[0].name".
 	Field string
-	// Message says what is wrong and what to write instead.
+	// Message says what is wrong and what to enter instead.
 	Message string
 }
 
-// Doc is a document: what JSON calls an object.
+// Doc is a JSON object.
 type Doc map[string]any
 
 // Get returns the value at a path such as "userSearch.baseDN", or nil.
@@ -96,7 +93,7 @@ func (d Doc) Get(path string) any {
 	return at
 }
 
-// Set puts a value at a path. A nil value removes what is there.
+// Set sets the value at a path. Nil removes it.
 func (d Doc) Set(path string, value any) {
 	keys := strings.Split(path, ".")
 	at := map[string]any(d)
@@ -118,10 +115,10 @@ func (d Doc) Set(path string, value any) {
 	}
 }
 
-// Text returns the text at a path, or what stands for it.
+// Text returns the value at a path as a string.
 func (d Doc) Text(path string) string { return text(d.Get(path)) }
 
-// Clone returns a copy that shares nothing.
+// Clone returns a deep copy.
 func (d Doc) Clone() Doc {
 	copied, _ := clone(map[string]any(d)).(map[string]any)
 	return copied
@@ -183,8 +180,8 @@ func text(v any) string {
 	return ""
 }
 
-// Prefixed returns fields below a path: what a connector declares becomes part of
-// a larger document.
+// Prefixed returns the fields with a prefix before their keys, so that a connector's fields fit into a larger
+// document.
 func Prefixed(prefix string, fields []Field) []Field {
 	out := make([]Field, len(fields))
 	for i, f := range fields {
@@ -194,8 +191,8 @@ func Prefixed(prefix string, fields []Field) []Field {
 	return out
 }
 
-// Compact removes what says nothing: empty texts, lists and objects, and false,
-// but for "enabled", whose absence means yes.
+// Compact removes empty texts, lists and objects, and false values. It keeps "enabled: false", because a missing
+// "enabled" means true.
 func (d Doc) Compact() Doc {
 	out := Doc{}
 	for key, value := range d {

@@ -63,8 +63,7 @@ func TestParseFindsWhatCanNotBe(t *testing.T) {
 	}
 }
 
-// TestMergeKeepsASecretOnlyForItsDestination is why "Test" can't send a stored
-// secret to somebody else.
+// TestMergeKeepsASecretOnlyForItsDestination checks that "Test" cannot send a stored secret to another host.
 func TestMergeKeepsASecretOnlyForItsDestination(t *testing.T) {
 	t.Parallel()
 	same := form.Doc{"host": "ldap.test", "on": true}

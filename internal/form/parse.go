@@ -9,12 +9,11 @@ import (
 	"strings"
 )
 
-// maxRows bounds the rows that are read from one form.
+// maxRows bounds the rows of a submitted form.
 const maxRows = 200
 
-// Parse reads a document from a form that was sent. Texts are trimmed, empty ones
-// left out. A number that is none and a pair without "=" are problems; the values
-// themselves are for others to check.
+// Parse converts a submitted form to a document. It trims texts and leaves out empty ones. Invalid numbers and
+// pairs without "=" are problems; callers validate everything else.
 func Parse(fields []Field, sent url.Values) (Doc, []Problem) {
 	p := &parser{sent: sent}
 	doc := Doc{}
@@ -118,7 +117,7 @@ func orNil(list []any) any {
 	return list
 }
 
-// Lines returns the lines of a text that aren't empty.
+// Lines returns the non-empty lines of a text.
 func Lines(given string) []any {
 	var list []any
 	for line := range strings.Lines(given) {
@@ -129,9 +128,8 @@ func Lines(given string) []any {
 	return list
 }
 
-// Merge fills in what a form leaves out because it isn't shown: secrets that were
-// not typed again. When the destination of secrets changed none is filled in, and
-// those that are needed are problems.
+// Merge copies the stored secrets that the user has not typed again. If a destination has changed it copies none,
+// and required secrets become problems.
 func Merge(fields []Field, doc, stored Doc) []Problem {
 	moved := ""
 	for _, f := range fields {
@@ -154,8 +152,8 @@ func Merge(fields []Field, doc, stored Doc) []Problem {
 	return problems
 }
 
-// Equal compares two values of documents. Nothing, an empty text, an empty list,
-// zero and false are the same: a form can't tell them apart.
+// Equal compares two values. Missing, an empty text, an empty list, zero and false are equal, because a form cannot
+// distinguish them.
 func Equal(a, b any) bool {
 	return render(a) == render(b)
 }

@@ -16,18 +16,18 @@ import (
 //go:embed *.yaml
 var files embed.FS
 
-// Languages are those that pages can be in.
+// Languages are the languages of the pages.
 type Languages struct {
-	// English is the language of the sources.
+	// English is the language of the source code.
 	English, German *Language
-	// Pseudo is English that can't be mistaken for it: what is not in a catalogue stands out.
-	// A browser gets it by asking for en-XA.
+	// Pseudo is accented English, in which texts missing from the catalogues are easy to see. A browser gets it
+	// with the language en-XA.
 	Pseudo *Language
 
 	matcher language.Matcher
 }
 
-// Load reads the catalogues. They are embedded: an error is a fault of the build.
+// Load reads the embedded catalogues. An error is a defect of the build.
 func Load() (*Languages, error) {
 	german, err := load("de")
 	if err != nil {
@@ -38,18 +38,19 @@ func Load() (*Languages, error) {
 		German:  &Language{tag: language.German, name: "Deutsch", texts: german},
 		Pseudo:  &Language{tag: language.MustParse("en-XA"), name: "Pseudo", change: pseudo},
 	}
-	// It knows that somebody from Austria reads German. Pseudo is for those who ask for it.
+	// The matcher also maps regional languages: a browser that asks for Austrian German gets German. Only browsers
+	// that ask for Pseudo get it.
 	l.matcher = language.NewMatcher([]language.Tag{l.English.tag, l.German.tag})
 	return l, nil
 }
 
-// Choice are those that people can choose.
+// Choice lists the languages that users can choose.
 func (l *Languages) Choice() []*Language { return []*Language{l.English, l.German} }
 
-// All are those that pages can be in.
+// All lists the languages of the pages.
 func (l *Languages) All() []*Language { return append(l.Choice(), l.Pseudo) }
 
-// Find returns the language of a tag that somebody chose, or nil.
+// Find returns the language with a tag, or nil.
 func (l *Languages) Find(tag string) *Language {
 	for _, one := range l.All() {
 		if one.Tag() == tag {
@@ -59,11 +60,11 @@ func (l *Languages) Find(tag string) *Language {
 	return nil
 }
 
-// maxWish bounds what is read of a header, in bytes.
+// maxWish bounds the header, in bytes.
 const maxWish = 512
 
-// Accepted returns the language for an Accept-Language header (RFC 9110, section 12.5.4):
-// English when there is none that somebody asks for.
+// Accepted returns the language for an Accept-Language header (RFC 9110, section 12.5.4). It returns English if no
+// requested language is available.
 func (l *Languages) Accepted(header http.Header) *Language {
 	wish := header.Get("Accept-Language")
 	if strings.HasPrefix(wish, l.Pseudo.Tag()) {
@@ -83,11 +84,11 @@ func (l *Languages) Accepted(header http.Header) *Language {
 	return l.Choice()[at]
 }
 
-// message is a text in another language, with a form for each plural of that language when
-// there are several: by the first argument, which is a number.
+// message is a translation, with one form for each plural category of the language. The first argument, a number,
+// selects the form.
 type message struct{ forms map[plural.Form]string }
 
-// UnmarshalYAML reads a text, or a text for each plural form (CLDR's names).
+// UnmarshalYAML reads a text, or a text for each plural category (CLDR's names).
 func (m *message) UnmarshalYAML(node *yaml.Node) error {
 	m.forms = map[plural.Form]string{}
 	if node.Kind == yaml.ScalarNode {
@@ -120,10 +121,10 @@ func (m message) of(tag language.Tag, args []any) string {
 	return m.forms[plural.Other]
 }
 
-// Texts lists what the language has words for, in English.
+// Texts lists the English texts of the catalogue.
 func (l *Language) Texts() []string { return slices.Sorted(maps.Keys(l.texts)) }
 
-// load reads a catalogue: English to another language.
+// load reads a catalogue, which maps English texts to another language.
 func load(tag string) (map[string]message, error) {
 	text, err := files.ReadFile(tag + ".yaml")
 	if err != nil {

@@ -1,6 +1,5 @@
-// Package i18n says what people read in their language. Its messages are English, where
-// they are used; a catalogue has each of them in another language. It leaves to the pages
-// what is said, and to package server/base/web which language somebody reads.
+// Package i18n translates texts for users. Go code and templates contain the texts in English, and a catalogue maps
+// them to each other language. Package server/base/web chooses the language of a request.
 package i18n
 
 import (
@@ -11,54 +10,54 @@ import (
 	"golang.org/x/text/language"
 )
 
-// Text is something to say, in English and with arguments, until it is known in which
-// language. Its zero value says nothing.
+// Text is a text in English with its arguments, to be translated when the language is known. Its zero value is
+// empty.
 type Text struct {
 	format string
 	args   []any
 }
 
-// T makes a text. The format is in the catalogue; arguments are of the kinds that fmt knows,
-// texts, and lengths of time, which are said in words.
+// T returns a text. The catalogue contains the format. Arguments may be values that fmt formats, texts, and
+// durations, which become words.
 func T(format string, args ...any) Text { return Text{format: format, args: args} }
 
-// Verbatim makes a text that is the same in every language, such as a name.
+// Verbatim returns a text that is the same in every language, such as a name.
 func Verbatim(s string) Text { return Text{format: "%s", args: []any{s}} }
 
-// String says it in English.
+// String returns the text in English.
 func (t Text) String() string { return (&Language{}).Say(t) }
 
-// IsZero reports whether there is nothing to say.
+// IsZero reports whether the text is empty.
 func (t Text) IsZero() bool { return t.format == "" }
 
-// Language is a language that pages are in. Its zero value is that of the sources: English.
+// Language is a language of the pages. Its zero value is English.
 type Language struct {
 	tag language.Tag
-	// name is what its speakers call it.
+	// name is the name of the language in the language itself.
 	name  string
 	texts map[string]message
-	// change, when set, makes every text of ours recognizable.
+	// change, when set, modifies every translated text so that it is recognizable.
 	change func(string) string
 }
 
 // Tag returns the language's BCP 47 tag, such as "de".
 func (l *Language) Tag() string { return l.tag.String() }
 
-// Name returns what its speakers call it.
+// Name returns the name of the language in the language itself.
 func (l *Language) Name() string { return l.name }
 
-// Say says a text. It is plain: whoever shows it escapes it.
+// Say translates a text. The result is plain text, which the caller must escape in HTML.
 func (l *Language) Say(t Text) string {
 	return l.fill(l.format(t), t.args, func(s string) string { return s })
 }
 
-// HTML says a format that may hold marks, such as <code>. Only templates have these. What
-// stands in arguments is escaped, unless it is template.HTML.
+// HTML translates a format that may contain markup, such as <code>. Only templates contain such formats. It escapes
+// the arguments, except template.HTML.
 func (l *Language) HTML(format string, args ...any) template.HTML {
-	return template.HTML(l.fill(l.format(Text{format, args}), args, template.HTMLEscapeString)) //nolint:gosec // the format is a template's, what is in it is escaped
+	return template.HTML(l.fill(l.format(Text{format, args}), args, template.HTMLEscapeString)) //nolint:gosec // the format comes from a template, and the arguments are escaped
 }
 
-// fill puts arguments into a format, those that aren't numbers quoted.
+// fill inserts the arguments into a format and quotes those that are not numbers.
 func (l *Language) fill(format string, args []any, quote func(string) string) string {
 	if len(args) == 0 {
 		return format
@@ -81,7 +80,7 @@ func (l *Language) fill(format string, args []any, quote func(string) string) st
 	return fmt.Sprintf(format, said...)
 }
 
-// format is what is said, before the arguments are in it.
+// format returns the translated format.
 func (l *Language) format(t Text) string {
 	format := t.format
 	if m, known := l.texts[format]; known {
@@ -93,7 +92,7 @@ func (l *Language) format(t Text) string {
 	return format
 }
 
-// Span says a length of time in words: "10 minutes", "12 hours", "7 days".
+// Span formats a duration in words: "10 minutes", "12 hours", "7 days".
 func Span(d time.Duration) Text {
 	for _, unit := range []struct {
 		size      time.Duration

@@ -2,7 +2,7 @@ package i18n
 
 import "strings"
 
-// accents returns what replaces ASCII by what looks like it.
+// accents replaces ASCII letters with similar ones.
 func accents() *strings.Replacer {
 	return strings.NewReplacer(
 		"a", "á", "c", "ç", "e", "é", "g", "ğ", "i", "î", "n", "ñ", "o", "ö", "s", "š", "u", "ü", "y", "ý", "z", "ž",
@@ -10,8 +10,8 @@ func accents() *strings.Replacer {
 	)
 }
 
-// pseudo accents a text and makes it a third longer, as other languages are, but for its
-// marks and verbs.
+// pseudo accents a text and makes it a third longer, as translations often are. It keeps markup and verbs
+// unchanged.
 func pseudo(format string) string {
 	var out strings.Builder
 	out.WriteString("⟦")
@@ -28,7 +28,7 @@ func pseudo(format string) string {
 	return out.String()
 }
 
-// cutSpecial finds what comes before the first mark, entity or verb, and that.
+// cutSpecial returns the text before the first tag, entity or verb, and that tag, entity or verb.
 func cutSpecial(s string) (plain, special string) {
 	at := strings.IndexAny(s, "<%&")
 	if at < 0 {
@@ -38,7 +38,7 @@ func cutSpecial(s string) (plain, special string) {
 	switch s[at] {
 	case '<':
 		end = at + strings.IndexByte(s[at:], '>') + 1
-		if name, _, ok := strings.Cut(s[at+1:], ">"); ok && name == "code" { // what stands in code is to be typed
+		if name, _, ok := strings.Cut(s[at+1:], ">"); ok && name == "code" { // users must type the content of code elements as it is
 			end = at + strings.Index(s[at:], "</code>") + len("</code>")
 		}
 	case '&':

@@ -24,9 +24,9 @@ var (
 	ErrReserved = errors.New("begins with \"system:\", which Kubernetes reserves")
 )
 
-// Check refuses names that an API server could take for one of its own or would change, and names that
-// people cannot tell apart: "system:" in any case, empty names, white space at an end (HTTP/1.1 trims
-// header values), control and invisible characters, and invalid UTF-8.
+// Check refuses names that an API server would interpret or change, and names that users cannot tell apart. It
+// refuses "system:" in any case, empty names, white space at either end (HTTP/1.1 trims header values), control and
+// invisible characters, and invalid UTF-8.
 func Check(name string) error {
 	switch {
 	case name == "":

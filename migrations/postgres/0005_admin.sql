@@ -1,5 +1,5 @@
 -- +goose Up
--- What the admin pages keep.
+-- Tables of the admin pages.
 ALTER TABLE connectors ADD COLUMN enabled BOOLEAN NOT NULL DEFAULT TRUE;
 ALTER TABLE connectors ADD COLUMN second_factor BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE connectors ADD COLUMN tested TEXT NOT NULL DEFAULT '';
@@ -9,15 +9,15 @@ ALTER TABLE clusters ADD COLUMN notes TEXT NOT NULL DEFAULT '';
 ALTER TABLE access_rules ADD COLUMN domains TEXT NOT NULL DEFAULT '[]';
 CREATE INDEX users_last_sign_in ON users (connector_id, last_sign_in);
 
--- Every change takes this row first: changes come one after another.
+-- Every change locks this row first, so that changes run one after another.
 CREATE TABLE config_state (
     id      BIGINT NOT NULL PRIMARY KEY,
     version BIGINT NOT NULL
 );
 INSERT INTO config_state (id, version) VALUES (1, 0);
 
--- What was changed, by whom, and what it was before. Both sides are sealed: they
--- hold secrets.
+-- The history of changes, with their author. The entries before and after are encrypted, because they
+-- contain secrets.
 CREATE TABLE revisions (
     id          TEXT   NOT NULL PRIMARY KEY,
     number      BIGINT NOT NULL,
@@ -37,7 +37,7 @@ CREATE UNIQUE INDEX revisions_number ON revisions (number);
 CREATE INDEX revisions_object ON revisions (kind, object_id, number);
 CREATE INDEX revisions_trial_until ON revisions (trial_until);
 
--- What is configured once: session policy, branding.
+-- Settings that exist once: session policy, branding.
 CREATE TABLE documents (
     id         TEXT NOT NULL PRIMARY KEY,
     body       TEXT NOT NULL,
@@ -45,7 +45,7 @@ CREATE TABLE documents (
     origin_ref TEXT NOT NULL
 );
 
--- Links that work once: setup, recovery, invitation.
+-- Single-use links: setup, recovery, invitation, proxy enrolment.
 CREATE TABLE links (
     hash    TEXT   NOT NULL PRIMARY KEY,
     purpose TEXT   NOT NULL,
@@ -56,7 +56,7 @@ CREATE TABLE links (
 );
 CREATE INDEX links_expires ON links (expires);
 
--- Accounts that let an admin in when no connector does.
+-- Recovery accounts, with which admins sign in when no connector works.
 CREATE TABLE recovery_accounts (
     id            TEXT   NOT NULL PRIMARY KEY,
     login         TEXT   NOT NULL,
@@ -67,7 +67,7 @@ CREATE TABLE recovery_accounts (
 );
 CREATE UNIQUE INDEX recovery_accounts_login_key ON recovery_accounts (login_key);
 
--- Second factors of accounts that have their password here.
+-- Second factors of users and recovery accounts.
 CREATE TABLE factors (
     id        TEXT   NOT NULL PRIMARY KEY,
     owner     TEXT   NOT NULL,
@@ -94,7 +94,7 @@ CREATE TABLE api_tokens (
 CREATE UNIQUE INDEX api_tokens_hash ON api_tokens (hash);
 CREATE INDEX api_tokens_expires ON api_tokens (expires);
 
--- Test sign-ins: the values that are tried, and what came of it. Both sealed.
+-- Test sign-ins through connectors: the settings and the result, both encrypted.
 CREATE TABLE connector_tests (
     id           TEXT   NOT NULL PRIMARY KEY,
     connector_id TEXT   NOT NULL,

@@ -1,3 +1,3 @@
 -- +goose Up
--- How long a token lives that somebody downloads in a file; 0 where nobody may.
+-- The lifetime of tokens that users download as a file. 0 forbids such tokens.
 ALTER TABLE clusters ADD COLUMN token_file_seconds BIGINT NOT NULL DEFAULT 0;

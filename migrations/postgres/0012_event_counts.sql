@@ -1,6 +1,6 @@
 -- +goose Up
--- The user who acted, where an event is about another user: the admin who disabled an
--- account. Empty where the user of the event acted.
+-- The user who acted, if the event is about another user: for example the admin who disabled an account.
+-- Empty if the user of the event acted.
 ALTER TABLE audit_events ADD COLUMN actor_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE audit_events ADD COLUMN actor_name TEXT NOT NULL DEFAULT '';
 -- Filters of the audit log. Tokens are most of the events: the index by time finds them.
@@ -56,9 +56,8 @@ FROM audit_events GROUP BY 1, 2, 3, 4;
 INSERT INTO cluster_event_counts (day, cluster_id, name, slot, events)
 SELECT time - time % 86400000, cluster_id, name, 0, COUNT(*) FROM audit_events WHERE cluster_id <> '' GROUP BY 1, 2, 3;
 
--- How long answers took: the token endpoint's, and those of each connector. Replicas add what
--- they measured every few seconds. took is the upper bound of a bucket in microseconds, 0 for
--- the last bucket, which has none.
+-- Latencies of the token endpoint and of each connector. Replicas add their measurements every few seconds.
+-- took is the upper bound of a bucket in microseconds. It is 0 for the last bucket, which has none.
 CREATE TABLE latencies (
     subject TEXT    NOT NULL,
     hour    BIGINT  NOT NULL,
@@ -68,7 +67,7 @@ CREATE TABLE latencies (
     PRIMARY KEY (subject, hour, failed, took)
 );
 
--- Filters of the audit log that an admin keeps under a name.
+-- Saved searches of the audit log.
 CREATE TABLE saved_searches (
     id      TEXT   NOT NULL PRIMARY KEY,
     user_id TEXT   NOT NULL REFERENCES users (id) ON DELETE CASCADE,

@@ -1,5 +1,5 @@
 -- +goose Up
--- How often something was tried, by the hash of what it was; see server/base/ratelimit.
+-- Attempts, such as wrong passwords, by the hash of their name; see server/base/ratelimit.
 CREATE TABLE attempts (
     id      TEXT   NOT NULL PRIMARY KEY,
     tries   BIGINT NOT NULL,

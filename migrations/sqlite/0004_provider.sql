@@ -1,12 +1,12 @@
 -- +goose Up
--- What else a client may be: trusted without being asked about, known by keys
--- instead of secrets, told about sign-outs, in groups of its own.
+-- Further settings of clients: exemption from consent, public keys instead of secrets, back-channel
+-- logout, and the client's own groups.
 ALTER TABLE clients ADD COLUMN first_party BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE clients ADD COLUMN key_set TEXT NOT NULL DEFAULT '';
 ALTER TABLE clients ADD COLUMN logout_uri TEXT NOT NULL DEFAULT '';
 ALTER TABLE clients ADD COLUMN group_names TEXT NOT NULL DEFAULT '[]';
 
--- Requests of programs that can't open a browser (RFC 8628).
+-- Device authorization requests (RFC 8628).
 CREATE TABLE device_codes (
     hash             TEXT   NOT NULL PRIMARY KEY,
     user_code_hash   TEXT   NOT NULL,
@@ -31,7 +31,7 @@ CREATE TABLE device_codes (
 CREATE UNIQUE INDEX device_codes_user_code_hash ON device_codes (user_code_hash);
 CREATE INDEX device_codes_expires ON device_codes (expires);
 
--- What a person has allowed a client to see.
+-- Consents of users to clients.
 CREATE TABLE consents (
     user_id   TEXT   NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     client_id TEXT   NOT NULL,
@@ -40,9 +40,8 @@ CREATE TABLE consents (
     PRIMARY KEY (user_id, client_id)
 );
 
--- Which clients want to hear of the end of a sign-in, and under which sid they
--- know it: that of an earlier sign-in of the same person, when the browser has
--- signed in again since.
+-- Clients to notify when a session ends, with the sid that they know. It is the sid of an earlier session of
+-- the same user if the browser has signed in again since.
 CREATE TABLE sign_in_clients (
     sign_in_id TEXT NOT NULL REFERENCES sign_ins (id) ON DELETE CASCADE,
     client_id  TEXT NOT NULL,
@@ -50,7 +49,7 @@ CREATE TABLE sign_in_clients (
     PRIMARY KEY (sign_in_id, client_id, sid)
 );
 
--- What they are still to be told.
+-- Pending back-channel logout notices.
 CREATE TABLE logout_notices (
     id        TEXT   NOT NULL PRIMARY KEY,
     client_id TEXT   NOT NULL,
@@ -63,7 +62,7 @@ CREATE TABLE logout_notices (
 CREATE INDEX logout_notices_next_try ON logout_notices (next_try);
 CREATE INDEX logout_notices_expires ON logout_notices (expires);
 
--- When something that is configured was last of use: a client's secret, a rule.
+-- The last use of client secrets, keys and workload rules.
 CREATE TABLE last_uses (
     id TEXT   NOT NULL PRIMARY KEY,
     at BIGINT NOT NULL

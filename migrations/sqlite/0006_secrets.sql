@@ -1,3 +1,3 @@
 -- +goose Up
--- What is said about the secrets of a client: a label, when it was made, when it ends.
+-- Descriptions of client secrets: label, creation, expiry.
 ALTER TABLE clients ADD COLUMN secret_notes TEXT NOT NULL DEFAULT '[]';

@@ -1,5 +1,5 @@
 -- +goose Up
--- Proxies that have enrolled, with the public key that they show who they are with.
+-- Enrolled proxies, with the public keys that authenticate them.
 CREATE TABLE proxies (
     id         TEXT   NOT NULL PRIMARY KEY,
     cluster_id TEXT   NOT NULL,
@@ -12,9 +12,8 @@ CREATE TABLE proxies (
 );
 CREATE INDEX proxies_cluster ON proxies (cluster_id);
 
--- What was taken away, for proxies to hear of. The number is taken under the lock of one
--- row, so that it grows in the order in which transactions commit: who has heard of one
--- has heard of all before.
+-- Revocations for proxies. The number is assigned under the lock of one row, so that it grows in the order in
+-- which transactions commit. A proxy that has a revocation therefore has all earlier ones.
 CREATE TABLE feed_state (
     id  BIGINT NOT NULL PRIMARY KEY,
     seq BIGINT NOT NULL
@@ -30,7 +29,7 @@ CREATE TABLE revocations (
 );
 CREATE INDEX revocations_expires ON revocations (expires);
 
--- What a proxy does when it hears nothing, and with streams whose token has expired.
+-- How a proxy behaves without contact to the server, and how long streams may outlive their token.
 ALTER TABLE clusters ADD COLUMN stale_seconds BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE clusters ADD COLUMN fail_closed BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE clusters ADD COLUMN stream_seconds BIGINT NOT NULL DEFAULT 0;

@@ -1,6 +1,6 @@
 -- +goose Up
--- Recordings of shells that proxies have handed in, in parts, compressed. What is said of
--- one is from its own first line, but for the cluster, which is the proxy's.
+-- Recordings of shells that proxies have uploaded, in compressed parts. The description comes from the first
+-- line of the recording. The cluster comes from the proxy's enrolment.
 CREATE TABLE recordings (
     id         TEXT    NOT NULL PRIMARY KEY,
     proxy_id   TEXT    NOT NULL,

@@ -1,5 +1,5 @@
 -- +goose Up
--- CI jobs and other callers that are not people are called workloads everywhere.
+-- Rename machines to workloads, the term for CI jobs and other callers that are not people.
 ALTER TABLE machine_rules RENAME TO workload_rules;
 UPDATE last_uses SET id = 'workload_rule/' || SUBSTR(id, LENGTH('machine_rule/') + 1) WHERE SUBSTR(id, 1, LENGTH('machine_rule/')) = 'machine_rule/';
 UPDATE revisions SET kind = 'workloads' WHERE kind = 'machines';

@@ -243,8 +243,8 @@ func TestKeyRotationAndOutage(t *testing.T) {
 	}
 }
 
-// TestEverybodyWaitsForTheNewKey lets many tokens of a key come that nobody has seen, as
-// after a rotation in a hurry: one asks the issuer, and none is refused meanwhile.
+// TestEverybodyWaitsForTheNewKey sends many tokens that are signed with a new key, as after an emergency rotation.
+// The verifier asks the issuer once, and refuses none of the tokens meanwhile.
 func TestEverybodyWaitsForTheNewKey(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -370,8 +370,8 @@ func TestANewAudience(t *testing.T) {
 	}
 }
 
-// encrypted is a token that nobody can check before it is decompressed to a hundred times
-// its size (CVE-2024-28180).
+// encrypted returns a token that must be decompressed to a hundred times its size before it can be verified
+// (CVE-2024-28180).
 func encrypted(t *testing.T, b *bundle) string {
 	t.Helper()
 	encrypter, err := jose.NewEncrypter(jose.A128GCM, jose.Recipient{Algorithm: jose.RSA_OAEP, Key: &b.rsa.PublicKey, KeyID: "r1"}, &jose.EncrypterOptions{Compression: jose.DEFLATE})

@@ -118,8 +118,9 @@ func TestIssuersDoNotVouchForEachOther(t *testing.T) {
 	}
 }
 
-// TestGuestsAreAskedAbout only when nobody here knows their issuer.
-func TestGuestsAreAskedAbout(t *testing.T) {
+// TestTokenReviewIsAskedForUnknownIssuers: the verifier asks the API server's TokenReview only about tokens of
+// issuers that it does not know.
+func TestTokenReviewIsAskedForUnknownIssuers(t *testing.T) {
 	t.Parallel()
 	f := withForeign(t)
 	asked := 0

@@ -1,7 +1,6 @@
-// Package session gets tokens for clusters: from the cache, with the session's access and
-// refresh tokens, or by a sign-in in the browser. All processes of a user share one lock, so
-// that many calls of kubectl at once refresh once and open one browser tab. After a sign-in
-// that nobody finished, it opens no further tab for ten minutes.
+// Package session gets tokens for clusters: from the cache, with the session's access and refresh tokens, or by a
+// sign-in in the browser. All processes of a user share one lock, so that many calls of kubectl at once refresh
+// once and open one browser tab. After an unfinished sign-in it opens no further tab for ten minutes.
 package session
 
 import (

@@ -6,10 +6,10 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 )
 
-// address gives no details but the address.
+// address adds only the network address.
 func address(e *audit.Event) []string { return []string{from(e)} }
 
-// phrases returns how each event is written.
+// phrases maps each event name to its phrase.
 func phrases() map[audit.Name]phrase { return table }
 
 var table = map[audit.Name]phrase{
@@ -80,12 +80,12 @@ var table = map[audit.Name]phrase{
 	audit.SettingsNotLoaded: {System, Serious, "The configuration file has faults and was not applied", nil, nil},
 }
 
-// more adapts a function that gives one detail and the address.
+// more adapts a function that returns one detail.
 func more(say func(e *audit.Event) string) func(e *audit.Event) []string {
 	return func(e *audit.Event) []string { return []string{say(e), from(e)} }
 }
 
-// by chooses a text for an actor who is not the user.
+// by selects a text for an actor who is not the user.
 func by(actor, otherwise string) func(*audit.Event) string {
 	return func(e *audit.Event) string {
 		if e.ActorName != "" {
@@ -161,7 +161,7 @@ func recordingKept(e *audit.Event) string {
 	return title
 }
 
-// call is a request to a cluster, as its detail names it: "GET /api/v1/namespaces/a/pods/b/exec: 12 bytes".
+// call is a request to a cluster, parsed from a detail such as "GET /api/v1/namespaces/a/pods/b/exec: 12 bytes".
 type call struct{ method, path, rest string }
 
 func request(e *audit.Event) call {
@@ -173,7 +173,7 @@ func request(e *audit.Event) call {
 	return c
 }
 
-// pod returns the namespace, the pod and the subresource of a shell.
+// pod returns the namespace, the pod and the subresource of the request.
 func (c call) pod() (namespace, pod, what string) {
 	parts := strings.Split(strings.Trim(c.path, "/"), "/")
 	if len(parts) >= 7 && parts[2] == "namespaces" && parts[4] == "pods" {
@@ -190,7 +190,7 @@ func (c call) object() string {
 	return namespace + "/" + pod
 }
 
-// shell names what a request opens.
+// shell returns the noun for a subresource.
 func (c call) shell() string {
 	_, _, what := c.pod()
 	switch what {

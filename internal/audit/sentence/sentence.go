@@ -1,5 +1,4 @@
-// Package sentence writes audit events as English sentences for people: who acted first, then
-// what happened, then to whom or to what.
+// Package sentence formats audit events as English sentences: the actor first, then the action, then its object.
 package sentence
 
 import (
@@ -8,7 +7,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/audit"
 )
 
-// Kind is what an event is about. The audit log filters by it.
+// Kind is a category of events. The audit log filters by it.
 type Kind string
 
 // The kinds.
@@ -22,17 +21,17 @@ const (
 	System   Kind = "system"
 )
 
-// Kinds returns every kind, in the order in which pages show them.
+// Kinds returns every kind, in the order of the pages.
 func Kinds() []Kind { return []Kind{SignIn, Refused, Tokens, Clusters, Shells, Changes, System} }
 
-// Label is the kind's name for people.
+// Label returns the display name of the kind.
 func (k Kind) Label() string {
 	return map[Kind]string{
 		SignIn: "Sign-in", Refused: "Refused", Tokens: "Tokens", Clusters: "Clusters", Shells: "Shells", Changes: "Changes by admins", System: "System",
 	}[k]
 }
 
-// Names returns the names of the kind's events. An event name has one kind.
+// Names returns the event names of the kind. Each name has one kind.
 func (k Kind) Names() []string {
 	var names []string
 	for _, name := range audit.Names() {
@@ -43,7 +42,7 @@ func (k Kind) Names() []string {
 	return names
 }
 
-// Tone says how an event looks in a list.
+// Tone is the color of an event in a list.
 type Tone string
 
 // The tones.
@@ -54,7 +53,7 @@ const (
 	Serious Tone = "bad"
 )
 
-// Thing is what a part of a sentence names, for links.
+// Thing is the type of object that a part of a sentence names, for links.
 type Thing string
 
 // The things.
@@ -63,24 +62,24 @@ const (
 	Cluster   Thing = "cluster"
 	Client    Thing = "client"
 	Connector Thing = "connector"
-	// Entry is an entry of the configuration. Its id is the kind, a slash and the entry's id.
+	// Entry is a configured entry. Its id is the kind, a slash and the entry's id.
 	Entry     Thing = "entry"
 	Recording Thing = "recording"
 )
 
-// Part is a piece of a sentence. Parts that name a thing are set in bold.
+// Part is a part of a sentence. Parts that name a thing are bold.
 type Part struct {
 	Text  string
 	Thing Thing
 	ID    string
 }
 
-// Sentence is an event in words.
+// Sentence is an event as a sentence.
 type Sentence struct {
 	Kind  Kind
 	Tone  Tone
 	Parts []Part
-	// Details say more, each a short text without a full stop.
+	// Details are short texts without a full stop.
 	Details []string
 }
 
@@ -93,8 +92,8 @@ func (s Sentence) Text() string {
 	return b.String()
 }
 
-// Of writes an event as a sentence. An event with an unknown name, which a newer release has
-// stored, is named as it is.
+// Of formats an event. If it does not know the name of the event, because a newer release has stored it, it shows
+// the name.
 func Of(e audit.Event) Sentence {
 	p, known := phrases()[e.Name]
 	if !known {
@@ -107,16 +106,16 @@ func Of(e audit.Event) Sentence {
 	return Sentence{Kind: p.kind, Tone: p.tone, Parts: fill(text, &e), Details: p.say(&e)}
 }
 
-// phrase is how events with one name are written. In text, {actor}, {user}, {cluster},
-// {client} and {connector} stand for what the event names, {object} for the object of a request
-// to a cluster, {entry} for an entry of the configuration and {about} for the detail.
+// phrase is the text for events with one name. In text, {actor}, {user}, {cluster}, {client} and {connector} stand
+// for the names in the event. {object} is the object of a request to a cluster, {entry} a configured entry and
+// {about} the detail.
 type phrase struct {
 	kind Kind
 	tone Tone
 	text string
-	// of replaces text where it depends on the event.
+	// of replaces text if the text depends on the event.
 	of func(e *audit.Event) string
-	// more replaces the details; nil says the reason, the detail and the address.
+	// more replaces the details. Nil returns the reason, the detail and the address.
 	more func(e *audit.Event) []string
 }
 
@@ -134,7 +133,7 @@ func from(e *audit.Event) string {
 	return "from " + e.Address
 }
 
-// details leaves out empty texts and full stops at the end.
+// details removes empty texts, and full stops at the end.
 func details(texts ...string) []string {
 	var list []string
 	for _, text := range texts {
@@ -145,7 +144,7 @@ func details(texts ...string) []string {
 	return list
 }
 
-// fill puts the names of an event into a text.
+// fill replaces the placeholders of a text.
 func fill(text string, e *audit.Event) []Part {
 	var parts []Part
 	for text != "" {
@@ -196,13 +195,13 @@ func named(name string, e *audit.Event) Part {
 	return Part{Text: e.Detail}
 }
 
-// Entry kinds in words, as the details of admin.changed name them.
+// The display names of entry kinds in the details of admin.changed.
 var entryWords = map[string]string{
 	"connectors": "the connector ", "clusters": "the cluster ", "rules": "the rule ", "clients": "the client ", "localUsers": "the local user ",
 	"issuers": "the workload issuer ", "workloads": "the workload rule ", "general": "the settings ", "apps": "the app ",
 }
 
-// entry reads "rules platform, revision 9".
+// entry parses a detail such as "rules platform, revision 9".
 func entry(e *audit.Event) Part {
 	what, _, _ := strings.Cut(e.Detail, ", revision ")
 	kind, id, _ := strings.Cut(what, " ")
@@ -219,7 +218,7 @@ func entry(e *audit.Event) Part {
 	return Part{Text: word + id, Thing: Entry, ID: kind + "/" + id}
 }
 
-// reasons are those that need more than their own words.
+// reasons maps the fixed words that need an explanation.
 var reasons = map[string]string{
 	"no_access_rule": "no access rule covers the user", "no_admin_rule": "no admin rule covers the user", "not_signed_in": "not signed in", "read_only": "the configuration file manages everything",
 	"too_many_failures": "too many failures, slowed down", "not_found": "the name or password is wrong", "unauthenticated": "the name or password is wrong", "unavailable": "the upstream does not answer",
@@ -228,7 +227,7 @@ var reasons = map[string]string{
 	"cross_site": "another site sent the request", "not_good": "the link is used or too old", "last": "the connector wants a second factor",
 }
 
-// reason writes a fixed word as plain words.
+// reason formats a fixed word.
 func reason(word string) string {
 	if text, known := reasons[word]; known {
 		return text
