@@ -36,6 +36,8 @@ type Frame struct {
 	Brand string
 	// Logo and Style are the addresses of the installation's own; empty for Fairlead's.
 	Logo, Style string
+	// LogoWidth is the width of the logo in pixels, 24 pixels high.
+	LogoWidth int
 	// Path makes a link to a page of ours from a path such as "/clusters".
 	Path func(string) string
 	// Asset makes the address of a file of package static.

@@ -67,6 +67,48 @@ func checkElement(e xml.StartElement, root bool) error {
 	return nil
 }
 
+// LogoWidth returns how wide a logo is, in pixels, when a page shows it at a height. Pages reserve that space, so
+// that nothing moves when the logo arrives. A logo without a size counts as a square.
+func LogoWidth(svg string, height int) int {
+	width, tall := logoSize(svg)
+	if width <= 0 || tall <= 0 {
+		return height
+	}
+	return min(max(int(math.Round(float64(height)*width/tall)), 1), 8*height)
+}
+
+// logoSize returns the size in the viewBox of the root element, or else its width and height.
+func logoSize(svg string) (width, height float64) {
+	decoder := xml.NewDecoder(strings.NewReader(svg))
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return 0, 0
+		}
+		root, ok := token.(xml.StartElement)
+		if !ok {
+			continue
+		}
+		size := map[string]float64{}
+		for _, attr := range root.Attr {
+			if box := strings.FieldsFunc(attr.Value, func(r rune) bool { return r == ',' || r == ' ' }); attr.Name.Local == "viewBox" && len(box) == 4 {
+				return number(box[2]), number(box[3])
+			}
+			size[attr.Name.Local] = number(strings.TrimSuffix(attr.Value, "px"))
+		}
+		return size["width"], size["height"]
+	}
+}
+
+// number returns 0 for a text that is not a number.
+func number(text string) float64 {
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+		return 0
+	}
+	return n
+}
+
 // rgb is a color with components from 0 to 1.
 type rgb [3]float64
 

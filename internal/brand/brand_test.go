@@ -32,6 +32,21 @@ func TestLogo(t *testing.T) {
 	}
 }
 
+func TestLogoWidth(t *testing.T) {
+	t.Parallel()
+	for root, want := range map[string]int{
+		`viewBox="0 0 32 32"`: 24, `viewBox="0,0,120,40"`: 72, `width="90px" height="30px"`: 72, `width="10" height="20" viewBox="0 0 2 1"`: 48,
+		``: 24, `viewBox="0 0 100 0"`: 24, `viewBox="0 0 NaN 1"`: 24, `width="100%" height="100%"`: 24, `viewBox="0 0 100000 1"`: 192,
+	} {
+		if got := brand.LogoWidth(`<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" `+root+`/>`, 24); got != want {
+			t.Errorf("%s: %d pixels wide, want %d", root, got, want)
+		}
+	}
+	if got := brand.LogoWidth("", 24); got != 24 {
+		t.Errorf("no logo: %d", got)
+	}
+}
+
 func TestColors(t *testing.T) {
 	t.Parallel()
 	for text, m := range map[string]brand.Mode{"#0b6478": brand.Light(), "#7a1fa2": brand.Light(), "#5cc8de": brand.Dark(), "#ffd54f": brand.Dark()} {

@@ -1,6 +1,7 @@
 package account
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -29,7 +30,7 @@ func (h *Handler) factors(c echo.Context, current *session.Current, data *Data) 
 	for _, f := range rows {
 		data.Factors = append(data.Factors, Factor{ID: f.ID, Label: factorLabel(f), Since: f.Created.Time(), LastUse: f.LastUsed.Time()})
 	}
-	if err := h.offerPasskey(current, rows, data); err != nil {
+	if err := h.offerPasskey(c.Request().Context(), current, rows, data); err != nil {
 		return err
 	}
 	if c.QueryParam("factor") != "" && data.Enrol == "" {
@@ -131,11 +132,16 @@ func (h *Handler) recordFactor(c echo.Context, current *session.Current, name au
 func passkeyContext(userID string) string { return "account.passkey:" + userID }
 
 // offerPasskey lets the page make a passkey.
-func (h *Handler) offerPasskey(current *session.Current, rows []store.Factor, data *Data) error {
+func (h *Handler) offerPasskey(ctx context.Context, current *session.Current, rows []store.Factor, data *Data) error {
 	if h.Passkeys == nil {
 		return nil
 	}
+	connector, err := h.Store.Connector(ctx, current.User.ConnectorID)
+	if err != nil && !errs.Is(err, errs.NotFound) {
+		return err
+	}
 	owner, _ := mfa.OwnerOf(current.User, rows)
+	owner.Discoverable = connector != nil && connector.IsLocal()
 	asked, err := h.Passkeys.BeginRegistration(owner)
 	if err != nil {
 		return err

@@ -113,19 +113,28 @@ const passkeys = globalThis.PublicKeyCredential;
 for (const form of passkeys?.parseCreationOptionsFromJSON ? document.querySelectorAll("form[data-passkey]") : []) {
   form.hidden = false;
   document.querySelector("[data-no-passkey]")?.remove();
+  const options = JSON.parse(form.dataset.passkey);
+  const suggestion = new AbortController();
+  const send = (answer) => {
+    form.elements.response.value = JSON.stringify(answer.toJSON());
+    form.submit();
+  };
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const options = JSON.parse(form.dataset.passkey);
+    suggestion.abort(); // a browser asks for one passkey at a time
     try {
-      const answer = form.hasAttribute("data-make")
+      send(form.hasAttribute("data-make")
         ? await navigator.credentials.create({ publicKey: passkeys.parseCreationOptionsFromJSON(options) })
-        : await navigator.credentials.get({ publicKey: passkeys.parseRequestOptionsFromJSON(options) });
-      form.elements.response.value = JSON.stringify(answer.toJSON());
-      form.submit();
+        : await navigator.credentials.get({ publicKey: passkeys.parseRequestOptionsFromJSON(options) }));
     } catch {
       form.querySelector("[role=status]").textContent = words.failed;
     }
   });
+  if (!form.hasAttribute("data-conditional")) continue;
+  // The browser suggests passkeys in the field for the user name.
+  passkeys.isConditionalMediationAvailable?.().then((available) => available && navigator.credentials
+    .get({ publicKey: passkeys.parseRequestOptionsFromJSON(options), mediation: "conditional", signal: suggestion.signal })
+    .then(send)).catch(() => {}); // the user chose another way
 }
 for (const button of document.querySelectorAll("[data-copy]")) {
   const text = button.dataset.copy || button.parentElement.querySelector("code").textContent;

@@ -151,7 +151,7 @@ func generalFields(id string) []form.Field {
 			{Key: "brand", Label: "Name", Help: "Shown at the top of every page and in authenticator apps. Default: Fairlead.", Kind: form.Text, Section: "Texts", Placeholder: "Acme Kubernetes"},
 			{Key: "notice", Label: "Notice on the sign-in page", Help: "For example who may use this installation, or what is unavailable today.", Kind: form.Long},
 			{Key: "contact", Label: "Contact for access", Help: "A sentence or an email address. Users who have no cluster yet see it.", Kind: form.Text, Placeholder: "platform@example.com"},
-			{Key: "logo", Label: "Logo", Help: "Paste an SVG file, from <svg to </svg>, about as wide as it is high. Every page shows it 28 pixels high.", Kind: form.Long, Section: "Appearance", Placeholder: `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">…</svg>`},
+			{Key: "logo", Label: "Logo", Help: "Paste an SVG file, from <svg to </svg>, about as wide as it is high. Every page shows it 24 pixels high.", Kind: form.Long, Section: "Appearance", Placeholder: `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">…</svg>`},
 			{Key: "color", Label: "Colour", Help: "For links and buttons, such as #0b6478. It must have enough contrast to be readable.", Kind: form.Text, Placeholder: "#0b6478"},
 			{Key: "colorDark", Label: "Colour in dark mode", Help: "Choose a lighter one, such as #5cc8de.", Kind: form.Text, Placeholder: "#5cc8de"},
 		}

@@ -36,6 +36,8 @@ type Flow struct {
 	Upstream *Upstream `json:"u,omitempty"`
 	// SecondFactor is set while the second factor is asked for.
 	SecondFactor *SecondFactor `json:"h,omitempty"`
+	// PasskeySession is what the answer of a passkey that signs in by itself is checked with.
+	PasskeySession string `json:"k,omitempty"`
 	// Expires ends the flow.
 	Expires store.Instant `json:"x"`
 }

@@ -200,6 +200,17 @@ func (s *Store) Factors(ctx context.Context, owner string) ([]Factor, error) {
 	return rows, nil
 }
 
+// HasPasskeys reports whether any user of a connector has a passkey.
+func (s *Store) HasPasskeys(ctx context.Context, connectorID string) (bool, error) {
+	var n int64
+	err := s.db.WithContext(ctx).Raw("SELECT COUNT(*) FROM (SELECT 1 FROM factors JOIN users ON users.id = factors.owner WHERE factors.kind = ? AND users.connector_id = ? LIMIT 1) AS found",
+		FactorPasskey, connectorID).Scan(&n).Error
+	if err != nil {
+		return false, fmt.Errorf("looking for passkeys: %w", translate(err))
+	}
+	return n > 0, nil
+}
+
 // RemoveFactor deletes a factor of an account.
 func (s *Store) RemoveFactor(ctx context.Context, owner, id string) error {
 	n, err := s.exec(ctx, "DELETE FROM factors WHERE owner = ? AND id = ?", owner, id)

@@ -36,6 +36,9 @@ type Connector struct {
 	Origin   `gorm:"embedded"`
 }
 
+// IsLocal reports whether Fairlead itself keeps the accounts of the connector, and no upstream does.
+func (c *Connector) IsLocal() bool { return c.Type == "local" }
+
 // AccessMode is how a cluster verifies tokens.
 type AccessMode string
 

@@ -12,6 +12,9 @@ import (
 // BrandPath is the path of the installation's own logo and colours.
 const BrandPath = "/brand/"
 
+// logoHeight is the height of the logo in templates/layout, in pixels.
+const logoHeight = 24
+
 // The files of a brand, by the last part of their path.
 const (
 	logoFile  = "logo.svg"

@@ -13,6 +13,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/fairlead-auth/fairlead/internal/brand"
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/internal/logging"
@@ -134,7 +135,7 @@ func (s *Site) frame(c echo.Context, title i18n.Text, person *templates.Person) 
 		Language: s.Language(c), Languages: s.languages.Choice(), Here: s.Here(c.Request()),
 		Title: title, Brand: s.runtimeSettings.Get().Brand, Path: s.Path, Asset: s.assets.Path,
 		RequestID: logging.RequestID(c.Request().Context()), Person: person, Demo: s.demo, Version: version.String(),
-		Logo: s.brandAddress(logoFile), Style: s.brandAddress(styleFile), Area: area(strings.TrimPrefix(c.Request().URL.Path, s.Path(""))),
+		Logo: s.brandAddress(logoFile), LogoWidth: brand.LogoWidth(s.runtimeSettings.Get().Logo, logoHeight), Style: s.brandAddress(styleFile), Area: area(strings.TrimPrefix(c.Request().URL.Path, s.Path(""))),
 	}
 }
 

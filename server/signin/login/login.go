@@ -73,6 +73,9 @@ type PasswordData struct {
 	For, UsernameLabel, Error   i18n.Text
 	Connector, Username, Action string
 	Flow, Others, Notice        string
+	// Passkey is what the browser needs to ask for a passkey that signs in by itself; empty when no user of the
+	// connector has one. PasskeyFlow comes back with the answer.
+	Passkey, PasskeyFlow string
 }
 
 // ChoosePage lists the connectors.
@@ -88,6 +91,7 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.GET("/login", h.choose)
 	g.GET("/login/:connector", h.start)
 	g.POST("/login/:connector", h.submitPassword)
+	g.POST("/login/:connector/passkey", h.submitPasskey)
 	g.GET("/login/second", h.showSecondFactor)
 	g.POST("/login/second", h.submitSecondFactor)
 	g.GET("/login/second/code.png", h.secondFactorQRCode)
@@ -272,6 +276,8 @@ func (h *Handler) callback(c echo.Context) error {
 type firstFactor struct {
 	person  store.ResolvedIdentity
 	methods []string
+	// complete is set when a second factor was shown as well: by a passkey whose device checked the user.
+	complete bool
 }
 
 // authenticated is a user who has passed all required factors.
@@ -298,7 +304,7 @@ func (h *Handler) finishFirstFactor(c echo.Context, row *store.Connector, p firs
 	if created {
 		h.Audit.Record(ctx, audit.Event{Name: audit.UserCreated, UserID: user.ID, UserName: user.KubeName, ConnectorID: row.ID, Address: c.RealIP()})
 	}
-	if second {
+	if second && !p.complete {
 		return h.startSecondFactor(c, row, user, p.methods, f)
 	}
 	return h.beginSession(c, row, authenticated{user: user, methods: p.methods}, f)
@@ -323,7 +329,7 @@ func (h *Handler) continueFlow(c echo.Context, f *flow.Flow) error {
 		return c.Redirect(http.StatusSeeOther, h.Site.Path(flow.LocalPath(f.ReturnTo)))
 	}
 	onward := *f
-	onward.Upstream = nil
+	onward.Upstream, onward.PasskeySession = nil, ""
 	sealed, err := h.Flows.Seal(c.Response(), c.Request(), &onward)
 	if err != nil {
 		return err

@@ -45,6 +45,9 @@ func (h *Handler) showPasswordForm(c echo.Context, f passwordForm) error {
 		For: name, Connector: f.row.Name, Username: f.username, Flow: sealed,
 		Action: h.Site.Path("/login/" + f.row.ID), Error: errs.Text(f.problem), UsernameLabel: i18n.T("User name"), Notice: h.Site.RuntimeSettings().Notice,
 	}
+	if err := h.offerPasskey(c, f, &data); err != nil {
+		return err
+	}
 	if p, ok := f.opened.(connectors.Passworder); ok {
 		data.UsernameLabel = i18n.T(p.UsernameLabel()) // the catalogue has the connectors' own texts
 	}
@@ -78,6 +81,13 @@ var (
 	errStillTooMany = fmt.Errorf("still: %w", errTooMany)
 )
 
+func tooMany(repeated bool) error {
+	if repeated {
+		return errStillTooMany
+	}
+	return errTooMany
+}
+
 // checkPassword asks the connector, unless there were too many wrong passwords.
 func (h *Handler) checkPassword(c echo.Context, row *store.Connector, username string) (store.ResolvedIdentity, error) {
 	ctx := c.Request().Context()
@@ -88,11 +98,7 @@ func (h *Handler) checkPassword(c echo.Context, row *store.Connector, username s
 	}
 	if wait := verdict.Wait; wait > 0 {
 		c.Response().Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
-		cause := errTooMany
-		if verdict.Repeated {
-			cause = errStillTooMany
-		}
-		return store.ResolvedIdentity{}, errs.Wrap(errs.Unauthenticated, cause,
+		return store.ResolvedIdentity{}, errs.Wrap(errs.Unauthenticated, tooMany(verdict.Repeated),
 			"Too many wrong passwords. Try again in %s.", wait.Truncate(time.Minute)+time.Minute)
 	}
 	person, err := h.Upstream.Login(ctx, row, username, c.FormValue("password"))

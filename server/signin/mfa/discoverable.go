@@ -70,6 +70,36 @@ func (p *Passkeys) FinishDiscoverableLogin(keys [][]byte, kept, answer string) (
 	return assertionOf(all, session, credential)
 }
 
+// FinishUserLogin reads the answer to BeginDiscoverableLogin by a passkey of a user. The answer names the user;
+// ownerOf returns the owner with that id. A fault of the answer is ErrPasskey; a fault of ownerOf is returned as
+// it is.
+func (p *Passkeys) FinishUserLogin(ownerOf func(id string) (Owner, error), kept, answer string) (Assertion, error) {
+	_, session, err := restore(Owner{}, kept)
+	if err != nil {
+		return Assertion{}, err
+	}
+	parsed, err := protocol.ParseCredentialRequestResponseBytes([]byte(answer))
+	if err != nil {
+		return Assertion{}, fmt.Errorf("%w: %w", ErrPasskey, err)
+	}
+	var owner credentialOwner
+	var fault error
+	credential, err := p.site.ValidateDiscoverableLogin(func(_, handle []byte) (webauthn.User, error) {
+		var found Owner
+		if found, fault = ownerOf(string(handle)); fault == nil {
+			owner, fault = found.withCredentials()
+		}
+		return owner, fault
+	}, session, parsed)
+	if fault != nil {
+		return Assertion{}, fault
+	}
+	if err != nil {
+		return Assertion{}, fmt.Errorf("%w: %w", ErrPasskey, err)
+	}
+	return assertionOf(owner, session, credential)
+}
+
 var errUnknownCredential = errors.New("unknown credential")
 
 // assertionOf finds the key of a response. If its signature counter went back the error is ErrPasskey, because the

@@ -47,6 +47,9 @@ func NewPasskeys(site *url.URL, brand string) *Passkeys {
 type Owner struct {
 	ID, Name, Label string
 	Keys            [][]byte
+	// Discoverable asks the device to keep the user's name with a new passkey, so that the passkey can sign in
+	// by itself. A device that cannot do so makes a second factor.
+	Discoverable bool
 }
 
 // OwnerOf returns a user as the owner of the passkeys among their factors. The rows are in the order of Owner.Keys.
@@ -111,7 +114,11 @@ func (p *Passkeys) BeginRegistration(o Owner) (Ceremony, error) {
 	if err != nil {
 		return Ceremony{}, err
 	}
-	creation, session, err := p.site.BeginRegistration(full, webauthn.WithExclusions(webauthn.Credentials(full.credentials).CredentialDescriptors()))
+	options := []webauthn.RegistrationOption{webauthn.WithExclusions(webauthn.Credentials(full.credentials).CredentialDescriptors())}
+	if o.Discoverable {
+		options = append(options, webauthn.WithResidentKeyRequirement(protocol.ResidentKeyRequirementPreferred))
+	}
+	creation, session, err := p.site.BeginRegistration(full, options...)
 	if err != nil {
 		return Ceremony{}, fmt.Errorf("asking for a passkey: %w", err)
 	}

@@ -96,6 +96,11 @@ func (g *Registry) recheck(ctx context.Context, user *store.User) (*store.User, 
 	return fresh, g.recordChange(ctx, user, fresh)
 }
 
+// Refresh asks the upstream for the current identity of a user. It stores nothing.
+func (g *Registry) Refresh(ctx context.Context, row *store.Connector, user *store.User) (store.ResolvedIdentity, error) {
+	return g.refreshIdentity(ctx, row, user)
+}
+
 func (g *Registry) refreshIdentity(ctx context.Context, row *store.Connector, user *store.User) (store.ResolvedIdentity, error) {
 	opened, err := g.Connector(ctx, row)
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
 
@@ -64,6 +66,27 @@ func auditConsent(c *chromium, s *system, axe string, budget int) {
 		"response_type": {"code"}, "client_id": {"wiki"}, "redirect_uri": {"https://wiki.example.test/callback"}, "scope": {"openid profile email groups"},
 	}.Encode()
 	c.audit("consent", address, axe, budget)
+}
+
+// layoutShift is how far the page's parts have moved since it was opened (Cumulative Layout Shift), and what moved.
+const layoutShift = `new Promise(resolve => {
+	new PerformanceObserver(list => resolve(list.getEntries().filter(shift => shift.value > 0.0005).map(shift => shift.value.toFixed(4) + " " + shift.sources.map(source => source.node?.outerHTML?.slice(0, 80)).join())
+		.join("\n"))).observe({ type: "layout-shift", buffered: true });
+	setTimeout(resolve, 200, "");
+})`
+
+// staysStill opens a page in a slow browser, on a phone and on a desk, and wants no part of it to move.
+func (c *chromium) staysStill(address string) {
+	c.t.Helper()
+	c.do(emulation.SetCPUThrottlingRate(4))
+	for _, width := range []int64{360, 1280} {
+		c.look(width, "light")
+		c.do(network.ClearBrowserCache(), chromedp.Navigate(address), chromedp.WaitReady("main"))
+		if moved := c.eval(layoutShift); moved != "" {
+			c.t.Errorf("%s at %d: %s", address, width, moved)
+		}
+	}
+	c.do(emulation.SetCPUThrottlingRate(1))
 }
 
 // application takes answers as posted forms.

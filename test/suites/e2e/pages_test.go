@@ -271,6 +271,7 @@ func TestPages(t *testing.T) {
 
 	c.audit("sign-in", authorize, axe, small)
 	c.audit("password", s.issuer+"/login/local", axe, small)
+	c.staysStill(authorize)
 	c.audit("not-found", s.issuer+"/nowhere", axe, small)
 	c.audit("signed-out", s.issuer+"/signed-out", axe, small)
 	c.audit("help-visitor", s.issuer+"/help", axe, small)
@@ -282,6 +283,8 @@ func TestPages(t *testing.T) {
 	c.signIn(s.issuer+"/", "jane@example.test")
 	signInDevice(t, s)
 	c.audit("clusters", s.issuer+"/", axe, small)
+	c.staysStill(s.issuer + "/")
+	c.staysStill(s.issuer + "/clusters/c0")
 	c.audit("search-nothing", s.issuer+"/?q=zzz", axe, small)
 	c.audit("cluster", s.issuer+"/clusters/c0", axe, large)
 	c.audit("account", s.issuer+"/account", axe, small)

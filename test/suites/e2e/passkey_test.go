@@ -8,6 +8,7 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 
@@ -66,6 +67,8 @@ func TestPasskey(t *testing.T) {
 	axe := readFile(t, prerequisite.Variable(t, "FAIRLEAD_TEST_JS", "axe")+"/node_modules/axe-core/axe.min.js")
 	c.audit("account-passkey", account, axe, 60<<10)
 
+	c.passkeyAlone(s, key, axe)
+
 	c.do(network.ClearBrowserCookies())
 	c.signInPlain(account)
 	c.sees("Use a passkey")
@@ -98,6 +101,77 @@ func TestPasskey(t *testing.T) {
 	eventually(t, "refusal", 30*time.Second, func() bool {
 		return strings.Contains(c.eval("document.body.innerText"), "That did not work, or was cancelled.")
 	})
+}
+
+// takeSuggestion chooses the passkey that the browser suggests in the field for the user name. A browser
+// without a window has no list of suggestions: there the page's request becomes one that a key answers at once.
+const takeSuggestion = `
+	PublicKeyCredential.isConditionalMediationAvailable = async () => true;
+	const get = navigator.credentials.get.bind(navigator.credentials);
+	navigator.credentials.get = ({ mediation, ...request }) => {
+		document.documentElement.dataset.mediation = mediation;
+		return get(request);
+	};`
+
+// passkeyAlone signs jane in without a name and without a password: with the button, and with the passkey that
+// the browser suggests.
+func (c *chromium) passkeyAlone(s *system, key webauthn.AuthenticatorID, axe string) {
+	c.t.Helper()
+	account, login := s.issuer+"/account", s.issuer+"/login/local"
+	c.do(chromedp.ActionFunc(func(ctx context.Context) error {
+		credentials, err := webauthn.GetCredentials(key).Do(ctx)
+		if len(credentials) != 1 || !credentials[0].IsResidentCredential {
+			c.t.Errorf("the key has %v, want one passkey with a name", credentials)
+		}
+		return err
+	}))
+	c.do(network.ClearBrowserCookies())
+	c.audit("password-passkey", login, axe, 60<<10)
+	c.staysStill(login)
+	c.look(1280, "light")
+	c.do(chromedp.Navigate(account), chromedp.WaitReady("main"))
+	if got := c.eval(`document.getElementById("username").autocomplete`); got != "username webauthn" {
+		c.t.Errorf("autocomplete is %q", got)
+	}
+	c.click(usePasskey)
+	c.sees("Second factor")
+
+	c.do(network.ClearBrowserCookies(), chromedp.Navigate(login), chromedp.WaitReady("main"))
+	if got := c.eval(answerTwice); got != "basic opaqueredirect" {
+		c.t.Errorf("an answer that was sent twice: %s", got)
+	}
+	c.do(network.ClearBrowserCookies(), webauthn.SetUserVerified(key, false), chromedp.Navigate(login), chromedp.WaitReady("main"))
+	c.do(chromedp.Click(usePasskey, chromedp.ByQuery))
+	eventuallySee(c.t, "That did not work", func() string { return c.eval("document.body.innerText") })
+
+	// An answer with another challenge, as from another browser, is refused. So is a disabled user.
+	c.do(webauthn.SetUserVerified(key, true), chromedp.Navigate(login), chromedp.WaitReady("main"))
+	c.eval(`fetch(location.href).then(r => r.text()).then(html => {
+		const other = /data-passkey="([^"]+)"/.exec(html)[1].replaceAll("&#34;", '"').replaceAll("&#43;", "+");
+		document.querySelector("form[data-passkey]").dataset.passkey = other;
+		return "";
+	})`)
+	c.eval(`(async () => {
+		const form = document.querySelector("form[data-passkey]");
+		const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(form.dataset.passkey));
+		form.elements.response.value = JSON.stringify((await navigator.credentials.get({ publicKey })).toJSON());
+		return "";
+	})()`)
+	c.do(chromedp.Submit("form[data-passkey]", chromedp.ByQuery))
+	eventuallySee(c.t, "The passkey was not accepted", func() string { return c.eval("document.body.innerText") })
+	s.operate(c.t, "people", "disable", "local:jane@example.test")
+	c.click(usePasskey)
+	c.sees("The account local:jane@example.test is disabled.")
+	s.operate(c.t, "people", "enable", "local:jane@example.test")
+
+	var script page.ScriptIdentifier
+	c.do(chromedp.ActionFunc(func(ctx context.Context) (err error) {
+		script, err = page.AddScriptToEvaluateOnNewDocument(takeSuggestion).Do(ctx)
+		return err
+	}))
+	c.do(chromedp.Navigate(account), chromedp.WaitReady("main"))
+	eventuallySee(c.t, "Second factor", func() string { return c.eval("document.body.innerText") })
+	c.do(page.RemoveScriptToEvaluateOnNewDocument(script))
 }
 
 // TestRecoveryPasskey sets a server up with a passkey alone, and comes in with it when
