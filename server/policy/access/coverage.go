@@ -3,7 +3,6 @@ package access
 import (
 	"slices"
 
-	"github.com/fairlead-auth/fairlead/internal/kubenames"
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
@@ -13,27 +12,17 @@ type Coverage struct {
 	// Users is the number of users of each rule, by index.
 	Users []int
 
-	rules                  []store.AccessRule
-	groups, users, domains map[string][]int
-	everyone               []int
+	rules []store.AccessRule
+	// named are the indices of the rules that name a subject.
+	named map[Subject][]int
 }
 
 // NewCoverage prepares counting for rules. AddUser counts the users one by one.
 func NewCoverage(rules []store.AccessRule) *Coverage {
-	c := &Coverage{Users: make([]int, len(rules)), rules: rules, groups: map[string][]int{}, users: map[string][]int{}, domains: map[string][]int{}}
+	c := &Coverage{Users: make([]int, len(rules)), rules: rules, named: map[Subject][]int{}}
 	for i := range rules {
-		if rules[i].Everyone {
-			c.everyone = append(c.everyone, i)
-			continue
-		}
-		for _, group := range rules[i].GroupNames {
-			c.groups[group] = append(c.groups[group], i)
-		}
-		for _, name := range rules[i].UserNames {
-			c.users[kubenames.Key(name)] = append(c.users[kubenames.Key(name)], i)
-		}
-		for _, domain := range rules[i].Domains {
-			c.domains[domain] = append(c.domains[domain], i)
+		for _, s := range Subjects(&rules[i]) {
+			c.named[s] = append(c.named[s], i)
 		}
 	}
 	return c
@@ -41,30 +30,29 @@ func NewCoverage(rules []store.AccessRule) *Coverage {
 
 // AddUser counts a user for each rule that covers them. Disabled users don't count.
 func (c *Coverage) AddUser(u *store.User) {
-	if u.Disabled {
-		return
+	for _, i := range c.Covering(u) {
+		c.Users[i]++
 	}
-	candidates := append(slices.Clone(c.everyone), c.users[u.NameKey]...)
-	candidates = append(candidates, c.domains[VerifiedDomain(u)]...)
-	for _, group := range u.GroupNames {
-		candidates = append(candidates, c.groups[group]...)
+}
+
+// Covering returns the indices of the rules that cover a user, in order; none for a disabled user.
+func (c *Coverage) Covering(u *store.User) []int {
+	if u.Disabled {
+		return nil
+	}
+	var candidates []int
+	for _, s := range SubjectsOf(u) {
+		candidates = append(candidates, c.named[s]...)
 	}
 	slices.Sort(candidates)
-	for _, i := range slices.Compact(candidates) {
-		if matchesUser(&c.rules[i], u) {
-			c.Users[i]++
-		}
-	}
+	return slices.DeleteFunc(slices.Compact(candidates), func(i int) bool { return !matchesUser(&c.rules[i], u) })
 }
 
 // CountClusters returns how many of the clusters a rule opens.
 func CountClusters(rule *store.AccessRule, clusters []store.Cluster) int {
-	if rule.Admin {
-		return 0
-	}
 	n := 0
 	for i := range clusters {
-		if matchesCluster(rule, &clusters[i]) {
+		if Opens(rule, &clusters[i]) {
 			n++
 		}
 	}

@@ -1,10 +1,7 @@
 package access
 
 import (
-	"slices"
-
 	"github.com/fairlead-auth/fairlead/internal/i18n"
-	"github.com/fairlead-auth/fairlead/internal/kubenames"
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
@@ -26,26 +23,22 @@ func Grants(rules []store.AccessRule, user *store.User, cluster *store.Cluster) 
 	var list []Grant
 	for i := range rules {
 		rule := &rules[i]
-		if rule.Admin || !matchesCluster(rule, cluster) || !matchesUser(rule, user) {
+		if !Opens(rule, cluster) {
 			continue
 		}
-		add := func(group string, by i18n.Text) {
-			list = append(list, Grant{Rule: rule.ID, Description: rule.Description, Group: group, By: by})
-		}
-		if rule.Everyone {
-			add("", i18n.T("every user who signs in"))
-			continue
-		}
-		if slices.ContainsFunc(rule.UserNames, func(name string) bool { return kubenames.Key(name) == user.NameKey }) {
-			add("", i18n.T("your user name"))
-		}
-		for _, group := range user.GroupNames {
-			if slices.Contains(rule.GroupNames, group) {
-				add(group, i18n.T("your group %s", group))
+		for _, s := range Covering(rule, user) {
+			grant := Grant{Rule: rule.ID, Description: rule.Description}
+			switch s.Kind {
+			case SubjectEveryone:
+				grant.By = i18n.T("every user who signs in")
+			case SubjectUser:
+				grant.By = i18n.T("your user name")
+			case SubjectGroup:
+				grant.Group, grant.By = s.Name, i18n.T("your group %s", s.Name)
+			case SubjectDomain:
+				grant.By = i18n.T("your e-mail address at %s", s.Name)
 			}
-		}
-		if domain := VerifiedDomain(user); slices.Contains(rule.Domains, domain) {
-			add("", i18n.T("your e-mail address at %s", domain))
+			list = append(list, grant)
 		}
 	}
 	return list
