@@ -187,3 +187,78 @@ func Squares(page string) ([]Square, error) {
 	}
 	return list, nil
 }
+
+// Node is a node of a flow as it was drawn. Number counts through the columns.
+type Node struct {
+	Number                 int
+	Column, Label, Path    string
+	Mark, Note, Gain, Loss string
+}
+
+// Edge is a curve of a flow as it was drawn, between the numbers of two nodes.
+type Edge struct {
+	From, To   int
+	Path, Mark string
+}
+
+// Flow is a flow as it was drawn.
+type Flow struct {
+	Title string
+	Nodes []Node
+	Edges []Edge
+}
+
+// Flows reads the flows of a page.
+func Flows(page string) ([]Flow, error) {
+	figures, err := parts(page, `<figure class="flow"`, `</figure>`)
+	if err != nil {
+		return nil, err
+	}
+	var list []Flow
+	for i := range figures {
+		flow := Flow{Title: figures[i].attr("aria-label")}
+		for _, column := range figures[i].all(classed("flow-nodes")) {
+			for _, e := range column.all(func(e *element) bool { return e.attr("data-node") != "" }) {
+				node := Node{Column: column.attr("aria-label"), Path: e.attr("href"), Mark: strings.TrimPrefix(e.attr("class"), "flow-")}
+				if node.Number, err = strconv.Atoi(e.attr("data-node")); err != nil {
+					return nil, fmt.Errorf("reading data-node: %w", err)
+				}
+				for class, text := range map[string]*string{"flow-label": &node.Label, "flow-note": &node.Note, "flow-gain": &node.Gain, "flow-loss": &node.Loss} {
+					for _, part := range e.all(classed(class)) {
+						*text = part.text()
+					}
+				}
+				flow.Nodes = append(flow.Nodes, node)
+			}
+		}
+		if flow.Edges, err = flowEdges(&figures[i]); err != nil {
+			return nil, err
+		}
+		list = append(list, flow)
+	}
+	return list, nil
+}
+
+// flowEdges reads the curves of a flow.
+func flowEdges(figure *element) ([]Edge, error) {
+	paths := map[string]string{}
+	for _, a := range figure.all(named("a")) {
+		for _, path := range a.all(named("path")) {
+			paths[path.attr("data-edge")] = a.attr("href")
+		}
+	}
+	var list []Edge
+	for _, path := range figure.all(func(e *element) bool { return e.attr("data-edge") != "" }) {
+		edge := Edge{Path: paths[path.attr("data-edge")]}
+		if _, err := fmt.Sscan(path.attr("data-edge"), &edge.From, &edge.To); err != nil {
+			return nil, fmt.Errorf("reading data-edge: %w", err)
+		}
+		for _, class := range strings.Fields(path.attr("class")) {
+			if class == "flow-added" || class == "flow-removed" {
+				edge.Mark = strings.TrimPrefix(class, "flow-")
+			}
+		}
+		list = append(list, edge)
+	}
+	return list, nil
+}
