@@ -13,6 +13,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/admin/settings"
 	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/policy/access"
+	"github.com/fairlead-auth/fairlead/server/policy/accessmap"
 )
 
 // Preview describes the effect of a change.
@@ -29,6 +30,10 @@ type Preview struct {
 	Refused string
 	// Uses lists what depends on the entry, for a deletion.
 	Uses []string
+	// Map is the difference on the access map; nil if the map stays the same. MapRules is how
+	// many rules differ, of which Map has the first.
+	Map      *accessmap.Map
+	MapRules int
 }
 
 // Preview works out the effect of a change without making it.
@@ -73,12 +78,22 @@ func (a *Admin) preview(ctx context.Context, c Caller, p *plan) (*Preview, error
 }
 
 func (a *Admin) impact(ctx context.Context, p *plan, view *Preview) error {
-	i := access.NewImpact(access.Ruleset{Rules: p.from.Rules, Clusters: p.from.Clusters}, access.Ruleset{Rules: p.to.Rules, Clusters: p.to.Clusters})
+	from, to := access.Ruleset{Rules: p.from.Rules, Clusters: p.from.Clusters}, access.Ruleset{Rules: p.to.Rules, Clusters: p.to.Clusters}
+	i := access.NewImpact(from, to)
 	if i.Empty() {
 		return nil
 	}
-	if err := a.Store.EachUser(ctx, i.AddUser); err != nil {
+	difference := accessmap.NewDifference(from, to)
+	add := func(u *store.User) {
+		i.AddUser(u)
+		difference.AddUser(u)
+	}
+	if err := a.Store.EachUser(ctx, add); err != nil {
 		return err
+	}
+	if !difference.Empty() {
+		whole := difference.Build(i.Gained, i.Lost)
+		view.Map, view.MapRules = whole.Page(0, MapPageSize), len(whole.Rules)
 	}
 	view.Names = i.Examples
 	clusters := slices.Sorted(maps.Keys(i.Examples))

@@ -1,5 +1,5 @@
-// Package accessmap builds the map of who may use what: the subjects that access rules name,
-// the rules, and the clusters that they open, with the number of users at each place.
+// Package accessmap builds the map of access: the subjects that access rules name, the rules,
+// and the clusters that they open, with the number of users at each place.
 //
 // It decides nothing itself. Package access says whom a rule covers and which clusters it
 // opens, for the map as for every token.
@@ -43,6 +43,10 @@ type Rule struct {
 	ID, Description string
 	// ConnectorIDs are the connectors that its users must come through; empty for any.
 	ConnectorIDs []string
+	// All says that it opens every cluster. Labels are those by which it selects clusters;
+	// nil if it names clusters too.
+	All    bool
+	Labels map[string]string
 	// Users is how many users it covers.
 	Users int
 	Mark  Mark
@@ -162,7 +166,7 @@ func (b *Builder) Build(f Filter) *Map {
 		if !selected {
 			continue
 		}
-		rule := Rule{ID: b.rules[i].ID, Description: b.rules[i].Description, ConnectorIDs: b.rules[i].ConnectorIDs, Users: b.coverage.Users[i]}
+		rule := b.rule(i)
 		for _, s := range named {
 			rule.Subjects = append(rule.Subjects, Edge{To: place.subject(m, Subject{Subject: s, Users: b.subjects[s]}), Users: b.byway[i][s]})
 		}
@@ -173,6 +177,17 @@ func (b *Builder) Build(f Filter) *Map {
 		m.Rules = append(m.Rules, rule)
 	}
 	return m
+}
+
+func (b *Builder) rule(i int) Rule {
+	stored := &b.rules[i]
+	rule := Rule{
+		ID: stored.ID, Description: stored.Description, ConnectorIDs: stored.ConnectorIDs, Users: b.coverage.Users[i], All: slices.Contains(stored.ClusterIDs, "*"),
+	}
+	if len(stored.ClusterIDs) == 0 {
+		rule.Labels = stored.ClusterLabels
+	}
+	return rule
 }
 
 // selected returns the subjects and clusters of a rule that a filter selects, and whether it
@@ -235,6 +250,9 @@ func (b *Builder) clusterUsers() []int {
 	}
 	return users
 }
+
+// Rules returns how many rules the whole map has.
+func (b *Builder) Rules() int { return len(b.rules) }
 
 // Cluster returns how many users may use a cluster.
 func (b *Builder) Cluster(id string) (users int) {

@@ -21,14 +21,12 @@ type Bundle struct {
 // Picture is the ends of a map, bundled so that a page can show them.
 type Picture struct{ Subjects, Clusters []Bundle }
 
-// The size of a picture: how many elements a column and how many edges a side has at most.
-const (
-	maxColumn = 24
-	maxEdges  = 72
-)
+// edgesEach is how many edges there may be for each element of a full column.
+const edgesEach = 3
 
-// Picture bundles subjects and clusters where there are too many to show each.
-func (m *Map) Picture() Picture {
+// Picture bundles subjects and clusters where a column would have more than size elements, or
+// too many edges.
+func (m *Map) Picture(size int) Picture {
 	subjects, clusters := side{}, side{}
 	for i := range m.Subjects {
 		subjects = append(subjects, Bundle{Members: []int{i}})
@@ -45,8 +43,8 @@ func (m *Map) Picture() Picture {
 		}
 	}
 	return Picture{
-		Subjects: subjects.fit(func(i int) string { return string(m.Subjects[i].Kind) }),
-		Clusters: clusters.fit(func(i int) string {
+		Subjects: subjects.fit(size, func(i int) string { return string(m.Subjects[i].Kind) }),
+		Clusters: clusters.fit(size, func(i int) string {
 			c := &m.Clusters[i]
 			return fmt.Sprint(c.Environment, "\n", c.Gained, c.Lost)
 		}),
@@ -58,8 +56,8 @@ type side []Bundle
 
 // fit bundles the elements if there are too many: first those with the same rules and the same
 // key, then those with the same rules, then all that are left.
-func (s side) fit(key func(i int) string) []Bundle {
-	fits := func(list []Bundle) bool { return len(list) <= maxColumn && edges(list) <= maxEdges }
+func (s side) fit(size int, key func(i int) string) []Bundle {
+	fits := func(list []Bundle) bool { return len(list) <= size && edges(list) <= size*edgesEach }
 	list := []Bundle(s)
 	if !fits(list) {
 		list = s.bundle(key)
@@ -68,7 +66,7 @@ func (s side) fit(key func(i int) string) []Bundle {
 		list = s.bundle(func(int) string { return "" })
 	}
 	if !fits(list) {
-		list = rest(list)
+		list = rest(list, size)
 	}
 	slices.SortStableFunc(list, func(x, y Bundle) int {
 		return cmp.Or(cmp.Compare(boolInt(x.Rest), boolInt(y.Rest)), cmp.Compare(centre(x), centre(y)))
@@ -135,14 +133,14 @@ func (b *Bundle) join(other Bundle) {
 }
 
 // rest keeps the bundles with the most members and joins the others, until the list fits.
-func rest(list []Bundle) []Bundle {
+func rest(list []Bundle, size int) []Bundle {
 	slices.SortStableFunc(list, func(x, y Bundle) int { return cmp.Compare(len(y.Members), len(x.Members)) })
-	for keep := maxColumn - 1; ; keep-- {
+	for keep := size - 1; ; keep-- {
 		last := Bundle{Rest: true}
 		for _, b := range list[min(keep, len(list)):] {
 			last.join(b)
 		}
-		if fitted := append(slices.Clone(list[:min(keep, len(list))]), last); keep == 0 || edges(fitted) <= maxEdges {
+		if fitted := append(slices.Clone(list[:min(keep, len(list))]), last); keep == 0 || edges(fitted) <= size*edgesEach {
 			return fitted
 		}
 	}

@@ -33,7 +33,7 @@ func TestAPictureShowsAllEdges(t *testing.T) {
 	bundled := 0
 	for range 20 {
 		m := large(g)
-		p := m.Picture()
+		p := m.Picture(24)
 		wantSubjects, wantClusters := map[[2]int]bool{}, map[[2]int]bool{}
 		for r, rule := range m.Rules {
 			for _, e := range rule.Subjects {
