@@ -76,7 +76,7 @@ func BenchmarkLists(b *testing.B) {
 	s := newStation(b)
 	s.fill()
 	_, cookie := s.person("corp", "root", time.Now().Add(time.Hour))
-	for _, path := range []string{"/admin/search?q=team-1", "/admin/search?q=sign_in", "/admin/clusters", "/admin/people", "/admin/groups", "/admin/rules"} {
+	for _, path := range []string{"/admin/search?q=team-1", "/admin/search?q=sign_in", "/admin/clusters", "/admin/people", "/admin/groups", "/admin/rules", "/admin/access-map"} {
 		b.Run(path, func(b *testing.B) {
 			for b.Loop() {
 				s.show(path, cookie)
@@ -108,6 +108,13 @@ func TestListsOfALargeInstallation(t *testing.T) {
 		"/admin/people?group=corp:team-07&connector=":    {"Users with the group corp:team-07", "of 56"},
 		"/admin/groups":                                  {"corp:team-100", "No user has it"},
 		"/admin/groups?q=guild":                          {"corp:guild-6", "714"},
+		"/admin/access-map":                              {"200 rules, 201 groups and users", "Showing rules 1–15 of 200", "corp:team-00", "team=t3 (13 clusters)", "admins-of-the-platform"},
+		"/admin/access-map?page=14":                      {"Showing rules 196–200 of 200", "none"},
+		"/admin/access-map?group=corp:team-07":           {"Group corp:team-07", "rule-007"},
+		"/admin/access-map?cluster=cluster-007":          {"111 people may use cluster-007", "4 rules open it"},
+		"/admin/access-map?user=usr_0007":                {"Access map of Person Number 7", "corp:user0007 may use 13 clusters by 1 rule"},
+		"/admin/access-map?environment=test&q=rule-01":   {"rule-011", "Environment test", "13 clusters"},
+		"/admin/access-map?rule=rule-001":                {"cluster-041"},
 		"/admin/clients":                                 {"No client yet", "New client"},
 		"/admin/connectors":                              {"New connector"},
 		"/admin/local-users":                             {"New local user"},

@@ -58,7 +58,7 @@ type request struct {
 func (h *Handler) Mount(g *echo.Group) {
 	for _, mount := range []func(func(method, path string, handle handler)){
 		h.mountOverview, h.mountConnectors, h.mountEntries, h.mountClusters, h.mountAccess, h.mountPeople, h.mountKeys, h.mountAudit, h.mountRecordings, h.mountHistory,
-		h.mountTokens, h.mountTransfer, h.mountSearch, h.mountOtherLists, h.mountBulk,
+		h.mountTokens, h.mountTransfer, h.mountSearch, h.mountOtherLists, h.mountBulk, h.mountMap,
 	} {
 		mount(func(method, path string, handle handler) { g.Add(method, "/admin"+path, h.enter(handle)) })
 	}

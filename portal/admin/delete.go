@@ -22,6 +22,7 @@ type DeleteData struct {
 	ID, Version      string
 	Action, Back     string
 	Preview          *ops.Preview
+	Difference       *Difference
 	Problem, Disable string
 }
 
@@ -39,7 +40,7 @@ func (h *Handler) askDelete(c echo.Context, r *request, k settings.Kind, problem
 		return err
 	}
 	self := h.Site.Path("/admin/" + k.Path + "/" + url.PathEscape(id))
-	data := DeleteData{Kind: k, ID: id, Version: item.Version, Action: self + "/delete", Back: self, Preview: preview, Problem: problem}
+	data := DeleteData{Kind: k, ID: id, Version: item.Version, Action: self + "/delete", Back: self, Preview: preview, Difference: h.difference(preview), Problem: problem}
 	if k.Name == settings.Connectors && item.Doc.Get("enabled") != false {
 		data.Disable = h.Site.Path("/admin/connectors/bulk?" + url.Values{"act": {string(ops.BulkDisable)}, "id": {id}, "from": {"entry"}}.Encode())
 	}

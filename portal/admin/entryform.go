@@ -38,6 +38,10 @@ type FormData struct {
 	ReadOnly bool
 	YAML     string
 	Preview  *ops.Preview
+	// Difference is the preview on the access map, or nil. First and Others are the sentences of
+	// the preview; Others are folded.
+	Difference    *Difference
+	First, Others []string
 	// Previewed is the state of the values that the preview is about.
 	Previewed string
 	// Outdated compares what another admin saved in the meantime with the form.
@@ -80,9 +84,17 @@ type editing struct {
 	data   FormData
 }
 
+// firstSentences is how many sentences of a preview are shown at once.
+const firstSentences = 8
+
 // draw shows a form.
 func (h *Handler) draw(c echo.Context, r *request, e *editing) error {
 	data := e.data
+	data.Difference = h.difference(data.Preview)
+	if data.Preview != nil {
+		at := min(firstSentences, len(data.Preview.Sentences))
+		data.First, data.Others = data.Preview.Sentences[:at], data.Preview.Sentences[at:]
+	}
 	data.Kind, data.ID, data.Version, data.ReadOnly = e.kind, e.id, e.version, h.Admin.ReadOnly
 	data.Name, data.Action, data.Changed = e.id, h.newPath(c, e.kind), e.status != 0
 	if e.id != "" {
@@ -147,6 +159,10 @@ func (h *Handler) extras(c echo.Context, r *request, e *editing, data *FormData)
 	case settings.Clients:
 		if data.Client, err = h.clientForm(c, r, e); e.id != "" {
 			link("Preview claims", "/claims?client="+url.QueryEscape(e.id))
+		}
+	case settings.Rules:
+		if e.id != "" {
+			link(mapTab, "/access-map?rule="+url.QueryEscape(e.id))
 		}
 	case settings.General:
 		data.Name = map[string]string{settings.Sessions: "Sessions", settings.Branding: "Name and appearance"}[e.id]

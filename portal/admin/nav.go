@@ -33,7 +33,7 @@ func navigation(c ops.Counts) []templates.NavGroup {
 	general, _ := settings.KindOf(settings.General)
 	return []templates.NavGroup{
 		{Links: []templates.Link{link("Overview", "")}},
-		{Title: "Access", Links: []templates.Link{link("People", "/people", c.People), link("Groups", "/groups"), kind(settings.Rules, c.Rules), link("Check access", "/simulator")}},
+		{Title: "Access", Links: []templates.Link{link("People", "/people", c.People), link("Groups", "/groups"), kind(settings.Rules, c.Rules), link("Access map", "/access-map"), link("Check access", "/simulator")}},
 		{Title: "Clusters and clients", Links: []templates.Link{
 			kind(settings.Clusters, c.Clusters), waiting(link("Proxies", "/proxies", c.Proxies), c.SilentProxies), kind(settings.Clients, c.Clients), kind(settings.Workloads, c.Workloads), kind(settings.Issuers, c.Issuers),
 		}},

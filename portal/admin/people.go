@@ -9,12 +9,14 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/fairlead-auth/fairlead/internal/chart"
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/portal/page"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/base/web"
+	"github.com/fairlead-auth/fairlead/server/policy/access"
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
@@ -108,7 +110,15 @@ type PersonData struct {
 	IsMe                     bool
 	State                    ops.RowState
 	Browsers                 []BrowserRow
+	// Map is the ways by which the user may use clusters, MapPath the page with all of them.
+	Map     chart.Flow
+	MapPath string
+	// Shown are the first clusters.
+	Shown []access.Allowed
 }
+
+// shownClusters is how many clusters of a user are listed.
+const shownClusters = 50
 
 // BrowserRow is a browser that is signed in.
 type BrowserRow struct {
@@ -135,11 +145,31 @@ func (h *Handler) person(c echo.Context, r *request, fault string) error {
 	for _, signIn := range p.SignIns {
 		data.Browsers = append(data.Browsers, BrowserRow{signIn, page.BrowserName(signIn.UserAgent)})
 	}
+	data.Shown = p.Clusters[:min(shownClusters, len(p.Clusters))]
+	if err := h.personMap(c, r, &data); err != nil {
+		return err
+	}
 	view := web.View[PersonData]{Page: PersonPage(), Title: i18n.Verbatim(p.User.Label()), Data: data, Crumbs: h.crumbs(templates.Link{Label: "People", Path: "/people"}, templates.Link{Label: p.User.Label()})}
 	if fault != "" {
 		view.Status = http.StatusForbidden
 	}
 	return show(h, c, r, view)
+}
+
+// personMap draws the ways by which a user may use clusters.
+func (h *Handler) personMap(c echo.Context, r *request, data *PersonData) error {
+	filter := url.Values{"user": {data.User.ID}}
+	data.MapPath = h.mapPath(filter)
+	if len(data.Clusters) == 0 {
+		return nil
+	}
+	m, err := h.Admin.AccessMap(c.Request().Context(), r.caller, ops.MapQuery{User: data.User.ID, Uncounted: true})
+	if err != nil {
+		return err
+	}
+	f := &flow{h: h, Map: m.Map, size: partialColumn, filter: filter, user: m.User, table: data.MapPath}
+	data.Map = f.draw("How this user reaches clusters")
+	return nil
 }
 
 // askRemoveFactor asks before a second factor is removed.

@@ -264,3 +264,26 @@ for (const all of document.querySelectorAll("[data-all]")) {
   for (const box of boxes) box.addEventListener("change", count);
   count();
 }
+
+// Access map: the paths through the node under the pointer, or in focus, stand out.
+for (const flow of document.querySelectorAll(".flow")) {
+  const edges = [...flow.querySelectorAll("[data-edge]")].map((path) => [path, ...path.dataset.edge.split(" ")]);
+  const light = (target) => {
+    const lit = new Set();
+    const follow = (number, from, to) => {
+      lit.add(number);
+      for (const edge of edges) {
+        if (edge[from] === number) { lit.add(edge[0]); follow(edge[to], from, to); }
+      }
+    };
+    const node = target?.closest("[data-node]");
+    const edge = edges.find(([path]) => path === target);
+    const starts = node ? [node.dataset.node, node.dataset.node] : edge ? [edge[1], edge[2]] : [];
+    if (edge) lit.add(edge[0]);
+    starts.forEach((number, i) => (edge ? follow(number, i ? 1 : 2, i ? 2 : 1) : follow(number, i ? 2 : 1, i ? 1 : 2)));
+    flow.toggleAttribute("data-lit", starts.length > 0);
+    for (const part of flow.querySelectorAll("[data-node], [data-edge]")) part.classList.toggle("lit", lit.has(part.dataset.node ?? part));
+  };
+  for (const type of ["pointerover", "focusin"]) flow.addEventListener(type, (event) => { light(event.target); });
+  for (const type of ["pointerleave", "focusout"]) flow.addEventListener(type, () => { light(); });
+}

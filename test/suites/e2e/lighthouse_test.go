@@ -59,5 +59,5 @@ func TestLighthouse(t *testing.T) {
 	}
 	audit("/login?choose=yes", "/login/local", "/help")
 	c.signIn(s.issuer+"/", "jane@example.test")
-	audit("/", "/clusters/c0", "/access", "/account", "/workloads")
+	audit("/", "/clusters/c0", "/access", "/account", "/workloads", "/admin/access-map")
 }

@@ -107,7 +107,7 @@ func pages() []page {
 		of(web.ErrorPage()), of(login.ChoosePage()), of(login.PasswordPage()), of(login.SecondFactorPage()), of(consent.Page()), of(web.FormPostPage()), of(device.CodePage()), of(device.ConfirmPage()), of(device.DonePage()), of(logout.ConfirmPage()), of(logout.SignedOutPage()),
 		of(clusters.HomePage()), of(clusters.ClusterPage()), of(clusters.AccessPage()), of(account.Page()), of(help.Page()), of(workloads.Page()),
 		of(admin.OverviewPage()), of(admin.DiagnosticsPage()), of(admin.ListPage()), of(admin.FormPage()), of(admin.DeletePage()),
-		of(admin.TypesPage()), of(admin.TestPage()), of(admin.SecretPage()), of(admin.ConnectPage()), of(admin.SimulatorPage()), of(admin.ConfirmPage()), of(admin.BulkDonePage()),
+		of(admin.TypesPage()), of(admin.TestPage()), of(admin.SecretPage()), of(admin.ConnectPage()), of(admin.SimulatorPage()), of(admin.MapPage()), of(admin.ConfirmPage()), of(admin.BulkDonePage()),
 		of(admin.PersonPage()), of(admin.KeysPage()), of(admin.KeyPage()), of(admin.AuditPage()), of(admin.StoryPage()), of(admin.RecordingsPage()), of(admin.RecordingPage()), of(admin.RevisionPage()),
 		of(admin.TokenPage()), of(admin.RecoveryPage()), of(admin.TransferPage()), of(admin.SearchPage()), of(admin.ClaimsPage()), of(recovery.SetupPage()), of(recovery.RecoverPage()), of(recovery.InvitationPage()),
 	}
