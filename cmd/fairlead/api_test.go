@@ -157,6 +157,8 @@ func TestAnswersFitTheDocument(t *testing.T) {
 		{"GET", "/people?q=jane", ``, 200, "People"},
 		{"GET", "/people/" + jane.ID, ``, 200, "Person"},
 		{"POST", "/simulate", `{"user":"local:jane"}`, 200, "Answers"},
+		{"GET", "/access-map?user=local:jane&cluster=one", ``, 200, "AccessMap"},
+		{"GET", "/access-map?user=local:unknown", ``, 404, "Fault"},
 		{"POST", "/people/" + jane.ID + "/revoke", `{}`, 204, ""},
 		{"POST", "/people/" + jane.ID + "/disable", ``, 204, ""},
 		{"GET", "/keys", ``, 200, "Keys"},

@@ -199,6 +199,7 @@ func peopleRoutes() []route {
 			}
 			return Claims{Refused: p.Refused, Claims: p.Claims, Bytes: p.Bytes}, nil
 		}},
+		{http.MethodGet, "/access-map", "Read a page of the access map: which subjects reach which clusters, and by which rule", admin.ReadPeople, nil, AccessMap{}, []string{"q", "user", "group", "domain", "rule", "cluster", "environment", "page"}, accessMap},
 		{http.MethodPost, "/simulate", "Simulate access: which clusters a user may use, and which conditions are missing", admin.ReadPeople, Question{}, Answers{}, nil, simulate},
 	}
 }
