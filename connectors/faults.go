@@ -21,27 +21,27 @@ func Faults(found ...*Problem) []Problem {
 	return list
 }
 
-// Missing is a problem when value is empty. what says what to write.
+// Missing returns a problem if value is empty. what says what to enter.
 func Missing(field, value, what string) *Problem {
 	if value != "" {
 		return nil
 	}
-	return &Problem{Field: field, Message: "is missing: " + what}
+	return &Problem{Field: field, Message: "must not be empty. " + what}
 }
 
-// NoneOf is a problem when a list is empty. what says what to write.
+// NoneOf returns a problem if a list is empty. what says what to enter.
 func NoneOf(field string, list []string, what string) *Problem {
 	return Missing(field, strings.Join(list, "\n"), what)
 }
 
-// Address is a problem when value is neither empty nor an https address. Plain
-// http is for loopback only: secrets travel there.
+// Address returns a problem unless value is empty or an https address. It allows http on loopback only, because the
+// connector sends secrets to the address.
 func Address(field, value, example string) *Problem {
 	u, err := url.Parse(value)
 	if value == "" || err == nil && u.Host != "" && u.User == nil && u.Fragment == "" && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname())) {
 		return nil
 	}
-	return &Problem{Field: field, Message: fmt.Sprintf("want an https address such as %s, got %q", example, value)}
+	return &Problem{Field: field, Message: fmt.Sprintf("must be an https address such as %s, not %q", example, value)}
 }
 
 func isLoopback(host string) bool {
@@ -49,26 +49,26 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// Certificate is a problem when value is neither empty nor PEM certificates.
+// Certificate returns a problem unless value is empty or holds certificates in PEM format.
 func Certificate(field, value string) *Problem {
 	if value == "" || x509.NewCertPool().AppendCertsFromPEM([]byte(value)) {
 		return nil
 	}
-	return &Problem{Field: field, Message: "holds no certificate in PEM form"}
+	return &Problem{Field: field, Message: "must be a certificate in PEM format. Paste it from the line BEGIN CERTIFICATE on"}
 }
 
-// Date is a problem when value is neither empty nor a day.
+// Date returns a problem unless value is empty or a date.
 func Date(field, value string) *Problem {
 	if _, err := time.Parse(time.DateOnly, value); value == "" || err == nil {
 		return nil
 	}
-	return &Problem{Field: field, Message: fmt.Sprintf("want a date such as 2027-05-31, got %q", value)}
+	return &Problem{Field: field, Message: fmt.Sprintf("must be a date such as 2027-05-31, not %q", value)}
 }
 
-// OneOf is a problem when value is none of the choices.
+// OneOf returns a problem unless value is one of the choices.
 func OneOf(field, value string, choices ...string) *Problem {
 	if slices.Contains(choices, value) {
 		return nil
 	}
-	return &Problem{Field: field, Message: fmt.Sprintf("want one of %s, got %q", strings.Join(choices[1:], ", "), value)}
+	return &Problem{Field: field, Message: fmt.Sprintf("must be one of %s, not %q", strings.Join(choices[1:], ", "), value)}
 }

@@ -177,14 +177,14 @@ func (c *config) check(doc *strictyaml.Document) {
 	c.checkRecording(doc)
 	if c.Server.URL == "" {
 		if c.Audience == "" {
-			doc.Add("audience", "is missing: set the cluster's audience, such as k8s-prod, or set server.url and enrol the proxy")
+			doc.Add("audience", "must not be empty. Set the cluster's audience, such as k8s-prod, or set server.url and enrol the proxy")
 		}
 		c.checkAddress(doc, "issuer.url", c.Issuer.URL)
 		c.loadCA(doc, "issuer.ca", c.Issuer.CA)
 		return
 	}
 	if c.State == "" {
-		doc.Add("state", "is missing: set a persistent directory for the proxy's identity and its last known state")
+		doc.Add("state", "must not be empty. Set a persistent directory for the proxy's identity and its last known state")
 	}
 	for key, value := range map[string]string{"issuer.url": c.Issuer.URL, "issuer.ca": c.Issuer.CA, "audience": c.Audience, "cluster": c.Cluster} {
 		if value != "" {
@@ -254,7 +254,7 @@ func (c *config) checkAddress(doc *strictyaml.Document, path, address string) {
 	u, err := url.Parse(address)
 	switch {
 	case address == "":
-		doc.Add(path, "is missing: set the address of the Fairlead server")
+		doc.Add(path, "must not be empty. Set the address of the Fairlead server")
 	case err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
 		doc.Add(path, "must be an address such as https://login.example.com, got %q", address)
 	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):

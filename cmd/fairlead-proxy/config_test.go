@@ -41,8 +41,8 @@ func TestConfigFaults(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ text, want string }{
 		{"cluster: x\n", `fairlead-proxy.yaml:1: tls: must have certificate and key: kubectl sends tokens only over TLS
-fairlead-proxy.yaml:1: audience: is missing: set the cluster's audience, such as k8s-prod, or set server.url and enrol the proxy
-fairlead-proxy.yaml:1: issuer.url: is missing: set the address of the Fairlead server`},
+fairlead-proxy.yaml:1: audience: must not be empty. Set the cluster's audience, such as k8s-prod, or set server.url and enrol the proxy
+fairlead-proxy.yaml:1: issuer.url: must not be empty. Set the address of the Fairlead server`},
 		{"audience: a\ntls: {certificate: a, key: b}\nissuer: {url: \"http://login.example.com\", ca: /nowhere}\n", `fairlead-proxy.yaml:3: issuer.url: must use https: over http an attacker on the network could replace the signing keys
 fairlead-proxy.yaml:3: issuer.ca: cannot be read: open /nowhere: no such file or directory`},
 		{"audiences: [a]\ndrainTimeout: soon\n", `fairlead-proxy.yaml:1: audiences: is not a known key; did you mean "audience"?

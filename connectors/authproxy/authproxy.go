@@ -74,15 +74,15 @@ func Type() connectors.Type {
 
 // Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
-	faults := connectors.Faults(connectors.Missing("proxySecret", c.ProxySecret.Reveal(), "without it, every client could claim to be any user. Create one with openssl rand -hex 32."))
+	faults := connectors.Faults(connectors.Missing("proxySecret", c.ProxySecret.Reveal(), "Without it, every client could claim to be any user. Create one with openssl rand -hex 32"))
 	if n := len(c.ProxySecret.Reveal()); n > 0 && n < minSecret {
-		faults = append(faults, connectors.Problem{Field: "proxySecret", Message: fmt.Sprintf("want at least %d characters: openssl rand -hex 32", minSecret)})
+		faults = append(faults, connectors.Problem{Field: "proxySecret", Message: fmt.Sprintf("must have at least %d characters. Create one with openssl rand -hex 32", minSecret)})
 	}
 	for field, name := range map[string]string{
 		"userHeader": c.UserHeader, "idHeader": c.IDHeader, "nameHeader": c.NameHeader, "emailHeader": c.EmailHeader, "groupHeader": c.GroupHeader,
 	} {
 		if name != "" && (strings.ContainsFunc(name, notInHeader) || reserved(name)) {
-			faults = append(faults, connectors.Problem{Field: field, Message: fmt.Sprintf("want a header of the proxy’s own such as X-Remote-User, got %q", name)})
+			faults = append(faults, connectors.Problem{Field: field, Message: fmt.Sprintf("must be a header that only the proxy sets, such as X-Remote-User, not %q", name)})
 		}
 	}
 	slices.SortFunc(faults, func(a, b connectors.Problem) int { return strings.Compare(a.Field, b.Field) })

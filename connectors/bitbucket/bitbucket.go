@@ -46,9 +46,9 @@ func Type() connectors.Type {
 // Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	return connectors.Faults(
-		connectors.Missing("clientID", c.ClientID, "copy the Key from the OAuth consumer"),
-		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "copy the Secret from the OAuth consumer"),
-		connectors.NoneOf("teams", c.Teams, "without a workspace, every Bitbucket account could sign in. Add one."),
+		connectors.Missing("clientID", c.ClientID, "Copy the Key from the OAuth consumer"),
+		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "Copy the Secret from the OAuth consumer"),
+		connectors.NoneOf("teams", c.Teams, "Without a workspace, every Bitbucket account could sign in. Add one"),
 	)
 }
 

@@ -52,10 +52,10 @@ func Type() connectors.Type {
 // Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	return connectors.Faults(
-		connectors.Missing("baseURL", c.BaseURL, "write Crowd’s address"),
+		connectors.Missing("baseURL", c.BaseURL, "Enter Crowd’s address"),
 		connectors.Address("baseURL", c.BaseURL, "https://crowd.example.com/crowd"),
-		connectors.Missing("application", c.Application, "write the name of the application in Crowd"),
-		connectors.Missing("password", c.Password.Reveal(), "write the password of the application, not of a person"),
+		connectors.Missing("application", c.Application, "Enter the name of the application in Crowd"),
+		connectors.Missing("password", c.Password.Reveal(), "Enter the password of the application, not of a user"),
 		connectors.Certificate("ca", c.CA),
 	)
 }

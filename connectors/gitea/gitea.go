@@ -63,13 +63,13 @@ func Type() connectors.Type {
 // Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	problems := connectors.Faults(
-		connectors.Missing("clientID", c.ClientID, "copy the Client ID from Gitea"),
-		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "copy the Client Secret from Gitea"),
+		connectors.Missing("clientID", c.ClientID, "Copy the Client ID from Gitea"),
+		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "Copy the Client Secret from Gitea"),
 		connectors.Address("baseURL", c.BaseURL, "https://git.example.com"),
 		connectors.Certificate("ca", c.CA),
 	)
 	for i, org := range c.Orgs {
-		problems = append(problems, connectors.Faults(connectors.Missing(fmt.Sprintf("orgs[%d].name", i), org.Name, "name the organization"))...)
+		problems = append(problems, connectors.Faults(connectors.Missing(fmt.Sprintf("orgs[%d].name", i), org.Name, "Name the organization"))...)
 	}
 	return problems
 }

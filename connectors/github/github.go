@@ -83,24 +83,24 @@ func (c *Config) Validate() []connectors.Problem {
 		problems = append(problems, connectors.Problem{Field: field, Message: message})
 	}
 	if c.ClientID == "" {
-		add("clientID", "is missing: copy it from the OAuth app at GitHub")
+		add("clientID", "must not be empty. Copy it from the OAuth app at GitHub")
 	}
 	if c.ClientSecret.Empty() {
-		add("clientSecret", "is missing: make one in the OAuth app at GitHub")
+		add("clientSecret", "must not be empty. Create one in the OAuth app at GitHub")
 	}
 	if len(c.Orgs) == 0 {
-		add("orgs", "is missing: without an organization, every GitHub account could sign in. Add one.")
+		add("orgs", "must not be empty. Without an organization, every GitHub account could sign in. Add one")
 	}
 	for i, org := range c.Orgs {
 		if org.Name == "" {
-			add(fmt.Sprintf("orgs[%d].name", i), "is missing")
+			add(fmt.Sprintf("orgs[%d].name", i), "must not be empty. Enter the name of the organization")
 		}
 	}
 	if c.Host != "" && !isHost(c.Host) {
-		add("host", "want an address such as https://github.example.com without a path")
+		add("host", "must be an address without a path. Enter it like https://github.example.com")
 	}
 	if c.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CA)) {
-		add("ca", "holds no certificate in PEM form")
+		add("ca", "must be a certificate in PEM format. Paste it from the line BEGIN CERTIFICATE on")
 	}
 	return problems
 }

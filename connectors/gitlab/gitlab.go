@@ -56,8 +56,8 @@ func Type() connectors.Type {
 // Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	return connectors.Faults(
-		connectors.Missing("clientID", c.ClientID, "copy the Application ID from GitLab"),
-		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "copy the Secret from GitLab"),
+		connectors.Missing("clientID", c.ClientID, "Copy the Application ID from GitLab"),
+		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "Copy the Secret from GitLab"),
 		connectors.Address("baseURL", c.BaseURL, "https://gitlab.example.com"),
 		connectors.Certificate("ca", c.CA),
 	)

@@ -42,7 +42,7 @@ func (c *Config) account() (serviceAccount, error) {
 	var account serviceAccount
 	err := json.Unmarshal([]byte(c.ServiceAccount.Reveal()), &account)
 	if err != nil || account.Type != "service_account" || account.Email == "" || account.Key == "" {
-		return account, errors.New("want the JSON key of a service account, the whole file") // the cause could show the key
+		return account, errors.New("must be the JSON key of a service account. Paste the whole file") // the cause could show the key
 	}
 	return account, nil
 }

@@ -63,13 +63,13 @@ func Type() connectors.Type {
 // Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	faults := connectors.Faults(
-		connectors.Missing("clientID", c.ClientID, "copy it from Google Cloud"),
-		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "copy it from Google Cloud"),
-		connectors.NoneOf("hostedDomains", c.HostedDomains, "without a domain, every Google account could sign in. Add one."),
+		connectors.Missing("clientID", c.ClientID, "Copy it from Google Cloud"),
+		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "Copy it from Google Cloud"),
+		connectors.NoneOf("hostedDomains", c.HostedDomains, "Without a domain, every Google account could sign in. Add one"),
 	)
 	for i, domain := range c.HostedDomains {
 		if !strings.Contains(domain, ".") || strings.ContainsAny(domain, "/:@* ") {
-			faults = append(faults, connectors.Problem{Field: fmt.Sprintf("hostedDomains[%d]", i), Message: fmt.Sprintf("want a domain such as example.com, got %q", domain)})
+			faults = append(faults, connectors.Problem{Field: fmt.Sprintf("hostedDomains[%d]", i), Message: fmt.Sprintf("must be a domain such as example.com, not %q", domain)})
 		}
 	}
 	return append(faults, c.validateGroups()...)
@@ -78,11 +78,11 @@ func (c *Config) Validate() []connectors.Problem {
 func (c *Config) validateGroups() []connectors.Problem {
 	if c.ServiceAccount.Empty() {
 		if len(c.Groups) > 0 {
-			return []connectors.Problem{{Field: "groups", Message: "need a service account, because Google sends no groups without one. Add its key, or remove the allowed groups."}}
+			return []connectors.Problem{{Field: "groups", Message: "must be empty without a service account, because Google sends no groups without one. Add its key, or remove the allowed groups"}}
 		}
 		return nil
 	}
-	faults := connectors.Faults(connectors.Missing("adminEmail", c.AdminEmail, "the service account reads groups in an admin’s name"))
+	faults := connectors.Faults(connectors.Missing("adminEmail", c.AdminEmail, "Enter the address of an admin: the service account reads groups in their name"))
 	if _, err := c.account(); err != nil {
 		faults = append(faults, connectors.Problem{Field: "serviceAccount", Message: err.Error()})
 	}

@@ -56,15 +56,15 @@ func Type() connectors.Type {
 // Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	faults := connectors.Faults(
-		connectors.Missing("host", c.Host, "write Keystone’s address"),
+		connectors.Missing("host", c.Host, "Enter Keystone’s address"),
 		connectors.Address("host", c.Host, "https://keystone.example.com:5000"),
-		connectors.Missing("domain", c.Domain, "write the id or the name of the people’s domain; default is the first one’s id"),
-		connectors.Missing("username", c.Username, "write the name of the service user"),
-		connectors.Missing("password", c.Password.Reveal(), "write the password of the service user"),
+		connectors.Missing("domain", c.Domain, "Enter the ID or the name of the users’ domain. The ID of the first domain is default"),
+		connectors.Missing("username", c.Username, "Enter the name of the service user"),
+		connectors.Missing("password", c.Password.Reveal(), "Enter the password of the service user"),
 		connectors.Certificate("ca", c.CA),
 	)
 	if strings.HasSuffix(strings.TrimSuffix(c.Host, "/"), "/v3") {
-		faults = append(faults, connectors.Problem{Field: "host", Message: "leave /v3 out"})
+		faults = append(faults, connectors.Problem{Field: "host", Message: "must not contain /v3. Remove it"})
 	}
 	return faults
 }

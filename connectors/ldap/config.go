@@ -101,26 +101,26 @@ func problem(field, format string, args ...any) connectors.Problem {
 func (c *Config) checkConnection() (problems []connectors.Problem) {
 	add := func(field, format string, args ...any) { problems = append(problems, problem(field, format, args...)) }
 	if len(c.Hosts) == 0 {
-		add("hosts", "is missing: name at least one host, such as ldap.example.com")
+		add("hosts", "must not be empty. Enter at least one host, such as ldap.example.com")
 	}
 	for i, host := range c.Hosts {
 		if strings.Contains(host, "/") || host == "" {
-			add(fmt.Sprintf("hosts[%d]", i), "want host or host:port without ldap://, got %q", host)
+			add(fmt.Sprintf("hosts[%d]", i), "must be a host or host:port, not %q. Leave out ldap:// and the path", host)
 		}
 		if c.Security == SecurityNone && !loopback(host) {
-			add("security", "none would send passwords in clear to %s: use ldaps or starttls", host)
+			add("security", "must not be none, which sends passwords in clear to %s. Use ldaps or starttls", host)
 		}
 	}
 	switch c.Security {
 	case SecurityLDAPS, SecurityStartTLS, SecurityNone:
 	default:
-		add("security", "want ldaps, starttls or none, got %q", c.Security)
+		add("security", "must be ldaps, starttls or none, not %q", c.Security)
 	}
 	if c.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CA)) {
-		add("ca", "holds no certificate in PEM form")
+		add("ca", "must be a certificate in PEM format. Paste it from the line BEGIN CERTIFICATE on")
 	}
 	if (c.BindDN == "") != c.BindPassword.Empty() {
-		add("bindPassword", "bindDN and bindPassword belong together: set both or none")
+		add("bindPassword", "must be set if bindDN is, and only then. Set both or neither")
 	}
 	return problems
 }
@@ -128,14 +128,14 @@ func (c *Config) checkConnection() (problems []connectors.Problem) {
 func (c *Config) checkSearch() (problems []connectors.Problem) {
 	add := func(field, format string, args ...any) { problems = append(problems, problem(field, format, args...)) }
 	if c.UserSearch.BaseDN == "" {
-		add("userSearch.baseDN", "is missing: where people are, such as ou=people,dc=example,dc=com")
+		add("userSearch.baseDN", "must not be empty. Enter the entry below which users are, such as ou=people,dc=example,dc=com")
 	}
 	if c.GroupSearch.NestedDepth < 0 || c.GroupSearch.NestedDepth > MaxDepth {
-		add("groupSearch.nestedDepth", "want 0 to %d", MaxDepth)
+		add("groupSearch.nestedDepth", "must be from 0 to %d", MaxDepth)
 	}
 	for field, filter := range map[string]string{"userSearch.filter": c.UserSearch.Filter, "groupSearch.filter": c.GroupSearch.Filter} {
 		if _, err := goldap.CompileFilter(filter); filter != "" && err != nil {
-			add(field, "is not an LDAP filter: put it in parentheses, such as (objectClass=person)")
+			add(field, "must be an LDAP filter. Put it in parentheses, such as (objectClass=person)")
 		}
 	}
 	return problems

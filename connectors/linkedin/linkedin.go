@@ -36,8 +36,8 @@ func Type() connectors.Type {
 // Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	return connectors.Faults(
-		connectors.Missing("clientID", c.ClientID, "copy the Client ID from the Auth tab"),
-		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "copy the Client Secret from the Auth tab"),
+		connectors.Missing("clientID", c.ClientID, "Copy the Client ID from the Auth tab"),
+		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "Copy the Client Secret from the Auth tab"),
 	)
 }
 

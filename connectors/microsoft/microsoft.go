@@ -84,9 +84,9 @@ func moreFields() []connectors.Field {
 // Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	return connectors.Faults(
-		connectors.Missing("tenant", c.Tenant, "copy the Directory (tenant) ID from the overview of the app registration"),
-		connectors.Missing("clientID", c.ClientID, "copy the Application (client) ID from the overview of the app registration"),
-		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "copy the secret’s Value from Certificates & secrets"),
+		connectors.Missing("tenant", c.Tenant, "Copy the Directory (tenant) ID from the overview of the app registration"),
+		connectors.Missing("clientID", c.ClientID, "Copy the Application (client) ID from the overview of the app registration"),
+		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "Copy the secret’s Value from Certificates & secrets"),
 		connectors.Date("secretEnds", c.SecretEnds),
 		connectors.OneOf("groupNameFormat", c.GroupNameFormat, "", "name", "id"),
 		connectors.OneOf("preferredUsernameField", c.PreferredUsernameField, "", "name", "email", "mailNickname", "onPremisesSamAccountName"),

@@ -78,14 +78,14 @@ func keyFields() []connectors.Field {
 // Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	return connectors.Faults(
-		connectors.Missing("authorizationURL", c.AuthorizationURL, "where the browser is sent"),
-		connectors.Missing("tokenURL", c.TokenURL, "where codes are redeemed"),
-		connectors.Missing("userInfoURL", c.UserInfoURL, "where to read who signed in"),
+		connectors.Missing("authorizationURL", c.AuthorizationURL, "Enter the address to which the browser is sent"),
+		connectors.Missing("tokenURL", c.TokenURL, "Enter the address of the token endpoint"),
+		connectors.Missing("userInfoURL", c.UserInfoURL, "Enter the address that returns the user’s data"),
 		connectors.Address("authorizationURL", c.AuthorizationURL, "https://provider.example.com/authorize"),
 		connectors.Address("tokenURL", c.TokenURL, "https://provider.example.com/token"),
 		connectors.Address("userInfoURL", c.UserInfoURL, "https://provider.example.com/userinfo"),
-		connectors.Missing("clientID", c.ClientID, "copy it from the provider"),
-		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "copy it from the provider"),
+		connectors.Missing("clientID", c.ClientID, "Copy it from the provider"),
+		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "Copy it from the provider"),
 		connectors.Certificate("ca", c.CA),
 	)
 }

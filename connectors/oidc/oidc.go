@@ -59,19 +59,19 @@ func (c *Config) Validate() []connectors.Problem {
 	}
 	u, err := url.Parse(c.Issuer)
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Hostname() != "127.0.0.1") || u.RawQuery != "" || u.Fragment != "" {
-		add("issuer", "want an https address without query, such as https://idp.example.com")
+		add("issuer", "must be an https address without a query. Enter it like https://idp.example.com")
 	}
 	if c.ClientID == "" {
-		add("clientID", "is missing: copy it from the provider")
+		add("clientID", "must not be empty. Copy it from the provider")
 	}
 	if c.ClientSecret.Empty() {
-		add("clientSecret", "is missing: copy it from the provider")
+		add("clientSecret", "must not be empty. Copy it from the provider")
 	}
 	if fault := connectors.Date("secretEnds", c.SecretEnds); fault != nil {
 		add(fault.Field, fault.Message)
 	}
 	if c.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CA)) {
-		add("ca", "holds no certificate in PEM form")
+		add("ca", "must be a certificate in PEM format. Paste it from the line BEGIN CERTIFICATE on")
 	}
 	return problems
 }

@@ -52,10 +52,10 @@ func Type() connectors.Type {
 // Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	return connectors.Faults(
-		connectors.Missing("issuer", c.Issuer, "write the address of the cluster’s API server"),
+		connectors.Missing("issuer", c.Issuer, "Enter the address of the cluster’s API server"),
 		connectors.Address("issuer", c.Issuer, "https://api.openshift.example.com:6443"),
-		connectors.Missing("clientID", c.ClientID, "write the name of the OAuthClient"),
-		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "copy the secret of the OAuthClient"),
+		connectors.Missing("clientID", c.ClientID, "Enter the name of the OAuthClient"),
+		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "Copy the secret of the OAuthClient"),
 		connectors.Certificate("ca", c.CA),
 	)
 }

@@ -73,7 +73,7 @@ func (r *Run) Discover(ctx context.Context, client *http.Client, issuer string) 
 			clock = r.Env.Now().Sub(at)
 		}
 		if d.Issuer != issuer {
-			return "", &FaultError{Cause: fmt.Sprintf("The document says that the issuer is %q.", d.Issuer), Remedy: "Write the issuer exactly like that, slash at the end included."}
+			return "", &FaultError{Cause: fmt.Sprintf("The discovery document names another issuer: %q.", d.Issuer), Remedy: "Enter the issuer exactly like that, including the slash at the end if there is one."}
 		}
 		return d.TokenEndpoint, nil
 	})

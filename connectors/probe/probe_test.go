@@ -166,7 +166,7 @@ func TestDiscoveryFaultsAreNamed(t *testing.T) {
 		}
 	}))
 	t.Cleanup(s.Close)
-	for path, want := range map[string]string{"/slash": "says that the issuer is", "/nokeys": "publishes no keys", "/page": "did not answer with JSON", "/nothing": "answered 404"} {
+	for path, want := range map[string]string{"/slash": "names another issuer", "/nokeys": "publishes no keys", "/page": "did not answer with JSON", "/nothing": "answered 404"} {
 		got := failed(probe.OpenID(t.Context(), env(), s.URL+path, "", probe.OAuthClient{}))
 		if !strings.Contains(got.Detail, want) || got.Remedy == "" {
 			t.Errorf("%s: %+v", path, got)

@@ -73,13 +73,13 @@ func fields() []connectors.Field {
 // Validate returns every problem of the settings.
 func (c *Config) Validate() []connectors.Problem {
 	return connectors.Faults(
-		connectors.Missing("ssoURL", c.SSOURL, "copy the sign-on address from the identity provider"),
+		connectors.Missing("ssoURL", c.SSOURL, "Copy the sign-on address from the identity provider"),
 		connectors.Address("ssoURL", c.SSOURL, "https://idp.example.com/sso"),
-		connectors.Missing("ssoIssuer", c.SSOIssuer, "copy the identifier: without it any provider with this certificate could answer"),
-		connectors.Missing("certificates", c.Certificates, "an answer is believed only when its signature fits"),
+		connectors.Missing("ssoIssuer", c.SSOIssuer, "Copy the identifier of the identity provider: without it any provider with this certificate could sign users in"),
+		connectors.Missing("certificates", c.Certificates, "Paste the signing certificate of the identity provider, which verifies its responses"),
 		connectors.Certificate("certificates", c.Certificates),
-		connectors.Missing("usernameAttr", c.UsernameAttr, "name the attribute with the user name"),
-		connectors.Missing("emailAttr", c.EmailAttr, "name the attribute with the mail address"),
+		connectors.Missing("usernameAttr", c.UsernameAttr, "Name the attribute with the user name"),
+		connectors.Missing("emailAttr", c.EmailAttr, "Name the attribute with the mail address"),
 		connectors.OneOf("nameIDFormat", c.NameIDFormat, "", "persistent", "emailAddress", "unspecified", "X509SubjectName"),
 	)
 }

@@ -20,7 +20,7 @@ const MaxLogo = 32 << 10
 // CheckLogo refuses active content all the same.
 func CheckLogo(svg string) error {
 	if len(svg) > MaxLogo {
-		return fmt.Errorf("has %d bytes, at most %d are taken: let a tool such as svgo make it smaller", len(svg), MaxLogo)
+		return fmt.Errorf("has %d bytes, and may have at most %d. Make it smaller with a tool such as svgo", len(svg), MaxLogo)
 	}
 	decoder := xml.NewDecoder(strings.NewReader(svg))
 	elements := 0
@@ -30,7 +30,7 @@ func CheckLogo(svg string) error {
 			return nil
 		}
 		if err != nil {
-			return errors.New("is no SVG: paste the text of the file, from <svg to </svg>")
+			return errors.New("must be an SVG document. Paste the text of the file, from <svg to </svg>")
 		}
 		if err := checkToken(token, elements == 0); err != nil {
 			return err
@@ -44,7 +44,7 @@ func CheckLogo(svg string) error {
 func checkToken(token xml.Token, first bool) error {
 	switch t := token.(type) {
 	case xml.Directive:
-		return errors.New("has a document type: remove the line <!DOCTYPE …>, which it does not need")
+		return errors.New("must not have a document type. Remove the line <!DOCTYPE …>")
 	case xml.StartElement:
 		return checkElement(t, first)
 	}
@@ -53,15 +53,15 @@ func checkToken(token xml.Token, first bool) error {
 
 func checkElement(e xml.StartElement, root bool) error {
 	if root && e.Name != (xml.Name{Space: "http://www.w3.org/2000/svg", Local: "svg"}) {
-		return errors.New(`is no SVG: want <svg xmlns="http://www.w3.org/2000/svg" …> first`)
+		return errors.New(`must be an SVG document, which starts with <svg xmlns="http://www.w3.org/2000/svg" …>`)
 	}
 	if slices.Contains([]string{"script", "foreignobject", "iframe", "object", "embed", "image", "a"}, strings.ToLower(e.Name.Local)) {
-		return fmt.Errorf("has an element <%s>: a logo is shapes only", e.Name.Local)
+		return fmt.Errorf("must not have the element <%s>, because a logo may hold shapes only. Remove it", e.Name.Local)
 	}
 	for _, attr := range e.Attr {
 		name := strings.ToLower(attr.Name.Local)
 		if strings.HasPrefix(name, "on") || name == "href" && !strings.HasPrefix(attr.Value, "#") {
-			return fmt.Errorf("has an attribute %s that runs or loads something: a logo is shapes only", attr.Name.Local)
+			return fmt.Errorf("must not have the attribute %s, which runs or loads something. Remove it", attr.Name.Local)
 		}
 	}
 	return nil
@@ -117,7 +117,7 @@ func parse(text string) (rgb, error) {
 	hex, found := strings.CutPrefix(text, "#")
 	n, err := strconv.ParseUint(hex, 16, 32)
 	if !found || len(hex) != 6 || err != nil {
-		return c, fmt.Errorf("want a colour such as #0b6478, got %q", text)
+		return c, fmt.Errorf("must be a color such as #0b6478, not %q", text)
 	}
 	for i := range c {
 		c[i] = float64(n>>(16-8*i)&0xff) / 0xff
@@ -169,7 +169,7 @@ func CheckColor(text string, m Mode) error {
 			return err
 		}
 		if ratio := contrast(c, g); ratio < least {
-			return fmt.Errorf("can’t be read well on a %s page: its contrast is %.1f to 1, and %.1f is needed. Take a %s one", m.word, ratio, least, m.other)
+			return fmt.Errorf("must be readable on a %s page: its contrast is %.1f to 1, and WCAG requires %.1f. Choose a %s color", m.word, ratio, least, m.other)
 		}
 	}
 	return nil

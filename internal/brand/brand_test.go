@@ -54,7 +54,7 @@ func TestColors(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
-	for text, want := range map[string]string{"red": "such as", "#abc": "such as", "#0b647g": "such as", "#ffd54f": "Take a darker one", "#ffffff": "1.1 to 1", "#000000;}": "such as"} {
+	for text, want := range map[string]string{"red": "such as", "#abc": "such as", "#0b647g": "such as", "#ffd54f": "Choose a darker color", "#ffffff": "1.1 to 1", "#000000;}": "such as"} {
 		if err := brand.CheckColor(text, brand.Light()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}

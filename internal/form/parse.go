@@ -65,7 +65,7 @@ func (p *parser) number(given, name string) any {
 	}
 	n, err := strconv.Atoi(given)
 	if err != nil {
-		p.problems = append(p.problems, Problem{name, fmt.Sprintf("want a whole number, got %q", given)})
+		p.problems = append(p.problems, Problem{name, fmt.Sprintf("must be a whole number, not %q", given)})
 		return nil
 	}
 	return n
@@ -78,7 +78,7 @@ func (p *parser) pairs(f Field, given, name string) any {
 		key, value, found := strings.Cut(text, "=")
 		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
 		if !found || key == "" {
-			p.problems = append(p.problems, Problem{name, fmt.Sprintf("want key=value on each line, got %q", text)})
+			p.problems = append(p.problems, Problem{name, fmt.Sprintf("must have key=value on each line, not %q", text)})
 			continue
 		}
 		if f.Kind == Pairs {

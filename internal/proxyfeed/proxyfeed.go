@@ -170,7 +170,7 @@ func VerifyAssertion(pass, server string, now time.Time, find func(id string) (p
 // CheckKey returns an error unless key is a public Ed25519 key.
 func CheckKey(key jose.JSONWebKey) error {
 	if _, ok := key.Key.(ed25519.PublicKey); !ok || !key.Valid() {
-		return errors.New("want the public half of an Ed25519 key")
+		return errors.New("must be a public Ed25519 key")
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ func (u *upstreams) faults() []broken {
 			"userSearch": map[string]any{"baseDN": slapd.PeopleDN}, "groupSearch": map[string]any{"baseDN": slapd.GroupsDN},
 		}, "ldap", change)}
 	}
-	unknown, wrongPassword := ldap("look up somebody who is not there", nil), ldap("test sign-in with a wrong password", nil)
+	unknown, wrongPassword := ldap("lookup of an unknown user", nil), ldap("test sign-in with a wrong password", nil)
 	unknown.lookup, wrongPassword.login, wrongPassword.password = "nobody", "jane", "wrong"
 	list := []broken{
 		ldap("no server", map[string]any{"hosts": nil}),
@@ -115,12 +115,12 @@ func (u *upstreams) faults() []broken {
 		ldap("bind DN without a password", map[string]any{"bindPassword": nil}),
 		ldap("base DN of users missing", map[string]any{"userSearch": map[string]any{}}),
 		ldap("wrong base DN of users", map[string]any{"userSearch.baseDN": "ou=persons," + slapd.BaseDN}),
-		ldap("user filter that matches nobody", map[string]any{"userSearch.filter": "(objectClass=robot)"}),
+		ldap("user filter without a match", map[string]any{"userSearch.filter": "(objectClass=robot)"}),
 		ldap("user filter without parentheses", map[string]any{"userSearch.filter": "objectClass=person"}),
 		ldap("wrong user name attribute", map[string]any{"userSearch.usernameAttr": "sAMAccountName"}),
 		ldap("wrong ID attribute", map[string]any{"userSearch.idAttr": "objectGUID"}),
 		ldap("wrong base DN of groups", map[string]any{"groupSearch.baseDN": "ou=teams," + slapd.BaseDN}),
-		ldap("group filter that matches nothing", map[string]any{"groupSearch.filter": "(objectClass=group)"}),
+		ldap("group filter without a match", map[string]any{"groupSearch.filter": "(objectClass=group)"}),
 		ldap("plain LDAP over the network", map[string]any{"security": "none", "hosts": []any{"ldap.example.com"}}),
 		unknown, wrongPassword,
 	}
@@ -174,7 +174,7 @@ func (u *upstreams) oauthFaults() []broken {
 func (u *upstreams) passwordFaults() []broken {
 	crowd := map[string]any{"baseURL": u.crowd.URL + "/crowd", "application": fakecrowd.Application, "password": fakecrowd.Password}
 	keystone := map[string]any{"host": u.keystone.URL, "domain": "default", "username": fakekeystone.Service, "password": fakekeystone.ServicesWord}
-	unknown := broken{kind: "Crowd", what: "look up somebody who is not there", doc: with(crowd, "crowd", nil), lookup: "nobody"}
+	unknown := broken{kind: "Crowd", what: "lookup of an unknown user", doc: with(crowd, "crowd", nil), lookup: "nobody"}
 	return []broken{
 		{kind: "Crowd", what: "wrong application password", doc: with(crowd, "crowd", map[string]any{"password": "wrong"})},
 		{kind: "Crowd", what: "URL without the context path", doc: with(crowd, "crowd", map[string]any{"baseURL": u.crowd.URL})},
@@ -203,7 +203,8 @@ func (b *bundle) try(root admin.Caller, f broken) (cause, remedy string) {
 	findings, err := b.Check(ctx, root, admin.ConnectorDraft{Doc: f.doc})
 	if refused, ok := errors.AsType[*admin.RefusedError](err); ok && len(refused.Problems) > 0 {
 		p := refused.Problems[0]
-		return "The field " + strings.TrimPrefix(p.Field, "config.") + " " + strings.TrimSuffix(p.Message, ".") + ".", ""
+		message, advice, _ := strings.Cut(strings.TrimSuffix(p.Message, ".")+".", ". ")
+		return "The field " + strings.TrimPrefix(p.Field, "config.") + " " + strings.TrimSuffix(message, ".") + ".", advice
 	}
 	if err != nil {
 		b.t.Fatalf("%s %s: %v", f.kind, f.what, err)
