@@ -13,6 +13,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/audit/sentence"
+	"github.com/fairlead-auth/fairlead/internal/chart"
 	"github.com/fairlead-auth/fairlead/internal/i18n"
 	ops "github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/base/store"
@@ -43,10 +44,14 @@ type AuditData struct {
 	Names    []string
 	Lines    []EventLine
 	Next     string
-	JSON     string
-	CSV      string
-	Filtered bool
-	Open     bool
+	// Searched is since when events were looked through, if older ones were not; Further is the address to go on.
+	// Most is how many events a page looks through.
+	Searched      *time.Time
+	Further, Most string
+	JSON          string
+	CSV           string
+	Filtered      bool
+	Open          bool
 }
 
 // AuditPage is the audit log.
@@ -79,7 +84,7 @@ func days(first, last string) (from, to store.Instant) {
 func (h *Handler) audit(c echo.Context, r *request) error {
 	values := c.QueryParams()
 	query, from, to := eventQuery(values)
-	events, err := h.Admin.Events(c.Request().Context(), r.caller, query)
+	events, until, searched, err := h.Admin.SearchEvents(c.Request().Context(), r.caller, query)
 	if err != nil {
 		return err
 	}
@@ -114,6 +119,11 @@ func (h *Handler) audit(c echo.Context, r *request) error {
 	if len(events) == ops.PageSize {
 		kept.Set("after", events[len(events)-1].Cursor())
 		data.Next = "?" + kept.Encode()
+	}
+	if searched != "" {
+		at := until.Time().UTC()
+		kept.Set("after", searched)
+		data.Searched, data.Further, data.Most = &at, "?"+kept.Encode(), chart.Count(ops.MaxSearched)
 	}
 	return show(h, c, r, web.View[AuditData]{Page: AuditPage(), Title: i18n.T("Audit log"), Data: data})
 }

@@ -46,16 +46,9 @@ func (a *Admin) CountEvents(ctx context.Context, c Caller, query store.EventQuer
 	for _, row := range clusters {
 		counts.Clusters[row.ClusterID] = row.Events
 	}
-	searched := query.Text+query.Address+query.Client+query.Request != "" || query.User != "" && !strings.HasPrefix(query.User, "usr_")
-	if searched {
-		return counts, nil
+	if names, counts.Known, err = a.countNames(ctx, query, names); err != nil || !counts.Known {
+		return counts, err
 	}
-	if query.User != "" || query.Cluster != "" {
-		if names, err = a.Store.CountEventNames(ctx, query); err != nil {
-			return nil, err
-		}
-	}
-	counts.Known = true
 	for _, k := range words.Kinds() {
 		for _, name := range k.Names() {
 			counts.Kinds[string(k)] += names[name]
@@ -65,6 +58,26 @@ func (a *Admin) CountEvents(ctx context.Context, c Caller, query store.EventQuer
 		counts.All += n
 	}
 	return counts, nil
+}
+
+// countNames counts the events of a query by name, or reports that counting would take too long. all are the
+// counts without the query's user and cluster.
+func (a *Admin) countNames(ctx context.Context, query store.EventQuery, all map[string]int64) (map[string]int64, bool, error) {
+	byName := query.User != "" && !strings.HasPrefix(query.User, "usr_")
+	switch {
+	case query.Text+query.Address+query.Client+query.Request != "" || byName:
+		return nil, false, nil
+	case query.User == "" && query.Cluster == "":
+		return all, true, nil
+	case query.User == "" && query.Connector == "":
+		rows, err := a.Store.ClusterNameTotals(ctx, query.Cluster, store.CountQuery{From: query.From, To: query.To})
+		names := map[string]int64{}
+		for _, row := range rows {
+			names[row.Name] = row.Events
+		}
+		return names, err == nil, err
+	}
+	return a.Store.CountEventNames(ctx, query, MaxSearched)
 }
 
 // Searches lists the caller's saved searches.

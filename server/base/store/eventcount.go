@@ -99,6 +99,18 @@ func (s *Store) ClusterTotals(ctx context.Context, query CountQuery) ([]ClusterE
 	return rows, nil
 }
 
+// ClusterNameTotals returns the counts of one cluster's events by name: those of the days from query.From,
+// without query.To.
+func (s *Store) ClusterNameTotals(ctx context.Context, cluster string, query CountQuery) ([]ClusterEventCount, error) {
+	var rows []ClusterEventCount
+	err := query.where(s.db.WithContext(ctx).Table("cluster_event_counts"), "day").Where("cluster_id = ?", cluster).
+		Select("cluster_id, name, SUM(events) AS events").Group("cluster_id, name").Order("name").Scan(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("reading event counts of a cluster: %w", translate(err))
+	}
+	return rows, nil
+}
+
 // slotsSettle is the age at which the slots of a count are merged. Few events of an hour arrive later.
 const slotsSettle = 3 * time.Hour
 

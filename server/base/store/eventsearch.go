@@ -4,43 +4,77 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"gorm.io/gorm"
 )
 
-// CountEventNames counts the events of a query by name. It ignores the names of the query. The query must name a
-// user or a cluster, because only those have an index.
-func (s *Store) CountEventNames(ctx context.Context, query EventQuery) (map[string]int64, error) {
-	q := s.db.WithContext(ctx).Table("audit_events")
-	for column, value := range map[string]string{"connector_id": query.Connector, "cluster_id": query.Cluster} {
-		if value != "" {
-			q = q.Where(column+" = ?", value)
+// isUserID reports whether a query names a user by the id, which has an index, and not by a part of a name.
+func isUserID(user string) bool { return strings.HasPrefix(user, "usr_") }
+
+// unindexed reports whether a query has a filter that every event must be read for.
+func (q EventQuery) unindexed() bool {
+	if q.Request != "" || isUserID(q.User) {
+		return false
+	}
+	return q.Text+q.Client+q.Address+q.Connector+q.Name+q.User != ""
+}
+
+// SearchEvents is FindEvents for a page: it looks through the newest events only, about as many as within says,
+// where no index helps. Then until is how far back it looked, and searched the cursor to go on with. Both are empty
+// if it looked at all events, or found as many as the query asks for.
+func (s *Store) SearchEvents(ctx context.Context, query EventQuery, within int) (rows []AuditEvent, until Instant, searched string, err error) {
+	if _, err := before(s.db, "time", query.After); err != nil {
+		return nil, 0, "", err
+	}
+	if query.unindexed() {
+		if until, err = s.horizon(ctx, query, within); err != nil {
+			return nil, 0, "", err
 		}
 	}
-	if query.Cluster != "" {
-		q = q.Where("cluster_id <> ''") // the same condition as the partial index
+	query.From = max(query.From, until)
+	rows, err = s.FindEvents(ctx, query)
+	if err != nil || until == 0 || len(rows) == query.Limit {
+		return rows, 0, "", err
 	}
-	if query.User != "" {
-		q = q.Where("(user_id = ? OR (actor_id = ? AND actor_id <> ''))", query.User, query.User)
+	return rows, until, fmt.Sprintf("%d_", until), nil
+}
+
+// horizon returns the time of the event that lies within events before the beginning of a search, or 0 if there
+// are fewer.
+func (s *Store) horizon(ctx context.Context, query EventQuery, within int) (Instant, error) {
+	q := s.eventsWhere(ctx, EventQuery{Cluster: query.Cluster, From: query.From, To: query.To, After: query.After})
+	var times []Instant
+	if err := q.Order("time DESC").Offset(within).Limit(1).Pluck("time", &times).Error; err != nil {
+		return 0, fmt.Errorf("bounding a search of audit events: %w", translate(err))
 	}
-	if query.From != 0 {
-		q = q.Where("time >= ?", query.From)
+	if len(times) == 0 {
+		return 0, nil
 	}
-	if query.To != 0 {
-		q = q.Where("time < ?", query.To)
-	}
+	return times[0], nil
+}
+
+// CountEventNames counts the events that a query selects by their names, whatever the name that
+// the query asks for. Use it with a user's id or a cluster, which have indexes. It reports false and no
+// counts if there are more events than most.
+func (s *Store) CountEventNames(ctx context.Context, query EventQuery, most int) (map[string]int64, bool, error) {
+	chosen := s.eventsWhere(ctx, EventQuery{Connector: query.Connector, Cluster: query.Cluster, User: query.User, From: query.From, To: query.To}).Select("name").Limit(most + 1)
 	var rows []struct {
 		Name string
 		N    int64
 	}
-	if err := q.Select("name, COUNT(*) AS n").Group("name").Scan(&rows).Error; err != nil {
-		return nil, fmt.Errorf("counting audit events: %w", translate(err))
+	if err := s.db.WithContext(ctx).Table("(?) AS chosen", chosen).Select("name, COUNT(*) AS n").Group("name").Scan(&rows).Error; err != nil {
+		return nil, false, fmt.Errorf("counting audit events: %w", translate(err))
 	}
-	counts := map[string]int64{}
+	counts, all := map[string]int64{}, int64(0)
 	for _, row := range rows {
 		counts[row.Name] = row.N
+		all += row.N
 	}
-	return counts, nil
+	if all > int64(most) {
+		return nil, false, nil
+	}
+	return counts, true, nil
 }
 
 // newestOf returns the newest events with one of these names. It reads the newest of each name from the index and

@@ -16,3 +16,8 @@ func (s *Store) CountSlots(ctx context.Context, before time.Time) (rows int64, e
 		At(before), dayOf(At(before))).Scan(&rows).Error
 	return rows, err
 }
+
+// DropRecordings removes a table, as no migration does.
+func (s *Store) DropRecordings(ctx context.Context) error {
+	return s.db.WithContext(ctx).Exec("DROP TABLE recordings").Error
+}

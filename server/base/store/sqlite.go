@@ -17,6 +17,15 @@ const (
 	codeUnique     = 2067
 )
 
+// The primary result codes of statements that can't succeed.
+const (
+	codeError      = 1
+	codeConstraint = 19
+	codeMismatch   = 20
+	codeMisuse     = 21
+	codeRange      = 25
+)
+
 // sqliteDialector is gorm's SQLite dialector for the pure-Go driver. gorm itself translates errors only of the cgo
 // driver.
 type sqliteDialector struct{ *sqlite.Dialector }

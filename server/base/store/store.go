@@ -11,12 +11,14 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
+	sqlitedriver "modernc.org/sqlite"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/secret"
@@ -188,8 +190,22 @@ func translate(err error) error {
 		return err
 	case errors.Is(err, context.Canceled):
 		return err
+	case refused(err):
+		return errs.Wrap(errs.Internal, err, "The database refused a statement of this server. Tell the operator of this server the request ID below.")
 	}
 	return errs.Wrap(errs.Unavailable, fmt.Errorf("%w: %w", ErrOutage, err), "The database does not answer. Try again in a moment.")
+}
+
+// refused reports whether the database answered, and refused the statement itself: a table is missing, or the
+// statement is wrong. To try again does not help.
+func refused(err error) bool {
+	if fault, ok := errors.AsType[*pgconn.PgError](err); ok {
+		class := fault.Code[:min(2, len(fault.Code))]
+		return slices.Contains([]string{"0A", "22", "23", "26", "34", "42"}, class) // "Appendix A. PostgreSQL Error Codes"
+	}
+	fault, ok := errors.AsType[*sqlitedriver.Error](err)
+	const primary = 0xff // the low byte of an extended code is the primary code
+	return ok && slices.Contains([]int{codeError, codeConstraint, codeMismatch, codeMisuse, codeRange}, fault.Code()&primary)
 }
 
 // ErrOutage means that the database is unreachable or does not answer. Errors of kind Unavailable wrap it.

@@ -225,7 +225,7 @@ func failureOf(kind errs.Kind) failure {
 
 func (s *Site) describe(err error) (ErrorData, int) {
 	kind, message := errs.KindOf(err), errs.Text(err)
-	if kind == errs.Internal {
+	if kind == errs.Internal && message.IsZero() {
 		message = i18n.T("The server reported an internal error. Try again. If it happens again, give an admin the request id below.")
 	}
 	f := failureOf(kind)

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/server/base/runtimesettings"
 	"github.com/fairlead-auth/fairlead/server/base/web"
+	"github.com/fairlead-auth/fairlead/templates"
 )
 
 func setup(t *testing.T, trusted ...netip.Prefix) *echo.Echo {
@@ -64,6 +66,35 @@ func TestErrorsBecomePages(t *testing.T) {
 		if strings.Contains(body, "hunter2") || strings.Contains(body, "<script>for") || strings.Contains(body, "Acme <b>") {
 			t.Errorf("%s: leaks or does not escape:\n%s", path, body)
 		}
+	}
+}
+
+// TestErrorPagesAskForTheUserInTime ends the request before the error page is written, as a handler that ran into
+// its deadline does: the page still finds out who is signed in.
+func TestErrorPagesAskForTheUserInTime(t *testing.T) {
+	t.Parallel()
+	logger := slog.New(slog.DiscardHandler)
+	site, err := web.New(web.Config{URL: &url.URL{Scheme: "https", Host: "login.test"}, RuntimeSettings: runtimesettings.New(runtimesettings.Values{Brand: "Acme"}), Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	site.Identify = func(c echo.Context) (*templates.Person, []templates.NavGroup) {
+		ctx := c.Request().Context()
+		if deadline, bounded := ctx.Deadline(); ctx.Err() != nil || !bounded || time.Until(deadline) > 5*time.Second {
+			t.Errorf("the context of the page has the error %v, and the deadline %v", ctx.Err(), deadline)
+			return nil, nil
+		}
+		return &templates.Person{Name: "Jane of the platform"}, nil
+	}
+	e := web.NewEcho(web.Server{Site: site, Logger: logger, Now: time.Now})
+	ctx, cancel := context.WithCancel(t.Context())
+	e.GET("/late", func(echo.Context) error {
+		cancel()
+		return errs.New(errs.NotFound, "There is no such entry.")
+	})
+	w := do(e, httptest.NewRequestWithContext(ctx, http.MethodGet, "/late", nil))
+	if w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "Jane of the platform") {
+		t.Errorf("status %d:\n%s", w.Code, w.Body)
 	}
 }
 
