@@ -160,7 +160,8 @@ func TestWhomTheClientMeans(t *testing.T) {
 	}{
 		"somebody else, silently":       {url.Values{"prompt": {"none"}, "id_token_hint": {his.IDToken}}, "login_required"},
 		"somebody else, by claims":      {url.Values{"prompt": {"none"}, "claims": {`{"id_token":{"sub":{"value":"` + sub + `"}}}`}}, "login_required"},
-		"an unsigned hint":              {url.Values{"id_token_hint": {"eyJhbGciOiJub25lIn0." + parts[1] + "."}}, "invalid_request"},
+		"an unsigned hint, silently":    {url.Values{"prompt": {"none"}, "id_token_hint": {"eyJhbGciOiJub25lIn0." + parts[1] + "."}}, "login_required"},
+		"an unreadable hint, silently":  {url.Values{"prompt": {"none"}, "id_token_hint": {"x"}}, "login_required"},
 		"claims that can't be read":     {url.Values{"claims": {"{"}}, "invalid_request"},
 		"a class that nobody can reach": {url.Values{"claims": {`{"id_token":{"acr":{"essential":true,"values":["x"]}}}`}}, "unmet_authentication_requirements"},
 		"two people at once":            {url.Values{"id_token_hint": {hers.IDToken}, "claims": {`{"id_token":{"sub":{"value":"` + sub + `"}}}`}}, "invalid_request"},
@@ -169,6 +170,10 @@ func TestWhomTheClientMeans(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, got, tc.want)
 		}
 	}
+	// A hint that can't be read says nothing, and keeps nobody out.
+	b.Get(request(url.Values{"id_token_hint": {"eyJhbGciOiJub25lIn0." + parts[1] + "."}})).Code(t)
+	// Requested values may be of any JSON type.
+	b.Get(request(url.Values{"claims": {`{"userinfo":{"email_verified":{"value":true},"x":{"values":[1,{"a":null}]}},"id_token":{"auth_time":{"essential":true},"acr":{"value":1}}}`}})).Code(t)
 	// If pages are allowed the requested user can sign in, once.
 	p := b.SignIn(request(url.Values{"id_token_hint": {his.IDToken}}), asJane())
 	if p.RedirectedTo == nil || p.RedirectedTo.Query().Get("error") != "login_required" {

@@ -61,7 +61,7 @@ func TestDiscoveryIsCachedAndTrue(t *testing.T) {
 	if err := w.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"/.well-known/openid-configuration", "/keys"} {
+	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/keys"} {
 		if status, _, _ := get(path, ""); status != http.StatusOK {
 			t.Errorf("%s without a database: %d", path, status)
 		}

@@ -58,6 +58,18 @@ func TestEndSession(t *testing.T) {
 		"unsigned hint": {func(string) url.Values {
 			return url.Values{"id_token_hint": {"eyJhbGciOiJub25lIn0." + parts[1] + "."}, "post_logout_redirect_uri": {home}}
 		}, "error"},
+		"client without hint": {func(string) url.Values {
+			return url.Values{"client_id": {"grafana"}, "post_logout_redirect_uri": {home}, "state": {"s"}}
+		}, "ask"},
+		"client without hint, unregistered": {func(string) url.Values {
+			return url.Values{"client_id": {"grafana"}, "post_logout_redirect_uri": {"https://evil.test/"}}
+		}, "error"},
+		"unknown client": {func(string) url.Values {
+			return url.Values{"client_id": {"nobody"}, "post_logout_redirect_uri": {home}}
+		}, "error"},
+		"hint of a key that is gone": {func(string) url.Values {
+			return url.Values{"id_token_hint": {parts[0] + "." + parts[1] + ".AAAA"}, "post_logout_redirect_uri": {home}, "state": {"s"}}
+		}, "ask"},
 		"changed hint":    {func(hint string) url.Values { return url.Values{"id_token_hint": {hint + "x"}} }, "ask"},
 		"another sign-in": {func(string) url.Values { return url.Values{"id_token_hint": {stranger}} }, "ask"},
 		"another client":  {func(hint string) url.Values { return url.Values{"id_token_hint": {hint}, "client_id": {"k8s-a"}} }, "error"},
@@ -78,6 +90,11 @@ func TestEndSession(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+		if got == "ask" && c.params("").Get("post_logout_redirect_uri") != "" {
+			if page = b.Submit(page, nil); page.RedirectedTo == nil || page.RedirectedTo.String() != home+"?state=s" {
+				t.Errorf("%s: after the confirmation to %s", name, page)
+			}
 		}
 		// Only this request ends the session.
 		silent := b.Get(grafana.AuthURL("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", url.Values{"prompt": {"none"}}))

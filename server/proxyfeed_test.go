@@ -26,9 +26,9 @@ import (
 type testProxy struct {
 	*feed.Feed
 	revocations *revocation.Registry
-	dir    feed.Dir
-	cfg    feed.Config
-	stop   func()
+	dir         feed.Dir
+	cfg         feed.Config
+	stop        func()
 }
 
 func (w *testServer) enrolProxy(t *testing.T, cluster string) *testProxy {

@@ -7,27 +7,16 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/connectors/claims"
 	"github.com/fairlead-auth/fairlead/connectors/rest"
 	"github.com/fairlead-auth/fairlead/internal/jwks"
 )
-
-// refetchAfter is the least time between two reads of the provider's keys.
-const refetchAfter = 10 * time.Second
-
-// algorithms are the signature algorithms of ID tokens that are accepted, if the
-// provider's discovery document names them: those with a public key.
-var algorithms = [...]jose.SignatureAlgorithm{
-	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
-}
 
 // leeway is how far the provider's clock may be from this server's.
 const leeway = time.Minute
@@ -36,21 +25,18 @@ const leeway = time.Minute
 // go-oidc, which refuses a whole key set for one unreadable key, and a whole token
 // for a malformed "_claim_names".
 type verifier struct {
-	client     *http.Client
-	keysURI    string
+	keys       jwks.Remote
 	algorithms []jose.SignatureAlgorithm
 	expected   jwt.Expected
 	now        func() time.Time
-	flights    singleflight.Group
-
-	mu      sync.Mutex
-	keys    jose.JSONWebKeySet
-	fetched time.Time
 }
 
 func newVerifier(c *Connector, d *discovery) *verifier {
-	v := &verifier{client: c.client, keysURI: d.KeysURI, now: c.now}
-	for _, a := range algorithms {
+	v := &verifier{now: c.now}
+	v.keys.Now = c.now
+	v.keys.Fetch = func(ctx context.Context) ([]byte, error) { return fetchKeys(ctx, c.client, d.KeysURI) }
+	// Those that the discovery document names.
+	for _, a := range jwks.Algorithms() {
 		if slices.Contains(d.Algorithms, string(a)) {
 			v.algorithms = append(v.algorithms, a)
 		}
@@ -108,69 +94,26 @@ func (v *verifier) signature(ctx context.Context, raw string) ([]byte, error) {
 		return nil, connectors.NewError(connectors.OutcomeMisconfigured, err, "The provider's ID token is not signed with an algorithm that its discovery document names.",
 			"Choose RS256 or ES256 for ID tokens at the provider.")
 	}
-	if payload, ok := v.try(signed); ok {
-		return payload, nil
+	payload, err := v.keys.Verify(ctx, signed)
+	switch {
+	case errors.Is(err, jwks.ErrUnknownKey):
+		return nil, connectors.NewError(connectors.OutcomeMisconfigured, nil, fmt.Sprintf("The provider's ID token is signed with the key %q, which the provider does not publish.", signed.Signatures[0].Header.KeyID),
+			"Check that the issuer is the right one, and try again in a minute if the provider has just changed its keys.")
+	case errors.Is(err, jwks.ErrNoKeys):
+		return nil, connectors.NewError(connectors.OutcomeMisconfigured, err, "The provider publishes no key that this server can use.", "Open the jwks_uri of its discovery document in a browser.")
+	case err != nil:
+		return nil, fmt.Errorf("reading the provider's keys: %w", err)
 	}
-	if err := v.fetch(ctx); err != nil {
+	return payload, nil
+}
+
+func fetchKeys(ctx context.Context, client *http.Client, address string) ([]byte, error) {
+	answer, err := rest.Ask(ctx, client, rest.Request{Method: http.MethodGet, URL: address, FollowRedirects: true})
+	if err != nil {
 		return nil, err
 	}
-	if payload, ok := v.try(signed); ok {
-		return payload, nil
-	}
-	return nil, connectors.NewError(connectors.OutcomeMisconfigured, nil, fmt.Sprintf("The provider's ID token is signed with the key %q, which the provider does not publish.", signed.Signatures[0].Header.KeyID),
-		"Check that the issuer is the right one, and try again in a minute if the provider has just changed its keys.")
-}
-
-// try verifies with the keys that are known. A token without a key id may be
-// signed with any of them.
-func (v *verifier) try(signed *jose.JSONWebSignature) (payload []byte, ok bool) {
-	id := signed.Signatures[0].Header.KeyID
-	v.mu.Lock()
-	keys := v.keys.Keys
-	v.mu.Unlock()
-	for _, key := range keys {
-		if id != "" && key.KeyID != "" && key.KeyID != id {
-			continue
-		}
-		if payload, err := signed.Verify(key); err == nil {
-			return payload, true
-		}
-	}
-	return nil, false
-}
-
-// fetch reads the provider's keys, unless that was done a moment ago. All callers
-// share one read, and each waits no longer than its own context allows.
-func (v *verifier) fetch(ctx context.Context) error {
-	read := v.flights.DoChan("", func() (any, error) { return nil, v.read(context.WithoutCancel(ctx)) })
-	select {
-	case <-ctx.Done():
-		return fmt.Errorf("reading the provider's keys: %w", ctx.Err())
-	case result := <-read:
-		return result.Err
-	}
-}
-
-func (v *verifier) read(ctx context.Context) error {
-	v.mu.Lock()
-	recent := !v.fetched.IsZero() && v.now().Sub(v.fetched) < refetchAfter
-	v.mu.Unlock()
-	if recent {
-		return nil
-	}
-	answer, err := rest.Ask(ctx, v.client, rest.Request{Method: http.MethodGet, URL: v.keysURI, FollowRedirects: true})
-	if err != nil {
-		return fmt.Errorf("reading the provider's keys: %w", err)
-	}
 	if answer.Status != http.StatusOK {
-		return fmt.Errorf("reading the provider's keys: %w", connectors.OAuthError(answer.Status, "", ""))
+		return nil, connectors.OAuthError(answer.Status, "", "")
 	}
-	keys, _, err := jwks.Parse(answer.Body())
-	if err != nil {
-		return connectors.NewError(connectors.OutcomeMisconfigured, err, "The provider's keys can't be read.", "Check the address "+v.keysURI+" in a browser.")
-	}
-	v.mu.Lock()
-	v.keys, v.fetched = keys, v.now()
-	v.mu.Unlock()
-	return nil
+	return answer.Body(), nil
 }

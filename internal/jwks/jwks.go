@@ -51,3 +51,23 @@ func parseKey(entry map[string]json.RawMessage) (key jose.JSONWebKey, ok bool) {
 	}
 	return key, key.Valid() && key.IsPublic() && (key.Use == "" || key.Use == "sig")
 }
+
+// HasSecret reports whether a key set holds a private or symmetric key, which must not be
+// published. The error means that the text is no key set.
+func HasSecret(text []byte) (bool, error) {
+	var raw struct {
+		Keys []struct {
+			D json.RawMessage `json:"d"`
+			K json.RawMessage `json:"k"`
+		} `json:"keys"`
+	}
+	if err := json.Unmarshal(text, &raw); err != nil {
+		return false, fmt.Errorf("decoding the key set: %w", err)
+	}
+	for _, key := range raw.Keys {
+		if key.D != nil || key.K != nil {
+			return true, nil
+		}
+	}
+	return false, nil
+}

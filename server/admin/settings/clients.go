@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
@@ -10,8 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/go-jose/go-jose/v4"
-
+	"github.com/fairlead-auth/fairlead/internal/jwks"
 	"github.com/fairlead-auth/fairlead/internal/kubenames"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/base/oauth"
@@ -137,16 +135,17 @@ func (r *Reader) keySet(path, text string) string {
 	if text = r.resolve(path, text); text == "" {
 		return "" // the reference has reported the fault already
 	}
-	var set jose.JSONWebKeySet
-	if err := json.Unmarshal([]byte(text), &set); err != nil || len(set.Keys) == 0 {
+	secret, err := jwks.HasSecret([]byte(text))
+	switch _, _, unusable := jwks.Parse([]byte(text)); {
+	case err != nil:
 		r.Doc.Add(path, "must be a JSON Web Key Set such as {\"keys\": [...]}")
 		return ""
-	}
-	for i := range set.Keys {
-		if !set.Keys[i].IsPublic() || !set.Keys[i].Valid() {
-			r.Doc.Add(path, "must hold public keys only: key %d is private, secret or not valid", i)
-			return ""
-		}
+	case secret:
+		r.Doc.Add(path, "must hold public keys only: a key is private or secret. Replace that key, because it has been copied")
+		return ""
+	case unusable != nil:
+		r.Doc.Add(path, "must hold at least one public key for signatures (RSA, EC or Ed25519)")
+		return ""
 	}
 	return text
 }

@@ -13,10 +13,20 @@ type claimsRequest struct {
 	IDToken  map[string]*claimRequest `json:"id_token"`
 }
 
+// claimRequest is what the client says about one claim. Values may be of any JSON type.
 type claimRequest struct {
-	Essential bool     `json:"essential"`
-	Value     string   `json:"value"`
-	Values    []string `json:"values"`
+	Essential bool              `json:"essential"`
+	Value     json.RawMessage   `json:"value"`
+	Values    []json.RawMessage `json:"values"`
+}
+
+// text returns the requested value if it is a string.
+func (c *claimRequest) text() string {
+	var text string
+	if json.Unmarshal(c.Value, &text) != nil {
+		return ""
+	}
+	return text
 }
 
 // scopeOfClaim maps each claim to the scope that returns it.
@@ -56,7 +66,7 @@ func checkClaims(p *request, params oauth.Params) error {
 		return oauth.Errorf(oauth.UnmetAuthenticationRequirements, "This server does not report acr values. Remove the essential acr claim.")
 	}
 	if sub := asked.IDToken["sub"]; sub != nil {
-		req.HintedUserID = sub.Value
+		req.HintedUserID = sub.text()
 	}
 	return nil
 }

@@ -104,15 +104,18 @@ func checkScope(p *request, params oauth.Params) error {
 	return nil
 }
 
-// checkHint reads the user from id_token_hint. It refuses a hint that this server did not sign, because anyone
-// could have written it.
+// checkHint reads the user from id_token_hint. A hint that this server did not sign, or whose key is gone, says
+// nothing: the user signs in as without it, and a request with prompt=none is told login_required.
 func (h *Handler) checkHint(p *request, params oauth.Params) error {
 	if params["id_token_hint"] == "" {
 		return nil
 	}
 	hint, err := h.Codes.Issuer.ReadIDTokenHint(params["id_token_hint"])
+	if err != nil && p.silent {
+		return oauth.Errorf(oauth.LoginRequired, "This server does not recognize the id_token_hint. Ask the user to sign in.")
+	}
 	if err != nil {
-		return oauth.Errorf(oauth.InvalidRequest, "The id_token_hint was not issued by this server. Send an ID token of this issuer.")
+		return nil //nolint:nilerr // the hint says nothing, and nothing has failed
 	}
 	if p.flow.Request.HintedUserID != "" && p.flow.Request.HintedUserID != hint.Subject {
 		return oauth.Errorf(oauth.InvalidRequest, "The id_token_hint and the claims parameter name different users. Send only one of them.")

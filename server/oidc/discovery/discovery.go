@@ -22,6 +22,9 @@ import (
 // KeysPath is the path of the key set, below the issuer.
 const KeysPath = "/keys"
 
+// OAuthMetadataPath is the path of the same document for OAuth 2.0 clients (RFC 8414 section 3).
+const OAuthMetadataPath = "/.well-known/oauth-authorization-server"
+
 // Endpoints are the URLs of the endpoints. The metadata leaves out empty ones.
 type Endpoints struct {
 	Authorization, Token, UserInfo, Revocation, Introspection, DeviceAuthorization, EndSession string
@@ -115,6 +118,8 @@ func algorithmNames(algorithms []jose.SignatureAlgorithm) []string {
 func (h *Handler) Mount(g *echo.Group) {
 	g.GET("/.well-known/openid-configuration", h.configuration)
 	g.HEAD("/.well-known/openid-configuration", h.configuration)
+	g.GET(OAuthMetadataPath, h.configuration)
+	g.HEAD(OAuthMetadataPath, h.configuration)
 	g.GET(KeysPath, h.keySet)
 	g.HEAD(KeysPath, h.keySet)
 }

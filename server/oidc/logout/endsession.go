@@ -8,9 +8,8 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
-	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/server/base/oauth"
-	"github.com/fairlead-auth/fairlead/server/base/web"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
 	"github.com/fairlead-auth/fairlead/server/signin/session"
 	"github.com/fairlead-auth/fairlead/server/signing/issuer"
 )
@@ -19,7 +18,7 @@ import (
 const EndSessionPath = "/end-session"
 
 // endSession ends the session if id_token_hint proves that this user signed in at the client. Otherwise it asks the
-// user. It redirects only to a URI that is registered for the client of the hint.
+// user. It redirects only to a URI that is registered for the client of the hint, or of client_id.
 func (h *Handler) endSession(c echo.Context) error {
 	values := c.QueryParams()
 	if c.Request().Method == http.MethodPost {
@@ -36,7 +35,8 @@ func (h *Handler) endSession(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := h.checkPostLogoutURI(c, params, proof); err != nil {
+	to, err := h.postLogout(c, params, proof)
+	if err != nil {
 		return err
 	}
 	current, err := h.Sessions.Current(c.Request())
@@ -44,17 +44,14 @@ func (h *Handler) endSession(c echo.Context) error {
 		return err
 	}
 	if current != nil && !hintMatches(proof, current) {
-		return web.Render(c, h.Site, web.View[NoData]{Page: ConfirmPage(), Title: i18n.T("Sign out")})
+		return h.ask(c, to)
 	}
 	if current != nil {
 		if err := h.Sessions.End(c.Response(), c.Request(), current); err != nil {
 			return err
 		}
 	}
-	if uri := params["post_logout_redirect_uri"]; uri != "" {
-		return c.Redirect(http.StatusSeeOther, oauth.RedirectURL(uri, map[string]string{"state": params["state"]}))
-	}
-	return c.Redirect(http.StatusSeeOther, h.Site.Path("/signed-out"))
+	return h.leave(c, to.PostLogoutURI, to.State)
 }
 
 // readHint reads the hint. It ignores a hint that this server did not sign.
@@ -69,32 +66,45 @@ func (h *Handler) readHint(params oauth.Params) (*issuer.IDTokenHint, error) {
 	return proof, nil
 }
 
-// checkPostLogoutURI refuses an address that is not registered. It runs before the session ends, so that a refused
-// request changes nothing.
-func (h *Handler) checkPostLogoutURI(c echo.Context, params oauth.Params, proof *issuer.IDTokenHint) error {
+// postLogout returns where the user goes after the sign-out. It refuses an address that is not registered. It runs
+// before the session ends, so that a refused request changes nothing.
+func (h *Handler) postLogout(c echo.Context, params oauth.Params, proof *issuer.IDTokenHint) (Confirmation, error) {
 	uri := params["post_logout_redirect_uri"]
 	if uri == "" {
-		return nil
+		return Confirmation{}, nil
 	}
-	refusal := errs.New(errs.Invalid, "The application’s return address is not registered on this server. You are still signed in. Use the account menu to sign out.")
-	if proof == nil {
-		return refusal
-	}
-	client, err := h.Clients.Find(c.Request().Context(), proof.Audience)
-	if errs.Is(err, errs.NotFound) {
-		return refusal
-	}
+	client, err := h.client(c, clientOf(params, proof))
 	if err != nil {
-		return err
+		return Confirmation{}, err
 	}
-	if !slices.Contains(client.PostLogoutURIs, uri) {
-		h.Sessions.Audit.Record(c.Request().Context(), audit.Event{
-			Name: audit.AuthorizationRefused, UserID: proof.Subject, SignInID: proof.SignInID, ClientID: client.ID,
-			Address: c.RealIP(), Reason: "post_logout_redirect_uri",
-		})
-		return refusal
+	if client == nil || !slices.Contains(client.PostLogoutURIs, uri) {
+		h.recordRefusal(c, client, proof)
+		return Confirmation{}, errs.New(errs.Invalid, "The application’s return address is not registered on this server. You are still signed in. Use the account menu to sign out.")
 	}
-	return nil
+	return Confirmation{ClientID: client.ID, ClientName: client.Name, PostLogoutURI: uri, State: params["state"]}, nil
+}
+
+// clientOf returns the id of the client that wants the sign-out: of the hint, of client_id, or of a hint that proves
+// nothing, because its key is gone. An address must be registered for the client all the same, and without a proof
+// the user is asked.
+func clientOf(params oauth.Params, proof *issuer.IDTokenHint) string {
+	if proof != nil {
+		return proof.Audience
+	}
+	if id := params["client_id"]; id != "" {
+		return id
+	}
+	return issuer.UnverifiedAudience(params["id_token_hint"])
+}
+
+func (h *Handler) recordRefusal(c echo.Context, client *clients.Client, proof *issuer.IDTokenHint) {
+	if client == nil || proof == nil {
+		return // anyone can send such a request
+	}
+	h.Sessions.Audit.Record(c.Request().Context(), audit.Event{
+		Name: audit.AuthorizationRefused, UserID: proof.Subject, SignInID: proof.SignInID, ClientID: client.ID,
+		Address: c.RealIP(), Reason: "post_logout_redirect_uri",
+	})
 }
 
 // hintMatches reports whether the hint is about the user of this session.

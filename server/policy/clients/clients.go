@@ -6,7 +6,6 @@ package clients
 import (
 	"context"
 	"crypto/subtle"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/i18n"
+	"github.com/fairlead-auth/fairlead/internal/jwks"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/base/oauth"
 	"github.com/fairlead-auth/fairlead/server/base/store"
@@ -104,9 +104,11 @@ func fromRow(row *store.Client) (*Client, error) {
 	if row.KeySet == "" {
 		return c, nil
 	}
-	if err := json.Unmarshal([]byte(row.KeySet), &c.Keys); err != nil {
+	keys, _, err := jwks.Parse([]byte(row.KeySet))
+	if err != nil {
 		return nil, fmt.Errorf("reading keys of client %s: %w", row.ID, err)
 	}
+	c.Keys = keys
 	return c, nil
 }
 

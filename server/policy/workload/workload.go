@@ -20,12 +20,13 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
-	"github.com/go-jose/go-jose/v4"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/rest"
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/jwks"
 	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/policy/clients"
 )
@@ -209,8 +210,8 @@ func (r *Registry) newVerifier(ctx context.Context, issuer *store.TrustedIssuer)
 		SupportedSigningAlgs: []string{oidc.RS256, oidc.RS384, oidc.RS512, oidc.ES256, oidc.ES384, oidc.PS256, oidc.EdDSA},
 	}
 	if issuer.KeySet != "" {
-		var set jose.JSONWebKeySet
-		if err := json.Unmarshal([]byte(issuer.KeySet), &set); err != nil {
+		set, _, err := jwks.Parse([]byte(issuer.KeySet))
+		if err != nil {
 			return nil, fmt.Errorf("reading keys of %s: %w", issuer.ID, err)
 		}
 		static := &oidc.StaticKeySet{}
@@ -227,7 +228,25 @@ func (r *Registry) newVerifier(ctx context.Context, issuer *store.TrustedIssuer)
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: %w", issuer.URL, err)
 	}
-	return provider.Verifier(cfg), nil
+	var metadata struct {
+		KeysURI string `json:"jwks_uri"`
+	}
+	if err := provider.Claims(&metadata); err != nil || metadata.KeysURI == "" {
+		return nil, fmt.Errorf("the discovery document of %s names no jwks_uri: %w", issuer.URL, err)
+	}
+	keys := &jwks.Remote{Now: r.Now, Fetch: func(ctx context.Context) ([]byte, error) { return fetchKeys(ctx, client, metadata.KeysURI) }}
+	return oidc.NewVerifier(issuer.URL, keys, cfg), nil
+}
+
+func fetchKeys(ctx context.Context, client *http.Client, address string) ([]byte, error) {
+	answer, err := rest.Ask(ctx, client, rest.Request{Method: http.MethodGet, URL: address, FollowRedirects: true})
+	if err != nil {
+		return nil, fmt.Errorf("reading the issuer's keys: %w", err)
+	}
+	if answer.Status != http.StatusOK {
+		return nil, fmt.Errorf("reading the issuer's keys: %s answered %d", address, answer.Status)
+	}
+	return answer.Body(), nil
 }
 
 func httpClient(ca string) (*http.Client, error) {

@@ -3,6 +3,10 @@ package issuer
 import (
 	"encoding/json"
 	"errors"
+
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/fairlead-auth/fairlead/server/signing/keys"
 )
 
 // IDTokenHint holds the claims of an ID token that this server issued. The token may have expired, because clients
@@ -28,6 +32,19 @@ func (i *Issuer) ReadIDTokenHint(token string) (*IDTokenHint, error) {
 		return nil, ErrIDTokenHint
 	}
 	return &hint, nil
+}
+
+// UnverifiedAudience returns the audience of an ID token whose signature it does not check, or an empty text.
+func UnverifiedAudience(token string) string {
+	parsed, err := jwt.ParseSigned(token, keys.Algorithms())
+	if err != nil {
+		return ""
+	}
+	var hint IDTokenHint
+	if parsed.UnsafeClaimsWithoutVerification(&hint) != nil {
+		return ""
+	}
+	return hint.Audience
 }
 
 // SignLogoutToken signs a logout token. Its "typ" header distinguishes it from an ID token (OpenID Connect

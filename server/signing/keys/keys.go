@@ -38,13 +38,16 @@ type Timing struct {
 	// KeepRetired is how long a retired key stays published: the longest token lifetime plus clock skew. Zero means
 	// 70 minutes.
 	KeepRetired time.Duration
+	// KeepForHints is how much longer a retired key recognizes ID tokens that applications show as hints: the longest
+	// session. It is not published then. Zero means 90 days, the longest session that the settings allow.
+	KeepForHints time.Duration
 	// PollInterval is how often the stored keys are read. Zero means 5 seconds.
 	PollInterval time.Duration
 }
 
 func (t Timing) withDefaults() Timing {
 	for field, fallback := range map[*time.Duration]time.Duration{
-		&t.CacheAge: 10 * time.Minute, &t.PublishMargin: time.Minute, &t.KeepRetired: time.Hour + 10*time.Minute, &t.PollInterval: 5 * time.Second,
+		&t.CacheAge: 10 * time.Minute, &t.PublishMargin: time.Minute, &t.KeepRetired: time.Hour + 10*time.Minute, &t.KeepForHints: 90 * 24 * time.Hour, &t.PollInterval: 5 * time.Second,
 	} {
 		if *field == 0 {
 			*field = fallback
@@ -164,7 +167,7 @@ func (m *Manager) acquireLease(ctx context.Context) (bool, error) {
 // algorithmKeys are the stored keys of one algorithm.
 type algorithmKeys struct {
 	next, active *store.SigningKey
-	// expired are the keys whose last token has expired.
+	// expired are the keys whose last token is of no use any more, not even as a hint.
 	expired []*store.SigningKey
 }
 
@@ -182,7 +185,7 @@ func (m *Manager) keysOf(ctx context.Context, alg jose.SignatureAlgorithm) (algo
 			r.next = k
 		case k.State == store.KeyActive:
 			r.active = k
-		case k.Retired.Time().Add(m.cfg.Timing.KeepRetired).Before(m.cfg.Now()):
+		case k.Retired.Time().Add(m.lifeAfter(k.State)).Before(m.cfg.Now()):
 			r.expired = append(r.expired, k)
 		}
 	}
@@ -256,12 +259,25 @@ func (m *Manager) activate(ctx context.Context, r algorithmKeys) error {
 	return nil
 }
 
+// lifeAfter returns how long a key stays stored that no longer signs. A revoked key recognizes no hints.
+func (m *Manager) lifeAfter(state store.KeyState) time.Duration {
+	if state == store.KeyRevoked {
+		return m.cfg.Timing.KeepRetired
+	}
+	return m.cfg.Timing.KeepRetired + m.cfg.Timing.KeepForHints
+}
+
+// hasLeft reports whether a key has left the key set.
+func (m *Manager) hasLeft(k *store.SigningKey) bool {
+	return k.State == store.KeyRetired && k.Retired.Time().Add(m.cfg.Timing.KeepRetired).Before(m.cfg.Now())
+}
+
 func (m *Manager) reload(ctx context.Context) error {
 	rows, err := m.cfg.Store.SigningKeys(ctx)
 	if err != nil {
 		return err
 	}
-	fresh, err := m.current.Load().update(rows, m.cfg.Store.OpenKey)
+	fresh, err := m.current.Load().update(rows, m.hasLeft, m.cfg.Store.OpenKey)
 	if err != nil {
 		return fmt.Errorf("loading signing keys: %w", err)
 	}
@@ -323,18 +339,18 @@ func (m *Manager) NextRotation(alg jose.SignatureAlgorithm) time.Time {
 	return k.activated.Add(m.cfg.RotateEvery)
 }
 
-// ErrSignature is the error for a token that no published key has signed.
+// ErrSignature is the error for a token that no key of this server has signed.
 var ErrSignature = errors.New("not signed by this server")
 
-// Verify returns the payload of a JWT that a published key signed. It ignores the expiry. The error is
-// ErrSignature.
+// Verify returns the payload of a JWT that a key of this server signed, even if that key has left the key set. It
+// ignores the expiry. A revoked key verifies nothing. The error is ErrSignature.
 func (m *Manager) Verify(token string) ([]byte, error) {
 	parsed, err := jose.ParseSignedCompact(token, Algorithms())
 	if err != nil || len(parsed.Signatures) != 1 {
 		return nil, ErrSignature
 	}
 	head := parsed.Signatures[0].Header
-	k := m.current.Load().published[head.KeyID]
+	k := m.current.Load().known[head.KeyID]
 	if k == nil || head.Algorithm != string(k.alg) {
 		return nil, ErrSignature
 	}

@@ -121,6 +121,13 @@ func TestALifeOfKeys(t *testing.T) {
 		if len(published(t, m).Key(oldKid)) != 0 {
 			t.Error("the retired key is still published")
 		}
+		if _, err := m.Verify(old); err != nil {
+			t.Errorf("an old ID token must be recognized as a hint: %v", err)
+		}
+
+		// 6. It recognizes hints for as long as a session may last, and goes then.
+		c.at = c.at.Add(90 * 24 * time.Hour)
+		maintain(t, m)
 		if _, err := m.Verify(old); !errors.Is(err, keys.ErrSignature) {
 			t.Errorf("Verify = %v, want ErrSignature", err)
 		}

@@ -93,15 +93,16 @@ func parseSigningKey(row *store.SigningKey, open func(*store.SigningKey) ([]byte
 
 // snapshot holds the keys at one moment. It never changes.
 type snapshot struct {
-	published map[string]*signingKey
-	active    map[jose.SignatureAlgorithm]*signingKey
-	jwks      []byte
-	etag      string
+	// known are the published keys and those that recognize hints only.
+	known  map[string]*signingKey
+	active map[jose.SignatureAlgorithm]*signingKey
+	jwks   []byte
+	etag   string
 }
 
 // update returns the snapshot of rows. It reuses the parsed keys of the last snapshot.
-func (s *snapshot) update(rows []store.SigningKey, open func(*store.SigningKey) ([]byte, error)) (*snapshot, error) {
-	fresh := &snapshot{published: map[string]*signingKey{}, active: map[jose.SignatureAlgorithm]*signingKey{}}
+func (s *snapshot) update(rows []store.SigningKey, hasLeft func(*store.SigningKey) bool, open func(*store.SigningKey) ([]byte, error)) (*snapshot, error) {
+	fresh := &snapshot{known: map[string]*signingKey{}, active: map[jose.SignatureAlgorithm]*signingKey{}}
 	set := struct {
 		Keys []json.RawMessage `json:"keys"`
 	}{Keys: []json.RawMessage{}}
@@ -110,15 +111,17 @@ func (s *snapshot) update(rows []store.SigningKey, open func(*store.SigningKey) 
 		if row.State == store.KeyRevoked {
 			continue
 		}
-		k := s.published[row.ID]
+		k := s.known[row.ID]
 		if k == nil {
 			var err error
 			if k, err = parseSigningKey(row, open); err != nil {
 				return nil, err
 			}
 		}
-		fresh.published[row.ID] = k
-		set.Keys = append(set.Keys, k.public)
+		fresh.known[row.ID] = k
+		if !hasLeft(row) {
+			set.Keys = append(set.Keys, k.public)
+		}
 		if row.State == store.KeyActive {
 			active := *k
 			active.activated = row.Activated.Time()

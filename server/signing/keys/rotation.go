@@ -24,12 +24,13 @@ type Info struct {
 	PublishedUntil time.Time
 }
 
-// List returns every key, the oldest first.
+// List returns every key, the oldest first, but not those that only recognize hints.
 func (m *Manager) List(ctx context.Context) ([]Info, error) {
 	rows, err := m.cfg.Store.SigningKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
+	rows = slices.DeleteFunc(rows, func(row store.SigningKey) bool { return m.hasLeft(&row) })
 	list := make([]Info, len(rows))
 	for i := range rows {
 		row := &rows[i]
