@@ -12,7 +12,9 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/fairlead-auth/fairlead/internal/form"
 	"github.com/fairlead-auth/fairlead/internal/kubenames"
@@ -246,11 +248,12 @@ const maxLeftOut = 20
 // Settle turns an identity into the names that clusters see. A group with a name
 // that must never reach a cluster is left out, and named in LeftOut: a user who can
 // create groups upstream must not be able to lock others out. A user name that
-// must never reach a cluster, no subject, and more than MaxGroups groups are
-// errors with OutcomeUnusableIdentity.
+// must never reach a cluster, a subject that can't be stored, and more than
+// MaxGroups groups are errors with OutcomeUnusableIdentity. An address that can't be
+// one is dropped, and control characters leave the display name.
 func Settle(id Identity, p Prefixes) (kubeName string, settled Identity, err error) {
-	if id.Subject == "" {
-		return "", Identity{}, NewError(OutcomeUnusableIdentity, nil, "The upstream gave no id for the user.", "Choose an attribute that every account has for the user ID.")
+	if err := checkSubject(id.Subject); err != nil {
+		return "", Identity{}, err
 	}
 	// The bare name is checked as well: a prefix must not make " x" or "system:x" of
 	// an upstream look harmless to a reader.
@@ -259,6 +262,10 @@ func Settle(id Identity, p Prefixes) (kubeName string, settled Identity, err err
 			"Have the account renamed, or choose another attribute for the user name.")
 	}
 	settled = id
+	settled.Name = kubenames.SanitizeLine(id.Name, kubenames.MaxLength)
+	if kubenames.Check(id.Email) != nil {
+		settled.Email, settled.EmailVerified = "", false
+	}
 	var odd []LeftOutGroup
 	settled.Groups, odd = settleGroups(id.Groups, p.Group)
 	settled.LeftOut = append(slices.Clone(id.LeftOut[:min(len(id.LeftOut), maxLeftOut)]), odd...)
@@ -267,6 +274,23 @@ func Settle(id Identity, p Prefixes) (kubeName string, settled Identity, err err
 			"Filter the groups in the connector's settings.")
 	}
 	return p.User + id.Username, settled, nil
+}
+
+// maxSubject is how many bytes the upstream's id of a user may have. PostgreSQL can't index much more.
+const maxSubject = 1024
+
+// checkSubject refuses an id that can't be stored. It may hold any other character: it is never shown.
+func checkSubject(subject string) error {
+	remedy := "An admin has to choose another attribute for the user ID, one that every account has and that never changes."
+	switch {
+	case subject == "":
+		return NewError(OutcomeUnusableIdentity, nil, "The upstream gave no id for the user.", remedy)
+	case len(subject) > maxSubject:
+		return NewError(OutcomeUnusableIdentity, nil, fmt.Sprintf("The upstream's id of the user has %d bytes. At most %d can be stored.", len(subject), maxSubject), remedy)
+	case !utf8.ValidString(subject) || strings.ContainsRune(subject, 0):
+		return NewError(OutcomeUnusableIdentity, nil, "The upstream's id of the user is not text.", remedy)
+	}
+	return nil
 }
 
 // settleGroups adds the prefix to each group, and tells which groups it leaves out.

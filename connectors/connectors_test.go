@@ -34,6 +34,13 @@ func TestSettle(t *testing.T) {
 			wantGroups: []string{"corp:dev", "corp:ops"},
 		},
 		{name: "no subject", id: connectors.Identity{Username: "jane"}, refused: true},
+		{name: "a subject with NUL", id: connectors.Identity{Subject: "1\x00", Username: "jane"}, refused: true},
+		{name: "a subject that is no text", id: connectors.Identity{Subject: "\xff", Username: "jane"}, refused: true},
+		{name: "a subject that is too long", id: connectors.Identity{Subject: strings.Repeat("x", 1025), Username: "jane"}, refused: true},
+		{
+			name: "odd name and address", id: connectors.Identity{Subject: "1", Username: "jane", Name: "Jane\x00\nDoe", Email: "jane\x00@x", EmailVerified: true},
+			wantName: "jane", wantGroups: []string{},
+		},
 		{name: "no name", id: connectors.Identity{Subject: "1"}, prefixes: connectors.Prefixes{User: "corp:"}, refused: true},
 		{name: "reserved user", id: connectors.Identity{Subject: "1", Username: "system:admin"}, refused: true},
 		{name: "reserved user under a prefix", id: connectors.Identity{Subject: "1", Username: "system:admin"}, prefixes: connectors.Prefixes{User: "corp:"}, refused: true},
@@ -59,6 +66,9 @@ func TestSettle(t *testing.T) {
 		}
 		if err != nil || gotName != c.wantName {
 			t.Errorf("%s: name %q, error %v, want %q", c.name, gotName, err, c.wantName)
+		}
+		if strings.ContainsRune(got.Name+got.Email, 0) || got.Email == "" && got.EmailVerified {
+			t.Errorf("%s: %+v", c.name, got)
 		}
 		if len(got.LeftOut) != c.wantLeft {
 			t.Errorf("%s: left out %+v", c.name, got.LeftOut)

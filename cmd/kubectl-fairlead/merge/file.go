@@ -53,9 +53,15 @@ func parseFile(text []byte) (*file, error) {
 			f.lineStarts = append(f.lineStarts, i+1)
 		}
 	}
+	if bytes.IndexByte(text, 0) >= 0 {
+		return nil, errInvalid(`it is in UTF-16, as ">" of Windows PowerShell writes it, and kubectl can't read it. Convert it to UTF-8: (Get-Content FILE) | Set-Content -Encoding utf8 FILE`)
+	}
 	var err error
 	if f.root, err = parseMapping(text); err != nil {
 		return nil, err
+	}
+	if _, kind := pair(f.root, "kind"); kind != nil && kind.Value != "" && kind.Value != "Config" {
+		return nil, errInvalid("it holds an object of kind %s, and a kubeconfig has the kind Config. Check the path in KUBECONFIG", kind.Value)
 	}
 	for _, name := range []string{clusters, contexts, users} {
 		l, err := f.parseList(name)
@@ -99,7 +105,11 @@ func (f *file) parseList(name string) (*list, error) {
 		if node.Kind == yaml.AliasNode {
 			node = node.Alias
 		}
-		l.entries = append(l.entries, &entry{node: node, index: i})
+		e := &entry{node: node, index: i}
+		if value := lookup(node, "name"); value != nil && value.Kind == yaml.ScalarNode && value.Tag != "!!str" && value.Tag != "!!null" {
+			return nil, errInvalid("the name %s in the list %s is not a text, and kubectl can't read it. Put it in quotes: name: %q", value.Value, name, value.Value)
+		}
+		l.entries = append(l.entries, e)
 	}
 	return l, nil
 }

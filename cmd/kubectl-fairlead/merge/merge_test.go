@@ -255,6 +255,33 @@ func TestDeletedEntriesStayDeleted(t *testing.T) {
 	}
 }
 
+// TestUnusableFiles says what is wrong with files that kubectl can't read either.
+func TestUnusableFiles(t *testing.T) {
+	t.Parallel()
+	utf16 := func(text string, bom ...byte) string {
+		for _, c := range text {
+			bom = append(bom, byte(c), 0)
+		}
+		return string(bom)
+	}
+	for text, want := range map[string]string{
+		utf16("apiVersion: v1\nkind: Config\n", 0xff, 0xfe): "Set-Content -Encoding utf8",
+		utf16("apiVersion: v1\nkind: Config\n"):             "Set-Content -Encoding utf8",
+		"apiVersion: v1\nkind: List\nitems: []\n":           "kind List",
+		"contexts:\n- name: 2026\n  context: {}\n":          `name: "2026"`,
+		"users:\n- name: true\n  user: {}\n":                `name: "true"`,
+	} {
+		if _, err := merge.Merge([]byte(text), desired("a")); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+	// A mark of UTF-8 at the beginning is fine, and stays.
+	r, err := merge.Merge([]byte("\ufeffapiVersion: v1\nkind: Config\n"), desired("a"))
+	if err != nil || !strings.HasPrefix(string(r.Text), "\ufeffapiVersion: v1\n") {
+		t.Errorf("with a mark of UTF-8: %v\n%s", err, r.Text)
+	}
+}
+
 func TestFilesOfAllStyles(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{

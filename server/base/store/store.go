@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -190,6 +191,8 @@ func translate(err error) error {
 		return err
 	case errors.Is(err, context.Canceled):
 		return err
+	case unstorable(err):
+		return errs.Wrap(errs.Invalid, err, "A value of this request can't be stored: it holds a NUL character, or is too long. Change it and try again.")
 	case refused(err):
 		return errs.Wrap(errs.Internal, err, "The database refused a statement of this server. Tell the operator of this server the request ID below.")
 	}
@@ -201,11 +204,18 @@ func translate(err error) error {
 func refused(err error) bool {
 	if fault, ok := errors.AsType[*pgconn.PgError](err); ok {
 		class := fault.Code[:min(2, len(fault.Code))]
-		return slices.Contains([]string{"0A", "22", "23", "26", "34", "42"}, class) // "Appendix A. PostgreSQL Error Codes"
+		return slices.Contains([]string{"0A", "23", "26", "34", "42"}, class) // "Appendix A. PostgreSQL Error Codes"
 	}
 	fault, ok := errors.AsType[*sqlitedriver.Error](err)
 	const primary = 0xff // the low byte of an extended code is the primary code
 	return ok && slices.Contains([]int{codeError, codeConstraint, codeMismatch, codeMisuse, codeRange}, fault.Code()&primary)
+}
+
+// unstorable reports a data exception (class 22, such as a NUL character in a text) or an exceeded limit (class 54, such
+// as a value that is too long for an index) of PostgreSQL. The request is at fault, not the database.
+func unstorable(err error) bool {
+	fault, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (strings.HasPrefix(fault.Code, "22") || strings.HasPrefix(fault.Code, "54"))
 }
 
 // ErrOutage means that the database is unreachable or does not answer. Errors of kind Unavailable wrap it.

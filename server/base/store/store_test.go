@@ -414,3 +414,21 @@ func TestOpenRefusesANewerSchema(t *testing.T) {
 		t.Errorf("error %v, want ErrNewer", err)
 	}
 }
+
+// TestOddValuesAreNoOutage asks with values that PostgreSQL refuses: the request is at fault, not the database.
+func TestOddValuesAreNoOutage(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		for _, value := range []string{"nul\x00", "\xff\xfe", strings.Repeat("x", 100_000)} {
+			for name, ask := range map[string]func() error{
+				"account": func() error { _, err := s.AccountByLogin(t.Context(), value); return err },
+				"user":    func() error { _, err := s.UserByName(t.Context(), value); return err },
+				"client":  func() error { _, err := s.Client(t.Context(), value); return err },
+			} {
+				if err := ask(); !errs.Is(err, errs.NotFound) && !errs.Is(err, errs.Invalid) {
+					t.Errorf("%s %.10q: %v", name, value, err)
+				}
+			}
+		}
+	})
+}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/sync/singleflight"
 
@@ -152,11 +154,24 @@ func (g *Registry) Login(ctx context.Context, row *store.Connector, username, pa
 	if !ok {
 		return store.ResolvedIdentity{}, errs.New(errs.Invalid, "%s does not accept passwords. Choose another way to sign in.", row.Name)
 	}
+	if !enterable(username) {
+		return settleIdentity(row, connectors.Identity{}, connectors.ErrBadCredentials)
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	began := g.cfg.Now()
 	id, err := p.Login(ctx, username, password)
 	return g.finishCall(ctx, row, "login", began, result{id, err})
+}
+
+// maxEntered is how many bytes a user name may have that someone enters to sign in.
+const maxEntered = 1024
+
+// enterable reports whether an account can have a user name that someone entered. A name
+// without one must not reach the upstream or the database: their errors would count as
+// a fault of the connector.
+func enterable(username string) bool {
+	return len(username) <= maxEntered && utf8.ValidString(username) && !strings.ContainsFunc(username, unicode.IsControl)
 }
 
 // Callback signs a user in with the upstream's redirect.

@@ -85,6 +85,21 @@ func TestLoginErrorsHaveKinds(t *testing.T) {
 	}
 }
 
+// TestTypedNamesHarmNoConnector: no name that someone enters makes a connector fail.
+func TestTypedNamesHarmNoConnector(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.up.Break(errors.New("what a database says about NUL"))
+	for _, name := range []string{"nul\x00", "\xff", "new\nline", strings.Repeat("x", 2000)} {
+		if _, err := b.registry.Login(t.Context(), b.row, name, "pw"); !errs.Is(err, errs.Unauthenticated) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if _, fault := b.registry.Fault("corp"); fault != nil {
+		t.Errorf("the connector fails: %v", fault)
+	}
+}
+
 func TestFreshAsksWhenTheWordIsOld(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
