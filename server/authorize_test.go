@@ -170,7 +170,7 @@ func TestWhomTheClientMeans(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, got, tc.want)
 		}
 	}
-	// A hint that can't be read says nothing, and keeps nobody out.
+	// Without prompt=none, an unreadable hint changes nothing.
 	b.Get(request(url.Values{"id_token_hint": {"eyJhbGciOiJub25lIn0." + parts[1] + "."}})).Code(t)
 	// Requested values may be of any JSON type.
 	b.Get(request(url.Values{"claims": {`{"userinfo":{"email_verified":{"value":true},"x":{"values":[1,{"a":null}]}},"id_token":{"auth_time":{"essential":true},"acr":{"value":1}}}`}})).Code(t)
