@@ -277,8 +277,8 @@ func (f *flow) clustersLabel(b accessmap.Bundle) string {
 	for _, e := range b.Rules {
 		rule := &f.Rules[e.To]
 		switch {
-		case len(rule.Clusters) != len(b.Members) || f.filter.Get("environment")+f.filter.Get("cluster") != "":
-		case rule.All:
+		case len(rule.Clusters) != len(b.Members) || f.filter.Get("cluster") != "":
+		case rule.All && f.filter.Get("environment") == "":
 			return "All " + number
 		case len(rule.Labels) > 0:
 			return strings.Join(pairs(rule.Labels), ", ") + " (" + number + ")"

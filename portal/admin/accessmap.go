@@ -26,7 +26,7 @@ func (h *Handler) mountMap(add func(method, path string, handle handler)) {
 // MapData is the access map.
 type MapData struct {
 	Title, Summary string
-	// Tabs are the pages of the cluster that the map shows.
+	// Tabs are the pages of the cluster or the rule that the map shows.
 	Tabs []templates.Link
 	// Actions lead to what else there is about the filter.
 	Actions []templates.Link
@@ -155,6 +155,12 @@ func (h *Handler) mapHead(data *MapData, view *web.View[MapData], q ops.MapQuery
 			data.Tabs[i].Here = data.Tabs[i].Label == mapTab
 		}
 		view.Crumbs = h.crumbs(templates.Link{Label: "Clusters", Path: "/clusters"}, templates.Link{Label: q.Cluster, Path: "/clusters/" + url.PathEscape(q.Cluster)}, templates.Link{Label: "Access map"})
+	case q.Rule != "" && len(m.Rules) == 1:
+		name := cmp.Or(m.Rules[0].Description, q.Rule)
+		data.Title = "Access map of " + name
+		data.Summary = plural(m.Rules[0].Users, "person", "people") + " may use " + plural(m.ClusterCount, "cluster", "clusters") + " by this rule."
+		data.Tabs = h.ruleTabs(q.Rule, mapTab)
+		view.Crumbs = h.crumbs(templates.Link{Label: "Access rules", Path: "/rules"}, templates.Link{Label: name, Path: "/rules/" + url.PathEscape(q.Rule)}, templates.Link{Label: "Access map"})
 	case q.Subject.Kind == access.SubjectGroup:
 		data.Summary = rules + " and " + plural(m.ClusterCount, "cluster", "clusters") + " for the group " + q.Subject.Name + "."
 		link("Check access", "/simulator?groups="+url.QueryEscape(q.Subject.Name))
@@ -165,6 +171,18 @@ func (h *Handler) mapHead(data *MapData, view *web.View[MapData], q ops.MapQuery
 		data.Summary = rules + ", " + plural(m.SubjectCount, "group or user", "groups and users") + ", " + plural(m.ClusterCount, "cluster", "clusters") + ". Users are counted with the groups of their last sign-in."
 	}
 	view.Title = i18n.Verbatim(data.Title)
+}
+
+// ruleTabs are the pages about a rule. The one with the label here is marked.
+func (h *Handler) ruleTabs(id, here string) []templates.Link {
+	tabs := []templates.Link{
+		{Label: "Settings", Path: h.entryPath(settings.Rules, id)}, {Label: mapTab, Path: h.mapPath(url.Values{"rule": {id}})},
+		{Label: "Changes", Path: h.Site.Path("/admin/history?kind=" + settings.Rules + "&object=" + url.QueryEscape(id))},
+	}
+	for i := range tabs {
+		tabs[i].Here = tabs[i].Label == here
+	}
+	return tabs
 }
 
 // mapTab is the label of the tab that leads to the map.

@@ -47,12 +47,12 @@ type ConnectData struct {
 	Blocks         []Block
 	Health         *Health
 	// Proxies are those that have enrolled; Code enrols another and is shown this once.
-	Proxies  []ops.ProxyInfo
-	RevocationDelay   string
-	Code     string
-	Enrol    string
-	ReadOnly bool
-	Tabs     []templates.Link
+	Proxies         []ops.ProxyInfo
+	RevocationDelay string
+	Code            string
+	Enrol           string
+	ReadOnly        bool
+	Tabs            []templates.Link
 	// Remove asks before a proxy is removed.
 	Remove string
 }

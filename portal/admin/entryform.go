@@ -162,7 +162,8 @@ func (h *Handler) extras(c echo.Context, r *request, e *editing, data *FormData)
 		}
 	case settings.Rules:
 		if e.id != "" {
-			link(mapTab, "/access-map?rule="+url.QueryEscape(e.id))
+			data.Links = h.ruleTabs(e.id, "Settings")
+			return nil
 		}
 	case settings.General:
 		data.Name = map[string]string{settings.Sessions: "Sessions", settings.Branding: "Name and appearance"}[e.id]

@@ -43,11 +43,11 @@ func (m *Map) Picture(size int) Picture {
 		}
 	}
 	return Picture{
-		Subjects: subjects.fit(size, func(i int) string { return string(m.Subjects[i].Kind) }),
+		Subjects: subjects.fit(size, func(i int) string { return string(m.Subjects[i].Kind) }, func(i int) string { return m.Subjects[i].Name }),
 		Clusters: clusters.fit(size, func(i int) string {
 			c := &m.Clusters[i]
 			return fmt.Sprint(c.Environment, "\n", c.Gained, c.Lost)
-		}),
+		}, func(i int) string { return m.Clusters[i].ID }),
 	}
 }
 
@@ -55,8 +55,9 @@ func (m *Map) Picture(size int) Picture {
 type side []Bundle
 
 // fit bundles the elements if there are too many: first those with the same rules and the same
-// key, then those with the same rules, then all that are left.
-func (s side) fit(size int, key func(i int) string) []Bundle {
+// key, then those with the same rules, then all that are left. It puts them near their rules, and
+// in the order of their names.
+func (s side) fit(size int, key, name func(i int) string) []Bundle {
 	fits := func(list []Bundle) bool { return len(list) <= size && edges(list) <= size*edgesEach }
 	list := []Bundle(s)
 	if !fits(list) {
@@ -69,7 +70,7 @@ func (s side) fit(size int, key func(i int) string) []Bundle {
 		list = rest(list, size)
 	}
 	slices.SortStableFunc(list, func(x, y Bundle) int {
-		return cmp.Or(cmp.Compare(boolInt(x.Rest), boolInt(y.Rest)), cmp.Compare(centre(x), centre(y)))
+		return cmp.Or(cmp.Compare(boolInt(x.Rest), boolInt(y.Rest)), cmp.Compare(centre(x), centre(y)), cmp.Compare(name(x.Members[0]), name(y.Members[0])))
 	})
 	return list
 }
