@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,11 @@ func TestListsOfALargeInstallation(t *testing.T) {
 				t.Errorf("%s has no %s", path, want)
 			}
 		}
+	}
+	// A preview says who gains the 500 clusters, and stays a page.
+	preview := s.post("/admin/rules/new", cookie, url.Values{"do": {"preview"}, "id": {"all"}, "who.everyone": {"true"}, "clusters.ids": {"*"}})
+	if text := preview.Body.String(); len(text) > pageBudget || !strings.Contains(text, "flow-added") {
+		t.Errorf("a preview: %d, %d bytes", preview.Code, len(text))
 	}
 	// A single match opens at once.
 	for query, want := range map[string]string{"cluster-123": "/admin/clusters/cluster-123", "user4321@acme.example": "/admin/people/usr_"} {

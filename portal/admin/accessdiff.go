@@ -24,8 +24,11 @@ type DifferenceRow struct {
 	Users        []string
 }
 
-// differenceRows is how many rows the table has at most.
-const differenceRows = 50
+// How many rows the table has at most, and how many users a row names.
+const (
+	differenceRows  = 40
+	differenceUsers = 5
+)
 
 // difference draws what a change does to the access map; nil if the map stays the same.
 func (h *Handler) difference(p *ops.Preview) *Difference {
@@ -38,7 +41,7 @@ func (h *Handler) difference(p *ops.Preview) *Difference {
 	for i := range p.Map.Clusters {
 		c := &p.Map.Clusters[i]
 		if c.Gained+c.Lost > 0 || c.Mark != accessmap.Same {
-			d.Rows = append(d.Rows, DifferenceRow{Mark: chart.Mark(c.Mark), Kind: "Cluster", Name: c.ID, Gained: c.Gained, Lost: c.Lost, Users: p.Names[c.ID]})
+			d.Rows = append(d.Rows, DifferenceRow{Mark: chart.Mark(c.Mark), Kind: "Cluster", Name: c.ID, Gained: c.Gained, Lost: c.Lost, Users: p.Names[c.ID][:min(differenceUsers, len(p.Names[c.ID]))]})
 		}
 	}
 	d.MoreRows = max(0, len(d.Rows)-differenceRows)

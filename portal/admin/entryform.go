@@ -39,9 +39,10 @@ type FormData struct {
 	YAML     string
 	Preview  *ops.Preview
 	// Difference is the preview on the access map, or nil. First and Others are the sentences of
-	// the preview; Others are folded.
+	// the preview; Others are folded. Left are how many more there are.
 	Difference    *Difference
 	First, Others []string
+	Left          int
 	// Previewed is the state of the values that the preview is about.
 	Previewed string
 	// Outdated compares what another admin saved in the meantime with the form.
@@ -84,16 +85,20 @@ type editing struct {
 	data   FormData
 }
 
-// firstSentences is how many sentences of a preview are shown at once.
-const firstSentences = 8
+// How many sentences of a preview are shown at once, and how many in all.
+const (
+	firstSentences = 8
+	maxSentences   = 60
+)
 
 // draw shows a form.
 func (h *Handler) draw(c echo.Context, r *request, e *editing) error {
 	data := e.data
 	data.Difference = h.difference(data.Preview)
 	if data.Preview != nil {
-		at := min(firstSentences, len(data.Preview.Sentences))
-		data.First, data.Others = data.Preview.Sentences[:at], data.Preview.Sentences[at:]
+		all := data.Preview.Sentences
+		first, last := min(firstSentences, len(all)), min(maxSentences, len(all))
+		data.First, data.Others, data.Left = all[:first], all[first:last], len(all)-last
 	}
 	data.Kind, data.ID, data.Version, data.ReadOnly = e.kind, e.id, e.version, h.Admin.ReadOnly
 	data.Name, data.Action, data.Changed = e.id, h.newPath(c, e.kind), e.status != 0
