@@ -219,17 +219,13 @@ func (f *flow) more(b accessmap.Bundle) string {
 
 func (f *flow) clusterBundle(b accessmap.Bundle) chart.Node {
 	first := &f.Clusters[b.Members[0]]
-	node := chart.Node{Icon: "cluster", Label: first.ID, Note: f.users(first.Users), Mark: chart.Mark(first.Mark)}
-	if first.Gained > 0 {
-		node.Gain = "+" + chart.Count(int64(first.Gained))
-	}
-	if first.Lost > 0 {
-		node.Loss = "−" + chart.Count(int64(first.Lost))
-	}
+	node := chart.Node{Icon: "cluster", Label: first.ID, Note: f.users(first.Users), Mark: chart.Mark(first.Mark), Gain: signed("+", first.Gained), Loss: signed("−", first.Lost)}
 	if len(b.Members) == 1 {
 		node.Path = f.clusterPath(first.ID)
-		if first.Name != "" && first.Name != first.ID || len(first.ID) > longLabel {
-			node.Hover = strings.TrimPrefix(first.Name+" ("+first.ID+")", " ")
+		if first.Name != "" && first.Name != first.ID {
+			node.Hover = first.Name + " (" + first.ID + ")"
+		} else if len(first.ID) > longLabel {
+			node.Hover = first.ID
 		}
 		return node
 	}
@@ -243,11 +239,26 @@ func (f *flow) clusterBundle(b accessmap.Bundle) chart.Node {
 			node.Gain, node.Loss = "", ""
 		}
 	}
-	node.Label, node.Hover, node.Path, node.Mark = f.clustersLabel(b), someOf(names), f.more(b), chart.Mark(commonMark(b.Rules))
-	if environment := f.environment(b); environment != "" && f.filter.Get("environment") == "" && len(b.Rules) == 1 && f.filter.Get("rule") == f.Rules[b.Rules[0].To].ID {
-		node.Path = f.narrow("environment", environment)
-	}
+	node.Label, node.Hover, node.Path, node.Mark = f.clustersLabel(b), someOf(names), f.moreClusters(b), chart.Mark(commonMark(b.Rules))
 	return node
+}
+
+// signed writes a number of users who gain or lose; nothing for none.
+func signed(sign string, users int) string {
+	if users == 0 {
+		return ""
+	}
+	return sign + chart.Count(int64(users))
+}
+
+// moreClusters is where the node of several clusters leads: to the rule alone, then to their
+// environment, then to the table.
+func (f *flow) moreClusters(b accessmap.Bundle) string {
+	environment := f.environment(b)
+	if environment != "" && f.filter.Get("environment") == "" && len(b.Rules) == 1 && f.filter.Get("rule") == f.Rules[b.Rules[0].To].ID {
+		return f.narrow("environment", environment)
+	}
+	return f.more(b)
 }
 
 // clusterPath narrows the map to a cluster, and leads to its page from there.

@@ -176,7 +176,8 @@ func (h *Handler) mapHead(data *MapData, view *web.View[MapData], q ops.MapQuery
 // ruleTabs are the pages about a rule. The one with the label here is marked.
 func (h *Handler) ruleTabs(id, here string) []templates.Link {
 	tabs := []templates.Link{
-		{Label: "Settings", Path: h.entryPath(settings.Rules, id)}, {Label: mapTab, Path: h.mapPath(url.Values{"rule": {id}})},
+		{Label: "Settings", Path: h.entryPath(settings.Rules, id)},
+		{Label: mapTab, Path: h.mapPath(url.Values{"rule": {id}})},
 		{Label: "Changes", Path: h.Site.Path("/admin/history?kind=" + settings.Rules + "&object=" + url.QueryEscape(id))},
 	}
 	for i := range tabs {

@@ -104,9 +104,13 @@ func (h *Handler) makeCode(c echo.Context, r *request) error {
 func (h *Handler) clusterTabs(id, here string) []templates.Link {
 	self := h.entryPath(settings.Clusters, id)
 	tabs := []templates.Link{
-		{Label: "Settings", Path: self}, {Label: "Connect this cluster", Path: self + "/connect"},
-		{Label: mapTab, Path: h.mapPath(url.Values{"cluster": {id}})}, {Label: "Check access", Path: h.Site.Path("/admin/simulator?cluster=" + url.QueryEscape(id))}, {Label: "Preview claims", Path: h.Site.Path("/admin/claims?cluster=" + url.QueryEscape(id))},
-		{Label: "Activity", Path: h.Site.Path("/admin/audit?cluster=" + url.QueryEscape(id))}, {Label: "Changes", Path: h.Site.Path("/admin/history?kind=" + settings.Clusters + "&object=" + url.QueryEscape(id))},
+		{Label: "Settings", Path: self},
+		{Label: "Connect this cluster", Path: self + "/connect"},
+		{Label: mapTab, Path: h.mapPath(url.Values{"cluster": {id}})},
+		{Label: "Check access", Path: h.Site.Path("/admin/simulator?cluster=" + url.QueryEscape(id))},
+		{Label: "Preview claims", Path: h.Site.Path("/admin/claims?cluster=" + url.QueryEscape(id))},
+		{Label: "Activity", Path: h.Site.Path("/admin/audit?cluster=" + url.QueryEscape(id))},
+		{Label: "Changes", Path: h.Site.Path("/admin/history?kind=" + settings.Clusters + "&object=" + url.QueryEscape(id))},
 	}
 	for i := range tabs {
 		tabs[i].Here = tabs[i].Path == self+here

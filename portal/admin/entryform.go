@@ -165,24 +165,28 @@ func (h *Handler) extras(c echo.Context, r *request, e *editing, data *FormData)
 		if data.Client, err = h.clientForm(c, r, e); e.id != "" {
 			link("Preview claims", "/claims?client="+url.QueryEscape(e.id))
 		}
-	case settings.Rules:
-		if e.id != "" {
-			data.Links = h.ruleTabs(e.id, "Settings")
-			return nil
-		}
 	case settings.General:
 		data.Name = map[string]string{settings.Sessions: "Sessions", settings.Branding: "Name and appearance"}[e.id]
-	case settings.Clusters:
-		data.Environment, data.Color = e.doc.Text("environment"), e.doc.Text("color")
-		if e.id != "" {
-			data.Links = h.clusterTabs(e.id, "")
-			return nil
-		}
+	case settings.Rules, settings.Clusters:
+		h.tabbed(e, data)
+		return nil
 	}
 	if e.id != "" {
 		link("Changes", "/history?kind="+e.kind.Name+"&object="+url.QueryEscape(e.id))
 	}
 	return err
+}
+
+// tabbed adds what the kinds with a map of access have besides the form.
+func (h *Handler) tabbed(e *editing, data *FormData) {
+	data.Environment, data.Color = e.doc.Text("environment"), e.doc.Text("color")
+	switch {
+	case e.id == "":
+	case e.kind.Name == settings.Rules:
+		data.Links = h.ruleTabs(e.id, "Settings")
+	default:
+		data.Links = h.clusterTabs(e.id, "")
+	}
 }
 
 // entryState adds how the entry is now, as its list shows it, and its last change.

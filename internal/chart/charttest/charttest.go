@@ -253,7 +253,7 @@ func flowEdges(figure *element) ([]Edge, error) {
 		if _, err := fmt.Sscan(path.attr("data-edge"), &edge.From, &edge.To); err != nil {
 			return nil, fmt.Errorf("reading data-edge: %w", err)
 		}
-		for _, class := range strings.Fields(path.attr("class")) {
+		for class := range strings.FieldsSeq(path.attr("class")) {
 			if class == "flow-added" || class == "flow-removed" {
 				edge.Mark = strings.TrimPrefix(class, "flow-")
 			}

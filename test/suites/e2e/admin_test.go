@@ -349,7 +349,7 @@ func (o *operator) auditAll(axe string) {
 		"rules": "/rules", "rule": "/rules/developers", "people": "/people", "local-users": "/local-users", "local-user-new": "/local-users/new",
 		"clients": "/clients", "client-new": "/clients/new?preset=grafana", "issuers": "/trusted-issuers/new", "workloads": "/workloads/new", "keys": "/keys", "audit-log": "/audit",
 		"history": "/history", "transfer": "/transfer", "tokens": "/tokens", "token-new": "/tokens/new", "groups": "/groups", "search": "/search?q=one", "recovery": "/recovery", "diagnostics": "/diagnostics", "recover": "/recover",
-		"simulator": "/simulator", "map": "/access-map", "map-cluster": "/access-map?cluster=one", "map-person": "/access-map?user=ldap:jane", "general": "/general", "sessions": "/general/sessions", "branding": "/general/branding",
+		"simulator": "/simulator", "map": "/access-map", "general": "/general", "sessions": "/general/sessions", "branding": "/general/branding",
 	} {
 		o.audit("admin-"+name, o.s.issuer+"/admin"+path, axe, budget)
 	}
