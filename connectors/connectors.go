@@ -35,7 +35,7 @@ type Identity struct {
 	EmailVerified bool
 	// Groups are the upstream's own group names, without a prefix.
 	Groups []string
-	// LeftOut are groups that the connector or Settle left out.
+	// LeftOut are groups that the connector or ResolveIdentity left out.
 	LeftOut []LeftOutGroup
 	// Data is what the connector needs to ask again later, such as an upstream
 	// token. It is kept sealed and never shown.
@@ -242,44 +242,42 @@ type LeftOutGroup struct {
 	Reason string
 }
 
-// maxLeftOut is how many groups that are left out are named.
+// maxLeftOut is the number of dropped groups that LeftOut names.
 const maxLeftOut = 20
 
-// Settle turns an identity into the names that clusters see. A group with a name
-// that must never reach a cluster is left out, and named in LeftOut: a user who can
-// create groups upstream must not be able to lock others out. A user name that
-// must never reach a cluster, a subject that can't be stored, and more than
-// MaxGroups groups are errors with OutcomeUnusableIdentity. An address that can't be
-// one is dropped, and control characters leave the display name.
-func Settle(id Identity, p Prefixes) (kubeName string, settled Identity, err error) {
+// ResolveIdentity adds the prefixes to an identity and returns the names that clusters see. It drops groups whose
+// names must never reach a cluster and names them in LeftOut: a user who can create groups upstream must not be able
+// to lock others out. It also drops an invalid email address, and control characters in the display name. A
+// forbidden user name, a subject that cannot be stored, and more than MaxGroups groups are errors with
+// OutcomeUnusableIdentity.
+func ResolveIdentity(id Identity, p Prefixes) (kubeName string, resolved Identity, err error) {
 	if err := checkSubject(id.Subject); err != nil {
 		return "", Identity{}, err
 	}
-	// The bare name is checked as well: a prefix must not make " x" or "system:x" of
-	// an upstream look harmless to a reader.
+	// Check the name without its prefix as well, because a prefix would make " x" or "system:x" look harmless.
 	if err := checkBoth(id.Username, p.User); err != nil {
 		return "", Identity{}, NewError(OutcomeUnusableIdentity, err, fmt.Sprintf("The user name %q can't be used at a cluster", kubenames.SanitizeLine(id.Username, maxDescription)),
 			"Have the account renamed, or choose another attribute for the user name.")
 	}
-	settled = id
-	settled.Name = kubenames.SanitizeLine(id.Name, kubenames.MaxLength)
+	resolved = id
+	resolved.Name = kubenames.SanitizeLine(id.Name, kubenames.MaxLength)
 	if kubenames.Check(id.Email) != nil {
-		settled.Email, settled.EmailVerified = "", false
+		resolved.Email, resolved.EmailVerified = "", false
 	}
 	var odd []LeftOutGroup
-	settled.Groups, odd = settleGroups(id.Groups, p.Group)
-	settled.LeftOut = append(slices.Clone(id.LeftOut[:min(len(id.LeftOut), maxLeftOut)]), odd...)
-	if n := len(settled.Groups); n > MaxGroups {
+	resolved.Groups, odd = resolveGroups(id.Groups, p.Group)
+	resolved.LeftOut = append(slices.Clone(id.LeftOut[:min(len(id.LeftOut), maxLeftOut)]), odd...)
+	if n := len(resolved.Groups); n > MaxGroups {
 		return "", Identity{}, NewError(OutcomeUnusableIdentity, nil, fmt.Sprintf("The user is in %d groups. At most %d fit into a token.", n, MaxGroups),
 			"Filter the groups in the connector's settings.")
 	}
-	return p.User + id.Username, settled, nil
+	return p.User + id.Username, resolved, nil
 }
 
-// maxSubject is how many bytes the upstream's id of a user may have. PostgreSQL can't index much more.
+// maxSubject is the largest subject in bytes. PostgreSQL cannot index much more.
 const maxSubject = 1024
 
-// checkSubject refuses an id that can't be stored. It may hold any other character: it is never shown.
+// checkSubject refuses a subject that cannot be stored. It allows all other characters, because pages never show it.
 func checkSubject(subject string) error {
 	remedy := "An admin has to choose another attribute for the user ID, one that every account has and that never changes."
 	switch {
@@ -293,8 +291,8 @@ func checkSubject(subject string) error {
 	return nil
 }
 
-// settleGroups adds the prefix to each group, and tells which groups it leaves out.
-func settleGroups(groups []string, prefix string) (kept []string, left []LeftOutGroup) {
+// resolveGroups adds the prefix to each group, and returns the dropped groups.
+func resolveGroups(groups []string, prefix string) (kept []string, left []LeftOutGroup) {
 	kept = make([]string, 0, len(groups))
 	seen := make(map[string]bool, len(groups))
 	for _, g := range groups {

@@ -57,7 +57,7 @@ func TestSettle(t *testing.T) {
 		{name: "trailing blank", id: connectors.Identity{Subject: "1", Username: "jane "}, refused: true},
 		{name: "too many groups", id: connectors.Identity{Subject: "1", Username: "jane", Groups: many}, refused: true},
 	} {
-		gotName, got, err := connectors.Settle(c.id, c.prefixes)
+		gotName, got, err := connectors.ResolveIdentity(c.id, c.prefixes)
 		if c.refused {
 			if connectors.OutcomeOf(err) != connectors.OutcomeUnusableIdentity {
 				t.Errorf("%s: error %v, want an unusable identity", c.name, err)

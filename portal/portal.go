@@ -70,7 +70,7 @@ func (p *Portal) Mount(g *echo.Group) {
 	guard := &page.Guard{Sessions: c.Server.Sessions, Site: c.Server.Site, IsAdmin: c.Server.Admin.IsAdmin}
 	turning := *guard
 	turning.Turned = func(c echo.Context) {
-		_ = p.cfg.Server.Admin.RefuseStranger(c.Request().Context(), c.RealIP(), c.Request().Method+" "+c.Path(), nil)
+		_ = p.cfg.Server.Admin.RefuseUnauthenticated(c.Request().Context(), c.RealIP(), c.Request().Method+" "+c.Path(), nil)
 	}
 	pages := &admin.Handler{
 		Guard: &turning, Admin: c.Server.Admin, Site: c.Server.Site, Types: c.Types, Keyring: c.Keyring, Now: c.Now, IssuerCA: c.IssuerCA, Probe: c.Probe, Effective: c.Effective,

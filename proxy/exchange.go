@@ -26,9 +26,9 @@ import (
 
 // exchange handles one request, and holds what its audit events need.
 type exchange struct {
-	p             *Proxy
-	w             http.ResponseWriter
-	r             *http.Request
+	proxy         *Proxy
+	writer        http.ResponseWriter
+	request       *http.Request
 	received      time.Time
 	clientAddress string
 
@@ -43,11 +43,11 @@ type exchange struct {
 
 // serve authenticates, authorizes and forwards the request.
 func (x *exchange) serve() *status.Error {
-	who, refusal := x.p.cfg.Verifier.Authenticate(x.r)
-	x.identity = who
-	x.info = requestinfo.Parse(x.r)
-	x.call.Kind = forward.Classify(x.r, x.info)
-	entry, err := x.p.cfg.KubeAudit.Begin(x.r, x.info, who, x.clientAddress)
+	identity, refusal := x.proxy.cfg.Verifier.Authenticate(x.request)
+	x.identity = identity
+	x.info = requestinfo.Parse(x.request)
+	x.call.Kind = forward.Classify(x.request, x.info)
+	entry, err := x.proxy.cfg.KubeAudit.Begin(x.request, x.info, identity, x.clientAddress)
 	x.auditEntry = entry
 	if refusal != nil {
 		return refusal
@@ -65,36 +65,36 @@ func (x *exchange) serve() *status.Error {
 		return refusal
 	}
 	x.call.RecordRequest, x.call.OnResponse, x.call.Proxied = x.recordRequest, x.onResponse, x.info.IsProxied()
-	if page := x.p.cfg.AccessPageURL; page != "" {
+	if page := x.proxy.cfg.AccessPageURL; page != "" {
 		x.call.ModifyResponse = addAccessHint(page) //nolint:bodyclose // the forwarder closes it
 	}
-	return x.p.cfg.Forwarder.Forward(x.w, x.r, &x.call)
+	return x.proxy.cfg.Forwarder.Forward(x.writer, x.request, &x.call)
 }
 
 // checkAccess refuses users whose access was revoked, and registers long-lived requests as streams.
 func (x *exchange) checkAccess() *status.Error {
-	cfg := x.p.cfg
+	cfg := x.proxy.cfg
 	if cfg.CheckAccess != nil {
-		if refusal := cfg.CheckAccess(x.r.Context(), x.identity); refusal != nil {
+		if refusal := cfg.CheckAccess(x.request.Context(), x.identity); refusal != nil {
 			return refusal
 		}
 	}
 	if !x.isLongLived() {
 		return cfg.Revocations.Check(x.identity)
 	}
-	ctx := x.r.Context()
+	ctx := x.request.Context()
 	if x.call.Kind == forward.Upgrade { // the server cancels the request's context at the upgrade
 		ctx = context.WithoutCancel(ctx)
 	}
-	var lasts time.Time
-	if after := cfg.StreamGracePeriod(); after >= 0 && !x.identity.Expires.IsZero() {
-		lasts = x.identity.Expires.Add(after)
+	var deadline time.Time
+	if grace := cfg.StreamGracePeriod(); grace >= 0 && !x.identity.Expires.IsZero() {
+		deadline = x.identity.Expires.Add(grace)
 	}
-	life, done, refusal := cfg.Revocations.RegisterStream(ctx, x.identity, lasts)
+	streamContext, unregister, refusal := cfg.Revocations.RegisterStream(ctx, x.identity, deadline)
 	if refusal != nil {
 		return refusal
 	}
-	x.r, x.removeStream = x.r.WithContext(life), done
+	x.request, x.removeStream = x.request.WithContext(streamContext), unregister
 	return nil
 }
 
@@ -105,37 +105,37 @@ func (x *exchange) isLongLived() bool { return x.call.Kind != forward.Short || x
 // service account's own token.
 func (x *exchange) setHeaders() (refusal *status.Error) {
 	if x.identity.ServiceAccount {
-		token, _ := authn.Token(x.r.Header) // cannot fail: the token was authenticated
+		token, _ := authn.Token(x.request.Header) // cannot fail: the token was authenticated
 		x.call.WithoutProxyCredential = true
-		x.call.Header, refusal = impersonate.TokenHeaders(x.r.Header, token)
+		x.call.Header, refusal = impersonate.TokenHeaders(x.request.Header, token)
 		return x.withAuditID(refusal)
 	}
-	asker := x.p.cfg.Impersonation
-	if asker == nil || !userimpersonation.IsRequested(x.r.Header) {
-		x.call.Header, refusal = impersonate.Headers(x.r.Header, x.identityWithAddress())
+	authorizer := x.proxy.cfg.Impersonation
+	if authorizer == nil || !userimpersonation.IsRequested(x.request.Header) {
+		x.call.Header, refusal = impersonate.Headers(x.request.Header, x.identityWithAddress())
 		return x.withAuditID(refusal)
 	}
-	wish, refusal := userimpersonation.ParseHeaders(x.r.Header)
+	requested, refusal := userimpersonation.ParseHeaders(x.request.Header)
 	if refusal == nil {
-		refusal = asker.Authorize(x.r.Context(), x.identity, wish)
+		refusal = authorizer.Authorize(x.request.Context(), x.identity, requested)
 	}
 	if refusal != nil {
 		return refusal
 	}
-	x.impersonated = wish.Target
-	x.auditEntry.SetImpersonatedUser(wish.Target)
-	x.call.Header, refusal = impersonate.TargetHeaders(x.r.Header, wish.Target)
+	x.impersonated = requested.Target
+	x.auditEntry.SetImpersonatedUser(requested.Target)
+	x.call.Header, refusal = impersonate.TargetHeaders(x.request.Header, requested.Target)
 	return x.withAuditID(refusal)
 }
 
 // identityWithAddress returns the identity, with the client's address if SendClientAddress is set.
 func (x *exchange) identityWithAddress() *authn.Identity {
-	if !x.p.cfg.SendClientAddress || x.clientAddress == "" {
+	if !x.proxy.cfg.SendClientAddress || x.clientAddress == "" {
 		return x.identity
 	}
-	who := *x.identity // a copy, because identities are shared
-	who.Extra = append(slices.Clone(who.Extra), authn.Extra{Key: authn.ExtraClientAddress, Value: x.clientAddress})
-	return &who
+	identity := *x.identity // a copy, because identities are shared
+	identity.Extra = append(slices.Clone(identity.Extra), authn.Extra{Key: authn.ExtraClientAddress, Value: x.clientAddress})
+	return &identity
 }
 
 // withAuditID sets the audit ID, which joins the proxy's events with those of the API server.
@@ -148,30 +148,30 @@ func (x *exchange) withAuditID(refusal *status.Error) *status.Error {
 
 // onResponse is called when the response starts.
 func (x *exchange) onResponse(code int) {
-	x.p.requests.WithLabelValues(string(x.call.Kind), methodLabel(x.r), strconv.Itoa(code)).Inc()
-	x.auditEntry.Started(x.r.Context(), code)
+	x.proxy.requests.WithLabelValues(string(x.call.Kind), methodLabel(x.request), strconv.Itoa(code)).Inc()
+	x.auditEntry.Started(x.request.Context(), code)
 }
 
 // recordRequest writes the audit event of a request. The event has the path without its query, which can
 // contain the command of an exec.
 func (x *exchange) recordRequest() {
 	event := x.event(audit.ProxyRequest, string(x.call.Kind))
-	event.Detail = methodLabel(x.r) + " " + x.r.URL.EscapedPath()
+	event.Detail = methodLabel(x.request) + " " + x.request.URL.EscapedPath()
 	if x.impersonated != nil {
 		event.Name = audit.ProxyActedAs
 		event.Detail += fmt.Sprintf(" as %q in %q", x.impersonated.User, x.impersonated.Groups)
 	}
-	x.p.cfg.Audit.Record(x.r.Context(), event)
+	x.proxy.cfg.Audit.Record(x.request.Context(), event)
 }
 
 // refuse answers with a refusal and records it.
 func (x *exchange) refuse(refusal *status.Error) {
 	x.refusal = refusal
-	x.p.refusals.WithLabelValues(refusal.Code).Inc()
+	x.proxy.refusals.WithLabelValues(refusal.Code).Inc()
 	event := x.event(audit.ProxyRefused, refusal.Code)
-	event.Detail = methodLabel(x.r) + " " + x.r.URL.EscapedPath() + ": " + refusal.Error()
-	x.p.cfg.Audit.Record(x.r.Context(), event)
-	status.Write(x.w, x.r, refusal, logging.RequestID(x.r.Context()))
+	event.Detail = methodLabel(x.request) + " " + x.request.URL.EscapedPath() + ": " + refusal.Error()
+	x.proxy.cfg.Audit.Record(x.request.Context(), event)
+	status.Write(x.writer, x.request, refusal, logging.RequestID(x.request.Context()))
 }
 
 // finish writes the final audit events, also if the handler panics to abort. It unregisters a stream last,
@@ -180,26 +180,26 @@ func (x *exchange) finish() {
 	if x.removeStream != nil {
 		defer x.removeStream()
 	}
-	took, why := x.p.cfg.Now().Sub(x.received), x.terminationReason()
-	x.finishRecording(closingReason(why))
+	took, reason := x.proxy.cfg.Now().Sub(x.received), x.terminationReason()
+	x.finishRecording(closingReason(reason))
 	if !x.isLongLived() && x.refusal == nil {
-		x.p.duration.WithLabelValues(methodLabel(x.r)).Observe(took.Seconds())
+		x.proxy.duration.WithLabelValues(methodLabel(x.request)).Observe(took.Seconds())
 	}
-	x.auditEntry.Complete(x.r.Context(), kubeaudit.Outcome{Refusal: x.refusalStatus(), Annotations: x.auditAnnotations(took)})
+	x.auditEntry.Complete(x.request.Context(), kubeaudit.Outcome{Refusal: x.refusalStatus(), Annotations: x.auditAnnotations(took)})
 	result := x.call.Result
 	switch {
 	case x.refusal != nil: // refuse has recorded it
-	case why != nil:
-		x.p.refusals.WithLabelValues(why.Code).Inc()
-		x.recordEnd(audit.ProxyStreamEnded, why.Code, fmt.Sprintf("ended after %d bytes", result.BytesIn+result.BytesOut))
-	case result.Code == switched:
+	case reason != nil:
+		x.proxy.refusals.WithLabelValues(reason.Code).Inc()
+		x.recordEnd(audit.ProxyStreamEnded, reason.Code, fmt.Sprintf("ended after %d bytes", result.BytesIn+result.BytesOut))
+	case result.Code == statusTunnel:
 		x.recordEnd(audit.ProxySessionEnded, "", fmt.Sprintf("%d bytes in, %d bytes out, %s%s", result.BytesIn, result.BytesOut, took.Round(time.Millisecond), x.recordingDetail()))
 	case result.Code == http.StatusForbidden:
 		x.recordEnd(audit.ProxyDenied, "", "the API server answered 403")
 	}
-	if x.identity != nil && x.p.cfg.Logger.Enabled(x.r.Context(), slog.LevelDebug) {
-		x.p.cfg.Logger.DebugContext(x.r.Context(), "request ended", "user", x.identity.User, "groups", len(x.identity.Groups), "kind", string(x.call.Kind),
-			"path", x.r.URL.EscapedPath(), "milliseconds", took.Milliseconds())
+	if x.identity != nil && x.proxy.cfg.Logger.Enabled(x.request.Context(), slog.LevelDebug) {
+		x.proxy.cfg.Logger.DebugContext(x.request.Context(), "request ended", "user", x.identity.User, "groups", len(x.identity.Groups), "kind", string(x.call.Kind),
+			"path", x.request.URL.EscapedPath(), "milliseconds", took.Milliseconds())
 	}
 }
 
@@ -219,26 +219,26 @@ func (x *exchange) auditAnnotations(took time.Duration) map[string]string {
 	if !x.isLongLived() {
 		return nil
 	}
-	notes := map[string]string{
+	annotations := map[string]string{
 		"bytes-in": strconv.FormatInt(x.call.Result.BytesIn, 10), "bytes-out": strconv.FormatInt(x.call.Result.BytesOut, 10), "duration": took.Round(time.Millisecond).String(),
 	}
-	if why := x.terminationReason(); why != nil {
-		notes["ended"] = why.Code
+	if reason := x.terminationReason(); reason != nil {
+		annotations["ended"] = reason.Code
 	}
 	if x.recording != nil {
-		notes["recording"] = x.recording.ID()
+		annotations["recording"] = x.recording.ID()
 	}
-	return notes
+	return annotations
 }
 
-// switched is the HTTP status after which the connection is a tunnel.
-const switched = http.StatusSwitchingProtocols
+// statusTunnel is the HTTP status after which the connection is a tunnel.
+const statusTunnel = http.StatusSwitchingProtocols
 
-func closingReason(why *status.Error) string {
-	if why == nil {
+func closingReason(reason *status.Error) string {
+	if reason == nil {
 		return "the session ended"
 	}
-	return "the proxy ended the session: " + why.Error()
+	return "the proxy ended the session: " + reason.Error()
 }
 
 func (x *exchange) recordingDetail() string {
@@ -250,25 +250,25 @@ func (x *exchange) recordingDetail() string {
 
 // terminationReason returns the refusal with which the proxy ended a stream, or nil.
 func (x *exchange) terminationReason() *status.Error {
-	if why, ok := errors.AsType[*status.Error](x.call.Result.Err); ok {
-		return why
+	if reason, ok := errors.AsType[*status.Error](x.call.Result.Err); ok {
+		return reason
 	}
 	if x.removeStream == nil {
 		return nil
 	}
-	why, _ := errors.AsType[*status.Error](context.Cause(x.r.Context()))
-	return why
+	reason, _ := errors.AsType[*status.Error](context.Cause(x.request.Context()))
+	return reason
 }
 
-func (x *exchange) recordEnd(name audit.Name, reason, what string) {
+func (x *exchange) recordEnd(name audit.Name, reason, detail string) {
 	event := x.event(name, reason)
-	event.Detail = methodLabel(x.r) + " " + x.r.URL.EscapedPath() + ": " + what
-	x.p.cfg.Audit.Record(x.r.Context(), event)
+	event.Detail = methodLabel(x.request) + " " + x.request.URL.EscapedPath() + ": " + detail
+	x.proxy.cfg.Audit.Record(x.request.Context(), event)
 }
 
 // event returns an audit event about this request.
 func (x *exchange) event(name audit.Name, reason string) audit.Event {
-	e := audit.Event{Name: name, ClusterID: x.p.cfg.Cluster, Address: x.clientAddress, Reason: reason}
+	e := audit.Event{Name: name, ClusterID: x.proxy.cfg.Cluster, Address: x.clientAddress, Reason: reason}
 	if x.identity == nil {
 		return e
 	}

@@ -101,7 +101,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	growStack()
 	id := logging.NewRequestID(r.Header.Get("X-Request-Id"))
 	w.Header().Set("X-Request-Id", id)
-	x := &exchange{p: p, w: w, r: r.WithContext(logging.WithRequestID(r.Context(), id)), received: p.cfg.Now(), clientAddress: p.cfg.ClientAddress(r)}
+	x := &exchange{proxy: p, writer: w, request: r.WithContext(logging.WithRequestID(r.Context(), id)), received: p.cfg.Now(), clientAddress: p.cfg.ClientAddress(r)}
 	defer x.finish()                          //nolint:contextcheck // uses the request's context
 	if refusal := x.serve(); refusal != nil { //nolint:contextcheck // uses the request's context
 		x.refuse(refusal) //nolint:contextcheck // uses the request's context

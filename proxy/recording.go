@@ -12,14 +12,14 @@ import (
 
 // startRecording starts the recording of a terminal session before the request is forwarded.
 func (x *exchange) startRecording() *status.Error {
-	recorder := x.p.cfg.Recorder
+	recorder := x.proxy.cfg.Recorder
 	if recorder != nil && recorder.Required && x.info.IsKubeletRun() {
 		return status.RecordingRequired()
 	}
 	if recorder == nil || x.call.Kind != forward.Upgrade || !x.info.IsShell() {
 		return nil
 	}
-	query := x.r.URL.Query()
+	query := x.request.URL.Query()
 	made, err := recorder.Begin(x.recordingSession(), x.info.Subresource+" "+x.info.Namespace+"/"+x.info.Name, strings.Join(query["command"], " "))
 	if err != nil && recorder.Required {
 		return status.RecordingUnavailable(err)
@@ -36,7 +36,7 @@ func (x *exchange) startRecording() *status.Error {
 // recordingSession describes the session for the recording.
 func (x *exchange) recordingSession() recording.SessionInfo {
 	about := recording.SessionInfo{
-		User: x.identity.User, UserID: x.identity.UID, Cluster: x.p.cfg.Cluster, Namespace: x.info.Namespace, Pod: x.info.Name, Address: x.clientAddress, RequestID: logging.RequestID(x.r.Context()),
+		User: x.identity.User, UserID: x.identity.UID, Cluster: x.proxy.cfg.Cluster, Namespace: x.info.Namespace, Pod: x.info.Name, Address: x.clientAddress, RequestID: logging.RequestID(x.request.Context()),
 	}
 	if x.impersonated != nil {
 		about.As = x.impersonated.User
@@ -46,7 +46,7 @@ func (x *exchange) recordingSession() recording.SessionInfo {
 
 // newTunnelInspector starts to decode the data of the tunnel.
 func (x *exchange) newTunnelInspector(protocol, subprotocol string) (forward.Inspector, *status.Error) {
-	recorder := x.p.cfg.Recorder
+	recorder := x.proxy.cfg.Recorder
 	session, err := x.recording.NewTap(protocol, subprotocol)
 	if err != nil && recorder.Required {
 		return nil, status.RecordingUnavailable(err)
@@ -87,10 +87,10 @@ func (x *exchange) finishRecording(why string) {
 		return
 	}
 	end := func() error { return x.recording.Close(why) }
-	if x.call.Result.Code != switched {
+	if x.call.Result.Code != statusTunnel {
 		end = x.recording.Discard
 	}
 	if err := end(); err != nil {
-		x.p.cfg.Recorder.OnFailure(x.recording.ID(), err)
+		x.proxy.cfg.Recorder.OnFailure(x.recording.ID(), err)
 	}
 }

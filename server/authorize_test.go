@@ -24,7 +24,7 @@ func TestOneSignInServesEveryClient(t *testing.T) {
 	w := setup(t)
 	b := relyingparty.NewBrowser(t, w.issuer, nil)
 	first := w.plugin.SignIn(t, b, asJane())
-	asked := w.upstream.Asked()
+	asked := w.upstream.Calls()
 	// A cluster is a public client of its own, so the user only confirms.
 	cluster := &relyingparty.Client{Issuer: w.issuer, ID: "k8s-a", RedirectURI: "http://localhost:8000", Scope: "openid offline_access"}
 	second := cluster.SignIn(t, b, relyingparty.Credentials{})
@@ -36,7 +36,7 @@ func TestOneSignInServesEveryClient(t *testing.T) {
 		"grant_type": {"authorization_code"}, "code": {page.Code(t)}, "redirect_uri": {"https://grafana.test/cb?x=1"},
 		"client_id": {"grafana"}, "client_secret": {"s3cret"},
 	})
-	if w.upstream.Asked() != asked {
+	if w.upstream.Calls() != asked {
 		t.Error("the upstream was asked again")
 	}
 	sid := relyingparty.Claims(t, first.IDToken)["sid"]

@@ -52,12 +52,12 @@ func TestGuessingIsRefusedAndOpensByItself(t *testing.T) {
 	for range 10 {
 		relyingparty.NewBrowser(t, w.issuer, nil).SignIn(w.issuer+"/login", wrong)
 	}
-	asked := w.upstream.Asked()
+	asked := w.upstream.Calls()
 	page := relyingparty.NewBrowser(t, w.issuer, nil).SignIn(w.issuer+"/login", asJane())
 	if page.Status != http.StatusTooManyRequests || page.Header.Get("Retry-After") == "" || !strings.Contains(page.Text, "Try again in 15 minutes") {
 		t.Errorf("%v\n%s", page, page.Text)
 	}
-	if w.upstream.Asked() != asked {
+	if w.upstream.Calls() != asked {
 		t.Error("the upstream was asked all the same")
 	}
 	if events := w.events(t, audit.SignInRefused); len(events) != 1 || events[0].Reason != "too_many_failures" {

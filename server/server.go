@@ -205,7 +205,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	})
 	s.Login = &login.Handler{
 		Store: cfg.Store, Clients: s.clients, Sessions: s.Sessions, Upstream: s.upstream, Limit: s.Limit, Flows: s.flows, Site: s.Site, Audit: cfg.Audit, Now: cfg.Now,
-		Tests: admin.Tests{Admin: s.Admin}, Passkeys: s.Passkeys,
+		Tests: admin.TestSignIns{Admin: s.Admin}, Passkeys: s.Passkeys,
 	}
 	return s, nil
 }
@@ -222,7 +222,7 @@ func (s *Server) Echo(more ...mounter) (*echo.Echo, error) {
 				s.Admin.RecordCrossSite(c.Request().Context(), c.RealIP(), c.Request().Method+" "+c.Path())
 			}
 		},
-		Party: ratelimit.Network, RequestsPerSecond: s.cfg.RequestsPerSecond,
+		NetworkOf: ratelimit.Network, RequestsPerSecond: s.cfg.RequestsPerSecond,
 		CrossSite: []string{
 			s.Site.Path(token.Path), s.Site.Path(tokeninfo.UserInfoPath), s.Site.Path(tokeninfo.RevocationPath), s.Site.Path(tokeninfo.IntrospectPath),
 			s.Site.Path(device.AuthorizationPath), s.Site.Path(authorize.Path), s.Site.Path(logout.EndSessionPath),

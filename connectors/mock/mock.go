@@ -44,8 +44,8 @@ func (u *Upstream) Break(err error) {
 	u.err = err
 }
 
-// Asked returns how often the upstream was asked.
-func (u *Upstream) Asked() int {
+// Calls returns how often the upstream was asked.
+func (u *Upstream) Calls() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.asked

@@ -61,8 +61,8 @@ func NewLog(now func() time.Time, logger *slog.Logger, sinks ...Sink) *Log {
 	return &Log{now: now, logger: logger, sinks: sinks}
 }
 
-// patience is the deadline for the sinks of one event.
-const patience = 5 * time.Second
+// sinkTimeout is the deadline for the sinks of one event.
+const sinkTimeout = 5 * time.Second
 
 // Complete sets the time and the request id.
 func (l *Log) Complete(ctx context.Context, e Event) Event {
@@ -81,7 +81,7 @@ func (l *Log) Record(ctx context.Context, e Event) {
 // LogOnly writes e to the streams but not to a PersistentSink. Use it for unauthenticated requests, which could
 // otherwise fill the database.
 func (l *Log) LogOnly(ctx context.Context, e Event) {
-	l.write(ctx, l.Complete(ctx, e), func(s Sink) bool { return !isKeeper(s) })
+	l.write(ctx, l.Complete(ctx, e), func(s Sink) bool { return !isPersistent(s) })
 }
 
 // RecordStored writes an event to every sink except the one that has already stored it, in the transaction of the
@@ -90,7 +90,7 @@ func (l *Log) RecordStored(ctx context.Context, e Event, keeper Sink) {
 	l.write(ctx, e, func(s Sink) bool { return s != keeper })
 }
 
-func isKeeper(s Sink) bool {
+func isPersistent(s Sink) bool {
 	_, keeps := s.(PersistentSink)
 	return keeps
 }
@@ -99,9 +99,9 @@ func (l *Log) write(ctx context.Context, e Event, to func(Sink) bool) {
 	// A client that disconnects must not prevent its own event. A sink that hangs must not block the client for
 	// ever. Streams do not hang, and a timer for each request costs a busy program a wake-up.
 	ctx = context.WithoutCancel(ctx)
-	if slices.ContainsFunc(l.sinks, isKeeper) {
+	if slices.ContainsFunc(l.sinks, isPersistent) {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, patience)
+		ctx, cancel = context.WithTimeout(ctx, sinkTimeout)
 		defer cancel()
 	}
 	for _, sink := range l.sinks {

@@ -69,7 +69,7 @@ func (h *Handler) Mount(g *echo.Group) {
 func (h *Handler) enter(handle handler) echo.HandlerFunc {
 	return h.Guard.For(func(c echo.Context, current *session.Current) error {
 		r := &request{current: current, caller: ops.Caller{User: current.User, SignIn: current.SignIn, Address: c.RealIP()}}
-		if err := h.Admin.Enter(c.Request().Context(), r.caller, c.Request().Method+" "+c.Path()); err != nil {
+		if err := h.Admin.CheckPageAccess(c.Request().Context(), r.caller, c.Request().Method+" "+c.Path()); err != nil {
 			return err
 		}
 		return handle(c, r)

@@ -25,10 +25,10 @@ func (h *Handler) mountHistory(add func(method, path string, handle handler)) {
 	add(http.MethodPost, "/history/:id/restore", h.restore)
 	add(http.MethodPost, "/history/:id/undo", h.undo)
 	add(http.MethodPost, "/history/:id/confirm", func(c echo.Context, r *request) error {
-		return h.endTrial(c, r, "confirmed", h.Admin.Confirm(c.Request().Context(), r.caller, c.Param("id")))
+		return h.endTrial(c, r, "confirmed", h.Admin.ConfirmTrial(c.Request().Context(), r.caller, c.Param("id")))
 	})
 	add(http.MethodPost, "/history/:id/roll-back", func(c echo.Context, r *request) error {
-		return h.endTrial(c, r, "rolled-back", h.Admin.RollBack(c.Request().Context(), r.caller, c.Param("id")))
+		return h.endTrial(c, r, "rolled-back", h.Admin.RollBackTrial(c.Request().Context(), r.caller, c.Param("id")))
 	})
 }
 
@@ -129,7 +129,7 @@ func (h *Handler) revision(c echo.Context, r *request, fault error) error {
 		return err
 	}
 	data := RevisionData{
-		ChangeRow: h.changeRow(change), State: outcomeState(change.Outcome), Trial: change.Outcome == store.OutcomeTrial, Fresh: r.caller.Proves(&change.Revision),
+		ChangeRow: h.changeRow(change), State: outcomeState(change.Outcome), Trial: change.Outcome == store.OutcomeTrial, Fresh: r.caller.CanConfirm(&change.Revision),
 		Error: errs.Message(fault), ReadOnly: h.Admin.ReadOnly,
 	}
 	if !data.Trial && change.Outcome != store.OutcomeRolledBack && !data.ReadOnly {
@@ -159,7 +159,7 @@ func (h *Handler) restores(c echo.Context, r *request, change *ops.Change) ([]Re
 		if err != nil {
 			return nil, err
 		}
-		if preview.Nothing {
+		if preview.NoChange {
 			continue
 		}
 		choice := RestoreChoice{RestorePreview: preview, To: to, Label: "Restore the version before this change", Deletes: to == "before" && change.Action == store.ActionCreate}
@@ -212,7 +212,7 @@ func (h *Handler) undo(c echo.Context, r *request) error {
 	if err != nil {
 		return err
 	}
-	if change.Kind == settings.Rules || !preview.Newest || preview.Nothing || preview.Refused != "" || preview.Trial {
+	if change.Kind == settings.Rules || !preview.Newest || preview.NoChange || preview.Refused != "" || preview.Trial {
 		return h.to(c, "/history/"+change.ID)
 	}
 	revision, err := h.Admin.Restore(ctx, r.caller, ops.Restoration{

@@ -60,7 +60,7 @@ func (g *Guard) Current(c echo.Context) (*session.Current, error) {
 
 // returnTo is the page asked for. A form can't be sent again, so after a POST it is the start
 // page.
-func (g *Guard) returnTo(c echo.Context) string { return cmp.Or(g.Site.Here(c.Request()), "/") }
+func (g *Guard) returnTo(c echo.Context) string { return cmp.Or(g.Site.CurrentPath(c.Request()), "/") }
 
 // Block is text to copy, with a name for people who can't see it.
 type Block struct {

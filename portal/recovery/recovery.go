@@ -150,7 +150,7 @@ func (h *Handler) picture(c echo.Context) error {
 
 // offerPasskey lets the page make a passkey.
 func (h *Handler) offerPasskey(c echo.Context, data *SetupData) error {
-	asked, err := h.Admin.OfferPasskey()
+	asked, err := h.Admin.BeginPasskeyRegistration()
 	if err != nil || asked.Options == "" {
 		return err
 	}
@@ -220,7 +220,7 @@ func RecoverPage() templates.Page[RecoverData] { return templates.Define[Recover
 func (h *Handler) ask(c echo.Context) error { return h.askAgain(c, RecoverData{}, http.StatusOK) }
 
 func (h *Handler) askAgain(c echo.Context, data RecoverData, status int) error {
-	asked, err := h.Admin.AskPasskey()
+	asked, err := h.Admin.BeginPasskeyLogin()
 	if err != nil {
 		return err
 	}

@@ -38,14 +38,14 @@ type Preview struct {
 
 // Preview works out the effect of a change without making it.
 func (a *Admin) Preview(ctx context.Context, c Caller, d Draft) (*Preview, error) {
-	if err := a.may(ctx, c, WriteSettings, fmt.Sprintf("preview %s %s", d.Kind, d.ID)); err != nil {
+	if err := a.authorize(ctx, c, WriteSettings, fmt.Sprintf("preview %s %s", d.Kind, d.ID)); err != nil {
 		return nil, err
 	}
 	set, err := a.Store.AllSettings(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p, err := a.work(set, d)
+	p, err := a.makePlan(set, d)
 	refused, isRefused := errors.AsType[*RefusedError](err)
 	if isRefused && d.Doc == nil && len(refused.Problems) == 0 {
 		return &Preview{Action: p.action, Refused: "Other entries still use this one. Change or delete them first.", Uses: refused.Elsewhere}, nil
@@ -170,7 +170,7 @@ type Answer struct {
 
 // Simulate says whether a user may use a cluster, why, and which conditions are missing.
 func (a *Admin) Simulate(ctx context.Context, c Caller, q Question) ([]Answer, error) {
-	if err := a.may(ctx, c, ReadPeople, "simulate"); err != nil {
+	if err := a.authorize(ctx, c, ReadPeople, "simulate"); err != nil {
 		return nil, err
 	}
 	user, known := q.Who.User(), false

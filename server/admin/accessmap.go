@@ -46,7 +46,7 @@ type AccessMap struct {
 // AccessMap returns a page of the access map. Users are counted with the groups of
 // their last sign-in.
 func (a *Admin) AccessMap(ctx context.Context, c Caller, q MapQuery) (*AccessMap, error) {
-	if err := a.may(ctx, c, ReadPeople, "read the access map"); err != nil {
+	if err := a.authorize(ctx, c, ReadPeople, "read the access map"); err != nil {
 		return nil, err
 	}
 	set, err := a.ruleset(ctx)

@@ -71,7 +71,7 @@ func (s period) until() store.Instant {
 // Activity counts sign-ins, token renewals and refusals, and measures latencies, over the last
 // 24 hours beside the same hours a week ago, or over the last 30 days beside the 30 days before.
 func (a *Admin) Activity(ctx context.Context, c Caller, month bool) (*Activity, error) {
-	if err := a.may(ctx, c, ReadSettings, "read activity"); err != nil {
+	if err := a.authorize(ctx, c, ReadSettings, "read activity"); err != nil {
 		return nil, err
 	}
 	s := periodOf(a.Now(), month)

@@ -116,9 +116,9 @@ func Scopes() []Scope {
 	return []Scope{ReadSettings, WriteSettings, ReadPeople, WritePeople, ReadKeys, WriteKeys, ReadAudit}
 }
 
-// may checks the caller's right and records a refusal. The error's kind is Denied, or Unauthenticated if the caller
+// authorize checks the caller's right and records a refusal. The error's kind is Denied, or Unauthenticated if the caller
 // is not signed in.
-func (a *Admin) may(ctx context.Context, c Caller, scope Scope, what string) error {
+func (a *Admin) authorize(ctx context.Context, c Caller, scope Scope, what string) error {
 	if c.Shell != "" && c.User == nil {
 		return nil
 	}
@@ -154,9 +154,9 @@ func (a *Admin) refusal(ctx context.Context, c Caller, scope Scope) (string, err
 	return "", nil
 }
 
-// mayWrite is like may, for changes of the configuration.
-func (a *Admin) mayWrite(ctx context.Context, c Caller, what string) error {
-	if err := a.may(ctx, c, WriteSettings, what); err != nil {
+// authorizeWrite is like authorize, for changes of the configuration.
+func (a *Admin) authorizeWrite(ctx context.Context, c Caller, what string) error {
+	if err := a.authorize(ctx, c, WriteSettings, what); err != nil {
 		return err
 	}
 	if !a.ReadOnly {
@@ -189,14 +189,14 @@ func (a *Admin) FileFault() string {
 	return a.fileFault
 }
 
-// Enter checks the right to open the admin pages. Each operation checks its own right as well.
-func (a *Admin) Enter(ctx context.Context, c Caller, what string) error {
-	return a.may(ctx, c, ReadSettings, what)
+// CheckPageAccess checks the right to open the admin pages. Each operation checks its own right as well.
+func (a *Admin) CheckPageAccess(ctx context.Context, c Caller, what string) error {
+	return a.authorize(ctx, c, ReadSettings, what)
 }
 
 // CertificateEnds lists the configured certificates with their expiry.
 func (a *Admin) CertificateEnds(ctx context.Context, c Caller) ([]Expiry, error) {
-	if err := a.may(ctx, c, ReadSettings, "list certificates"); err != nil {
+	if err := a.authorize(ctx, c, ReadSettings, "list certificates"); err != nil {
 		return nil, err
 	}
 	set, err := a.Store.AllSettings(ctx)

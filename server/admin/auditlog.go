@@ -21,7 +21,7 @@ type EventCounts struct {
 // CountEvents counts the events of a query by kind, ignoring the query's own kind and name. The counts of clusters
 // and connectors consider only the time.
 func (a *Admin) CountEvents(ctx context.Context, c Caller, query store.EventQuery) (*EventCounts, error) {
-	if err := a.may(ctx, c, ReadAudit, "count audit events"); err != nil {
+	if err := a.authorize(ctx, c, ReadAudit, "count audit events"); err != nil {
 		return nil, err
 	}
 	span := store.CountQuery{From: query.From, To: query.To, Connector: query.Connector}
@@ -82,7 +82,7 @@ func (a *Admin) countNames(ctx context.Context, query store.EventQuery, all map[
 
 // Searches lists the caller's saved searches.
 func (a *Admin) Searches(ctx context.Context, c Caller) ([]store.SavedSearch, error) {
-	if err := a.may(ctx, c, ReadAudit, "list saved searches"); err != nil || c.User == nil {
+	if err := a.authorize(ctx, c, ReadAudit, "list saved searches"); err != nil || c.User == nil {
 		return nil, err
 	}
 	return a.Store.SavedSearches(ctx, c.User.ID)
@@ -96,7 +96,7 @@ const (
 
 // SaveSearch saves filters of the audit log under a name, for the caller only.
 func (a *Admin) SaveSearch(ctx context.Context, c Caller, name, query string) error {
-	if err := a.may(ctx, c, ReadAudit, "save a search"); err != nil {
+	if err := a.authorize(ctx, c, ReadAudit, "save a search"); err != nil {
 		return err
 	}
 	if c.User == nil || len(name) > maxSearchName || len(query) > maxSearchQuery {
@@ -107,7 +107,7 @@ func (a *Admin) SaveSearch(ctx context.Context, c Caller, name, query string) er
 
 // RemoveSearch deletes a saved search of the caller.
 func (a *Admin) RemoveSearch(ctx context.Context, c Caller, id string) error {
-	if err := a.may(ctx, c, ReadAudit, "remove a saved search"); err != nil || c.User == nil {
+	if err := a.authorize(ctx, c, ReadAudit, "remove a saved search"); err != nil || c.User == nil {
 		return err
 	}
 	return a.Store.RemoveSearch(ctx, c.User.ID, id)
@@ -129,7 +129,7 @@ const maxStory = 500
 
 // Story finds the events of a session by its id. The error's kind is NotFound when no event names it.
 func (a *Admin) Story(ctx context.Context, c Caller, signInID string) (*Story, error) {
-	if err := a.may(ctx, c, ReadAudit, "read the story of a sign-in"); err != nil {
+	if err := a.authorize(ctx, c, ReadAudit, "read the story of a sign-in"); err != nil {
 		return nil, err
 	}
 	events, err := a.Store.SignInEvents(ctx, signInID, maxStory+1)

@@ -17,7 +17,7 @@ func (a *Admin) PreviewBulk(ctx context.Context, c Caller, b Bulk) (*BulkPreview
 	if err := b.valid(); err != nil {
 		return nil, err
 	}
-	if err := a.may(ctx, c, bulkScope(b), fmt.Sprintf("preview %s of %d %s", b.Act, len(b.IDs), b.List)); err != nil {
+	if err := a.authorize(ctx, c, bulkScope(b), fmt.Sprintf("preview %s of %d %s", b.Act, len(b.IDs), b.List)); err != nil {
 		return nil, err
 	}
 	switch b.List {
@@ -83,7 +83,7 @@ func (a *Admin) bulkPlan(set store.Settings, b Bulk, id string) (*plan, error) {
 	}
 	d := Draft{Kind: b.List, ID: id, Version: Version(e.Doc), Reason: b.Reason}
 	if b.Act == BulkDelete {
-		return a.work(set, d)
+		return a.makePlan(set, d)
 	}
 	on := b.Act == BulkEnable
 	if (e.Doc.Get("enabled") != false) == on {
@@ -95,7 +95,7 @@ func (a *Admin) bulkPlan(set store.Settings, b Bulk, id string) (*plan, error) {
 	}
 	d.Doc = e.Doc.Clone()
 	d.Doc["enabled"] = on
-	return a.work(set, d)
+	return a.makePlan(set, d)
 }
 
 // bulkRefusal returns why a change is skipped. It is empty without an error, and for an error that stops the whole

@@ -21,7 +21,7 @@ const trialTime = 5 * time.Minute
 // With an error nothing has changed.
 func (a *Admin) Apply(ctx context.Context, c Caller, d Draft) (*store.Revision, error) {
 	what := fmt.Sprintf("change %s %s", d.Kind, d.ID)
-	if err := a.mayWrite(ctx, c, what); err != nil {
+	if err := a.authorizeWrite(ctx, c, what); err != nil {
 		return nil, err
 	}
 	return a.apply(ctx, c, d)
@@ -42,7 +42,7 @@ func (a *Admin) apply(ctx context.Context, c Caller, d Draft) (*store.Revision, 
 		if err != nil {
 			return err
 		}
-		p, err := a.work(set, d)
+		p, err := a.makePlan(set, d)
 		if err != nil {
 			return err
 		}

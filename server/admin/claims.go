@@ -31,7 +31,7 @@ const signed = 450
 // PreviewClaims returns the claims that an ID token for an existing user would have at a client or cluster. It
 // signs nothing.
 func (a *Admin) PreviewClaims(ctx context.Context, c Caller, q ClaimsQuestion) (*ClaimsPreview, error) {
-	if err := a.may(ctx, c, ReadPeople, "preview claims for "+q.Cluster+q.Client); err != nil {
+	if err := a.authorize(ctx, c, ReadPeople, "preview claims for "+q.Cluster+q.Client); err != nil {
 		return nil, err
 	}
 	user, err := a.Store.UserByName(ctx, q.User)

@@ -78,7 +78,7 @@ func (a *Admin) RemoveClientSecret(ctx context.Context, c Caller, id, hash strin
 }
 
 func (a *Admin) changeSecrets(ctx context.Context, c Caller, id, reason string, change func(form.Doc)) error {
-	if err := a.mayWrite(ctx, c, "change secrets of client "+id); err != nil {
+	if err := a.authorizeWrite(ctx, c, "change secrets of client "+id); err != nil {
 		return err
 	}
 	set, err := a.Store.AllSettings(ctx)
@@ -107,7 +107,7 @@ type ClientSecret struct {
 
 // ClientSecrets lists a client's secrets.
 func (a *Admin) ClientSecrets(ctx context.Context, c Caller, id string) ([]ClientSecret, error) {
-	if err := a.may(ctx, c, ReadSettings, "list secrets of client "+id); err != nil {
+	if err := a.authorize(ctx, c, ReadSettings, "list secrets of client "+id); err != nil {
 		return nil, err
 	}
 	client, err := a.Store.Client(ctx, id)

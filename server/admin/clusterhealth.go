@@ -23,12 +23,12 @@ type ClusterHealth struct {
 	Old []string
 }
 
-// aSecond is how soon a connected proxy applies a revocation.
-const aSecond = time.Second
+// connectedDelay is how soon a connected proxy applies a revocation.
+const connectedDelay = time.Second
 
 // ClusterHealth returns the health of each cluster, ordered by id.
 func (a *Admin) ClusterHealth(ctx context.Context, c Caller) ([]ClusterHealth, error) {
-	if err := a.may(ctx, c, ReadSettings, "read the health of clusters"); err != nil {
+	if err := a.authorize(ctx, c, ReadSettings, "read the health of clusters"); err != nil {
 		return nil, err
 	}
 	clusters, err := a.Store.Clusters(ctx)
@@ -68,7 +68,7 @@ func healthOf(cluster store.Cluster, proxies []ProxyInfo) ClusterHealth {
 	switch {
 	case cluster.Mode != store.ModeProxy || len(proxies) == 0:
 	case h.Away == 0:
-		h.RevocationDelay = aSecond
+		h.RevocationDelay = connectedDelay
 	case cluster.FailClosed:
 		h.RevocationDelay = min(h.RevocationDelay, cluster.Stale())
 	}

@@ -42,7 +42,7 @@ type ConnectorInfo struct {
 
 // Connectors lists the connectors in the order of the sign-in page.
 func (a *Admin) Connectors(ctx context.Context, c Caller) ([]ConnectorInfo, error) {
-	if err := a.may(ctx, c, ReadSettings, "list connectors"); err != nil {
+	if err := a.authorize(ctx, c, ReadSettings, "list connectors"); err != nil {
 		return nil, err
 	}
 	rows, err := a.Store.Connectors(ctx)
@@ -79,7 +79,7 @@ func state(r *store.Connector) ConnectorState {
 // Enable enables or disables a connector. Enabling requires a passed test sign-in with exactly these settings, or a
 // reason.
 func (a *Admin) Enable(ctx context.Context, c Caller, id string, on bool, reason string) (*store.Revision, error) {
-	if err := a.mayWrite(ctx, c, fmt.Sprintf("enable connector %s: %t", id, on)); err != nil {
+	if err := a.authorizeWrite(ctx, c, fmt.Sprintf("enable connector %s: %t", id, on)); err != nil {
 		return nil, err
 	}
 	set, err := a.Store.AllSettings(ctx)
@@ -88,7 +88,7 @@ func (a *Admin) Enable(ctx context.Context, c Caller, id string, on bool, reason
 	}
 	e, found := find(settings.Documents(set)[settings.Connectors], id)
 	if !found {
-		return nil, notThere(settings.Kinds()[0], id)
+		return nil, errUnknownEntry(settings.Kinds()[0], id)
 	}
 	row := pick(set.Connectors, id, func(r *store.Connector) string { return r.ID })
 	if on && row.Tested != row.Revision && strings.TrimSpace(reason) == "" {
@@ -101,7 +101,7 @@ func (a *Admin) Enable(ctx context.Context, c Caller, id string, on bool, reason
 
 // Move moves a connector one position up or down on the sign-in page.
 func (a *Admin) Move(ctx context.Context, c Caller, id string, up bool) error {
-	if err := a.mayWrite(ctx, c, "move connector "+id); err != nil {
+	if err := a.authorizeWrite(ctx, c, "move connector "+id); err != nil {
 		return err
 	}
 	err := a.Store.UpdateSettings(ctx, func(tx *store.SettingsTx) error {
@@ -158,7 +158,7 @@ func (a *Admin) draft(ctx context.Context, t ConnectorDraft) (*store.Connector, 
 			return pick(set.Connectors, t.ID, func(r *store.Connector) string { return r.ID }), nil
 		}
 	}
-	p, err := a.work(set, d)
+	p, err := a.makePlan(set, d)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +170,7 @@ const checkTimeout = 15 * time.Second
 
 // Check tests settings without a user.
 func (a *Admin) Check(ctx context.Context, c Caller, t ConnectorDraft) ([]connectors.Finding, error) {
-	if err := a.may(ctx, c, WriteSettings, "check connector "+t.ID); err != nil {
+	if err := a.authorize(ctx, c, WriteSettings, "check connector "+t.ID); err != nil {
 		return nil, err
 	}
 	row, err := a.draft(ctx, t)
@@ -223,7 +223,7 @@ type LookupResult struct {
 
 // Lookup looks up a user with unsaved settings.
 func (a *Admin) Lookup(ctx context.Context, c Caller, t ConnectorDraft, username string) (*LookupResult, error) {
-	if err := a.may(ctx, c, WriteSettings, "look up through connector "+t.ID); err != nil {
+	if err := a.authorize(ctx, c, WriteSettings, "look up through connector "+t.ID); err != nil {
 		return nil, err
 	}
 	row, err := a.draft(ctx, t)
@@ -259,13 +259,13 @@ func (a *Admin) failed(row *store.Connector, err error, began time.Time) *Lookup
 func (a *Admin) lookupResult(ctx context.Context, row *store.Connector, id connectors.Identity) (*LookupResult, error) {
 	f := &LookupResult{Revision: store.ConnectorRevision(row), Identity: id}
 	f.Identity.Data = nil
-	name, settled, refused := connectors.Settle(id, connectors.Prefixes{User: row.UserPrefix, Group: row.GroupPrefix})
+	name, resolved, refused := connectors.ResolveIdentity(id, connectors.Prefixes{User: row.UserPrefix, Group: row.GroupPrefix})
 	if refused != nil {
 		f.Fault, f.Remedy = a.Upstream.Explain(refused)
 		return f, nil
 	}
-	f.KubeName, f.Groups = name, settled.Groups
-	user := store.UnsavedUser(row.ID, name, settled)
+	f.KubeName, f.Groups = name, resolved.Groups
+	user := store.UnsavedUser(row.ID, name, resolved)
 	var err error
 	if f.Clusters, err = (&access.Policy{Store: a.Store, Audit: a.Audit}).Clusters(ctx, user); err != nil {
 		return nil, err
@@ -274,7 +274,7 @@ func (a *Admin) lookupResult(ctx context.Context, row *store.Connector, id conne
 		return nil, err
 	}
 	f.Warnings, err = a.warnings(ctx, row, user)
-	for _, g := range settled.LeftOut {
+	for _, g := range resolved.LeftOut {
 		f.Warnings = append(f.Warnings, fmt.Sprintf("The group %q is left out: its name %s. Rename it at the provider if access rules need it.", g.Name, g.Reason))
 	}
 	return f, err

@@ -17,7 +17,7 @@ type Counts struct {
 
 // Counts returns the numbers in the navigation of the admin pages.
 func (a *Admin) Counts(ctx context.Context, c Caller) (Counts, error) {
-	if err := a.may(ctx, c, ReadSettings, "count entries"); err != nil {
+	if err := a.authorize(ctx, c, ReadSettings, "count entries"); err != nil {
 		return Counts{}, err
 	}
 	counts, err := a.Store.CountEntries(ctx)

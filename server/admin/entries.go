@@ -53,7 +53,7 @@ func unknownKind(kind string) error {
 
 // Entries lists the entries of a kind whose text contains the words. Pages count from 1.
 func (a *Admin) Entries(ctx context.Context, c Caller, kind, words string, page int) (List, error) {
-	if err := a.may(ctx, c, ReadSettings, "list "+kind); err != nil {
+	if err := a.authorize(ctx, c, ReadSettings, "list "+kind); err != nil {
 		return List{}, err
 	}
 	k, known := settings.KindOf(kind)
@@ -118,7 +118,7 @@ func matches(doc form.Doc, words string) bool {
 
 // Entry returns one entry.
 func (a *Admin) Entry(ctx context.Context, c Caller, kind, id string) (Item, error) {
-	if err := a.may(ctx, c, ReadSettings, "read "+kind+" "+id); err != nil {
+	if err := a.authorize(ctx, c, ReadSettings, "read "+kind+" "+id); err != nil {
 		return Item{}, err
 	}
 	k, known := settings.KindOf(kind)
@@ -131,7 +131,7 @@ func (a *Admin) Entry(ctx context.Context, c Caller, kind, id string) (Item, err
 	}
 	e, found := find(settings.Documents(set)[k.Name], id)
 	if !found {
-		return Item{}, notThere(k, id)
+		return Item{}, errUnknownEntry(k, id)
 	}
 	return a.item(k, e), nil
 }
@@ -144,13 +144,13 @@ func find(entries []settings.Entry, id string) (settings.Entry, bool) {
 	return entries[i], true
 }
 
-func notThere(k settings.Kind, id string) error {
+func errUnknownEntry(k settings.Kind, id string) error {
 	return errs.New(errs.NotFound, "There is no %s %q. Check the ID: another admin may have deleted it.", k.One, id)
 }
 
 // Cluster returns a stored cluster.
 func (a *Admin) Cluster(ctx context.Context, c Caller, id string) (*store.Cluster, error) {
-	if err := a.may(ctx, c, ReadSettings, "read cluster "+id); err != nil {
+	if err := a.authorize(ctx, c, ReadSettings, "read cluster "+id); err != nil {
 		return nil, err
 	}
 	return a.Store.Cluster(ctx, id)

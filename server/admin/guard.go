@@ -22,7 +22,7 @@ func guard(c Caller, p *plan, verified bool) (trial bool, err error) {
 	if hasAdmins(p.from) && !hasAdmins(p.to) {
 		return false, errs.New(errs.Denied, "The change was refused: this is the last admin rule, and without it no user is an admin. Create another admin rule first.")
 	}
-	if c.User == nil || c.User.ConnectorID == store.BreakGlass {
+	if c.User == nil || c.User.ConnectorID == store.RecoveryConnectorID {
 		return false, nil
 	}
 	if access.IsAdmin(p.from.Rules, c.User) && !access.IsAdmin(p.to.Rules, after(p, c.User)) {

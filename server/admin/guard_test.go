@@ -111,7 +111,7 @@ func TestAMistakeRollsBackByItself(t *testing.T) {
 		if got := baseOf(t, b); got != "dc=wrong" {
 			t.Errorf("on trial: %s", got)
 		}
-		if err := b.Confirm(t.Context(), jane, r.ID); !errs.Is(err, errs.Denied) {
+		if err := b.ConfirmTrial(t.Context(), jane, r.ID); !errs.Is(err, errs.Denied) {
 			t.Errorf("confirmed from the old sign-in: %v", err)
 		}
 		b.advance(4 * time.Minute)
@@ -154,14 +154,14 @@ func TestANewSignInConfirms(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.advance(time.Minute)
-	if err := b.Confirm(t.Context(), b.person(store.BreakGlass, "root"), r.ID); !errs.Is(err, errs.Denied) {
+	if err := b.ConfirmTrial(t.Context(), b.person(store.RecoveryConnectorID, "root"), r.ID); !errs.Is(err, errs.Denied) {
 		t.Errorf("confirmed through something else: %v", err)
 	}
 	again := b.person("corp", "jane", "corp:ops")
-	if err := b.Confirm(t.Context(), again, r.ID); err != nil {
+	if err := b.ConfirmTrial(t.Context(), again, r.ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.RollBack(t.Context(), again, r.ID); !errs.Is(err, errs.Conflict) {
+	if err := b.RollBackTrial(t.Context(), again, r.ID); !errs.Is(err, errs.Conflict) {
 		t.Errorf("taken back after that: %v", err)
 	}
 	b.advance(time.Hour)

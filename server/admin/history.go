@@ -22,7 +22,7 @@ type Change struct {
 
 // History lists revisions, the newest first. Query.Limit is at most PageSize.
 func (a *Admin) History(ctx context.Context, c Caller, query store.RevisionQuery) ([]Change, error) {
-	if err := a.may(ctx, c, ReadSettings, "list history"); err != nil {
+	if err := a.authorize(ctx, c, ReadSettings, "list history"); err != nil {
 		return nil, err
 	}
 	if query.Limit <= 0 || query.Limit > PageSize {
@@ -43,7 +43,7 @@ func (a *Admin) History(ctx context.Context, c Caller, query store.RevisionQuery
 
 // Revision returns one change.
 func (a *Admin) Revision(ctx context.Context, c Caller, id string) (Change, error) {
-	if err := a.may(ctx, c, ReadSettings, "read revision "+id); err != nil {
+	if err := a.authorize(ctx, c, ReadSettings, "read revision "+id); err != nil {
 		return Change{}, err
 	}
 	r, err := a.Store.Revision(ctx, id)
@@ -69,32 +69,32 @@ func (a *Admin) describe(r *store.Revision) (Change, error) {
 	return change, nil
 }
 
-// Confirm ends the trial of a change and keeps the change. The caller must have signed in through the changed
+// ConfirmTrial ends the trial of a change and keeps the change. The caller must have signed in through the changed
 // connector after the change, which proves that sign-ins still work.
-func (a *Admin) Confirm(ctx context.Context, c Caller, id string) error {
-	if err := a.may(ctx, c, WriteSettings, "confirm "+id); err != nil {
+func (a *Admin) ConfirmTrial(ctx context.Context, c Caller, id string) error {
+	if err := a.authorize(ctx, c, WriteSettings, "confirm "+id); err != nil {
 		return err
 	}
 	r, err := a.Store.Revision(ctx, id)
 	if err != nil {
 		return err
 	}
-	if !c.Proves(r) {
+	if !c.CanConfirm(r) {
 		a.recordRefusal(ctx, c, "no_new_sign_in", "confirm "+id)
 		return errs.New(errs.Denied, "The change was not confirmed: only a new sign-in through %s proves that it still works. Sign in again in a private window and confirm there.", r.ObjectID)
 	}
 	return a.settle(ctx, c, r, store.OutcomeConfirmed)
 }
 
-// Proves reports whether the caller signed in through the changed connector after the change. Only changes of
+// CanConfirm reports whether the caller signed in through the changed connector after the change. Only changes of
 // connectors are ever on trial.
-func (c Caller) Proves(r *store.Revision) bool {
+func (c Caller) CanConfirm(r *store.Revision) bool {
 	return c.SignIn != nil && c.SignIn.Authenticated > r.Time && c.SignIn.ConnectorID == r.ObjectID
 }
 
-// RollBack undoes a change on trial at once.
-func (a *Admin) RollBack(ctx context.Context, c Caller, id string) error {
-	if err := a.may(ctx, c, WriteSettings, "roll back "+id); err != nil {
+// RollBackTrial undoes a change on trial at once.
+func (a *Admin) RollBackTrial(ctx context.Context, c Caller, id string) error {
+	if err := a.authorize(ctx, c, WriteSettings, "roll back "+id); err != nil {
 		return err
 	}
 	r, err := a.Store.Revision(ctx, id)
@@ -117,7 +117,7 @@ func (a *Admin) settle(ctx context.Context, c Caller, r *store.Revision, outcome
 		if outcome != store.OutcomeRolledBack {
 			return nil
 		}
-		return a.takeBack(tx, c, r)
+		return a.rollBack(tx, c, r)
 	})
 	if err != nil {
 		return err
@@ -128,9 +128,9 @@ func (a *Admin) settle(ctx context.Context, c Caller, r *store.Revision, outcome
 	return nil
 }
 
-// takeBack restores the earlier entry as a new revision. The guard does not run, because sign-ins worked with the
+// rollBack restores the earlier entry as a new revision. The guard does not run, because sign-ins worked with the
 // earlier entry.
-func (a *Admin) takeBack(tx *store.SettingsTx, c Caller, r *store.Revision) error {
+func (a *Admin) rollBack(tx *store.SettingsTx, c Caller, r *store.Revision) error {
 	set, err := tx.All()
 	if err != nil {
 		return err
@@ -139,7 +139,7 @@ func (a *Admin) takeBack(tx *store.SettingsTx, c Caller, r *store.Revision) erro
 	if err != nil {
 		return err
 	}
-	p, err := a.work(set, a.replacing(set, r.Kind, r.ObjectID, doc, ""))
+	p, err := a.makePlan(set, a.replacing(set, r.Kind, r.ObjectID, doc, ""))
 	if err != nil && p == nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 
 // Invite creates a link with which a local user sets their password.
 func (a *Admin) Invite(ctx context.Context, c Caller, login string) (string, error) {
-	if err := a.may(ctx, c, WritePeople, "invite "+login); err != nil {
+	if err := a.authorize(ctx, c, WritePeople, "invite "+login); err != nil {
 		return "", err
 	}
 	if _, err := a.Store.AccountByLogin(ctx, login); err != nil {

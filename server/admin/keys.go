@@ -14,7 +14,7 @@ import (
 
 // SigningKeys lists the signing keys with their states.
 func (a *Admin) SigningKeys(ctx context.Context, c Caller) ([]keys.Info, error) {
-	if err := a.may(ctx, c, ReadKeys, "list keys"); err != nil {
+	if err := a.authorize(ctx, c, ReadKeys, "list keys"); err != nil {
 		return nil, err
 	}
 	return a.Keys.List(ctx)
@@ -22,7 +22,7 @@ func (a *Admin) SigningKeys(ctx context.Context, c Caller) ([]keys.Info, error) 
 
 // RotateKey activates the next key of an algorithm once every verifier has it. The key manager records the event.
 func (a *Admin) RotateKey(ctx context.Context, c Caller, algorithm string) error {
-	if err := a.may(ctx, c, WriteKeys, "rotate key "+algorithm); err != nil {
+	if err := a.authorize(ctx, c, WriteKeys, "rotate key "+algorithm); err != nil {
 		return err
 	}
 	alg := jose.SignatureAlgorithm(algorithm)
@@ -34,7 +34,7 @@ func (a *Admin) RotateKey(ctx context.Context, c Caller, algorithm string) error
 
 // KeyConsequences says which tokens become invalid when a key is revoked.
 func (a *Admin) KeyConsequences(ctx context.Context, c Caller, id string) (*keys.RevocationImpact, error) {
-	if err := a.may(ctx, c, ReadKeys, "read key "+id); err != nil {
+	if err := a.authorize(ctx, c, ReadKeys, "read key "+id); err != nil {
 		return nil, err
 	}
 	return a.Keys.RevocationImpact(ctx, id)
@@ -42,7 +42,7 @@ func (a *Admin) KeyConsequences(ctx context.Context, c Caller, id string) (*keys
 
 // RevokeKey revokes a key at once, and with it every token that it signed.
 func (a *Admin) RevokeKey(ctx context.Context, c Caller, id, reason string) error {
-	if err := a.may(ctx, c, WriteKeys, "revoke key "+id); err != nil {
+	if err := a.authorize(ctx, c, WriteKeys, "revoke key "+id); err != nil {
 		return err
 	}
 	if reason == "" {
@@ -53,7 +53,7 @@ func (a *Admin) RevokeKey(ctx context.Context, c Caller, id, reason string) erro
 
 // Events lists audit events, the newest first.
 func (a *Admin) Events(ctx context.Context, c Caller, query store.EventQuery) ([]store.AuditEvent, error) {
-	if err := a.may(ctx, c, ReadAudit, "list audit events"); err != nil {
+	if err := a.authorize(ctx, c, ReadAudit, "list audit events"); err != nil {
 		return nil, err
 	}
 	if query.Limit <= 0 || query.Limit > PageSize {
@@ -69,7 +69,7 @@ const MaxSearched = 25_000
 // SearchEvents is Events for a page: it looks through MaxSearched events at most, and says how far back it
 // looked, and the cursor to go on with (store.SearchEvents).
 func (a *Admin) SearchEvents(ctx context.Context, c Caller, query store.EventQuery) (rows []store.AuditEvent, until store.Instant, searched string, err error) {
-	if err := a.may(ctx, c, ReadAudit, "search audit events"); err != nil {
+	if err := a.authorize(ctx, c, ReadAudit, "search audit events"); err != nil {
 		return nil, 0, "", err
 	}
 	query.Limit = PageSize
@@ -81,7 +81,7 @@ const maxExport = 100_000
 
 // ExportEvents calls fn with the events of a query, the newest first, at most 100,000 of them.
 func (a *Admin) ExportEvents(ctx context.Context, c Caller, query store.EventQuery, fn func(*store.AuditEvent) error) error {
-	if err := a.may(ctx, c, ReadAudit, "export audit events"); err != nil {
+	if err := a.authorize(ctx, c, ReadAudit, "export audit events"); err != nil {
 		return err
 	}
 	event := c.event(audit.AdminRead)

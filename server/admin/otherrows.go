@@ -21,7 +21,7 @@ type WorkloadRow struct {
 
 // WorkloadRows returns all workloads in order.
 func (a *Admin) WorkloadRows(ctx context.Context, c Caller) ([]WorkloadRow, error) {
-	if err := a.may(ctx, c, ReadSettings, "list workloads"); err != nil {
+	if err := a.authorize(ctx, c, ReadSettings, "list workloads"); err != nil {
 		return nil, err
 	}
 	rules, err := a.Store.WorkloadRules(ctx)
@@ -51,7 +51,7 @@ type IssuerRow struct {
 
 // IssuerRows returns all trusted issuers by id.
 func (a *Admin) IssuerRows(ctx context.Context, c Caller) ([]IssuerRow, error) {
-	if err := a.may(ctx, c, ReadSettings, "list trusted issuers"); err != nil {
+	if err := a.authorize(ctx, c, ReadSettings, "list trusted issuers"); err != nil {
 		return nil, err
 	}
 	set, err := a.Store.AllSettings(ctx)
@@ -138,7 +138,7 @@ type GroupRow struct {
 // GroupRows returns the groups of users who have signed in and of access rules, by name. Groups of a rule without
 // any user come first, because they are often misspelt.
 func (a *Admin) GroupRows(ctx context.Context, c Caller) ([]GroupRow, error) {
-	if err := a.may(ctx, c, ReadPeople, "list groups"); err != nil {
+	if err := a.authorize(ctx, c, ReadPeople, "list groups"); err != nil {
 		return nil, err
 	}
 	groups, _, err := a.Store.Groups(ctx, "", 0, maxGroups)

@@ -11,7 +11,7 @@ import (
 
 // People lists the users, and their total number.
 func (a *Admin) People(ctx context.Context, c Caller, query store.UserQuery) ([]store.User, int64, error) {
-	if err := a.may(ctx, c, ReadPeople, "list people"); err != nil {
+	if err := a.authorize(ctx, c, ReadPeople, "list people"); err != nil {
 		return nil, 0, err
 	}
 	if query.Limit <= 0 || query.Limit > PageSize {
@@ -32,7 +32,7 @@ type Person struct {
 
 // Person returns a user by id.
 func (a *Admin) Person(ctx context.Context, c Caller, id string) (*Person, error) {
-	if err := a.may(ctx, c, ReadPeople, "read person "+id); err != nil {
+	if err := a.authorize(ctx, c, ReadPeople, "read person "+id); err != nil {
 		return nil, err
 	}
 	p := &Person{}
@@ -60,7 +60,7 @@ func (a *Admin) Person(ctx context.Context, c Caller, id string) (*Person, error
 // Disable disables a user, which ends all their sessions and tokens at once, or enables the
 // user again. The reason, which may be empty, is for the audit log.
 func (a *Admin) Disable(ctx context.Context, c Caller, id string, off bool, reason string) error {
-	if err := a.may(ctx, c, WritePeople, "disable person "+id); err != nil {
+	if err := a.authorize(ctx, c, WritePeople, "disable person "+id); err != nil {
 		return err
 	}
 	if off && c.User != nil && c.User.ID == id {
@@ -78,12 +78,12 @@ func (a *Admin) Disable(ctx context.Context, c Caller, id string, off bool, reas
 	if off {
 		name = audit.UserDisabled
 	}
-	a.about(ctx, c, name, user, reason)
+	a.recordUserEvent(ctx, c, name, user, reason)
 	return nil
 }
 
-// about records an audit event about a user.
-func (a *Admin) about(ctx context.Context, c Caller, name audit.Name, user *store.User, what string) {
+// recordUserEvent records an audit event about a user.
+func (a *Admin) recordUserEvent(ctx context.Context, c Caller, name audit.Name, user *store.User, what string) {
 	event := audit.Event{
 		Name: name, UserID: user.ID, UserName: user.KubeName, ActorName: c.name(), ConnectorID: user.ConnectorID, Address: c.Address,
 		Reason: store.RevokedByAdmin, Detail: what,
@@ -100,7 +100,7 @@ func (a *Admin) about(ctx context.Context, c Caller, name audit.Name, user *stor
 // RemoveFactor removes a second factor of a user, for example of a lost phone. The user's connector may require a
 // new one at the next sign-in.
 func (a *Admin) RemoveFactor(ctx context.Context, c Caller, id, factorID string) error {
-	if err := a.may(ctx, c, WritePeople, "remove a second factor of "+id); err != nil {
+	if err := a.authorize(ctx, c, WritePeople, "remove a second factor of "+id); err != nil {
 		return err
 	}
 	user, err := a.Store.User(ctx, id)
@@ -110,13 +110,13 @@ func (a *Admin) RemoveFactor(ctx context.Context, c Caller, id, factorID string)
 	if err := a.Store.RemoveFactor(ctx, id, factorID); err != nil {
 		return err
 	}
-	a.about(ctx, c, audit.FactorChanged, user, "second factor removed")
+	a.recordUserEvent(ctx, c, audit.FactorChanged, user, "second factor removed")
 	return nil
 }
 
 // Revoke ends one session or device of a user, or all of them if thing is empty.
 func (a *Admin) Revoke(ctx context.Context, c Caller, id, thing string) error {
-	if err := a.may(ctx, c, WritePeople, "revoke "+id+" "+thing); err != nil {
+	if err := a.authorize(ctx, c, WritePeople, "revoke "+id+" "+thing); err != nil {
 		return err
 	}
 	user, err := a.Store.User(ctx, id)
@@ -127,7 +127,7 @@ func (a *Admin) Revoke(ctx context.Context, c Caller, id, thing string) error {
 		if err := a.Store.RevokeUserSessions(ctx, id, store.RevokedByAdmin, a.Now()); err != nil {
 			return err
 		}
-		a.about(ctx, c, audit.UserRevoked, user, "everything")
+		a.recordUserEvent(ctx, c, audit.UserRevoked, user, "everything")
 		return nil
 	}
 	device, err := a.Store.RevokeDevice(ctx, id, thing, store.RevokedByAdmin, a.Now())
@@ -143,6 +143,6 @@ func (a *Admin) Revoke(ctx context.Context, c Caller, id, thing string) error {
 	if !device && !signIn {
 		return errs.New(errs.NotFound, "There is nothing to end: this session has already ended. Reload the page.")
 	}
-	a.about(ctx, c, audit.UserRevoked, user, thing)
+	a.recordUserEvent(ctx, c, audit.UserRevoked, user, thing)
 	return nil
 }

@@ -73,9 +73,9 @@ type plan struct {
 	from, to store.Settings
 }
 
-// work validates a draft against the current configuration. The error is a RefusedError, an OutdatedError, or has a
+// makePlan validates a draft against the current configuration. The error is a RefusedError, an OutdatedError, or has a
 // kind.
-func (a *Admin) work(set store.Settings, d Draft) (*plan, error) {
+func (a *Admin) makePlan(set store.Settings, d Draft) (*plan, error) {
 	k, known := settings.KindOf(d.Kind)
 	if !known {
 		return nil, unknownKind(d.Kind)
@@ -95,7 +95,7 @@ func (a *Admin) work(set store.Settings, d Draft) (*plan, error) {
 		docs[k.Name] = append(docs[k.Name], settings.Entry{ID: p.id, Doc: p.after, Origin: store.Origin{Origin: store.OriginPage}})
 		index = len(docs[k.Name]) - 1
 	case index < 0:
-		return nil, notThere(k, d.ID)
+		return nil, errUnknownEntry(k, d.ID)
 	default:
 		old := docs[k.Name][index]
 		if err := a.changeable(k, old, d.Version); err != nil {
@@ -109,7 +109,7 @@ func (a *Admin) work(set store.Settings, d Draft) (*plan, error) {
 			break
 		}
 		p.action, p.after = store.ActionUpdate, d.Doc.Clone()
-		problems = a.carry(k, p)
+		problems = a.addHiddenFields(k, p)
 		docs[k.Name][index].Doc = p.after
 	}
 	to, err := a.check(set, docs, fmt.Sprintf("%s[%d]", k.Name, index), problems)
@@ -122,8 +122,8 @@ func (a *Admin) work(set store.Settings, d Draft) (*plan, error) {
 	return p, err
 }
 
-// carry adds the fields that a form leaves out.
-func (a *Admin) carry(k settings.Kind, p *plan) []form.Problem {
+// addHiddenFields adds the fields that a form leaves out.
+func (a *Admin) addHiddenFields(k settings.Kind, p *plan) []form.Problem {
 	p.after.Set(k.IDKey, p.before.Get(k.IDKey))
 	if k.Name == settings.Connectors {
 		p.after["type"] = p.before["type"]
@@ -170,7 +170,7 @@ func (a *Admin) check(set store.Settings, docs settings.Docs, path string, probl
 		case own && !hasProblem(refused.Problems, field):
 			refused.Problems = append(refused.Problems, form.Problem{Field: field, Message: f.Message})
 		case !own && !slices.Contains(old, f.Message):
-			refused.Elsewhere = append(refused.Elsewhere, a.where(docs, f.Path)+": "+f.Message)
+			refused.Elsewhere = append(refused.Elsewhere, a.entryAt(docs, f.Path)+": "+f.Message)
 		}
 	}
 	if len(refused.Problems)+len(refused.Elsewhere) == 0 {
@@ -183,8 +183,8 @@ func hasProblem(list []form.Problem, field string) bool {
 	return slices.ContainsFunc(list, func(p form.Problem) bool { return p.Field == field })
 }
 
-// where names the entry at a path, for messages.
-func (a *Admin) where(docs settings.Docs, path string) string {
+// entryAt names the entry at a path, for messages.
+func (a *Admin) entryAt(docs settings.Docs, path string) string {
 	for _, k := range settings.Kinds() {
 		for i, e := range docs[k.Name] {
 			if rest, found := strings.CutPrefix(path, fmt.Sprintf("%s[%d]", k.Name, i)); found {

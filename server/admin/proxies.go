@@ -13,14 +13,14 @@ import (
 // enrolLife is the lifetime of an enrolment code.
 const enrolLife = time.Hour
 
-// lateAfter is the time without contact after which a proxy counts as away. A proxy polls at least every twenty
+// awayAfter is the time without contact after which a proxy counts as away. A proxy polls at least every twenty
 // seconds.
-const lateAfter = time.Minute
+const awayAfter = time.Minute
 
 // EnrolmentCode creates a one-time code with which a proxy enrols for a cluster. It invalidates earlier codes for
 // the cluster.
 func (a *Admin) EnrolmentCode(ctx context.Context, c Caller, clusterID string) (string, error) {
-	if err := a.may(ctx, c, WriteSettings, "make an enrolment code for "+clusterID); err != nil {
+	if err := a.authorize(ctx, c, WriteSettings, "make an enrolment code for "+clusterID); err != nil {
 		return "", err
 	}
 	if _, err := a.Store.Cluster(ctx, clusterID); err != nil {
@@ -38,7 +38,7 @@ type ProxyInfo struct {
 
 // Proxies lists the proxies of a cluster, or all proxies if clusterID is empty.
 func (a *Admin) Proxies(ctx context.Context, c Caller, clusterID string) ([]ProxyInfo, error) {
-	if err := a.may(ctx, c, ReadSettings, "list proxies of "+clusterID); err != nil {
+	if err := a.authorize(ctx, c, ReadSettings, "list proxies of "+clusterID); err != nil {
 		return nil, err
 	}
 	return a.proxies(ctx, clusterID)
@@ -51,7 +51,7 @@ func (a *Admin) proxies(ctx context.Context, clusterID string) ([]ProxyInfo, err
 	}
 	var list []ProxyInfo
 	for _, row := range rows {
-		list = append(list, ProxyInfo{Proxy: row, Away: a.Now().Sub(row.LastSeen.Time()) > lateAfter})
+		list = append(list, ProxyInfo{Proxy: row, Away: a.Now().Sub(row.LastSeen.Time()) > awayAfter})
 	}
 	return list, nil
 }
@@ -59,7 +59,7 @@ func (a *Admin) proxies(ctx context.Context, clusterID string) ([]ProxyInfo, err
 // RemoveProxy deletes a proxy's identity. The proxy then receives no revocations and behaves as its cluster is
 // configured for that case.
 func (a *Admin) RemoveProxy(ctx context.Context, c Caller, id string) error {
-	if err := a.may(ctx, c, WriteSettings, "remove proxy "+id); err != nil {
+	if err := a.authorize(ctx, c, WriteSettings, "remove proxy "+id); err != nil {
 		return err
 	}
 	proxy, err := a.Store.Proxy(ctx, id)

@@ -14,7 +14,7 @@ import (
 
 // FindRecordings lists recordings of shells, the newest first.
 func (a *Admin) FindRecordings(ctx context.Context, c Caller, query store.RecordingQuery) ([]store.Recording, error) {
-	if err := a.may(ctx, c, ReadAudit, "list recordings"); err != nil {
+	if err := a.authorize(ctx, c, ReadAudit, "list recordings"); err != nil {
 		return nil, err
 	}
 	return a.Store.FindRecordings(ctx, query)
@@ -97,7 +97,7 @@ func (a *Admin) SearchRecording(ctx context.Context, c Caller, id, words string)
 }
 
 func (a *Admin) recording(ctx context.Context, c Caller, id string) (*store.Recording, error) {
-	if err := a.may(ctx, c, ReadAudit, "look at recording "+id); err != nil {
+	if err := a.authorize(ctx, c, ReadAudit, "look at recording "+id); err != nil {
 		return nil, err
 	}
 	row, err := a.Store.Recording(ctx, id)

@@ -198,7 +198,7 @@ func (a *Admin) CreateAccount(ctx context.Context, token, address string, n NewA
 	if err != nil {
 		return nil, err
 	}
-	a.Audit.Record(ctx, audit.Event{Name: audit.RecoveryUsed, UserID: user.ID, UserName: user.KubeName, Address: address, Reason: purpose, ConnectorID: store.BreakGlass})
+	a.Audit.Record(ctx, audit.Event{Name: audit.RecoveryUsed, UserID: user.ID, UserName: user.KubeName, Address: address, Reason: purpose, ConnectorID: store.RecoveryConnectorID})
 	a.Logger.WarnContext(ctx, "recovery account made", "user", user.KubeName, "address", address)
 	return user, nil
 }
@@ -214,7 +214,7 @@ func (a *Admin) newPassword(ctx context.Context, n NewAccount) (hash string, app
 // recoveryUser returns the user of a recovery account.
 func (a *Admin) recoveryUser(ctx context.Context, account *store.RecoveryAccount) (*store.User, error) {
 	user, _, err := a.Store.SignInUser(ctx, store.ResolvedIdentity{
-		ConnectorID: store.BreakGlass, KubeName: store.BreakGlass + ":" + account.Login,
+		ConnectorID: store.RecoveryConnectorID, KubeName: store.RecoveryConnectorID + ":" + account.Login,
 		Identity: connectors.Identity{Subject: account.ID, Username: account.Login, Name: account.Login + " (recovery)"},
 	}, a.Now())
 	return user, err
@@ -231,7 +231,7 @@ func (a *Admin) Recover(ctx context.Context, proof RecoveryProof, address string
 	}
 	user, err := prove(ctx, proof, address)
 	if err == nil {
-		a.Audit.Record(ctx, audit.Event{Name: audit.RecoveryUsed, UserID: user.ID, UserName: user.KubeName, Address: address, Reason: "signed_in", ConnectorID: store.BreakGlass})
+		a.Audit.Record(ctx, audit.Event{Name: audit.RecoveryUsed, UserID: user.ID, UserName: user.KubeName, Address: address, Reason: "signed_in", ConnectorID: store.RecoveryConnectorID})
 		a.Logger.WarnContext(ctx, "recovery account used", "user", user.KubeName, "address", address)
 		return user, nil
 	}
@@ -246,7 +246,7 @@ type RecoveryProof struct {
 }
 
 func (a *Admin) recover(ctx context.Context, proof RecoveryProof, address string) (*store.User, error) {
-	attempt := ratelimit.Password(store.BreakGlass, proof.Login, address)
+	attempt := ratelimit.Password(store.RecoveryConnectorID, proof.Login, address)
 	verdict, err := a.Limit.Attempt(ctx, attempt)
 	if err != nil {
 		return nil, err
@@ -298,7 +298,7 @@ func (a *Admin) useCode(ctx context.Context, owner, code string) error {
 
 // RecoveryAccounts lists the recovery accounts without their credentials.
 func (a *Admin) RecoveryAccounts(ctx context.Context, c Caller) ([]store.RecoveryAccount, error) {
-	if err := a.may(ctx, c, ReadPeople, "list recovery accounts"); err != nil {
+	if err := a.authorize(ctx, c, ReadPeople, "list recovery accounts"); err != nil {
 		return nil, err
 	}
 	accounts, err := a.Store.RecoveryAccounts(ctx)

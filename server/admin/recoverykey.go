@@ -11,18 +11,18 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/mfa"
 )
 
-// OfferPasskey starts the registration of a passkey for a new recovery account. It returns nil if the site cannot
+// BeginPasskeyRegistration starts the registration of a passkey for a new recovery account. It returns nil if the site cannot
 // have passkeys because its address is an IP address.
-func (a *Admin) OfferPasskey() (mfa.Ceremony, error) {
+func (a *Admin) BeginPasskeyRegistration() (mfa.Ceremony, error) {
 	if a.Passkeys == nil {
 		return mfa.Ceremony{}, nil
 	}
 	return a.Passkeys.BeginDiscoverableRegistration("Recovery")
 }
 
-// AskPasskey asks the browser for the passkey of a recovery account. It returns nil if the site cannot have
+// BeginPasskeyLogin asks the browser for the passkey of a recovery account. It returns nil if the site cannot have
 // passkeys.
-func (a *Admin) AskPasskey() (mfa.Ceremony, error) {
+func (a *Admin) BeginPasskeyLogin() (mfa.Ceremony, error) {
 	if a.Passkeys == nil {
 		return mfa.Ceremony{}, nil
 	}

@@ -17,8 +17,8 @@ type RestorePreview struct {
 	Current string
 	// Newest reports that the entry has no later change.
 	Newest bool
-	// Nothing reports that the entry already has this content.
-	Nothing bool
+	// NoChange reports that the entry already has this content.
+	NoChange bool
 }
 
 // Restoration says which version of an entry to restore.
@@ -36,7 +36,7 @@ type Restoration struct {
 
 // Restore restores an earlier version of an entry.
 func (a *Admin) Restore(ctx context.Context, c Caller, r Restoration) (*store.Revision, error) {
-	if err := a.mayWrite(ctx, c, "restore "+r.RevisionID); err != nil {
+	if err := a.authorizeWrite(ctx, c, "restore "+r.RevisionID); err != nil {
 		return nil, err
 	}
 	_, draft, set, err := a.restoring(ctx, r)
@@ -70,7 +70,7 @@ func (a *Admin) restoring(ctx context.Context, r Restoration) (*store.Revision, 
 
 // PreviewRestore works out what Restore would do with the same arguments.
 func (a *Admin) PreviewRestore(ctx context.Context, c Caller, r Restoration) (*RestorePreview, error) {
-	if err := a.may(ctx, c, WriteSettings, "preview restore "+r.RevisionID); err != nil {
+	if err := a.authorize(ctx, c, WriteSettings, "preview restore "+r.RevisionID); err != nil {
 		return nil, err
 	}
 	revision, draft, set, err := a.restoring(ctx, r)
@@ -83,10 +83,10 @@ func (a *Admin) PreviewRestore(ctx context.Context, c Caller, r Restoration) (*R
 	}
 	result := &RestorePreview{Current: draft.Version, Newest: len(newest) > 0 && newest[0].ID == revision.ID}
 	if draft.Doc == nil && draft.ID == "" || draft.Doc != nil && Version(draft.Doc) == draft.Version {
-		result.Nothing, result.Preview = true, &Preview{}
+		result.NoChange, result.Preview = true, &Preview{}
 		return result, nil
 	}
-	p, err := a.work(set, draft)
+	p, err := a.makePlan(set, draft)
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		result.Preview = &Preview{Refused: "The old version can’t be restored: " + refused.Error()}
 		return result, nil

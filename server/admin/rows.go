@@ -45,7 +45,7 @@ type ClusterRow struct {
 
 // ClusterRows returns all clusters by name.
 func (a *Admin) ClusterRows(ctx context.Context, c Caller) ([]ClusterRow, error) {
-	if err := a.may(ctx, c, ReadSettings, "list clusters"); err != nil {
+	if err := a.authorize(ctx, c, ReadSettings, "list clusters"); err != nil {
 		return nil, err
 	}
 	clusters, err := a.Store.Clusters(ctx)
@@ -99,7 +99,7 @@ type RuleRow struct {
 
 // RuleRows returns all rules in order.
 func (a *Admin) RuleRows(ctx context.Context, c Caller) ([]RuleRow, error) {
-	if err := a.may(ctx, c, ReadSettings, "list rules"); err != nil {
+	if err := a.authorize(ctx, c, ReadSettings, "list rules"); err != nil {
 		return nil, err
 	}
 	rules, err := a.Store.Rules(ctx)
@@ -153,7 +153,7 @@ type ClientRow struct {
 
 // ClientRows returns all clients by id.
 func (a *Admin) ClientRows(ctx context.Context, c Caller) ([]ClientRow, error) {
-	if err := a.may(ctx, c, ReadSettings, "list clients"); err != nil {
+	if err := a.authorize(ctx, c, ReadSettings, "list clients"); err != nil {
 		return nil, err
 	}
 	list, err := a.Store.Clients(ctx)
@@ -221,7 +221,7 @@ type LocalUserRow struct {
 
 // LocalUserRows returns all local users by login.
 func (a *Admin) LocalUserRows(ctx context.Context, c Caller) ([]LocalUserRow, error) {
-	if err := a.may(ctx, c, ReadSettings, "list local users"); err != nil {
+	if err := a.authorize(ctx, c, ReadSettings, "list local users"); err != nil {
 		return nil, err
 	}
 	users, err := a.Store.LocalUsers(ctx)

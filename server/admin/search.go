@@ -43,7 +43,7 @@ type SearchGroup struct {
 // and audit events by name or id. Kinds without a match are left out.
 func (a *Admin) Search(ctx context.Context, c Caller, text string) ([]SearchGroup, error) {
 	for _, scope := range []Scope{ReadSettings, ReadPeople, ReadAudit} {
-		if err := a.may(ctx, c, scope, "search"); err != nil {
+		if err := a.authorize(ctx, c, scope, "search"); err != nil {
 			return nil, err
 		}
 	}

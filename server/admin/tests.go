@@ -17,7 +17,7 @@ const testLife = 15 * time.Minute
 
 // BeginTest stores unsaved settings for a test sign-in in this browser, and returns the id of the test.
 func (a *Admin) BeginTest(ctx context.Context, c Caller, t ConnectorDraft) (string, error) {
-	if err := a.may(ctx, c, WriteSettings, "test connector "+t.ID); err != nil {
+	if err := a.authorize(ctx, c, WriteSettings, "test connector "+t.ID); err != nil {
 		return "", err
 	}
 	if c.SignIn == nil {
@@ -49,7 +49,7 @@ func (a *Admin) OpenTestConnector(ctx context.Context, c Caller, id string) (*st
 }
 
 func (a *Admin) test(ctx context.Context, c Caller, id string) (*store.Connector, *store.ConnectorTest, error) {
-	if err := a.may(ctx, c, WriteSettings, "test sign-in "+id); err != nil {
+	if err := a.authorize(ctx, c, WriteSettings, "test sign-in "+id); err != nil {
 		return nil, nil, err
 	}
 	if c.SignIn == nil {
@@ -99,20 +99,20 @@ func (a *Admin) outcome(ctx context.Context, row *store.Connector, said connecto
 	return a.lookupResult(ctx, row, said)
 }
 
-// Tested is a test with its result.
-type Tested struct {
+// TestSignIn is a test with its result.
+type TestSignIn struct {
 	ConnectorID, Name string
 	// Result is nil until the test sign-in has finished.
 	Result *LookupResult
 }
 
 // TestResult returns a test with its result.
-func (a *Admin) TestResult(ctx context.Context, c Caller, id string) (*Tested, error) {
+func (a *Admin) TestResult(ctx context.Context, c Caller, id string) (*TestSignIn, error) {
 	row, test, err := a.test(ctx, c, id)
 	if err != nil {
 		return nil, err
 	}
-	t := &Tested{ConnectorID: row.ID, Name: row.Name}
+	t := &TestSignIn{ConnectorID: row.ID, Name: row.Name}
 	if test.Result == "" {
 		return t, nil
 	}
@@ -123,19 +123,19 @@ func (a *Admin) TestResult(ctx context.Context, c Caller, id string) (*Tested, e
 	return t, nil
 }
 
-// Tests passes the results of test sign-ins from the sign-in pages to Admin.
-type Tests struct{ Admin *Admin }
+// TestSignIns passes the results of test sign-ins from the sign-in pages to Admin.
+type TestSignIns struct{ Admin *Admin }
 
 func browser(by session.Caller) Caller {
 	return Caller{User: by.Current.User, SignIn: by.Current.SignIn, Address: by.Address}
 }
 
 // TestConnector calls Admin.OpenTestConnector for a browser.
-func (t Tests) TestConnector(ctx context.Context, by session.Caller, id string) (*store.Connector, connectors.Connector, error) {
+func (t TestSignIns) TestConnector(ctx context.Context, by session.Caller, id string) (*store.Connector, connectors.Connector, error) {
 	return t.Admin.OpenTestConnector(ctx, browser(by), id)
 }
 
 // FinishTest calls Admin.FinishTest for a browser.
-func (t Tests) FinishTest(ctx context.Context, by session.Caller, id string, said connectors.Identity, fault error) error {
+func (t TestSignIns) FinishTest(ctx context.Context, by session.Caller, id string, said connectors.Identity, fault error) error {
 	return t.Admin.FinishTest(ctx, browser(by), id, said, fault)
 }

@@ -21,7 +21,7 @@ const MaxTokenLife = 366 * 24 * time.Hour
 
 // APITokens lists the API tokens.
 func (a *Admin) APITokens(ctx context.Context, c Caller) ([]store.APIToken, error) {
-	if err := a.may(ctx, c, WriteTokens, "list tokens"); err != nil {
+	if err := a.authorize(ctx, c, WriteTokens, "list tokens"); err != nil {
 		return nil, err
 	}
 	return a.Store.APITokens(ctx, a.Now())
@@ -30,7 +30,7 @@ func (a *Admin) APITokens(ctx context.Context, c Caller) ([]store.APIToken, erro
 // CreateAPIToken creates an API token with the caller's rights, limited to the scopes, and returns it. The server
 // cannot show it again.
 func (a *Admin) CreateAPIToken(ctx context.Context, c Caller, name string, scopes []string, life time.Duration) (string, error) {
-	if err := a.may(ctx, c, WriteTokens, "create token"); err != nil {
+	if err := a.authorize(ctx, c, WriteTokens, "create token"); err != nil {
 		return "", err
 	}
 	var problems []string
@@ -67,7 +67,7 @@ func (a *Admin) CreateAPIToken(ctx context.Context, c Caller, name string, scope
 
 // RevokeAPIToken revokes a token.
 func (a *Admin) RevokeAPIToken(ctx context.Context, c Caller, id string) error {
-	if err := a.may(ctx, c, WriteTokens, "revoke token "+id); err != nil {
+	if err := a.authorize(ctx, c, WriteTokens, "revoke token "+id); err != nil {
 		return err
 	}
 	if err := a.Store.RevokeAPIToken(ctx, id, a.Now()); err != nil {
@@ -95,8 +95,8 @@ func (a *Admin) Authenticate(ctx context.Context, token, address string) (Caller
 	return Caller{User: user, Token: row, Address: address}, nil
 }
 
-// RefuseStranger records a request without a valid token, and returns the error.
-func (a *Admin) RefuseStranger(ctx context.Context, address, what string, err error) error {
+// RefuseUnauthenticated records a request without a valid token, and returns the error.
+func (a *Admin) RefuseUnauthenticated(ctx context.Context, address, what string, err error) error {
 	a.Audit.LogOnly(ctx, audit.Event{Name: audit.AdminRefused, Address: address, Reason: "no_good_token", Detail: what})
 	return err
 }
@@ -106,7 +106,7 @@ func (a *Admin) RecordCrossSite(ctx context.Context, address, what string) {
 	a.Audit.Record(ctx, audit.Event{Name: audit.AdminRefused, Address: address, Reason: "cross_site", Detail: what})
 }
 
-// MayCall checks the scopes of a program's token. The operation checks its right as well.
-func (a *Admin) MayCall(ctx context.Context, c Caller, scope Scope, what string) error {
-	return a.may(ctx, c, scope, what)
+// CheckScope checks the scopes of a program's token. The operation checks its right as well.
+func (a *Admin) CheckScope(ctx context.Context, c Caller, scope Scope, what string) error {
+	return a.authorize(ctx, c, scope, what)
 }

@@ -18,7 +18,7 @@ import (
 // Export returns the entries of the pages in the format of the configuration file. Secrets become references to
 // environment variables, which a comment at the top lists.
 func (a *Admin) Export(ctx context.Context, c Caller) ([]byte, error) {
-	if err := a.may(ctx, c, ReadSettings, "export"); err != nil {
+	if err := a.authorize(ctx, c, ReadSettings, "export"); err != nil {
 		return nil, err
 	}
 	set, err := a.Store.AllSettings(ctx)
@@ -140,7 +140,7 @@ const maxImport = 1 << 20
 
 // PlanImport reads a text and returns the effect of importing it.
 func (a *Admin) PlanImport(ctx context.Context, c Caller, s Source) (*ImportPlan, error) {
-	if err := a.may(ctx, c, WriteSettings, "plan an import"); err != nil {
+	if err := a.authorize(ctx, c, WriteSettings, "plan an import"); err != nil {
 		return nil, err
 	}
 	return a.planImport(ctx, s)
@@ -201,7 +201,7 @@ func (a *Admin) importEntry(set *store.Settings, k settings.Kind, e settings.Ent
 	if old, found := find(settings.Documents(*set)[k.Name], e.ID); found {
 		entry.Action, entry.draft.ID, entry.draft.Version = store.ActionUpdate, e.ID, Version(old.Doc)
 	}
-	p, err := a.work(*set, entry.draft)
+	p, err := a.makePlan(*set, entry.draft)
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		for _, problem := range refused.Problems {
 			entry.Problems = append(entry.Problems, problem.Field+": "+problem.Message)
@@ -234,7 +234,7 @@ func prune(set store.Settings, docs settings.Docs, k settings.Kind) []ImportEntr
 // Import makes the changes of PlanImport. Each entry becomes a revision. Entries with problems are skipped, and the
 // returned plan lists them.
 func (a *Admin) Import(ctx context.Context, c Caller, s Source) (*ImportPlan, error) {
-	if err := a.mayWrite(ctx, c, "import"); err != nil {
+	if err := a.authorizeWrite(ctx, c, "import"); err != nil {
 		return nil, err
 	}
 	plan, err := a.planImport(ctx, s)

@@ -15,7 +15,7 @@ type UserPage struct {
 
 // ListUsers returns a page of the users that a query selects.
 func (a *Admin) ListUsers(ctx context.Context, c Caller, query store.UserList) (*UserPage, error) {
-	if err := a.may(ctx, c, ReadPeople, "list people"); err != nil {
+	if err := a.authorize(ctx, c, ReadPeople, "list people"); err != nil {
 		return nil, err
 	}
 	if query.Limit <= 0 || query.Limit > PageSize {
@@ -35,7 +35,7 @@ func (a *Admin) ListUsers(ctx context.Context, c Caller, query store.UserList) (
 
 // UserGroups returns the groups of active users, with the number of users.
 func (a *Admin) UserGroups(ctx context.Context, c Caller) (map[string]int64, error) {
-	if err := a.may(ctx, c, ReadPeople, "list groups"); err != nil {
+	if err := a.authorize(ctx, c, ReadPeople, "list groups"); err != nil {
 		return nil, err
 	}
 	rows, _, err := a.Store.Groups(ctx, "", 0, maxGroups)

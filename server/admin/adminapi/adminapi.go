@@ -83,10 +83,10 @@ func (h *Handler) answer(c echo.Context, r route) (any, error) {
 	token, _ := strings.CutPrefix(c.Request().Header.Get("Authorization"), "Bearer ")
 	caller, err := h.Admin.Authenticate(c.Request().Context(), token, c.RealIP())
 	if err != nil {
-		return nil, h.Admin.RefuseStranger(c.Request().Context(), c.RealIP(), r.method+" "+r.path, err)
+		return nil, h.Admin.RefuseUnauthenticated(c.Request().Context(), c.RealIP(), r.method+" "+r.path, err)
 	}
 	// Check the scope before reading the body, so that a caller without the right learns nothing about it.
-	if err := h.Admin.MayCall(c.Request().Context(), caller, r.scope, r.method+" "+r.path); err != nil {
+	if err := h.Admin.CheckScope(c.Request().Context(), caller, r.scope, r.method+" "+r.path); err != nil {
 		return nil, err
 	}
 	in := &call{Context: c, caller: caller}

@@ -33,7 +33,7 @@ func otherRoutes() []route {
 			return revision(made), nil
 		}},
 		{http.MethodPost, "/history/:id/roll-back", "Undo a change on trial", admin.WriteSettings, nil, nil, nil, func(h *Handler, r *call) (any, error) {
-			return nil, h.Admin.RollBack(r.Request().Context(), r.caller, r.Param("id"))
+			return nil, h.Admin.RollBackTrial(r.Request().Context(), r.caller, r.Param("id"))
 		}},
 		{http.MethodGet, "/export", "Export the entries of the pages in the format of the configuration file", admin.ReadSettings, nil, Text{}, nil, func(h *Handler, r *call) (any, error) {
 			text, err := h.Admin.Export(r.Request().Context(), r.caller)

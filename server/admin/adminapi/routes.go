@@ -54,7 +54,7 @@ func entryRoutes(k settings.Kind) []route {
 			return apply(h, r, k, r.Param("id"))
 		}},
 		{http.MethodDelete, path + "/:id", "Delete a " + one, admin.WriteSettings, nil, Revision{}, []string{"version", "reason"}, func(h *Handler, r *call) (any, error) {
-			made, err := h.Admin.Apply(r.Request().Context(), r.caller, admin.Draft{Kind: k.Name, ID: r.Param("id"), Version: intended(r, r.QueryParam("version")), Reason: r.QueryParam("reason")})
+			made, err := h.Admin.Apply(r.Request().Context(), r.caller, admin.Draft{Kind: k.Name, ID: r.Param("id"), Version: baseVersion(r, r.QueryParam("version")), Reason: r.QueryParam("reason")})
 			if err != nil {
 				return nil, err
 			}
@@ -63,8 +63,8 @@ func entryRoutes(k settings.Kind) []route {
 	}
 }
 
-// intended returns the version that a change is based on, from the body or from If-Match.
-func intended(r *call, given string) string {
+// baseVersion returns the version that a change is based on, from the body or from If-Match.
+func baseVersion(r *call, given string) string {
 	if given != "" {
 		return given
 	}
@@ -73,7 +73,7 @@ func intended(r *call, given string) string {
 
 func apply(h *Handler, r *call, k settings.Kind, id string) (any, error) {
 	in := body[Change](r)
-	d := admin.Draft{Kind: k.Name, ID: id, Doc: in.Document, Version: intended(r, in.Version), Reason: in.Reason}
+	d := admin.Draft{Kind: k.Name, ID: id, Doc: in.Document, Version: baseVersion(r, in.Version), Reason: in.Reason}
 	if d.Doc == nil {
 		d.Doc = map[string]any{}
 	}

@@ -21,7 +21,7 @@ func (r *Reader) connectorRows() []store.Connector {
 	for i, e := range r.in.Connectors {
 		path := fmt.Sprintf("connectors[%d]", i)
 		seen.check(path+".id", e.ID)
-		if e.ID == workload.ConnectorID || e.ID == workload.ServiceConnectorID || e.ID == store.BreakGlass {
+		if e.ID == workload.ConnectorID || e.ID == workload.ServiceConnectorID || e.ID == store.RecoveryConnectorID {
 			r.Doc.Add(path+".id", "must not be %q, which Fairlead uses itself. Choose another", e.ID)
 		}
 		row := store.Connector{

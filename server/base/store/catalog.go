@@ -47,8 +47,8 @@ func (c *cache) young(now time.Time) *catalog {
 	return c.current
 }
 
-// catalogPatience is the deadline for reading the catalog.
-const catalogPatience = 10 * time.Second
+// catalogTimeout is the deadline for reading the catalog.
+const catalogTimeout = 10 * time.Second
 
 // catalog returns the configuration. One goroutine queries the database and the others wait for it, each until its
 // own deadline.
@@ -60,7 +60,7 @@ func (s *Store) catalog(ctx context.Context) (*catalog, error) {
 		return current, nil
 	}
 	flight := s.cache.flight.DoChan("", func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), catalogPatience)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), catalogTimeout)
 		defer cancel()
 		fresh, err := s.readCatalog(ctx)
 		if err == nil {

@@ -30,8 +30,8 @@ type ClusterEventCount struct {
 	Events    int64
 }
 
-// HourlyFor is how long counts and latencies are kept by the hour. Older ones are by the day.
-const HourlyFor = 9 * 24 * time.Hour
+// HourlyRetention is how long counts and latencies are kept by the hour. Older ones are by the day.
+const HourlyRetention = 9 * 24 * time.Hour
 
 const (
 	hour = Instant(time.Hour / time.Millisecond)
@@ -41,7 +41,7 @@ const (
 // CountQuery selects counts of audit events.
 type CountQuery struct {
 	// From and To bound the time; To is not included. Whole hours give exact results for the
-	// last nine days (HourlyFor), whole days (UTC) for any time. To is ignored when it is zero.
+	// last nine days (HourlyRetention), whole days (UTC) for any time. To is ignored when it is zero.
 	From, To Instant
 	// Names selects these events. Empty selects all.
 	Names []string
@@ -111,8 +111,8 @@ func (s *Store) ClusterNameTotals(ctx context.Context, cluster string, query Cou
 	return rows, nil
 }
 
-// slotsSettle is the age at which the slots of a count are merged. Few events of an hour arrive later.
-const slotsSettle = 3 * time.Hour
+// slotMergeAge is the age at which the slots of a count are merged. Few events of an hour arrive later.
+const slotMergeAge = 3 * time.Hour
 
 // Compact merges the slots of counts that no longer change, and turns old hours into days. It works in parts and
 // reports whether more parts may be left. The sums are right at every moment.
@@ -141,11 +141,11 @@ const (
 )
 
 func mergeSlots(tx *gorm.DB, now time.Time) (bool, error) {
-	return mergeCounts(tx, At(now.Add(-slotsSettle)), "slot <> 0", func(h Instant) Instant { return h })
+	return mergeCounts(tx, At(now.Add(-slotMergeAge)), "slot <> 0", func(h Instant) Instant { return h })
 }
 
 func mergeHours(tx *gorm.DB, now time.Time) (bool, error) {
-	return mergeCounts(tx, dayOf(At(now.Add(-HourlyFor))), "hour % 86400000 <> 0", dayOf)
+	return mergeCounts(tx, dayOf(At(now.Add(-HourlyRetention))), "hour % 86400000 <> 0", dayOf)
 }
 
 func dayOf(at Instant) Instant { return at - at%day }
@@ -176,7 +176,7 @@ func mergeCounts(tx *gorm.DB, before Instant, which string, to func(Instant) Ins
 func mergeClusterSlots(tx *gorm.DB, now time.Time) (bool, error) {
 	var rows []ClusterEventCount
 	err := tx.Raw("DELETE FROM cluster_event_counts WHERE slot <> 0 AND day = (SELECT MIN(day) FROM cluster_event_counts WHERE day < ? AND slot <> 0) RETURNING day, cluster_id, name, events",
-		dayOf(At(now.Add(-slotsSettle)))).Scan(&rows).Error
+		dayOf(At(now.Add(-slotMergeAge)))).Scan(&rows).Error
 	if err != nil {
 		return false, err
 	}

@@ -88,7 +88,7 @@ func TestCompactKeepsTheSums(t *testing.T) {
 			t.Fatal(err)
 		}
 		const day = store.Instant(86_400_000)
-		daily := store.At(noon().Add(-store.HourlyFor).Truncate(24 * time.Hour))
+		daily := store.At(noon().Add(-store.HourlyRetention).Truncate(24 * time.Hour))
 		for _, c := range counts {
 			if c.Hour < daily && c.Hour%day != 0 {
 				t.Errorf("%s of %v is still counted by the hour", c.Name, c.Hour.Time())

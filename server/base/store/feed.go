@@ -27,13 +27,13 @@ func (Revocation) TableName() string { return "revocations" }
 // RevocationKind is the type of the revoked object.
 type RevocationKind string
 
-// The kinds. RevokedRights means that a user's groups have changed, so the proxy must ask whether the user still
+// The kinds. RightsChanged means that a user's groups have changed, so the proxy must ask whether the user still
 // has access.
 const (
 	RevokedUser   RevocationKind = "user"
 	RevokedDevice RevocationKind = "device"
 	RevokedSignIn RevocationKind = "sign_in"
-	RevokedRights RevocationKind = "rights"
+	RightsChanged RevocationKind = "rights"
 )
 
 // revocationLife is longer than the life of any cluster token.
@@ -59,16 +59,16 @@ func addRevocations(tx *gorm.DB, now time.Time, kind RevocationKind, reason stri
 	return tx.CreateInBatches(rows, 100).Error
 }
 
-// revokeEvery is the least time between equal revocations. Refused programs retry often and would otherwise add a
+// revokeInterval is the least time between equal revocations. Refused programs retry often and would otherwise add a
 // row each time.
-const revokeEvery = time.Minute
+const revokeInterval = time.Minute
 
 // Revoke stores a revocation for a change that no other method of Store makes.
 func (s *Store) Revoke(ctx context.Context, kind RevocationKind, value, reason string, now time.Time) error {
 	err := s.tx(ctx, func(tx *gorm.DB) error {
 		var lately int64
-		err := tx.Model(&Revocation{}).Where("kind = ? AND value = ? AND reason = ? AND time > ?", kind, value, reason, At(now.Add(-revokeEvery))).Count(&lately).Error
-		if err != nil || lately > 0 && kind != RevokedRights {
+		err := tx.Model(&Revocation{}).Where("kind = ? AND value = ? AND reason = ? AND time > ?", kind, value, reason, At(now.Add(-revokeInterval))).Count(&lately).Error
+		if err != nil || lately > 0 && kind != RightsChanged {
 			return err
 		}
 		return addRevocations(tx, now, kind, reason, value)

@@ -12,8 +12,8 @@ type lastUse struct {
 	At Instant
 }
 
-// useEvery is the least time between two writes for the same entry.
-const useEvery = time.Minute
+// useInterval is the least time between two writes for the same entry.
+const useInterval = time.Minute
 
 // SecretUseID returns the id under which the use of a client secret or key is recorded.
 func SecretUseID(clientID, hash string) string { return "client_secret/" + clientID + "/" + hash }
@@ -24,7 +24,7 @@ func WorkloadRuleUseID(ruleID string) string { return "workload_rule/" + ruleID 
 // RecordUse records a use, at most once a minute.
 func (s *Store) RecordUse(ctx context.Context, id string, now time.Time) error {
 	_, err := s.exec(ctx, "INSERT INTO last_uses (id, at) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at WHERE last_uses.at < ?",
-		id, At(now), At(now.Add(-useEvery)))
+		id, At(now), At(now.Add(-useInterval)))
 	if err != nil {
 		return fmt.Errorf("marking use: %w", err)
 	}

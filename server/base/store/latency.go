@@ -74,17 +74,17 @@ func (s *Store) Latencies(ctx context.Context, from, to Instant) ([]Latency, err
 	return rows, nil
 }
 
-// latenciesFor is how long latencies are kept.
-const latenciesFor = 100 * 24 * time.Hour
+// latencyRetention is how long latencies are kept.
+const latencyRetention = 100 * 24 * time.Hour
 
 func mergeLatencies(tx *gorm.DB, now time.Time) (bool, error) {
-	if err := tx.Exec("DELETE FROM latencies WHERE hour < ?", At(now.Add(-latenciesFor))).Error; err != nil {
+	if err := tx.Exec("DELETE FROM latencies WHERE hour < ?", At(now.Add(-latencyRetention))).Error; err != nil {
 		return false, err
 	}
 	const which = "hour % 86400000 <> 0"
 	var rows []Latency
 	err := tx.Raw("DELETE FROM latencies WHERE "+which+" AND hour = (SELECT MIN(hour) FROM latencies WHERE hour < ? AND "+which+") RETURNING subject, hour, failed, took, answers",
-		dayOf(At(now.Add(-HourlyFor)))).Scan(&rows).Error
+		dayOf(At(now.Add(-HourlyRetention)))).Scan(&rows).Error
 	if err != nil {
 		return false, err
 	}

@@ -55,8 +55,8 @@ func (s *Store) Link(ctx context.Context, purpose, hash string, now time.Time) (
 	return &row, nil
 }
 
-// spend marks a link as used. Exactly one of several concurrent callers succeeds.
-func spend(tx *gorm.DB, purpose, hash string, now time.Time) error {
+// useLink marks a link as used. Exactly one of several concurrent callers succeeds.
+func useLink(tx *gorm.DB, purpose, hash string, now time.Time) error {
 	res := tx.Exec("UPDATE links SET used = ? WHERE hash = ? AND purpose = ? AND used = 0 AND expires > ?", At(now), hash, purpose, At(now))
 	if res.Error == nil && res.RowsAffected == 0 {
 		return errs.New(errs.Invalid, "This link is no longer valid: it was used, or it has expired. Ask for another.")
@@ -64,9 +64,9 @@ func spend(tx *gorm.DB, purpose, hash string, now time.Time) error {
 	return res.Error
 }
 
-// BreakGlass is the connector id of users who signed in with a recovery account. No configured connector can have
+// RecoveryConnectorID is the connector id of users who signed in with a recovery account. No configured connector can have
 // this id.
-const BreakGlass = "break-glass"
+const RecoveryConnectorID = "break-glass"
 
 // RecoveryAccount lets an admin sign in when no connector works.
 type RecoveryAccount struct {
@@ -83,7 +83,7 @@ type RecoveryAccount struct {
 func (s *Store) CreateRecoveryAccount(ctx context.Context, purpose, hash string, a RecoveryAccount, f Factor) (*RecoveryAccount, error) {
 	now := a.Created.Time()
 	err := s.tx(ctx, func(tx *gorm.DB) error {
-		if err := spend(tx, purpose, hash, now); err != nil {
+		if err := useLink(tx, purpose, hash, now); err != nil {
 			return err
 		}
 		var old RecoveryAccount
@@ -132,7 +132,7 @@ func (s *Store) RecordRecoverySignIn(ctx context.Context, id string, now time.Ti
 // AcceptInvitation spends a link and sets the password of the invited local user.
 func (s *Store) AcceptInvitation(ctx context.Context, hash, login, passwordHash string, now time.Time) error {
 	err := s.tx(ctx, func(tx *gorm.DB) error {
-		if err := spend(tx, LinkInvite, hash, now); err != nil {
+		if err := useLink(tx, LinkInvite, hash, now); err != nil {
 			return err
 		}
 		res := tx.Exec("UPDATE local_users SET password_hash = ? WHERE login_key = ?", passwordHash, kubenames.Key(login))

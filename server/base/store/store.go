@@ -61,7 +61,7 @@ const defaultConnections = 8
 
 // Open connects to the database, migrates it, and returns the store.
 func Open(ctx context.Context, cfg Config) (*Store, error) {
-	if err := ownFile(cfg); err != nil {
+	if err := createPrivateFile(cfg); err != nil {
 		return nil, err
 	}
 	dialector, err := dialectorFor(cfg)
@@ -101,9 +101,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// ownFile creates the SQLite file before the driver does. The driver would make it readable for every user of the
+// createPrivateFile creates the SQLite file before the driver does. The driver would make it readable for every user of the
 // machine. SQLite gives its companion files the same mode.
-func ownFile(cfg Config) error {
+func createPrivateFile(cfg Config) error {
 	if cfg.Driver != migrations.SQLite {
 		return nil
 	}
@@ -159,7 +159,7 @@ func (s *Store) exec(ctx context.Context, sql string, args ...any) (rows int64, 
 func (s *Store) retry(ctx context.Context, fn func() error) error {
 	for try := 1; ; try++ {
 		err := fn()
-		if try == maxTries || !collided(err) {
+		if try == maxTries || !isConflict(err) {
 			return translate(err)
 		}
 		select {
@@ -170,8 +170,8 @@ func (s *Store) retry(ctx context.Context, fn func() error) error {
 	}
 }
 
-// collided reports a serialization failure (40001) or a deadlock (40P01) of PostgreSQL. A retry resolves both.
-func collided(err error) bool {
+// isConflict reports a serialization failure (40001) or a deadlock (40P01) of PostgreSQL. A retry resolves both.
+func isConflict(err error) bool {
 	fault, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (fault.Code == "40001" || fault.Code == "40P01")
 }

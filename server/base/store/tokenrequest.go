@@ -63,8 +63,8 @@ func (s *Store) statement(text string) string {
 	return b.String()
 }
 
-// one reads a single row with a prepared statement.
-func (s *Store) one(ctx context.Context, stmt *sql.Stmt, arg string, fields ...any) error {
+// queryRow reads a single row with a prepared statement.
+func (s *Store) queryRow(ctx context.Context, stmt *sql.Stmt, arg string, fields ...any) error {
 	return s.retry(ctx, func() error { return stmt.QueryRowContext(ctx, arg).Scan(fields...) })
 }
 
@@ -79,7 +79,7 @@ type RefreshTokenDetails struct {
 func (s *Store) RefreshTokenDetails(ctx context.Context, token string) (*RefreshTokenDetails, error) {
 	var p RefreshTokenDetails
 	fields := append(append(p.Token.fields(), p.Device.fields()...), p.User.fields()...)
-	if err := s.one(ctx, s.presented, secret.Hash(token), fields...); err != nil {
+	if err := s.queryRow(ctx, s.presented, secret.Hash(token), fields...); err != nil {
 		return nil, fmt.Errorf("reading refresh token: %w", err)
 	}
 	return &p, nil
@@ -91,7 +91,7 @@ func (s *Store) AccessTokenWithUser(ctx context.Context, token string) (*AccessT
 		row  AccessToken
 		user User
 	)
-	if err := s.one(ctx, s.bearer, secret.Hash(token), append(row.fields(), user.fields()...)...); err != nil {
+	if err := s.queryRow(ctx, s.bearer, secret.Hash(token), append(row.fields(), user.fields()...)...); err != nil {
 		return nil, nil, fmt.Errorf("reading access token: %w", err)
 	}
 	return &row, &user, nil

@@ -45,7 +45,7 @@ func (u *User) Label() string {
 	return u.Login
 }
 
-// ResolvedIdentity is an identity from an upstream, with prefixes applied: see upstream.Settle.
+// ResolvedIdentity is an identity from an upstream, with prefixes applied: see connectors.ResolveIdentity.
 type ResolvedIdentity struct {
 	ConnectorID string
 	KubeName    string
@@ -99,7 +99,7 @@ func (s *Store) upsert(tx *gorm.DB, p ResolvedIdentity, now time.Time) (*User, b
 	if err := update(tx, &u, "last_sign_in").Error; err != nil || slices.Equal(before, u.GroupNames) {
 		return &u, false, err
 	}
-	return &u, false, addRevocations(tx, now, RevokedRights, "groups_changed", u.ID)
+	return &u, false, addRevocations(tx, now, RightsChanged, "groups_changed", u.ID)
 }
 
 // update writes the columns from the upstream only. An admin may change the others at the same time.

@@ -46,7 +46,7 @@ func (s *Store) SetFavourite(ctx context.Context, userID, clusterID string, favo
 func (s *Store) RecordClusterUse(ctx context.Context, userID, clusterID string, now time.Time) error {
 	_, err := s.exec(ctx, `INSERT INTO user_clusters (user_id, cluster_id, favourite, used) VALUES (?, ?, FALSE, ?)
 ON CONFLICT (user_id, cluster_id) DO UPDATE SET used = excluded.used WHERE user_clusters.used < ?`,
-		userID, clusterID, At(now), At(now.Add(-useEvery)))
+		userID, clusterID, At(now), At(now.Add(-useInterval)))
 	if err != nil {
 		return fmt.Errorf("marking the use of a cluster: %w", err)
 	}

@@ -45,9 +45,9 @@ func (s *Site) ChooseLanguage(c echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, s.Path(flow.LocalPath(c.FormValue("back"))))
 }
 
-// Here is the path of the requested page, below the path of the site. It is empty for the response to a form, which
+// CurrentPath is the path of the requested page, below the path of the site. It is empty for the response to a form, which
 // cannot be loaded again.
-func (s *Site) Here(r *http.Request) string {
+func (s *Site) CurrentPath(r *http.Request) string {
 	if r.Method != http.MethodGet {
 		return ""
 	}

@@ -32,9 +32,9 @@ type Server struct {
 	CrossSite []string
 	// CrossSiteRefused, when set, is called for each refused form from another site.
 	CrossSiteRefused func(c echo.Context)
-	// Party maps an address to the network that shares a request limit. RequestsPerSecond is that limit on this
+	// NetworkOf maps an address to the network that shares a request limit. RequestsPerSecond is that limit on this
 	// replica.
-	Party             func(address string) string
+	NetworkOf         func(address string) string
 	RequestsPerSecond int
 	// Observe, when set, is called for each request, for metrics.
 	Observe func(method, route string, status int, took time.Duration)
@@ -129,14 +129,14 @@ const (
 // flood limits the requests of one network on this replica. Package ratelimit limits guessing more strictly and
 // across all replicas.
 func flood(cfg Server) echo.MiddlewareFunc {
-	if cfg.RequestsPerSecond == 0 || cfg.Party == nil {
+	if cfg.RequestsPerSecond == 0 || cfg.NetworkOf == nil {
 		return func(next echo.HandlerFunc) echo.HandlerFunc { return next }
 	}
 	return middleware.RateLimiterWithConfig(middleware.RateLimiterConfig{
 		Store: middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
 			Rate: rate.Limit(cfg.RequestsPerSecond), Burst: burst * cfg.RequestsPerSecond, ExpiresIn: forget,
 		}),
-		IdentifierExtractor: func(c echo.Context) (string, error) { return cfg.Party(c.RealIP()), nil },
+		IdentifierExtractor: func(c echo.Context) (string, error) { return cfg.NetworkOf(c.RealIP()), nil },
 		DenyHandler: func(c echo.Context, _ string, _ error) error {
 			oauth.RateLimited(oauth.TemporarilyUnavailable, time.Second).Write(c.Response())
 			return nil
@@ -144,13 +144,13 @@ func flood(cfg Server) echo.MiddlewareFunc {
 	})
 }
 
-// patience sets a deadline for each request, so that no request waits for the database for ever.
-const patience = 20 * time.Second
+// requestTimeout sets a deadline for each request, so that no request waits for the database for ever.
+const requestTimeout = 20 * time.Second
 
 func deadline() echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			ctx, cancel := context.WithTimeout(c.Request().Context(), patience)
+			ctx, cancel := context.WithTimeout(c.Request().Context(), requestTimeout)
 			defer cancel()
 			c.SetRequest(c.Request().WithContext(ctx))
 			return next(c)

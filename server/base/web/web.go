@@ -132,7 +132,7 @@ func Render[T any](c echo.Context, s *Site, v View[T]) error {
 
 func (s *Site) frame(c echo.Context, title i18n.Text, person *templates.Person) templates.Frame {
 	return templates.Frame{
-		Language: s.Language(c), Languages: s.languages.Choice(), Here: s.Here(c.Request()),
+		Language: s.Language(c), Languages: s.languages.Choice(), Here: s.CurrentPath(c.Request()),
 		Title: title, Brand: s.runtimeSettings.Get().Brand, Path: s.Path, Asset: s.assets.Path,
 		RequestID: logging.RequestID(c.Request().Context()), Person: person, Demo: s.demo, Version: version.String(),
 		Logo: s.brandAddress(logoFile), LogoWidth: brand.LogoWidth(s.runtimeSettings.Get().Logo, logoHeight), Style: s.brandAddress(styleFile), Area: area(strings.TrimPrefix(c.Request().URL.Path, s.Path(""))),

@@ -138,13 +138,13 @@ const maxDetail = 2000
 // longLine makes one longer line of an untrusted text.
 func longLine(text string) string { return kubenames.SanitizeLine(text, maxDetail) }
 
-// who returns the proxy that sent the request, and its cluster.
-func (h *Handler) who(c echo.Context) (*store.Proxy, *store.Cluster, error) {
+// authenticate returns the proxy that sent the request, and its cluster.
+func (h *Handler) authenticate(c echo.Context) (*store.Proxy, *store.Cluster, error) {
 	ctx := c.Request().Context()
 	pass, found := strings.CutPrefix(c.Request().Header.Get("Authorization"), "Bearer ")
-	stranger := errs.New(errs.Unauthenticated, "This server does not know this proxy: it was removed, or its state belongs to another server. Enrol it again with a code from the page of its cluster.")
+	unknownProxy := errs.New(errs.Unauthenticated, "This server does not know this proxy: it was removed, or its state belongs to another server. Enrol it again with a code from the page of its cluster.")
 	if !found {
-		return nil, nil, stranger
+		return nil, nil, unknownProxy
 	}
 	var proxy *store.Proxy
 	_, err := proxyfeed.VerifyAssertion(pass, h.Issuer, h.Now(), func(id string) (string, error) {
@@ -156,7 +156,7 @@ func (h *Handler) who(c echo.Context) (*store.Proxy, *store.Cluster, error) {
 	})
 	if errs.Is(err, errs.NotFound) || errors.Is(err, proxyfeed.ErrInvalidAssertion) {
 		h.Audit.LogOnly(ctx, audit.Event{Name: audit.ProxyNotEnrolled, Address: c.RealIP(), Reason: "no_good_pass", Detail: c.Path()})
-		return nil, nil, stranger
+		return nil, nil, unknownProxy
 	}
 	if err != nil {
 		return nil, nil, err
@@ -168,16 +168,16 @@ func (h *Handler) who(c echo.Context) (*store.Proxy, *store.Cluster, error) {
 	return proxy, cluster, err
 }
 
-// seeEvery is the least time between two updates of a proxy's last contact.
-const seeEvery = 10 * time.Second
+// seenInterval is the least time between two updates of a proxy's last contact.
+const seenInterval = 10 * time.Second
 
 func (h *Handler) feed(c echo.Context) (any, error) {
-	proxy, cluster, err := h.who(c)
+	proxy, cluster, err := h.authenticate(c)
 	if err != nil {
 		return nil, err
 	}
 	ctx := c.Request().Context()
-	if version := line(c.Request().Header.Get("User-Agent")); h.Now().Sub(proxy.LastSeen.Time()) > seeEvery || version != proxy.Version {
+	if version := line(c.Request().Header.Get("User-Agent")); h.Now().Sub(proxy.LastSeen.Time()) > seenInterval || version != proxy.Version {
 		if err := h.Store.RecordProxySeen(ctx, proxy.ID, version, c.RealIP(), h.Now()); err != nil {
 			return nil, err
 		}
@@ -195,7 +195,7 @@ func (h *Handler) feed(c echo.Context) (any, error) {
 			return nil, err
 		}
 	}
-	return h.news(ctx, cluster, seen)
+	return h.update(ctx, cluster, seen)
 }
 
 func marks(c echo.Context) (store.FeedPosition, error) {
@@ -207,7 +207,7 @@ func marks(c echo.Context) (store.FeedPosition, error) {
 	return store.FeedPosition{Seq: seq, Version: version}, nil
 }
 
-func (h *Handler) news(ctx context.Context, cluster *store.Cluster, seen store.FeedPosition) (any, error) {
+func (h *Handler) update(ctx context.Context, cluster *store.Cluster, seen store.FeedPosition) (any, error) {
 	// Read the position first. A revocation that arrives in between is then sent twice instead of never.
 	mark, err := h.Store.FeedPosition(ctx)
 	if err != nil {
@@ -237,7 +237,7 @@ func (h *Handler) settings(cluster *store.Cluster) proxyfeed.Settings {
 
 // check returns which of these users may no longer use the proxy's cluster.
 func (h *Handler) check(c echo.Context) (any, error) {
-	_, cluster, err := h.who(c)
+	_, cluster, err := h.authenticate(c)
 	if err != nil {
 		return nil, err
 	}
@@ -278,7 +278,7 @@ func (h *Handler) allowed(ctx context.Context, cluster *store.Cluster, ids []str
 	if err != nil {
 		return nil, err
 	}
-	connectors := map[string]store.Connector{store.BreakGlass: {Enabled: true}}
+	connectors := map[string]store.Connector{store.RecoveryConnectorID: {Enabled: true}}
 	for _, row := range rows {
 		connectors[row.ID] = row
 	}

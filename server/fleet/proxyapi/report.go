@@ -48,7 +48,7 @@ func (a *allowance) allows(proxyID string, events int, now time.Time) bool {
 
 // recording stores a part of a recording of a shell.
 func (h *Handler) recording(c echo.Context) (any, error) {
-	proxy, _, err := h.who(c)
+	proxy, _, err := h.authenticate(c)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (h *Handler) recording(c echo.Context) (any, error) {
 
 // report stores the audit events of a proxy. The cluster comes from the proxy's enrolment, never from the event.
 func (h *Handler) report(c echo.Context) (any, error) {
-	proxy, cluster, err := h.who(c)
+	proxy, cluster, err := h.authenticate(c)
 	if err != nil {
 		return nil, err
 	}

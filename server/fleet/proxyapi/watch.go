@@ -8,9 +8,9 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// lookEvery is how often the position is read while requests wait: one small query for all of them. It bounds how
+// pollInterval is how often the position is read while requests wait: one small query for all of them. It bounds how
 // late a proxy learns of a change on another replica.
-const lookEvery = 250 * time.Millisecond
+const pollInterval = 250 * time.Millisecond
 
 // watcher lets many requests wait for one change in the database.
 type watcher struct {
@@ -57,7 +57,7 @@ func (w *watcher) wait(ctx context.Context, seen store.FeedPosition) {
 
 // look reads the position while requests wait.
 func (w *watcher) look() {
-	ticker := time.NewTicker(lookEvery)
+	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	for w.lookOnce() {
 		<-ticker.C

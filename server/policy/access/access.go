@@ -40,7 +40,7 @@ func Decide(rules []store.AccessRule, user *store.User, cluster *store.Cluster) 
 // IsAdmin reports whether the user is an admin of Fairlead: by a rule, or because they signed in with a recovery
 // account.
 func IsAdmin(rules []store.AccessRule, user *store.User) bool {
-	if user.ConnectorID == store.BreakGlass {
+	if user.ConnectorID == store.RecoveryConnectorID {
 		return !user.Disabled
 	}
 	return !user.Disabled && slices.ContainsFunc(rules, func(rule store.AccessRule) bool {

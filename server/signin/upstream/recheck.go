@@ -59,7 +59,7 @@ func (g *Registry) recentlyChecked(user *store.User) (bool, error) {
 	if user.Disabled {
 		return false, errs.New(errs.Denied, "The account %s is disabled. Ask an admin to enable it.", user.KubeName)
 	}
-	if workload.IsWorkload(user) || user.ConnectorID == store.BreakGlass { // the configuration itself is the upstream
+	if workload.IsWorkload(user) || user.ConnectorID == store.RecoveryConnectorID { // the configuration itself is the upstream
 		return true, nil
 	}
 	age := g.cfg.RuntimeSettings.Get().UpstreamMaxAge
@@ -189,5 +189,5 @@ func (g *Registry) recordChange(ctx context.Context, before, after *store.User) 
 	g.cfg.Audit.Record(ctx, audit.Event{
 		Name: audit.UserChanged, UserID: after.ID, UserName: after.KubeName, ConnectorID: after.ConnectorID, Reason: "upstream_changed",
 	})
-	return g.cfg.Store.Revoke(ctx, store.RevokedRights, after.ID, "groups_changed", g.cfg.Now())
+	return g.cfg.Store.Revoke(ctx, store.RightsChanged, after.ID, "groups_changed", g.cfg.Now())
 }

@@ -155,7 +155,7 @@ func (g *Registry) Login(ctx context.Context, row *store.Connector, username, pa
 		return store.ResolvedIdentity{}, errs.New(errs.Invalid, "%s does not accept passwords. Choose another way to sign in.", row.Name)
 	}
 	if !enterable(username) {
-		return settleIdentity(row, connectors.Identity{}, connectors.ErrBadCredentials)
+		return resolveIdentity(row, connectors.Identity{}, connectors.ErrBadCredentials)
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -214,7 +214,7 @@ type result struct {
 
 // finishCall records the result of a call and applies prefixes to the identity.
 func (g *Registry) finishCall(ctx context.Context, row *store.Connector, operation string, began time.Time, a result) (store.ResolvedIdentity, error) {
-	person, err := settleIdentity(row, a.id, a.err)
+	person, err := resolveIdentity(row, a.id, a.err)
 	outcome := connectors.OutcomeOf(a.err)
 	failing := a.err != nil && (outcome == connectors.OutcomeUnavailable || outcome == connectors.OutcomeMisconfigured)
 	g.recordFault(row.ID, a.err, failing)
@@ -225,16 +225,16 @@ func (g *Registry) finishCall(ctx context.Context, row *store.Connector, operati
 	return person, err
 }
 
-// settleIdentity applies prefixes to the identity and sets the kind of the error.
-func settleIdentity(row *store.Connector, id connectors.Identity, err error) (store.ResolvedIdentity, error) {
+// resolveIdentity applies prefixes to the identity and sets the kind of the error.
+func resolveIdentity(row *store.Connector, id connectors.Identity, err error) (store.ResolvedIdentity, error) {
 	if err != nil {
 		return store.ResolvedIdentity{}, refusal(row, err)
 	}
-	name, settled, err := connectors.Settle(id, connectors.Prefixes{User: row.UserPrefix, Group: row.GroupPrefix})
+	name, resolved, err := connectors.ResolveIdentity(id, connectors.Prefixes{User: row.UserPrefix, Group: row.GroupPrefix})
 	if err != nil {
 		return store.ResolvedIdentity{}, refusal(row, err)
 	}
-	return store.ResolvedIdentity{ConnectorID: row.ID, KubeName: name, Identity: settled}, nil
+	return store.ResolvedIdentity{ConnectorID: row.ID, KubeName: name, Identity: resolved}, nil
 }
 
 // refusal turns an error of a connector into one for the user.

@@ -103,7 +103,7 @@ func TestTypedNamesHarmNoConnector(t *testing.T) {
 func TestFreshAsksWhenTheWordIsOld(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	asked := b.up.Asked()
+	asked := b.up.Calls()
 	b.up.Set(jane("ops"))
 	fresh := func() *store.User {
 		t.Helper()
@@ -113,7 +113,7 @@ func TestFreshAsksWhenTheWordIsOld(t *testing.T) {
 		}
 		return u
 	}
-	if fresh().GroupNames[0] != "corp:dev" || b.up.Asked() != asked {
+	if fresh().GroupNames[0] != "corp:dev" || b.up.Calls() != asked {
 		t.Error("a young word must be used")
 	}
 	b.now = b.now.Add(6 * time.Minute)
@@ -126,7 +126,7 @@ func TestFreshAsksWhenTheWordIsOld(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if got := b.up.Asked() - asked; got != 1 {
+	if got := b.up.Calls() - asked; got != 1 {
 		t.Errorf("asked %d times, want once", got)
 	}
 	if fresh().GroupNames[0] != "corp:ops" {
