@@ -103,13 +103,14 @@ func (h *Handler) personRow(u *store.User, sessions int) ListRow {
 // PersonData is one person.
 type PersonData struct {
 	*ops.Person
-	// Self is the address of the page; Disable, Enable and SignOut ask before they act.
-	Self, Simulator, Events  string
-	Disable, Enable, SignOut string
-	Error                    string
-	IsMe                     bool
-	State                    ops.RowState
-	Browsers                 []BrowserRow
+	// Self is the address of the page. Enable asks before it acts. Bulk takes the forms to disable the user and to
+	// sign the user out: the page lists what they end.
+	Self, Simulator, Events string
+	Enable, Bulk            string
+	Error                   string
+	IsMe                    bool
+	State                   ops.RowState
+	Browsers                []BrowserRow
 	// Map is the ways by which the user may use clusters, MapPath the page with all of them.
 	Map     chart.Flow
 	MapPath string
@@ -140,7 +141,7 @@ func (h *Handler) person(c echo.Context, r *request, fault string) error {
 	data := PersonData{
 		Person: p, Self: h.Site.Path("/admin/people/" + p.User.ID), Simulator: h.Site.Path("/admin/simulator?user=" + url.QueryEscape(p.User.KubeName)),
 		Events: h.Site.Path("/admin/audit?user=" + url.QueryEscape(p.User.ID)), Error: fault, IsMe: p.User.ID == r.current.User.ID, State: h.personRow(p.User, 0).State,
-		Disable: bulk(ops.BulkDisable), Enable: bulk(ops.BulkEnable), SignOut: bulk(ops.BulkSignOut),
+		Enable: bulk(ops.BulkEnable), Bulk: h.Site.Path("/admin/people/bulk"),
 	}
 	for _, signIn := range p.SignIns {
 		data.Browsers = append(data.Browsers, BrowserRow{signIn, page.BrowserName(signIn.UserAgent)})
