@@ -124,11 +124,11 @@ func dataKeyCommand() *cobra.Command {
 	}
 }
 
-func userCommand(file *string) *cobra.Command {
-	parent := &cobra.Command{Use: "user", Short: "Manage local users"}
-	parent.AddCommand(userAddCommand(file), userListCommand(file), userPasswordCommand(file), userHashCommand(),
-		userSwitchCommand(file, "disable", "Disable a local user; kubectl stops at the next token renewal", true),
-		userSwitchCommand(file, "enable", "Enable a local user again", false))
+func localUserCommand(file *string) *cobra.Command {
+	parent := &cobra.Command{Use: "local-user", Short: "Manage local users"}
+	parent.AddCommand(localUserAddCommand(file), localUserListCommand(file), localUserPasswordCommand(file), localUserHashCommand(),
+		localUserSwitchCommand(file, "disable", "Disable a local user; kubectl stops at the next token renewal", true),
+		localUserSwitchCommand(file, "enable", "Enable a local user again", false))
 	return parent
 }
 
@@ -156,7 +156,7 @@ func withStore(cmd *cobra.Command, file string, fn func(*store.Store) error) err
 	return fn(s)
 }
 
-func userAddCommand(file *string) *cobra.Command {
+func localUserAddCommand(file *string) *cobra.Command {
 	var u store.LocalUser
 	var groups []string
 	add := &cobra.Command{
@@ -189,7 +189,7 @@ func userAddCommand(file *string) *cobra.Command {
 	return add
 }
 
-func userListCommand(file *string) *cobra.Command {
+func localUserListCommand(file *string) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List local users", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -213,7 +213,7 @@ func userListCommand(file *string) *cobra.Command {
 	}
 }
 
-func userPasswordCommand(file *string) *cobra.Command {
+func localUserPasswordCommand(file *string) *cobra.Command {
 	return &cobra.Command{
 		Use: "password LOGIN", Short: "Set the password of a local user; reads it from standard input", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -232,7 +232,7 @@ func userPasswordCommand(file *string) *cobra.Command {
 	}
 }
 
-func userSwitchCommand(file *string, use, short string, disabled bool) *cobra.Command {
+func localUserSwitchCommand(file *string, use, short string, disabled bool) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " LOGIN", Short: short, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -251,7 +251,7 @@ func userSwitchCommand(file *string, use, short string, disabled bool) *cobra.Co
 	}
 }
 
-func userHashCommand() *cobra.Command {
+func localUserHashCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "hash", Short: "Print the hash of a password for passwordHash; reads the password from standard input", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -134,7 +134,7 @@ fairlead.yaml:5: connectors[1].type: must be one of authproxy, bitbucket, crowd,
 fairlead.yaml:6: connectors[2].config.clientId: is not a known key; did you mean "clientID"?
 fairlead.yaml:7: connectors[3]: must not have the prefix "system:": it makes names that clusters must not see
 fairlead.yaml:8: localUsers: need a connector of type local. Add one, so that these users can sign in
-fairlead.yaml:9: localUsers[0].passwordHash: is neither an argon2id PHC string nor a bcrypt hash with cost 4 to 14. Create a hash with: fairlead user hash
+fairlead.yaml:9: localUsers[0].passwordHash: is neither an argon2id PHC string nor a bcrypt hash with cost 4 to 14. Create a hash with: fairlead local-user hash
 fairlead.yaml:10: localUsers[1].login: must be unique: another local user has the user name "JANE"
 fairlead.yaml:11: localUsers[2].login: begins with "system:", which Kubernetes reserves
 fairlead.yaml:11: localUsers[2].groups[0]: begins with "system:", which Kubernetes reserves
@@ -342,23 +342,23 @@ func TestUserCommands(t *testing.T) {
 		args  string
 		fault string
 	}{
-		{"correct horse\n", "user add jane --name Jane --group dev", ""},
-		{"correct horse\n", "user add JANE", "already exists"},
-		{"short\n", "user add bob", "8 to 1024 bytes"},
-		{"correct horse\n", "user add system:admin", "reserves"},
-		{"battery staple\n", "user password jane", ""},
-		{"", "user disable jane", ""},
-		{"", "user disable nobody", "no such local user"},
+		{"correct horse\n", "local-user add jane --name Jane --group dev", ""},
+		{"correct horse\n", "local-user add JANE", "already exists"},
+		{"short\n", "local-user add bob", "8 to 1024 bytes"},
+		{"correct horse\n", "local-user add system:admin", "reserves"},
+		{"battery staple\n", "local-user password jane", ""},
+		{"", "local-user disable jane", ""},
+		{"", "local-user disable nobody", "no such local user"},
 	} {
 		out, err := run(c.stdin, strings.Fields(c.args)...)
 		if c.fault == "" && err != nil || c.fault != "" && !strings.Contains(fmt.Sprint(err), c.fault) {
 			t.Errorf("%s: %v\n%s", c.args, err, out)
 		}
 	}
-	if out, err := run("", "user", "list"); err != nil || out != "jane\tdisabled\tpage\tdev\n" {
+	if out, err := run("", "local-user", "list"); err != nil || out != "jane\tdisabled\tpage\tdev\n" {
 		t.Errorf("list %q, error %v", out, err)
 	}
-	if out, err := run("correct horse", "user", "hash"); err != nil || !strings.HasPrefix(out, "$argon2id$") {
+	if out, err := run("correct horse", "local-user", "hash"); err != nil || !strings.HasPrefix(out, "$argon2id$") {
 		t.Errorf("hash %q, error %v", out, err)
 	}
 	if out, err := run("", "datakey"); err != nil || len(out) != 45 {

@@ -42,7 +42,7 @@ func newCommand() *cobra.Command {
 	}
 	var file string
 	root.PersistentFlags().StringVarP(&file, "config", "c", "fairlead.yaml", "configuration file")
-	root.AddCommand(serveCommand(&file), configCommand(&file), clusterCommand(&file), userCommand(&file), peopleCommand(&file),
+	root.AddCommand(serveCommand(&file), configCommand(&file), clusterCommand(&file), localUserCommand(&file), userCommand(&file),
 		clientCommand(&file), keysCommand(&file), adminCommand(&file), dataKeyCommand())
 	return root
 }

@@ -177,29 +177,29 @@ func orNone(list []string) string {
 	return strings.Join(list, ", ")
 }
 
-func peopleCommand(file *string) *cobra.Command {
-	parent := &cobra.Command{Use: "people", Short: "Manage the users who have signed in"}
-	parent.AddCommand(peopleListCommand(file), peopleShowCommand(file), peopleRevokeCommand(file),
-		peopleSwitchCommand(file, "disable", "Disable a user and end their sessions and devices at once", true),
-		peopleSwitchCommand(file, "enable", "Enable a user again", false))
+func userCommand(file *string) *cobra.Command {
+	parent := &cobra.Command{Use: "user", Short: "Manage the users who have signed in"}
+	parent.AddCommand(userListCommand(file), userShowCommand(file), userRevokeCommand(file),
+		userSwitchCommand(file, "disable", "Disable a user and end their sessions and devices at once", true),
+		userSwitchCommand(file, "enable", "Enable a user again", false))
 	return parent
 }
 
-// maxPeople is the number of users that a list prints.
-const maxPeople = 500
+// maxUsers is the number of users that a list prints.
+const maxUsers = 500
 
-func peopleListCommand(file *string) *cobra.Command {
+func userListCommand(file *string) *cobra.Command {
 	return &cobra.Command{
 		Use: "list [TEXT]", Short: "List users whose name or email address contains TEXT", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withStore(cmd, *file, func(s *store.Store) error {
-				people, err := s.SearchUsers(cmd.Context(), strings.Join(args, ""), maxPeople)
+				users, err := s.SearchUsers(cmd.Context(), strings.Join(args, ""), maxUsers)
 				if err != nil {
 					return err
 				}
 				var rows [][]string
-				for i := range people {
-					u := &people[i]
+				for i := range users {
+					u := &users[i]
 					rows = append(rows, []string{u.KubeName, state(u.Disabled), u.Email, stamp(u.LastSignIn.Time()), strings.Join(u.GroupNames, ",")})
 				}
 				return table(cmd.OutOrStdout(), "NAME\tSTATE\tE-MAIL\tLAST SIGN-IN (UTC)\tGROUPS", rows)
@@ -215,22 +215,22 @@ func state(disabled bool) string {
 	return "enabled"
 }
 
-// withPerson finds a user by name and runs fn.
-func withPerson(cmd *cobra.Command, file, name string, fn func(*store.Store, *store.User) error) error {
+// withUser finds a user by name and runs fn.
+func withUser(cmd *cobra.Command, file, name string, fn func(*store.Store, *store.User) error) error {
 	return withStore(cmd, file, func(s *store.Store) error {
 		user, err := s.UserByName(cmd.Context(), name)
 		if err != nil {
-			return fmt.Errorf("no user %q has signed in. Run `fairlead people list` for the names", name)
+			return fmt.Errorf("no user %q has signed in. Run `fairlead user list` for the names", name)
 		}
 		return fn(s, user)
 	})
 }
 
-func peopleShowCommand(file *string) *cobra.Command {
+func userShowCommand(file *string) *cobra.Command {
 	return &cobra.Command{
 		Use: "show NAME", Short: "List the sessions and devices of a user", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withPerson(cmd, *file, args[0], func(s *store.Store, u *store.User) error {
+			return withUser(cmd, *file, args[0], func(s *store.Store, u *store.User) error {
 				rows, err := belongings(cmd.Context(), s, u)
 				if err != nil {
 					return err
@@ -260,11 +260,11 @@ func belongings(ctx context.Context, s *store.Store, u *store.User) ([][]string,
 	return rows, nil
 }
 
-func peopleSwitchCommand(file *string, use, short string, disabled bool) *cobra.Command {
+func userSwitchCommand(file *string, use, short string, disabled bool) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " NAME", Short: short, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withPerson(cmd, *file, args[0], func(s *store.Store, u *store.User) error {
+			return withUser(cmd, *file, args[0], func(s *store.Store, u *store.User) error {
 				if err := s.SetUserDisabled(cmd.Context(), u.ID, disabled, time.Now()); err != nil {
 					return err
 				}
@@ -279,12 +279,12 @@ func peopleSwitchCommand(file *string, use, short string, disabled bool) *cobra.
 	}
 }
 
-func peopleRevokeCommand(file *string) *cobra.Command {
+func userRevokeCommand(file *string) *cobra.Command {
 	var id string
 	revoke := &cobra.Command{
 		Use: "revoke NAME", Short: "End the sessions and devices of a user; the user can sign in again", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withPerson(cmd, *file, args[0], func(s *store.Store, u *store.User) error {
+			return withUser(cmd, *file, args[0], func(s *store.Store, u *store.User) error {
 				if err := revokeOne(cmd.Context(), s, u, id); err != nil {
 					return err
 				}
@@ -293,7 +293,7 @@ func peopleRevokeCommand(file *string) *cobra.Command {
 			})
 		},
 	}
-	revoke.Flags().StringVar(&id, "id", "", "ID of one session or device (see: fairlead people show)")
+	revoke.Flags().StringVar(&id, "id", "", "ID of one session or device (see: fairlead user show)")
 	return revoke
 }
 
@@ -307,7 +307,7 @@ func revokeOne(ctx context.Context, s *store.Store, u *store.User, id string) er
 	}
 	ended, err = s.RevokeDevice(ctx, u.ID, id, store.RevokedByAdmin, time.Now())
 	if err == nil && !ended {
-		err = fmt.Errorf("%s has no active session or device %q. Run `fairlead people show` for the IDs", u.KubeName, id)
+		err = fmt.Errorf("%s has no active session or device %q. Run `fairlead user show` for the IDs", u.KubeName, id)
 	}
 	return err
 }

@@ -154,27 +154,27 @@ func TestPeopleCommands(t *testing.T) {
 			}
 		}
 	})
-	if out := o.must("people", "list", "JANE@"); !strings.Contains(out, "corp:jane") || !strings.Contains(out, "corp:dev") {
+	if out := o.must("user", "list", "JANE@"); !strings.Contains(out, "corp:jane") || !strings.Contains(out, "corp:dev") {
 		t.Errorf("list: %s", out)
 	}
-	if out := o.must("people", "list", "100%"); strings.Contains(out, "corp:jane") {
+	if out := o.must("user", "list", "100%"); strings.Contains(out, "corp:jane") {
 		t.Errorf("a wildcard in the text: %s", out)
 	}
-	if out := o.must("people", "show", "CORP:jane"); !strings.Contains(out, "sid_one") || !strings.Contains(out, "sid_two") {
+	if out := o.must("user", "show", "CORP:jane"); !strings.Contains(out, "sid_one") || !strings.Contains(out, "sid_two") {
 		t.Errorf("show: %s", out)
 	}
-	o.must("people", "revoke", "corp:jane", "--id", "sid_one")
-	if out := o.must("people", "show", "corp:jane"); strings.Contains(out, "sid_one") || !strings.Contains(out, "sid_two") {
+	o.must("user", "revoke", "corp:jane", "--id", "sid_one")
+	if out := o.must("user", "show", "corp:jane"); strings.Contains(out, "sid_one") || !strings.Contains(out, "sid_two") {
 		t.Errorf("after one: %s", out)
 	}
-	if _, err := o.run("people", "revoke", "corp:jane", "--id", "sid_one"); err == nil {
+	if _, err := o.run("user", "revoke", "corp:jane", "--id", "sid_one"); err == nil {
 		t.Error("ended twice")
 	}
-	o.must("people", "revoke", "corp:jane")
-	if out := o.must("people", "show", "corp:jane"); strings.Contains(out, "sid_") {
+	o.must("user", "revoke", "corp:jane")
+	if out := o.must("user", "show", "corp:jane"); strings.Contains(out, "sid_") {
 		t.Errorf("after all: %s", out)
 	}
-	o.must("people", "disable", "corp:jane")
+	o.must("user", "disable", "corp:jane")
 	o.with(func(s *store.Store) {
 		if u, err := s.User(t.Context(), id); err != nil || !u.Disabled {
 			t.Errorf("user %+v, error %v", u, err)
@@ -184,8 +184,8 @@ func TestPeopleCommands(t *testing.T) {
 			t.Errorf("events %+v, error %v", events, err)
 		}
 	})
-	o.must("people", "enable", "corp:jane")
-	if _, err := o.run("people", "disable", "nobody"); err == nil || !strings.Contains(err.Error(), "people list") {
+	o.must("user", "enable", "corp:jane")
+	if _, err := o.run("user", "disable", "nobody"); err == nil || !strings.Contains(err.Error(), "user list") {
 		t.Errorf("nobody: %v", err)
 	}
 }

@@ -27,7 +27,7 @@ func (r *Reader) localUserRows() []store.LocalUser {
 		seen[kubenames.Key(e.Login)] = true
 		hash := r.resolve(path+".passwordHash", e.PasswordHash.Reveal())
 		if err := password.Valid(hash); err != nil && (hash != "" || r.Resolve != nil) {
-			r.Doc.Add(path+".passwordHash", "%v. Create a hash with: fairlead user hash", err)
+			r.Doc.Add(path+".passwordHash", "%v. Create a hash with: fairlead local-user hash", err)
 		}
 		for j, group := range e.Groups {
 			if err := kubenames.Check(group); err != nil {

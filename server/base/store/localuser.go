@@ -91,7 +91,7 @@ func (s *Store) account(ctx context.Context, where, arg string) (local.Account, 
 func (s *Store) updateLocal(ctx context.Context, where, arg string, set map[string]any) error {
 	res := s.db.WithContext(ctx).Model(&LocalUser{}).Where(where, arg).Updates(set)
 	if res.Error == nil && res.RowsAffected == 0 {
-		return notFound("There is no such local user. Run `fairlead user list` for the names.")
+		return notFound("There is no such local user. Run `fairlead local-user list` for the names.")
 	}
 	return translate(res.Error)
 }

@@ -238,9 +238,9 @@ func TestAdminFromNothing(t *testing.T) {
 	// The audit log's live view shows an event without a reload.
 	o.open("/audit?live=yes")
 	o.see("New events appear by themselves.")
-	o.s.operate(o.t, "people", "disable", "ldap:jane")
+	o.s.operate(o.t, "user", "disable", "ldap:jane")
 	o.see("disabled ldap:jane")
-	o.s.operate(o.t, "people", "enable", "ldap:jane")
+	o.s.operate(o.t, "user", "enable", "ldap:jane")
 	o.auditAll(readFile(t, prerequisite.Variable(t, "FAIRLEAD_TEST_JS", "axe")+"/node_modules/axe-core/axe.min.js"))
 }
 

@@ -159,10 +159,10 @@ func (c *chromium) passkeyAlone(s *system, key webauthn.AuthenticatorID, axe str
 	})()`)
 	c.do(chromedp.Submit("form[data-passkey]", chromedp.ByQuery))
 	eventuallySee(c.t, "The passkey was not accepted", func() string { return c.eval("document.body.innerText") })
-	s.operate(c.t, "people", "disable", "local:jane@example.test")
+	s.operate(c.t, "user", "disable", "local:jane@example.test")
 	c.click(usePasskey)
 	c.sees("The account local:jane@example.test is disabled.")
-	s.operate(c.t, "people", "enable", "local:jane@example.test")
+	s.operate(c.t, "user", "enable", "local:jane@example.test")
 
 	var script page.ScriptIdentifier
 	c.do(chromedp.ActionFunc(func(ctx context.Context) (err error) {

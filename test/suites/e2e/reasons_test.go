@@ -55,8 +55,8 @@ rules:
 			last: "The session has reached its time limit. Sign in again.\nRun: kubectl fairlead login " + s.issuer, code: 3,
 		},
 		"the account is disabled": {
-			end:  func() { s.operate(t, "people", "disable", "github:jane") },
-			mend: func() { s.operate(t, "people", "enable", "github:jane") },
+			end:  func() { s.operate(t, "user", "disable", "github:jane") },
+			mend: func() { s.operate(t, "user", "enable", "github:jane") },
 			last: "The account github:jane is disabled. Ask an admin to enable it.\nRun: kubectl fairlead login ", page: "The account github:jane is disabled. Ask an admin to enable it.", code: 3,
 		},
 		"the rule is gone": {

@@ -94,7 +94,7 @@ rules:
 		colleague.stream("shell", nil, shell...), colleague.stream("shell over SPDY", spdy, shell...),
 	}
 	began := time.Now()
-	s.operate(t, "people", "disable", "local:jane@example.test")
+	s.operate(t, "user", "disable", "local:jane@example.test")
 	eventually(t, "end of the leaver's streams", 20*time.Second, func() bool {
 		return !theirs[0].open() && !theirs[1].open()
 	})
