@@ -1,5 +1,5 @@
-// Package portal puts the pages for signed-in people together: clusters,
-// account, help, administration. The provider they sign in at is package server.
+// Package portal assembles the pages for signed-in users: clusters, account, help and administration. Package
+// server is the provider that they sign in to.
 package portal
 
 import (
@@ -27,7 +27,7 @@ import (
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
-// Config is what the pages need.
+// Config has the dependencies of the pages.
 type Config struct {
 	Server *server.Server
 	Store  *store.Store
@@ -40,13 +40,13 @@ type Config struct {
 	Types     map[string]connectors.Type
 	Probe     func(ctx context.Context, cluster *store.Cluster) admin.Health
 	Effective string
-	// Plugins is the folder with the plugin for each system, for people to download.
+	// Plugins is the folder with the plugin files that users download.
 	Plugins string
 	Logger  *slog.Logger
 	Keyring *secret.Keyring
 }
 
-// Portal is the pages.
+// Portal serves the pages.
 type Portal struct {
 	cfg     Config
 	plugins *downloads.List

@@ -1,5 +1,5 @@
-// Package templates holds the HTML of every page. A Page ties a template to the
-// type of its data. What a page shows is decided by the handlers.
+// Package templates has the HTML of every page. A Page ties a template to the type of its data. The handlers fill in
+// the data.
 package templates
 
 import (
@@ -25,12 +25,12 @@ func Files() fs.FS { return files }
 
 // Frame is what every page shares.
 type Frame struct {
-	// Language is that of the page. Languages are those to choose from, and Here is the page
-	// to come back to after that; empty where it can't be shown again.
+	// Language is the language of the page. Languages are the ones to choose from. Here is the path of this page; empty
+	// if it can't be shown again.
 	Language  *i18n.Language
 	Languages []*i18n.Language
 	Here      string
-	// Title is the heading's text in the window's title.
+	// Title is the title of the window.
 	Title i18n.Text
 	// Brand is the name of the installation.
 	Brand string
@@ -42,13 +42,13 @@ type Frame struct {
 	Path func(string) string
 	// Asset makes the address of a file of package static.
 	Asset func(string) string
-	// RequestID is shown where something went wrong.
+	// RequestID is shown on error pages.
 	RequestID string
-	// Person is who is signed in, or nil.
+	// Person is the signed-in user, or nil.
 	Person *Person
-	// Demo says that this is the demo, with accounts that everybody knows.
+	// Demo marks the demo, whose passwords are public.
 	Demo bool
-	// Version is the build.
+	// Version is the version of the server.
 	Version string
 	// Refresh asks the browser to load the page again after so many seconds, or
 	// not at all when it is zero. It works without scripts.
@@ -61,7 +61,7 @@ type Frame struct {
 	Notes []string
 	// Crumbs are the pages above this one, the page itself last and without a path.
 	Crumbs []Link
-	// Toast says what has just been done, or is nil.
+	// Toast reports the result of the last act, or is nil.
 	Toast *Toast
 }
 

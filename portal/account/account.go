@@ -1,5 +1,5 @@
-// Package account is the page about oneself: this sign-in, the other browsers
-// and the devices, and ending them.
+// Package account serves the page "My account": the profile, second factors, devices, browsers and applications of the
+// user. The user can sign each of them out.
 package account
 
 import (
@@ -25,7 +25,7 @@ import (
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
-// Handler is the page.
+// Handler serves the page.
 type Handler struct {
 	Guard   *page.Guard
 	Store   *store.Store
@@ -33,16 +33,16 @@ type Handler struct {
 	Site    *web.Site
 	Audit   *audit.Log
 	Now     func() time.Time
-	// Bearer knows the person of an access token.
+	// Bearer authenticates access tokens.
 	Bearer *tokeninfo.Bearer
-	// Keyring seals what is being set up, Limit bounds guesses.
+	// Keyring encrypts a factor that is being set up. Limit counts wrong codes.
 	Keyring *secret.Keyring
 	Limit   *ratelimit.Limiter
-	// Passkeys makes passkeys; nil when this site can have none.
+	// Passkeys registers passkeys; nil when this site has no host name.
 	Passkeys *mfa.Passkeys
 }
 
-// Browser is a sign-in.
+// Browser is a session in a browser.
 type Browser struct {
 	ID, Address string
 	Agent       i18n.Text
@@ -50,21 +50,21 @@ type Browser struct {
 	This        bool
 }
 
-// Device is a lasting grant.
+// Device is a lasting grant, such as kubectl on a laptop.
 type Device struct {
 	ID, Address             string
 	Name                    i18n.Text
 	Created, LastUsed, Ends time.Time
 }
 
-// Application is a client that the person has let know who they are.
+// Application is a client that the user has given a permission.
 type Application struct {
 	ID, Name string
 	Sees     i18n.Text
 	Since    time.Time
 }
 
-// Data is the page.
+// Data is the data of the page.
 type Data struct {
 	User, Name, Email, Connector string
 	Groups                       []string
@@ -73,12 +73,14 @@ type Data struct {
 	Devices                      []Device
 	Applications                 []Application
 	Login                        string
-	// Factors are the person's second factors; Enrol is the key of one that is being
-	// added, Picture and Sealed belong to it.
+	// Factors are the user's second factors. Enrol is the key of an authenticator app that is being added. Picture and
+	// Sealed belong to it.
 	Factors                []Factor
 	Enrol, Picture, Sealed string
-	// Passkey is what the browser needs to make one, and Kept what has to come back.
+	// Passkey has the options for the browser to create a passkey. Kept comes back with the answer.
 	Passkey, Kept string
+	// PasskeyAlone is set when a passkey signs the user in without a password.
+	PasskeyAlone bool
 	Fault         i18n.Text
 }
 
@@ -110,7 +112,7 @@ func (h *Handler) show(c echo.Context, current *session.Current) error {
 	return h.page(c, current, Data{}, http.StatusOK)
 }
 
-// page shows the page; given has what a form led to.
+// page shows the page. given has the result of a form.
 func (h *Handler) page(c echo.Context, current *session.Current, given Data, status int) error {
 	ctx, u := c.Request().Context(), current.User
 	signIns, err := h.Store.SignIns(ctx, u.ID, h.Now())
@@ -143,7 +145,7 @@ func (h *Handler) page(c echo.Context, current *session.Current, given Data, sta
 	if data.Applications, err = h.applications(ctx, u.ID); err != nil {
 		return err
 	}
-	return web.Render(c, h.Site, web.View[Data]{Page: Page(), Title: i18n.T("Account"), Data: data, Status: status, Person: page.Person(current)})
+	return web.Render(c, h.Site, web.View[Data]{Page: Page(), Title: i18n.T("My account"), Data: data, Status: status, Person: page.Person(current)})
 }
 
 func deviceName(d store.Device) i18n.Text {
@@ -168,8 +170,7 @@ func (h *Handler) endDevice(c echo.Context, current *session.Current) error {
 	return c.Redirect(http.StatusSeeOther, h.Site.Path("/account"))
 }
 
-// endDevices signs out every device: a person who has lost one need not find out
-// which.
+// endDevices signs out every device. A user who has lost one need not know which.
 func (h *Handler) endDevices(c echo.Context, current *session.Current) error {
 	if err := h.endAll(c, current, "", store.RevokedByUser); err != nil {
 		return err
@@ -202,7 +203,7 @@ func (h *Handler) applications(ctx context.Context, userID string) ([]Applicatio
 	for _, consent := range consents {
 		client, err := h.Clients.Find(ctx, consent.ClientID)
 		if errs.Is(err, errs.NotFound) {
-			continue // removed: it can't ask for anything any more
+			continue // an admin removed the client
 		}
 		if err != nil {
 			return nil, err
@@ -212,7 +213,7 @@ func (h *Handler) applications(ctx context.Context, userID string) ([]Applicatio
 	return list, nil
 }
 
-// endApplication takes a consent back and ends what the application has.
+// endApplication withdraws a consent and revokes the grants of the application.
 func (h *Handler) endApplication(c echo.Context, current *session.Current) error {
 	ctx, user, id := c.Request().Context(), current.User, c.Param("id")
 	forgotten, err := h.Store.RevokeConsent(ctx, user.ID, id)

@@ -11,8 +11,8 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/clients"
 )
 
-// signOutEverywhere ends all that a person has, for "kubectl fairlead logout --everywhere".
-// Another client's token is not enough: to know who somebody is gives no right to that.
+// signOutEverywhere ends every session of a user, for "kubectl fairlead logout --everywhere". It accepts only tokens of
+// the plugin: another client may know the user, but may not sign them out.
 func (h *Handler) signOutEverywhere(c echo.Context) error {
 	ctx := c.Request().Context()
 	token, user, err := h.Bearer.Authenticate(c.Request())

@@ -18,10 +18,10 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signin/session"
 )
 
-// sealContext binds the secret of an app that is being set up to the person.
+// sealContext binds the secret of an app that is being set up to the user.
 func sealContext(userID string) string { return "account.totp:" + userID }
 
-// factors fills in the person's second factors, and one that is being added.
+// factors adds the user's second factors, and one that is being set up.
 func (h *Handler) factors(c echo.Context, current *session.Current, data *Data) error {
 	rows, err := h.Store.Factors(c.Request().Context(), current.User.ID)
 	if err != nil {
@@ -46,7 +46,7 @@ func (h *Handler) factors(c echo.Context, current *session.Current, data *Data) 
 // passkeyPrefix begins the labels of passkeys, as they are stored.
 const passkeyPrefix = "Passkey, "
 
-// factorLabel says what a factor is in the reader's words.
+// factorLabel names a factor in the reader's language.
 func factorLabel(f store.Factor) i18n.Text {
 	if where, isPasskey := strings.CutPrefix(f.Label, passkeyPrefix); isPasskey {
 		return i18n.T("Passkey, %s", where)
@@ -57,7 +57,7 @@ func factorLabel(f store.Factor) i18n.Text {
 func (h *Handler) factorPicture(c echo.Context, current *session.Current) error {
 	totp, err := h.Keyring.Open(sealContext(current.User.ID), c.QueryParam("of"))
 	if err != nil {
-		return errs.New(errs.NotFound, "This picture is not there any more.")
+		return errs.New(errs.NotFound, "This QR code has expired. Open the page again to get a new one.")
 	}
 	png, err := mfa.QRCode(mfa.KeyURI(h.Site.RuntimeSettings().Brand, current.User.KubeName, string(totp)))
 	if err != nil {
@@ -66,12 +66,12 @@ func (h *Handler) factorPicture(c echo.Context, current *session.Current) error 
 	return c.Blob(http.StatusOK, "image/png", png)
 }
 
-// addFactor adds an authenticator app, once it shows the right code.
+// addFactor adds an authenticator app after the user has entered a valid code of it.
 func (h *Handler) addFactor(c echo.Context, current *session.Current) error {
 	ctx := c.Request().Context()
 	totp, err := h.Keyring.Open(sealContext(current.User.ID), c.FormValue("sealed"))
 	if err != nil {
-		return errs.New(errs.Invalid, "The set-up took too long. Start it again.")
+		return errs.New(errs.Invalid, "The setup took too long. Start it again.")
 	}
 	attempt := ratelimit.SecondFactor(current.User.ID, c.RealIP())
 	verdict, err := h.Limit.Attempt(ctx, attempt)
@@ -86,7 +86,7 @@ func (h *Handler) addFactor(c echo.Context, current *session.Current) error {
 	}
 	step, ok := mfa.CheckCode(string(totp), c.FormValue("code"), h.Now())
 	if !ok {
-		return h.page(c, current, Data{Enrol: string(totp), Fault: i18n.T("That is not the code that the app shows now.")}, http.StatusUnprocessableEntity)
+		return h.page(c, current, Data{Enrol: string(totp), Fault: i18n.T("The code is wrong. Enter the code that the app shows now.")}, http.StatusUnprocessableEntity)
 	}
 	now := store.At(h.Now())
 	err = h.Store.AddFactor(ctx, store.Factor{Owner: current.User.ID, Kind: store.FactorTOTP, Label: "Authenticator app", Data: string(totp), LastStep: step, Created: now, LastUsed: now})
@@ -97,7 +97,7 @@ func (h *Handler) addFactor(c echo.Context, current *session.Current) error {
 	return c.Redirect(http.StatusSeeOther, h.Site.Path("/account"))
 }
 
-// removeFactor takes one away; not the last one of somebody whose connector wants one.
+// removeFactor removes a factor. It keeps the last one if the connector requires a second factor.
 func (h *Handler) removeFactor(c echo.Context, current *session.Current) error {
 	ctx := c.Request().Context()
 	rows, err := h.Store.Factors(ctx, current.User.ID)
@@ -110,7 +110,7 @@ func (h *Handler) removeFactor(c echo.Context, current *session.Current) error {
 	}
 	if connector != nil && connector.SecondFactor && len(rows) <= 1 {
 		h.recordFactor(c, current, audit.FactorRefused, "last")
-		return h.page(c, current, Data{Fault: i18n.T("Signing in needs a second factor. Add another one before you remove this.")}, http.StatusForbidden)
+		return h.page(c, current, Data{Fault: i18n.T("Not removed: your sign-in requires a second factor. Add another one first.")}, http.StatusForbidden)
 	}
 	err = h.Store.RemoveFactor(ctx, current.User.ID, c.Param("id"))
 	if err != nil && !errs.Is(err, errs.NotFound) {
@@ -128,10 +128,10 @@ func (h *Handler) recordFactor(c echo.Context, current *session.Current, name au
 	})
 }
 
-// passkeyContext binds what a new passkey is checked with to the person.
+// passkeyContext binds the challenge for a new passkey to the user.
 func passkeyContext(userID string) string { return "account.passkey:" + userID }
 
-// offerPasskey lets the page make a passkey.
+// offerPasskey lets the page register a passkey.
 func (h *Handler) offerPasskey(ctx context.Context, current *session.Current, rows []store.Factor, data *Data) error {
 	if h.Passkeys == nil {
 		return nil
@@ -146,17 +146,17 @@ func (h *Handler) offerPasskey(ctx context.Context, current *session.Current, ro
 	if err != nil {
 		return err
 	}
-	data.Passkey = asked.Options
+	data.Passkey, data.PasskeyAlone = asked.Options, owner.Discoverable
 	data.Kept = h.Keyring.Seal(passkeyContext(current.User.ID), []byte(asked.Session))
 	return nil
 }
 
-// addPasskey adds a passkey that the browser made.
+// addPasskey adds a passkey that the browser created.
 func (h *Handler) addPasskey(c echo.Context, current *session.Current) error {
 	ctx := c.Request().Context()
 	kept, err := h.Keyring.Open(passkeyContext(current.User.ID), c.FormValue("kept"))
 	if err != nil || h.Passkeys == nil {
-		return errs.New(errs.Invalid, "The set-up took too long. Start it again.")
+		return errs.New(errs.Invalid, "The setup took too long. Start it again.")
 	}
 	rows, err := h.Store.Factors(ctx, current.User.ID)
 	if err != nil {
@@ -165,7 +165,7 @@ func (h *Handler) addPasskey(c echo.Context, current *session.Current) error {
 	owner, _ := mfa.OwnerOf(current.User, rows)
 	key, err := h.Passkeys.FinishRegistration(owner, string(kept), c.FormValue("response"))
 	if errors.Is(err, mfa.ErrPasskey) {
-		return h.page(c, current, Data{Fault: i18n.T("The passkey was not made. Try again.")}, http.StatusUnprocessableEntity)
+		return h.page(c, current, Data{Fault: i18n.T("The passkey was not added, because the answer of the browser was not valid. Try again.")}, http.StatusUnprocessableEntity)
 	}
 	if err != nil {
 		return err

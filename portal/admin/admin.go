@@ -1,5 +1,5 @@
-// Package admin is the pages for admins, a file each. What they do is in
-// server/admin, which decides who may.
+// Package admin serves the admin pages, one file for each. Package server/admin does the work and checks the rights
+// of the admin.
 package admin
 
 import (

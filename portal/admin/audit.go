@@ -70,7 +70,7 @@ func eventQuery(values url.Values) (store.EventQuery, string, string) {
 	return q, from, to
 }
 
-// days are the bounds of a span of days. What is no day bounds nothing.
+// days are the bounds of a span of days. A text that is not a day sets no bound.
 func days(first, last string) (from, to store.Instant) {
 	if day, err := time.Parse(time.DateOnly, first); err == nil {
 		from = store.At(day)
@@ -184,7 +184,7 @@ func csvLines(res *echo.Response) (write func(*store.AuditEvent) error, flush fu
 			}
 			row := values(e)
 			for i, cell := range row {
-				// A spreadsheet must not take what somebody typed for a formula.
+				// A spreadsheet must not run a user's text as a formula.
 				if cell != "" && strings.ContainsAny(cell[:1], "=+-@\t\r") {
 					row[i] = "'" + cell
 				}

@@ -144,7 +144,7 @@ func (h *Handler) removeSecret(c echo.Context, r *request) error {
 func (h *Handler) clientAgain(c echo.Context, r *request, fault error) error {
 	k, known := settings.KindOf(settings.Clients)
 	if !known {
-		return errs.New(errs.NotFound, "Clients are not available.")
+		return errs.New(errs.NotFound, "This server has no clients. Open the overview.")
 	}
 	item, err := h.Admin.Entry(c.Request().Context(), r.caller, k.Name, c.Param("id"))
 	if err != nil {

@@ -72,7 +72,7 @@ const maxHealthRows = 100
 
 // health draws the clusters.
 func (h *Handler) health(data *OverviewData, clusters []ops.ClusterHealth) {
-	data.Health = chart.Grid{Title: "Clusters", Columns: []string{"How", "Last contact (UTC)", "Cut-off at worst"}, MaxRows: maxHealthRows}
+	data.Health = chart.Grid{Title: "Clusters", Columns: []string{"State", "Last contact (UTC)", "Slowest revocation"}, MaxRows: maxHealthRows}
 	var slowest time.Duration
 	for _, c := range clusters {
 		state, why := c.State()

@@ -1,6 +1,5 @@
-// Package authconfig renders what an API server needs to trust the issuer for
-// one cluster: the structured AuthenticationConfiguration, and flags for older
-// servers. It is pure text.
+// Package authconfig renders the configuration that makes an API server trust the issuer: a structured
+// AuthenticationConfiguration, and flags for older servers.
 package authconfig
 
 import (
@@ -18,14 +17,13 @@ const (
 	ExtraDevice = "fairlead.dev/device"
 )
 
-// Config says for what to render.
+// Config is the input of Structured and Flags.
 type Config struct {
 	// Issuer is the issuer's address.
 	Issuer string
-	// CA is the PEM of the authorities that signed its certificate; empty means
-	// the API server's own.
+	// CA is the PEM of the authorities that signed the issuer's certificate. If it is empty, the API server uses its own.
 	CA string
-	// Audience is the cluster's.
+	// Audience is the audience of the cluster.
 	Audience string
 	// Algorithm signs the tokens; the flags must name it.
 	Algorithm string
@@ -107,8 +105,7 @@ func Structured(c Config) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// Flags returns the kube-apiserver flags that do the same, as far as flags can:
-// they know no uid and no extra.
+// Flags returns the kube-apiserver flags that do the same. Flags support neither a uid nor extra values.
 func Flags(c Config) []string {
 	flags := []string{
 		"--oidc-issuer-url=" + c.Issuer,

@@ -1,4 +1,4 @@
-// Package downloads hands out the kubectl plugin that came with this server, for each system. The programs lie in a folder; which that is, the caller says.
+// Package downloads serves the files of the kubectl plugin for each system, and the commands that install them. The caller passes the folder of the files.
 package downloads
 
 import (
@@ -22,8 +22,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/web"
 )
 
-// Path is below what the programs are, SumsPath the list of their digests, as sha256sum
-// takes it.
+// Path is the path above the files. SumsPath is the list of their digests, in the format of sha256sum.
 const (
 	Path     = "/downloads"
 	SumsPath = Path + "/SHA256SUMS"
@@ -31,7 +30,7 @@ const (
 
 // File is the plugin for one system.
 type File struct {
-	// System and Arch are as Go calls them: GOOS and GOARCH.
+	// System and Arch are values of GOOS and GOARCH.
 	System, Arch string
 	Name, SHA256 string
 	Size         int64
@@ -39,12 +38,11 @@ type File struct {
 	path string
 }
 
-// List is what there is.
+// List has the files of a folder.
 type List struct {
 	Site  *web.Site
 	Files []File
-	// Other is the version of the files in the folder when it is not this server's: then none
-	// is offered.
+	// Other is the version of the files if it differs from that of this server. Then the list has no files.
 	Other string
 }
 
@@ -54,7 +52,7 @@ const versionFile = "VERSION"
 // prefix begins each file's name: kubectl-fairlead-linux-amd64, kubectl-fairlead-windows-arm64.exe.
 const prefix = "kubectl-fairlead-"
 
-// Open reads a folder. None at all is an empty list, and so is one of another version.
+// Open reads a folder. Without a folder, or with files of another version, the list is empty.
 func Open(dir string, site *web.Site) (*List, error) {
 	l := &List{Site: site}
 	entries, err := os.ReadDir(dir)
@@ -101,7 +99,7 @@ func measure(file string) (size int64, digest string, err error) {
 	return size, hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// Mount adds the routes. They are for everybody: who can't sign in yet needs them most.
+// Mount adds the routes. They need no session: users install the plugin before they sign in.
 func (l *List) Mount(g *echo.Group) {
 	g.GET(SumsPath, l.sums)
 	g.GET(Path+"/:file", l.file)
@@ -116,13 +114,13 @@ func (l *List) sums(c echo.Context) error {
 	return c.String(http.StatusOK, text.String())
 }
 
-// patience is how long a download may take: a program over a slow line.
+// patience is how long a download may take on a slow connection.
 const patience = 15 * time.Minute
 
 func (l *List) file(c echo.Context) error {
 	i := slices.IndexFunc(l.Files, func(f File) bool { return f.Name == c.Param("file") })
 	if i < 0 {
-		return errs.New(errs.NotFound, "There is no such download. What there is stands on the help page.")
+		return errs.New(errs.NotFound, "This file does not exist. Choose a download on the help page.")
 	}
 	f := l.Files[i]
 	in, err := os.Open(f.path)
@@ -166,10 +164,10 @@ func (l *List) Of(system string) []File {
 	return files
 }
 
-// Megabytes is the size, for people.
+// Megabytes returns the size as text.
 func (f File) Megabytes() string { return fmt.Sprintf("%.0f MB", max(float64(f.Size)/1e6, 1)) }
 
-// Label says for what computers it is.
+// Label names the computers that the file is for.
 func (f File) Label() string {
 	switch f.System + " " + f.Arch {
 	case "darwin arm64":
@@ -184,10 +182,10 @@ func (f File) Label() string {
 	return f.Arch
 }
 
-// URL is where it is.
+// URL returns the path of the file.
 func (l *List) URL(f File) string { return l.Site.Absolute(Path + "/" + f.Name) }
 
-// Install is what to paste into a shell of the system: it downloads, checks and installs.
+// Install returns the shell command that downloads, checks and installs the plugin.
 func (l *List) Install(f File) string {
 	if f.System == "windows" {
 		return fmt.Sprintf(`$dir = "$HOME\bin"; New-Item -ItemType Directory -Force $dir | Out-Null

@@ -2,11 +2,11 @@ package downloads
 
 import "strings"
 
-// System is how to install the plugin on one.
+// System has the commands and files for one operating system.
 type System struct {
-	// ID is as Go calls it, Name as people do.
+	// ID is the value of GOOS. Name is the usual name.
 	ID, Name string
-	// Here says that the browser is on one.
+	// Here is set for the system of the browser.
 	Here    bool
 	Install string
 	Files   []Offer
@@ -15,8 +15,8 @@ type System struct {
 // Offer is the plugin for one kind of computer.
 type Offer struct{ Label, Size, SHA256, URL string }
 
-// Systems are how to install it on each, from here or, without files, from source. The agent
-// is the browser's.
+// Systems returns the systems with their commands. Without files the commands build the plugin from source. agent is
+// the User-Agent of the browser.
 func (l *List) Systems(agent string) []System {
 	here := system(agent)
 	var list []System
@@ -36,7 +36,7 @@ func (l *List) Systems(agent string) []System {
 	return list
 }
 
-// system is that of a browser; Linux when it does not say.
+// system returns the system of a browser, or Linux if it is unknown.
 func system(agent string) string {
 	switch {
 	case strings.Contains(agent, "Windows"):

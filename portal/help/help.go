@@ -1,4 +1,4 @@
-// Package help is the page that says how to get kubectl working.
+// Package help serves the help page, which explains how to set up kubectl.
 package help
 
 import (
@@ -12,27 +12,27 @@ import (
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
-// Handler is the page.
+// Handler serves the help page.
 type Handler struct {
 	Sessions *session.Manager
 	Site     *web.Site
-	// Plugins is what can be downloaded.
+	// Plugins are the files for download.
 	Plugins *downloads.List
 }
 
-// Data is the page.
+// Data is the data of the help page.
 type Data struct {
 	Login   string
 	Contact string
 	Systems []downloads.System
-	// Sums is where the digests of all downloads are; empty without any.
+	// Sums is the path of the list of digests; empty when there are no files.
 	Sums string
 }
 
 // Page is the help page.
 func Page() templates.Page[Data] { return templates.Define[Data]("portal/help") }
 
-// Mount adds the route. Help is for everybody.
+// Mount adds the route. The page needs no session.
 func (h *Handler) Mount(g *echo.Group) { g.GET("/help", h.show) }
 
 func (h *Handler) show(c echo.Context) error {

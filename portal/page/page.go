@@ -1,5 +1,5 @@
-// Package page is what the portal's pages share: who may enter, and how the
-// person is shown. It decides nothing about clusters.
+// Package page has the parts that all pages of the portal share: the guard that demands a session, and the data of
+// the page header. Package server/policy/access decides about clusters.
 package page
 
 import (
@@ -17,21 +17,20 @@ import (
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
-// Guard lets signed-in people in.
+// Guard protects pages: it sends a visitor without a session to the sign-in page.
 type Guard struct {
 	Sessions *session.Manager
 	Site     *web.Site
-	// IsAdmin says what the head of each page shows. It lets nobody in.
+	// IsAdmin decides whether the page header shows the admin parts. It grants no access.
 	IsAdmin func(ctx context.Context, user *store.User) (bool, error)
-	// Turned, when set, is told that somebody was sent to sign in.
+	// Turned, when set, is called for each visitor whom the guard sends to the sign-in page.
 	Turned func(c echo.Context)
 }
 
-// Handler is a page for a signed-in person.
+// Handler serves a page to a signed-in user.
 type Handler func(c echo.Context, current *session.Current) error
 
-// For makes a route of a page. Who is not signed in is sent to do so and comes
-// back.
+// For wraps a page as a route. A visitor signs in first and then returns to the page.
 func (g *Guard) For(h Handler) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		current, err := g.Current(c)
@@ -48,7 +47,7 @@ func (g *Guard) For(h Handler) echo.HandlerFunc {
 	}
 }
 
-// Current returns the signed-in person of a request, or nil for a visitor.
+// Current returns the session of a request, or nil for a visitor.
 func (g *Guard) Current(c echo.Context) (*session.Current, error) {
 	current, err := g.Sessions.Current(c.Request())
 	if err != nil || current == nil {
@@ -58,17 +57,17 @@ func (g *Guard) Current(c echo.Context) (*session.Current, error) {
 	return current, err
 }
 
-// returnTo is the page asked for. A form can't be sent again, so after a POST it is the start
-// page.
+// returnTo is the page that the request is for. After a POST it is the landing page, because the form can't be sent
+// again.
 func (g *Guard) returnTo(c echo.Context) string { return cmp.Or(g.Site.CurrentPath(c.Request()), "/") }
 
-// Block is text to copy, with a name for people who can't see it.
+// Block is text to copy. Label is its accessible name.
 type Block struct {
 	Label i18n.Text
 	Text  string
 }
 
-// Person is how the page's head shows who is signed in.
+// Person returns the data of the signed-in user for the page header.
 func Person(current *session.Current) *templates.Person {
 	return &templates.Person{Name: current.User.Label(), Detail: current.User.KubeName, Admin: current.Admin}
 }

@@ -1,5 +1,5 @@
-// Package reach remembers which API servers answer. Nobody waits for a look: pages show what
-// was seen last, and that somebody looks at a page is what makes it look again.
+// Package reachability remembers which API servers answer. Pages show the last result without a wait. A page view
+// starts a new check if the last one is a minute old.
 package reachability
 
 import (
@@ -11,26 +11,26 @@ import (
 )
 
 const (
-	// every is how old a look may be, patience how long one takes at most, and first how long
-	// a page waits for the very first.
+	// every is the least time between two checks of a server. patience is the timeout of a check, and first is how
+	// long a page waits for the first check.
 	every    = time.Minute
 	patience = 5 * time.Second
 	first    = 150 * time.Millisecond
-	// atOnce bounds looks at the same time.
+	// atOnce limits concurrent checks.
 	atOnce = 16
 )
 
-// Seen is what is known of an API server. Its zero value is nothing.
+// Seen is the result of the last check. The zero value means that there was no check.
 type Seen struct {
-	// Answers says that it answered when it was last looked at; Last is when it last did.
-	// Whoever has never been seen to answer may just be out of this server's reach.
+	// Answers is set if the server answered the last check. Last is its last answer. A server without any answer may be
+	// up, in a network that Fairlead cannot reach.
 	Answers bool
 	Last    time.Time
 }
 
-// Watcher looks at API servers.
+// Watcher checks API servers.
 type Watcher struct {
-	// Look asks one whether it is there, as anybody may ask.
+	// Look reports whether an API server answers an anonymous request.
 	Look func(ctx context.Context, cluster *store.Cluster) bool
 	Now  func() time.Time
 
@@ -43,11 +43,11 @@ type entry struct {
 	address string
 	looked  time.Time
 	seen    Seen
-	done    chan struct{} // closed when a look is over
+	done    chan struct{} // closed when a check is over
 }
 
-// Last returns what was last seen of each cluster, by its id, and looks again at those that it
-// has not looked at for a minute. Only what has never been looked at is waited for, shortly.
+// Last returns the last result for each cluster, by id, and starts checks for clusters whose result is a minute old.
+// It waits shortly for the first check of a cluster.
 func (w *Watcher) Last(ctx context.Context, clusters []*store.Cluster) map[string]Seen {
 	var fresh []chan struct{}
 	for _, cluster := range clusters {

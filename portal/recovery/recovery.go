@@ -1,6 +1,6 @@
-// Package recovery is the pages for whoever has no other way in: the first set-up,
-// the recovery sign-in, and invitations of local users. They work with every
-// connector down. Who may is decided by server/admin.
+// Package recovery serves the pages for users who cannot sign in with a connector: the first setup, the recovery
+// sign-in, and invitations of local users. The pages work when every connector is down. Package server/admin decides
+// who may use them.
 package recovery
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
-// Handler is the pages.
+// Handler serves the pages.
 type Handler struct {
 	Admin    *ops.Admin
 	Sessions *session.Manager
@@ -42,12 +42,12 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.POST("/invitation/:token", h.accept)
 }
 
-// SetupData is the page where the recovery account is made.
+// SetupData is the data of the page that creates a recovery account.
 type SetupData struct {
-	// First says that nobody can administer this server yet.
+	// First is set while the server has no admin yet.
 	First bool
-	// URL is what this server calls itself, Seen where the browser is, when that
-	// differs, and Plain that there is no TLS.
+	// URL is the configured address of this server. Seen is the address in the browser, if it differs. Plain is set
+	// without TLS.
 	URL, Seen   string
 	Plain       bool
 	Login       string
@@ -61,18 +61,18 @@ type SetupData struct {
 	AgainFault  string
 	CodeFault   string
 	AnyProblems bool
-	// Passkey is what the browser needs to make one, Kept what comes back with it.
+	// Passkey has the options for the browser to create a passkey. Kept comes back with the answer.
 	Passkey, Kept string
 	PasskeyFault  string
 }
 
-// SetupPage is where the recovery account is made.
+// SetupPage creates a recovery account.
 func SetupPage() templates.Page[SetupData] { return templates.Define[SetupData]("admin/setup") }
 
 const cookieLife = time.Hour
 
-// cookie holds the token of a link while the person fills in the form: it leaves
-// the address bar at once.
+// cookieName is the cookie that holds the token of a link while the admin fills in the form. The token leaves the
+// address bar at once.
 func (h *Handler) cookieName() string {
 	if h.Site.Secure() {
 		return "__Host-fairlead-setup"
@@ -139,7 +139,7 @@ func (h *Handler) context(c echo.Context) string { return "setup.totp:" + secret
 func (h *Handler) picture(c echo.Context) error {
 	totp, err := h.Keyring.Open(h.context(c), c.QueryParam("of"))
 	if err != nil {
-		return errs.New(errs.NotFound, "This picture is not there any more.")
+		return errs.New(errs.NotFound, "This QR code has expired. Open the page again to get a new one.")
 	}
 	png, err := mfa.QRCode(mfa.KeyURI(h.Site.RuntimeSettings().Brand, "recovery", string(totp)))
 	if err != nil {
@@ -158,7 +158,7 @@ func (h *Handler) offerPasskey(c echo.Context, data *SetupData) error {
 	return nil
 }
 
-// choice reads what was typed, or made.
+// choice reads the form.
 func (h *Handler) choice(c echo.Context) (ops.NewAccount, error) {
 	choice := ops.NewAccount{Login: strings.TrimSpace(c.FormValue("login"))}
 	if answer := c.FormValue("response"); answer != "" {
@@ -187,7 +187,7 @@ func (h *Handler) create(c echo.Context) error {
 	return h.begin(c, user, methods(choice.Passkey), "/admin?welcome=yes")
 }
 
-// methods are the RFC 8176 values of how somebody showed who they are.
+// methods returns the RFC 8176 values of an authentication.
 func methods(p ops.PasskeyAnswer) []string {
 	if p.Answer != "" {
 		return []string{"hwk", "user", "mfa"}
@@ -203,14 +203,14 @@ func (h *Handler) begin(c echo.Context, user *store.User, methods []string, next
 	return c.Redirect(http.StatusSeeOther, h.Site.Path(next))
 }
 
-// keptContext is for what a question about a passkey wants to be kept. The question is
-// good once, for ten minutes, so it needs no browser to be bound to.
+// keptContext is the context of encryption of a passkey challenge. A challenge is valid once, for ten minutes, so it
+// is not bound to a browser.
 const keptContext = "recover.passkey"
 
-// RecoverData is the recovery sign-in.
+// RecoverData is the data of the recovery sign-in.
 type RecoverData struct {
 	Login, Error string
-	// Passkey is what the browser needs to ask for one, Kept what comes back with it.
+	// Passkey has the options for the browser to ask for a passkey. Kept comes back with the answer.
 	Passkey, Kept string
 }
 
@@ -235,7 +235,7 @@ func (h *Handler) signIn(c echo.Context) error {
 	if answer := c.FormValue("response"); answer != "" {
 		kept, err := h.Keyring.Open(keptContext, c.FormValue("kept"))
 		if err != nil {
-			return h.askAgain(c, RecoverData{Error: "That took too long. Try again."}, http.StatusBadRequest)
+			return h.askAgain(c, RecoverData{Error: "The answer came too late. Try again."}, http.StatusBadRequest)
 		}
 		proof.Passkey = ops.PasskeyAnswer{Kept: string(kept), Answer: answer}
 	}
@@ -249,7 +249,7 @@ func (h *Handler) signIn(c echo.Context) error {
 	return h.begin(c, user, methods(proof.Passkey), "/admin")
 }
 
-// InvitationData is where a local user sets a password.
+// InvitationData is the data of the page where a local user sets a password.
 type InvitationData struct {
 	Login                 string
 	PassFault, AgainFault i18n.Text

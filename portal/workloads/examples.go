@@ -1,6 +1,6 @@
-// Package workloads is the page for programs that use a cluster: CI jobs, Terraform, Argo CD.
-// Each brings a token of its own platform, so there is nothing secret in what it shows. Who
-// may is decided by server/policy/access.
+// Package workloads serves the page that shows how workloads use a cluster: CI jobs, Terraform and Argo CD.
+// A workload has a token of its own platform, so the page contains no secret. Package server/policy/access decides
+// which users may see a cluster.
 package workloads
 
 import (
@@ -17,24 +17,24 @@ import (
 	"github.com/fairlead-auth/fairlead/portal/page"
 )
 
-// Example is how one platform uses a cluster.
+// Example shows how one platform uses a cluster.
 type Example struct {
-	// ID is for links, Name what the platform calls itself.
+	// ID is used in element ids. Name is the name of the platform.
 	ID, Name string
-	// Before says what else is needed; it may be nothing.
+	// Before is the first step. It may be empty.
 	Before i18n.Text
-	// File is what to save, under a name; Grant what an admin adds to Fairlead's configuration.
+	// File is the file to save. Grant is the part that an admin adds to Fairlead's configuration.
 	File, Grant page.Block
 }
 
-// Target is a cluster, and where one gets to it from.
+// Target is a cluster with the addresses that the examples need.
 type Target struct {
 	Cluster apitypes.Cluster
-	// Server is Fairlead's address, Install how the plugin is installed on Linux.
+	// Server is Fairlead's address. Install is the command that installs the plugin on Linux.
 	Server, Install string
 }
 
-// texts are the examples. They are no secret, and hold none.
+// texts are the templates of the examples. They contain no secret.
 const texts = `
 {{define "github"}}# .github/workflows/deploy.yaml
 on:
@@ -116,7 +116,7 @@ rules:
     clusters: {ids: [{{json .ClusterID}}]}
 {{end}}`
 
-// Examples lists them for a cluster.
+// Examples returns the examples for a cluster.
 func Examples(target Target) ([]Example, error) {
 	exec := kubeconfig.WithPlugin(kubeconfig.Plugin, target.Server, "")(target.Cluster)
 	argoCD, err := argoConfig(target.Cluster, exec)
@@ -130,12 +130,12 @@ func Examples(target Target) ([]Example, error) {
 		target, base64.StdEncoding.EncodeToString([]byte(target.Cluster.CA)), kubeconfig.APIVersion, exec.Command,
 		"--server=" + target.Server, "--cluster=" + target.Cluster.ID, argoCD,
 	}
-	beside := i18n.T("Download the kubeconfig of the cluster and keep it beside the code as kubeconfig.yaml: it holds no secret.")
+	beside := i18n.T("Download the kubeconfig of the cluster and save it beside your code as kubeconfig.yaml. It contains no secret.")
 	list := []Example{
 		{ID: "github", Name: "GitHub Actions", Before: beside, File: page.Block{Label: i18n.T("Workflow for GitHub Actions")}},
 		{ID: "gitlab", Name: "GitLab CI", Before: beside, File: page.Block{Label: i18n.T("Job for GitLab CI")}},
-		{ID: "terraform", Name: "Terraform", Before: i18n.T("The same block works for you at your desk, as yourself, and in a CI job, as the job."), File: page.Block{Label: i18n.T("Provider for Terraform and OpenTofu")}},
-		{ID: "argocd", Name: "Argo CD", Before: i18n.T("The plugin has to be in Argo CD’s image, or in a volume of its custom tools."), File: page.Block{Label: i18n.T("Manifests for Argo CD")}},
+		{ID: "terraform", Name: "Terraform", Before: i18n.T("The same block works on your computer, where it signs in as you, and in a CI job, where it signs in as the job."), File: page.Block{Label: i18n.T("Provider for Terraform and OpenTofu")}},
+		{ID: "argocd", Name: "Argo CD", Before: i18n.T("Add the plugin to the image of Argo CD, or to a volume with custom tools."), File: page.Block{Label: i18n.T("Manifests for Argo CD")}},
 	}
 	grants := map[string]grant{
 		"github":    {Issuer: "github", URL: "https://token.actions.githubusercontent.com", Workload: "deploy", Description: "Deploys from GitHub", Claims: "repository: [acme/shop]\nref: [refs/heads/main]"},
@@ -158,7 +158,7 @@ func Examples(target Target) ([]Example, error) {
 	return list, nil
 }
 
-// grant is what lets a program of a platform in.
+// grant is the configuration that allows a workload.
 type grant struct {
 	Issuer, URL, Workload, Description, Claims, Server, ClusterID string
 }

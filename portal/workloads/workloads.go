@@ -71,5 +71,5 @@ func (h *Handler) show(c echo.Context, current *session.Current) error {
 			return err
 		}
 	}
-	return web.Render(c, h.Site, web.View[Data]{Page: Page(), Title: i18n.T("For programs"), Data: data, Person: page.Person(current)})
+	return web.Render(c, h.Site, web.View[Data]{Page: Page(), Title: i18n.T("Workloads"), Data: data, Person: page.Person(current)})
 }

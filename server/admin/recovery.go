@@ -140,7 +140,7 @@ func (n NewAccount) faults(now time.Time) AccountError {
 func passwordFault(password, login string, least int) i18n.Text {
 	switch {
 	case len([]rune(password)) < least:
-		return i18n.T("Use at least %d characters: a few unrelated words are good.", least)
+		return i18n.T("Use at least %d characters, such as a few unrelated words.", least)
 	case len(password) > 1024:
 		return i18n.T("Use at most 1024 characters.")
 	case strings.Contains(strings.ToLower(password), strings.ToLower(login)):

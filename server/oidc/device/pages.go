@@ -69,7 +69,7 @@ func dropIfTooLong(s string) string {
 }
 
 func (h *Handler) renderCodeForm(c echo.Context, data CodeData, status int) error {
-	return web.Render(c, h.Site, web.View[CodeData]{Page: CodePage(), Title: i18n.T("Sign in a program"), Data: data, Status: status})
+	return web.Render(c, h.Site, web.View[CodeData]{Page: CodePage(), Title: i18n.T("Sign in a device"), Data: data, Status: status})
 }
 
 // submitCode handles the form. The user must sign in before the code is looked up, so that only known users can
@@ -77,7 +77,7 @@ func (h *Handler) renderCodeForm(c echo.Context, data CodeData, status int) erro
 func (h *Handler) submitCode(c echo.Context) error {
 	code := dropIfTooLong(c.FormValue("user_code"))
 	if code == "" {
-		return h.renderCodeForm(c, CodeData{Error: i18n.T("Type the code that your terminal shows, such as BCDF-GHJK.")}, http.StatusBadRequest)
+		return h.renderCodeForm(c, CodeData{Error: i18n.T("Enter the code that your terminal shows, such as BCDF-GHJK.")}, http.StatusBadRequest)
 	}
 	sealed, err := h.Flows.Seal(c.Response(), c.Request(), &flow.Flow{UserCode: code})
 	if err != nil {
@@ -158,7 +158,7 @@ func (h *Handler) confirm(c echo.Context) error {
 	if slices.Contains(w.row.Scopes, oauth.ScopeOfflineAccess) {
 		data.Lasting = h.Sessions.RuntimeSettings.Get().AbsoluteTimeout
 	}
-	return web.Render(c, h.Site, web.View[ConfirmData]{Page: ConfirmPage(), Title: i18n.T("Did you start this?"), Data: data})
+	return web.Render(c, h.Site, web.View[ConfirmData]{Page: ConfirmPage(), Title: i18n.T("Did you start this sign-in?"), Data: data})
 }
 
 // submitAnswer handles the approval or denial.

@@ -48,7 +48,7 @@ rules:
 
 	// 3. Jane can.
 	page = b.SignIn(s.issuer+"/account", jane().Credentials)
-	if page = b.Submit(page, nil); !strings.Contains(page.Text, "No computer uses kubectl as you") {
+	if page = b.Submit(page, nil); !strings.Contains(page.Text, "No computer is signed in") {
 		t.Errorf("%v\n%s", page, page.Text)
 	}
 	me.expireTokens()
@@ -98,7 +98,7 @@ func TestTakingBack(t *testing.T) {
 	if page := b.Get(s.issuer + "/account"); !strings.Contains(page.Text, "Sign out all 2 devices") {
 		t.Errorf("no button for all:\n%s", page.Text)
 	}
-	if page := b.Post(s.issuer+"/account/devices/end", nil); !strings.Contains(page.Text, "No computer uses kubectl as you") {
+	if page := b.Post(s.issuer+"/account/devices/end", nil); !strings.Contains(page.Text, "No computer is signed in") {
 		t.Errorf("devices are left:\n%s", page.Text)
 	}
 	for _, tokens := range []relyingparty.Tokens{first, second} {

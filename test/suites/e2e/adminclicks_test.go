@@ -126,7 +126,7 @@ func watchRecording() adminJob {
 	return adminJob{"watch a recording", 2, func(c *clerk) {
 		c.menu("/recordings")
 		c.rowOf("exec demo/hello")
-	}, "whole and unchanged"}
+	}, "complete and unchanged"}
 }
 
 // count does a job and counts its clicks.

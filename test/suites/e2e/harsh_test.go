@@ -276,7 +276,7 @@ func twoTabs(t *testing.T, s *system) {
 	b := relyingparty.NewBrowser(t, s.issuer, s.client.Transport)
 	first, second := b.Get(s.issuer+"/access"), b.Get(s.issuer+"/account")
 	fields := map[string]string{"username": "jane@example.test", "password": "fairlead-demo"}
-	for name, tab := range map[string]*relyingparty.Page{"My access": first, "Account": second} {
+	for name, tab := range map[string]*relyingparty.Page{"My access": first, "My account": second} {
 		if page := b.Submit(tab, fields); strings.TrimSpace(page.Doc.Find("h1").Text()) != name {
 			t.Errorf("%s ends at %q", name, page.Doc.Find("h1").Text())
 		}

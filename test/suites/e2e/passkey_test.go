@@ -49,6 +49,12 @@ func (c *chromium) sees(text string) {
 	}
 }
 
+// eventuallySees waits for a text, also while the browser goes to another page.
+func (c *chromium) eventuallySees(text string) {
+	c.t.Helper()
+	eventuallySee(c.t, text, func() string { return c.eval(`document.body?.innerText ?? ""`) })
+}
+
 // TestPasskey adds a passkey and signs in with it, on a name: an address can have
 // none.
 func TestPasskey(t *testing.T) {
@@ -142,7 +148,7 @@ func (c *chromium) passkeyAlone(s *system, key webauthn.AuthenticatorID, axe str
 	}
 	c.do(network.ClearBrowserCookies(), webauthn.SetUserVerified(key, false), chromedp.Navigate(login), chromedp.WaitReady("main"))
 	c.do(chromedp.Click(usePasskey, chromedp.ByQuery))
-	eventuallySee(c.t, "That did not work", func() string { return c.eval("document.body.innerText") })
+	c.eventuallySees("That did not work")
 
 	// An answer with another challenge, as from another browser, is refused. So is a disabled user.
 	c.do(webauthn.SetUserVerified(key, true), chromedp.Navigate(login), chromedp.WaitReady("main"))
@@ -158,7 +164,7 @@ func (c *chromium) passkeyAlone(s *system, key webauthn.AuthenticatorID, axe str
 		return "";
 	})()`)
 	c.do(chromedp.Submit("form[data-passkey]", chromedp.ByQuery))
-	eventuallySee(c.t, "The passkey was not accepted", func() string { return c.eval("document.body.innerText") })
+	c.eventuallySees("The passkey was not accepted")
 	s.operate(c.t, "user", "disable", "local:jane@example.test")
 	c.click(usePasskey)
 	c.sees("The account local:jane@example.test is disabled.")
@@ -170,7 +176,7 @@ func (c *chromium) passkeyAlone(s *system, key webauthn.AuthenticatorID, axe str
 		return err
 	}))
 	c.do(chromedp.Navigate(account), chromedp.WaitReady("main"))
-	eventuallySee(c.t, "Second factor", func() string { return c.eval("document.body.innerText") })
+	c.eventuallySees("Second factor")
 	c.do(page.RemoveScriptToEvaluateOnNewDocument(script))
 }
 

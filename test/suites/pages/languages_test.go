@@ -32,7 +32,7 @@ var speakers = map[string]int{"i18n.T": 0, "T": 0, "errs.New": 1, "errs.Wrap": 2
 // fromElsewhere is what connectors call a name by themselves, the rules for passwords, which are
 // for admins too, and lengths of time.
 var fromElsewhere = []string{
-	"User name or e-mail", "Use at least %d characters: a few unrelated words are good.", "Use at most 1024 characters.",
+	"User name or e-mail", "Use at least %d characters, such as a few unrelated words.", "Use at most 1024 characters.",
 	"The password must not contain the name.", "Use more different characters.",
 	"1 second", "%d seconds", "1 minute", "%d minutes", "1 hour", "%d hours", "1 day", "%d days",
 }
