@@ -1,7 +1,6 @@
-// Package connectors is the contract between the provider and its upstreams:
-// what a connector says about a person, what it can do, and how its
-// configuration is drawn as a form. It knows no connector, no page and no
-// database.
+// Package connectors defines the interfaces between the provider and the connectors: the identity of a user,
+// sign-in with a password, redirect or form, the repeated check of a user, and the settings form. It knows no
+// connector, no page and no database.
 package connectors
 
 import (
@@ -20,94 +19,87 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/kubenames"
 )
 
-// Identity is what an upstream says about a person at one moment.
+// Identity holds what an upstream knows about a user at one moment.
 type Identity struct {
-	// Subject is the upstream's own id of the account. It never changes and is never
-	// given to another account.
+	// Subject is the upstream's own id of the account. It never changes and is never given to another account.
 	Subject string
 	// Username is the login name. It may change.
 	Username string
-	// Name is the name to show.
+	// Name is the display name.
 	Name string
-	// Email is the primary address; EmailVerified says that the upstream vouches
-	// for it.
+	// Email is the primary address. EmailVerified reports that the upstream has verified it.
 	Email         string
 	EmailVerified bool
 	// Groups are the upstream's own group names, without a prefix.
 	Groups []string
-	// LeftOut are groups that the connector or ResolveIdentity left out.
+	// LeftOut are the groups that the connector or ResolveIdentity has dropped.
 	LeftOut []LeftOutGroup
-	// Data is what the connector needs to ask again later, such as an upstream
-	// token. It is kept sealed and never shown.
+	// Data is what Refresh needs later, such as an upstream token. It is stored encrypted and never shown.
 	Data []byte
 }
 
-// The ways in which a connector says no. Any other error means that the
-// upstream could not be asked.
+// The refusals of a connector. Any other error means that the upstream could not be asked.
 var (
-	// ErrBadCredentials means that name and password don't match an account. It
-	// is the same for an unknown name.
+	// ErrBadCredentials means that user name and password don't match an account. It is the same for an unknown
+	// user name.
 	ErrBadCredentials = errors.New("name or password is wrong")
-	// ErrDenied means that the account exists no more, is switched off, or is
-	// not allowed in by the connector's settings.
+	// ErrDenied means that the account is deleted or disabled, or that the connector's settings don't allow it.
 	ErrDenied = errors.New("the upstream does not let this account in")
 )
 
-// Passworder signs people in with a name and a password.
+// Passworder signs users in with a user name and a password.
 type Passworder interface {
-	// UsernameLabel is what the form calls the name: "User name", "E-mail" …
+	// UsernameLabel returns the label of the user name field, such as "E-mail".
 	UsernameLabel() string
 	// Login returns ErrBadCredentials or ErrDenied, or another error when the
 	// upstream could not be asked.
 	Login(ctx context.Context, username, password string) (Identity, error)
 }
 
-// Redirecter signs people in by sending the browser to the upstream.
+// Redirecter signs users in by redirecting the browser to the upstream.
 type Redirecter interface {
-	// AuthURL returns where to send the browser, and what Callback needs to get
-	// back (a PKCE verifier, a nonce); the caller keeps it bound to the browser.
+	// AuthURL returns the upstream's URL, and data that Callback needs (a PKCE verifier, a nonce). The caller binds
+	// the data to the browser.
 	AuthURL(ctx context.Context, callbackURL, state string) (url string, kept []byte, err error)
-	// Callback reads the upstream's answer. The caller has checked the state.
+	// Callback verifies the upstream's response. The caller has verified the state.
 	Callback(ctx context.Context, callbackURL string, kept []byte, r *http.Request) (Identity, error)
 }
 
-// Refresher asks the upstream again about a person who isn't there.
+// Refresher asks the upstream about a user without the user being present.
 type Refresher interface {
-	// Refresh returns the person as the upstream knows them now, ErrDenied when
-	// it doesn't any more, or another error when it could not be asked.
+	// Refresh returns the user as the upstream knows them now. The error is ErrDenied if the upstream refuses the
+	// user, or another one if the upstream could not be asked.
 	Refresh(ctx context.Context, last Identity) (Identity, error)
 }
 
 // Connector is a Passworder, a Redirecter or a Poster, and usually a Refresher.
 type Connector any
 
-// Env is what an opened connector may use of the outside.
+// Env holds what a connector gets from the server.
 type Env struct {
 	// ID is the connector's id.
 	ID string
-	// CallbackURL is where the upstream sends the browser back to.
+	// CallbackURL is the redirect URI of the connector.
 	CallbackURL string
-	// Now tells the time.
+	// Now returns the current time.
 	Now func() time.Time
-	// Logger gets what operators should see.
+	// Logger logs messages for operators.
 	Logger *slog.Logger
 	// Accounts are the local users, for the local connector.
 	Accounts any
-	// Transport, when set, is what requests to the upstream go through. Tests set
-	// it for upstreams whose address is fixed.
+	// Transport, when set, sends the requests to the upstream. Tests set it for upstreams whose address is fixed.
 	Transport http.RoundTripper
 }
 
-// Config is the settings of one connector, as its type declares them.
+// Config holds the settings of one connector. Its type declares them.
 type Config interface {
 	// Validate returns every problem of the settings.
 	Validate() []Problem
-	// Open makes the connector. It must not wait for the network longer than
-	// ctx allows.
+	// Open returns the connector. It must return when ctx ends.
 	Open(ctx context.Context, env Env) (Connector, error)
 }
 
-// Problem is a fault in a field of a Config.
+// Problem is a fault of a field of a Config.
 type Problem = form.Problem
 
 // Field is one setting of a connector.
@@ -115,48 +107,48 @@ type Field = form.Field
 
 // Type is a kind of connector.
 type Type struct {
-	// Name is the word in the file, such as "ldap".
+	// Name is the type in the configuration file, such as "ldap".
 	Name string
 	// Icon is one of the glyphs of package templates: no mark of a provider, which stays
 	// with its owner.
 	Icon string
-	// Label is the name to show; About says in a sentence what it is for, and Can
-	// what it knows of a person: "groups", "refresh".
+	// Label is the display name. About describes the type in a sentence. Can lists what it supports, such as
+	// "groups" and "refresh".
 	Label, About string
 	Can          []string
-	// Steps are what to do at the provider first, in its own words.
+	// Steps are the steps at the provider before the setup, in the provider's own words.
 	Steps []Step
-	// Presets fill in what is usual for one product.
+	// Presets are settings for known products.
 	Presets []Preset
-	// Fields are drawn as the form, in this order.
+	// Fields are the fields of the form, in this order.
 	Fields []Field
-	// Config returns empty settings to decode into.
+	// Config returns empty settings, into which the server decodes.
 	Config func() Config
 }
 
-// Step is one thing to do at the provider.
+// Step is one step at the provider.
 type Step struct {
 	Text string
-	// Link is the page at the provider, or empty.
+	// Link is the provider's page for the step, or empty.
 	Link string
-	// Copy are values of ours that have to be pasted there.
+	// Copy are Fairlead's values to paste there.
 	Copy []Copy
 }
 
-// Copy is a value with the provider's word for it.
+// Copy is a value with the provider's label for it.
 type Copy struct {
 	Label string
 	// Value is one of the Copy constants.
 	Value string
 }
 
-// The values that a provider may ask for.
+// The values that a provider may need.
 const (
 	CopyCallback = "callback"
 	CopyHome     = "home"
 )
 
-// Preset is a product whose settings are known.
+// Preset holds the settings for a known product.
 type Preset struct {
 	Name, Label string
 	// Help is shown above the form.
@@ -170,11 +162,11 @@ type Finding struct {
 	Step  string
 	State State
 	Took  time.Duration
-	// Detail is what was found; Remedy is what to change when it is not good.
+	// Detail describes the result. Remedy says what to change if the result is not good.
 	Detail, Remedy string
 }
 
-// State says how a step went.
+// State is the result of a step.
 type State string
 
 // The states of a step.
@@ -185,56 +177,55 @@ const (
 	Skipped State = "skipped"
 )
 
-// Checker is a Config that can be tried without a person: is the upstream there,
-// does it accept the settings?
+// Checker is a Config that can be tested without a user: it checks that the upstream is reachable and accepts the
+// settings.
 type Checker interface {
 	Check(ctx context.Context, env Env) []Finding
 }
 
-// Lookuper looks a person up without their password.
+// Lookuper looks up a user without their password.
 type Lookuper interface {
 	// Lookup returns ErrBadCredentials if no account has this name.
 	Lookup(ctx context.Context, username string) (Lookup, error)
 }
 
-// Lookup is what the upstream has about a person.
+// Lookup is the upstream's data about a user.
 type Lookup struct {
-	// Attributes are as the upstream has them; what may be a secret is left out.
+	// Attributes are the user's attributes at the upstream, without those that may be secrets.
 	Attributes map[string][]string
 	Identity   Identity
-	// Notes say what was left out, and why.
+	// Notes say which attributes were left out, and why.
 	Notes []string
 }
 
-// PostForm is a form for the upstream.
+// PostForm is a form that the browser posts to the upstream.
 type PostForm struct {
-	// Action is where to post, Fields what, but for the relay state.
+	// Action is the URL of the form. Fields are its fields without the relay state.
 	Action string
 	Fields map[string]string
-	// Kept is what Answer needs to get back.
+	// Kept is data that Answer needs.
 	Kept []byte
 }
 
-// Poster signs people in by letting the browser post a form to the upstream,
-// which posts its answer back (SAML 2.0 HTTP POST binding).
+// Poster signs users in with forms: the browser posts a form to the upstream, and the upstream posts its response
+// back (SAML 2.0 HTTP POST binding).
 type Poster interface {
 	// AuthForm returns the form.
 	AuthForm(ctx context.Context) (PostForm, error)
-	// Answer reads what the upstream posted.
+	// Answer verifies the form that the upstream has posted.
 	Answer(ctx context.Context, kept []byte, posted url.Values) (Identity, error)
 }
 
-// Prefixes keep names of different upstreams apart.
+// Prefixes distinguish the names of different upstreams.
 type Prefixes struct {
-	// User and Group are put in front of each name.
+	// User and Group are added before each name.
 	User, Group string
 }
 
-// MaxGroups is how many groups a person may have. More don't fit into a token
-// and a request header.
+// MaxGroups is the largest number of groups of a user. More don't fit into a token and a request header.
 const MaxGroups = 512
 
-// LeftOutGroup is a group of the upstream that no cluster can see.
+// LeftOutGroup is a dropped group.
 type LeftOutGroup struct {
 	// Name is untrusted text.
 	Name string

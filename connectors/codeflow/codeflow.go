@@ -103,7 +103,7 @@ func Open(ctx context.Context, cfg Config, env connectors.Env) (*Connector, erro
 	return c, nil
 }
 
-// kept is what a sign-in keeps until the browser comes back.
+// kept is the state of a sign-in while the browser is at the provider.
 type kept struct {
 	Verifier string `json:"verifier,omitempty"`
 	Nonce    string `json:"nonce,omitempty"`
@@ -155,13 +155,13 @@ func (c *Connector) Callback(ctx context.Context, _ string, keep []byte, r *http
 	return c.identity(ctx, said, token)
 }
 
-// outside tells the OAuth library which HTTP client to use.
+// outside sets the HTTP client of the OAuth library.
 func (c *Connector) outside(ctx context.Context) context.Context {
 	return context.WithValue(ctx, oauth2.HTTPClient, c.client)
 }
 
-// ask returns the claims that the provider makes in its ID token and at its
-// userinfo endpoint. An empty nonce is not compared: renewals have none.
+// ask returns the claims of the ID token and the userinfo endpoint. It does not compare an empty nonce, because
+// renewals have none.
 func (c *Connector) ask(ctx context.Context, token *oauth2.Token, nonce string) (claims.Set, error) {
 	if c.tokens == nil {
 		return c.userInfo(ctx, token)
@@ -199,8 +199,7 @@ func merge(signed, more claims.Set) claims.Set {
 	return signed
 }
 
-// discovery is the part of a discovery document that is used (OpenID Connect
-// Discovery 1.0 section 3).
+// discovery holds the used fields of a discovery document (OpenID Connect Discovery 1.0 section 3).
 type discovery struct {
 	Issuer                string   `json:"issuer"`
 	AuthorizationEndpoint string   `json:"authorization_endpoint"`

@@ -13,7 +13,7 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors/claims"
 )
 
-// identity makes an identity of claims and asks whether it may sign in.
+// identity converts claims to an identity and checks whether the user may sign in.
 func (c *Connector) identity(ctx context.Context, said claims.Set, token *oauth2.Token) (connectors.Identity, error) {
 	id, err := c.mapped(said)
 	if err != nil {
@@ -32,7 +32,7 @@ func (c *Connector) identity(ctx context.Context, said claims.Set, token *oauth2
 	return c.cfg.Admit(ctx, id, said)
 }
 
-// mapped reads the claims that the mapping names.
+// mapped returns the claims of the mapping.
 func (c *Connector) mapped(said claims.Set) (connectors.Identity, error) {
 	m := c.cfg.Claims
 	id := connectors.Identity{Subject: said.Text(m.ID), Username: c.username(said), Name: said.Text(m.Name), Email: said.Text(m.Email), EmailVerified: c.emailVerified(said)}

@@ -31,7 +31,7 @@ func (c *Connector) Refresh(ctx context.Context, last connectors.Identity) (conn
 	}
 	said, err := c.userInfo(ctx, &token)
 	if connectors.OutcomeOf(err) == connectors.OutcomeDenied && token.Expiry.IsZero() {
-		// The provider did not say how long its token lives, so this may be its end.
+		// The provider sent no expiry for its token, so the token may have expired.
 		return connectors.Identity{}, connectors.NewError(connectors.OutcomeSignInAgain, err, "The provider's token for this account has ended.", "Sign in again.")
 	}
 	if err != nil {
@@ -40,9 +40,8 @@ func (c *Connector) Refresh(ctx context.Context, last connectors.Identity) (conn
 	return c.again(ctx, last, said, &token)
 }
 
-// renew asks with a refresh token (RFC 6749 section 6). The answer may hold a new
-// ID token; without one the userinfo endpoint says who the user is. A provider
-// that has neither has still confirmed the account by accepting its token.
+// renew uses a refresh token (RFC 6749 section 6). The response may contain a new ID token. Otherwise the userinfo
+// endpoint identifies the user. A provider without either has still confirmed the account by accepting the token.
 func (c *Connector) renew(ctx context.Context, last connectors.Identity, refreshToken string) (connectors.Identity, error) {
 	token, err := c.oauth.TokenSource(c.outside(ctx), &oauth2.Token{RefreshToken: refreshToken}).Token()
 	if err != nil {
@@ -65,7 +64,7 @@ func (c *Connector) renew(ctx context.Context, last connectors.Identity, refresh
 	return c.again(ctx, last, said, token)
 }
 
-// again makes an identity of a later answer, which must be about the same account.
+// again converts the claims of a renewal to an identity, which must be of the same account.
 func (c *Connector) again(ctx context.Context, last connectors.Identity, said claims.Set, token *oauth2.Token) (connectors.Identity, error) {
 	if subject := said.Text(c.cfg.Claims.ID); subject != "" && subject != last.Subject {
 		return connectors.Identity{}, connectors.NewError(connectors.OutcomeDenied, nil, "The provider answered about another account.", "Sign in again.")

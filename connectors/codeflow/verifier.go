@@ -18,7 +18,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/jwks"
 )
 
-// leeway is how far the provider's clock may be from this server's.
+// leeway is the accepted difference between the provider's clock and this server's.
 const leeway = time.Minute
 
 // verifier verifies ID tokens with keys that package jwks reads. It does not use
@@ -35,7 +35,7 @@ func newVerifier(c *Connector, d *discovery) *verifier {
 	v := &verifier{now: c.now}
 	v.keys.Now = c.now
 	v.keys.Fetch = func(ctx context.Context) ([]byte, error) { return fetchKeys(ctx, c.client, d.KeysURI) }
-	// Those that the discovery document names.
+	// The algorithms of the discovery document.
 	for _, a := range jwks.Algorithms() {
 		if slices.Contains(d.Algorithms, string(a)) {
 			v.algorithms = append(v.algorithms, a)

@@ -1,5 +1,4 @@
-// Package mock is a connector for tests: it says what it is told to say. It is
-// never in a program that is shipped.
+// Package mock provides a connector for tests, whose responses the test defines. No released program contains it.
 package mock
 
 import (
@@ -11,7 +10,7 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors"
 )
 
-// Upstream is the pretended upstream. Change it while a test runs with Set.
+// Upstream is the fake upstream. Tests change it with Set.
 type Upstream struct {
 	mu sync.Mutex
 	// people by login name.
@@ -20,7 +19,7 @@ type Upstream struct {
 	asked  int
 }
 
-// Person is an account of the pretended upstream.
+// Person is an account of the fake upstream.
 type Person struct {
 	Password string
 	Identity connectors.Identity
@@ -44,7 +43,7 @@ func (u *Upstream) Break(err error) {
 	u.err = err
 }
 
-// Calls returns how often the upstream was asked.
+// Calls returns the number of calls.
 func (u *Upstream) Calls() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -78,11 +77,11 @@ func Type(u *Upstream) connectors.Type {
 // Config is empty.
 type Config struct {
 	upstream *Upstream
-	// Redirect makes it a connector that sends the browser away.
+	// Redirect makes the connector a Redirecter.
 	Redirect bool `json:"redirect"`
 }
 
-// Validate finds nothing.
+// Validate returns no problems.
 func (c *Config) Validate() []connectors.Problem { return nil }
 
 // Open returns the connector.

@@ -13,13 +13,13 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors"
 )
 
-// FaultError is an error that already knows what to say.
+// FaultError is an error with a message for users and a remedy.
 type FaultError struct{ Cause, Remedy string }
 
 // Error implements error.
 func (f *FaultError) Error() string { return f.Cause + " " + f.Remedy }
 
-// Explain says what went wrong, and what to change.
+// Explain returns a message for users about an error, and what to change.
 func Explain(err error) (cause, remedy string) {
 	if fault, ok := errors.AsType[*FaultError](err); ok {
 		return fault.Cause, fault.Remedy
@@ -39,8 +39,8 @@ func Explain(err error) (cause, remedy string) {
 	return short(err), "Look at the log of this server for more."
 }
 
-// explainOAuth looks for the error code of a token endpoint (RFC 6749 section 5.2).
-// Dex's connectors keep only the text.
+// explainOAuth finds the error code of a token endpoint in the text of an error (RFC 6749 section 5.2). Dex's
+// connectors keep only the text.
 func explainOAuth(text string) (cause, remedy string) {
 	_, code, found := strings.Cut(text, `oauth2: "`)
 	code, _, _ = strings.Cut(code, `"`)
@@ -63,7 +63,7 @@ func explainOAuth(text string) (cause, remedy string) {
 
 const tokenRemedy = "Check the address of the token endpoint, and the kind of client."
 
-// refusesClient tells the codes that mean a wrong client ID or secret.
+// refusesClient reports whether the code means a wrong client ID or secret.
 func refusesClient(code string) bool {
 	return code == "invalid_client" || code == "incorrect_client_credentials" || code == "unauthorized_client"
 }

@@ -15,10 +15,10 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors"
 )
 
-// maxBody bounds what is read of an answer.
+// maxBody bounds a response in bytes.
 const maxBody = 1 << 20
 
-// JSON reads a JSON document and returns the server's time, if it tells.
+// JSON reads a JSON document. It also returns the server's time if the response has it.
 func JSON(ctx context.Context, client *http.Client, address string, into any) (time.Time, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -41,12 +41,12 @@ func JSON(ctx context.Context, client *http.Client, address string, into any) (t
 	}
 	at, err := http.ParseTime(res.Header.Get("Date"))
 	if err != nil {
-		return time.Time{}, nil //nolint:nilerr // not every server tells the time
+		return time.Time{}, nil //nolint:nilerr // not every server sends a Date header
 	}
 	return at, nil
 }
 
-// Discovery is what is used of a discovery document.
+// Discovery holds the fields of a discovery document that the connectors use.
 type Discovery struct {
 	Issuer                string   `json:"issuer"`
 	AuthorizationEndpoint string   `json:"authorization_endpoint"`
@@ -57,7 +57,7 @@ type Discovery struct {
 	Challenges            []string `json:"code_challenge_methods_supported"`
 }
 
-// maxOffset is how far clocks may be apart.
+// maxOffset is the accepted clock difference.
 const maxOffset = 30 * time.Second
 
 // Discover reads and checks an issuer's discovery document, its keys and clock.
@@ -103,8 +103,8 @@ type OAuthClient struct {
 	IDLabel, SecretLabel string
 }
 
-// CheckClient asks the token endpoint with a code that can't be right. The answer
-// tells a wrong client from a wrong code.
+// CheckClient sends an invalid code to the token endpoint. The error distinguishes a wrong client from a wrong
+// code.
 func (r *Run) CheckClient(ctx context.Context, client *http.Client, c OAuthClient) bool {
 	return r.Step(ctx, "Check the client and its secret", func(ctx context.Context) (string, error) {
 		answer, status, err := askToken(ctx, client, c)
@@ -142,7 +142,7 @@ func askToken(ctx context.Context, client *http.Client, c OAuthClient) (tokenAns
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
-	// The secret is in the body: it must not travel on to wherever that leads.
+	// The body contains the secret, so the request must not follow a redirect.
 	direct := *client
 	direct.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	res, err := direct.Do(req)
@@ -152,7 +152,7 @@ func askToken(ctx context.Context, client *http.Client, c OAuthClient) (tokenAns
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody))
 	var answer tokenAnswer
 	if json.Unmarshal(body, &answer) != nil {
-		// GitHub and some others answer as a form.
+		// GitHub and some others send a form instead of JSON.
 		if values, err := url.ParseQuery(string(body)); err == nil {
 			answer.Error = values.Get("error")
 		}
@@ -163,7 +163,7 @@ func askToken(ctx context.Context, client *http.Client, c OAuthClient) (tokenAns
 	return answer, res.StatusCode, errors.Join(err, res.Body.Close())
 }
 
-// OAuth checks a provider whose addresses are known: its site, and the client.
+// OAuth checks a provider without a discovery document: its site, and the client.
 func OAuth(ctx context.Context, env connectors.Env, site, ca string, c OAuthClient) []connectors.Finding {
 	run := &Run{Env: env}
 	c.Callback = env.CallbackURL

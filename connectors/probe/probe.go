@@ -1,6 +1,5 @@
-// Package probe tries an upstream step by step and says of each step how it went
-// and, when it went wrong, what to change: names, connections, certificates,
-// discovery documents, client secrets. It knows no kind of connector.
+// Package probe tests an upstream step by step: names, connections, certificates, discovery documents, client
+// secrets. For each step it returns the result and, after a failure, what to change. It knows no connector type.
 package probe
 
 import (
@@ -16,7 +15,7 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors"
 )
 
-// stepTimeout bounds one step.
+// stepTimeout is the deadline of a step.
 const stepTimeout = 5 * time.Second
 
 // Client returns the HTTP client for an upstream, which also trusts the
@@ -41,16 +40,16 @@ func Roots(ca string) *x509.CertPool {
 	return pool
 }
 
-// Run is one check: its steps so far.
+// Run is a check with its results so far.
 type Run struct {
 	Env      connectors.Env
 	findings []connectors.Finding
 }
 
-// Findings returns what was found.
+// Findings returns the results.
 func (r *Run) Findings() []connectors.Finding { return r.findings }
 
-// Step runs fn and notes how it went. It reports whether it went well.
+// Step runs fn and stores the result. It reports whether fn succeeded.
 func (r *Run) Step(ctx context.Context, name string, fn func(ctx context.Context) (detail string, err error)) bool {
 	began := r.Env.Now()
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
@@ -65,19 +64,19 @@ func (r *Run) Step(ctx context.Context, name string, fn func(ctx context.Context
 	return err == nil
 }
 
-// Warn notes something that works and should still be looked at.
+// Warn adds a warning about something that works.
 func (r *Run) Warn(step, detail, remedy string) {
 	r.findings = append(r.findings, connectors.Finding{Step: step, State: connectors.Warned, Detail: detail, Remedy: remedy})
 }
 
-// Skip notes steps that make no sense after one that failed.
+// Skip adds steps that were skipped because an earlier one failed.
 func (r *Run) Skip(steps ...string) {
 	for _, step := range steps {
 		r.findings = append(r.findings, connectors.Finding{Step: step, State: connectors.Skipped, Detail: "not tried"})
 	}
 }
 
-// Reach looks a host up and connects to it.
+// Reach resolves a host name and connects to it.
 func (r *Run) Reach(ctx context.Context, host, port string) bool {
 	if r.Env.Transport != nil {
 		return true
@@ -100,10 +99,10 @@ func (r *Run) Reach(ctx context.Context, host, port string) bool {
 	})
 }
 
-// soon is from how many days on the end of a certificate is worth a warning.
+// soon is the number of days before a certificate's expiry from which Step warns.
 const soon = 30
 
-// TLS makes a handshake and looks at the certificate.
+// TLS makes a handshake and checks the certificate.
 func (r *Run) TLS(ctx context.Context, host, port string, roots *x509.CertPool) bool {
 	var ends time.Time
 	good := r.Step(ctx, "Check the certificate of "+host, func(ctx context.Context) (string, error) {
@@ -125,9 +124,8 @@ func (r *Run) TLS(ctx context.Context, host, port string, roots *x509.CertPool) 
 
 func (r *Run) days(ends time.Time) int { return int(ends.Sub(r.Env.Now()).Hours() / 24) }
 
-// Site reaches the host of an address, and checks its certificate. Behind a proxy
-// (HTTPS_PROXY) it reaches that: the name may mean nothing here, and the request
-// that follows checks the certificate.
+// Site connects to the host of an address and checks its certificate. With HTTPS_PROXY it connects to the proxy,
+// because the host name may not resolve here; the next request then checks the certificate.
 func (r *Run) Site(ctx context.Context, address, ca string) bool {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {

@@ -1,4 +1,4 @@
-// Package rest asks an upstream that answers in JSON: one request, one bounded answer.
+// Package rest sends requests to upstreams with JSON APIs. It limits the size of responses.
 package rest
 
 import (
@@ -12,30 +12,29 @@ import (
 	"net/http"
 )
 
-// maxAnswer bounds what is read, in bytes.
+// maxAnswer bounds a response, in bytes.
 const maxAnswer = 4 << 20
 
-// Request is what is asked.
+// Request is an HTTP request.
 type Request struct {
 	Method, URL string
-	// Header is sent along.
+	// Header holds further headers.
 	Header http.Header
 	// Body, when not nil, is sent as JSON.
 	Body any
-	// FollowRedirects is for documents that are read without credentials.
+	// FollowRedirects is for requests without credentials.
 	FollowRedirects bool
 }
 
-// Answer is what came back.
+// Answer is an HTTP response.
 type Answer struct {
 	Status int
 	Header http.Header
 	body   []byte
 }
 
-// Ask sends a request. Every status is an answer; an error means that there was none.
-// Unless told otherwise it follows no redirect: a token in the header must not
-// travel on.
+// Ask sends a request. Any status is a response; an error means that there was none. It follows redirects only with
+// FollowRedirects, because a redirect would receive the token in the header.
 func Ask(ctx context.Context, client *http.Client, r Request) (*Answer, error) {
 	var body bytes.Buffer
 	if r.Body != nil {
@@ -67,8 +66,8 @@ func Ask(ctx context.Context, client *http.Client, r Request) (*Answer, error) {
 	return &Answer{Status: res.StatusCode, Header: res.Header, body: read}, nil
 }
 
-// Into decodes the answer. Numbers become json.Number where into leaves the choice:
-// a long one would become another one.
+// Into decodes the body. Numbers become json.Number if into leaves the choice, because a float64 would change long
+// numbers.
 func (a *Answer) Into(into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(a.body))
 	decoder.UseNumber()
@@ -78,5 +77,5 @@ func (a *Answer) Into(into any) error {
 	return nil
 }
 
-// Body returns the answer as it came, cut after 4 MB.
+// Body returns the body, cut after 4 MB.
 func (a *Answer) Body() []byte { return a.body }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// State is how a thing is.
+// State is the state of a square in a Grid.
 type State string
 
 // The states. Each has a shape as well as a colour.
@@ -15,11 +15,11 @@ const (
 	OK      State = "ok"
 	Warning State = "warn"
 	Bad     State = "bad"
-	// Off is for a thing that is switched off, or whose state is not known.
+	// Off means disabled or unknown.
 	Off State = "off"
 )
 
-// word says the state where colour and shape can't be seen.
+// word returns the state as text, for readers who cannot see color and shape.
 func (s State) word() string {
 	switch s {
 	case OK:
@@ -38,26 +38,25 @@ type Thing struct {
 	// Name is the thing's name.
 	Name  string
 	State State
-	// Cells are what the table says about the thing, one text for each of Grid.Columns.
+	// Cells are the texts of the table's columns, one for each of Grid.Columns.
 	Cells []string
 	// Path is the thing's page.
 	Path string
 }
 
-// Grid is a square for each thing.
+// Grid draws a square for each thing.
 type Grid struct {
-	// Title says what the things are: "Clusters".
+	// Title is the heading, such as "Clusters".
 	Title string
 	// Columns are the headings of the table after name and state.
 	Columns []string
 	Things  []Thing
-	// MaxRows bounds the table; 0 means that every thing is in it. Things that are not well
-	// come first.
+	// MaxRows bounds the rows of the table. Zero means no limit. Things with a problem come first.
 	MaxRows int
 }
 
-// Counts returns how many things are in each state, in the order OK, Warning, Bad, Off. States
-// of no thing are left out.
+// Counts returns the number of things in each state, in the order OK, Warning, Bad, Off. It leaves out empty
+// states.
 func (g Grid) Counts() []StateCount {
 	var list []StateCount
 	for _, state := range []State{OK, Warning, Bad, Off} {
@@ -74,7 +73,7 @@ func (g Grid) Counts() []StateCount {
 	return list
 }
 
-// StateCount is how many things are in a state.
+// StateCount is the number of things in a state.
 type StateCount struct {
 	State State
 	Word  string
@@ -100,7 +99,7 @@ func (g Grid) Draw() template.HTML {
 	return template.HTML(b.String()) //nolint:gosec // every text in it was escaped
 }
 
-// class is the state, or off for anything else.
+// class returns the CSS class of a state.
 func class(s State) State {
 	switch s {
 	case OK, Warning, Bad:
@@ -110,7 +109,7 @@ func class(s State) State {
 	return Off
 }
 
-// local lets no address with a scheme through.
+// local returns "" for an address with a scheme.
 func local(path string) string {
 	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {
 		return "/"

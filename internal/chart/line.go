@@ -28,19 +28,19 @@ type Point struct {
 type Line struct {
 	// ID is unique on the page.
 	ID string
-	// Title says what is drawn: "Sign-ins by the hour".
+	// Title is the heading, such as "Sign-ins by the hour".
 	Title string
-	// UsualLabel says what Point.Usual is: "a week ago". Empty draws no second line.
+	// UsualLabel describes Point.Usual, such as "a week ago". Empty draws no second line.
 	UsualLabel string
 	// Span is the length of time of one point.
 	Span time.Duration
 	// Points are in the order of time, without gaps.
 	Points []Point
-	// Format writes a value; nil writes whole numbers with thousands separators.
+	// Format formats a value. Nil formats whole numbers with thousands separators.
 	Format func(float64) string
 }
 
-// The size of the drawing in units of its own. The style sheet says how large a page shows it.
+// The size of the drawing in its own units. The style sheet sets the size on the page.
 const (
 	width  = 100.0
 	height = 36.0
@@ -94,7 +94,7 @@ func (l Line) path(value func(Point) float64) string {
 	return strings.TrimSuffix(b.String(), " ")
 }
 
-// number has at most two decimals, which is less than a pixel.
+// number formats a coordinate with two decimals, which is less than a pixel.
 func number(v float64) string {
 	return strconv.FormatFloat(math.Round(v*100)/100, 'f', -1, 64)
 }
@@ -106,7 +106,7 @@ func (l Line) format(v float64) string {
 	return Count(int64(math.Round(v)))
 }
 
-// when names the span of a point, in UTC.
+// when formats the time span of a point, in UTC.
 func (l Line) when(p Point) string {
 	if l.Span >= 24*time.Hour {
 		return p.At.UTC().Format("Mon 2 Jan")
@@ -114,7 +114,7 @@ func (l Line) when(p Point) string {
 	return p.At.UTC().Format("Mon 15:04 UTC")
 }
 
-// summary says in a sentence what the line looks like.
+// summary describes the line in a sentence.
 func (l Line) summary() string {
 	if len(l.Points) == 0 {
 		return "There are no numbers yet."
@@ -203,7 +203,7 @@ func upperFirst(s string) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-// Count writes a number with thousands separators: "184,020".
+// Count formats a number with thousands separators, such as "184,020".
 func Count(n int64) string {
 	digits := strconv.FormatInt(n, 10)
 	sign := ""
@@ -216,7 +216,7 @@ func Count(n int64) string {
 	return sign + digits
 }
 
-// Duration writes a time for a table: "410 ms", "1.8 s".
+// Duration formats a duration for a table, such as "410 ms" or "1.8 s".
 func Duration(d time.Duration) string {
 	switch {
 	case d < 10*time.Millisecond:
