@@ -109,7 +109,7 @@ func class(s State) State {
 	return Off
 }
 
-// local returns "" for an address with a scheme.
+// local returns path, or "/" if path leads to another host.
 func local(path string) string {
 	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {
 		return "/"
