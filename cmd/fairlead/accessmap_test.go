@@ -149,6 +149,7 @@ func TestPagesOfTheAccessMap(t *testing.T) {
 		"/admin/access-map?q=zzz":                                 {"No rule matches these filters", "Remove the filter: Text zzz"},
 		"/admin/access-map?user=" + root.ID:                       {"No rule gives this user access", "/admin/simulator?user=corp%3Aroot"},
 		"/admin/access-map?environment=prod&everyone=yes":         {"Only through other", "Environment prod"},
+		"/admin/access-map?rule=admins":                           {"This rule is not on the map"},
 		"/admin/access-map?domain=acme.test":                      {"/admin/people?q=%40acme.test"},
 		"/admin/access-map?group=" + url.QueryEscape(hostileName): {"Check access"},
 		"/admin/clusters/prod-eu":                                 {"/admin/access-map?cluster=prod-eu"},
@@ -164,6 +165,14 @@ func TestPagesOfTheAccessMap(t *testing.T) {
 		if strings.Contains(text, "<script>alert") {
 			t.Errorf("%s: a name is not escaped", path)
 		}
+	}
+	s.person("corp", "jane", time.Now().Add(time.Hour))
+	if text := s.show("/admin/access-map?user=jane", cookie); !strings.Contains(text, "Access map of jane") {
+		t.Error("a part of the name does not find the only user who has it")
+	}
+	s.person("other", "jane", time.Now().Add(time.Hour))
+	if w := s.ask(http.MethodGet, "/admin/access-map?user=jane", cookie, "", "same-origin"); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "Several users match jane: corp:jane, other:jane.") {
+		t.Errorf("a part of two names: %d", w.Code)
 	}
 	if w := s.ask(http.MethodGet, "/admin/access-map?user=nobody", cookie, "", "same-origin"); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "No user nobody has signed in yet") {
 		t.Errorf("an unknown user: %d", w.Code)

@@ -317,6 +317,12 @@ func (h *Handler) mapEmpty(q ops.MapQuery, m *ops.AccessMap) (empty *ListEmpty, 
 	case q.Cluster != "" && m.ClusterUsers == 0:
 		return &ListEmpty{Title: "No rule opens this cluster", Text: "No user can use it until an access rule names it or one of its labels.", Action: action("New access rule", "/rules/new")}, false
 	}
+	if q.Rule != "" {
+		return &ListEmpty{
+			Title: "This rule is not on the map", Text: "The map shows the rules that open clusters. A rule that makes users admins opens none.",
+			Action: &templates.Link{Label: "Show the whole map", Path: h.Site.Path("/admin/access-map")},
+		}, false
+	}
 	return &ListEmpty{Title: "No match", Text: "No rule matches these filters.", Action: &templates.Link{Label: "Show the whole map", Path: h.Site.Path("/admin/access-map")}}, false
 }
 

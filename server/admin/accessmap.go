@@ -16,7 +16,8 @@ type MapQuery struct {
 	Text, Rule, Cluster, Environment string
 	// Subject selects the rules that name it.
 	Subject access.Subject
-	// User is the id of a user, or the name that clusters see.
+	// User is the id of a user, the name that clusters see, or a part of a name or address that
+	// only one user has.
 	User string
 	// Page begins at 1.
 	Page int
@@ -91,16 +92,32 @@ func (a *Admin) ruleset(ctx context.Context) (access.Ruleset, error) {
 	return access.Ruleset{Rules: rules, Clusters: clusters}, err
 }
 
-// userByNameOrID returns a user who has signed in.
+// userByNameOrID returns a user who has signed in: by id, by the name that clusters see, or by a
+// part of a name or address that only one user has.
 func (a *Admin) userByNameOrID(ctx context.Context, text string) (*store.User, error) {
 	user, err := a.Store.User(ctx, text)
 	if errs.Is(err, errs.NotFound) {
 		user, err = a.Store.UserByName(ctx, text)
 	}
-	if errs.Is(err, errs.NotFound) {
+	if !errs.Is(err, errs.NotFound) {
+		return user, err
+	}
+	const named = 5
+	matches, err := a.Store.MatchUsers(ctx, text, named+1)
+	if err != nil {
+		return nil, err
+	}
+	if len(matches) == 1 {
+		return &matches[0], nil
+	}
+	if len(matches) == 0 {
 		return nil, errs.New(errs.NotFound, "No user %s has signed in yet. Check the name, or filter by a group instead.", text)
 	}
-	return user, err
+	var names []string
+	for i := range matches {
+		names = append(names, matches[i].KubeName)
+	}
+	return nil, errs.New(errs.NotFound, "Several users match %s: %s. Enter the whole user name of one of them.", text, some(names))
 }
 
 func environments(clusters []store.Cluster) []string {

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
@@ -235,6 +237,7 @@ func TestAdminFromNothing(t *testing.T) {
 	d.Stop()
 	gh.Close()
 	o.recoverAgain()
+	o.seesPaths()
 	// The audit log's live view shows an event without a reload.
 	o.open("/audit?live=yes")
 	o.see("New events appear by themselves.")
@@ -242,6 +245,22 @@ func TestAdminFromNothing(t *testing.T) {
 	o.see("disabled ldap:jane")
 	o.s.operate(o.t, "user", "enable", "ldap:jane")
 	o.auditAll(readFile(t, prerequisite.Variable(t, "FAIRLEAD_TEST_JS", "axe")+"/node_modules/axe-core/axe.min.js"))
+}
+
+// seesPaths moves the mouse over a group of the access map: its paths stand out.
+func (o *operator) seesPaths() {
+	o.t.Helper()
+	o.open("/access-map")
+	o.do(chromedp.ScrollIntoView("[data-node='0']", chromedp.ByQuery), chromedp.ActionFunc(func(ctx context.Context) error {
+		var at [2]float64
+		if err := chromedp.Evaluate(`(() => { const r = document.querySelector("[data-node='0']").getBoundingClientRect(); return [r.x + 5, r.y + 5] })()`, &at).Do(ctx); err != nil {
+			return err
+		}
+		return input.DispatchMouseEvent(input.MouseMoved, at[0], at[1]).Do(ctx)
+	}))
+	if got := o.eval(`[...document.querySelectorAll(".flow .lit")].map(e => e.dataset.node ?? e.dataset.edge).join()`); got != "0,0 2,2,2 3,2 4,3,4" {
+		o.t.Errorf("these parts of the map stand out: %s", got)
+	}
 }
 
 // recoverAgain signs in with the recovery account. A code is good once.
