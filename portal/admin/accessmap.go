@@ -165,7 +165,7 @@ func (h *Handler) mapHead(data *MapData, view *web.View[MapData], q ops.MapQuery
 		data.Summary = rules + " and " + plural(m.ClusterCount, "cluster", "clusters") + " for the group " + q.Subject.Name + "."
 		link("Check access", "/simulator?groups="+url.QueryEscape(q.Subject.Name))
 		link("People in the group", "/people?group="+url.QueryEscape(q.Subject.Name))
-	case m.All == 0:
+	case m.Total == 0:
 		data.Summary = "Which groups and users reach which clusters, and by which rule."
 	default:
 		data.Summary = rules + ", " + plural(m.SubjectCount, "group or user", "groups and users") + ", " + plural(m.ClusterCount, "cluster", "clusters") + ". Users are counted with the groups of their last sign-in."
