@@ -331,7 +331,7 @@ func (o *operator) auditStates(axe string, budget int) {
 	o.open("/general/branding")
 	o.fill(map[string]string{"brand": "Acme Kubernetes", "color": "#ffee00"})
 	o.press("Save")
-	o.see("can’t be read well on a light page")
+	o.see("must be readable on a light page")
 	o.fill(map[string]string{"color": "#7a1fa2", "colorDark": "#e0a8f5", "logo": "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'>\n<rect width='32' height='32' rx='8' fill='#7a1fa2'/></svg>"})
 	o.press("Save")
 	o.see("Saved.")
