@@ -50,6 +50,40 @@ func TestALeaverLosesAccessAtTheNextRenewal(t *testing.T) {
 	}
 }
 
+// TestAuthorizeConfirmsTheUser: no application gets a code that it could not redeem.
+func TestAuthorizeConfirmsTheUser(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	b := relyingparty.NewBrowser(t, w.issuer, nil)
+	app := &relyingparty.Client{Issuer: w.issuer, ID: "grafana", RedirectURI: "https://grafana.test/cb?x=1", Scope: "openid"}
+	_, challenge := relyingparty.PKCE()
+	b.SignIn(app.AuthURL(challenge, nil), asJane()).Code(t)
+	asksForSignIn := func(when string) {
+		t.Helper()
+		if page := b.Get(app.AuthURL(challenge, nil)); page.RedirectedTo != nil || !strings.Contains(page.Text, "Sign in") {
+			t.Errorf("%s: %s, want the sign-in page", when, page)
+		}
+		if page := b.Get(app.AuthURL(challenge, url.Values{"prompt": {"none"}})); page.RedirectedTo == nil || page.RedirectedTo.Query().Get("error") != "login_required" {
+			t.Errorf("%s, silently: %s, want login_required", when, page)
+		}
+	}
+	// 1. The upstream is unreachable: within the outage budget applications get codes.
+	w.upstream.Break(errors.New("down"))
+	w.clock.add(10 * time.Minute)
+	b.Get(app.AuthURL(challenge, nil)).Code(t)
+	w.clock.add(time.Hour)
+	asksForSignIn("the outage budget is over")
+	// 2. It is back: the session goes on.
+	w.upstream.Break(nil)
+	b.Get(app.AuthURL(challenge, nil)).Code(t)
+	// 3. It refuses the user.
+	gone := jane()
+	gone.Denied = true
+	w.upstream.Set(gone)
+	w.clock.add(10 * time.Minute)
+	asksForSignIn("the user is gone")
+}
+
 // TestDisablingAPersonEndsEverythingAtOnce runs with two replicas.
 func TestDisablingAPersonEndsEverythingAtOnce(t *testing.T) {
 	t.Parallel()

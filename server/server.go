@@ -265,7 +265,7 @@ func (s *Server) handlers() ([]mounter, error) {
 	return []mounter{
 		metadata, tokens,
 		&authorize.Handler{
-			Clients: s.clients, Sessions: s.Sessions, Access: s.Access, Codes: s.codes, Consents: c.Store, Flows: s.flows, Responses: s.responses,
+			Clients: s.clients, Sessions: s.Sessions, Upstream: s.upstream, Access: s.Access, Codes: s.codes, Consents: c.Store, Flows: s.flows, Responses: s.responses,
 			Site: s.Site, Audit: c.Audit, Now: c.Now,
 		},
 		s.Login,

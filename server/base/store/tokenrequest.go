@@ -20,7 +20,7 @@ const (
 		"d.idle_expires, d.expires, d.revoked, d.reason"
 	accessColumns = "a.hash, a.user_id, a.client_id, a.device_id, a.sign_in_id, a.scopes, a.amr, a.authenticated, a.expires, a.revoked"
 	userColumns   = "u.id, u.connector_id, u.subject, u.kube_name, u.name_key, u.login, u.display_name, u.email, u.email_verified, u.group_names, " +
-		"u.upstream_data, u.disabled, u.created, u.last_sign_in, u.checked"
+		"u.upstream_data, u.disabled, u.created, u.last_sign_in, u.checked, u.refused, u.refused_reason"
 )
 
 func (r *RefreshToken) fields() []any {
@@ -41,7 +41,7 @@ func (t *AccessToken) fields() []any {
 func (u *User) fields() []any {
 	return []any{
 		&u.ID, &u.ConnectorID, &u.Subject, &u.KubeName, &u.NameKey, &u.Login, &u.DisplayName, &u.Email, &u.EmailVerified, &u.GroupNames,
-		&u.UpstreamData, &u.Disabled, &u.Created, &u.LastSignIn, &u.Checked,
+		&u.UpstreamData, &u.Disabled, &u.Created, &u.LastSignIn, &u.Checked, &u.Refused, &u.RefusedReason,
 	}
 }
 

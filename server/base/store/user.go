@@ -35,7 +35,14 @@ type User struct {
 	LastSignIn   Instant
 	// Checked is when the upstream last confirmed the user.
 	Checked Instant
+	// Refused is when the upstream refused the user, with RefusedReason. It is zero after the upstream has confirmed
+	// the user again.
+	Refused       Instant
+	RefusedReason string
 }
+
+// Blocked reports whether the user may do nothing: an admin has disabled them, or their upstream refuses them.
+func (u *User) Blocked() bool { return u.Disabled || u.Refused != 0 }
 
 // Label returns the display name.
 func (u *User) Label() string {
@@ -105,7 +112,7 @@ func (s *Store) upsert(tx *gorm.DB, p ResolvedIdentity, now time.Time) (*User, b
 // update writes the columns from the upstream only. An admin may change the others at the same time.
 func update(tx *gorm.DB, u *User, more ...string) *gorm.DB {
 	columns := append([]string{
-		"kube_name", "name_key", "login", "display_name", "email", "email_verified", "group_names", "upstream_data", "checked",
+		"kube_name", "name_key", "login", "display_name", "email", "email_verified", "group_names", "upstream_data", "checked", "refused", "refused_reason",
 	}, more...)
 	return tx.Model(&User{}).Where("id = ?", u.ID).Select(columns).Updates(u)
 }
@@ -119,7 +126,7 @@ func (s *Store) describe(u *User, p ResolvedIdentity, now time.Time) {
 	if len(id.Data) > 0 {
 		u.UpstreamData = s.keyring.Seal(upstreamContext(u.ID), id.Data)
 	}
-	u.Checked = At(now)
+	u.Checked, u.Refused, u.RefusedReason = At(now), 0, ""
 }
 
 func upstreamContext(userID string) string { return "users.upstream_data:" + userID }
@@ -141,14 +148,54 @@ func (s *Store) Identity(u *User) (connectors.Identity, error) {
 	return id, nil
 }
 
-// RefreshUser stores the identity of a repeated check, and returns the updated user.
+// RefreshUser stores the identity of a repeated check of a user who was read as u, and returns the updated user. If
+// their groups have changed, proxies learn it in the same transaction. A user whom another check or sign-in has updated
+// since stays as they are: their identity is newer.
 func (s *Store) RefreshUser(ctx context.Context, u *User, p ResolvedIdentity, now time.Time) (*User, error) {
-	fresh := *u
-	s.describe(&fresh, p, now)
-	if err := update(s.db.WithContext(ctx), &fresh).Error; err != nil {
-		return nil, fmt.Errorf("recording refreshed user: %w", translate(err))
+	var stored User
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		stored = *u
+		s.describe(&stored, p, now)
+		changed := update(tx.Where("checked = ?", u.Checked), &stored)
+		switch {
+		case changed.Error != nil:
+			return changed.Error
+		case changed.RowsAffected == 0:
+			return tx.Where("id = ?", u.ID).Take(&stored).Error
+		case slices.Equal(u.GroupNames, stored.GroupNames) && u.KubeName == stored.KubeName:
+			return nil
+		}
+		return addRevocations(tx, now, RightsChanged, "groups_changed", u.ID)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("recording refreshed user: %w", err)
 	}
-	return &fresh, nil
+	return &stored, nil
+}
+
+// RefuseUser stores that the upstream refuses a user who was read as u, and revokes what they hold, in one
+// transaction. It reports false, with the user as they are now, if the upstream has confirmed them since: the refusal
+// is older, as when two replicas use one refresh token.
+func (s *Store) RefuseUser(ctx context.Context, u *User, reason string, now time.Time) (current *User, refused bool, err error) {
+	err = s.tx(ctx, func(tx *gorm.DB) error {
+		changed := tx.Model(&User{}).Where("id = ? AND checked = ? AND refused = 0", u.ID, u.Checked).Updates(map[string]any{"refused": At(now), "refused_reason": reason})
+		if changed.Error != nil {
+			return changed.Error
+		}
+		current = &User{}
+		if err := tx.Where("id = ?", u.ID).Take(current).Error; err != nil {
+			return err
+		}
+		refused = current.Refused != 0
+		if changed.RowsAffected == 0 {
+			return nil
+		}
+		return addRevocations(tx, now, RevokedUser, reason, u.ID)
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("recording a refusal: %w", err)
+	}
+	return current, refused, nil
 }
 
 // UnsavedUser returns the user that this identity would become, without storing it. Previews use it.

@@ -2,6 +2,7 @@ package authorize
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/access"
 	"github.com/fairlead-auth/fairlead/server/policy/clients"
 	"github.com/fairlead-auth/fairlead/server/signin/session"
+	"github.com/fairlead-auth/fairlead/server/signin/upstream"
 )
 
 // Path is the path of the endpoint, below the issuer.
@@ -31,6 +33,7 @@ const ContinuePath = Path + "/continue"
 type Handler struct {
 	Clients  *clients.Registry
 	Sessions *session.Manager
+	Upstream *upstream.Registry
 	Access   *access.Policy
 	Codes    *authcode.Granter
 	// Consents finds the consents of users.
@@ -97,6 +100,14 @@ func (h *Handler) nextStep(c echo.Context, p *request) error {
 		return h.showPage(c, p, "/login", oauth.Errorf(oauth.LoginRequired, "No user is signed in. Start again without prompt=none."))
 	}
 	p.signIn = current
+	again, err := h.needsSignIn(c, current)
+	if err != nil {
+		return h.sendError(c, p, err)
+	}
+	if again {
+		p.flow.AuthenticatedAfter = store.At(h.Now())
+		return h.showPage(c, p, "/login", oauth.Errorf(oauth.LoginRequired, "The identity provider could not confirm the user. The user must sign in again."))
+	}
 	if subject := p.flow.Request.HintedUserID; subject != "" && subject != current.User.ID {
 		return h.switchUser(c, p)
 	}
@@ -114,6 +125,28 @@ func (h *Handler) nextStep(c echo.Context, p *request) error {
 		return h.showPage(c, p, "/confirm", oauth.Errorf(oauth.ConsentRequired, "The user must consent to this request. Start again without prompt=none."))
 	}
 	return h.grant(c, p, current)
+}
+
+// justSignedIn is how long a sign-in counts as the upstream's word, even if the settings ask the upstream each time.
+const justSignedIn = time.Minute
+
+// needsSignIn reports whether the upstream does not confirm the signed-in user: it refuses them, or has been
+// unreachable for too long. A code could not be redeemed then. A sign-in asks the upstream anew.
+func (h *Handler) needsSignIn(c echo.Context, current *session.Current) (bool, error) {
+	if h.Now().Sub(current.SignIn.Authenticated.Time()) < justSignedIn {
+		return false, nil
+	}
+	user, err := h.Upstream.RecheckUser(c.Request().Context(), current.User)
+	switch {
+	case err == nil:
+		current.User = user
+		return false, nil
+	case errors.Is(err, store.ErrOutage):
+		return false, err
+	case errs.Is(err, errs.Denied), errs.Is(err, errs.Unavailable):
+		return true, nil
+	}
+	return false, err
 }
 
 // switchUser handles a request for another user than the signed-in one (OpenID Connect Core section 3.1.2.2). The

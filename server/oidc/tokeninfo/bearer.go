@@ -40,7 +40,7 @@ func (b *Bearer) validate(r *http.Request, token string) (*store.AccessToken, *s
 	if err != nil {
 		return nil, nil, err
 	}
-	if !row.Active(b.Now()) || !slices.Contains(row.Scopes, oauth.ScopeOpenID) || user.Disabled {
+	if !row.Active(b.Now()) || !slices.Contains(row.Scopes, oauth.ScopeOpenID) || user.Blocked() {
 		return nil, nil, dead
 	}
 	return row, user, nil

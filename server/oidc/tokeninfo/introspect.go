@@ -94,7 +94,7 @@ func (h *Handler) activeResponse(ctx context.Context, userID string, answer intr
 	if err != nil {
 		return nil, err
 	}
-	if user.Disabled {
+	if user.Blocked() {
 		return &introspection{}, nil
 	}
 	answer.Active, answer.Username, answer.Subject, answer.Issuer = true, user.Login, user.ID, h.Issuer

@@ -28,6 +28,9 @@ func Decide(rules []store.AccessRule, user *store.User, cluster *store.Cluster) 
 	if user.Disabled {
 		return Decision{Why: i18n.T("The account is disabled.")}
 	}
+	if user.Refused != 0 {
+		return Decision{Why: i18n.T("The identity provider refuses the account.")}
+	}
 	for i := range rules {
 		rule := &rules[i]
 		if !rule.Admin && matchesCluster(rule, cluster) && matchesUser(rule, user) {
@@ -41,9 +44,9 @@ func Decide(rules []store.AccessRule, user *store.User, cluster *store.Cluster) 
 // account.
 func IsAdmin(rules []store.AccessRule, user *store.User) bool {
 	if user.ConnectorID == store.RecoveryConnectorID {
-		return !user.Disabled
+		return !user.Blocked()
 	}
-	return !user.Disabled && slices.ContainsFunc(rules, func(rule store.AccessRule) bool {
+	return !user.Blocked() && slices.ContainsFunc(rules, func(rule store.AccessRule) bool {
 		return rule.Admin && matchesUser(&rule, user)
 	})
 }

@@ -75,7 +75,7 @@ func (m *Manager) Current(r *http.Request) (*Current, error) {
 	if err != nil {
 		return nil, err
 	}
-	if user.Disabled {
+	if user.Blocked() {
 		return nil, nil //nolint:nilnil // as above
 	}
 	if now.Sub(row.LastSeen.Time()) > touchInterval {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/internal/audit"
@@ -33,15 +34,7 @@ func (g *Registry) RecheckUser(ctx context.Context, user *store.User) (*store.Us
 	fresh, err, _ := g.flights.Do("fresh\x00"+user.ID, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 		defer cancel()
-		// Another goroutine may have asked while this one waited.
-		user, err := g.cfg.Store.User(ctx, user.ID)
-		if err != nil {
-			return nil, err
-		}
-		if young, err := g.recentlyChecked(user); err != nil || young {
-			return user, err
-		}
-		return g.recheck(ctx, user)
+		return g.recheckOnce(ctx, user.ID)
 	})
 	if err != nil {
 		return nil, err
@@ -51,6 +44,47 @@ func (g *Registry) RecheckUser(ctx context.Context, user *store.User) (*store.Us
 		return nil, errors.New("singleflight returned an unexpected type") // ask returns this type only
 	}
 	return answer, nil
+}
+
+// claimPoll is how often a replica looks whether another has finished to check the same user.
+const claimPoll = 50 * time.Millisecond
+
+// recheckOnce checks a user while no other replica does: a provider that rotates refresh tokens would take the second
+// use of one for theft.
+func (g *Registry) recheckOnce(ctx context.Context, userID string) (*store.User, error) {
+	claim := "recheck " + userID
+	for {
+		held, err := g.cfg.Store.AcquireLease(ctx, claim, g.replica, g.cfg.Now(), g.cfg.Now().Add(callTimeout))
+		if err != nil {
+			return nil, err
+		}
+		// Another goroutine or replica may have asked while this one waited.
+		user, err := g.cfg.Store.User(ctx, userID)
+		if err != nil {
+			return nil, err
+		}
+		young, err := g.recentlyChecked(user)
+		if held {
+			defer g.releaseClaim(ctx, claim)
+		}
+		switch {
+		case err != nil || young:
+			return user, err
+		case held:
+			return g.recheck(ctx, user)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errs.Wrap(errs.Unavailable, ctx.Err(), "Another replica is still checking your account. Try again in a minute.")
+		case <-time.After(claimPoll): //nolint:forbidigo // another replica holds the claim in real time
+		}
+	}
+}
+
+func (g *Registry) releaseClaim(ctx context.Context, claim string) {
+	if err := g.cfg.Store.ReleaseLease(context.WithoutCancel(ctx), claim, g.replica); err != nil {
+		g.cfg.Logger.WarnContext(ctx, "a claim was not released, it ends by itself", "claim", claim, "error", err)
+	}
 }
 
 // recentlyChecked reports whether the upstream's last answer is recent enough. The error is of kind Denied if the
@@ -63,13 +97,13 @@ func (g *Registry) recentlyChecked(user *store.User) (bool, error) {
 		return true, nil
 	}
 	age := g.cfg.RuntimeSettings.Get().UpstreamMaxAge
-	return age > 0 && g.cfg.Now().Sub(user.Checked.Time()) <= age, nil
+	return age > 0 && user.Refused == 0 && g.cfg.Now().Sub(user.Checked.Time()) <= age, nil
 }
 
 func (g *Registry) recheck(ctx context.Context, user *store.User) (*store.User, error) {
 	row, err := g.cfg.Store.Connector(ctx, user.ConnectorID)
 	if errs.Is(err, errs.NotFound) {
-		return nil, g.refuseUser(ctx, user, "connector_removed", errs.New(errs.Denied,
+		return g.refuseUser(ctx, user, "connector_removed", errs.New(errs.Denied,
 			"The connector %s that you signed in with was removed. Choose another way to sign in.", user.ConnectorID))
 	}
 	if err != nil {
@@ -84,16 +118,17 @@ func (g *Registry) recheck(ctx context.Context, user *store.User) (*store.User, 
 		return g.afterRefusal(ctx, user, err)
 	}
 	if person.Identity.Subject != user.Subject {
-		return nil, g.refuseUser(ctx, user, "other_account", errs.New(errs.Denied, "%s answered with another account. Sign in again.", row.Name))
+		return g.refuseUser(ctx, user, "other_account", errs.New(errs.Denied, "%s answered with another account. Sign in again.", row.Name))
 	}
 	fresh, err := g.cfg.Store.RefreshUser(ctx, user, person, g.cfg.Now())
 	if errs.Is(err, errs.Conflict) {
-		return nil, g.refuseUser(ctx, user, reasonNameTaken, errs.Wrap(errs.Denied, err, "Another account already uses the name %s. Ask an admin to rename or remove one of them.", person.KubeName))
+		return g.refuseUser(ctx, user, reasonNameTaken, errs.Wrap(errs.Denied, err, "Another account already uses the name %s. Ask an admin to rename or remove one of them.", person.KubeName))
 	}
 	if err != nil {
 		return nil, err
 	}
-	return fresh, g.recordChange(ctx, user, fresh)
+	g.recordChange(ctx, user, fresh)
+	return fresh, nil
 }
 
 // Refresh asks the upstream for the current identity of a user. It stores nothing.
@@ -124,36 +159,41 @@ func (g *Registry) refreshIdentity(ctx context.Context, row *store.Connector, us
 func (g *Registry) afterRefusal(ctx context.Context, user *store.User, err error) (*store.User, error) {
 	e, ok := errors.AsType[*connectors.Error](err)
 	if !ok {
-		return nil, g.refuseUser(ctx, user, "upstream_denied", err)
+		return g.refuseUser(ctx, user, "upstream_denied", err)
 	}
 	switch e.Outcome {
 	case connectors.OutcomeUnconfirmed: // without data to ask with: neither a refusal nor an outage
 		if g.cfg.RuntimeSettings.Get().WithoutRefresh == runtimesettings.SignInAgain {
-			return nil, g.refuseUser(ctx, user, reasonSignInAgain, err)
+			return g.refuseUser(ctx, user, reasonSignInAgain, err)
 		}
 		return user, nil
 	case connectors.OutcomeUnusableIdentity:
 		return g.duringOutage(ctx, user, err)
 	case connectors.OutcomeSignInAgain:
-		return nil, g.refuseUser(ctx, user, reasonSignInAgain, err)
+		return g.refuseUser(ctx, user, reasonSignInAgain, err)
 	case connectors.OutcomeDenied, connectors.OutcomeBadCredentials, connectors.OutcomeUnavailable, connectors.OutcomeMisconfigured:
 	}
-	return nil, g.refuseUser(ctx, user, "upstream_denied", err)
+	return g.refuseUser(ctx, user, "upstream_denied", err)
 }
 
-func (g *Registry) refuseUser(ctx context.Context, user *store.User, reason string, err error) error {
+// refuseUser records a refusal. A denial of the upstream is stored, so that it counts until the upstream says
+// otherwise, even if it is unreachable a moment later. It returns the user if the upstream has confirmed them
+// meanwhile.
+func (g *Registry) refuseUser(ctx context.Context, user *store.User, reason string, err error) (*store.User, error) {
+	if reason != reasonNameTaken && reason != reasonSignInAgain {
+		current, refused, fault := g.cfg.Store.RefuseUser(ctx, user, reason, g.cfg.Now())
+		if fault != nil {
+			return nil, errors.Join(err, fault)
+		}
+		if !refused {
+			return current, nil
+		}
+	}
 	g.cfg.Audit.Record(ctx, audit.Event{
 		Name: audit.UpstreamRefused, UserID: user.ID, UserName: user.KubeName, ConnectorID: user.ConnectorID,
 		Reason: reason, Detail: err.Error(),
 	})
-	if reason == reasonNameTaken || reason == reasonSignInAgain {
-		return err
-	}
-	// Proxies close the user's open connections as well.
-	if fault := g.cfg.Store.Revoke(ctx, store.RevokedUser, user.ID, reason, g.cfg.Now()); fault != nil {
-		return errors.Join(err, fault)
-	}
-	return err
+	return nil, err
 }
 
 // The reasons of refusals that revoke nothing: the name belongs to another account,
@@ -166,6 +206,9 @@ const (
 func (g *Registry) duringOutage(ctx context.Context, user *store.User, cause error) (*store.User, error) {
 	if errors.Is(cause, context.Canceled) {
 		return nil, cause
+	}
+	if user.Refused != 0 {
+		return nil, errs.Wrap(errs.Denied, cause, "%s refused your account (%s), and has not answered since. Ask an admin for help.", user.ConnectorID, user.RefusedReason)
 	}
 	age := g.cfg.Now().Sub(user.Checked.Time())
 	event := audit.Event{
@@ -182,12 +225,11 @@ func (g *Registry) duringOutage(ctx context.Context, user *store.User, cause err
 	return user, nil
 }
 
-func (g *Registry) recordChange(ctx context.Context, before, after *store.User) error {
+func (g *Registry) recordChange(ctx context.Context, before, after *store.User) {
 	if slices.Equal(before.GroupNames, after.GroupNames) && before.KubeName == after.KubeName {
-		return nil
+		return
 	}
 	g.cfg.Audit.Record(ctx, audit.Event{
 		Name: audit.UserChanged, UserID: after.ID, UserName: after.KubeName, ConnectorID: after.ConnectorID, Reason: "upstream_changed",
 	})
-	return g.cfg.Store.Revoke(ctx, store.RightsChanged, after.ID, "groups_changed", g.cfg.Now())
 }

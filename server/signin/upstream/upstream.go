@@ -21,6 +21,7 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/base/runtimesettings"
 	"github.com/fairlead-auth/fairlead/server/base/store"
 )
@@ -61,6 +62,8 @@ type Registry struct {
 	opened map[string]*openedConnector
 	faults map[string]fault
 	// leftOut holds the groups of each connector that clusters must not see.
+	// replica is the holder of this process' claims on users.
+	replica string
 	leftOut map[string][]connectors.LeftOutGroup
 }
 
@@ -76,7 +79,7 @@ func New(cfg Config) *Registry {
 	if cfg.RuntimeSettings == nil {
 		cfg.RuntimeSettings = runtimesettings.New(runtimesettings.Values{})
 	}
-	return &Registry{cfg: cfg, opened: map[string]*openedConnector{}, faults: map[string]fault{}, leftOut: map[string][]connectors.LeftOutGroup{}}
+	return &Registry{cfg: cfg, replica: secret.ID("rep"), opened: map[string]*openedConnector{}, faults: map[string]fault{}, leftOut: map[string][]connectors.LeftOutGroup{}}
 }
 
 // Connector returns the opened connector of a row.

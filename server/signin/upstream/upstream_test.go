@@ -26,6 +26,7 @@ type fixture struct {
 	now      time.Time
 	user     *store.User
 	settings *runtimesettings.Settings
+	config   upstream.Config
 }
 
 func jane(groups ...string) mock.Person {
@@ -37,11 +38,12 @@ func setup(t *testing.T) *fixture {
 	b := &fixture{store: storetest.SQLite(t), up: mock.NewUpstream(), settings: runtimesettings.New(runtimesettings.Values{}), now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
 	now := func() time.Time { return b.now }
 	logger := slog.New(slog.DiscardHandler)
-	b.registry = upstream.New(upstream.Config{
+	b.config = upstream.Config{
 		Store: b.store, Audit: audit.NewLog(now, logger, b.store), Logger: logger, Now: now, RuntimeSettings: b.settings,
 		CallbackURL: func(id string) string { return "http://127.0.0.1/callback/" + id },
 		Types:       map[string]connectors.Type{"mock": mock.Type(b.up)},
-	})
+	}
+	b.registry = upstream.New(b.config)
 	err := b.store.ApplyFile(t.Context(), store.Settings{Connectors: []store.Connector{{
 		Enabled: true, ID: "corp", Type: "mock", Name: "Corp", GroupPrefix: "corp:", UserPrefix: "corp:", Config: "{}",
 		Origin: store.Origin{Origin: store.OriginFile},
@@ -147,6 +149,74 @@ func TestFreshRefusesLeavers(t *testing.T) {
 	events, err := b.store.AuditEvents(t.Context(), audit.UpstreamRefused, 10)
 	if err != nil || len(events) != 1 {
 		t.Errorf("events %+v, error %v", events, err)
+	}
+}
+
+// TestARefusalIsRemembered: an outage right after a refusal gives nothing back, and a later confirmation does.
+func TestARefusalIsRemembered(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.now = b.now.Add(6 * time.Minute)
+	gone := jane()
+	gone.Denied = true
+	b.up.Set(gone)
+	before, err := b.store.FeedPosition(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := func(when string) {
+		t.Helper()
+		if _, err := b.registry.RecheckUserByID(t.Context(), b.user.ID); !errs.Is(err, errs.Denied) {
+			t.Errorf("%s: %v, want denied", when, err)
+		}
+		if u, err := b.store.User(t.Context(), b.user.ID); err != nil || !u.Blocked() {
+			t.Errorf("%s: %+v, %v", when, u, err)
+		}
+	}
+	refused("the upstream refuses")
+	b.up.Break(errors.New("connection refused"))
+	refused("the upstream is unreachable a moment later")
+	b.now = b.now.Add(time.Second)
+	refused("and a second later")
+	if after, err := b.store.FeedPosition(t.Context()); err != nil || after.Seq != before.Seq+1 {
+		t.Errorf("%d revocations, %v, want 1", after.Seq-before.Seq, err)
+	}
+	b.up.Break(nil)
+	b.up.Set(jane("dev"))
+	if u, err := b.registry.RecheckUserByID(t.Context(), b.user.ID); err != nil || u.Blocked() {
+		t.Errorf("confirmed again: %+v, %v", u, err)
+	}
+	// The next refusal revokes what was given in between, however soon it comes.
+	b.now = b.now.Add(6 * time.Minute)
+	b.up.Set(gone)
+	refused("refused once more")
+	if after, err := b.store.FeedPosition(t.Context()); err != nil || after.Seq != before.Seq+2 {
+		t.Errorf("%d revocations, %v, want 2", after.Seq-before.Seq, err)
+	}
+}
+
+// TestTwoReplicasAskOnce: a rotating refresh token must not be used twice.
+func TestTwoReplicasAskOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	other := upstream.New(b.config)
+	b.now = b.now.Add(6 * time.Minute)
+	asked := b.up.Asked()
+	var wg sync.WaitGroup
+	for _, replica := range []*upstream.Registry{b.registry, other, b.registry, other} {
+		wg.Go(func() {
+			if _, err := replica.RecheckUserByID(t.Context(), b.user.ID); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := b.up.Asked() - asked; n != 1 {
+		t.Errorf("the upstream was asked %d times, want once", n)
+	}
+	// A refusal of what is no longer so changes nothing.
+	if u, refused, err := b.store.RefuseUser(t.Context(), b.user, "upstream_denied", b.now); err != nil || refused || u.Blocked() {
+		t.Errorf("an older refusal: %+v, %v, %v", u, refused, err)
 	}
 }
 
