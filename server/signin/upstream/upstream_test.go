@@ -201,7 +201,7 @@ func TestTwoReplicasAskOnce(t *testing.T) {
 	b := setup(t)
 	other := upstream.New(b.config)
 	b.now = b.now.Add(6 * time.Minute)
-	asked := b.up.Asked()
+	asked := b.up.Calls()
 	var wg sync.WaitGroup
 	for _, replica := range []*upstream.Registry{b.registry, other, b.registry, other} {
 		wg.Go(func() {
@@ -211,7 +211,7 @@ func TestTwoReplicasAskOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := b.up.Asked() - asked; n != 1 {
+	if n := b.up.Calls() - asked; n != 1 {
 		t.Errorf("the upstream was asked %d times, want once", n)
 	}
 	// A refusal of what is no longer so changes nothing.
