@@ -133,12 +133,16 @@ type listWanted struct {
 	values             url.Values
 }
 
+// maxPage is more pages than any list has. It keeps the number of the first row from overflowing.
+const maxPage = 1_000_000
+
 func wanted(c echo.Context) listWanted {
 	values := c.QueryParams()
 	page, err := strconv.Atoi(values.Get("page"))
 	if err != nil || page < 1 {
 		page = 1
 	}
+	page = min(page, maxPage)
 	return listWanted{query: strings.TrimSpace(values.Get("q")), state: values.Get("state"), sort: values.Get("sort"), page: page, values: values}
 }
 
