@@ -17,7 +17,10 @@ import (
 
 var lighthouse = flag.String("lighthouse", "", "folder with the npm module lighthouse: audit pages with it (make lighthouse)")
 
-// TestLighthouse wants 95 of 100 in each of Lighthouse's categories, signed in and not.
+// leastScore is what each page must reach. The performance depends on the computer that runs the test.
+var leastScore = map[string]int{"performance": 95, "accessibility": 100, "best-practices": 100, "seo": 100}
+
+// TestLighthouse audits every public page, and the pages of users, in all of Lighthouse's categories.
 func TestLighthouse(t *testing.T) {
 	t.Parallel()
 	if *lighthouse == "" {
@@ -27,11 +30,12 @@ func TestLighthouse(t *testing.T) {
 	s.run(t, strings.TrimPrefix(s.issuer, "https://"), manyClusters(t, s.dir))
 	port := strings.TrimPrefix(freeAddress(t), "127.0.0.1:")
 	c := startChromium(t, s, chromedp.Flag("remote-debugging-port", port))
-	audit := func(paths ...string) {
+	audit := func(addresses ...string) {
 		t.Helper()
-		var addresses []string
-		for _, path := range paths {
-			addresses = append(addresses, s.issuer+path)
+		for i, address := range addresses {
+			if strings.HasPrefix(address, "/") {
+				addresses[i] = s.issuer + address
+			}
 		}
 		cmd := exec.CommandContext(t.Context(), prerequisite.Program(t, "node"), append([]string{"audit.mjs", port}, addresses...)...)
 		cmd.Dir, cmd.Stderr = *lighthouse, os.Stderr
@@ -51,13 +55,35 @@ func TestLighthouse(t *testing.T) {
 			}
 			t.Logf("%s: %v, first paint after %d ms on a slow phone", result.Address, result.Scores, result.FirstPaint)
 			for category, score := range result.Scores {
-				if score < 95 {
+				if score < leastScore[category] {
 					t.Errorf("%s: %s %d: %v", result.Address, category, score, result.Failed)
 				}
 			}
 		}
 	}
-	audit("/login?choose=yes", "/login/local", "/help")
+	audit("/login?choose=yes", "/login/local", "/help", "/device", "/signed-out", "/nowhere", "/admin/recover", "/invitation/unknown", setupOfAnother(t, s))
 	c.signIn(s.issuer+"/", "jane@example.test")
-	audit("/", "/clusters/c0", "/access", "/account", "/workloads", "/admin/access-map")
+	audit("/", "/clusters/c0", "/access", "/account", "/workloads", "/sign-out", "/admin", "/admin/access-map")
+	o := &operator{chromium: c, s: s}
+	o.open("/local-users/new")
+	o.fill(map[string]string{"login": "ann@example.test", "name": "Ann"})
+	o.press("Save")
+	o.press("Create invitation")
+	audit(o.eval(`document.body.innerText.match(/https:\S+\/invitation\/\S+/)[0]`))
+}
+
+// setupOfAnother starts a server without admins, with the certificate of another, and returns its setup link.
+func setupOfAnother(t *testing.T, of *system) string {
+	t.Helper()
+	s := prepare(t, of.parts)
+	for _, name := range []string{"tls.crt", "tls.key", "ca.crt"} {
+		writeFile(t, s.dir+"/"+name, readFile(t, of.dir+"/"+name))
+	}
+	s.client = of.client
+	s.run(t, strings.TrimPrefix(s.issuer, "https://"), "")
+	link := setupLink.FindString(s.server.String())
+	if link == "" {
+		t.Fatalf("no setup link:\n%s", s.server)
+	}
+	return link
 }
