@@ -20,7 +20,7 @@ import (
 type Suite struct {
 	// Address is the proxy's host and port; it speaks TLS.
 	Address string
-	// Token is a good one, of somebody without rights.
+	// Token is a valid token of a user without rights.
 	Token string
 	// Upstream is what the proxy forwards to.
 	Upstream *Upstream
@@ -98,7 +98,7 @@ func identity(h http.Header) map[string][]string {
 	return out
 }
 
-// look compares who arrived with who should.
+// look compares the user that arrived with the expected one.
 func (s *Suite) checkArrivals(name string, result *Result) {
 	result.Attacks++
 	for _, r := range s.Upstream.TakeArrivals() {

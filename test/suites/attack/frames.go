@@ -39,7 +39,7 @@ func frameAttacks() []frameAttack {
 		{name: "no method", pseudo: usual()[1:]},
 		{name: "a path with a line", pseudo: []field{{":method", "GET"}, {":scheme", "https"}, {":authority", "x"}, {":path", "/api HTTP/1.1\r\nImpersonate-User: system:admin\r\nX: "}}},
 		{name: "a method with a line", pseudo: []field{{":method", "GET /smuggled HTTP/1.1\r\nImpersonate-User: system:admin\r\n\r\nGET"}, {":scheme", "https"}, {":authority", "x"}, {":path", "/api"}}},
-		{name: "somebody in the authority", pseudo: []field{{":method", "GET"}, {":scheme", "https"}, {":authority", "system:admin@x"}, {":path", "/api"}}},
+		{name: "a user name in the authority", pseudo: []field{{":method", "GET"}, {":scheme", "https"}, {":authority", "system:admin@x"}, {":path", "/api"}}},
 		{name: "a path of another host", pseudo: []field{{":method", "GET"}, {":scheme", "https"}, {":authority", "x"}, {":path", "https://elsewhere/api"}}},
 		{name: "an empty path", pseudo: []field{{":method", "GET"}, {":scheme", "https"}, {":authority", "x"}, {":path", ""}}},
 		{name: "a late pseudo field", fields: []field{{"x-a", "b"}, {":path", "/smuggled"}}},

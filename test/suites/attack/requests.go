@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Attack is a request that wants to arrive as somebody else. LF stands for CRLF, TOKEN
+// Attack is a request that tries to arrive as another user. LF stands for CRLF, TOKEN
 // for a good token.
 type Attack struct{ Name, request string }
 

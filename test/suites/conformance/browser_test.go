@@ -85,8 +85,7 @@ func TestCookies(t *testing.T) {
 	}
 }
 
-// TestLoginCSRF takes a flow to another browser, as an attacker would who wants
-// somebody to be signed in as the attacker.
+// TestLoginCSRF takes a flow to another browser, as an attacker does to sign the victim in as the attacker.
 func TestLoginCSRF(t *testing.T) {
 	t.Parallel()
 	o := check(t, "RFC 9700 section 4.7: CSRF", "each flow is bound to its browser")

@@ -127,7 +127,7 @@ func (o *provider) token(t *testing.T, p client, form url.Values) response {
 	return o.post(t, p, o.endpoint(t, "token_endpoint"), form)
 }
 
-// browser is a fresh one, with nobody signed in.
+// browser is a fresh one without a session.
 func (o *provider) browser(t *testing.T) *relyingparty.Browser {
 	t.Helper()
 	return relyingparty.NewBrowser(t, o.Issuer, o.http.Transport)

@@ -73,8 +73,7 @@ func TestCodeExpires(t *testing.T) {
 	refused(t, "after a minute", o.redeem(t, o.First, code, nil), "invalid_grant")
 }
 
-// TestCodeReplayWithOtherParameters must not let somebody who only saw a code end
-// the person's session.
+// TestCodeReplayWithOtherParameters must not let an attacker who saw a code end the user's session.
 func TestCodeReplayWithOtherParameters(t *testing.T) {
 	t.Parallel()
 	o := check(t, "OAuth 2.1 section 4.1.3: a replay with invalid parameters must not revoke")
@@ -95,7 +94,7 @@ func TestCodeIsBound(t *testing.T) {
 	refused(t, "another client", o.redeem(t, o.Second, code, url.Values{"redirect_uri": {o.First.Redirect}}), "invalid_grant")
 	refused(t, "another redirect URI", o.redeem(t, o.First, code, url.Values{"redirect_uri": {"https://first.test/cb"}}), "invalid_grant")
 	refused(t, "made up", o.redeem(t, o.First, "made-up", nil), "invalid_grant")
-	// What was refused did not use it up.
+	// The refused requests did not use it up.
 	checkTokens(t, o.redeem(t, o.First, code, nil))
 }
 

@@ -92,7 +92,7 @@ func TestRefreshReplay(t *testing.T) {
 	}
 	third := o.refresh(t, o.First, second.text("refresh_token"), nil)
 	checkTokens(t, third)
-	// The first token once its successor was used: somebody has a copy.
+	// The first token once its successor was used: an attacker has a copy.
 	refused(t, "replay", o.refresh(t, o.First, first.text("refresh_token"), nil), "invalid_grant")
 	refused(t, "the family", o.refresh(t, o.First, third.text("refresh_token"), nil), "invalid_grant")
 	if got := o.userInfo(t, third.text("access_token")); got.status != http.StatusUnauthorized {
@@ -122,7 +122,7 @@ func TestRevocation(t *testing.T) {
 		return o.post(t, p, address, url.Values{"token": {token}, "token_type_hint": {hint}})
 	}
 	tokens := o.signIn(t, b, o.First, nil)
-	// Somebody else's revocation does nothing, and does not tell.
+	// The revocation by another client does nothing, and does not say so.
 	if got := revoke(o.Second, tokens.text("refresh_token"), ""); got.status != http.StatusOK {
 		t.Errorf("another client's token: %d", got.status)
 	}

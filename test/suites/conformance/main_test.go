@@ -52,9 +52,8 @@ type plan struct {
 	Connector string `json:"connector"`
 	Person    person `json:"person"`
 	Other     person `json:"other"`
-	// First and Second are confidential clients that nobody is asked about, First
-	// by Basic and Second by form; Third asks for consent; Keyed authenticates
-	// with a key; Public is a native client that may exchange and use devices.
+	// First and Second are confidential clients without consent, First by Basic and Second by form; Third asks for
+	// consent; Keyed authenticates with a key; Public is a native client that may exchange and use devices.
 	First  client `json:"first"`
 	Second client `json:"second"`
 	Third  client `json:"third"`

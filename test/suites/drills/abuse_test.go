@@ -73,8 +73,8 @@ func (g *guesser) try(user, password, address string) (code int, retryAfter stri
 	return resp.StatusCode, resp.Header.Get("Retry-After")
 }
 
-// pace is how far apart tries are: as fast as somebody sends who does not want to
-// be noticed as a flood of packets. Faster, this machine measures its own load.
+// pace is the time between tries: slow enough not to be noticed as a flood of packets. Faster, this machine
+// measures its own load.
 const pace = 4 * time.Millisecond
 
 // flood tries n passwords, four at a time.
@@ -134,8 +134,8 @@ func TestBruteForce(t *testing.T) { //nolint:paralleltest // it measures time
 	}
 }
 
-// TestLockoutEndsByItself keeps a person out of a strange browser while somebody
-// guesses, and no longer than the setting.
+// TestLockoutEndsByItself keeps a user out of a new browser while an attacker guesses, and no longer than the
+// setting.
 func TestLockoutEndsByItself(t *testing.T) { //nolint:paralleltest // each drill wants the machine for itself
 	// Longer than the guesses take on a busy machine: older ones no longer count.
 	const window = 14 * time.Second

@@ -1,7 +1,5 @@
-// Package drills lets things go wrong while there is load: keys rotate, replicas
-// die, databases stop, disks fill, clocks differ, upstreams hang. "make drills"
-// runs them for long; "make test" runs the short form of each, so that they can't
-// rot.
+// Package drills causes failures under load: keys rotate, replicas die, databases stop, disks fill, clocks
+// differ and upstreams hang. "make drills" runs them for long. "make test" runs the short form of each.
 package drills_test
 
 import (

@@ -105,8 +105,8 @@ func TestDatabaseOutage(t *testing.T) { //nolint:paralleltest // see above
 	l.stop(t)
 }
 
-// TestDatabaseHangs lets PostgreSQL take connections and answer nothing. Nobody
-// waits for ever, and everything goes on by itself.
+// TestDatabaseHangs lets PostgreSQL take connections and answer nothing. No request waits for ever, and
+// everything recovers by itself.
 func TestDatabaseHangs(t *testing.T) { //nolint:paralleltest // see above
 	pg := postgres.Start(t)
 	nodes := startNodes(t, 1, fmt.Sprintf("{driver: postgres, url: %s}", quoted(pg.URL)), extras{})
@@ -134,9 +134,8 @@ type disk struct {
 	fill, free func(t *testing.T, n *node)
 }
 
-// smallDisk is a disk of its own that is filled to the last page. Where nobody may
-// mount one, the server is not let to write any file further: the system refuses
-// its writes as it does on a full disk.
+// smallDisk is a disk of its own that is filled to the last page. Without the right to mount one, a limit on the
+// size of files refuses the server's writes as a full disk does.
 func smallDisk(t *testing.T) disk {
 	t.Helper()
 	d := disk{dir: t.TempDir()}

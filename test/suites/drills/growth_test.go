@@ -43,7 +43,7 @@ func fill(t *testing.T, driver, dsn string, from, to int) {
 }
 
 // TestGrowth measures refreshes and sign-ins with more and more devices stored.
-// What a token request costs must not depend on how many others there are.
+// The cost of a token request must not depend on how many others there are.
 func TestGrowth(t *testing.T) { //nolint:paralleltest // it measures time
 	sizes := []int{100, 2000}
 	rounds := 30

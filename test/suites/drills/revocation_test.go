@@ -112,7 +112,7 @@ func (r *replicas) startProxy(t *testing.T, upstream string, way *line) *httptes
 	return front
 }
 
-// listener is somebody with a stream open.
+// listener is a user with an open stream.
 type listener struct {
 	last  atomic.Int64 // when something came last, in Unix nanoseconds
 	ended atomic.Bool
@@ -159,9 +159,9 @@ func (l *listener) hear(conn net.Conn, r io.Reader) {
 	}
 }
 
-// TestCutOff opens many streams through two proxies, for two people, kills a replica of
-// the server and disables one of the people: that one's streams end and nobody else's
-// do. Then the proxies are cut off from the server, and refuse as they were told to.
+// TestCutOff opens many streams through two proxies, for two people, kills a replica of the server and disables
+// one of the people: only that user's streams end. Then the proxies are cut off from the server, and refuse as
+// they were told to.
 func TestCutOff(t *testing.T) { //nolint:paralleltest // it measures time
 	streams := 200
 	if *long {

@@ -26,7 +26,7 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/prerequisite"
 )
 
-// verifier is somebody who checks tokens with keys of their own keeping.
+// verifier is a client that checks tokens with its own copy of the keys.
 type verifier struct {
 	name  string
 	check func(ctx context.Context, token string) error
@@ -107,9 +107,9 @@ func (r *replicas) apiServer(t *testing.T) func(context.Context, string) error {
 	}
 }
 
-// TestRotationStorm rotates keys under constant load: no verifier may refuse one
-// token, fresh or some seconds old. The same harness with a naive rotation, which
-// lets a key sign that nobody knows and takes the old one away, must fail.
+// TestRotationStorm rotates keys under constant load: no verifier may refuse one token, fresh or some seconds
+// old. The same harness with a naive rotation, which signs with an unpublished key and removes the old one, must
+// fail.
 func TestRotationStorm(t *testing.T) { //nolint:paralleltest // it measures time
 	rotations := 4
 	if *long {

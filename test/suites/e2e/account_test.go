@@ -22,7 +22,7 @@ rules:
 	if r := me.run("", "kubectl-fairlead", "login", s.issuer); r.code != 0 {
 		t.Fatalf("%+v\n%s", r, me.browserFault())
 	}
-	me.env = append(me.env, "CI=true") // from now on nobody signs in again
+	me.env = append(me.env, "CI=true") // from now on no user signs in again
 
 	// 1. Signing out of the browser.
 	b := relyingparty.NewBrowser(t, s.issuer, s.client.Transport)

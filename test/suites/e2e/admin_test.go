@@ -65,7 +65,7 @@ func (o *operator) fill(fields map[string]string) {
 		if o.eval(fmt.Sprintf(`String(!!document.querySelector(%q))`, selector)) != "true" {
 			o.t.Fatalf("there is no field %s:\n%s", name, o.eval(`document.body.innerText`))
 		}
-		// What is folded away is opened first, as a person does.
+		// A folded section is opened first, as a user does.
 		o.eval(fmt.Sprintf(`(() => { const d = document.querySelector(%q).closest("details"); if (d) d.open = true; return "" })()`, selector))
 		if o.eval(fmt.Sprintf(`document.querySelector(%q).tagName`, selector)) == "SELECT" || strings.Contains(value, "\n") {
 			o.eval(fmt.Sprintf(`document.querySelector(%q).value = %q`, selector, value))

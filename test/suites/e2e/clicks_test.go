@@ -13,7 +13,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// newcomer is somebody with kubectl and the plugin, and a browser; what they do is counted.
+// newcomer is a new user with kubectl, the plugin and a browser. The test counts their clicks and commands.
 type newcomer struct {
 	*chromium
 	me               *person
@@ -192,7 +192,7 @@ rules:
 		n.look(width, "light")
 		n.shoot("setup-code", "light", width)
 	}
-	me := s.person(t, jane()) // over SSH: no browser, and nobody to type a code
+	me := s.person(t, jane()) // over SSH: no browser, and no user to type a code
 	args := strings.Fields(command)[2:]
 	if r := me.run("", "kubectl-fairlead", args...); r.code != 0 || !strings.Contains(r.err, "Signed in to "+s.issuer+" as local:jane@example.test.") {
 		t.Fatalf("%s: %+v", command, r)
@@ -201,7 +201,7 @@ rules:
 	if got := me.kubectl("get", "pods", "-n", "demo", "--context", "a"); !strings.Contains(got, "hello") || me.tabs() != 0 {
 		t.Errorf("%d tabs: %s", me.tabs(), got)
 	}
-	// The same command at another computer signs nobody in, and ends the first one: it had been seen.
+	// The same command on another computer does not sign in, and ends the first session: the code was seen.
 	other := s.person(t, jane())
 	if r := other.run("", "kubectl-fairlead", args...); r.code != 4 || !strings.Contains(r.err, "used before") || other.tabs() != 0 {
 		t.Errorf("%+v", r)

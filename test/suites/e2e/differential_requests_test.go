@@ -11,7 +11,7 @@ import (
 type probe struct {
 	method, path, body string
 	header             http.Header
-	// as is whom the person acts as; empty is nobody.
+	// as is the user that the caller impersonates; empty for none.
 	as http.Header
 }
 
@@ -35,7 +35,7 @@ var kinds = []struct{ base, one, body string }{
 	{"/apis/coordination.k8s.io/v1/namespaces/work/leases", "leader", `{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"%s"}}`},
 	{"/apis/rbac.authorization.k8s.io/v1/namespaces/work/roles", "reader", `{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"Role","metadata":{"name":"%s"},"rules":[]}`},
 	{"/apis/example.test/v1/namespaces/work/widgets", "blue", `{"apiVersion":"example.test/v1","kind":"Widget","metadata":{"name":"%s"},"spec":{"size":1}}`},
-	// What the person may not do.
+	// Requests that the user may not make.
 	{"/api/v1/namespaces", "work", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"%s"}}`},
 	{"/api/v1/nodes", "fake", `{"apiVersion":"v1","kind":"Node","metadata":{"name":"%s"}}`},
 	{"/api/v1/namespaces/kube-system/secrets", "key", `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"%s"}}`},
@@ -98,7 +98,7 @@ func subresources() []probe {
 	return out
 }
 
-// oddPaths are addresses that somebody on the way could read in another way.
+// oddPaths are addresses that an intermediary could read in another way.
 func oddPaths() []probe {
 	var out []probe
 	for _, path := range []string{
@@ -155,7 +155,7 @@ func encodings() []probe {
 	)
 }
 
-// actingAs are requests of a person as somebody whom they may act as.
+// actingAs are requests of a user who impersonates another user and may do so.
 func actingAs() []probe {
 	var out []probe
 	for _, wish := range []http.Header{

@@ -44,7 +44,7 @@ admins: {users: ["local:jane@example.test"]}
 		s.startKube(t, out)
 		clusters[id] = s.kube
 	}
-	// The page tells an admin the same, and nobody who may not use the cluster.
+	// The page says the same to an admin, and not to a user without access to the cluster.
 	page := relyingparty.NewBrowser(t, s.issuer, s.client.Transport).SignIn(s.issuer+"/clusters/a", jane().Credentials)
 	printed, err := exec.Command(s.bin+"/fairlead", "cluster", "config", "a", "--config", s.dir+"/fairlead.yaml").Output()
 	if err != nil || strings.TrimSpace(page.Doc.Find("#way-direct + label + .tabset-panel pre").First().Text()) != strings.TrimSpace(string(printed)) {

@@ -42,7 +42,7 @@ rules:
 			t.Errorf("%s: %d commands", page, commands)
 		}
 	}
-	// What the page of one's clusters shows, in every shell.
+	// The commands of the page of clusters, in every shell.
 	page := relyingparty.NewBrowser(t, s.issuer, s.client.Transport).SignIn(s.issuer+"/", jane().Credentials)
 	shown := page.Doc.Find("ol.steps > li > .copy code").Map(func(_ int, d *relyingparty.Selection) string { return d.Text() })
 	if len(shown) != 2 {

@@ -302,8 +302,8 @@ func (s *system) operate(t *testing.T, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// person is somebody's computer: a home of their own, kubectl and the plugin on
-// the PATH, and a browser that signs in by itself.
+// person is the computer of a user: a home of its own, kubectl and the plugin on the PATH, and a browser that
+// signs in by itself.
 type person struct {
 	t    *testing.T
 	s    *system

@@ -141,7 +141,7 @@ func keyboardOnly(t *testing.T, c *chromium, s *system) {
 		text, err := os.ReadFile(dir + "/clusters.kubeconfig.yaml")
 		return err == nil && strings.Contains(string(text), "--cluster=c0")
 	})
-	// What comes first on the page comes first with Tab.
+	// The first control of the page is the first with Tab.
 	c.do(chromedp.Navigate(s.issuer+"/"), chromedp.WaitReady("main"))
 	var tops []float64
 	for range 12 {

@@ -48,8 +48,8 @@ Data Batch jobs notebooks Edge Tokyo Caches Paulo Sandbox with rather long name 
 kubectl laptop UID JTI BCDF GHJK Wiki wiki https callback Chromium HeadlessChrome ARM Apple silicon Intel Actions GitLab CI Terraform Argo CD more system authenticated
 `
 
-// TestLanguages reads every page for people as somebody does whose language is neither: all
-// that is said comes from the catalogue. And as a German: it fits on a phone.
+// TestLanguages reads every page for users in a pseudo-language: each text comes from the catalogue. And as a
+// German: it fits on a phone.
 func TestLanguages(t *testing.T) {
 	t.Parallel()
 	p := needParts(t)

@@ -96,8 +96,8 @@ func TestALoadBalancerInBetween(t *testing.T) {
 	}
 }
 
-// seenThrough looks at what comes through nginx: the address that somebody comes from, which
-// they can't choose, and where to see why something is refused.
+// seenThrough looks at what comes through nginx: the address of the client, which it can't choose, and where to
+// see why a request is refused.
 func seenThrough(t *testing.T, s *system, me *person, address string) {
 	t.Helper()
 	out := s.tryAs(t, s.client, "https://"+address, me.token("a"), http.Header{"X-Forwarded-For": {"192.0.2.7"}})

@@ -16,7 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// wiki is a client of somebody else's: people are asked once.
+// wiki is a third-party client: users are asked for consent once.
 func wiki(dir, redirect string) string {
 	return `
 clients:

@@ -99,7 +99,7 @@ func TestPasskey(t *testing.T) {
 		t.Errorf("without scripts: %s", page)
 	}
 
-	// A key of somebody else is none.
+	// The passkey of another user is refused.
 	c.do(network.ClearBrowserCookies(), webauthn.RemoveVirtualAuthenticator(key))
 	c.insertKey()
 	c.signInPlain(account)

@@ -153,7 +153,7 @@ func (p *peers) get(t *testing.T, address, path, token string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-// whoami is who somebody is at an address.
+// whoami returns the user name that an address sees.
 func (p *peers) whoami(t *testing.T, client *http.Client, address, token string) (whoami, int) {
 	t.Helper()
 	out := p.tryAs(t, client, "https://"+address, token, http.Header{})

@@ -24,7 +24,7 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
 
-// byHand is a kubeconfig that somebody has written and cares about.
+// byHand is a kubeconfig that a user has written and cares about.
 const byHand = `# mine; do not reformat
 apiVersion: v1
 kind: Config
@@ -390,7 +390,7 @@ func signsInByPasting(t *testing.T, p person, wrong int) {
 }
 
 // TestContextsFollowTheServer changes at the server what can change there: the next kubectl,
-// or the one after it, works, and nobody downloads anything. testdata/follows.golden has the
+// or the one after it, works, without a download. testdata/follows.golden has the
 // kubeconfig after each change.
 func TestContextsFollowTheServer(t *testing.T) {
 	t.Parallel()
@@ -431,7 +431,7 @@ func TestContextsFollowTheServer(t *testing.T) {
 	}
 }
 
-// following is somebody whose kubeconfig follows what happens at the server.
+// following is a user whose kubeconfig follows the changes at the server.
 type following struct {
 	*system
 	t     *testing.T
@@ -517,8 +517,8 @@ func (p *person) backdate(name string) {
 	}
 }
 
-// TestThePluginIsInstalledFromTheHelpPage pastes what the page says into a shell, as somebody
-// does who has nothing yet; and one who is given another file than was announced.
+// TestThePluginIsInstalledFromTheHelpPage pastes the commands of the page into a shell, as a new user does. A
+// second user gets another file than the announced one.
 func TestThePluginIsInstalledFromTheHelpPage(t *testing.T) {
 	t.Parallel()
 	s := withClient(t)
@@ -553,8 +553,8 @@ func TestThePluginIsInstalledFromTheHelpPage(t *testing.T) {
 	}
 }
 
-// TestOnlyThePluginEndsEverything: an application that knows who somebody is can't sign them
-// out of everything; that it tried is recorded.
+// TestOnlyThePluginEndsEverything: an application that knows a user can't sign that user out of everything. The
+// attempt is recorded.
 func TestOnlyThePluginEndsEverything(t *testing.T) {
 	t.Parallel()
 	s := withClient(t)

@@ -43,7 +43,7 @@ func TestTheListIsOnesOwn(t *testing.T) {
 	if got := names(b.Post(s.issuer+"/clusters/b/favourite", url.Values{"favourite": {"no"}, "back": {"//evil.example"}})); !slices.Equal(got, []string{"Cluster a", "Cluster b"}) {
 		t.Errorf("%q", got)
 	}
-	// Whoever may not use a cluster can't mark it either, and learns nothing.
+	// A user without access to a cluster can't mark it, and learns nothing about it.
 	stranger := relyingparty.NewBrowser(t, s.issuer, s.client.Transport)
 	stranger.SignIn(s.issuer+"/", bob().Credentials)
 	for _, id := range []string{"a", "nope"} {
@@ -90,7 +90,7 @@ rules:
 	if log := s.server.String(); !strings.Contains(log, `"token_file"`) || strings.Contains(log, cfg.AuthInfos["a"].Token) {
 		t.Error("the audit log does not say that a token was given in a file, or has it")
 	}
-	// Where no admin allows it there is neither a button nor a token.
+	// Unless an admin allows it there is neither a button nor a token.
 	if page := browser.Get(s.issuer + "/clusters/b"); page.Doc.Find(`form[action$="/token-file"]`).Length() != 0 {
 		t.Error("b offers a token")
 	}

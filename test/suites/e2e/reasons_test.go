@@ -12,7 +12,7 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
 
-// TestRefusedWithAReason ends somebody's access in every way that there is. Each time the last
+// TestRefusedWithAReason ends the access of a user in every way that there is. Each time the last
 // lines of kubectl say which, and what to do; and so does the page.
 func TestRefusedWithAReason(t *testing.T) {
 	t.Parallel()

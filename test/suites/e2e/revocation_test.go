@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// stream is a kubectl that goes on until somebody ends it.
+// stream is a kubectl that runs until the proxy or the test ends it.
 type stream struct {
 	name     string
 	cmd      *exec.Cmd
@@ -64,8 +64,8 @@ func (s *stream) open() bool {
 	}
 }
 
-// TestALeaverIsCutOff: what kubectl has open ends with words when an admin disables the
-// person, and nobody else's does.
+// TestALeaverIsCutOff: the open streams of kubectl end with a message when an admin disables the user, and those
+// of other users stay open.
 func TestALeaverIsCutOff(t *testing.T) {
 	t.Parallel()
 	s := prepare(t, needParts(t))
@@ -82,7 +82,7 @@ rules:
 		if r := p.run("", "kubectl-fairlead", "login", s.issuer); r.code != 0 {
 			t.Fatalf("%+v\n%s", r, p.browserFault())
 		}
-		p.env = append(p.env, "CI=true") // nobody signs in again by themselves
+		p.env = append(p.env, "CI=true") // no user signs in again without being asked
 	}
 	shell := []string{"exec", "-n", "demo", "--context", "a", "hello", "--", "sh", "-c", "echo begun; sleep 600"}
 	spdy := []string{"KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false"}
@@ -114,8 +114,8 @@ rules:
 	}
 }
 
-// TestTheServerIsAway: the proxy goes on with what it knew last, also after a start of
-// its own, and not with a snapshot that somebody changed.
+// TestTheServerIsAway: the proxy keeps its last known state, also after a restart, and refuses a snapshot that
+// was changed.
 func TestTheServerIsAway(t *testing.T) {
 	t.Parallel()
 	s := prepare(t, needParts(t))

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// TestTheProxysTokenIsRotated gives the proxy a token that the API server does not take, as
-// one that has expired, and then a good one in the same file, as kubelet does. Nobody is told
-// to sign in again meanwhile, and nothing has to be started again.
+// TestTheProxysTokenIsRotated gives the proxy a token that the API server does not take, as one that has
+// expired, and then a good one in the same file, as kubelet does. No user has to sign in again meanwhile, and no
+// program has to be restarted.
 func TestTheProxysTokenIsRotated(t *testing.T) {
 	t.Parallel()
 	s := prepare(t, needParts(t))

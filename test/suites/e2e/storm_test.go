@@ -201,7 +201,7 @@ func (p *person) expireTokens() {
 	p.changeSession(func(s map[string]any) { s["accessExpires"] = time.Now().Add(-time.Hour) })
 }
 
-// forgetRefreshToken replaces the refresh token by one that nobody knows.
+// forgetRefreshToken replaces the refresh token by an unknown one.
 func (p *person) forgetRefreshToken() {
 	p.t.Helper()
 	p.expireTokens()

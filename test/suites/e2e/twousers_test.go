@@ -76,7 +76,7 @@ func (s *system) resident(t *testing.T, login credentials, uid uint32) *resident
 	if os.Geteuid() != 0 {
 		return r
 	}
-	// What they run and read must be where they may look.
+	// The programs and files must be in folders that both users may read.
 	for name, from := range map[string]string{"kubectl-fairlead": s.bin + "/kubectl-fairlead", "browser-program": browserProgram(t), "ca.crt": s.dir + "/ca.crt"} {
 		if err := os.WriteFile(r.home+"/"+name, []byte(readFile(t, from)), 0o500); err != nil {
 			t.Fatal(err)

@@ -71,7 +71,7 @@ rules:
 			t.Errorf("%s: %d tabs: a refusal is no reason to sign in again", way, got)
 		}
 	}
-	// Who leaves altogether is told so.
+	// A user who has left the organization is told so.
 	d.DeleteUser("jane")
 	me := people["ldaps"]
 	me.env = append(me.env, "CI=true")

@@ -69,7 +69,7 @@ func wishes() map[string]http.Header {
 	}
 }
 
-// outcome is what somebody got.
+// outcome is the answer that a caller got.
 type outcome struct {
 	Code int
 	Body map[string]any
@@ -122,7 +122,7 @@ func TestActAsIsWhatTheAPIServerDoes(t *testing.T) {
 	direct := &http.Client{Transport: &http.Transport{TLSClientConfig: tlsFromPEM(t, s.kube.CA)}}
 	proxied := "https://" + address
 
-	// Without the rights for it the proxy lets nobody act as anybody, and says why.
+	// Without the rights for it the proxy refuses all impersonation, and says why.
 	if got := s.tryAs(t, s.client, proxied, token, wishes()["bob"]); got.Code != http.StatusForbidden || !strings.Contains(fmt.Sprint(got.Body["message"]), "proxy-kubectl-as-rbac.yaml") {
 		t.Errorf("without the rights: %+v", got)
 	}

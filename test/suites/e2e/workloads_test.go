@@ -291,7 +291,7 @@ func runsTerraform(t *testing.T, p *programs) {
 	if got := p.whoIs(t, cfg(), "FAIRLEAD_WORKLOAD_TOKEN="+token); provider.Name != "kubernetes" || got != "workload:terraform" {
 		t.Errorf("%s is %s", provider.Name, got)
 	}
-	// The same block at somebody's desk is that person.
+	// The same block on a user's computer authenticates that user.
 	me := p.person(t, jane())
 	me.must("kubectl-fairlead", "login", p.issuer)
 	if got := p.whoIs(t, cfg(), "XDG_CACHE_HOME="+me.home+"/cache", "FAIRLEAD_KEYRING=off", "FAIRLEAD_CACHE_DIR="+me.home+"/cache/fairlead"); got != "local:jane@example.test" {

@@ -123,7 +123,7 @@ func nameOf(f ast.Expr) string {
 	return ""
 }
 
-// What is left of a template without these is words that nobody translates.
+// The rest of a template without these is words that are not translated.
 var (
 	actions   = regexp.MustCompile(`\{\{.*?\}\}`)
 	tags      = regexp.MustCompile(`<[^>]*>`)

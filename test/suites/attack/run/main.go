@@ -18,7 +18,7 @@ import (
 
 func main() {
 	target := flag.String("target", "", "host and port of the proxy to attack")
-	token := flag.String("token", "", "a good token for it, of somebody without rights")
+	token := flag.String("token", "", "a valid token for it, of a user without rights")
 	upstream := flag.String("upstream", "127.0.0.1:9443", "where to listen as the API server that the proxy forwards to")
 	flag.Parse()
 	if *target == "" || *token == "" {
@@ -43,14 +43,14 @@ func run(target, token, upstream string) error {
 	for _, f := range result.Findings {
 		fmt.Println(f)
 	}
-	fmt.Printf("%d attacks, %d requests arrived, %d as somebody else or hidden in another.\n", result.Attacks, result.Arrived, len(result.Findings))
+	fmt.Printf("%d attacks, %d requests arrived, %d as another user or hidden in another request.\n", result.Attacks, result.Arrived, len(result.Findings))
 	if len(result.Findings) > 0 {
 		return errors.New("the proxy has holes")
 	}
 	return nil
 }
 
-// listen is the API server, with a certificate that nobody knows.
+// listen is the API server, with a certificate of no known authority.
 func listen(address string, handler http.Handler) error {
 	ca, err := pki.NewCA("attack", time.Now())
 	if err != nil {
