@@ -58,6 +58,10 @@ drills: deps build ## Run the long failure drills: key rotation, dead replicas a
 	@FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(test/tools/kube/build.sh) test/with-postgres.sh go test -count=1 -v -timeout 90m ./test/suites/drills -long
 	@FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(test/tools/kube/build.sh) test/with-postgres.sh go test -count=1 -v -timeout 90m ./test/suites/e2e -run TestALoadBalancerInBetween -long
 
+.PHONY: pictures
+pictures: deps build ## Take the pictures of the documentation again
+	FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(test/tools/kube/build.sh) go test -count=1 ./test/suites/e2e -run TestPictures -pictures $(CURDIR)/docs/images
+
 .PHONY: lighthouse
 lighthouse: deps build ## Audit the user pages with Lighthouse
 	@cd test/tools/lighthouse && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
