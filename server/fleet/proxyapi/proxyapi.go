@@ -177,7 +177,7 @@ func (h *Handler) feed(c echo.Context) (any, error) {
 		return nil, err
 	}
 	ctx := c.Request().Context()
-	if version := line(c.Request().Header.Get("User-Agent")); h.Now().Sub(proxy.LastSeen.Time()) > seenInterval || version != proxy.Version {
+	if version := strings.TrimPrefix(line(c.Request().Header.Get("User-Agent")), "fairlead-proxy/"); h.Now().Sub(proxy.LastSeen.Time()) > seenInterval || version != proxy.Version {
 		if err := h.Store.RecordProxySeen(ctx, proxy.ID, version, c.RealIP(), h.Now()); err != nil {
 			return nil, err
 		}
