@@ -81,7 +81,7 @@ type Data struct {
 	Passkey, Kept string
 	// PasskeyAlone is set when a passkey signs the user in without a password.
 	PasskeyAlone bool
-	Fault         i18n.Text
+	Fault        i18n.Text
 }
 
 // Factor is a second factor.

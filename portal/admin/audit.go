@@ -21,6 +21,9 @@ import (
 	"github.com/fairlead-auth/fairlead/templates"
 )
 
+// eventsPerPage keeps the page, with the whole record of each event, below 50 KB.
+const eventsPerPage = 40
+
 func (h *Handler) mountAudit(add func(method, path string, handle handler)) {
 	add(http.MethodGet, "/audit", h.audit)
 	add(http.MethodGet, "/audit/export", h.exportAudit)
@@ -62,7 +65,7 @@ func eventQuery(values url.Values) (store.EventQuery, string, string) {
 	trimmed := func(name string) string { return strings.TrimSpace(values.Get(name)) }
 	q := store.EventQuery{
 		Name: trimmed("name"), User: trimmed("user"), Connector: trimmed("connector"), Cluster: trimmed("cluster"), Client: trimmed("client"),
-		Request: trimmed("request"), Address: trimmed("address"), Text: trimmed("text"), After: values.Get("after"), Limit: ops.PageSize,
+		Request: trimmed("request"), Address: trimmed("address"), Text: trimmed("text"), After: values.Get("after"), Limit: eventsPerPage,
 	}
 	q.Names = sentence.Kind(values.Get("kind")).Names()
 	from, to := trimmed("from"), trimmed("to")
@@ -116,7 +119,7 @@ func (h *Handler) audit(c echo.Context, r *request) error {
 	kept.Set("format", "csv")
 	data.CSV = h.Site.Path("/admin/audit/export?" + kept.Encode())
 	kept.Del("format")
-	if len(events) == ops.PageSize {
+	if len(events) == eventsPerPage {
 		kept.Set("after", events[len(events)-1].Cursor())
 		data.Next = "?" + kept.Encode()
 	}

@@ -42,8 +42,9 @@ func KeyURI(brand, account, totp string) string {
 	return "otpauth://totp/" + label + "?secret=" + totp + "&issuer=" + url.QueryEscape(brand)
 }
 
-// qrCodePixels is the width and height of the QR code.
-const qrCodePixels = 240
+// qrCodePixels is the width and height of the QR code: three times the size at which pages show it, so that it is
+// sharp on every screen.
+const qrCodePixels = 3 * 240
 
 // QRCode returns a PNG with the QR code of a text.
 func QRCode(address string) ([]byte, error) {
