@@ -18,8 +18,7 @@ var messageAt = map[string]int{"errs.New": 1, "errs.Wrap": 2}
 
 // errorsNotYetRewritten are the folders whose errors do not yet say what to do. A folder counts without the
 // folders in it. Take an entry off when its errors do; never add one.
-var errorsNotYetRewritten = []string{
-}
+var errorsNotYetRewritten = []string{}
 
 // imperatives start the sentence that says what to do next.
 var imperatives = []string{
