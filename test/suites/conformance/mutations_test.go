@@ -90,7 +90,7 @@ func mutations() []mutation {
 		m("device_approved_by_link", "server/oidc/token/device.go", "case row.Approved == 0:", "case row.Approved == 0 && !"+switchedOn("device_approved_by_link")+":", "TestDeviceGrant"),
 		m("device_polls_not_counted", "server/oidc/token/device.go", "case early:", "case early && !"+switchedOn("device_polls_not_counted")+":", "TestDeviceGrant"),
 		// Signing out, and browsers.
-		m("logout_redirects_anywhere", "server/oidc/logout/endsession.go", "if !slices.Contains(client.PostLogoutURIs, uri) {", "if !slices.Contains(client.PostLogoutURIs, uri) && !"+switchedOn("logout_redirects_anywhere")+" {", "TestLogoutNeverRedirects"),
+		m("logout_redirects_anywhere", "server/oidc/logout/endsession.go", "if client == nil || !slices.Contains(client.PostLogoutURIs, uri) {", "if client == nil || !slices.Contains(client.PostLogoutURIs, uri) && !"+switchedOn("logout_redirects_anywhere")+" {", "TestLogoutNeverRedirects"),
 		m("logout_without_proof", "server/oidc/logout/endsession.go", "if current != nil && !hintMatches(proof, current) {", "if current != nil && !hintMatches(proof, current) && !"+switchedOn("logout_without_proof")+" {", "TestLogoutAsks"),
 		m("logout_keeps_session", "server/base/store/signin.go", `return s.Ended == 0 && `, `return (s.Ended == 0 || `+switchedOn("logout_keeps_session")+`) && `, "TestLogout"),
 		m("logout_token_with_nonce", "server/oidc/backchannel/backchannel.go", "ID: secret.ID(\"jti\"), SID: notice.SID, Events: map[string]struct{}{logoutEvent: {}},", "ID: secret.ID(\"jti\"), SID: notice.SID, Events: map[string]struct{}{map[bool]string{true: \"x\", false: logoutEvent}["+switchedOn("logout_token_with_nonce")+"]: {}},", "TestBackChannelLogout"),
