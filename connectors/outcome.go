@@ -37,6 +37,9 @@ const (
 	OutcomeUnconfirmed Outcome = "unconfirmed"
 )
 
+// SignInAgain is the remedy when a new sign-in alone helps.
+const SignInAgain = "Sign in again."
+
 // maxDescription is how many characters of an upstream's own description are kept.
 const maxDescription = 300
 
@@ -104,7 +107,7 @@ func OutcomeOf(err error) Outcome {
 // Unconfirmed returns the error of a renewal for which the connector can't ask the
 // upstream: it has no token for it, or the upstream knows no way.
 func Unconfirmed() *Error {
-	return NewError(OutcomeUnconfirmed, nil, "The provider can't be asked about this account again without a new sign-in.", "Sign in again.")
+	return NewError(OutcomeUnconfirmed, nil, "The provider can't be asked about this account again without a new sign-in.", SignInAgain)
 }
 
 // StatusError returns the error of an answer with a status that says nothing about the
@@ -129,7 +132,7 @@ func OAuthError(status int, code, description string) *Error {
 	}
 	switch e.Outcome {
 	case OutcomeSignInAgain:
-		e.Reason, e.Remedy = "The provider wants the user to sign in there again.", "Sign in again."
+		e.Reason, e.Remedy = "The provider wants the user to sign in there again.", SignInAgain
 	case OutcomeUnavailable:
 		e.Reason = "The provider does not answer at the moment."
 	case OutcomeMisconfigured:

@@ -32,7 +32,7 @@ func (c *Connector) Refresh(ctx context.Context, last connectors.Identity) (conn
 	said, err := c.userInfo(ctx, &token)
 	if connectors.OutcomeOf(err) == connectors.OutcomeDenied && token.Expiry.IsZero() {
 		// The provider sent no expiry for its token, so the token may have expired.
-		return connectors.Identity{}, connectors.NewError(connectors.OutcomeSignInAgain, err, "The provider's token for this account has ended.", "Sign in again.")
+		return connectors.Identity{}, connectors.NewError(connectors.OutcomeSignInAgain, err, "The provider's token for this account has ended.", connectors.SignInAgain)
 	}
 	if err != nil {
 		return connectors.Identity{}, err
@@ -67,7 +67,7 @@ func (c *Connector) renew(ctx context.Context, last connectors.Identity, refresh
 // again converts the claims of a renewal to an identity, which must be of the same account.
 func (c *Connector) again(ctx context.Context, last connectors.Identity, said claims.Set, token *oauth2.Token) (connectors.Identity, error) {
 	if subject := said.Text(c.cfg.Claims.ID); subject != "" && subject != last.Subject {
-		return connectors.Identity{}, connectors.NewError(connectors.OutcomeDenied, nil, "The provider answered about another account.", "Sign in again.")
+		return connectors.Identity{}, connectors.NewError(connectors.OutcomeDenied, nil, "The provider answered about another account.", connectors.SignInAgain)
 	}
 	return c.identity(ctx, said, token)
 }

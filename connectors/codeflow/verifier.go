@@ -62,7 +62,7 @@ func (v *verifier) verify(ctx context.Context, raw, nonce string) (claims.Set, e
 		return nil, err
 	}
 	if nonce != "" && said.Text("nonce") != nonce {
-		return nil, connectors.NewError(connectors.OutcomeDenied, nil, "The provider's ID token belongs to another sign-in.", "Sign in again.")
+		return nil, connectors.NewError(connectors.OutcomeDenied, nil, "The provider's ID token belongs to another sign-in.", connectors.SignInAgain)
 	}
 	return said, nil
 }

@@ -181,7 +181,7 @@ func refusal(answer *rest.Answer) error {
 	case "USER_NOT_FOUND", "INACTIVE_ACCOUNT":
 		return connectors.NewError(connectors.OutcomeDenied, nil, "Crowd says "+said.Reason+" of the account.", "Ask an admin of Crowd whether the account is active.")
 	case "EXPIRED_CREDENTIAL":
-		return connectors.NewError(connectors.OutcomeSignInAgain, nil, "The password has expired in Crowd.", "Change it there, then sign in again.")
+		return connectors.NewError(connectors.OutcomeSignInAgain, nil, "The password has expired in Crowd.", "Change it there.")
 	}
 	return connectors.StatusError(answer.Status, fmt.Sprintf("Crowd answered %d %s.", answer.Status, kubenames.SanitizeLine(said.Reason, 60)), "Check the Crowd URL, and Crowd's own log.")
 }

@@ -28,7 +28,7 @@ func classify(err error) error {
 	}
 	switch refused.Response.StatusCode {
 	case http.StatusUnauthorized:
-		return connectors.NewError(connectors.OutcomeDenied, err, "GitHub does not accept the account's token any more.", "Sign in again, or ask an admin whether the account still exists.")
+		return connectors.NewError(connectors.OutcomeDenied, err, "GitHub does not accept the account's token any more.", "Ask an admin whether the account still exists.")
 	case http.StatusForbidden:
 		return forbidden(refused)
 	case http.StatusNotFound:
@@ -65,7 +65,7 @@ func ssoAddress(h http.Header) (string, bool) {
 
 func needsSSO(cause error, address string) error {
 	e := connectors.NewError(connectors.OutcomeSignInAgain, cause, "GitHub wants the user to sign in to the organization's single sign-on.",
-		fmt.Sprintf("Open %s, then sign in again.", address))
+		fmt.Sprintf("Open %s.", address))
 	e.Link = address
 	return e
 }

@@ -54,11 +54,11 @@ type refusal struct {
 var (
 	refusedDisabled  = refusal{"account_disabled", connectors.OutcomeDenied, "The account is disabled in the directory.", "Ask an admin of the directory to enable it."}
 	refusedExpired   = refusal{"account_expired", connectors.OutcomeDenied, "The account has expired in the directory.", "Ask an admin of the directory to extend it."}
-	refusedLocked    = refusal{"account_locked", connectors.OutcomeSignInAgain, "The directory has locked the account after too many wrong passwords.", "Wait until the lock ends, or ask an admin of the directory to remove it. Then sign in again."}
+	refusedLocked    = refusal{"account_locked", connectors.OutcomeSignInAgain, "The directory has locked the account after too many wrong passwords.", "Wait until the lock ends, or ask an admin of the directory to remove it."}
 	refusedForGood   = refusal{"account_locked", connectors.OutcomeDenied, "An admin has locked the account in the directory.", "Ask an admin of the directory to unlock it."}
-	refusedPassword  = refusal{"password_expired", connectors.OutcomeSignInAgain, "The password has expired.", "Change it where the directory lets you, for example on your computer. Then sign in again."}
-	refusedMustReset = refusal{"password_must_change", connectors.OutcomeSignInAgain, "The directory wants a new password before it lets you in.", "Change the password where the directory lets you, for example on your computer. Then sign in again."}
-	refusedHours     = refusal{"outside_logon_hours", connectors.OutcomeSignInAgain, "The directory does not allow this account to sign in at this time.", "Sign in again within your logon hours, or ask an admin of the directory to change them."}
+	refusedPassword  = refusal{"password_expired", connectors.OutcomeSignInAgain, "The password has expired.", "Change it where the directory lets you, for example on your computer."}
+	refusedMustReset = refusal{"password_must_change", connectors.OutcomeSignInAgain, "The directory wants a new password before it lets you in.", "Change the password where the directory lets you, for example on your computer."}
+	refusedHours     = refusal{"outside_logon_hours", connectors.OutcomeSignInAgain, "The directory does not allow this account to sign in at this time.", "Wait for your logon hours, or ask an admin of the directory to change them."}
 	refusedComputer  = refusal{"computer_not_allowed", connectors.OutcomeSignInAgain, "The directory does not allow this account to sign in from Fairlead's server.", "Ask an admin of the directory to allow it (“Log On To” in Active Directory)."}
 )
 

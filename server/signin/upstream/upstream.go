@@ -245,10 +245,8 @@ func refusal(row *store.Connector, err error) error {
 	switch connectors.OutcomeOf(err) {
 	case connectors.OutcomeBadCredentials:
 		return errs.Wrap(errs.Unauthenticated, err, "The user name or password is wrong. Try again.")
-	case connectors.OutcomeDenied, connectors.OutcomeSignInAgain:
+	case connectors.OutcomeDenied, connectors.OutcomeSignInAgain, connectors.OutcomeUnconfirmed:
 		return deniedError(row, err)
-	case connectors.OutcomeUnconfirmed:
-		return errs.Wrap(errs.Denied, err, "%s requires a new sign-in: your last one there is no longer valid. Sign in again.", row.Name)
 	case connectors.OutcomeUnusableIdentity:
 		return errs.Wrap(errs.Denied, err, "Fairlead can’t use the account data from %s. %s. Ask an admin to correct the account or the connector.", row.Name, advice(err))
 	case connectors.OutcomeMisconfigured:
@@ -260,7 +258,11 @@ func refusal(row *store.Connector, err error) error {
 
 // deniedError returns the error for a user whom the upstream denies, with the reason if the upstream gives one.
 func deniedError(row *store.Connector, err error) error {
-	if e, ok := errors.AsType[*connectors.Error](err); ok && e.Remedy != "" {
+	e, ok := errors.AsType[*connectors.Error](err)
+	switch {
+	case ok && e.Remedy == connectors.SignInAgain:
+		return errs.Wrap(errs.Denied, err, "%s requires a new sign-in: your last one there is no longer valid. Sign in again.", row.Name)
+	case ok && e.Remedy != "":
 		return errs.Wrap(errs.Denied, err, "%s denied access to this account. %s. Sign in again afterwards.", row.Name, advice(err))
 	}
 	return errs.Wrap(errs.Denied, err, "%s denied access to this account. Ask an admin to allow it.", row.Name)

@@ -106,7 +106,7 @@ func (o *operator) setUp() {
 	}
 	o.do(chromedp.Navigate(link), chromedp.WaitReady("main"))
 	o.totp = o.eval(`document.getElementById("totp").textContent`)
-	if got := o.eval(`String(document.querySelector(".qr").naturalWidth)`); got != "240" {
+	if got := o.eval(`String(document.querySelector(".qr").naturalWidth)`); got != "720" {
 		o.t.Errorf("the QR code is %s pixels wide", got)
 	}
 	o.fill(map[string]string{"login": recoveryLogin, "password": recoveryPassword, "again": recoveryPassword, "code": o.code(0)})

@@ -67,7 +67,8 @@ rules:
 		"the connector says no": {
 			end:  func() { gh.Set(fakegithub.Account{ID: 4711, Login: "jane", Name: "Jane Doe", Emails: account.Emails}) },
 			mend: func() { gh.Set(account) },
-			last: "GitHub denied access to this account. Ask an admin to allow it.\nRun: kubectl fairlead login ", page: "GitHub denied access to this account. Ask an admin to allow it.", code: 3,
+			last: "GitHub denied access to this account. The account is in none of the organizations and teams that may sign in. Ask an admin to add it to one of them. Sign in again afterwards.\nRun: kubectl fairlead login ",
+			page: "GitHub denied access to this account. The account is in none of the organizations and teams that may sign in.", code: 3,
 		},
 		"the outage lasts too long": {
 			end: func() {
