@@ -264,10 +264,15 @@ func TestAProxyStartsWhileTheServerIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := w.enrolProxy(t, "a")
-	if err := w.store.Revoke(t.Context(), store.RevokedUser, "usr_1", "test", w.clock.now()); err != nil {
+	w.signIn(t)
+	jane, err := w.store.UserByName(t.Context(), "corp:jane")
+	if err != nil {
 		t.Fatal(err)
 	}
-	gone := &authn.Identity{UID: "usr_1", Issued: w.clock.now().Add(-time.Minute)}
+	if _, refused, err := w.store.RefuseUser(t.Context(), jane, "test", w.clock.now()); err != nil || !refused {
+		t.Fatal(refused, err)
+	}
+	gone := &authn.Identity{UID: jane.ID, Issued: w.clock.now().Add(-time.Minute)}
 	eventually(t, "the news has arrived", func() bool { return o.revocations.Check(gone) != nil })
 	o.stop()
 

@@ -277,7 +277,7 @@ func TestPrimaryGroup(t *testing.T) {
 // TestPasswordPolicy lets the directory itself refuse a password that was right.
 func TestPasswordPolicy(t *testing.T) {
 	t.Parallel()
-	d := slapd.Start(t, "ppolicy_default "+slapd.PolicyDN)
+	d := slapd.Start(t, "ppolicy_default "+slapd.PolicyDN, "ppolicy_use_lockout")
 	d.AddPolicy("pwdMustChange: TRUE\npwdLockout: TRUE\npwdMaxFailure: 2")
 	d.AddUser("mary")
 	d.Replace("mary", "pwdReset", "TRUE")
@@ -290,8 +290,8 @@ func TestPasswordPolicy(t *testing.T) {
 			t.Errorf("a wrong password: %v", err)
 		}
 	}
-	// OpenLDAP answers a locked account like a wrong password, unless it is told otherwise.
-	if _, err := c.Login(t.Context(), "jane", slapd.Password); outcome(err) != connectors.OutcomeBadCredentials && outcome(err) != connectors.OutcomeSignInAgain {
+	// OpenLDAP says that an account is locked only with this option.
+	if _, err := c.Login(t.Context(), "jane", slapd.Password); outcome(err) != connectors.OutcomeSignInAgain || !strings.Contains(err.Error(), "locked the account") {
 		t.Errorf("locked: %v", err)
 	}
 	id, err := c.Lookup(t.Context(), "jane")

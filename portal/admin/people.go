@@ -94,6 +94,8 @@ func (h *Handler) personRow(u *store.User, sessions int) ListRow {
 	}
 	if u.Disabled {
 		row.State = ops.RowState{Level: ops.LevelBad, Text: "Disabled"}
+	} else if u.Refused != 0 {
+		row.State = ops.RowState{Level: ops.LevelBad, Text: "Refused by the provider"}
 	} else if u.LastSignIn.Time().Before(h.Now().Add(-inactiveAfter)) {
 		row.State = ops.RowState{Level: ops.LevelOff, Text: "Inactive"}
 	}

@@ -59,26 +59,6 @@ func addRevocations(tx *gorm.DB, now time.Time, kind RevocationKind, reason stri
 	return tx.CreateInBatches(rows, 100).Error
 }
 
-// revokeInterval is the least time between equal revocations. Refused programs retry often and would otherwise add a
-// row each time.
-const revokeInterval = time.Minute
-
-// Revoke stores a revocation for a change that no other method of Store makes.
-func (s *Store) Revoke(ctx context.Context, kind RevocationKind, value, reason string, now time.Time) error {
-	err := s.tx(ctx, func(tx *gorm.DB) error {
-		var lately int64
-		err := tx.Model(&Revocation{}).Where("kind = ? AND value = ? AND reason = ? AND time > ?", kind, value, reason, At(now.Add(-revokeInterval))).Count(&lately).Error
-		if err != nil || lately > 0 && kind != RightsChanged {
-			return err
-		}
-		return addRevocations(tx, now, kind, reason, value)
-	})
-	if err != nil {
-		return fmt.Errorf("noting revocation: %w", err)
-	}
-	return nil
-}
-
 // FeedPosition holds the number of the last revocation, and of the last change of the configuration.
 type FeedPosition struct{ Seq, Version int64 }
 

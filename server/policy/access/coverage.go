@@ -35,9 +35,9 @@ func (c *Coverage) AddUser(u *store.User) {
 	}
 }
 
-// Covering returns the indices of the rules that cover a user, in order; none for a disabled user.
+// Covering returns the indices of the rules that cover a user, in order; none for a blocked user.
 func (c *Coverage) Covering(u *store.User) []int {
-	if u.Disabled {
+	if u.Blocked() {
 		return nil
 	}
 	var candidates []int

@@ -17,7 +17,7 @@ type Grant struct {
 // Grants lists every rule that lets a user use a cluster, in the order of the rules. The list is empty exactly when
 // Decide denies access.
 func Grants(rules []store.AccessRule, user *store.User, cluster *store.Cluster) []Grant {
-	if user.Disabled {
+	if user.Blocked() {
 		return nil
 	}
 	var list []Grant

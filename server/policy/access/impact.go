@@ -98,7 +98,7 @@ func (x *ruleIndex) add(rule *store.AccessRule, covered []string) {
 
 // clustersOf returns the affected clusters that a user may use.
 func (x *ruleIndex) clustersOf(user *store.User) map[string]bool {
-	if user.Disabled {
+	if user.Blocked() {
 		return nil
 	}
 	var mine map[string]bool

@@ -68,7 +68,7 @@ func (c generator) user() store.User {
 	name := fmt.Sprint("U", c.IntN(3))
 	return store.User{
 		ID: name, KubeName: name, NameKey: kubenames.Key(name), ConnectorID: fmt.Sprint("c", c.IntN(2)), GroupNames: c.some("g", 4),
-		Email: fmt.Sprint("x@D", c.IntN(2)), EmailVerified: c.IntN(2) == 0, Disabled: c.IntN(10) == 0,
+		Email: fmt.Sprint("x@D", c.IntN(2)), EmailVerified: c.IntN(2) == 0, Disabled: c.IntN(10) == 0, Refused: store.Instant(c.IntN(10) / 9),
 	}
 }
 
@@ -100,7 +100,7 @@ func documentedDecision(rules []store.AccessRule, u *store.User, k *store.Cluste
 			fits = fits && k.Labels[key] == value
 		}
 		if !r.Admin && who && through && (what || fits) {
-			return !u.Disabled
+			return !u.Disabled && u.Refused == 0
 		}
 	}
 	return false

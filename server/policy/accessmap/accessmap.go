@@ -124,9 +124,9 @@ func NewBuilder(rules []store.AccessRule, clusters []store.Cluster) *Builder {
 	return b
 }
 
-// AddUser counts a user. Disabled users don't count.
+// AddUser counts a user. Blocked users don't count.
 func (b *Builder) AddUser(u *store.User) {
-	if u.Disabled {
+	if u.Blocked() {
 		return
 	}
 	for _, s := range access.SubjectsOf(u) {
@@ -157,7 +157,7 @@ func (b *Builder) AddUser(u *store.User) {
 // Build returns the part of the map that a filter selects.
 func (b *Builder) Build(f Filter) *Map {
 	m := &Map{}
-	if f.User != nil && f.User.Disabled {
+	if f.User != nil && f.User.Blocked() {
 		return m
 	}
 	place, users := newPlaces(), b.clusterUsers()

@@ -68,7 +68,7 @@ func (g generator) installation() installation {
 		name := fmt.Sprint("u", i%7)
 		in.users = append(in.users, store.User{
 			ID: fmt.Sprint(i), KubeName: name, NameKey: kubenames.Key(name), ConnectorID: fmt.Sprint("c", g.IntN(2)), GroupNames: g.some("g", 5),
-			Email: fmt.Sprint("x@D", g.IntN(3)), EmailVerified: g.IntN(2) == 0, Disabled: g.IntN(10) == 0,
+			Email: fmt.Sprint("x@D", g.IntN(3)), EmailVerified: g.IntN(2) == 0, Disabled: g.IntN(10) == 0, Refused: store.Instant(g.IntN(10) / 9),
 		})
 	}
 	return in

@@ -163,6 +163,9 @@ func (g *Registry) afterRefusal(ctx context.Context, user *store.User, err error
 	}
 	switch e.Outcome {
 	case connectors.OutcomeUnconfirmed: // without data to ask with: neither a refusal nor an outage
+		if user.Refused != 0 {
+			return nil, g.stillRefused(ctx, user, err)
+		}
 		if g.cfg.RuntimeSettings.Get().WithoutRefresh == runtimesettings.SignInAgain {
 			return g.refuseUser(ctx, user, reasonSignInAgain, err)
 		}
@@ -203,12 +206,21 @@ const (
 	reasonSignInAgain = "sign_in_again"
 )
 
+// stillRefused records and returns the refusal of a user whom the upstream refused before and can't be asked about now.
+func (g *Registry) stillRefused(ctx context.Context, user *store.User, cause error) error {
+	g.cfg.Audit.Record(ctx, audit.Event{
+		Name: audit.UpstreamRefused, UserID: user.ID, UserName: user.KubeName, ConnectorID: user.ConnectorID,
+		Reason: user.RefusedReason, Detail: "refused before: " + cause.Error(),
+	})
+	return errs.Wrap(errs.Denied, cause, "%s refused your account (%s), and has not confirmed it since. Sign in again, or ask an admin for help.", user.ConnectorID, user.RefusedReason)
+}
+
 func (g *Registry) duringOutage(ctx context.Context, user *store.User, cause error) (*store.User, error) {
 	if errors.Is(cause, context.Canceled) {
 		return nil, cause
 	}
 	if user.Refused != 0 {
-		return nil, errs.Wrap(errs.Denied, cause, "%s refused your account (%s), and has not answered since. Ask an admin for help.", user.ConnectorID, user.RefusedReason)
+		return nil, g.stillRefused(ctx, user, cause)
 	}
 	age := g.cfg.Now().Sub(user.Checked.Time())
 	event := audit.Event{

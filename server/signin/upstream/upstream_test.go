@@ -181,6 +181,11 @@ func TestARefusalIsRemembered(t *testing.T) {
 	if after, err := b.store.FeedPosition(t.Context()); err != nil || after.Seq != before.Seq+1 {
 		t.Errorf("%d revocations, %v, want 1", after.Seq-before.Seq, err)
 	}
+	b.up.Break(connectors.Unconfirmed())
+	refused("the upstream can't be asked without a sign-in")
+	if events, err := b.store.AuditEvents(t.Context(), audit.UpstreamRefused, 10); err != nil || len(events) != 4 {
+		t.Errorf("%d events, %v, want one for each refusal", len(events), err)
+	}
 	b.up.Break(nil)
 	b.up.Set(jane("dev"))
 	if u, err := b.registry.RecheckUserByID(t.Context(), b.user.ID); err != nil || u.Blocked() {
