@@ -144,6 +144,8 @@ func (h *Handler) mapHead(data *MapData, view *web.View[MapData], q ops.MapQuery
 		data.Summary = m.User.KubeName + " may use " + plural(m.ClusterCount, "cluster", "clusters") + " by " + rules + "."
 		if m.User.Disabled {
 			data.Summary = "The account is disabled, so the user can’t use any cluster."
+		} else if m.User.Refused != 0 {
+			data.Summary = "The identity provider refuses the account, so the user can’t use any cluster."
 		}
 		link("Check access", "/simulator?user="+url.QueryEscape(m.User.KubeName))
 		view.Crumbs = h.crumbs(templates.Link{Label: "People", Path: "/people"}, templates.Link{Label: m.User.Label(), Path: "/people/" + m.User.ID}, templates.Link{Label: "Access map"})
@@ -307,10 +309,15 @@ func (h *Handler) mapEmpty(q ops.MapQuery, m *ops.AccessMap) (empty *ListEmpty, 
 			Title: "No access rule yet", Action: action("New access rule", "/rules/new"),
 			Text: "A rule connects groups and users with clusters. Without a rule no user can use a cluster. This is how one looks on the map:",
 		}, true
-	case m.User != nil && !m.User.Disabled:
+	case m.User != nil && !m.User.Blocked():
 		return &ListEmpty{
 			Title: "No rule gives this user access", Text: "Check access to see what the user lacks for each cluster.",
 			Action: &templates.Link{Label: "Check access", Path: h.Site.Path("/admin/simulator?user=" + url.QueryEscape(m.User.KubeName))},
+		}, false
+	case m.User != nil && m.User.Refused != 0:
+		return &ListEmpty{
+			Title: "The identity provider refuses the account", Text: "The user has access again after a sign-in that the provider allows. The audit log says why it refused.",
+			Action: &templates.Link{Label: "Open the user", Path: h.Site.Path("/admin/people/" + m.User.ID)},
 		}, false
 	case m.User != nil:
 		return &ListEmpty{Title: "The account is disabled", Text: "Enable the user on their page to give access again.", Action: &templates.Link{Label: "Open the user", Path: h.Site.Path("/admin/people/" + m.User.ID)}}, false
