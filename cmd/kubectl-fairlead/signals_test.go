@@ -42,6 +42,27 @@ func TestCtrlC(t *testing.T) {
 	}
 }
 
+// TestInterruptReachesKubectlFirst interrupts kubectl before the program itself gets the signal. A terminal sends
+// Ctrl-C to both, in no order.
+func TestInterruptReachesKubectlFirst(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, europe(), development())
+	c := newComputer(t)
+	c.signIn(s)
+	c.script("kubectl", "echo started\nkill -INT $$\n")
+	r := c.run("each", "all", "--parallel", "1", "--", "get", "pods")
+	if r.code != exitCancelled || r.err != "Cancelled: kubectl was stopped for prod-eu, dev.\nRun the command again for these clusters.\n" {
+		t.Errorf("%+v", r)
+	}
+	if strings.Count(r.out, "started") != 1 {
+		t.Errorf("kubectl was started for another cluster after the interrupt:\n%s", r.out)
+	}
+	c.script("kubectl", "kill -KILL $$\n")
+	if r := c.run("each", "dev", "--", "get", "pods"); r.code != exitFailed || !strings.Contains(r.err, "1 of 1 clusters failed") {
+		t.Errorf("killed by another signal: %+v", r)
+	}
+}
+
 // TestNoTerminal has neither a terminal nor a browser, as in a cron job: the program must not
 // wait for a user.
 func TestNoTerminal(t *testing.T) {
