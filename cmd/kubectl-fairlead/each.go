@@ -70,8 +70,9 @@ type fleetRun struct {
 
 	mu        sync.Mutex
 	finished  int
-	stopped   []string       // clusters for which a signal has stopped kubectl
-	exitCodes map[string]int // of the clusters for which kubectl failed
+	stop      context.CancelFunc // stops kubectl for all clusters
+	stopped   []string           // clusters for which a signal has stopped kubectl
+	exitCodes map[string]int     // of the clusters for which kubectl failed
 }
 
 func (f *fleetRun) run(ctx context.Context, c *session.Client, clusters []apitypes.Cluster, parallel int) error {
@@ -84,6 +85,8 @@ func (f *fleetRun) run(ctx context.Context, c *session.Client, clusters []apityp
 		f.idWidth = max(f.idWidth, len(cluster.ID))
 	}
 	f.progress = f.errs.Progress(f.progressText(len(clusters)))
+	ctx, f.stop = context.WithCancel(ctx)
+	defer f.stop()
 	var group errgroup.Group
 	group.SetLimit(parallel)
 	for _, cluster := range clusters {
@@ -99,7 +102,7 @@ func (f *fleetRun) run(ctx context.Context, c *session.Client, clusters []apityp
 	err = group.Wait()
 	f.progress.Stop()
 	if ctx.Err() != nil {
-		return stoppedError{fmt.Errorf("Cancelled: kubectl was stopped for %s.\nRun the command again for these clusters", strings.Join(f.stopped, ", "))} //nolint:revive,staticcheck // a sentence for the user
+		return stoppedError{fmt.Errorf("Cancelled: kubectl was stopped for %s.\nRun the command again for these clusters.", strings.Join(f.stopped, ", "))} //nolint:revive,staticcheck // a sentence for the user
 	}
 	if err != nil {
 		return err
@@ -169,7 +172,7 @@ func (f *fleetRun) runKubectl(ctx context.Context, file string, c apitypes.Clust
 	group.Go(func() error { return f.copyLines(f.errs, c.ID, stderr) })
 	errRead := group.Wait()
 	err := cmd.Wait()
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || interrupted(cmd.ProcessState) {
 		f.markStopped(c.ID)
 		return nil
 	}
@@ -182,7 +185,10 @@ func (f *fleetRun) runKubectl(ctx context.Context, file string, c apitypes.Clust
 	return errors.Join(errRead, err)
 }
 
+// markStopped notes that a signal has stopped kubectl for a cluster, and stops it for the others. A terminal sends
+// Ctrl-C to kubectl as well, which can end before this program gets the signal.
 func (f *fleetRun) markStopped(id string) {
+	f.stop()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.stopped = append(f.stopped, id)

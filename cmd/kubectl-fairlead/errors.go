@@ -37,6 +37,9 @@ func exitCode(err error) int {
 	if c, ok := errors.AsType[codeError](err); ok {
 		return c.code
 	}
+	if _, ok := errors.AsType[stoppedError](err); ok {
+		return exitCancelled
+	}
 	if _, ok := errors.AsType[*session.SignInRequiredError](err); ok {
 		return exitSignInRequired
 	}
