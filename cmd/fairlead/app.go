@@ -112,10 +112,14 @@ func (a *app) build(ctx context.Context, settings store.Settings, p parts) error
 	}
 	a.reloader = &reloader{app: a, types: p.types, audit: log, seen: fingerprint(a.cfg.file)}
 	a.figures() //nolint:contextcheck // read for each scrape of the metrics
+	effective, err := a.cfg.effective()
+	if err != nil {
+		return err
+	}
 	pages, err := portal.New(portal.Config{
 		Server: provider, Store: a.store, Audit: log, Now: time.Now, ContextPrefix: a.cfg.Kubeconfig.ContextPrefix,
 		IssuerCA: a.cfg.IssuerCA.Reveal(), Ready: newReadiness().ask,
-		Types: p.types, Probe: lookAt, Effective: a.cfg.effective(), Keyring: p.ring, Plugins: a.cfg.plugins(), Logger: a.logger,
+		Types: p.types, Probe: lookAt, Effective: effective, Keyring: p.ring, Plugins: a.cfg.plugins(), Logger: a.logger,
 	})
 	if err != nil {
 		return err

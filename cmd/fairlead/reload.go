@@ -3,15 +3,11 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"os"
 	"os/signal"
 	"reflect"
-	"strings"
 	"syscall"
 	"time"
-
-	"go.yaml.in/yaml/v3"
 
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/internal/audit"
@@ -100,19 +96,4 @@ func (c *config) process() fileConfig {
 	p.Connectors, p.LocalUsers, p.Clusters, p.Rules, p.Clients, p.TrustedIssuers, p.Workloads = nil, nil, nil, nil, nil, nil, nil
 	p.Admins = settings.Admins{}
 	return p
-}
-
-// effective describes these parts without secrets.
-func (c *config) effective() string {
-	text, err := yaml.Marshal(c.process())
-	if err != nil {
-		return errors.Join(errors.New("not shown"), err).Error()
-	}
-	var lines []string
-	for line := range strings.Lines(string(text)) {
-		if trimmed := strings.TrimSpace(line); !strings.HasSuffix(trimmed, `""`) && !strings.HasSuffix(trimmed, "[]") && !strings.HasSuffix(trimmed, " {}") {
-			lines = append(lines, line)
-		}
-	}
-	return strings.Join(lines, "")
 }

@@ -49,8 +49,13 @@ func (v Value) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
 // UnmarshalJSON reads the secret from a JSON string.
 func (v *Value) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, &v.s) }
 
-// MarshalYAML writes "[redacted]".
-func (v Value) MarshalYAML() (any, error) { return redacted, nil }
+// MarshalYAML writes "[redacted]", and an empty string for an empty secret.
+func (v Value) MarshalYAML() (any, error) {
+	if v.Empty() {
+		return "", nil
+	}
+	return redacted, nil
+}
 
 // UnmarshalText reads the secret from text. The YAML decoder calls it.
 func (v *Value) UnmarshalText(b []byte) error {

@@ -113,7 +113,7 @@ func clusterFields() []form.Field {
 		{Key: "server", Label: "API server URL", Help: "The address that kubectl connects to. It must start with https://.", Kind: form.Text, Required: true, Section: "Connection", Placeholder: "https://k8s.example.com:6443"},
 		{Key: "ca", Label: "CA certificate", Help: "In PEM format. Leave empty if a public CA issued the server’s certificate.", Kind: form.PEM},
 		{Key: "mode", Label: "Connection type", Kind: form.Select, Options: []form.Option{
-			{Value: string(store.ModeProxy), Label: "Through fairlead-proxy (works with every Kubernetes, such as EKS and GKE)"}, {Value: string(store.ModeDirect), Label: "Direct: the API server accepts Fairlead’s tokens"},
+			{Value: string(store.ModeProxy), Label: "Through fairlead-proxy: for every Kubernetes, such as EKS"}, {Value: string(store.ModeDirect), Label: "Direct: the API server accepts Fairlead’s tokens"},
 		}},
 		{Key: "namespace", Label: "Default namespace", Help: "The namespace in the downloaded kubeconfig.", Kind: form.Text, Advanced: true},
 		{Key: "audience", Label: "Token audience", Help: "The aud claim of tokens for this cluster. Default: k8s-ID.", Kind: form.Text, Advanced: true},
