@@ -102,6 +102,9 @@ func (d Drawing) input(f Field, name string, value any) Input {
 		in.Lines = d.rows(f, name, asList(value))
 	case Text, Long, Number, PEM, Date:
 		in.Value = text(value)
+		if value == "" {
+			in.Value = f.EmptyWord
+		}
 	}
 	return in
 }
@@ -180,7 +183,7 @@ func Diff(fields []Field, before, after Doc) []Change {
 	var list []Change
 	for _, f := range fields {
 		a, b := before.Get(f.Key), after.Get(f.Key)
-		if Equal(a, b) {
+		if same(f, a, b) {
 			continue
 		}
 		if f.Kind == Secret {
@@ -190,6 +193,15 @@ func Diff(fields []Field, before, after Doc) []Change {
 		list = append(list, Change{f.Label, show(f, a), show(f, b)})
 	}
 	return list
+}
+
+// same reports whether a field has one value in two documents. Labels without a value and empty texts with a word of
+// their own count.
+func same(f Field, a, b any) bool {
+	if f.Kind == Pairs || f.Kind == Claims || f.EmptyWord != "" {
+		return show(f, a) == show(f, b)
+	}
+	return Equal(a, b)
 }
 
 func hidden(v any, more string) string {
@@ -224,6 +236,9 @@ func show(f Field, v any) string {
 		}
 		return strings.Join(lines, "\n")
 	case Text, Long, Secret, Number, PEM, Date, Select:
+		if v == "" {
+			return f.EmptyWord
+		}
 	}
 	return text(v)
 }

@@ -60,6 +60,9 @@ type Field struct {
 	Options []Option
 	// Fields are the fields of each of the Rows.
 	Fields []Field
+	// EmptyWord is what an admin enters for an empty text where an empty input means the default, such as "none".
+	// Empty forbids the difference.
+	EmptyWord string
 	// Destination says that secrets are sent to this address. A new destination clears the stored secrets, so that
 	// they are never sent to another host.
 	Destination bool
@@ -191,16 +194,23 @@ func Prefixed(prefix string, fields []Field) []Field {
 	return out
 }
 
-// Compact removes empty texts, lists and objects, and false values. It keeps "enabled: false", because a missing
-// "enabled" means true.
+// Compact removes empty texts, lists and objects, and false values. It keeps the values for which empty and missing
+// differ: a missing "enabled" means true, a missing prefix means the default, and a label may have no value.
 func (d Doc) Compact() Doc {
 	out := Doc{}
 	for key, value := range d {
-		if object, ok := asObject(value); ok {
+		if object, ok := asObject(value); ok && key != "labels" {
 			value = map[string]any(Doc(object).Compact())
 		}
-		if render(value) != "" || key == "enabled" {
-			out[key] = value
+		switch key {
+		case "enabled", "userPrefix", "groupPrefix":
+			if value != nil {
+				out[key] = value
+			}
+		default:
+			if render(value) != "" {
+				out[key] = value
+			}
 		}
 	}
 	return out

@@ -43,8 +43,11 @@ func (p *parser) value(f Field, name string) any {
 		return p.number(given, name)
 	case Text, Long, Secret, PEM, Date, Select:
 	}
-	if given == "" {
+	switch given {
+	case "":
 		return nil
+	case f.EmptyWord:
+		return ""
 	}
 	return given
 }
@@ -128,26 +131,43 @@ func Lines(given string) []any {
 	return list
 }
 
-// Merge copies the stored secrets that the user has not typed again. If a destination has changed it copies none,
-// and required secrets become problems.
+// Merge copies the stored secrets that the user has not entered again. Masked stands for the stored secret too. If a
+// destination has changed it copies none, and these secrets become problems.
 func Merge(fields []Field, doc, stored Doc) []Problem {
 	moved := ""
 	for _, f := range fields {
-		if f.Destination && !Equal(doc.Get(f.Key), stored.Get(f.Key)) {
+		if stored != nil && f.Destination && !Equal(doc.Get(f.Key), stored.Get(f.Key)) {
 			moved = f.Label
 		}
 	}
 	var problems []Problem
 	for _, f := range fields {
-		old := stored.Get(f.Key)
-		if f.Kind != Secret || old == nil || doc.Get(f.Key) != nil {
+		if f.Kind != Secret {
 			continue
 		}
-		if moved == "" {
+		old, given := stored.Get(f.Key), doc.Get(f.Key)
+		masked := given == Masked
+		switch {
+		case given != nil && !masked:
+		case old == nil && masked:
+			problems = append(problems, Problem{f.Key, "is " + Masked + ", which stands for the stored value, and nothing is stored: enter the value itself, or leave it out"})
+		case old == nil:
+		case moved == "":
 			doc.Set(f.Key, old)
-			continue
+		default:
+			problems = append(problems, Problem{f.Key, "has been cleared because “" + moved + "” is another now: type it again, so that it is not sent to a place you did not mean"})
 		}
-		problems = append(problems, Problem{f.Key, "has been cleared because “" + moved + "” is another now: type it again, so that it is not sent to a place you did not mean"})
+	}
+	return problems
+}
+
+// EmptyEntries returns a problem for each list with an empty text. A form can't show such an entry.
+func EmptyEntries(fields []Field, doc Doc) []Problem {
+	var problems []Problem
+	for _, f := range fields {
+		if f.Kind == List && slices.Contains(asList(doc.Get(f.Key)), any("")) {
+			problems = append(problems, Problem{f.Key, "must have no empty entry: remove it"})
+		}
 	}
 	return problems
 }
@@ -181,7 +201,7 @@ func render(v any) string {
 		}
 		return "[" + strings.Join(parts, ",") + "]"
 	}
-	if s := text(v); s != "" && s != "false" && s != "0" {
+	if s := text(v); s != "" && v != false && v != 0 && v != 0.0 {
 		return strconv.Quote(s)
 	}
 	return ""

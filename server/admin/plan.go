@@ -92,6 +92,7 @@ func (a *Admin) makePlan(set store.Settings, d Draft) (*plan, error) {
 		if k.Name == settings.Connectors && !d.asIs {
 			p.after["enabled"] = false // a new connector starts disabled
 		}
+		problems = form.Merge(a.fields(k.Name, p.after), p.after, nil)
 		docs[k.Name] = append(docs[k.Name], settings.Entry{ID: p.id, Doc: p.after, Origin: store.Origin{Origin: store.OriginPage}})
 		index = len(docs[k.Name]) - 1
 	case index < 0:
@@ -112,6 +113,7 @@ func (a *Admin) makePlan(set store.Settings, d Draft) (*plan, error) {
 		problems = a.addHiddenFields(k, p)
 		docs[k.Name][index].Doc = p.after
 	}
+	problems = append(problems, form.EmptyEntries(a.fields(k.Name, p.after), p.after)...)
 	to, err := a.check(set, docs, fmt.Sprintf("%s[%d]", k.Name, index), problems)
 	p.to = keepStates(set, to)
 	if p.after != nil {
@@ -132,10 +134,9 @@ func (a *Admin) addHiddenFields(k settings.Kind, p *plan) []form.Problem {
 		}
 	}
 	if k.Name == settings.Clients && p.after["secretHashes"] == nil {
-		p.after.Set("secretHashes", p.before.Get("secretHashes"))
 		p.after.Set("secretNotes", p.before.Get("secretNotes"))
 	}
-	return form.Merge(settings.Fields(k.Name, a.Types, p.after), p.after, p.before)
+	return form.Merge(a.fields(k.Name, p.after), p.after, p.before)
 }
 
 func (a *Admin) changeable(k settings.Kind, e settings.Entry, version string) error {

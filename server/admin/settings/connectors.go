@@ -15,6 +15,9 @@ import (
 	"github.com/fairlead-auth/fairlead/server/policy/workload"
 )
 
+// noPrefix is what an admin enters in a form for an empty prefix.
+const noPrefix = "none"
+
 func (r *Reader) connectorRows() []store.Connector {
 	var rows []store.Connector
 	seen := ids{r: r}
@@ -31,6 +34,9 @@ func (r *Reader) connectorRows() []store.Connector {
 		for prefix, given := range map[*string]*string{&row.UserPrefix: e.UserPrefix, &row.GroupPrefix: e.GroupPrefix} {
 			if given != nil {
 				*prefix = *given
+			}
+			if *prefix == noPrefix {
+				r.Doc.Add(path, "must not have the prefix %q, which stands for no prefix in a form. Enter an empty text for no prefix", noPrefix)
 			}
 			if *prefix != "" && kubenames.Check(*prefix+"x") != nil {
 				r.Doc.Add(path, "must not have the prefix %q: it makes names that clusters must not see", *prefix)

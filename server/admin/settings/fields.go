@@ -87,8 +87,8 @@ func connectorFields(t connectors.Type) []form.Field {
 	return append(
 		fields,
 		form.Field{Key: "secondFactor", Label: "Require a second factor", Help: "Users also enter a code from an authenticator app. Users who have none set one up at their next sign-in.", Kind: form.Bool, Section: "Names and notes", Advanced: true},
-		form.Field{Key: "userPrefix", Label: "User name prefix", Help: "Added in front of every user name. Default: the ID and a colon.", Kind: form.Text, Section: "Names and notes", Advanced: true},
-		form.Field{Key: "groupPrefix", Label: "Group prefix", Help: "Added in front of every group name. Default: the ID and a colon.", Kind: form.Text, Advanced: true},
+		form.Field{Key: "userPrefix", Label: "User name prefix", Help: "Added in front of every user name. Default: the ID and a colon. Enter none for no prefix.", Kind: form.Text, EmptyWord: noPrefix, Section: "Names and notes", Advanced: true},
+		form.Field{Key: "groupPrefix", Label: "Group prefix", Help: "Added in front of every group name. Default: the ID and a colon. Enter none for no prefix.", Kind: form.Text, EmptyWord: noPrefix, Advanced: true},
 		form.Field{Key: "hidden", Label: "Hide from the sign-in page", Help: "Users then reach it only with its own link.", Kind: form.Bool, Advanced: true},
 		form.Field{Key: "note", Label: "Note for admins", Kind: form.Long, Advanced: true},
 	)
