@@ -37,7 +37,7 @@ func adminCommand(file *string) *cobra.Command {
 		linkCommand(file, "setup-link", "Print a one-time link that sets up this server; valid for one hour", "/admin/setup", (*admin.Admin).SetupLink),
 		linkCommand(file, "recovery-link", "Print a one-time link that creates a recovery account; valid for ten minutes", "/admin/setup", (*admin.Admin).RecoveryLink),
 		proxyCodeCommand(file),
-		getCommand(file), applyCommand(file), deleteCommand(file), exportCommand(file), importCommand(file), simulateCommand(file), historyCommand(file),
+		getCommand(file), applyCommand(file), moveCommand(file), deleteCommand(file), exportCommand(file), importCommand(file), simulateCommand(file), historyCommand(file),
 	)
 	return parent
 }
@@ -191,6 +191,11 @@ func applyDoc(ctx context.Context, w io.Writer, a *admin.Admin, d admin.Draft, d
 	} else if !errs.Is(err, errs.NotFound) {
 		return err
 	}
+	return commit(ctx, w, a, d, dry)
+}
+
+// commit makes a change, or prints its effect.
+func commit(ctx context.Context, w io.Writer, a *admin.Admin, d admin.Draft, dry bool) error {
 	if dry {
 		preview, err := a.Preview(ctx, shell(), d)
 		if err != nil {

@@ -22,8 +22,11 @@ import (
 )
 
 func (h *Handler) mountConnectors(add func(method, path string, handle handler)) {
-	for _, action := range []string{"enable", "up", "down"} {
-		add(http.MethodPost, "/connectors/:id/"+action, func(c echo.Context, r *request) error { return h.actOnConnector(c, r, action) })
+	add(http.MethodPost, "/connectors/:id/enable", h.enableConnector)
+	for _, kind := range []string{settings.Connectors, settings.Workloads} {
+		for _, way := range []string{"up", "down"} {
+			add(http.MethodPost, "/"+kind+"/:id/"+way, func(c echo.Context, r *request) error { return h.move(c, r, kind, way == "up") })
+		}
 	}
 	add(http.MethodGet, "/tests/:id", h.test)
 	add(http.MethodPost, "/tests/:id", h.testPassword)
@@ -209,15 +212,20 @@ func (h *Handler) leaveForTest(c echo.Context, r *request) error {
 	return h.Leave(c, row, opened, c.Param("id"))
 }
 
-func (h *Handler) actOnConnector(c echo.Context, r *request, action string) error {
-	ctx, id := c.Request().Context(), c.Param("id")
-	switch action {
-	case "up", "down":
-		if err := h.Admin.Move(ctx, r.caller, id, action == "up"); err != nil {
-			return err
-		}
-		return h.done(c, "/connectors", "moved")
+// move moves a row of a list. The toast can undo it.
+func (h *Handler) move(c echo.Context, r *request, kind string, up bool) error {
+	revision, err := h.Admin.Move(c.Request().Context(), r.caller, kind, c.Param("id"), up)
+	if err != nil {
+		return err
 	}
+	if revision == nil { // it is first or last
+		return h.to(c, "/"+kind)
+	}
+	return h.to(c, "/"+kind+"?"+url.Values{"done": {"moved"}, "undo": {revision.ID}}.Encode())
+}
+
+func (h *Handler) enableConnector(c echo.Context, r *request) error {
+	ctx, id := c.Request().Context(), c.Param("id")
 	revision, err := h.Admin.Enable(ctx, r.caller, id, true, c.FormValue("reason"))
 	if err != nil {
 		return h.editAgain(c, r, err)
@@ -225,7 +233,7 @@ func (h *Handler) actOnConnector(c echo.Context, r *request, action string) erro
 	if revision.Outcome == store.OutcomeTrial {
 		return h.to(c, "/history/"+revision.ID)
 	}
-	return h.done(c, "/connectors/"+url.PathEscape(id), action+"d")
+	return h.done(c, "/connectors/"+url.PathEscape(id), "enabled")
 }
 
 // editAgain shows a connector's form with what went wrong.

@@ -39,7 +39,7 @@ type ChangeRow struct {
 }
 
 func (h *Handler) changeRow(change ops.Change) ChangeRow {
-	word := map[string]string{store.ActionCreate: "created", store.ActionUpdate: "changed", store.ActionDelete: "deleted"}[change.Action]
+	word := map[string]string{store.ActionCreate: "created", store.ActionUpdate: "changed", store.ActionDelete: "deleted", store.ActionMove: "moved"}[change.Action]
 	return ChangeRow{Change: change, Path: h.Site.Path("/admin/history/" + change.ID), What: ops.KindLabel(change.Kind) + " " + change.ObjectID, Word: word}
 }
 

@@ -210,12 +210,7 @@ func (h *Handler) connectorRows(c echo.Context, r *request) ([]ListRow, map[stri
 		if connector.Fault != "" {
 			row.Detail = connector.Fault
 		}
-		if i > 0 && !h.Admin.ReadOnly {
-			row.Up = row.Path + "/up"
-		}
-		if i < len(connectors)-1 && !h.Admin.ReadOnly {
-			row.Down = row.Path + "/down"
-		}
+		h.movable(&row, i, len(connectors), connector.Origin)
 		row.ID = connector.ID
 		if connector.Origin.Origin == store.OriginFile {
 			row.ID = ""
@@ -229,6 +224,19 @@ func (h *Handler) connectorRows(c echo.Context, r *request) ([]ListRow, map[stri
 		rows[i] = row
 	}
 	return rows, map[string]string{"draft": "Draft", "tested": "Tested", "enabled": "Enabled", "failing": "Failing"}, nil
+}
+
+// movable lets a row of the pages be moved up and down, if there is a place.
+func (h *Handler) movable(row *ListRow, at, of int, origin store.Origin) {
+	if h.Admin.ReadOnly || origin.Origin == store.OriginFile {
+		return
+	}
+	if at > 0 {
+		row.Up = row.Path + "/up"
+	}
+	if at < of-1 {
+		row.Down = row.Path + "/down"
+	}
 }
 
 func (h *Handler) localUserRows(c echo.Context, r *request) ([]ListRow, map[string]string, error) {
@@ -258,6 +266,7 @@ func (h *Handler) workloadRows(c echo.Context, r *request) ([]ListRow, map[strin
 	for i := range workloads {
 		workload := &workloads[i]
 		row := h.row(settings.Workloads, workload.ID, workload.Description, workload.State, workload.Origin)
+		h.movable(&row, i, len(workloads), workload.Origin)
 		var claims []string
 		for name, values := range workload.Claims {
 			for _, value := range values {

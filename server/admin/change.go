@@ -75,11 +75,7 @@ const maxReason = 500
 
 // write writes the row and prepares its revision.
 func (a *Admin) write(tx *store.SettingsTx, c Caller, p *plan, reason string) (*store.Revision, error) {
-	if p.action == store.ActionDelete {
-		if err := remove(tx, p.kind.Name, p.id); err != nil {
-			return nil, err
-		}
-	} else if err := tx.Put(p.row(), a.Now()); err != nil {
+	if err := a.writeRow(tx, p); err != nil {
 		return nil, err
 	}
 	before, errBefore := encode(p.before)
@@ -92,6 +88,16 @@ func (a *Admin) write(tx *store.SettingsTx, c Caller, p *plan, reason string) (*
 		r.AuthorID = c.User.ID
 	}
 	return r, errors.Join(errBefore, errAfter)
+}
+
+func (a *Admin) writeRow(tx *store.SettingsTx, p *plan) error {
+	switch p.action {
+	case store.ActionDelete:
+		return remove(tx, p.kind.Name, p.id)
+	case store.ActionMove:
+		return writePositions(tx, p)
+	}
+	return tx.Put(p.row(), a.Now())
 }
 
 func (a *Admin) file(tx *store.SettingsTx, r *store.Revision, trial bool) error {

@@ -90,50 +90,9 @@ func (a *Admin) Enable(ctx context.Context, c Caller, id string, on bool, reason
 	if !found {
 		return nil, errUnknownEntry(settings.Kinds()[0], id)
 	}
-	row := pick(set.Connectors, id, func(r *store.Connector) string { return r.ID })
-	if on && row.Tested != row.Revision && strings.TrimSpace(reason) == "" {
-		return nil, errs.New(errs.Invalid, "The connector was not enabled: no test sign-in has passed with these settings. Test the sign-in, or enter a reason to enable it without a test.")
-	}
 	doc := e.Doc.Clone()
 	doc["enabled"] = on
 	return a.apply(ctx, c, Draft{Kind: settings.Connectors, ID: id, Doc: doc, Version: Version(e.Doc), Reason: reason})
-}
-
-// Move moves a connector one position up or down on the sign-in page.
-func (a *Admin) Move(ctx context.Context, c Caller, id string, up bool) error {
-	if err := a.authorizeWrite(ctx, c, "move connector "+id); err != nil {
-		return err
-	}
-	err := a.Store.UpdateSettings(ctx, func(tx *store.SettingsTx) error {
-		set, err := tx.All()
-		if err != nil {
-			return err
-		}
-		i := slices.IndexFunc(set.Connectors, func(r store.Connector) bool { return r.ID == id })
-		j := i + 1
-		if up {
-			j = i - 1
-		}
-		if i < 0 || j < 0 || j >= len(set.Connectors) {
-			return nil
-		}
-		set.Connectors[i], set.Connectors[j] = set.Connectors[j], set.Connectors[i]
-		for n := range set.Connectors {
-			if set.Connectors[n].Position != n {
-				if err := tx.SetPosition(set.Connectors[n].ID, n); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	event := c.event(audit.AdminChanged)
-	event.Reason, event.Detail = "move", "connectors "+id
-	a.Audit.Record(ctx, event)
-	return nil
 }
 
 // ConnectorDraft is a connector with unsaved settings.

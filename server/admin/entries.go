@@ -103,6 +103,9 @@ func (a *Admin) fields(kind string, doc form.Doc) []form.Field {
 			Key: "secretNotes", Label: "Labels of secrets", Kind: form.Rows, Fields: []form.Field{{Key: "label", Kind: form.Text}, {Key: "ends", Kind: form.Text}},
 		})
 	}
+	if HasOrder(kind) { // in the history of a move
+		fields = append(fields, form.Field{Key: "position", Label: "Position", Kind: form.Number})
+	}
 	return fields
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/form"
 	"github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/admin/settings"
@@ -79,6 +80,55 @@ func TestSavingADescriptionMovesNothing(t *testing.T) {
 					t.Errorf("%s after saving %s (-want +got):\n%s", kind, id, diff)
 				}
 			}
+		}
+	})
+}
+
+// TestAMoveIsAChangeOfItsOwn: the preview, the revision and its undoing show the position.
+func TestAMoveIsAChangeOfItsOwn(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		b := ranked(t, s)
+		for _, kind := range orderedKinds() {
+			want := order(t, b, kind)
+			item, err := b.Entry(t.Context(), shell(), kind, "a-fourth")
+			if err != nil {
+				t.Fatal(err)
+			}
+			first := map[string]int{settings.Rules: 2}[kind] // the admin rule is before them
+			d := admin.Draft{Kind: kind, ID: "a-fourth", Version: item.Version, Position: max(first, 1), Reason: "why not"}
+			preview, err := b.Preview(t.Context(), shell(), d)
+			if err != nil || preview.Action != store.ActionMove || len(preview.Diff) != 1 || preview.Diff[0].Label != "Position" {
+				t.Fatalf("%s: preview %+v, %v", kind, preview, err)
+			}
+			r, err := b.Apply(t.Context(), shell(), d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]string{"a-fourth", "z-second", "m-third"}, order(t, b, kind)); diff != "" {
+				t.Errorf("%s moved (-want +got):\n%s", kind, diff)
+			}
+			again, err := b.Entry(t.Context(), shell(), kind, "a-fourth")
+			if err != nil || again.Version != item.Version {
+				t.Errorf("%s: the content changed: %+v %v", kind, again, err)
+			}
+			if change, err := b.Revision(t.Context(), shell(), r.ID); err != nil || !cmp.Equal(change.Diff, preview.Diff) {
+				t.Errorf("%s: history %+v, want %+v; %v", kind, change.Diff, preview.Diff, err)
+			}
+			if _, err := b.Restore(t.Context(), shell(), admin.Restoration{RevisionID: r.ID}); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, order(t, b, kind)); diff != "" {
+				t.Errorf("%s restored (-want +got):\n%s", kind, diff)
+			}
+			if _, err := b.Move(t.Context(), shell(), kind, "a-fourth", false); err != nil {
+				t.Errorf("%s: moving the last one down: %v", kind, err)
+			}
+		}
+		d := b.draft(settings.Clusters, cluster("one"))
+		d.Position = 1
+		if _, err := b.Apply(t.Context(), shell(), d); !errs.Is(err, errs.Invalid) {
+			t.Errorf("moving a cluster: %v", err)
 		}
 	})
 }

@@ -20,9 +20,12 @@ type Draft struct {
 	Doc form.Doc
 	// Version is the version that the change is based on. It is empty for a new entry.
 	Version string
+	// Position, counting from 1, moves the entry and leaves its content as it is. Zero changes the content.
+	Position int
 	// Reason is stored in the history.
 	Reason string
-	// asIs keeps the "enabled" field of a new connector, because a restored connector may have been enabled before.
+	// asIs takes the "enabled" field of a connector as the document has it, because a restored connector may have been
+	// enabled before.
 	asIs bool
 }
 
@@ -80,6 +83,9 @@ func (a *Admin) makePlan(set store.Settings, d Draft) (*plan, error) {
 	if !known {
 		return nil, unknownKind(d.Kind)
 	}
+	if d.Position > 0 {
+		return a.movePlan(set, k, d)
+	}
 	docs := settings.Documents(set)
 	p := &plan{kind: k, id: d.ID, from: set}
 	index := slices.IndexFunc(docs[k.Name], func(e settings.Entry) bool { return e.ID == d.ID })
@@ -110,7 +116,7 @@ func (a *Admin) makePlan(set store.Settings, d Draft) (*plan, error) {
 			break
 		}
 		p.action, p.after = store.ActionUpdate, d.Doc.Clone()
-		problems = a.addHiddenFields(k, p)
+		problems = a.addHiddenFields(k, p, d.asIs)
 		docs[k.Name][index].Doc = p.after
 	}
 	problems = append(problems, form.EmptyEntries(a.fields(k.Name, p.after), p.after)...)
@@ -125,11 +131,11 @@ func (a *Admin) makePlan(set store.Settings, d Draft) (*plan, error) {
 }
 
 // addHiddenFields adds the fields that a form leaves out.
-func (a *Admin) addHiddenFields(k settings.Kind, p *plan) []form.Problem {
+func (a *Admin) addHiddenFields(k settings.Kind, p *plan, asIs bool) []form.Problem {
 	p.after.Set(k.IDKey, p.before.Get(k.IDKey))
 	if k.Name == settings.Connectors {
 		p.after["type"] = p.before["type"]
-		if p.after["enabled"] == nil && p.before["enabled"] != nil {
+		if !asIs && p.after["enabled"] == nil && p.before["enabled"] != nil {
 			p.after["enabled"] = p.before["enabled"]
 		}
 	}
@@ -201,10 +207,11 @@ func keepStates(from, to store.Settings) store.Settings {
 	for i := range to.Connectors {
 		for _, old := range from.Connectors {
 			if old.ID == to.Connectors[i].ID {
-				to.Connectors[i].Tested, to.Connectors[i].Position = old.Tested, old.Position
+				to.Connectors[i].Tested = old.Tested
 			}
 		}
 	}
+	keepPositions(from, to)
 	return to
 }
 

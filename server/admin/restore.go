@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/form"
@@ -65,7 +66,20 @@ func (a *Admin) restoring(ctx context.Context, r Restoration) (*store.Revision, 
 		return nil, Draft{}, store.Settings{}, err
 	}
 	set, err := a.Store.AllSettings(ctx)
+	if revision.Action == store.ActionMove {
+		return revision, movingBack(set, revision, doc, r.Reason), set, err
+	}
 	return revision, a.replacing(set, revision.Kind, revision.ObjectID, doc, r.Reason), set, err
+}
+
+// movingBack returns a draft that moves an entry to the position in the document of a move.
+func movingBack(set store.Settings, r *store.Revision, doc form.Doc, reason string) Draft {
+	position, _ := strconv.Atoi(doc.Text("position")) // a move always has one
+	d := Draft{Kind: r.Kind, ID: r.ObjectID, Position: max(position, 1), Reason: reason}
+	if current, found := find(settings.Documents(set)[r.Kind], r.ObjectID); found {
+		d.Version = Version(current.Doc)
+	}
+	return d
 }
 
 // PreviewRestore works out what Restore would do with the same arguments.
@@ -82,7 +96,7 @@ func (a *Admin) PreviewRestore(ctx context.Context, c Caller, r Restoration) (*R
 		return nil, err
 	}
 	result := &RestorePreview{Current: draft.Version, Newest: len(newest) > 0 && newest[0].ID == revision.ID}
-	if draft.Doc == nil && draft.ID == "" || draft.Doc != nil && Version(draft.Doc) == draft.Version {
+	if draft.Position == 0 && draft.Doc == nil && draft.ID == "" || draft.Doc != nil && Version(draft.Doc) == draft.Version {
 		result.NoChange, result.Preview = true, &Preview{}
 		return result, nil
 	}
@@ -99,5 +113,6 @@ func (a *Admin) PreviewRestore(ctx context.Context, c Caller, r Restoration) (*R
 		return nil, err
 	}
 	result.Preview, err = a.preview(ctx, c, p)
+	result.NoChange = p.action == store.ActionMove && form.Equal(p.before, p.after)
 	return result, err
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/admin/settings"
 	"github.com/fairlead-auth/fairlead/server/base/store"
@@ -17,6 +18,9 @@ func routes() []route {
 	var list []route
 	for _, k := range settings.Kinds() {
 		list = append(list, entryRoutes(k)...)
+		if admin.HasOrder(k.Name) {
+			list = append(list, moveRoutes(k)...)
+		}
 	}
 	list = slices.Concat(list, connectorRoutes(), clientAndProxyRoutes())
 	list = append(list, peopleRoutes()...)
@@ -40,11 +44,7 @@ func entryRoutes(k settings.Kind) []route {
 		}},
 		{http.MethodPost, path + "/preview", "Preview the effect of a change of a " + one, admin.WriteSettings, Change{}, Preview{}, []string{"id"}, func(h *Handler, r *call) (any, error) {
 			in := body[Change](r)
-			p, err := h.Admin.Preview(r.Request().Context(), r.caller, admin.Draft{Kind: k.Name, ID: r.QueryParam("id"), Doc: in.Document, Version: in.Version})
-			if err != nil {
-				return nil, err
-			}
-			return Preview{p.Action, diff(p.Diff), p.Sentences, p.Names, p.Trial, p.Refused, p.Uses}, nil
+			return preview(h, r, admin.Draft{Kind: k.Name, ID: r.QueryParam("id"), Doc: in.Document, Version: in.Version, Reason: in.Reason})
 		}},
 		{http.MethodGet, path + "/:id", "Read a " + one, admin.ReadSettings, nil, Entry{}, nil, func(h *Handler, r *call) (any, error) {
 			item, err := h.Admin.Entry(r.Request().Context(), r.caller, k.Name, r.Param("id"))
@@ -59,6 +59,47 @@ func entryRoutes(k settings.Kind) []route {
 				return nil, err
 			}
 			return revision(made), nil
+		}},
+	}
+}
+
+func preview(h *Handler, r *call, d admin.Draft) (any, error) {
+	p, err := h.Admin.Preview(r.Request().Context(), r.caller, d)
+	if err != nil {
+		return nil, err
+	}
+	return Preview{p.Action, diff(p.Diff), p.Sentences, p.Names, p.Trial, p.Refused, p.Uses}, nil
+}
+
+// moveRoutes are the routes of kinds whose order matters.
+func moveRoutes(k settings.Kind) []route {
+	draft := func(h *Handler, r *call) (admin.Draft, error) {
+		in := body[Place](r)
+		if in.Position < 1 {
+			return admin.Draft{}, errs.New(errs.Invalid, "The position must be 1 or more. Send the place in the list, counting from 1.")
+		}
+		item, err := h.Admin.Entry(r.Request().Context(), r.caller, k.Name, r.Param("id"))
+		return admin.Draft{Kind: k.Name, ID: r.Param("id"), Version: item.Version, Position: in.Position, Reason: in.Reason}, err
+	}
+	path := "/" + k.Path + "/:id/move"
+	return []route{
+		{http.MethodPost, path, "Move a " + k.One + " to another place in the order", admin.WriteSettings, Place{}, Revision{}, nil, func(h *Handler, r *call) (any, error) {
+			d, err := draft(h, r)
+			if err != nil {
+				return nil, err
+			}
+			made, err := h.Admin.Apply(r.Request().Context(), r.caller, d)
+			if err != nil {
+				return nil, err
+			}
+			return revision(made), nil
+		}},
+		{http.MethodPost, path + "/preview", "Preview a move of a " + k.One, admin.WriteSettings, Place{}, Preview{}, nil, func(h *Handler, r *call) (any, error) {
+			d, err := draft(h, r)
+			if err != nil {
+				return nil, err
+			}
+			return preview(h, r, d)
 		}},
 	}
 }
@@ -105,7 +146,8 @@ func connectorRoutes() []route {
 	}
 	move := func(up bool) func(h *Handler, r *call) (any, error) {
 		return func(h *Handler, r *call) (any, error) {
-			return nil, h.Admin.Move(r.Request().Context(), r.caller, r.Param("id"), up)
+			_, err := h.Admin.Move(r.Request().Context(), r.caller, settings.Connectors, r.Param("id"), up)
+			return nil, err
 		}
 	}
 	return []route{

@@ -41,6 +41,12 @@ type Reason struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// Place is where to move an entry, counting from 1.
+type Place struct {
+	Position int    `json:"position"`
+	Reason   string `json:"reason,omitempty"`
+}
+
 // Revision is a stored change.
 type Revision struct {
 	ID         string    `json:"id"`

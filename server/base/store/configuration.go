@@ -166,6 +166,7 @@ const (
 	ActionCreate = "create"
 	ActionUpdate = "update"
 	ActionDelete = "delete"
+	ActionMove   = "move"
 
 	OutcomeApplied    = "applied"
 	OutcomeTrial      = "trial"
@@ -264,9 +265,9 @@ func checkOrigins[T any](tx *gorm.DB, kind, column string, ids []string, origin 
 	return nil
 }
 
-// SetPosition sets the position of a connector on the sign-in page.
-func (c *SettingsTx) SetPosition(id string, position int) error {
-	return translate(c.tx.Exec("UPDATE connectors SET position = ? WHERE id = ?", position, id).Error)
+// SetPosition sets the position of the entry with this id. row is an empty row of its table.
+func (c *SettingsTx) SetPosition(row any, id string, position int) error {
+	return translate(c.tx.Model(row).Where("id = ?", id).UpdateColumn("position", position).Error)
 }
 
 // LastSignIns returns the time of the last sign-in through each connector.
