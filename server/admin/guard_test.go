@@ -229,6 +229,55 @@ func TestEnablingNeedsATestOrAReason(t *testing.T) {
 	}
 }
 
+// TestEveryDoorAsksForATest: a connector is enabled with a passed test or a reason, whichever way the change comes.
+func TestEveryDoorAsksForATest(t *testing.T) {
+	t.Parallel()
+	b := setup(t, storetest.SQLite(t))
+	b.apply(shell(), settings.Connectors, ldap("ldap.test"))
+	if _, err := b.Enable(t.Context(), shell(), "corp", true, "a reason"); err != nil {
+		t.Fatal(err)
+	}
+	off, err := b.Enable(t.Context(), shell(), "corp", false, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := change(t, b, settings.Connectors, "corp", "enabled", true)
+	doors := map[string]func(reason string) error{
+		"a document": func(reason string) error {
+			d := b.draft(settings.Connectors, doc)
+			d.Reason = reason
+			_, err := b.Apply(t.Context(), shell(), d)
+			return err
+		},
+		"a restored version": func(reason string) error {
+			_, err := b.Restore(t.Context(), shell(), admin.Restoration{RevisionID: off.ID, Reason: reason})
+			return err
+		},
+		"an action on rows": func(reason string) error {
+			result, err := b.ApplyBulk(t.Context(), shell(), admin.Bulk{List: settings.Connectors, Act: admin.BulkEnable, IDs: []string{"corp"}, Reason: reason})
+			if err == nil && len(result.Skipped) > 0 {
+				return errs.New(errs.Invalid, "%s", result.Skipped[0].Why)
+			}
+			return err
+		},
+	}
+	for name, enter := range doors {
+		if err := enter(" "); !errs.Is(err, errs.Invalid) || !strings.Contains(errs.Message(err), "no test sign-in has passed") {
+			t.Errorf("%s without a test: %v", name, err)
+		}
+		if err := enter("a reason"); err != nil {
+			t.Errorf("%s with a reason: %v", name, err)
+		}
+		if _, err := b.Enable(t.Context(), shell(), "corp", false, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := b.draft(settings.Connectors, doc)
+	if preview, err := b.Preview(t.Context(), shell(), d); err != nil || !strings.Contains(preview.Refused, "no test sign-in has passed") {
+		t.Errorf("preview: %+v %v", preview, err)
+	}
+}
+
 // newAccount returns valid credentials for a recovery account.
 func (b *bundle) newAccount(login string) admin.NewAccount {
 	totp := mfa.NewTOTPSecret()
