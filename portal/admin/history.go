@@ -155,7 +155,7 @@ func (h *Handler) restores(c echo.Context, r *request, change *ops.Change) ([]Re
 		if to == "after" && change.Action == store.ActionDelete {
 			continue
 		}
-		preview, err := h.Admin.PreviewRestore(c.Request().Context(), r.caller, ops.Restoration{RevisionID: change.ID, After: to == "after"})
+		preview, err := h.Admin.PreviewRestore(c.Request().Context(), r.caller, ops.Restoration{RevisionID: change.ID, After: to == "after", Reason: restoreReason(to == "after", change.Number)})
 		if err != nil {
 			return nil, err
 		}
@@ -208,7 +208,8 @@ func (h *Handler) undo(c echo.Context, r *request) error {
 	if err != nil {
 		return err
 	}
-	preview, err := h.Admin.PreviewRestore(ctx, r.caller, ops.Restoration{RevisionID: change.ID})
+	reason := fmt.Sprintf("Undoes revision %d", change.Number)
+	preview, err := h.Admin.PreviewRestore(ctx, r.caller, ops.Restoration{RevisionID: change.ID, Reason: reason})
 	if err != nil {
 		return err
 	}
@@ -216,7 +217,7 @@ func (h *Handler) undo(c echo.Context, r *request) error {
 		return h.to(c, "/history/"+change.ID)
 	}
 	revision, err := h.Admin.Restore(ctx, r.caller, ops.Restoration{
-		RevisionID: change.ID, Reason: fmt.Sprintf("Undoes revision %d", change.Number), Expected: &preview.Current,
+		RevisionID: change.ID, Reason: reason, Expected: &preview.Current,
 	})
 	if err != nil {
 		return h.revision(c, r, err)

@@ -53,10 +53,10 @@ func (a *Admin) Preview(ctx context.Context, c Caller, d Draft) (*Preview, error
 	if err != nil {
 		return nil, err
 	}
-	return a.preview(ctx, c, p)
+	return a.preview(ctx, c, p, d.Reason)
 }
 
-func (a *Admin) preview(ctx context.Context, c Caller, p *plan) (*Preview, error) {
+func (a *Admin) preview(ctx context.Context, c Caller, p *plan, reason string) (*Preview, error) {
 	shape := p.after
 	if shape == nil {
 		shape = p.before
@@ -66,7 +66,7 @@ func (a *Admin) preview(ctx context.Context, c Caller, p *plan) (*Preview, error
 	if err != nil {
 		return nil, err
 	}
-	if view.Trial, err = guard(c, p, verified); err != nil {
+	if view.Trial, err = guard(c, p, verified, reason); err != nil {
 		view.Refused = errs.Message(err)
 	}
 	if p.action == store.ActionDelete {

@@ -58,7 +58,7 @@ func (a *Admin) previewEntries(ctx context.Context, c Caller, b Bulk) (*BulkPrev
 	for _, id := range b.IDs {
 		p, err := a.bulkPlan(to, b, id)
 		if err == nil {
-			_, err = guard(c, p, verified)
+			_, err = guard(c, p, verified, b.Reason)
 		}
 		if why := bulkRefusal(err); why != "" {
 			preview.Skipped = append(preview.Skipped, BulkSkip{id, why})
@@ -88,10 +88,6 @@ func (a *Admin) bulkPlan(set store.Settings, b Bulk, id string) (*plan, error) {
 	on := b.Act == BulkEnable
 	if (e.Doc.Get("enabled") != false) == on {
 		return nil, errs.New(errs.Conflict, "It is already "+string(b.Act)+"d. Leave it out.")
-	}
-	row := pick(set.Connectors, id, func(r *store.Connector) string { return r.ID })
-	if on && row.Tested != row.Revision {
-		return nil, errs.New(errs.Invalid, "It was not tested with its current settings. Open it and run a test sign-in.")
 	}
 	d.Doc = e.Doc.Clone()
 	d.Doc["enabled"] = on

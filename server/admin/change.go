@@ -46,7 +46,7 @@ func (a *Admin) apply(ctx context.Context, c Caller, d Draft) (*store.Revision, 
 		if err != nil {
 			return err
 		}
-		trial, err := guard(c, p, verified)
+		trial, err := guard(c, p, verified, d.Reason)
 		if err != nil {
 			return err
 		}

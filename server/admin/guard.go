@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
@@ -16,9 +17,12 @@ import (
 // account.
 const verifiedWithin = 24 * time.Hour
 
-// guard refuses changes that would lock out all admins, and says whether a change must go on trial. verified
-// reports that a recovery account was used recently.
-func guard(c Caller, p *plan, verified bool) (trial bool, err error) {
+// guard refuses changes that would lock out all admins, and connectors that would be enabled without a test or a
+// reason. It says whether a change must go on trial. verified reports that a recovery account was used recently.
+func guard(c Caller, p *plan, verified bool, reason string) (trial bool, err error) {
+	if err := guardTest(p, reason); err != nil {
+		return false, err
+	}
 	if hasAdmins(p.from) && !hasAdmins(p.to) {
 		return false, errs.New(errs.Denied, "The change was refused: this is the last admin rule, and without it no user is an admin. Create another admin rule first.")
 	}
@@ -29,6 +33,19 @@ func guard(c Caller, p *plan, verified bool) (trial bool, err error) {
 		return false, errs.New(errs.Denied, "The change was refused: you would no longer be an admin. Ask another admin, or sign in with the recovery account.")
 	}
 	return guardConnector(c, p, verified)
+}
+
+// guardTest refuses to enable a connector whose settings have passed no test sign-in, unless the admin gives a reason.
+func guardTest(p *plan, reason string) error {
+	if p.kind.Name != settings.Connectors || strings.TrimSpace(reason) != "" {
+		return nil
+	}
+	old := pick(p.from.Connectors, p.id, func(r *store.Connector) string { return r.ID })
+	row := pick(p.to.Connectors, p.id, func(r *store.Connector) string { return r.ID })
+	if row == nil || !row.Enabled || old != nil && old.Enabled || row.Tested == store.ConnectorRevision(row) {
+		return nil
+	}
+	return errs.New(errs.Invalid, "The connector was not enabled: no test sign-in has passed with these settings. Test the sign-in, or enter a reason to enable it without a test.")
 }
 
 func hasAdmins(set store.Settings) bool {

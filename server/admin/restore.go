@@ -112,7 +112,7 @@ func (a *Admin) PreviewRestore(ctx context.Context, c Caller, r Restoration) (*R
 	if err != nil {
 		return nil, err
 	}
-	result.Preview, err = a.preview(ctx, c, p)
+	result.Preview, err = a.preview(ctx, c, p, r.Reason)
 	result.NoChange = p.action == store.ActionMove && form.Equal(p.before, p.after)
 	return result, err
 }

@@ -131,6 +131,8 @@ type Source struct {
 	Text   []byte
 	// Resolve returns the value of a reference such as "env:NAME". Nil, for pages, makes references a problem.
 	Resolve func(text string) (string, error)
+	// Reason is stored in the history. With a reason, connectors may be enabled without a test sign-in.
+	Reason string
 	// Prune also deletes the entries of the pages that the text does not contain.
 	Prune bool
 }
