@@ -178,7 +178,7 @@ func TestWhatIsReadAndWrittenBackChangesNothing(t *testing.T) {
 	})
 }
 
-// TestAnyValueSurvives sets fields to odd values. What validation accepts must survive reading and writing back.
+// TestAnyValueSurvives sets fields to odd values. Each value that validation accepts must survive reading and writing back.
 func TestAnyValueSurvives(t *testing.T) {
 	t.Parallel()
 	b := stocked(t, storetest.SQLite(t))
