@@ -58,6 +58,12 @@ func (p *Provider) Certificate() string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.cert}))
 }
 
+// KeyPair is the key and its certificate, in PEM form. A relying party may have it as
+// its own.
+func (p *Provider) KeyPair() string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(p.key)})) + p.Certificate()
+}
+
 // Answer is a SAML response of the provider about one user.
 type Answer struct {
 	// InResponseTo is the id of the request; Recipient where the answer goes.
@@ -100,6 +106,9 @@ func (a Answer) Assertion(id string) *etree.Element {
 	conditions.CreateAttr("NotBefore", at(-10*time.Minute))
 	conditions.CreateAttr("NotOnOrAfter", at(a.Life))
 	conditions.CreateElement("saml:AudienceRestriction").CreateElement("saml:Audience").SetText(a.Audience)
+	authn := e.CreateElement("saml:AuthnStatement")
+	authn.CreateAttr("AuthnInstant", at(0))
+	authn.CreateElement("saml:AuthnContext").CreateElement("saml:AuthnContextClassRef").SetText("urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport")
 	statement := e.CreateElement("saml:AttributeStatement")
 	for _, key := range []string{"name", "email", "groups"} {
 		attribute := statement.CreateElement("saml:Attribute")
@@ -134,8 +143,17 @@ func (a Answer) Response(assertions ...*etree.Element) *etree.Element {
 // issuer.
 func (p *Provider) Sign(t testing.TB, e *etree.Element) *etree.Element {
 	t.Helper()
+	return p.SignWith(t, dsig.RSASHA256SignatureMethod, e)
+}
+
+// SignWith is Sign with a signature method.
+func (p *Provider) SignWith(t testing.TB, method string, e *etree.Element) *etree.Element {
+	t.Helper()
 	ctx := dsig.NewDefaultSigningContext(p)
 	ctx.Canonicalizer = dsig.MakeC14N10ExclusiveCanonicalizerWithPrefixList("")
+	if err := ctx.SetSignatureMethod(method); err != nil {
+		t.Fatal(err)
+	}
 	signed, err := ctx.SignEnveloped(e)
 	if err != nil {
 		t.Fatal(err)
@@ -159,6 +177,22 @@ func Encode(t testing.TB, response *etree.Element) string {
 		t.Fatal(err)
 	}
 	return base64.StdEncoding.EncodeToString(raw)
+}
+
+// RequestID returns the id of a request that a browser carries.
+func RequestID(t testing.TB, encoded string) string {
+	t.Helper()
+	raw, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var request struct {
+		ID string `xml:"ID,attr"`
+	}
+	if err := xml.Unmarshal(raw, &request); err != nil || request.ID == "" {
+		t.Fatalf("no request: %s", raw)
+	}
+	return request.ID
 }
 
 // Handler is the provider's sign-on page: it reads the request that a browser posts and

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +24,7 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
 	"github.com/fairlead-auth/fairlead/server/signin/upstream"
+	"github.com/fairlead-auth/fairlead/test/fakes/fakesaml"
 	"github.com/fairlead-auth/fairlead/test/fakes/scriptedoidc"
 )
 
@@ -39,6 +41,9 @@ type testCase struct {
 	// answers when it is asked again.
 	SignIn  scriptedoidc.Script  `json:"signIn"`
 	Renewal *scriptedoidc.Script `json:"renewal"`
+	// SAML is what a SAML provider answers instead. KEYPAIR in the settings stands for a
+	// key pair of ours.
+	SAML fakesaml.Script `json:"saml"`
 
 	Want        want  `json:"want"`
 	WantRenewal *want `json:"wantRenewal"`
@@ -72,10 +77,12 @@ func TestIdentities(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
+	next := time.Now().AddDate(1, 0, 0)
+	keys := keys{idp: fakesaml.New(t, next), ours: fakesaml.New(t, next)}
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		t.Helper()
 		for _, file := range files {
-			t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) { run(t, s, read(t, file)) })
+			t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) { run(t, s, read(t, file), keys) })
 		}
 	})
 }
@@ -100,6 +107,9 @@ func read(t *testing.T, file string) *testCase {
 	return c
 }
 
+// keys sign and decrypt the responses of SAML providers.
+type keys struct{ idp, ours *fakesaml.Provider }
+
 // bench is one case with its provider, connector and database.
 type bench struct {
 	store    *store.Store
@@ -107,11 +117,13 @@ type bench struct {
 	registry *upstream.Registry
 	row      *store.Connector
 	now      time.Time
+	saml     fakesaml.Script
+	keys     keys
 }
 
-func setup(t *testing.T, s *store.Store, c *testCase) *bench {
+func setup(t *testing.T, s *store.Store, c *testCase, k keys) *bench {
 	t.Helper()
-	b := &bench{store: s, provider: scriptedoidc.Start(t, c.SignIn), now: time.Now()}
+	b := &bench{store: s, saml: c.SAML, keys: k, provider: scriptedoidc.Start(t, c.SignIn), now: time.Now()}
 	now := func() time.Time { return b.now }
 	b.provider.Now = now
 	logger := slog.New(slog.DiscardHandler)
@@ -121,7 +133,7 @@ func setup(t *testing.T, s *store.Store, c *testCase) *bench {
 	})
 	id := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(filepath.Base(t.Name())))
 	err := s.ApplyFile(t.Context(), store.Settings{Connectors: []store.Connector{{
-		Enabled: true, ID: id, Type: c.Connector, Name: c.Product, UserPrefix: id + ":", Config: settings(t, c, b.provider.URL), Origin: store.Origin{Origin: store.OriginFile},
+		Enabled: true, ID: id, Type: c.Connector, Name: c.Product, UserPrefix: id + ":", Config: settings(t, c, b.provider.URL, k), Origin: store.Origin{Origin: store.OriginFile},
 	}}}, b.now)
 	if err != nil {
 		t.Fatal(err)
@@ -132,14 +144,19 @@ func setup(t *testing.T, s *store.Store, c *testCase) *bench {
 	return b
 }
 
-func settings(t *testing.T, c *testCase, issuer string) string {
+func settings(t *testing.T, c *testCase, issuer string, k keys) string {
 	t.Helper()
 	fields := map[string]any{"issuer": issuer, "clientID": "client", "clientSecret": "secret"}
 	if c.Connector == "oauth" {
 		fields = map[string]any{"authorizationURL": issuer + "/authorize", "tokenURL": issuer + "/token", "userInfoURL": issuer + "/userinfo", "clientID": "client", "clientSecret": "secret"}
 	}
+	if c.Connector == "saml" {
+		fields = map[string]any{"ssoURL": "https://idp.example.test/sso", "certificates": k.idp.Certificate()}
+	}
 	for name, value := range c.Settings {
-		fields[name] = value
+		if fields[name] = value; value == "KEYPAIR" {
+			fields[name] = k.ours.KeyPair()
+		}
 	}
 	text, err := json.Marshal(fields)
 	if err != nil {
@@ -154,6 +171,9 @@ func (b *bench) signIn(t *testing.T) (store.ResolvedIdentity, error) {
 	opened, err := b.registry.Connector(t.Context(), b.row)
 	if err != nil {
 		return store.ResolvedIdentity{}, err
+	}
+	if poster, ok := opened.(connectors.Poster); ok {
+		return b.postBack(t, poster)
 	}
 	redirecter, ok := opened.(connectors.Redirecter)
 	if !ok {
@@ -177,9 +197,21 @@ func (b *bench) signIn(t *testing.T) (store.ResolvedIdentity, error) {
 	return b.registry.Callback(back, b.row, keep)
 }
 
-func run(t *testing.T, s *store.Store, c *testCase) {
+// postBack posts the response of a SAML provider.
+func (b *bench) postBack(t *testing.T, poster connectors.Poster) (store.ResolvedIdentity, error) {
 	t.Helper()
-	b := setup(t, s, c)
+	ask, err := poster.AuthForm(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := fakesaml.Jane(fakesaml.RequestID(t, ask.Fields["SAMLRequest"]), b.registry.CallbackURL(b.row.ID), b.now)
+	response := b.keys.idp.Render(t, b.saml, said, b.keys.ours.Certificate())
+	return b.registry.PostCallback(t.Context(), b.row, ask.Kept, url.Values{"SAMLResponse": {fakesaml.Encode(t, response)}})
+}
+
+func run(t *testing.T, s *store.Store, c *testCase, k keys) {
+	t.Helper()
+	b := setup(t, s, c, k)
 	person, err := b.signIn(t)
 	for name, value := range c.WantRequest {
 		if asked := b.provider.Asked(); asked.Get(name) != value || value == "" && asked.Has(name) {
