@@ -89,6 +89,9 @@ type Env struct {
 	Accounts any
 	// Transport, when set, sends the requests to the upstream. Tests set it for upstreams whose address is fixed.
 	Transport http.RoundTripper
+	// Once reports whether a key is used for the first time, on all replicas. It remembers the key until the given
+	// time. Nil remembers nothing.
+	Once func(ctx context.Context, key string, until time.Time) (first bool, err error)
 }
 
 // Config holds the settings of one connector. Its type declares them.
@@ -122,6 +125,8 @@ type Type struct {
 	Presets []Preset
 	// Fields are the fields of the form, in this order.
 	Fields []Field
+	// Fillers fill in fields of the form.
+	Fillers []Filler
 	// Config returns empty settings, into which the server decodes.
 	Config func() Config
 }
@@ -146,7 +151,25 @@ type Copy struct {
 const (
 	CopyCallback = "callback"
 	CopyHome     = "home"
+	// CopyMetadata is the URL of the document that a Describer makes.
+	CopyMetadata = "metadata"
 )
+
+// Filler fills in fields of the form, for example from the upstream's own description.
+type Filler struct {
+	// Name is the name of the input. Label and Help describe it, and Button is what the user presses.
+	Name, Label, Help, Button string
+	// Asks says that Fill needs a text from the user.
+	Asks bool
+	// Fill returns the values of the fields.
+	Fill func(ctx context.Context, env Env, text string) (map[string]any, error)
+}
+
+// Describer is a Config whose upstream can read our settings from a document, such as SAML metadata. It is public,
+// and available before the connector is enabled.
+type Describer interface {
+	Describe(env Env) (contentType string, document []byte, err error)
+}
 
 // Preset holds the settings for a known product.
 type Preset struct {

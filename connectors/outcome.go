@@ -58,7 +58,10 @@ type Error struct {
 	// Description is what the upstream itself said, cut and without control
 	// characters. It is untrusted text.
 	Description string
-	cause       error
+	// Unverified says that anyone could have made the upstream's answer, such as a
+	// response without a valid signature. It says nothing about the connector's health.
+	Unverified bool
+	cause      error
 }
 
 // NewError returns an error with an outcome. The cause may be nil.
@@ -102,6 +105,12 @@ func OutcomeOf(err error) Outcome {
 		return OutcomeDenied
 	}
 	return OutcomeUnavailable
+}
+
+// Unverified reports whether an error comes from an answer that anyone could have made.
+func Unverified(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Unverified
 }
 
 // Unconfirmed returns the error of a renewal for which the connector can't ask the

@@ -1,8 +1,6 @@
 package server_test
 
 import (
-	"encoding/base64"
-	"encoding/xml"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -119,17 +117,7 @@ func TestSAMLSignsIn(t *testing.T) {
 	if len(relay) > 80 {
 		t.Errorf("a relay state of %d bytes", len(relay))
 	}
-	raw, err := base64.StdEncoding.DecodeString(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var asked struct {
-		ID string `xml:"ID,attr"`
-	}
-	if err := xml.Unmarshal(raw, &asked); err != nil {
-		t.Fatal(err)
-	}
-	said := fakesaml.Jane(asked.ID, acs, time.Now())
+	said := fakesaml.Jane(fakesaml.RequestID(t, request), acs, time.Now())
 	answer := url.Values{"RelayState": {relay}, "SAMLResponse": {fakesaml.Encode(t, said.Response(idp.Sign(t, said.Assertion("_a"))))}}
 	// A form from the identity provider's site carries no cookies.
 	posted := document(t, &http.Client{}, "POST", acs, answer)
@@ -144,7 +132,7 @@ func TestSAMLSignsIn(t *testing.T) {
 	if res := post(t, browser, w.issuer+onward, answer); res.StatusCode != http.StatusSeeOther {
 		t.Fatalf("in the browser that asked: %s", res.Status)
 	}
-	if user, err := w.store.UserByName(t.Context(), "up:jane@example.test"); err != nil || strings.Join(user.GroupNames, " ") != "up:developers up:platform" {
+	if user, err := w.store.UserByName(t.Context(), "up:jane"); err != nil || strings.Join(user.GroupNames, " ") != "up:developers up:platform" {
 		t.Errorf("%+v %v", user, err)
 	}
 	if res := post(t, browser, w.issuer+onward, answer); res.StatusCode != http.StatusBadRequest {
@@ -152,6 +140,43 @@ func TestSAMLSignsIn(t *testing.T) {
 	}
 	if res := post(t, &http.Client{}, acs, url.Values{"RelayState": {"<script>"}, "SAMLResponse": {"x"}}); res.StatusCode != http.StatusBadRequest {
 		t.Errorf("a relay state that is none: %s", res.Status)
+	}
+}
+
+// TestSAMLMetadata reads our metadata as an identity provider does, before and after the connector is enabled.
+func TestSAMLMetadata(t *testing.T) {
+	t.Parallel()
+	w := setupWithConnector(t, "saml", map[string]any{"ssoURL": "https://idp.example.test/sso", "ssoIssuer": fakesaml.Issuer, "usernameAttr": "name"}, nil)
+	read := func(id string) (*http.Response, string) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.issuer+"/callback/"+id+"/metadata", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res, string(body)
+	}
+	for _, enabled := range []bool{true, false} {
+		apply(t, w.store, store.Settings{Connectors: []store.Connector{
+			{Enabled: enabled, ID: "up", Type: "saml", Name: "Up", Config: `{"usernameAttr":"name"}`, Origin: store.Origin{Origin: store.OriginFile}},
+			{Enabled: true, ID: "local", Type: "local", Name: "Local", UserPrefix: "l:", Config: "{}", Origin: store.Origin{Origin: store.OriginFile}},
+		}}, w.clock.now())
+		res, body := read("up")
+		if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "application/samlmetadata+xml" || !strings.Contains(body, `entityID="`+w.issuer+`/callback/up"`) {
+			t.Errorf("enabled = %v: %s %s\n%s", enabled, res.Status, res.Header.Get("Content-Type"), body)
+		}
+	}
+	for _, id := range []string{"local", "unknown"} {
+		if res, _ := read(id); res.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %s", id, res.Status)
+		}
 	}
 }
 

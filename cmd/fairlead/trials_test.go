@@ -125,7 +125,7 @@ func otherTrials(t *testing.T) map[string]trial {
 		"saml": {
 			fields: map[string]string{"ssoURL": sso.URL + "/sso", "ssoIssuer": fakesaml.Issuer, "certificates": idp.Certificate(), "usernameAttr": "name", "emailAttr": "email", "groupsAttr": "groups"},
 			site:   strings.TrimPrefix(sso.URL, "http://"), want: []string{"jane@example.test", "up:platform"},
-			wrong: map[string]string{"certificates": other.Certificate()}, fault: "signature",
+			wrong: map[string]string{"certificates": other.Certificate()}, fault: "a certificate that the connector does not have",
 		},
 		"authproxy": {
 			fields: map[string]string{"proxySecret": frontSecret}, want: []string{"jane", "up:platform"},

@@ -16,7 +16,6 @@ import (
 
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/connectors/probe"
-	"github.com/fairlead-auth/fairlead/internal/secret"
 )
 
 // opener is what every Config of Dex can do.
@@ -28,8 +27,6 @@ type opener interface {
 type Options struct {
 	// CA is the PEM of the authorities to trust besides the system's.
 	CA string
-	// SignInOnly is for connectors that can't ask the upstream again later.
-	SignInOnly bool
 	// Admit checks every identity, at sign-ins and renewals, and may change or deny it.
 	// Nil admits all.
 	Admit func(context.Context, connectors.Identity) (connectors.Identity, error)
@@ -64,20 +61,14 @@ func Client(env connectors.Env, ca string) *http.Client { return watched(probe.C
 
 func wrap(conn dex.Connector, client *http.Client, o Options) (connectors.Connector, error) {
 	refresh, refreshes := conn.(dex.RefreshConnector)
-	if !refreshes && !o.SignInOnly {
+	if !refreshes {
 		return nil, errors.New("the connector can't refresh")
 	}
-	if o.SignInOnly { // Dex's own would repeat the answer of the sign-in
-		refresh = nil
+	callback, redirects := conn.(dex.CallbackConnector)
+	if !redirects {
+		return nil, errors.New("the connector does not redirect")
 	}
-	again := refresher{refresh: refresh, client: client, admit: o.Admit}
-	switch c := conn.(type) {
-	case dex.CallbackConnector:
-		return &redirecter{callback: c, refresher: again}, nil
-	case dex.SAMLConnector:
-		return &poster{saml: c, refresher: again}, nil
-	}
-	return nil, errors.New("the connector neither redirects nor posts")
+	return &redirecter{callback: callback, refresher: refresher{refresh: refresh, client: client, admit: o.Admit}}, nil
 }
 
 // scopes are always the same: groups are needed for access rules, and offline
@@ -89,8 +80,7 @@ type redirecter struct {
 	refresher
 }
 
-// refresher asks the upstream again. The outcome is OutcomeUnconfirmed if the
-// connector can't.
+// refresher asks the upstream again.
 type refresher struct {
 	refresh dex.RefreshConnector
 	client  *http.Client
@@ -107,7 +97,6 @@ func (r *refresher) identity(ctx context.Context, id dex.Identity) (connectors.I
 var (
 	_ connectors.Redirecter = (*redirecter)(nil)
 	_ connectors.Refresher  = (*redirecter)(nil)
-	_ connectors.Poster     = (*poster)(nil)
 )
 
 // AuthURL implements connectors.Redirecter.
@@ -137,9 +126,6 @@ func (r *redirecter) Callback(ctx context.Context, _ string, kept []byte, req *h
 
 // Refresh implements connectors.Refresher.
 func (r *refresher) Refresh(ctx context.Context, last connectors.Identity) (connectors.Identity, error) {
-	if r.refresh == nil {
-		return connectors.Identity{}, connectors.Unconfirmed()
-	}
 	var seen witness
 	id, err := r.refresh.Refresh(seen.watch(r.outside(ctx)), scopes(), dex.Identity{
 		UserID: last.Subject, Username: last.Name, PreferredUsername: last.Username,
@@ -154,33 +140,6 @@ func (r *refresher) Refresh(ctx context.Context, last connectors.Identity) (conn
 // outside tells the OAuth library which client to use.
 func (r *refresher) outside(ctx context.Context) context.Context {
 	return context.WithValue(ctx, oauth2.HTTPClient, r.client)
-}
-
-// poster is a connector that speaks SAML 2.0 with the HTTP POST binding.
-type poster struct {
-	saml dex.SAMLConnector
-	refresher
-}
-
-// AuthForm implements connectors.Poster. It keeps the id of the request, which the
-// answer must name.
-func (p *poster) AuthForm(context.Context) (connectors.PostForm, error) {
-	id := secret.ID("saml")
-	action, request, err := p.saml.POSTData(scopes(), id)
-	if err != nil {
-		return connectors.PostForm{}, fmt.Errorf("making upstream request: %w", err)
-	}
-	return connectors.PostForm{Action: action, Fields: map[string]string{"SAMLRequest": request}, Kept: []byte(id)}, nil
-}
-
-// Answer implements connectors.Poster. Every invalid answer is a denial,
-// because only the upstream can make a valid one.
-func (p *poster) Answer(ctx context.Context, kept []byte, posted url.Values) (connectors.Identity, error) {
-	id, err := p.saml.HandlePOST(scopes(), posted.Get("SAMLResponse"), string(kept))
-	if err != nil {
-		return connectors.Identity{}, fmt.Errorf("%w: %w", err, connectors.ErrDenied)
-	}
-	return p.identity(ctx, id)
 }
 
 // identity maps names: Dex's "username" is the display name, and its "preferred

@@ -127,8 +127,11 @@ func (h *Handler) connectorForm(c echo.Context, r *request, e *editing, f *Conne
 		view := StepView{Text: step.Text, Link: step.Link}
 		for _, value := range step.Copy {
 			text := h.CallbackURL(id)
-			if value.Value == connectors.CopyHome {
+			switch value.Value {
+			case connectors.CopyHome:
 				text = h.Site.Absolute("/")
+			case connectors.CopyMetadata:
+				text += "/metadata"
 			}
 			view.Copy = append(view.Copy, CopyView{value.Label, text})
 		}

@@ -129,9 +129,18 @@ func (c *conversion) fixSAML() {
 		c.note("connector %s: paste the certificate that is in the file %s", c.id, from.Text("ca"))
 	}
 	format := from.Text("nameIDPolicyFormat")
-	if format = format[strings.LastIndexByte(format, ':')+1:]; format != "" && format != "persistent" {
+	switch format = format[strings.LastIndexByte(format, ':')+1:]; format {
+	case "", "persistent":
+	case "emailAddress", "unspecified", "X509SubjectName":
 		to.Set("nameIDFormat", format)
+	default:
+		c.note("connector %s: a NameID of the format %s can’t identify users here. Choose an attribute that never changes as the user ID.", c.id, format)
 	}
+	to.Set("providerVerifiesEmail", true) // Dex takes every address of SAML for verified
+	if from["filterGroups"] == true {
+		c.note("connector %s: users keep the groups that are not allowed groups too; filterGroups has no equal here", c.id)
+	}
+	c.note("connector %s: the user name is the attribute %s; Dex had it as the display name", c.id, from.Text("usernameAttr"))
 }
 
 // fixGoogle reports that the service account's key is a file on Dex's host.

@@ -114,6 +114,20 @@ func (h *Handler) finishFormCallback(c echo.Context) error {
 	return h.finishFirstFactor(c, row, firstFactor{person: person}, f)
 }
 
+// describe serves the document from which an upstream reads our settings (SAML metadata). It works before the
+// connector is enabled, because the upstream has to be set up first.
+func (h *Handler) describe(c echo.Context) error {
+	row, err := h.Store.Connector(c.Request().Context(), c.Param("connector"))
+	if err != nil {
+		return err
+	}
+	contentType, document, err := h.Upstream.Describe(row)
+	if err != nil {
+		return err
+	}
+	return c.Blob(http.StatusOK, contentType, document)
+}
+
 // testID returns the id of the connector test that the flow belongs to, or "".
 func testID(f *flow.Flow) string {
 	if f.Upstream == nil {

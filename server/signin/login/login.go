@@ -96,6 +96,7 @@ func (h *Handler) Mount(g *echo.Group) {
 	g.POST("/login/second", h.submitSecondFactor)
 	g.GET("/login/second/code.png", h.secondFactorQRCode)
 	g.GET("/callback/:connector", h.callback)
+	g.GET("/callback/:connector/metadata", h.describe)
 	g.POST("/callback/:connector", h.receiveForm)
 	g.POST("/callback/:connector/answer", h.finishFormCallback)
 }

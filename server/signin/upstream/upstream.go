@@ -144,7 +144,38 @@ func (g *Registry) decode(typeName string, raw []byte) (connectors.Config, error
 func (g *Registry) env(id string) connectors.Env {
 	return connectors.Env{
 		ID: id, CallbackURL: g.cfg.CallbackURL(id), Now: g.cfg.Now, Logger: g.cfg.Logger, Accounts: g.cfg.Store, Transport: g.cfg.Transport,
+		Once: func(ctx context.Context, key string, until time.Time) (bool, error) {
+			return g.once(ctx, id+"\x00"+key, until)
+		},
 	}
+}
+
+// once reports whether a key of a connector is used for the first time, on all replicas.
+func (g *Registry) once(ctx context.Context, key string, until time.Time) (bool, error) {
+	now := g.cfg.Now()
+	uses, err := g.cfg.Store.AddAttempts(ctx, []string{secret.Hash("connector\x00" + key)}, now, until.Sub(now))
+	if err != nil {
+		return false, err
+	}
+	return uses[0].Tries == 1, nil
+}
+
+// Describe returns the document from which an upstream reads our settings.
+func (g *Registry) Describe(row *store.Connector) (contentType string, document []byte, err error) {
+	missing := errs.New(errs.NotFound, "The connector %s has no metadata. Copy its addresses from its page.", row.ID)
+	raw, err := g.cfg.Store.ConnectorConfig(row)
+	if err != nil {
+		return "", nil, err
+	}
+	cfg, err := g.decode(row.Type, raw)
+	if err != nil {
+		return "", nil, err
+	}
+	describer, ok := cfg.(connectors.Describer)
+	if !ok {
+		return "", nil, missing
+	}
+	return describer.Describe(g.env(row.ID))
 }
 
 // Login signs a user in with a password.
@@ -220,7 +251,9 @@ func (g *Registry) finishCall(ctx context.Context, row *store.Connector, operati
 	person, err := resolveIdentity(row, a.id, a.err)
 	outcome := connectors.OutcomeOf(a.err)
 	failing := a.err != nil && (outcome == connectors.OutcomeUnavailable || outcome == connectors.OutcomeMisconfigured)
-	g.recordFault(row.ID, a.err, failing)
+	if !connectors.Unverified(a.err) {
+		g.recordFault(row.ID, a.err, failing)
+	}
 	g.recordLeftOut(ctx, row, person.Identity.LeftOut)
 	if g.cfg.ObserveCall != nil {
 		g.cfg.ObserveCall(row.ID, operation, g.cfg.Now().Sub(began), !failing)

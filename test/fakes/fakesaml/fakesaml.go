@@ -149,8 +149,14 @@ func (p *Provider) Sign(t testing.TB, e *etree.Element) *etree.Element {
 // SignWith is Sign with a signature method.
 func (p *Provider) SignWith(t testing.TB, method string, e *etree.Element) *etree.Element {
 	t.Helper()
+	return p.SignCanonical(t, dsig.MakeC14N10ExclusiveCanonicalizerWithPrefixList(""), method, e)
+}
+
+// SignCanonical is SignWith with a canonical form.
+func (p *Provider) SignCanonical(t testing.TB, canonicalizer dsig.Canonicalizer, method string, e *etree.Element) *etree.Element {
+	t.Helper()
 	ctx := dsig.NewDefaultSigningContext(p)
-	ctx.Canonicalizer = dsig.MakeC14N10ExclusiveCanonicalizerWithPrefixList("")
+	ctx.Canonicalizer = canonicalizer
 	if err := ctx.SetSignatureMethod(method); err != nil {
 		t.Fatal(err)
 	}
