@@ -161,8 +161,8 @@ type Filler struct {
 	Name, Label, Help, Button string
 	// Asks says that Fill needs a text from the user.
 	Asks bool
-	// Fill returns the values of the fields.
-	Fill func(ctx context.Context, env Env, text string) (map[string]any, error)
+	// Fill returns the values of the fields. Stored are the saved settings with their secrets, or nil.
+	Fill func(ctx context.Context, env Env, text string, stored map[string]any) (map[string]any, error)
 }
 
 // Describer is a Config whose upstream can read our settings from a document, such as SAML metadata. It is public,

@@ -41,7 +41,7 @@ func TestEveryTypeIsConfiguredInThePage(t *testing.T) {
 		}
 		page := read(t, s.ask(http.MethodGet, "/admin/connectors/"+id, cookie, "", "same-origin"))
 		again := controls(page)
-		for _, name := range []string{"version", "do", "reason"} { // a field of the form and not of the entry
+		for _, name := range []string{"version", "do", "reason", "fill.metadata"} { // a field of the form and not of the entry
 			values.Del(name)
 		}
 		for name := range values {
@@ -171,7 +171,7 @@ func fill(page *goquery.Document) url.Values {
 	values := controls(page)
 	for name := range values {
 		c := page.Find(`form.entry [name="` + name + `"]`)
-		if values.Get(name) == "" && !c.Is("select, [type=hidden]") && name != "lookup" && !strings.HasSuffix(name, ".confirm") {
+		if values.Get(name) == "" && !c.Is("select, [type=hidden]") && name != "lookup" && !strings.HasPrefix(name, "fill.") && !strings.HasSuffix(name, ".confirm") {
 			values.Set(name, textFor(c, strings.ToLower(name)))
 		}
 	}
@@ -179,7 +179,7 @@ func fill(page *goquery.Document) url.Values {
 }
 
 func isSecret(page *goquery.Document, name string) bool {
-	return page.Find(`form.entry [type=password][name="`+name+`"]`).Length() > 0
+	return page.Find(`form.entry [placeholder^="Saved."][name="`+name+`"]`).Length() > 0
 }
 
 // textFor returns a valid value for a field.
@@ -187,6 +187,10 @@ func textFor(c *goquery.Selection, name string) string {
 	switch {
 	case strings.HasSuffix(name, "serviceaccount"):
 		return sampleAccount("sample")
+	case strings.HasSuffix(name, "keypair"):
+		return sampleKeyPair()
+	case strings.HasSuffix(name, "emailattr"):
+		return "mail"
 	case c.Is("[type=date]"):
 		return "2099-05-31"
 	case c.Is("[inputmode=numeric]"):

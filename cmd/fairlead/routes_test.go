@@ -269,9 +269,12 @@ func TestCanariesNeverLeave(t *testing.T) {
 		again := item.Doc.Clone()
 		again["note"] = "changed"
 		for _, f := range kind.Fields {
-			if f.Key == "serviceAccount" {
+			switch {
+			case f.Key == "serviceAccount":
 				again.Set("config."+f.Key, sampleAccount(pageCanary+"-2"))
-			} else if f.Kind == form.Secret {
+			case f.Key == "keyPair":
+				again.Set("config."+f.Key, sampleKeyPair()+pageCanary+"-2")
+			case f.Kind == form.Secret:
 				again.Set("config."+f.Key, pageCanary+"-2")
 			}
 		}
@@ -324,6 +327,8 @@ func sample(f form.Field) any {
 	switch {
 	case f.Key == "serviceAccount":
 		return sampleAccount(pageCanary)
+	case f.Key == "keyPair":
+		return sampleKeyPair() + pageCanary
 	case f.Kind == form.Secret:
 		return pageCanary
 	case f.Key == "adminEmail":

@@ -2,6 +2,7 @@ package saml
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -153,15 +154,40 @@ const (
 	minKeyBits, newKeyBits = 2048, 3072
 	// keyYears is how long a generated certificate is valid. Providers only use its key.
 	keyYears = 10
+	// serialBits is the size of the serial number of that certificate.
+	serialBits = 120
 )
 
-// generateKeyPair returns the setting with a new key pair.
-func generateKeyPair(env connectors.Env) (map[string]any, error) {
+// generateKeyPair returns the setting with a new key pair. The stored key stays behind
+// it, so that it decrypts until the provider uses the new certificate.
+func generateKeyPair(_ context.Context, env connectors.Env, _ string, stored map[string]any) (map[string]any, error) {
 	key, err := rsa.GenerateKey(rand.Reader, newKeyBits)
 	if err != nil {
 		return nil, fmt.Errorf("generating key: %w", err)
 	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	certificate, err := selfSigned(env, key)
+	if err != nil {
+		return nil, err
+	}
+	keys := []*rsa.PrivateKey{key}
+	old, _ := stored["keyPair"].(string)
+	if pair, err := readKeyPair(secret.NewValue(old)); err == nil && pair != nil {
+		keys = append(keys, pair.keys[0])
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})
+	for _, k := range keys {
+		private, err := x509.MarshalPKCS8PrivateKey(k)
+		if err != nil {
+			return nil, fmt.Errorf("encoding key: %w", err)
+		}
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
+	}
+	return map[string]any{"keyPair": string(text)}, nil
+}
+
+// selfSigned returns a certificate for our key.
+func selfSigned(env connectors.Env, key *rsa.PrivateKey) ([]byte, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), serialBits))
 	if err != nil {
 		return nil, fmt.Errorf("generating serial number: %w", err)
 	}
@@ -178,10 +204,5 @@ func generateKeyPair(env connectors.Env) (map[string]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making certificate: %w", err)
 	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, fmt.Errorf("encoding key: %w", err)
-	}
-	text := append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate})...)
-	return map[string]any{"keyPair": string(text)}, nil
+	return certificate, nil
 }

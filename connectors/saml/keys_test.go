@@ -66,13 +66,16 @@ func TestKeyPairs(t *testing.T) {
 			t.Errorf("%s: %d keys, want %d: %v", name, got, c.want, err)
 		}
 	}
-	made, err := filler(t, "keys").Fill(t.Context(), connectortest.Env(nil), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, _ := made["keyPair"].(string)
-	if n, err := saml.CountKeys(text); n != 1 || err != nil {
-		t.Errorf("a generated key pair: %d keys, %v", n, err)
+	// The key before a generated one still decrypts.
+	for stored, want := range map[string]int{"": 1, a.KeyPair() + b.KeyPair(): 2, "no key": 1} {
+		made, err := filler(t, "keys").Fill(t.Context(), connectortest.Env(nil), "", map[string]any{"keyPair": stored})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := made["keyPair"].(string)
+		if n, err := saml.CountKeys(text); n != want || err != nil {
+			t.Errorf("a generated key pair: %d keys, want %d: %v", n, want, err)
+		}
 	}
 }
 

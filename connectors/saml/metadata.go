@@ -39,7 +39,7 @@ func (c *Config) Describe(env connectors.Env) (contentType string, document []by
 const maxMetadata = 1 << 20
 
 // fillFromMetadata reads the settings from the identity provider's metadata: its address or its text.
-func fillFromMetadata(ctx context.Context, env connectors.Env, text string) (map[string]any, error) {
+func fillFromMetadata(ctx context.Context, env connectors.Env, text string, _ map[string]any) (map[string]any, error) {
 	text = strings.TrimSpace(text)
 	if !strings.HasPrefix(strings.TrimPrefix(text, "\ufeff"), "<") {
 		fetched, err := fetchMetadata(ctx, env, text)
@@ -69,8 +69,8 @@ func fetchMetadata(ctx context.Context, env connectors.Env, address string) (str
 		text := cause + " " + remedy
 		return "", errs.Wrap(errs.Unavailable, err, text)
 	}
-	defer res.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(res.Body, maxMetadata+1))
+	err = errors.Join(err, res.Body.Close())
 	if err != nil || res.StatusCode != http.StatusOK {
 		return "", errs.Wrap(errs.Unavailable, errors.Join(err, fmt.Errorf("status %s", res.Status)), "The address answered with %s instead of metadata. Check the address.", res.Status)
 	}

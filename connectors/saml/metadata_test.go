@@ -48,7 +48,7 @@ func TestMetadataFillsTheForm(t *testing.T) {
 		"Shibboleth":    {entityStart + idpStart + signing + descriptor(` use="encryption"`, bare(b)) + signing + transient + endpoints + end, a, nil},
 		"a key for all": {entityStart + idpStart + descriptor("", bare(a)) + endpoints + end, a, nil},
 	} {
-		got, err := filler(t, "metadata").Fill(t.Context(), connectortest.Env(nil), c.text)
+		got, err := filler(t, "metadata").Fill(t.Context(), connectortest.Env(nil), c.text, nil)
 		want := map[string]any{"ssoURL": "https://idp.example.test/sso", "ssoIssuer": "https://idp.example.test/metadata", "certificates": c.certificates, "nameIDFormat": c.format}
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
@@ -67,7 +67,7 @@ func TestMetadataFillsTheForm(t *testing.T) {
 		"a bad certificate":  {entityStart + idpStart + descriptor("", "AAAA") + endpoints + end, "no signing certificate"},
 		"only HTTP redirect": {entityStart + idpStart + signing + end, "HTTP POST"},
 	} {
-		if got, err := filler(t, "metadata").Fill(t.Context(), connectortest.Env(nil), c.text); err == nil || !strings.Contains(err.Error(), c.says) {
+		if got, err := filler(t, "metadata").Fill(t.Context(), connectortest.Env(nil), c.text, nil); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v %v, want %q", name, got, err, c.says)
 		}
 	}
@@ -89,12 +89,12 @@ func TestMetadataFromAnAddress(t *testing.T) {
 	a := fakesaml.New(t, time.Now().AddDate(1, 0, 0)).Certificate()
 	good := entityStart + idpStart + descriptor("", bare(a)) + endpoints + end
 	const address = "https://idp.example.test/federationmetadata.xml"
-	got, err := filler(t, "metadata").Fill(t.Context(), connectortest.Env(answering{http.StatusOK, good}), "  "+address+"\n")
+	got, err := filler(t, "metadata").Fill(t.Context(), connectortest.Env(answering{http.StatusOK, good}), "  "+address+"\n", nil)
 	if err != nil || got["ssoIssuer"] != "https://idp.example.test/metadata" {
 		t.Errorf("%v %v", got, err)
 	}
 	for _, bad := range []answering{{http.StatusNotFound, good}, {http.StatusOK, "<html></html>"}, {http.StatusOK, strings.Repeat("<", 2<<20)}} {
-		if got, err := filler(t, "metadata").Fill(t.Context(), connectortest.Env(bad), address); err == nil {
+		if got, err := filler(t, "metadata").Fill(t.Context(), connectortest.Env(bad), address, nil); err == nil {
 			t.Errorf("%d %.20s: %v", bad.status, bad.body, got)
 		}
 	}

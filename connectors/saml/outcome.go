@@ -49,14 +49,11 @@ func (c *connector) classify(raw []byte, err error) error {
 	if _, ok := errors.AsType[samllib.ErrBadStatus](err); ok {
 		return statusError(&said, signed)
 	}
-	if len(said.Encrypted) > 0 && !signed && !verified(err) {
+	if errors.Is(err, samllib.ErrDecryptionFailed) || len(said.Encrypted) > 0 && !signed && !verified(err) {
 		return c.unreadable(err)
 	}
 	for _, k := range kinds() {
 		if errors.Is(err, k.is) && (k.and == nil || errors.Is(err, k.and)) {
-			if k.is == samllib.ErrDecryptionFailed {
-				return c.unreadable(err)
-			}
 			return k.refuse(c, &said, err)
 		}
 	}
@@ -117,7 +114,6 @@ func kinds() []kind {
 		{is: samllib.ErrUntrustedCertificate, reason: "The response is signed with a certificate that the connector does not have.", remedy: "Paste the provider's current signing certificate into the connector's settings."},
 		{is: samllib.ErrInvalidSignature, and: samllib.ErrUnsupported, reason: "The response is signed with SHA-1.", remedy: "Let the provider sign with SHA-256."},
 		{is: samllib.ErrInvalidSignature, reason: "The signature of the response is not valid.", remedy: "Paste the provider's current signing certificate into the connector's settings."},
-		{is: samllib.ErrDecryptionFailed},
 		{is: samllib.ErrExpired, reason: "The provider's response has expired.", remedy: clocks},
 		{is: samllib.ErrNotYetValid, reason: "The provider's response is not valid yet.", remedy: clocks},
 		{

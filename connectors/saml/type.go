@@ -1,8 +1,6 @@
 package saml
 
 import (
-	"context"
-
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/internal/form"
 )
@@ -26,10 +24,8 @@ func Type() connectors.Type {
 				Button: "Fill in from metadata", Asks: true, Fill: fillFromMetadata,
 			},
 			{
-				Name: "keys", Label: "Encrypted assertions", Help: "Makes a new key pair. Its certificate is in the SP metadata after you have saved.", Button: "Generate a key pair",
-				Fill: func(_ context.Context, env connectors.Env, _ string) (map[string]any, error) {
-					return generateKeyPair(env)
-				},
+				Name: "keys", Label: "Encrypted assertions", Help: "A new key pair decrypts them. Its certificate is in the SP metadata after you have saved. The key before it still decrypts.",
+				Button: "Generate a key pair", Fill: generateKeyPair,
 			},
 		},
 	}
@@ -51,7 +47,7 @@ func fields() []connectors.Field {
 		}},
 		{Key: "providerVerifiesEmail", Label: "This provider verifies mail addresses", Help: "SAML does not say which addresses are verified. Switch it on if users can’t change their address themselves.", Kind: form.Bool, Advanced: true},
 		{Key: "allowedGroups", Label: "Allowed groups", Help: "Groups whose members can sign in, one per line. Leave empty to allow every account of the provider.", Kind: form.List, Section: "Access"},
-		{Key: "keyPair", Label: "Key pair for encrypted assertions", Help: "A private RSA key and its certificate, as PEM. Keep the old key below a new one until the provider uses the new certificate.", Kind: form.Secret, Section: "Encryption and signatures", Advanced: true},
+		{Key: "keyPair", Label: "Key pair for encrypted assertions", Help: "A private RSA key and its certificate, as PEM. Keep the old key below a new one until the provider uses the new certificate.", Kind: form.Secret, Multiline: true, Section: "Encryption and signatures", Advanced: true},
 		{Key: "allowSHA1", Label: "Accept signatures with SHA-1", Kind: form.Bool, Advanced: true, Danger: "SHA-1 is broken: an attacker with enough computing power may forge a sign-in."},
 		{Key: "entityIssuer", Label: "SP entity ID", Help: "The callback address when empty.", Kind: form.Text, Advanced: true},
 	}

@@ -66,6 +66,8 @@ type Field struct {
 	// Destination says that secrets are sent to this address. A new destination clears the stored secrets, so that
 	// they are never sent to another host.
 	Destination bool
+	// Multiline says that a Secret has several lines, as a private key has. It is shown while it is typed.
+	Multiline bool
 	// Fixed fields cannot be changed after creation.
 	Fixed bool
 	// Danger describes the risk of switching the field on. The form then asks the user to type "yes".

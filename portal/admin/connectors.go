@@ -98,6 +98,8 @@ type ConnectorForm struct {
 	Checked  bool
 	Found    *ops.LookupResult
 	Lookup   string
+	// Filled are the labels of the fields that a filler of the type has filled in.
+	Filled []string
 	// CanLookup says that people can be looked up.
 	CanLookup bool
 	Enable    string
@@ -159,7 +161,23 @@ func (h *Handler) connectorForm(c echo.Context, r *request, e *editing, f *Conne
 	return nil
 }
 
-// tryConnector checks or looks up, when the form asks for that. It reports whether the form is
+// fillConnector fills in fields of the form. It returns their labels.
+func (h *Handler) fillConnector(c echo.Context, r *request, e *editing, filler, text string) ([]string, error) {
+	filled, err := h.Admin.Fill(c.Request().Context(), r.caller, ops.ConnectorDraft{ID: e.id, Doc: e.doc}, filler, text)
+	if err != nil {
+		return nil, err
+	}
+	var labels []string
+	for _, f := range h.Types[e.doc.Text("type")].Fields {
+		if value, has := filled[f.Key]; has {
+			e.doc.Set("config."+f.Key, value)
+			labels = append(labels, f.Label)
+		}
+	}
+	return labels, nil
+}
+
+// tryConnector fills in, checks or looks up, when the form asks for that. It reports whether the form is
 // to be shown again.
 func (h *Handler) tryConnector(c echo.Context, r *request, e *editing, values url.Values) (bool, error) {
 	if e.kind.Name != settings.Connectors {
@@ -182,7 +200,11 @@ func (h *Handler) tryConnector(c echo.Context, r *request, e *editing, values ur
 	case "lookup":
 		view.Found, err = h.Admin.Lookup(ctx, r.caller, draft, view.Lookup)
 	default:
-		return false, nil
+		filler, asked := strings.CutPrefix(act, "fill:")
+		if !asked {
+			return false, nil
+		}
+		view.Filled, err = h.fillConnector(c, r, e, filler, values.Get("fill."+filler))
 	}
 	e.data.Connector, e.status = view, http.StatusOK
 	if err != nil {

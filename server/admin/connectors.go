@@ -124,7 +124,31 @@ func (a *Admin) draft(ctx context.Context, t ConnectorDraft) (*store.Connector, 
 	return pick(p.to.Connectors, p.id, func(r *store.Connector) string { return r.ID }), nil
 }
 
-// checkTimeout is the deadline of Check.
+// Fill returns values for fields of a connector's form, for example from its upstream's metadata. It saves nothing.
+func (a *Admin) Fill(ctx context.Context, c Caller, t ConnectorDraft, filler, text string) (map[string]any, error) {
+	if err := a.authorize(ctx, c, WriteSettings, "fill in connector "+t.ID); err != nil {
+		return nil, err
+	}
+	set, err := a.Store.AllSettings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stored, id := form.Doc{}, t.Doc.Text("id")
+	if e, found := find(settings.Documents(set)[settings.Connectors], t.ID); found {
+		stored, id = e.Doc, t.ID
+	}
+	config, _ := stored.Get("config").(map[string]any)
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	for _, f := range a.Types[t.Doc.Text("type")].Fillers {
+		if f.Name == filler {
+			return a.Upstream.Fill(ctx, id, f, text, config)
+		}
+	}
+	return nil, errs.New(errs.Invalid, "This type of connector can’t fill in its form in this way. Reload the page.")
+}
+
+// checkTimeout is the deadline of Check and Fill.
 const checkTimeout = 15 * time.Second
 
 // Check tests settings without a user.

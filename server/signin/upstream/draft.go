@@ -85,6 +85,11 @@ func (g *Registry) CheckDraft(ctx context.Context, row *store.Connector) ([]conn
 	return checker.Check(ctx, g.env(row.ID)), nil
 }
 
+// Fill returns values for fields of a connector's form.
+func (g *Registry) Fill(ctx context.Context, id string, f connectors.Filler, text string, stored map[string]any) (map[string]any, error) {
+	return f.Fill(ctx, g.env(id), text, stored)
+}
+
 // LookupDraft looks up a user with unsaved, unencrypted settings.
 func (g *Registry) LookupDraft(ctx context.Context, row *store.Connector, username string) (connectors.Lookup, error) {
 	opened, err := g.OpenDraft(ctx, row)
