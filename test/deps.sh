@@ -13,6 +13,8 @@ compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || have initdb /usr/bin
 have npm /usr/bin/npm || missing+=(npm)
 have zsh /usr/bin/zsh || missing+=(zsh)
 have fish /usr/bin/fish || missing+=(fish)
+have samba /usr/sbin/samba && have samba-tool /usr/bin/samba-tool && [ -d /usr/share/samba/setup ] || missing+=(samba-ad-dc samba-ad-provision)
+have ip /usr/sbin/ip || missing+=(iproute2)
 have nginx /usr/sbin/nginx || missing+=(nginx-light)
 
 if [ ${#missing[@]} -gt 0 ]; then
@@ -25,6 +27,12 @@ if [ ${#missing[@]} -gt 0 ]; then
   apt-get update -qq
   # Install slapd without a directory of its own: the tests run their own.
   command -v debconf-set-selections >/dev/null && echo "slapd slapd/no_configuration boolean true" | debconf-set-selections
+  # The tests run their own servers, so let the packages start none.
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod +x /usr/sbin/policy-rc.d
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+  fi
   apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 

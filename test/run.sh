@@ -10,7 +10,7 @@ FAIRLEAD_TEST_CLIENTS=$(test/tools/clients/build.sh)
 export FAIRLEAD_TEST_BIN FAIRLEAD_TEST_KUBE FAIRLEAD_TEST_CLIENTS FAIRLEAD_TEST_JS
 
 began=$SECONDS
-echo "== unit and component tests (race detector, SQLite and PostgreSQL, slapd)"
+echo "== unit and component tests (race detector, SQLite and PostgreSQL, slapd, Samba)"
 test/with-postgres.sh go test -race -shuffle=on -timeout 20m $(go list ./... | grep -vE '/test/suites/(e2e|conformance|drills)$')
 echo "== ten thousand kubeconfigs"
 go test -count=1 ./cmd/kubectl-fairlead/merge
