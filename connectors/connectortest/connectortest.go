@@ -85,7 +85,8 @@ func Run(t *testing.T, fresh func(t *testing.T) *Harness) {
 	})
 }
 
-// Passwords checks what holds for every connector that takes passwords.
+// Passwords checks what holds for every connector that takes passwords. A name has one
+// spelling apart from its case: the server counts wrong passwords by it.
 func Passwords(t *testing.T, p connectors.Passworder, username, password string) {
 	t.Helper()
 	if p.UsernameLabel() == "" {
@@ -102,12 +103,21 @@ func Passwords(t *testing.T, p connectors.Passworder, username, password string)
 		"filter injection": {"*", password},
 		"or injection":     {username + ")(|(uid=*", password},
 		"null injection":   {username + "\x00", password},
+		"blank behind":     {username + " ", password},
+		"blank before":     {" " + username, password},
+		"full-width":       {fullWidth(username), password},
 		"comment":          {username + "' OR 1=1 --", password},
 	} {
 		if _, err := p.Login(t.Context(), try[0], try[1]); !errors.Is(err, connectors.ErrBadCredentials) {
 			t.Errorf("%s: %v, want ErrBadCredentials", name, err)
 		}
 	}
+}
+
+// fullWidth writes the first letter in its full-width form, which some directories
+// take for the same letter.
+func fullWidth(username string) string {
+	return string(rune(username[0])-'!'+'！') + username[1:]
 }
 
 func signIn(t *testing.T, h *Harness) connectors.Identity {

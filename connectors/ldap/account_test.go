@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -164,6 +165,19 @@ func policy(code int8) goldap.Control {
 	c := goldap.NewControlBeheraPasswordPolicy()
 	c.Error = code
 	return c
+}
+
+// TestRangedValues reads a list as Active Directory sends one with more than 1,500
+// values (MS-ADTS section 3.1.1.3.1.3.3): a part of it, under a name with a range.
+func TestRangedValues(t *testing.T) {
+	t.Parallel()
+	entry := goldap.NewEntry("cn=jane", map[string][]string{"memberOf;range=0-1499": {"cn=a"}, "seeAlso": {"cn=b"}})
+	if groups, err := ldap.MemberOf(entry, "memberof"); outcome(err) != connectors.OutcomeUnusableIdentity || !strings.Contains(err.Error(), "1,500 groups") {
+		t.Errorf("a part of the groups is read as %q, %v", groups, err)
+	}
+	if groups, err := ldap.MemberOf(entry, "SEEALSO"); err != nil || !slices.Equal(groups, []string{"cn=b"}) {
+		t.Errorf("the whole list is read as %q, %v", groups, err)
+	}
 }
 
 func TestBinaryIDs(t *testing.T) {

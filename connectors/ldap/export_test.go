@@ -6,4 +6,5 @@ var (
 	GeneralizedTime = generalizedTime
 	BindError       = bindError
 	PrintableID     = printableID
+	MemberOf        = memberOf
 )

@@ -66,6 +66,11 @@ func tooDeep(groups []group, depth int) (left []connectors.LeftOutGroup) {
 	return left
 }
 
+// memberOf returns the groups that an entry names in an attribute.
+func memberOf(entry *goldap.Entry, attr string) ([]string, error) {
+	return entry.GetAttributeValues(attr), nil
+}
+
 // direct returns the groups that the user is in, their primary group included.
 func (c *Connector) direct(ctx context.Context, conn *goldap.Conn, user *goldap.Entry) ([]group, error) {
 	primary, err := c.primary(ctx, conn, user)

@@ -131,6 +131,23 @@ func TestGroups(t *testing.T) {
 	}
 }
 
+// TestAttributesInAnyCase writes the names of attributes as the directory does not.
+func TestAttributesInAnyCase(t *testing.T) {
+	t.Parallel()
+	d := slapd.Start(t)
+	d.AddUser("mary")
+	d.Join("mary", "platform")
+	cfg := config(d)
+	cfg.UserSearch.UsernameAttr, cfg.UserSearch.IDAttr, cfg.UserSearch.NameAttr, cfg.UserSearch.EmailAttr = "UID", "ENTRYUUID", "CN", "Mail"
+	cfg.GroupSearch.NameAttr, cfg.GroupSearch.MemberAttr, cfg.GroupSearch.MemberOfAttr = "CN", "MEMBER", "MEMBEROF"
+	id, err := open(t, cfg).Login(t.Context(), "mary", slapd.Password)
+	id.Data = nil
+	want := connectors.Identity{Subject: entryUUID(t, d, "mary"), Username: "mary", Name: "mary", Email: "mary@example.test", EmailVerified: true, Groups: []string{"platform"}}
+	if diff := cmp.Diff(want, id); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
 	var directories sync.Map // harness → directory

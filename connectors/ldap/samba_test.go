@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/connectortest"
 	"github.com/fairlead-auth/fairlead/connectors/ldap"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/test/harness/sambaad"
@@ -71,11 +72,7 @@ func adConnections(t *testing.T, dc *sambaad.Controller) {
 		}
 	}
 	cfg := activeDirectory(dc)
-	for name, try := range map[string][2]string{"wrong password": {"jane", "x"}, "no password": {"jane", ""}, "no such user": {"nobody", sambaad.Password}, "injection": {"*", sambaad.Password}} {
-		if _, err := open(t, cfg).Login(t.Context(), try[0], try[1]); outcome(err) != connectors.OutcomeBadCredentials {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
+	connectortest.Passwords(t, open(t, cfg), "jane", sambaad.Password)
 	cfg.BindPassword = secret.NewValue("wrong")
 	if _, err := open(t, cfg).Login(t.Context(), "jane", sambaad.Password); outcome(err) != connectors.OutcomeMisconfigured || !strings.Contains(err.Error(), "wrong password") {
 		t.Errorf("a wrong password of the service account: %v", err)
@@ -89,13 +86,14 @@ func adGroups(t *testing.T, dc *sambaad.Controller) {
 		change func(*ldap.Config)
 		want   []string
 	}{
-		"nested":                {"jane", func(*ldap.Config) {}, []string{"Developers", "Domain Users", oddGroup, "Platform", "Users"}},
-		"nested, by memberOf":   {"jane", func(c *ldap.Config) { c.GroupSearch.MemberOfAttr = "memberOf" }, []string{"Developers", "Domain Users", oddGroup, "Platform", "Users"}},
-		"not nested":            {"jane", func(c *ldap.Config) { c.GroupSearch.NestedDepth = 0 }, []string{"Developers", "Domain Users"}},
-		"below another base DN": {"jane", func(c *ldap.Config) { c.GroupSearch.BaseDN = sambaad.GroupsDN }, []string{"Developers", oddGroup, "Platform"}},
-		"by account name":       {"jörg", func(c *ldap.Config) { c.GroupSearch.NameAttr = "sAMAccountName" }, []string{"Domain Users", "Users", "odd"}},
-		"in a circle":           {"o'brien", func(*ldap.Config) {}, []string{"Back", "Domain Users", "Loop", "Users"}},
-		"security groups only":  {"jane", func(c *ldap.Config) { c.GroupSearch.Filter = "(groupType:1.2.840.113556.1.4.803:=2147483648)" }, []string{"Developers", "Domain Users", oddGroup, "Platform", "Users"}},
+		"nested":                 {"jane", func(*ldap.Config) {}, []string{"Developers", "Domain Users", oddGroup, "Platform", "Users"}},
+		"nested, by memberOf":    {"jane", func(c *ldap.Config) { c.GroupSearch.MemberOfAttr = "memberOf" }, []string{"Developers", "Domain Users", oddGroup, "Platform", "Users"}},
+		"not nested":             {"jane", func(c *ldap.Config) { c.GroupSearch.NestedDepth = 0 }, []string{"Developers", "Domain Users"}},
+		"below another base DN":  {"jane", func(c *ldap.Config) { c.GroupSearch.BaseDN = sambaad.GroupsDN }, []string{"Developers", oddGroup, "Platform"}},
+		"by account name":        {"jörg", func(c *ldap.Config) { c.GroupSearch.NameAttr = "sAMAccountName" }, []string{"Domain Users", "Users", "odd"}},
+		"in a circle":            {"o'brien", func(*ldap.Config) {}, []string{"Back", "Domain Users", "Loop", "Users"}},
+		"security groups only":   {"jane", func(c *ldap.Config) { c.GroupSearch.Filter = "(groupType:1.2.840.113556.1.4.803:=2147483648)" }, []string{"Developers", "Domain Users", oddGroup, "Platform", "Users"}},
+		"referrals are followed": {"jane", func(c *ldap.Config) { c.FollowReferrals = true }, []string{"Developers", "Domain Users", oddGroup, "Platform", "Users"}},
 		"only members of a group, at any depth": {"jane", func(c *ldap.Config) {
 			c.UserSearch.Filter = `(memberOf:1.2.840.113556.1.4.1941:=CN=Platform,` + sambaad.GroupsDN + `)`
 		}, []string{"Developers", "Domain Users", oddGroup, "Platform", "Users"}},
@@ -127,12 +125,13 @@ func adNames(t *testing.T, dc *sambaad.Controller) {
 		{"sAMAccountName", "JANE", "jane"},
 		{"sAMAccountName", "o'brien", "o'brien"},
 		{"sAMAccountName", "jörg", "jörg"},
+		{"SAMACCOUNTNAME", "jane", "jane"},
 		{"userPrincipalName", "jane@" + sambaad.Realm, "jane@" + sambaad.Realm},
 		{"userPrincipalName", "Jane@CORP.example.test", "jane@" + sambaad.Realm},
 		{"mail", "jane@example.test", "jane@example.test"},
 	} {
 		cfg := activeDirectory(dc)
-		cfg.UserSearch.UsernameAttr = tc.attribute
+		cfg.UserSearch.UsernameAttr, cfg.UserSearch.IDAttr = tc.attribute, "OBJECTGUID"
 		id, err := open(t, cfg).Login(t.Context(), tc.typed, sambaad.Password)
 		if err != nil || id.Username != tc.want {
 			t.Errorf("%s %q: %q, %v, want %q", tc.attribute, tc.typed, id.Username, err, tc.want)
