@@ -38,7 +38,7 @@ func accountAttrs() []string {
 // every directory checks these attributes at a bind. A value that can't be read
 // counts against the account.
 func checkAccount(entry *goldap.Entry, now time.Time) error {
-	value := entry.GetAttributeValue
+	value := entry.GetEqualFoldAttributeValue
 	var refused refusal
 	switch {
 	case flag(value(attrControl), controlDisabled), isTrue(value(attrLock)), isTrue(value(attrLoginOff)):

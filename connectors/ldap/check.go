@@ -99,7 +99,7 @@ func (c *Connector) checkUsers(ctx context.Context, run *probe.Run, conn *goldap
 		if err != nil {
 			return "", explain(err)
 		}
-		if len(entries) == 0 || len(entries[0].GetRawAttributeValue(user.IDAttr)) == 0 {
+		if len(entries) == 0 || len(entries[0].GetEqualFoldRawAttributeValue(user.IDAttr)) == 0 {
 			return "", &probe.FaultError{Cause: "People have no attribute " + user.IDAttr + ", or the service account may not read it.", Remedy: "Choose another ID attribute: entryUUID (OpenLDAP), objectGUID (Active Directory), ipaUniqueID (FreeIPA), nsUniqueId (389 DS)."}
 		}
 		return user.IDAttr, nil
@@ -122,7 +122,7 @@ func (c *Connector) count(ctx context.Context, conn *goldap.Conn, q query, noun 
 	}
 	var names []string
 	for _, e := range entries[:min(samples, len(entries))] {
-		names = append(names, e.GetAttributeValue(q.attrs[0]))
+		names = append(names, e.GetEqualFoldAttributeValue(q.attrs[0]))
 	}
 	number := fmt.Sprint(len(entries))
 	if len(entries) >= sample {

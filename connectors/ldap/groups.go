@@ -66,9 +66,23 @@ func tooDeep(groups []group, depth int) (left []connectors.LeftOutGroup) {
 	return left
 }
 
-// memberOf returns the groups that an entry names in an attribute.
+// memberOf returns the groups that an entry names in an attribute. Active Directory
+// returns a part of a list with more than 1,500 values, under the attribute's name with
+// a range (MS-ADTS section 3.1.1.3.1.3.3).
 func memberOf(entry *goldap.Entry, attr string) ([]string, error) {
-	return entry.GetAttributeValues(attr), nil
+	var values []string
+	for _, a := range entry.Attributes {
+		name, option, _ := strings.Cut(a.Name, ";")
+		switch {
+		case !strings.EqualFold(name, attr):
+		case strings.HasPrefix(strings.ToLower(option), "range="):
+			return nil, connectors.NewError(connectors.OutcomeUnusableIdentity, nil, fmt.Sprintf("The user is in more than 1,500 groups. At most %d fit into a token.", connectors.MaxGroups),
+				"An admin has to let the connector search groups by their members, with a filter.")
+		default:
+			values = append(values, a.Values...)
+		}
+	}
+	return values, nil
 }
 
 // direct returns the groups that the user is in, their primary group included.
@@ -79,12 +93,16 @@ func (c *Connector) direct(ctx context.Context, conn *goldap.Conn, user *goldap.
 	}
 	s := c.cfg.GroupSearch
 	if s.MemberOfAttr != "" {
-		found, err := c.named(ctx, conn, user.GetAttributeValues(s.MemberOfAttr))
+		dns, err := memberOf(user, s.MemberOfAttr)
+		if err != nil {
+			return nil, err
+		}
+		found, err := c.named(ctx, conn, dns)
 		return append(primary, found...), err
 	}
 	values := []string{user.DN}
 	if !strings.EqualFold(s.UserAttr, "dn") {
-		values = user.GetAttributeValues(s.UserAttr)
+		values = user.GetEqualFoldAttributeValues(s.UserAttr)
 	}
 	found, err := c.containing(ctx, conn, values)
 	return append(primary, found...), err
@@ -101,7 +119,7 @@ const (
 // primary returns the user's primary group in Active Directory, if it is below the
 // base DN of groups and matches their filter.
 func (c *Connector) primary(ctx context.Context, conn *goldap.Conn, user *goldap.Entry) ([]group, error) {
-	id, err := strconv.ParseUint(user.GetAttributeValue(attrPrimaryGroup), 10, 32)
+	id, err := strconv.ParseUint(user.GetEqualFoldAttributeValue(attrPrimaryGroup), 10, 32)
 	sid := user.GetEqualFoldRawAttributeValue(attrSID)
 	s := c.cfg.GroupSearch
 	if err != nil || len(sid) < 12 || s.BaseDN == "" { // 8 octets and at least one number
@@ -114,7 +132,7 @@ func (c *Connector) primary(ctx context.Context, conn *goldap.Conn, user *goldap
 
 func (c *Connector) found(entries []*goldap.Entry) (found []group) {
 	for _, e := range entries {
-		found = append(found, group{dn: e.DN, name: e.GetAttributeValue(c.cfg.GroupSearch.NameAttr)})
+		found = append(found, group{dn: e.DN, name: e.GetEqualFoldAttributeValue(c.cfg.GroupSearch.NameAttr)})
 	}
 	return found
 }
@@ -135,7 +153,11 @@ func (c *Connector) parents(ctx context.Context, conn *goldap.Conn, groups []gro
 			return nil, err
 		}
 		for _, e := range entries {
-			parents = append(parents, e.GetAttributeValues(c.cfg.GroupSearch.MemberOfAttr)...)
+			more, err := memberOf(e, c.cfg.GroupSearch.MemberOfAttr)
+			if err != nil {
+				return nil, err
+			}
+			parents = append(parents, more...)
 		}
 	}
 	return c.named(ctx, conn, parents)

@@ -14,6 +14,7 @@ import (
 	goldap "github.com/go-ldap/ldap/v3"
 
 	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/internal/kubenames"
 )
 
 // Connector signs people in with a directory.
@@ -110,13 +111,22 @@ func (c *Connector) bindUser(ctx context.Context, dn, password string) error {
 }
 
 // findNamed returns the entry of the user who signs in. Unlike at a renewal, a name
-// without an entry is a wrong user name.
+// without an entry is a wrong user name. So is a name that the directory alone takes for
+// the entry's: it ignores blanks, letter forms or what follows a NUL, and the server
+// counts wrong passwords for each spelling.
 func (c *Connector) findNamed(ctx context.Context, conn *goldap.Conn, username string) (*goldap.Entry, error) {
 	entry, err := c.findUser(ctx, conn, c.cfg.UserSearch.UsernameAttr, []byte(username))
 	if errors.Is(err, connectors.ErrDenied) {
 		return nil, fmt.Errorf("%w: %w", connectors.ErrBadCredentials, err)
 	}
-	return entry, err
+	if err != nil {
+		return nil, err
+	}
+	spelled := func(name string) bool { return kubenames.Key(name) == kubenames.Key(username) }
+	if !slices.ContainsFunc(entry.GetEqualFoldAttributeValues(c.cfg.UserSearch.UsernameAttr), spelled) {
+		return nil, fmt.Errorf("%w: the directory spells the name of %s differently", connectors.ErrBadCredentials, entry.DN)
+	}
+	return entry, nil
 }
 
 // findUser returns the one entry whose attribute has the value. No entry is
@@ -146,7 +156,7 @@ func (c *Connector) identity(ctx context.Context, conn *goldap.Conn, entry *gold
 		return connectors.Identity{}, err
 	}
 	s := c.cfg.UserSearch
-	raw := entry.GetRawAttributeValue(s.IDAttr)
+	raw := entry.GetEqualFoldRawAttributeValue(s.IDAttr)
 	if len(raw) == 0 {
 		return connectors.Identity{}, connectors.NewError(connectors.OutcomeUnusableIdentity, nil, "The user has no attribute "+s.IDAttr+", or the service account may not read it.", "An admin has to choose another ID attribute.")
 	}
@@ -154,10 +164,10 @@ func (c *Connector) identity(ctx context.Context, conn *goldap.Conn, entry *gold
 	if err != nil {
 		return connectors.Identity{}, err
 	}
-	email := entry.GetAttributeValue(s.EmailAttr)
+	email := entry.GetEqualFoldAttributeValue(s.EmailAttr)
 	return connectors.Identity{
 		Subject: printableID(s.IDAttr, raw), Data: raw,
-		Username: entry.GetAttributeValue(s.UsernameAttr), Name: entry.GetAttributeValue(s.NameAttr),
+		Username: entry.GetEqualFoldAttributeValue(s.UsernameAttr), Name: entry.GetEqualFoldAttributeValue(s.NameAttr),
 		// The directory's admins enter the address: that is all the proof there is.
 		Email: email, EmailVerified: email != "", Groups: groups, LeftOut: left,
 	}, nil

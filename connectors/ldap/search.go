@@ -61,6 +61,7 @@ func (c *Connector) searchHops(ctx context.Context, conn *goldap.Conn, q query, 
 	if err != nil || !c.cfg.FollowReferrals {
 		return entries, classify(err)
 	}
+	referrals = slices.DeleteFunc(referrals, ownPartition)
 	if len(referrals) > 0 && hops == maxHops || len(referrals) > maxReferrals {
 		return nil, misconfigured(nil, "The directory's referrals lead on and on.", "Search a narrower base DN, or switch off following referrals.")
 	}
@@ -75,6 +76,18 @@ func (c *Connector) searchHops(ctx context.Context, conn *goldap.Conn, q query, 
 		entries = append(entries, more...)
 	}
 	return entries, nil
+}
+
+// ownPartition reports whether an LDAP URL refers to a partition that Active Directory
+// keeps for itself. A search of a whole domain always refers there, and no users or
+// groups of people are there.
+func ownPartition(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	first, _, _ := strings.Cut(strings.ToLower(strings.TrimPrefix(u.Path, "/")), ",")
+	return slices.Contains([]string{"cn=configuration", "dc=domaindnszones", "dc=forestdnszones"}, first)
 }
 
 // searchServer returns what one server answers: entries, page by page, and the LDAP
