@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -122,7 +123,7 @@ func (h *Handler) submitPassword(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	username := c.FormValue("username")
+	username := strings.TrimSpace(c.FormValue("username")) // a keyboard adds a blank, and the limiter counts by name
 	person, err := h.checkPassword(c, row, username)
 	if err != nil {
 		name := ""
