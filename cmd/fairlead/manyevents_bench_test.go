@@ -36,9 +36,18 @@ func (s *station) fillEvents() {
 }
 
 // BenchmarkManyEvents asks for the overview and the audit log of a large installation, before and after the
-// counters are compacted.
+// counters are compacted, on both databases (test/with-postgres.sh starts PostgreSQL).
 func BenchmarkManyEvents(b *testing.B) {
-	s := newStation(b)
+	for name, postgres := range map[string]bool{"sqlite": false, "postgres": true} {
+		b.Run(name, func(b *testing.B) {
+			settings, _, _ := databaseSettings(b, postgres)
+			benchmarkManyEvents(b, newStationOf(b, newOperatorOn(b, settings)))
+		})
+	}
+}
+
+func benchmarkManyEvents(b *testing.B, s *station) {
+	b.Helper()
 	s.fillEvents()
 	_, cookie := s.person("break-glass", "root", time.Now().Add(time.Hour))
 	today := time.Now().UTC().Format(time.DateOnly)

@@ -14,6 +14,7 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/internal/logging"
 	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
 )
 
 // operator runs commands on a new database.
@@ -24,7 +25,8 @@ type operator struct {
 
 func newOperator(t testing.TB) *operator {
 	t.Helper()
-	return newOperatorOn(t, "database: {driver: sqlite, path: "+t.TempDir()+"/fairlead.db, fastSync: true}")
+	settings, _, _ := databaseSettings(t, false)
+	return newOperatorOn(t, settings)
 }
 
 // newOperatorOn uses the database of these settings.
@@ -36,6 +38,17 @@ func newOperatorOn(t testing.TB, settings string) *operator {
 		t.Fatal(err)
 	}
 	return o
+}
+
+// databaseSettings returns the settings of an empty SQLite or PostgreSQL database, and what sql.Open needs to open it.
+func databaseSettings(t testing.TB, postgres bool) (settings, driver, dsn string) {
+	t.Helper()
+	if postgres {
+		dsn = storetest.PostgresConfig(t).DSN.Reveal()
+		return "database: {driver: postgres, url: '" + dsn + "'}\ndataKeys: ['" + strings.Repeat("A", 43) + "=']", "pgx", dsn
+	}
+	dsn = filepath.Join(t.TempDir(), "fairlead.db")
+	return "database: {driver: sqlite, path: " + dsn + ", fastSync: true}", "sqlite", dsn
 }
 
 // run returns the output of a command, and its error.

@@ -7,7 +7,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,7 +20,6 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/chart/charttest"
 	"github.com/fairlead-auth/fairlead/server/base/latency"
 	"github.com/fairlead-auth/fairlead/server/base/store"
-	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
 )
 
 // The conditions of the events that the tiles count, in SQL. They repeat what the overview promises and use
@@ -271,20 +269,17 @@ func latencySeconds(text string) float64 {
 // same events in the audit table: before and after the counters are compacted, on both databases.
 func TestTheOverviewDrawsTheAuditTable(t *testing.T) {
 	t.Parallel()
-	t.Run("sqlite", func(t *testing.T) {
-		t.Parallel()
-		file := filepath.Join(t.TempDir(), "fairlead.db")
-		drawHistories(t, "database: {driver: sqlite, path: "+file+", fastSync: true}", "sqlite", file)
-	})
-	t.Run("postgres", func(t *testing.T) {
-		t.Parallel()
-		cfg := storetest.PostgresConfig(t)
-		drawHistories(t, "database: {driver: postgres, url: '"+cfg.DSN.Reveal()+"'}\ndataKeys: ['"+strings.Repeat("A", 43)+"=']", "pgx", cfg.DSN.Reveal())
-	})
+	for name, postgres := range map[string]bool{"sqlite": false, "postgres": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			drawHistories(t, postgres)
+		})
+	}
 }
 
-func drawHistories(t *testing.T, settings, driver, dsn string) {
+func drawHistories(t *testing.T, postgres bool) {
 	t.Helper()
+	settings, driver, dsn := databaseSettings(t, postgres)
 	s := newStationOf(t, newOperatorOn(t, settings))
 	db, err := sql.Open(driver, dsn)
 	if err != nil {
