@@ -35,7 +35,7 @@ const (
 // text waits until the page shows a text.
 func (o *operator) see(what string) {
 	o.t.Helper()
-	eventuallySee(o.t, what, func() string { return o.eval(`document.body.innerText`) })
+	eventuallySee(o.t, what, func() string { return o.eval(`document.body?.innerText ?? ""`) })
 }
 
 func eventuallySee(t *testing.T, what string, read func() string) {

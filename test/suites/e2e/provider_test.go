@@ -2,22 +2,27 @@ package e2e_test
 
 import (
 	"bufio"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/chromedp/chromedp"
+
+	"github.com/fairlead-auth/fairlead/test/fakes/fakesaml"
 	"github.com/fairlead-auth/fairlead/test/harness/prerequisite"
 	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
 
-// startProvider runs an OpenID provider that we did not write.
-func startProvider(t *testing.T) string {
+// startProvider runs an identity provider that we did not write: a script with its arguments.
+func startProvider(t *testing.T, script ...string) string {
 	t.Helper()
 	js := prerequisite.Variable(t, "FAIRLEAD_TEST_JS", "npm modules")
-	cmd := exec.Command(prerequisite.Program(t, "node"), "provider.mjs")
+	cmd := exec.Command(prerequisite.Program(t, "node"), script...)
 	cmd.Dir = js
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -43,7 +48,7 @@ func startProvider(t *testing.T) string {
 func TestAProviderThatWeDidNotWrite(t *testing.T) {
 	t.Parallel()
 	p := needParts(t)
-	provider := startProvider(t)
+	provider := startProvider(t, "provider.mjs")
 	s := prepare(t, p)
 	s.run(t, strings.TrimPrefix(s.issuer, "https://"), "")
 	o := &operator{chromium: startChromium(t, s), s: s}
@@ -82,4 +87,59 @@ func TestAProviderThatWeDidNotWrite(t *testing.T) {
 	if got := plugin.Exchange(t, again.AccessToken, "k8s-one"); got.Status != http.StatusOK {
 		t.Errorf("a token for the cluster: %s", got.Raw)
 	}
+}
+
+// TestASAMLProviderThatWeDidNotWrite is connected in the pages from its metadata, signs in through its own forms,
+// and encrypts after it has read our metadata.
+func TestASAMLProviderThatWeDidNotWrite(t *testing.T) {
+	t.Parallel()
+	p := needParts(t)
+	s := prepare(t, p)
+	writeFile(t, s.dir+"/idp.pem", fakesaml.New(t, time.Now().AddDate(1, 0, 0)).KeyPair())
+	provider := startProvider(t, "saml-provider.mjs", s.dir+"/idp.pem", s.dir+"/sp.xml")
+	s.run(t, strings.TrimPrefix(s.issuer, "https://"), "")
+	o := &operator{chromium: startChromium(t, s), s: s}
+	o.setUp()
+	o.open("/connectors/new?type=saml")
+	o.fill(map[string]string{"fill.metadata": provider + "/metadata"})
+	o.press("Fill in from metadata")
+	o.see("Filled in, not saved yet")
+	o.fill(map[string]string{
+		"id": "idp", "name": "Company", "config.usernameAttr": "http://schemas.passportjs.com/login", "config.emailAttr": "email", "config.nameAttr": "name", "config.groupsAttr": "http://schemas.passportjs.com/groups",
+	})
+	o.press("Save draft")
+	o.see("Saved.")
+	signIn := func(user, want string) {
+		o.press("Test sign-in")
+		o.follow("Go to Company")
+		o.do(chromedp.WaitReady(`main [name="user"]`, chromedp.ByQuery))
+		o.fill(map[string]string{"user": user})
+		o.press("Sign in to Auth0")
+		o.see(want)
+	}
+	signIn("jane", "The sign-in worked")
+	o.see("idp:platform")
+	o.see("is left out")
+	o.open("/connectors/idp")
+	signIn("nobody", "There is no such user")
+
+	o.open("/connectors/idp")
+	o.press("Generate a key pair")
+	o.see("Filled in, not saved yet")
+	o.press("Save")
+	o.see("Saved.")
+	metadata, err := s.client.Get(s.issuer + "/callback/idp/metadata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer metadata.Body.Close()
+	text, err := io.ReadAll(metadata.Body)
+	if err != nil || !strings.Contains(string(text), `use="encryption"`) {
+		t.Fatalf("%s %v", text, err)
+	}
+	writeFile(t, s.dir+"/sp.xml", string(text))
+	signIn("jane", "The sign-in worked")
+	o.see("idp:platform")
+	o.press("Enable")
+	o.see("Users can sign in with it now.")
 }
