@@ -32,7 +32,11 @@ type outline struct {
 				Value string `xml:"Value,attr"`
 			} `xml:"urn:oasis:names:tc:SAML:2.0:protocol StatusCode"`
 		} `xml:"urn:oasis:names:tc:SAML:2.0:protocol StatusCode"`
-		Message string `xml:"urn:oasis:names:tc:SAML:2.0:protocol StatusMessage"`
+		Message struct {
+			Text string `xml:",chardata"`
+			// Value is where Auth0 writes the text.
+			Value string `xml:"Value,attr"`
+		} `xml:"urn:oasis:names:tc:SAML:2.0:protocol StatusMessage"`
 	} `xml:"urn:oasis:names:tc:SAML:2.0:protocol Status"`
 }
 
@@ -146,7 +150,7 @@ func statusError(said *outline, signed bool) error {
 		code = top
 	}
 	e := statusOutcome(top, second)
-	e.Code, e.Description = kubenames.SanitizeLine(code, maxCode), kubenames.SanitizeLine(strings.Join(strings.Fields(said.Status.Message), " "), maxMessage)
+	e.Code, e.Description = kubenames.SanitizeLine(code, maxCode), kubenames.SanitizeLine(strings.Join(strings.Fields(said.Status.Message.Text+" "+said.Status.Message.Value), " "), maxMessage)
 	e.Unverified = !signed
 	return e
 }
