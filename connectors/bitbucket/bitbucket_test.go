@@ -26,6 +26,7 @@ func TestConnector(t *testing.T) {
 			{Name: "left every workspace", Want: connectors.OutcomeDenied, Path: "/2.0/user/workspaces", Status: 200, Body: `{"values":[]}`},
 			{Name: "login required", Want: connectors.OutcomeSignInAgain, Path: "/site/oauth2/access_token", Status: 400, Body: `{"error":"login_required"}`, Expired: true},
 			{Name: "too many requests", Want: connectors.OutcomeUnavailable, Path: "/2.0/user", Status: 429, Body: `Rate limit for this resource has been exceeded`},
+			{Name: "too many requests after a renewed token", Want: connectors.OutcomeUnavailable, Path: "/2.0/user", Status: 429, Body: `Rate limit for this resource has been exceeded`, Expired: true},
 			{Name: "client secret changed", Want: connectors.OutcomeMisconfigured, Path: "/site/oauth2/access_token", Status: 400, Body: `{"error_description":"Client credentials are invalid.","error":"invalid_client"}`, Expired: true},
 			{Name: "scope missing", Want: connectors.OutcomeMisconfigured, Path: "/2.0/user", Status: 403, Body: `{"type":"error","error":{"message":"Your credentials lack one or more required privilege scopes.","detail":{"required":["account"]}}}`},
 		},

@@ -25,6 +25,7 @@ func TestConnector(t *testing.T) {
 			{Name: "token revoked", Want: connectors.OutcomeDenied, Path: "/api/v1/user", Status: 401, Body: `{"message":"token is required","url":"https://gitea.example/api/swagger"}`},
 			{Name: "login required", Want: connectors.OutcomeSignInAgain, Path: "/login/oauth/access_token", Status: 400, Body: `{"error":"login_required"}`, Expired: true},
 			{Name: "bad gateway", Want: connectors.OutcomeUnavailable, Path: "/api/v1/user", Status: 502, Body: `<html>502 Bad Gateway</html>`},
+			{Name: "bad gateway after a renewed token", Want: connectors.OutcomeUnavailable, Path: "/api/v1/user", Status: 502, Body: `<html>502 Bad Gateway</html>`, Expired: true},
 			{Name: "client secret changed", Want: connectors.OutcomeMisconfigured, Path: "/login/oauth/access_token", Status: 400, Body: `{"error":"invalid_client","error_description":"cannot load client with client id: 1"}`, Expired: true},
 			{Name: "the address moved", Want: connectors.OutcomeMisconfigured, Path: "/api/v1/user", Status: 404, Body: `Not found.`},
 		},

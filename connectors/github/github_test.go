@@ -116,6 +116,7 @@ func TestOutcomes(t *testing.T) {
 			Header: map[string]string{"X-GitHub-SSO": "partial-results; organizations=21955855,20582480"}, Body: `[]`,
 		},
 		{Name: "bad gateway", Want: connectors.OutcomeUnavailable, Path: "/user", Status: http.StatusBadGateway, Body: `<html>Unicorn!</html>`},
+		{Name: "bad gateway after a renewed token", Want: connectors.OutcomeUnavailable, Path: "/user", Status: http.StatusBadGateway, Body: `<html>Unicorn!</html>`, Expired: true},
 		{
 			Name: "rate limit", Want: connectors.OutcomeUnavailable, Path: "/user", Status: http.StatusForbidden,
 			Header: map[string]string{"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "4102444800"}, Body: `{"message":"API rate limit exceeded for user ID 4711."}`,

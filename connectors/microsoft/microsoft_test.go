@@ -28,6 +28,7 @@ func TestConnector(t *testing.T) {
 			{Name: "consent withdrawn", Want: connectors.OutcomeSignInAgain, Path: "/oauth2/v2.0/token", Status: 400, Body: `{"error":"consent_required","error_description":"AADSTS65001: The user or administrator has not consented to use the application."}`, Expired: true},
 			{Name: "service busy", Want: connectors.OutcomeUnavailable, Path: "/oauth2/v2.0/token", Status: 503, Body: `{"error":"temporarily_unavailable","error_description":"AADSTS90033: A transient error has occurred."}`, Expired: true},
 			{Name: "throttled", Want: connectors.OutcomeUnavailable, Path: "/v1.0/me", Status: 429, Body: `{"error":{"code":"TooManyRequests","message":"Please retry after"}}`},
+			{Name: "throttled after a renewed token", Want: connectors.OutcomeUnavailable, Path: "/v1.0/me", Status: 429, Body: `{"error":{"code":"TooManyRequests","message":"Please retry after"}}`, Expired: true},
 			{Name: "client secret expired", Want: connectors.OutcomeMisconfigured, Path: "/oauth2/v2.0/token", Status: 401, Body: `{"error":"invalid_client","error_description":"AADSTS7000222: The provided client secret keys for app are expired."}`, Expired: true},
 			{Name: "groups not allowed", Want: connectors.OutcomeMisconfigured, Path: "/v1.0/me/getMemberGroups", Status: 403, Body: `{"error":{"code":"Authorization_RequestDenied","message":"Insufficient privileges to complete the operation."}}`},
 		},

@@ -31,6 +31,7 @@ func TestConnector(t *testing.T) {
 			{Name: "user is blocked (Auth0)", Want: connectors.OutcomeDenied, Path: "/token", Status: http.StatusUnauthorized, Body: `{"error":"unauthorized","error_description":"user is blocked"}`, Expired: true},
 			{Name: "multi-factor demanded", Want: connectors.OutcomeSignInAgain, Path: "/token", Status: http.StatusBadRequest, Body: `{"error":"interaction_required","error_description":"AADSTS50076"}`, Expired: true},
 			{Name: "maintenance", Want: connectors.OutcomeUnavailable, Path: "/token", Status: http.StatusServiceUnavailable, Body: `<html>Back soon</html>`, Expired: true},
+			{Name: "maintenance after a renewed token", Want: connectors.OutcomeUnavailable, Path: "/userinfo", Status: http.StatusServiceUnavailable, Body: `<html>Back soon</html>`, Expired: true},
 			{Name: "client secret expired", Want: connectors.OutcomeMisconfigured, Path: "/token", Status: http.StatusUnauthorized, Body: `{"error":"invalid_client","error_description":"AADSTS7000222"}`, Expired: true},
 			{Name: "scope removed", Want: connectors.OutcomeMisconfigured, Path: "/token", Status: http.StatusBadRequest, Body: `{"error":"invalid_scope"}`, Expired: true},
 			{Name: "groups of a kind that can't be read", Want: connectors.OutcomeUnusableIdentity, Path: "/userinfo", Status: http.StatusOK, Body: `{"id":"42","sub":"42","preferred_username":"jane","groups":true}`},

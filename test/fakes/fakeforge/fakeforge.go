@@ -32,13 +32,15 @@ type Server struct {
 	mu     sync.Mutex
 	codes  map[string]string // to the code challenge, or ""
 	tokens map[string]bool
-	gone   bool
+	// renewals are the refresh tokens that are good for one use.
+	renewals map[string]bool
+	gone     bool
 }
 
 // Start runs an upstream until the test ends. Callback is the registered URL.
 func Start(t testing.TB, callback string) *Server {
 	t.Helper()
-	s := &Server{callback: callback, codes: map[string]string{}, tokens: map[string]bool{}}
+	s := &Server{callback: callback, codes: map[string]string{}, tokens: map[string]bool{}, renewals: map[string]bool{}}
 	mux := http.NewServeMux()
 	for _, path := range []string{"/oauth/authorize", "/login/oauth/authorize", "/{tenant}/oauth2/v2.0/authorize", "/site/oauth2/authorize", "/authorize", "/oauth/v2/authorization"} {
 		mux.HandleFunc("GET "+path, s.authorize)
@@ -131,14 +133,16 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	code := r.PostFormValue("code")
 	challenge, known := s.codes[code]
 	delete(s.codes, code)
-	good := r.PostFormValue("grant_type") == "refresh_token" && !s.gone || known && meets(challenge, r.PostFormValue("code_verifier"))
+	renewal := r.PostFormValue("refresh_token")
+	good := s.renewals[renewal] && !s.gone || known && meets(challenge, r.PostFormValue("code_verifier"))
 	if !good {
 		answer(w, http.StatusBadRequest, map[string]string{"error": "invalid_grant"})
 		return
 	}
-	token := rand.Text()
-	s.tokens[token] = true
-	answer(w, http.StatusOK, map[string]any{"access_token": token, "token_type": "bearer", "refresh_token": rand.Text(), "expires_in": 7200})
+	token, next := rand.Text(), rand.Text()
+	delete(s.renewals, renewal)
+	s.tokens[token], s.renewals[next] = true, true
+	answer(w, http.StatusOK, map[string]any{"access_token": token, "token_type": "bearer", "refresh_token": next, "expires_in": 7200})
 }
 
 // meets reports whether a verifier fits its challenge (RFC 7636 section 4.6).

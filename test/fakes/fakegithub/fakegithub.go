@@ -57,6 +57,8 @@ type Server struct {
 	broken   int
 	codes    map[string]grant
 	tokens   map[string]string
+	// renewals are the refresh tokens, each good for one use, and whose they are.
+	renewals map[string]string
 	callback string
 }
 
@@ -67,7 +69,7 @@ type grant struct{ login, redirect, challenge string }
 func Start(t testing.TB, callback string) *Server {
 	t.Helper()
 	s := &Server{
-		PerPage: 2, accounts: map[string]*Account{}, codes: map[string]grant{}, tokens: map[string]string{}, callback: callback,
+		PerPage: 2, accounts: map[string]*Account{}, codes: map[string]grant{}, tokens: map[string]string{}, renewals: map[string]string{}, callback: callback,
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /login/oauth/authorize", s.authorize)
@@ -145,6 +147,22 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, back+"?"+answer.Encode(), http.StatusFound)
 }
 
+// issue makes tokens that end, as those of a GitHub App do.
+func (s *Server) issue(login string) url.Values {
+	token, renewal := "gho_"+rand.Text(), "ghr_"+rand.Text()
+	s.tokens[token], s.renewals[renewal] = login, login
+	return url.Values{"access_token": {token}, "token_type": {"bearer"}, "scope": {"read:org,user:email"}, "expires_in": {"28800"}, "refresh_token": {renewal}}
+}
+
+func (s *Server) renew(renewal string) url.Values {
+	login, known := s.renewals[renewal]
+	delete(s.renewals, renewal)
+	if !known {
+		return url.Values{"error": {"bad_refresh_token"}}
+	}
+	return s.issue(login)
+}
+
 // accessToken answers 200 even for errors, form-encoded unless JSON is asked
 // for: that is how GitHub does it.
 func (s *Server) accessToken(w http.ResponseWriter, r *http.Request) {
@@ -157,6 +175,8 @@ func (s *Server) accessToken(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.PostFormValue("client_id") != ClientID || r.PostFormValue("client_secret") != ClientSecret:
 		answer.Set("error", "incorrect_client_credentials")
+	case r.PostFormValue("grant_type") == "refresh_token":
+		answer = s.renew(r.PostFormValue("refresh_token"))
 	case !known:
 		answer.Set("error", "bad_verification_code")
 	case r.PostFormValue("redirect_uri") != g.redirect:
@@ -164,9 +184,7 @@ func (s *Server) accessToken(w http.ResponseWriter, r *http.Request) {
 	case base64.RawURLEncoding.EncodeToString(sum[:]) != g.challenge:
 		answer.Set("error", "bad_verification_code")
 	default:
-		token := "gho_" + rand.Text()
-		s.tokens[token] = g.login
-		answer = url.Values{"access_token": {token}, "token_type": {"bearer"}, "scope": {"read:org,user:email"}}
+		answer = s.issue(g.login)
 	}
 	if !strings.Contains(r.Header.Get("Accept"), "json") {
 		w.Header().Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")

@@ -72,6 +72,7 @@ type Server struct {
 	script   Script
 	asked    url.Values
 	nonce    string
+	renewals int
 	keysRead int
 }
 
@@ -201,7 +202,12 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		script.TokenAnswer.write(w)
 		return
 	}
-	answer := map[string]any{"access_token": "access", "token_type": "Bearer", "expires_in": 300, "refresh_token": "refresh"}
+	refresh, good := s.rotate(r.PostFormValue("refresh_token"))
+	if !good {
+		write(w, http.StatusBadRequest, map[string]any{"error": "invalid_grant", "error_description": "The refresh token was used before."})
+		return
+	}
+	answer := map[string]any{"access_token": "access", "token_type": "Bearer", "expires_in": 300, "refresh_token": refresh}
 	if script.Claims != nil {
 		signed, err := s.sign(script, r.PostFormValue("grant_type") == "authorization_code")
 		if err != nil {
@@ -211,6 +217,17 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		answer["id_token"] = signed
 	}
 	write(w, http.StatusOK, replace(answer, script.Token))
+}
+
+// rotate returns the next refresh token. It refuses one that was used before.
+func (s *Server) rotate(used string) (next string, good bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if used != "" && used != fmt.Sprintf("refresh-%d", s.renewals) {
+		return "", false
+	}
+	s.renewals++
+	return fmt.Sprintf("refresh-%d", s.renewals), true
 }
 
 // sign makes an ID token. Only the one for a code has the nonce.

@@ -25,7 +25,7 @@ func TestItSaysWhatTheScriptSays(t *testing.T) {
 		}
 		return doc
 	}
-	if doc := answer(); doc["id_token"] == nil || doc["expires_in"] != nil || doc["refresh_token"] != "refresh" {
+	if doc := answer(); doc["id_token"] == nil || doc["expires_in"] != nil || doc["refresh_token"] != "refresh-1" {
 		t.Errorf("answer %v", doc)
 	}
 	s.Say(scriptedoidc.Script{TokenAnswer: &scriptedoidc.Answer{Status: http.StatusBadRequest, Body: json.RawMessage(`{"error":"invalid_grant"}`)}})

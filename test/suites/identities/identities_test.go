@@ -38,15 +38,17 @@ type testCase struct {
 	Connector string         `json:"connector"`
 	Settings  map[string]any `json:"settings"`
 	// SignIn is what the provider answers at the sign-in; Renewal, if set, is what it
-	// answers when it is asked again.
-	SignIn  scriptedoidc.Script  `json:"signIn"`
-	Renewal *scriptedoidc.Script `json:"renewal"`
+	// answers when it is asked again, and NextRenewal what it answers after that.
+	SignIn      scriptedoidc.Script  `json:"signIn"`
+	Renewal     *scriptedoidc.Script `json:"renewal"`
+	NextRenewal *scriptedoidc.Script `json:"nextRenewal"`
 	// SAML is what a SAML provider answers instead. KEYPAIR in the settings stands for a
 	// key pair of ours.
 	SAML fakesaml.Script `json:"saml"`
 
-	Want        want  `json:"want"`
-	WantRenewal *want `json:"wantRenewal"`
+	Want            want  `json:"want"`
+	WantRenewal     *want `json:"wantRenewal"`
+	WantNextRenewal *want `json:"wantNextRenewal"`
 	// WantRequest are parameters of the authorization request; an empty value means
 	// that the parameter must be absent.
 	WantRequest map[string]string `json:"wantRequest"`
@@ -101,7 +103,7 @@ func read(t *testing.T, file string) *testCase {
 	if err := decoder.Decode(c); err != nil {
 		t.Fatal(err)
 	}
-	if c.Product == "" || c.About == "" || c.Want.Outcome == "" && c.Want.Username == "" || (c.Renewal == nil) != (c.WantRenewal == nil) {
+	if c.Product == "" || c.About == "" || c.Want.Outcome == "" && c.Want.Username == "" || (c.Renewal == nil) != (c.WantRenewal == nil) || (c.NextRenewal == nil) != (c.WantNextRenewal == nil) {
 		t.Fatalf("%s says too little", file)
 	}
 	return c
@@ -226,21 +228,30 @@ func run(t *testing.T, s *store.Store, c *testCase, k keys) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.provider.Say(*c.Renewal)
+	b.renew(t, "renewal", user.ID, *c.Renewal, *c.WantRenewal)
+	if c.NextRenewal != nil {
+		b.renew(t, "next renewal", user.ID, *c.NextRenewal, *c.WantNextRenewal)
+	}
+}
+
+// renew lets the provider answer as the script says, and asks about the user.
+func (b *bench) renew(t *testing.T, when, userID string, says scriptedoidc.Script, w want) {
+	t.Helper()
+	b.provider.Say(says)
 	b.now = b.now.Add(6 * time.Minute)
-	mark, err := s.FeedPosition(t.Context())
+	mark, err := b.store.FeedPosition(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	fresh, err := b.registry.RecheckUserByID(t.Context(), user.ID)
+	fresh, err := b.registry.RecheckUserByID(t.Context(), userID)
 	var got connectors.Identity
 	if err == nil {
 		got = connectors.Identity{Username: fresh.Login, Name: fresh.DisplayName, Email: fresh.Email, EmailVerified: fresh.EmailVerified, Groups: fresh.GroupNames}
 	}
-	b.compare(t, "renewal", *c.WantRenewal, got, err)
-	after, err := s.FeedPosition(t.Context())
-	if err != nil || (after.Seq != mark.Seq) != c.WantRenewal.Revoked {
-		t.Errorf("revoked = %v, want %v (%v)", after.Seq != mark.Seq, c.WantRenewal.Revoked, err)
+	b.compare(t, when, w, got, err)
+	after, err := b.store.FeedPosition(t.Context())
+	if err != nil || (after.Seq != mark.Seq) != w.Revoked {
+		t.Errorf("%s: revoked = %v, want %v (%v)", when, after.Seq != mark.Seq, w.Revoked, err)
 	}
 }
 
