@@ -68,7 +68,8 @@ type Redirecter interface {
 // Refresher asks the upstream about a user without the user being present.
 type Refresher interface {
 	// Refresh returns the user as the upstream knows them now. The error is ErrDenied if the upstream refuses the
-	// user, or another one if the upstream could not be asked.
+	// user, or another one if the upstream could not be asked. Data that it returns with an error replaces the kept
+	// Data: the upstream had already replaced its refresh token.
 	Refresh(ctx context.Context, last Identity) (Identity, error)
 }
 

@@ -47,17 +47,26 @@ func (c *Connector) renew(ctx context.Context, last connectors.Identity, refresh
 	if err != nil {
 		return connectors.Identity{}, tokenError(err)
 	}
+	renewed, err := c.confirm(ctx, last, token)
+	if err != nil && token.RefreshToken != refreshToken {
+		renewed.Data, _ = json.Marshal(token) // a token of the library always encodes
+	}
+	return renewed, err
+}
+
+// confirm asks with a renewed token whether the account is still the same.
+func (c *Connector) confirm(ctx context.Context, last connectors.Identity, token *oauth2.Token) (connectors.Identity, error) {
 	raw, _ := token.Extra("id_token").(string)
 	if c.tokens != nil && raw == "" && c.userInfoURL == "" {
+		var err error
 		last.Data, err = json.Marshal(token)
 		return last, err
 	}
-	var said claims.Set
+	ask := c.userInfo
 	if c.tokens != nil && raw != "" {
-		said, err = c.ask(ctx, token, "")
-	} else {
-		said, err = c.userInfo(ctx, token)
+		ask = func(ctx context.Context, token *oauth2.Token) (claims.Set, error) { return c.ask(ctx, token, "") }
 	}
+	said, err := ask(ctx, token)
 	if err != nil {
 		return connectors.Identity{}, err
 	}

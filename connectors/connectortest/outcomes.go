@@ -80,7 +80,7 @@ func Outcomes(t *testing.T, fresh func(t *testing.T, upset *Upset) *Harness, ans
 	}
 }
 
-// passes reports whether the answer refuses nobody for good.
+// passes reports whether the answer is about a passing fault, not about the account.
 func (a Answer) passes() bool {
 	return a.Do == nil && a.Kept == "" && a.Want != connectors.OutcomeDenied
 }

@@ -132,9 +132,13 @@ func (r *refresher) Refresh(ctx context.Context, last connectors.Identity) (conn
 		Email: last.Email, EmailVerified: last.EmailVerified, Groups: last.Groups, ConnectorData: last.Data,
 	})
 	if err != nil {
-		return connectors.Identity{}, seen.classify(err)
+		return connectors.Identity{Data: seen.replaced(last.Data)}, seen.classify(err)
 	}
-	return r.identity(ctx, id)
+	admitted, err := r.identity(ctx, id)
+	if err != nil {
+		return connectors.Identity{Data: id.ConnectorData}, err
+	}
+	return admitted, nil
 }
 
 // outside tells the OAuth library which client to use.

@@ -15,7 +15,7 @@ import (
 	"github.com/fairlead-auth/fairlead/connectors"
 )
 
-// maxRefusal is how much of a refusal is read, in bytes.
+// maxRefusal is how much of a refusal or of a token response is read, in bytes.
 const maxRefusal = 64 << 10
 
 // witness keeps the upstream's last answer during one call of a connector of Dex.
@@ -23,6 +23,8 @@ const maxRefusal = 64 << 10
 type witness struct {
 	status            int
 	code, description string
+	// refreshToken is the one that the upstream gave during the call, if any.
+	refreshToken string
 }
 
 type witnessKey struct{}
@@ -41,26 +43,56 @@ type watching struct{ base http.RoundTripper }
 func (t watching) RoundTrip(r *http.Request) (*http.Response, error) {
 	w, watched := r.Context().Value(witnessKey{}).(*witness)
 	if watched {
-		*w = witness{}
+		*w = witness{refreshToken: w.refreshToken}
 	}
 	res, err := t.base.RoundTrip(r)
 	if !watched || err != nil {
 		return res, err
 	}
 	w.status = res.StatusCode
-	if res.StatusCode < http.StatusBadRequest {
+	renewal := r.Method == http.MethodPost && res.StatusCode == http.StatusOK
+	if res.StatusCode < http.StatusBadRequest && !renewal {
 		return res, nil
 	}
 	start, err := io.ReadAll(io.LimitReader(res.Body, maxRefusal))
 	if err != nil {
 		return nil, errors.Join(err, res.Body.Close())
 	}
-	w.read(start)
+	if renewal {
+		w.keep(start)
+	} else {
+		w.read(start)
+	}
 	res.Body = struct {
 		io.Reader
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(start), res.Body), res.Body}
 	return res, nil
+}
+
+// keep keeps the refresh token of a token response (RFC 6749 section 5.1).
+func (w *witness) keep(body []byte) {
+	var said struct {
+		Token string `json:"refresh_token"`
+	}
+	if json.Unmarshal(body, &said) == nil && said.Token != "" {
+		w.refreshToken = said.Token
+	}
+}
+
+// replaced returns the connector's data with the refresh token that the upstream gave during the call, or nil. Dex's
+// connectors drop the new token when a request after it fails.
+func (w *witness) replaced(data []byte) []byte {
+	kept := map[string]any{}
+	if w.refreshToken == "" || json.Unmarshal(data, &kept) != nil || kept["refreshToken"] == nil {
+		return nil
+	}
+	kept["refreshToken"] = w.refreshToken
+	changed, err := json.Marshal(kept)
+	if err != nil {
+		return nil
+	}
+	return changed
 }
 
 // read reads the error of a token endpoint (RFC 6749 section 5.2) and of the

@@ -164,7 +164,7 @@ func (c *Connector) Callback(ctx context.Context, callbackURL string, kept []byt
 	if err != nil {
 		return connectors.Identity{}, fmt.Errorf("redeeming code: %w", classify(err))
 	}
-	return c.read(ctx, oauth2.StaticTokenSource(tok))
+	return c.read(ctx, tok)
 }
 
 // Refresh reads the account again with the stored token, which is renewed first
@@ -175,13 +175,18 @@ func (c *Connector) Refresh(ctx context.Context, last connectors.Identity) (conn
 		return connectors.Identity{}, connectors.Unconfirmed() // the cause could show the token
 	}
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, c.http)
-	return c.read(ctx, c.oauth("").TokenSource(ctx, &tok))
-}
-
-func (c *Connector) read(ctx context.Context, source oauth2.TokenSource) (connectors.Identity, error) {
-	tok, err := source.Token()
+	renewed, err := c.oauth("").TokenSource(ctx, &tok).Token()
 	if err != nil {
 		return connectors.Identity{}, fmt.Errorf("renewing token: %w", classify(err))
+	}
+	return c.read(ctx, renewed)
+}
+
+// read returns the account that the token is for. With an error it returns the token alone.
+func (c *Connector) read(ctx context.Context, tok *oauth2.Token) (connectors.Identity, error) {
+	data, err := json.Marshal(tok)
+	if err != nil {
+		return connectors.Identity{}, fmt.Errorf("encoding token: %w", err)
 	}
 	client, err := c.client(ctx, tok)
 	if err != nil {
@@ -189,11 +194,9 @@ func (c *Connector) read(ctx context.Context, source oauth2.TokenSource) (connec
 	}
 	id, err := c.account(ctx, client)
 	if err != nil {
-		return connectors.Identity{}, classify(err)
+		return connectors.Identity{Data: data}, classify(err)
 	}
-	if id.Data, err = json.Marshal(tok); err != nil {
-		return connectors.Identity{}, fmt.Errorf("encoding token: %w", err)
-	}
+	id.Data = data
 	return id, nil
 }
 

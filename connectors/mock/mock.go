@@ -3,6 +3,7 @@ package mock
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"sync"
@@ -29,10 +30,11 @@ type Person struct {
 // NewUpstream returns an upstream without accounts.
 func NewUpstream() *Upstream { return &Upstream{people: map[string]Person{}} }
 
-// Set adds or replaces an account.
+// Set adds an account, or replaces the one with its subject.
 func (u *Upstream) Set(p Person) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	maps.DeleteFunc(u.people, func(_ string, old Person) bool { return old.Identity.Subject == p.Identity.Subject })
 	u.people[p.Identity.Username] = p
 }
 

@@ -173,6 +173,19 @@ func (s *Store) RefreshUser(ctx context.Context, u *User, p ResolvedIdentity, no
 	return &stored, nil
 }
 
+// KeepUpstreamData stores the connector's data about a user who was read as u, unless it is empty. It changes nothing
+// if the upstream has answered since.
+func (s *Store) KeepUpstreamData(ctx context.Context, u *User, data []byte) error {
+	if len(data) == 0 {
+		return nil
+	}
+	sealed := s.keyring.Seal(upstreamContext(u.ID), data)
+	if err := s.db.WithContext(ctx).Model(&User{}).Where("id = ? AND checked = ?", u.ID, u.Checked).Update("upstream_data", sealed).Error; err != nil {
+		return fmt.Errorf("keeping the upstream's data: %w", err)
+	}
+	return nil
+}
+
 // RefuseUser stores that the upstream refuses a user who was read as u, and revokes what they hold, in one
 // transaction. It reports false, with the user as they are now, if the upstream has confirmed them since: the refusal
 // is older, as when two replicas use one refresh token.

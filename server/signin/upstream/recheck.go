@@ -122,6 +122,7 @@ func (g *Registry) recheck(ctx context.Context, user *store.User) (*store.User, 
 	}
 	fresh, err := g.cfg.Store.RefreshUser(ctx, user, person, g.cfg.Now())
 	if errs.Is(err, errs.Conflict) {
+		err = errors.Join(err, g.cfg.Store.KeepUpstreamData(ctx, user, person.Identity.Data))
 		return g.refuseUser(ctx, user, reasonNameTaken, errs.Wrap(errs.Denied, err, "Another account already uses the name %s. Ask an admin to rename or remove one of them.", person.KubeName))
 	}
 	if err != nil {
@@ -131,7 +132,7 @@ func (g *Registry) recheck(ctx context.Context, user *store.User) (*store.User, 
 	return fresh, nil
 }
 
-// Refresh asks the upstream for the current identity of a user. It stores nothing.
+// Refresh asks the upstream for the current identity of a user. It does not change the user.
 func (g *Registry) Refresh(ctx context.Context, row *store.Connector, user *store.User) (store.ResolvedIdentity, error) {
 	return g.refreshIdentity(ctx, row, user)
 }
@@ -151,7 +152,11 @@ func (g *Registry) refreshIdentity(ctx context.Context, row *store.Connector, us
 	}
 	began := g.cfg.Now()
 	id, err := refresher.Refresh(ctx, last)
-	return g.finishCall(ctx, row, "refresh", began, result{id, err})
+	person, err := g.finishCall(ctx, row, "refresh", began, result{id, err})
+	if err != nil {
+		err = errors.Join(err, g.cfg.Store.KeepUpstreamData(context.WithoutCancel(ctx), user, id.Data))
+	}
+	return person, err
 }
 
 // afterRefusal decides what a refusal by the upstream revokes. Only a denial revokes the user's sessions and

@@ -200,6 +200,32 @@ func TestARefusalIsRemembered(t *testing.T) {
 	}
 }
 
+// TestNewDataIsKeptWithARefusal: the upstream may have replaced its refresh token before
+// the user is refused, because the name belongs to another account or the user name can't
+// be used.
+func TestNewDataIsKeptWithARefusal(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"bob", "system:masters"} {
+		b := setup(t)
+		bob := store.ResolvedIdentity{ConnectorID: "corp", KubeName: "corp:bob", Identity: connectors.Identity{Subject: "2", Username: "bob"}}
+		if _, _, err := b.store.SignInUser(t.Context(), bob, b.now); err != nil {
+			t.Fatal(err)
+		}
+		renamed := jane("dev")
+		renamed.Identity.Username, renamed.Identity.Data = name, []byte("the next token")
+		b.up.Set(renamed)
+		b.now = b.now.Add(6 * time.Minute)
+		_, _ = b.registry.RecheckUserByID(t.Context(), b.user.ID)
+		kept, err := b.store.User(t.Context(), b.user.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id, err := b.store.Identity(kept); err != nil || string(id.Data) != "the next token" || id.Username != "jane" {
+			t.Errorf("%s: kept %+v, %v", name, id, err)
+		}
+	}
+}
+
 // TestTwoReplicasAskOnce: a rotating refresh token must not be used twice.
 func TestTwoReplicasAskOnce(t *testing.T) {
 	t.Parallel()
