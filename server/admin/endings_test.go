@@ -1,0 +1,132 @@
+package admin_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/internal/form"
+	"github.com/fairlead-auth/fairlead/server/admin"
+	"github.com/fairlead-auth/fairlead/server/admin/settings"
+	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
+	"github.com/fairlead-auth/fairlead/server/signin/mfa"
+)
+
+// apiToken creates an API token of a user.
+func (b *bundle) apiToken(c admin.Caller) string {
+	b.t.Helper()
+	token, err := b.CreateAPIToken(b.t.Context(), c, "terraform", []string{string(admin.ReadSettings)}, 24*time.Hour)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return token
+}
+
+func (b *bundle) expectDead(token, when string) {
+	b.t.Helper()
+	if _, err := b.Authenticate(b.t.Context(), token, ""); !errs.Is(err, errs.Unauthenticated) {
+		b.t.Errorf("%s: the API token: %v", when, err)
+	}
+}
+
+func TestEndedAPITokensStayEnded(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		b, jane := furnished(t, s)
+		token := b.apiToken(jane)
+		if err := b.Revoke(t.Context(), shell(), jane.User.ID, ""); err != nil {
+			t.Fatal(err)
+		}
+		b.expectDead(token, "after everything was ended")
+
+		token = b.apiToken(jane)
+		for _, off := range []bool{true, false} {
+			if err := b.Disable(t.Context(), shell(), jane.User.ID, off, ""); err != nil {
+				t.Fatal(err)
+			}
+			b.expectDead(token, "after disabling and enabling")
+		}
+	})
+}
+
+// recovered creates a recovery account, or new credentials for it.
+func (b *bundle) recovered(login string) (admin.Caller, admin.NewAccount) {
+	b.t.Helper()
+	link, err := b.RecoveryLink(b.t.Context())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	choice := b.newAccount(login)
+	user, err := b.CreateAccount(b.t.Context(), link, "192.0.2.1", choice)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	end := store.At(b.now().Add(time.Hour))
+	row := &store.SignIn{ID: "sid_" + choice.Code, CookieHash: choice.Code, UserID: user.ID, IdleExpires: end, Expires: end}
+	if err := b.store.CreateSignIn(b.t.Context(), row); err != nil {
+		b.t.Fatalf("the account is not let in: %v", err)
+	}
+	return admin.Caller{User: user, SignIn: row}, choice
+}
+
+func TestNewRecoveryCredentialsEndTheOldOnes(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		b := setup(t, s)
+		root, _ := b.recovered("root")
+		token := b.apiToken(root)
+		b.advance(time.Minute)
+		again, _ := b.recovered("root")
+		if again.User.ID != root.User.ID {
+			t.Fatalf("another user: %s, want %s", again.User.ID, root.User.ID)
+		}
+		b.expectDead(token, "after new credentials")
+		if rows, err := s.SignIns(t.Context(), root.User.ID, b.now()); err != nil || len(rows) != 1 || rows[0].ID != again.SignIn.ID {
+			t.Errorf("sessions %+v, error %v; want only the new one", rows, err)
+		}
+	})
+}
+
+// TestADisabledRecoveryAccount can't sign in, and says so. A recovery link needs the operator's shell, and enables it.
+func TestADisabledRecoveryAccount(t *testing.T) {
+	t.Parallel()
+	b := setup(t, storetest.SQLite(t))
+	root, choice := b.recovered("root")
+	if err := b.Disable(t.Context(), shell(), root.User.ID, true, ""); err != nil {
+		t.Fatal(err)
+	}
+	b.advance(time.Minute)
+	code, err := mfa.GenerateCode(choice.TOTP, b.now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Recover(t.Context(), admin.RecoveryProof{Login: "root", Password: choice.Password, Code: code}, "192.0.2.1"); !errs.Is(err, errs.Denied) {
+		t.Errorf("sign-in: %v, want denied", err)
+	}
+	if again, _ := b.recovered("root"); again.User.Disabled {
+		t.Error("the account is still disabled")
+	}
+}
+
+func TestAnInvitationEndsWithItsAccount(t *testing.T) {
+	t.Parallel()
+	b := setup(t, storetest.SQLite(t))
+	b.apply(shell(), settings.Connectors, form.Doc{"id": "local", "type": "local"})
+	b.apply(shell(), settings.LocalUsers, form.Doc{"login": "bob"})
+	token, err := b.Invite(t.Context(), shell(), "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	item, err := b.Entry(t.Context(), shell(), settings.LocalUsers, "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Apply(t.Context(), shell(), admin.Draft{Kind: settings.LocalUsers, ID: item.ID, Version: item.Version}); err != nil {
+		t.Fatal(err)
+	}
+	b.apply(shell(), settings.LocalUsers, form.Doc{"login": "bob", "groups": []any{"ops"}})
+	if err := b.AcceptInvitation(t.Context(), token, "seven purple boats", "seven purple boats", ""); !errs.Is(err, errs.Denied) {
+		t.Errorf("the invitation of the account before: %v", err)
+	}
+}
