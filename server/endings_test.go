@@ -9,31 +9,35 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
 
+func (w *testServer) end(t *testing.T, e store.Ending) error {
+	t.Helper()
+	_, err := w.store.End(t.Context(), e, w.clock.now())
+	return err
+}
+
 // TestWhatEndsAUserEndsWhatIsNotRedeemedYet approves an authorization code and a device code, ends something, and then
 // tries to redeem both.
 func TestWhatEndsAUserEndsWhatIsNotRedeemedYet(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*testServer, *store.User, *store.SignIn) error{
 		"sign-out": func(w *testServer, u *store.User, s *store.SignIn) error {
-			_, err := w.store.EndSignIn(t.Context(), u.ID, s.ID, w.clock.now())
-			return err
+			return w.end(t, store.Ending{Scope: store.EndSignIn, UserID: u.ID, ID: s.ID})
 		},
 		"sign-out everywhere": func(w *testServer, u *store.User, _ *store.SignIn) error {
-			return w.store.RevokeUserSessions(t.Context(), u.ID, store.RevokedByUser, w.clock.now())
+			return w.end(t, store.Ending{Scope: store.EndPerson, UserID: u.ID})
 		},
 		"disabled, then enabled": func(w *testServer, u *store.User, _ *store.SignIn) error {
-			if err := w.store.SetUserDisabled(t.Context(), u.ID, true, w.clock.now()); err != nil {
+			if err := w.end(t, store.Ending{Scope: store.EndAccount, UserID: u.ID}); err != nil {
 				return err
 			}
-			return w.store.SetUserDisabled(t.Context(), u.ID, false, w.clock.now())
+			_, err := w.store.EnableUser(t.Context(), u.ID)
+			return err
 		},
 		"all devices": func(w *testServer, u *store.User, _ *store.SignIn) error {
-			_, err := w.store.RevokeDevices(t.Context(), u.ID, "", store.RevokedByUser, w.clock.now())
-			return err
+			return w.end(t, store.Ending{Scope: store.EndDevices, UserID: u.ID})
 		},
 		"consent": func(w *testServer, u *store.User, _ *store.SignIn) error {
-			_, err := w.store.RevokeDevices(t.Context(), u.ID, w.plugin.ID, store.RevokedConsent, w.clock.now())
-			return err
+			return w.end(t, store.Ending{Scope: store.EndConsent, UserID: u.ID, ID: w.plugin.ID})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

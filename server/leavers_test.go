@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
 	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
@@ -95,7 +96,7 @@ func TestDisablingAPersonEndsEverythingAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.store.SetUserDisabled(t.Context(), user.ID, true, w.clock.now()); err != nil {
+	if _, err := w.store.End(t.Context(), store.Ending{Scope: store.EndAccount, UserID: user.ID}, w.clock.now()); err != nil {
 		t.Fatal(err)
 	}
 	for _, replica := range w.replicas {

@@ -135,7 +135,7 @@ func TestProxiesHearOfEverythingThatIsTakenAway(t *testing.T) {
 
 	other := o.openShell(t, "usr_other", "dev_other", issued)
 	one := o.openShell(t, jane.ID, devices[0].ID, issued)
-	if _, err := w.store.RevokeDevice(t.Context(), jane.ID, devices[0].ID, store.RevokedByUser, w.clock.now()); err != nil {
+	if _, err := w.store.End(t.Context(), store.Ending{Scope: store.EndDevice, UserID: jane.ID, ID: devices[0].ID, Reason: store.RevokedByUser}, w.clock.now()); err != nil {
 		t.Fatal(err)
 	}
 	if got := waitForEnd(one, t, "her device"); got != "revoked_device" {

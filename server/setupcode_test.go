@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/signin/session"
 	"github.com/fairlead-auth/fairlead/server/signin/setupcode"
 	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
@@ -87,7 +88,7 @@ func TestSetupCodes(t *testing.T) {
 	// The code ends with the browser session, with the account, and after five minutes.
 	late := code()
 	current := visit()
-	if _, err := w.store.EndSignIn(ctx, current.User.ID, current.SignIn.ID, w.clock.now()); err != nil {
+	if _, err := w.store.End(ctx, store.Ending{Scope: store.EndSignIn, UserID: current.User.ID, ID: current.SignIn.ID}, w.clock.now()); err != nil {
 		t.Fatal(err)
 	}
 	ended, err := maker.Make(ctx, current)
@@ -102,7 +103,7 @@ func TestSetupCodes(t *testing.T) {
 		t.Errorf("late: %s", got.Raw)
 	}
 	disabled := code()
-	if err := w.store.SetUserDisabled(ctx, current.User.ID, true, w.clock.now()); err != nil {
+	if _, err := w.store.End(ctx, store.Ending{Scope: store.EndAccount, UserID: current.User.ID}, w.clock.now()); err != nil {
 		t.Fatal(err)
 	}
 	if got := redeem(disabled, nil); got.Error != "invalid_grant" {

@@ -92,7 +92,7 @@ func TestWorkloadExchangesItsPlatformToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.store.SetUserDisabled(t.Context(), user.ID, true, now); err != nil {
+	if _, err := w.store.End(t.Context(), store.Ending{Scope: store.EndAccount, UserID: user.ID}, now); err != nil {
 		t.Fatal(err)
 	}
 	if got := try(signJWT(t, key, claims(nil)), "k8s-a"); got.Error != "invalid_grant" || !strings.Contains(got.ErrorDescription, "disabled") {

@@ -134,8 +134,14 @@ func localUserCommand(file *string) *cobra.Command {
 
 // changed records an operator's change of a local user.
 func changed(cmd *cobra.Command, s *store.Store, name audit.Name, login, reason string) {
-	audit.NewLog(time.Now, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)), s).
-		Record(cmd.Context(), audit.Event{Name: name, UserName: login, ActorName: "command line", Reason: reason})
+	auditLog(cmd, s).Record(cmd.Context(), audit.Event{Name: name, UserName: login, ActorName: commandLine, Reason: reason})
+}
+
+// commandLine is the actor of acts on the command line.
+const commandLine = "command line"
+
+func auditLog(cmd *cobra.Command, s *store.Store) *audit.Log {
+	return audit.NewLog(time.Now, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)), s)
 }
 
 // withStore opens the configured database and runs fn.

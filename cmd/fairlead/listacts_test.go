@@ -75,7 +75,7 @@ func TestBulkActs(t *testing.T) {
 		}
 	}
 	// One of the rows changes between the question and the answer.
-	if err := s.store.SetUserDisabled(t.Context(), ann.ID, true, time.Now()); err != nil {
+	if _, err := s.store.End(t.Context(), store.Ending{Scope: store.EndAccount, UserID: ann.ID}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	contains(t, "the question with a stale row", s.ask(http.MethodGet, "/admin/people/bulk?"+both.Encode(), root, "", "same-origin"), http.StatusOK, "Not changed", "Disable corp:bob?")

@@ -265,15 +265,15 @@ func userSwitchCommand(file *string, use, short string, disabled bool) *cobra.Co
 		Use: use + " NAME", Short: short, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withUser(cmd, *file, args[0], func(s *store.Store, u *store.User) error {
-				if err := s.SetUserDisabled(cmd.Context(), u.ID, disabled, time.Now()); err != nil {
+				if disabled {
+					_, err := endOfUser(cmd, s, u, store.Ending{Scope: store.EndAccount}, audit.Event{Name: audit.UserDisabled, Reason: use})
 					return err
 				}
-				name := audit.UserEnabled
-				if disabled {
-					name = audit.UserDisabled
+				enabled, err := s.EnableUser(cmd.Context(), u.ID)
+				if enabled {
+					changed(cmd, s, audit.UserEnabled, u.KubeName, use)
 				}
-				changed(cmd, s, name, u.KubeName, use)
-				return nil
+				return err
 			})
 		},
 	}
@@ -285,11 +285,7 @@ func userRevokeCommand(file *string) *cobra.Command {
 		Use: "revoke NAME", Short: "End the sessions and devices of a user; the user can sign in again", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withUser(cmd, *file, args[0], func(s *store.Store, u *store.User) error {
-				if err := revokeOne(cmd.Context(), s, u, id); err != nil {
-					return err
-				}
-				changed(cmd, s, audit.UserRevoked, u.KubeName, cmp.Or(id, "everything"))
-				return nil
+				return revokeOne(cmd, s, u, id)
 			})
 		},
 	}
@@ -297,19 +293,27 @@ func userRevokeCommand(file *string) *cobra.Command {
 	return revoke
 }
 
-func revokeOne(ctx context.Context, s *store.Store, u *store.User, id string) error {
+func revokeOne(cmd *cobra.Command, s *store.Store, u *store.User, id string) error {
+	event := audit.Event{Name: audit.UserRevoked, Reason: cmp.Or(id, "everything")}
 	if id == "" {
-		return s.RevokeUserSessions(ctx, u.ID, store.RevokedByAdmin, time.Now())
-	}
-	ended, err := s.EndSignIn(ctx, u.ID, id, time.Now())
-	if err != nil || ended {
+		_, err := endOfUser(cmd, s, u, store.Ending{Scope: store.EndPerson}, event)
 		return err
 	}
-	ended, err = s.RevokeDevice(ctx, u.ID, id, store.RevokedByAdmin, time.Now())
-	if err == nil && !ended {
-		err = fmt.Errorf("%s has no active session or device %q. Run `fairlead user show` for the IDs", u.KubeName, id)
+	for _, scope := range []store.Scope{store.EndSignIn, store.EndDevice} {
+		ended, err := endOfUser(cmd, s, u, store.Ending{Scope: scope, ID: id}, event)
+		if err != nil || ended.Anything() {
+			return err
+		}
 	}
-	return err
+	return fmt.Errorf("%s has no active session or device %q. Run `fairlead user show` for the IDs", u.KubeName, id)
+}
+
+// endOfUser ends something of a user and records the event.
+func endOfUser(cmd *cobra.Command, s *store.Store, u *store.User, e store.Ending, event audit.Event) (store.Ended, error) {
+	e.UserID, e.Reason, e.Log = u.ID, store.RevokedByAdmin, auditLog(cmd, s)
+	e.Event = event
+	e.Event.UserID, e.Event.UserName, e.Event.ActorName = u.ID, u.KubeName, commandLine
+	return s.End(cmd.Context(), e, time.Now())
 }
 
 func clientCommand(file *string) *cobra.Command {

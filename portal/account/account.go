@@ -156,42 +156,33 @@ func deviceName(d store.Device) i18n.Text {
 }
 
 func (h *Handler) endDevice(c echo.Context, current *session.Current) error {
-	id := c.Param("id")
-	revoked, err := h.Store.RevokeDevice(c.Request().Context(), current.User.ID, id, store.RevokedByUser, h.Now())
-	if err != nil {
-		return err
-	}
-	if revoked {
-		h.Audit.Record(c.Request().Context(), audit.Event{
-			Name: audit.DeviceRevoked, UserID: current.User.ID, UserName: current.User.KubeName, SignInID: current.SignIn.ID,
-			DeviceID: id, Address: c.RealIP(), Reason: store.RevokedByUser,
-		})
-	}
-	return c.Redirect(http.StatusSeeOther, h.Site.Path("/account"))
+	return h.end(c, current, store.Ending{
+		Scope: store.EndDevice, ID: c.Param("id"), Reason: store.RevokedByUser,
+		Event: audit.Event{Name: audit.DeviceRevoked, DeviceID: c.Param("id"), Reason: store.RevokedByUser},
+	})
 }
 
 // endDevices signs out every device. A user who has lost one need not know which.
 func (h *Handler) endDevices(c echo.Context, current *session.Current) error {
-	if err := h.endAll(c, current, "", store.RevokedByUser); err != nil {
+	return h.end(c, current, store.Ending{Scope: store.EndDevices, Reason: store.RevokedByUser})
+}
+
+// endApplication withdraws a consent and revokes the grants of the application.
+func (h *Handler) endApplication(c echo.Context, current *session.Current) error {
+	return h.end(c, current, store.Ending{
+		Scope: store.EndConsent, ID: c.Param("id"), Reason: store.RevokedConsent,
+		Event: audit.Event{Name: audit.ConsentRevoked, ClientID: c.Param("id")},
+	})
+}
+
+// end ends something of the user and shows the page again.
+func (h *Handler) end(c echo.Context, current *session.Current, e store.Ending) error {
+	e.UserID, e.Log = current.User.ID, h.Audit
+	e.Event.UserID, e.Event.UserName, e.Event.SignInID, e.Event.Address = current.User.ID, current.User.KubeName, current.SignIn.ID, c.RealIP()
+	if _, err := h.Store.End(c.Request().Context(), e, h.Now()); err != nil {
 		return err
 	}
 	return c.Redirect(http.StatusSeeOther, h.Site.Path("/account"))
-}
-
-// endAll ends the devices with a client, or all, and records each.
-func (h *Handler) endAll(c echo.Context, current *session.Current, clientID, reason string) error {
-	ctx, user := c.Request().Context(), current.User
-	ended, err := h.Store.RevokeDevices(ctx, user.ID, clientID, reason, h.Now())
-	if err != nil {
-		return err
-	}
-	for _, id := range ended {
-		h.Audit.Record(ctx, audit.Event{
-			Name: audit.DeviceRevoked, UserID: user.ID, UserName: user.KubeName, SignInID: current.SignIn.ID,
-			DeviceID: id, ClientID: clientID, Address: c.RealIP(), Reason: reason,
-		})
-	}
-	return nil
 }
 
 func (h *Handler) applications(ctx context.Context, userID string) ([]Application, error) {
@@ -211,24 +202,6 @@ func (h *Handler) applications(ctx context.Context, userID string) ([]Applicatio
 		list = append(list, Application{ID: client.ID, Name: client.Name, Sees: client.Permission(consent.Scopes), Since: consent.Granted.Time()})
 	}
 	return list, nil
-}
-
-// endApplication withdraws a consent and revokes the grants of the application.
-func (h *Handler) endApplication(c echo.Context, current *session.Current) error {
-	ctx, user, id := c.Request().Context(), current.User, c.Param("id")
-	forgotten, err := h.Store.RevokeConsent(ctx, user.ID, id)
-	if err != nil {
-		return err
-	}
-	if forgotten {
-		if err := h.endAll(c, current, id, store.RevokedConsent); err != nil {
-			return err
-		}
-		h.Audit.Record(ctx, audit.Event{
-			Name: audit.ConsentRevoked, UserID: user.ID, UserName: user.KubeName, SignInID: current.SignIn.ID, ClientID: id, Address: c.RealIP(),
-		})
-	}
-	return c.Redirect(http.StatusSeeOther, h.Site.Path("/account"))
 }
 
 func (h *Handler) endSignIn(c echo.Context, current *session.Current) error {

@@ -21,16 +21,18 @@ func (h *Handler) signOutEverywhere(c echo.Context) error {
 		err = oauth.Errorf(oauth.InvalidToken, "Only kubectl-fairlead may end everything.")
 	}
 	if err == nil {
-		err = h.Store.RevokeUserSessions(ctx, user.ID, store.RevokedByUser, h.Now())
+		_, err = h.Store.End(ctx, store.Ending{
+			Scope: store.EndPerson, UserID: user.ID, Reason: store.RevokedByUser, Log: h.Audit,
+			Event: audit.Event{
+				Name: audit.UserRevoked, UserID: user.ID, UserName: user.KubeName, ClientID: token.ClientID, DeviceID: token.DeviceID, Address: c.RealIP(),
+				Reason: store.RevokedByUser, Detail: "everything",
+			},
+		}, h.Now())
 	}
 	if err != nil {
 		oauth.FromError(err).Write(c.Response())
 		return nil
 	}
-	h.Audit.Record(ctx, audit.Event{
-		Name: audit.UserRevoked, UserID: user.ID, UserName: user.KubeName, ClientID: token.ClientID, DeviceID: token.DeviceID, Address: c.RealIP(),
-		Reason: store.RevokedByUser, Detail: "everything",
-	})
 	oauth.WriteJSON(c.Response(), http.StatusOK, struct{}{})
 	return nil
 }

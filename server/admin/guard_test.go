@@ -472,16 +472,10 @@ func TestAPITokensHaveScopes(t *testing.T) {
 	if err := b.Disable(t.Context(), shell(), jane.User.ID, true, ""); err != nil {
 		t.Fatal(err)
 	}
-	if caller, err = b.Authenticate(t.Context(), token, ""); err == nil {
-		_, err = b.Entries(t.Context(), caller, settings.Clusters, "", 1)
-	}
-	if !errs.Is(err, errs.Denied) {
-		t.Errorf("its owner is disabled: %v", err)
-	}
-	b.advance(2 * time.Hour)
-	if _, err := b.Authenticate(t.Context(), token, ""); !errs.Is(err, errs.Unauthenticated) {
-		t.Errorf("expired: %v", err)
-	}
+	b.expectDead(token, "its owner is disabled")
+	expired := b.apiToken(b.person("corp", "ann", "corp:ops"))
+	b.advance(25 * time.Hour)
+	b.expectDead(expired, "a day later")
 }
 
 func TestClientSecrets(t *testing.T) {

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 
+	"github.com/fairlead-auth/fairlead/connectors/local"
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/i18n"
@@ -15,33 +16,41 @@ func (a *Admin) Invite(ctx context.Context, c Caller, login string) (string, err
 	if err := a.authorize(ctx, c, WritePeople, "invite "+login); err != nil {
 		return "", err
 	}
-	if _, err := a.Store.AccountByLogin(ctx, login); err != nil {
+	account, err := a.Store.AccountByLogin(ctx, login)
+	if err != nil {
 		return "", err
 	}
-	return a.link(ctx, c, store.LinkInvite, login, inviteLife)
+	return a.link(ctx, c, newLink{purpose: store.LinkInvite, subject: account.ID, name: account.Login, life: inviteLife})
 }
 
 // Invitation returns the login of an invitation.
 func (a *Admin) Invitation(ctx context.Context, token, address string) (string, error) {
+	account, err := a.invited(ctx, token, address)
+	return account.Login, err
+}
+
+// invited returns the account of an invitation. An invitation ends with its account: another account of the same name
+// needs its own.
+func (a *Admin) invited(ctx context.Context, token, address string) (account local.Account, err error) {
 	l, err := a.Store.Link(ctx, store.LinkInvite, secret.Hash(token), a.Now())
+	if err == nil {
+		account, err = a.Store.AccountByID(ctx, l.Subject)
+	}
 	if errs.Is(err, errs.NotFound) {
 		a.Audit.Record(ctx, audit.Event{Name: audit.LinkRefused, Address: address, Reason: "not_good", Detail: store.LinkInvite})
-		return "", errs.New(errs.Denied, "This invitation is no longer valid: it was used, or it has expired. Ask the admin who sent it for another.")
+		return account, errs.New(errs.Denied, "This invitation is no longer valid: it was used, or it has expired. Ask the admin who sent it for another.")
 	}
-	if err != nil {
-		return "", err
-	}
-	return l.Subject, nil
+	return account, err
 }
 
 // AcceptInvitation sets the password of a local user.
 func (a *Admin) AcceptInvitation(ctx context.Context, token, password, again, address string) error {
-	login, err := a.Invitation(ctx, token, address)
+	account, err := a.invited(ctx, token, address)
 	if err != nil {
 		return err
 	}
 	faults := AccountError{}
-	if fault := passwordFault(password, login, MinLocalPassword); !fault.IsZero() {
+	if fault := passwordFault(password, account.Login, MinLocalPassword); !fault.IsZero() {
 		faults["password"] = fault
 	} else if password != again {
 		faults["again"] = i18n.T("The two passwords differ.")
@@ -53,9 +62,9 @@ func (a *Admin) AcceptInvitation(ctx context.Context, token, password, again, ad
 	if err != nil {
 		return err
 	}
-	if err := a.Store.AcceptInvitation(ctx, secret.Hash(token), login, hash, a.Now()); err != nil {
+	if err := a.Store.AcceptInvitation(ctx, secret.Hash(token), account.ID, hash, a.Now()); err != nil {
 		return err
 	}
-	a.Audit.Record(ctx, audit.Event{Name: audit.PasswordSet, UserName: login, Address: address})
+	a.Audit.Record(ctx, audit.Event{Name: audit.PasswordSet, UserName: account.Login, Address: address})
 	return nil
 }

@@ -71,19 +71,19 @@ func (a *Admin) Disable(ctx context.Context, c Caller, id string, off bool, reas
 	if err != nil {
 		return err
 	}
-	if err := a.Store.SetUserDisabled(ctx, id, off, a.Now()); err != nil {
+	if off {
+		_, err = a.end(ctx, user, store.Ending{Scope: store.EndAccount, Event: a.userEvent(c, audit.UserDisabled, user, reason)})
 		return err
 	}
-	name := audit.UserEnabled
-	if off {
-		name = audit.UserDisabled
+	enabled, err := a.Store.EnableUser(ctx, id)
+	if enabled {
+		a.Audit.Record(ctx, a.userEvent(c, audit.UserEnabled, user, reason))
 	}
-	a.recordUserEvent(ctx, c, name, user, reason)
-	return nil
+	return err
 }
 
-// recordUserEvent records an audit event about a user.
-func (a *Admin) recordUserEvent(ctx context.Context, c Caller, name audit.Name, user *store.User, what string) {
+// userEvent returns an audit event about a user.
+func (a *Admin) userEvent(c Caller, name audit.Name, user *store.User, what string) audit.Event {
 	event := audit.Event{
 		Name: name, UserID: user.ID, UserName: user.KubeName, ActorName: c.name(), ConnectorID: user.ConnectorID, Address: c.Address,
 		Reason: store.RevokedByAdmin, Detail: what,
@@ -91,10 +91,17 @@ func (a *Admin) recordUserEvent(ctx context.Context, c Caller, name audit.Name, 
 	if c.User != nil {
 		event.ActorID = c.User.ID
 	}
-	a.Audit.Record(ctx, event)
-	if a.Ended != nil {
+	return event
+}
+
+// end ends something of a user, and has clients notified.
+func (a *Admin) end(ctx context.Context, user *store.User, e store.Ending) (store.Ended, error) {
+	e.UserID, e.Reason, e.Log = user.ID, store.RevokedByAdmin, a.Audit
+	ended, err := a.Store.End(ctx, e, a.Now())
+	if err == nil && a.Ended != nil {
 		a.Ended()
 	}
+	return ended, err
 }
 
 // RemoveFactor removes a second factor of a user, for example of a lost phone. The user's connector may require a
@@ -110,7 +117,7 @@ func (a *Admin) RemoveFactor(ctx context.Context, c Caller, id, factorID string)
 	if err := a.Store.RemoveFactor(ctx, id, factorID); err != nil {
 		return err
 	}
-	a.recordUserEvent(ctx, c, audit.FactorChanged, user, "second factor removed")
+	a.Audit.Record(ctx, a.userEvent(c, audit.FactorChanged, user, "second factor removed"))
 	return nil
 }
 
@@ -124,25 +131,14 @@ func (a *Admin) Revoke(ctx context.Context, c Caller, id, thing string) error {
 		return err
 	}
 	if thing == "" {
-		if err := a.Store.RevokeUserSessions(ctx, id, store.RevokedByAdmin, a.Now()); err != nil {
-			return err
-		}
-		a.recordUserEvent(ctx, c, audit.UserRevoked, user, "everything")
-		return nil
-	}
-	device, err := a.Store.RevokeDevice(ctx, id, thing, store.RevokedByAdmin, a.Now())
-	if err != nil {
+		_, err := a.end(ctx, user, store.Ending{Scope: store.EndPerson, Event: a.userEvent(c, audit.UserRevoked, user, "everything")})
 		return err
 	}
-	signIn := false
-	if !device {
-		if signIn, err = a.Store.EndSignIn(ctx, id, thing, a.Now()); err != nil {
+	for _, scope := range []store.Scope{store.EndDevice, store.EndSignIn} {
+		ended, err := a.end(ctx, user, store.Ending{Scope: scope, ID: thing, Event: a.userEvent(c, audit.UserRevoked, user, thing)})
+		if err != nil || ended.Anything() {
 			return err
 		}
 	}
-	if !device && !signIn {
-		return errs.New(errs.NotFound, "There is nothing to end: this session has already ended. Reload the page.")
-	}
-	a.recordUserEvent(ctx, c, audit.UserRevoked, user, thing)
-	return nil
+	return errs.New(errs.NotFound, "There is nothing to end: this session has already ended. Reload the page.")
 }

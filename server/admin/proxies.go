@@ -26,7 +26,7 @@ func (a *Admin) EnrolmentCode(ctx context.Context, c Caller, clusterID string) (
 	if _, err := a.Store.Cluster(ctx, clusterID); err != nil {
 		return "", err
 	}
-	return a.link(ctx, c, store.LinkEnrol, clusterID, enrolLife)
+	return a.link(ctx, c, newLink{purpose: store.LinkEnrol, subject: clusterID, name: clusterID, life: enrolLife})
 }
 
 // ProxyInfo is a proxy with its state.

@@ -45,17 +45,23 @@ func (a *Admin) NeedsSetup(ctx context.Context) (bool, error) {
 	return !slices.ContainsFunc(rules, func(r store.AccessRule) bool { return r.Admin }), nil
 }
 
+// newLink describes a link. The audit event shows the name of its subject.
+type newLink struct {
+	purpose, subject, name string
+	life                   time.Duration
+}
+
 // link creates a link and returns its token.
-func (a *Admin) link(ctx context.Context, c Caller, purpose, subject string, life time.Duration) (string, error) {
+func (a *Admin) link(ctx context.Context, c Caller, l newLink) (string, error) {
 	token, now := secret.Token().Reveal(), a.Now()
 	err := a.Store.CreateLink(ctx, store.Link{
-		Hash: secret.Hash(token), Purpose: purpose, Subject: subject, Created: store.At(now), Expires: store.At(now.Add(life)),
+		Hash: secret.Hash(token), Purpose: l.purpose, Subject: l.subject, Created: store.At(now), Expires: store.At(now.Add(l.life)),
 	}, now)
 	if err != nil {
 		return "", err
 	}
 	event := c.event(audit.LinkCreated)
-	event.Reason, event.Detail = purpose, subject
+	event.Reason, event.Detail = l.purpose, l.name
 	a.Audit.Record(ctx, event)
 	return token, nil
 }
@@ -70,13 +76,13 @@ func (a *Admin) SetupLink(ctx context.Context) (string, error) {
 	if !needed {
 		return "", errs.New(errs.Denied, "This server is already set up, so it gives no setup link. If no admin can sign in, run `fairlead admin recovery-link`.")
 	}
-	return a.link(ctx, Caller{Shell: "fairlead"}, store.LinkSetup, "", setupLife)
+	return a.link(ctx, Caller{Shell: "fairlead"}, newLink{purpose: store.LinkSetup, life: setupLife})
 }
 
 // RecoveryLink creates a link to a new recovery account, or to new credentials for an existing one. Only the
 // command line calls it, whose user has the data key anyway.
 func (a *Admin) RecoveryLink(ctx context.Context) (string, error) {
-	return a.link(ctx, Caller{Shell: "fairlead"}, store.LinkRecovery, "", recoveryLife)
+	return a.link(ctx, Caller{Shell: "fairlead"}, newLink{purpose: store.LinkRecovery, life: recoveryLife})
 }
 
 // OpenLink returns the purpose of a valid setup or recovery link. A setup link becomes invalid when an admin
@@ -230,6 +236,9 @@ func (a *Admin) Recover(ctx context.Context, proof RecoveryProof, address string
 		prove = a.recoverWithPasskey
 	}
 	user, err := prove(ctx, proof, address)
+	if err == nil && user.Disabled {
+		err = errs.New(errs.Denied, "The recovery account %s is disabled. Run `fairlead admin recovery-link` on the server, which gives it new credentials and enables it.", user.Login)
+	}
 	if err == nil {
 		a.Audit.Record(ctx, audit.Event{Name: audit.RecoveryUsed, UserID: user.ID, UserName: user.KubeName, Address: address, Reason: "signed_in", ConnectorID: store.RecoveryConnectorID})
 		a.Logger.WarnContext(ctx, "recovery account used", "user", user.KubeName, "address", address)

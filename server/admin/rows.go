@@ -249,7 +249,7 @@ func (a *Admin) LocalUserRows(ctx context.Context, c Caller) ([]LocalUserRow, er
 	rows := make([]LocalUserRow, len(users))
 	for i, u := range users {
 		person := signedIn[kubenames.Key(u.Login)]
-		rows[i] = LocalUserRow{LocalUser: u, UserID: person.ID, LastSignIn: person.LastSignIn.Time(), State: localUserState(&u, &person, !invited[u.Login].IsZero())}
+		rows[i] = LocalUserRow{LocalUser: u, UserID: person.ID, LastSignIn: person.LastSignIn.Time(), State: localUserState(&u, &person, !invited[u.ID].IsZero())}
 		rows[i].PasswordHash, rows[i].FileHash = "", ""
 	}
 	return rows, nil

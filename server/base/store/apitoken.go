@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
@@ -23,11 +25,17 @@ type APIToken struct {
 	Revoked  Instant
 }
 
-// CreateAPIToken adds a token.
+// CreateAPIToken adds a token. The error's kind is Denied if the user is disabled.
 func (s *Store) CreateAPIToken(ctx context.Context, t *APIToken) error {
 	t.ID = secret.ID("api")
-	if err := s.db.WithContext(ctx).Create(t).Error; err != nil {
-		return fmt.Errorf("creating token: %w", translate(err))
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		if err := demandMint(tx, t.UserID); err != nil {
+			return err
+		}
+		return tx.Create(t).Error
+	})
+	if err != nil {
+		return fmt.Errorf("creating token: %w", err)
 	}
 	return nil
 }

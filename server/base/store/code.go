@@ -63,9 +63,13 @@ func (s *Store) RedeemCode(ctx context.Context, r Redemption, now time.Time) (bo
 	return s.redeem(ctx, "UPDATE codes SET used = ?, device_id = ?, access_hash = ? WHERE hash = ? AND used = 0 AND expires > ?", r, now)
 }
 
-// redeem runs the conditional update that picks the winner, and stores the winner's tokens.
+// redeem runs the conditional update that picks the winner, and stores the winner's tokens. No caller wins if the
+// user or the session that approved the code has ended.
 func (s *Store) redeem(ctx context.Context, use string, r Redemption, now time.Time) (won bool, err error) {
 	err = s.tx(ctx, func(tx *gorm.DB) error {
+		if won, err = mayMintFor(tx, r.Access.UserID, r.Access.SignInID, now); err != nil || !won {
+			return err
+		}
 		res := tx.Exec(use, At(now), r.Access.DeviceID, r.Access.Hash, r.CodeHash, At(now))
 		won = res.RowsAffected == 1
 		if res.Error != nil || !won {
@@ -93,10 +97,10 @@ func createGrant(tx *gorm.DB, r Redemption) error {
 
 // RevokeIssued revokes the tokens issued for a code or device code that is presented a second time (RFC 6749
 // section 4.1.2).
-func (s *Store) RevokeIssued(ctx context.Context, deviceID, accessHash string, now time.Time) error {
+func (s *Store) RevokeIssued(ctx context.Context, userID, deviceID, accessHash string, now time.Time) error {
 	err := s.tx(ctx, func(tx *gorm.DB) error {
 		if deviceID != "" {
-			if _, err := revokeDevice(tx, deviceID, RevokedCodeReplay, now); err != nil {
+			if _, _, err := end(ctx, tx, Ending{Scope: EndDevice, UserID: userID, ID: deviceID, Reason: RevokedCodeReplay}, now); err != nil {
 				return err
 			}
 		}

@@ -49,12 +49,3 @@ func (s *Store) GrantConsent(ctx context.Context, userID, clientID string, scope
 	}
 	return nil
 }
-
-// RevokeConsent deletes a consent and reports whether there was one. It does not revoke tokens; the caller does.
-func (s *Store) RevokeConsent(ctx context.Context, userID, clientID string) (bool, error) {
-	res := s.db.WithContext(ctx).Where("user_id = ? AND client_id = ?", userID, clientID).Delete(&Consent{})
-	if res.Error != nil {
-		return false, fmt.Errorf("forgetting consent: %w", translate(res.Error))
-	}
-	return res.RowsAffected == 1, nil
-}

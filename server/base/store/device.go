@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"gorm.io/gorm"
 )
 
 // Device is one lasting grant, such as "kubectl on jane's laptop": a family of refresh tokens. A user may have
@@ -65,63 +63,4 @@ func (s *Store) Devices(ctx context.Context, userID string, now time.Time) ([]De
 		return nil, fmt.Errorf("listing devices: %w", translate(err))
 	}
 	return rows, nil
-}
-
-// RevokeDevice revokes a device of this user and its tokens. It reports whether the device was active.
-func (s *Store) RevokeDevice(ctx context.Context, userID, id, reason string, now time.Time) (bool, error) {
-	var revoked bool
-	err := s.tx(ctx, func(tx *gorm.DB) error {
-		var mine int64
-		if err := tx.Model(&Device{}).Where("id = ? AND user_id = ?", id, userID).Count(&mine).Error; err != nil || mine == 0 {
-			return err
-		}
-		var err error
-		revoked, err = revokeDevice(tx, id, reason, now)
-		return err
-	})
-	if err != nil {
-		return false, fmt.Errorf("revoking device: %w", err)
-	}
-	return revoked, nil
-}
-
-func revokeDevice(tx *gorm.DB, id, reason string, now time.Time) (bool, error) {
-	res := tx.Exec("UPDATE devices SET revoked = ?, reason = ? WHERE id = ? AND revoked = 0", At(now), reason, id)
-	if res.Error != nil || res.RowsAffected == 0 {
-		return false, res.Error
-	}
-	if err := tx.Exec("UPDATE access_tokens SET revoked = ? WHERE device_id = ? AND revoked = 0", At(now), id).Error; err != nil {
-		return false, err
-	}
-	return true, addRevocations(tx, now, RevokedDevice, reason, id)
-}
-
-// RevokeDevices revokes a user's devices with a client, or all of them if clientID is empty, with their tokens. It
-// returns the ids of those that were active.
-func (s *Store) RevokeDevices(ctx context.Context, userID, clientID, reason string, now time.Time) (ended []string, err error) {
-	err = s.tx(ctx, func(tx *gorm.DB) error {
-		mine, args := "user_id = ?", []any{userID}
-		if clientID != "" {
-			mine, args = "user_id = ? AND client_id = ?", []any{userID, clientID}
-		}
-		ended = nil
-		err := tx.Raw("UPDATE devices SET revoked = ?, reason = ? WHERE revoked = 0 AND "+mine+" RETURNING id",
-			append([]any{At(now), reason}, args...)...).Scan(&ended).Error
-		if err != nil {
-			return err
-		}
-		hanging := "" // when a client loses its consent, also revoke its tokens without a device
-		if clientID == "" {
-			hanging = " AND device_id <> ''"
-		}
-		err = tx.Exec("UPDATE access_tokens SET revoked = ? WHERE revoked = 0 AND "+mine+hanging, append([]any{At(now)}, args...)...).Error
-		if err != nil {
-			return err
-		}
-		return addRevocations(tx, now, RevokedDevice, reason, ended...)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("revoking devices: %w", err)
-	}
-	return ended, nil
 }

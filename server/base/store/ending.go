@@ -7,6 +7,9 @@ import (
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
 )
 
 // Scope says what an ending ends.
@@ -91,6 +94,15 @@ type Ending struct {
 	ID string
 	// Reason is one of the Revoked constants.
 	Reason string
+	// Event records the act if anything has ended. Log, when set, stores it in the transaction, with an event for each
+	// device of EndDevices and EndConsent. The event's name may be empty.
+	Event audit.Event
+	Log   *audit.Log
+}
+
+// wholeUser reports whether older tokens of the user end even if no row says so.
+func (e Ending) wholeUser() bool {
+	return e.Scope == EndAccount || e.Scope == EndPerson || e.Scope == EndRefused
 }
 
 // Ended holds the ids of the rows that an ending has ended. Rows that had ended before are not in it.
@@ -106,27 +118,51 @@ func (e Ended) Anything() bool {
 	return false
 }
 
-// End ends what a scope reaches, and tells proxies, in one transaction. It is the only way to end something of a user.
+// End ends what a scope reaches, records it and tells proxies, in one transaction. It is the only way to end something
+// of a user.
 func (s *Store) End(ctx context.Context, e Ending, now time.Time) (ended Ended, err error) {
+	var events []audit.Event
 	err = s.tx(ctx, func(tx *gorm.DB) error {
-		ended, err = end(tx, e, now)
+		ended, events, err = end(ctx, tx, e, now)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("ending the %s of a user: %w", e.Scope, err)
 	}
+	for _, event := range events {
+		e.Log.RecordStored(ctx, event, s)
+	}
 	return ended, nil
 }
 
-func end(tx *gorm.DB, e Ending, now time.Time) (Ended, error) {
-	if _, err := lockUser(tx, e.UserID, "NO KEY UPDATE"); err != nil {
-		return nil, err
+func end(ctx context.Context, tx *gorm.DB, e Ending, now time.Time) (Ended, []audit.Event, error) {
+	user, err := lockUser(tx, e.UserID, "NO KEY UPDATE")
+	if err != nil {
+		return nil, nil, err
 	}
-	if e.Scope == EndAccount {
+	disables := e.Scope == EndAccount && !user.Disabled
+	if disables {
 		if err := tx.Model(&User{}).Where("id = ?", e.UserID).Update("disabled", true).Error; err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
+	ended, err := endRows(tx, e, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	var events []audit.Event
+	if disables || e.Scope == EndPerson || ended.Anything() {
+		events = e.events(ctx, ended)
+	}
+	for _, event := range events {
+		if err := tx.Exec(addEvent, eventArgs(event)...).Error; err != nil {
+			return nil, nil, err
+		}
+	}
+	return ended, events, announce(tx, e, ended, now)
+}
+
+func endRows(tx *gorm.DB, e Ending, now time.Time) (Ended, error) {
 	ended := Ended{}
 	values := map[string]any{"user": e.UserID, "id": e.ID, "reason": e.Reason, "now": At(now)}
 	for _, h := range holdings {
@@ -140,15 +176,35 @@ func end(tx *gorm.DB, e Ending, now time.Time) (Ended, error) {
 		}
 		ended[h.name] = ids
 	}
-	if err := addNotices(tx, ended[SignIns], now); err != nil {
-		return nil, err
+	if len(ended[SignIns]) == 0 {
+		return ended, nil
 	}
-	return ended, announce(tx, e, ended, now)
+	return ended, addNotices(tx, ended[SignIns], now)
 }
 
-// announce tells the proxies what has ended.
+// events returns the audit events of an ending.
+func (e Ending) events(ctx context.Context, ended Ended) []audit.Event {
+	if e.Log == nil {
+		return nil
+	}
+	event := e.Log.Complete(ctx, e.Event)
+	var events []audit.Event
+	if event.Name != "" {
+		events = append(events, event)
+	}
+	if e.Scope == EndDevices || e.Scope == EndConsent {
+		for _, id := range ended[Devices] {
+			event.Name, event.DeviceID, event.Reason = audit.DeviceRevoked, id, e.Reason
+			events = append(events, event)
+		}
+	}
+	return events
+}
+
+// announce tells the proxies what has ended. They refuse the ids of devices and sessions for good, and the older tokens
+// of a user.
 func announce(tx *gorm.DB, e Ending, ended Ended, now time.Time) error {
-	if e.Scope == EndAccount || e.Scope == EndPerson || e.Scope == EndRefused {
+	if e.wholeUser() {
 		if err := addRevocations(tx, now, RevokedUser, e.Reason, e.UserID); err != nil {
 			return err
 		}
@@ -167,18 +223,29 @@ func lockUser(tx *gorm.DB, id, strength string) (*User, error) {
 	return &u, err
 }
 
-// holder is the user and the session for whom something is minted. The session is empty for workloads.
-type holder struct{ userID, signInID string }
+// mayMint decides whether something may still be minted for a user: they are enabled, and their upstream has not refused
+// them. Call it in the transaction that stores what is minted, before everything else.
+func mayMint(tx *gorm.DB, userID string) (bool, error) {
+	user, err := lockUser(tx, userID, "SHARE")
+	return err == nil && !user.Blocked(), err
+}
 
-// mayMint decides whether something may still be minted for a user: they are enabled, their upstream has not refused
-// them, and the session is active. Call it in the transaction that stores what is minted, before everything else.
-func mayMint(tx *gorm.DB, h holder, now time.Time) (bool, error) {
-	user, err := lockUser(tx, h.userID, "SHARE")
-	if err != nil || user.Blocked() || h.signInID == "" {
-		return err == nil && !user.Blocked(), err
+// mayMintFor is mayMint for a user's session, which must be active.
+func mayMintFor(tx *gorm.DB, userID, signInID string, now time.Time) (bool, error) {
+	if may, err := mayMint(tx, userID); err != nil || !may {
+		return false, err
 	}
 	var active int64
-	err = tx.Model(&SignIn{}).Where("id = ? AND user_id = ? AND ended = 0 AND idle_expires > ? AND expires > ?", h.signInID, h.userID, At(now), At(now)).
+	err := tx.Model(&SignIn{}).Where("id = ? AND user_id = ? AND ended = 0 AND idle_expires > ? AND expires > ?", signInID, userID, At(now), At(now)).
 		Count(&active).Error
 	return active == 1, err
+}
+
+// demandMint is mayMint with an error of kind Denied.
+func demandMint(tx *gorm.DB, userID string) error {
+	may, err := mayMint(tx, userID)
+	if err == nil && !may {
+		return errs.New(errs.Denied, "The account is disabled, or its upstream refuses it. Ask an admin for help.")
+	}
+	return err
 }

@@ -16,7 +16,7 @@ import (
 type Link struct {
 	Hash    string
 	Purpose string
-	// Subject is the account of the link, such as the login of the invited local user.
+	// Subject is the account of the link, such as the id of the invited local user.
 	Subject string
 	Created Instant
 	Expires Instant
@@ -79,7 +79,7 @@ type RecoveryAccount struct {
 }
 
 // CreateRecoveryAccount spends a link and creates the account. If the login exists, the account gets new
-// credentials and loses its second factors.
+// credentials, loses its second factors and everything that its user holds, and is enabled.
 func (s *Store) CreateRecoveryAccount(ctx context.Context, purpose, hash string, a RecoveryAccount, f Factor) (*RecoveryAccount, error) {
 	now := a.Created.Time()
 	err := s.tx(ctx, func(tx *gorm.DB) error {
@@ -101,12 +101,29 @@ func (s *Store) CreateRecoveryAccount(ctx context.Context, purpose, hash string,
 			return err
 		}
 		f.Owner = a.ID
-		return s.addFactor(tx, f)
+		if err := s.addFactor(tx, f); err != nil {
+			return err
+		}
+		return renewRecoveryUser(ctx, tx, a.ID, now)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("creating recovery account: %w", err)
 	}
 	return &a, nil
+}
+
+// renewRecoveryUser ends what the user of a recovery account holds, and enables the user.
+func renewRecoveryUser(ctx context.Context, tx *gorm.DB, accountID string, now time.Time) error {
+	var u User
+	found := tx.Where("connector_id = ? AND subject = ?", RecoveryConnectorID, accountID).Limit(1).Find(&u)
+	if found.Error != nil || found.RowsAffected == 0 {
+		return found.Error
+	}
+	if err := tx.Model(&u).Update("disabled", false).Error; err != nil {
+		return err
+	}
+	_, _, err := end(ctx, tx, Ending{Scope: EndPerson, UserID: u.ID, Reason: RevokedByAdmin}, now)
+	return err
 }
 
 // RecoveryAccounts lists all recovery accounts by login name.
@@ -129,13 +146,13 @@ func (s *Store) RecordRecoverySignIn(ctx context.Context, id string, now time.Ti
 	return err
 }
 
-// AcceptInvitation spends a link and sets the password of the invited local user.
-func (s *Store) AcceptInvitation(ctx context.Context, hash, login, passwordHash string, now time.Time) error {
+// AcceptInvitation spends a link and sets the password of the invited local user, whose id the link names.
+func (s *Store) AcceptInvitation(ctx context.Context, hash, accountID, passwordHash string, now time.Time) error {
 	err := s.tx(ctx, func(tx *gorm.DB) error {
 		if err := useLink(tx, LinkInvite, hash, now); err != nil {
 			return err
 		}
-		res := tx.Exec("UPDATE local_users SET password_hash = ? WHERE login_key = ?", passwordHash, kubenames.Key(login))
+		res := tx.Exec("UPDATE local_users SET password_hash = ? WHERE id = ? AND NOT disabled", passwordHash, accountID)
 		if res.Error == nil && res.RowsAffected == 0 {
 			return notFound("The account no longer exists. Ask the admin who sent the invitation.")
 		}

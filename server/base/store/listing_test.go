@@ -44,7 +44,7 @@ func TestListUsers(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		users := addPeople(t, s, 6)
-		if err := s.SetUserDisabled(t.Context(), users[5].ID, true, day(9)); err != nil {
+		if _, err := s.End(t.Context(), store.Ending{Scope: store.EndAccount, UserID: users[5].ID}, day(9)); err != nil {
 			t.Fatal(err)
 		}
 		for name, c := range map[string]struct {
@@ -86,7 +86,7 @@ func TestGroupsAndMatchUsers(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		users := addPeople(t, s, 6)
-		if err := s.SetUserDisabled(t.Context(), users[0].ID, true, day(9)); err != nil {
+		if _, err := s.End(t.Context(), store.Ending{Scope: store.EndAccount, UserID: users[0].ID}, day(9)); err != nil {
 			t.Fatal(err)
 		}
 		groups, total, err := s.Groups(t.Context(), "TEAM", 0, 2)

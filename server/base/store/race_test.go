@@ -88,8 +88,14 @@ func grant(u *store.User, hash string) store.Redemption {
 	d := &store.Device{ID: secret.ID("dev"), UserID: u.ID, ClientID: "c", IdleExpires: end, Expires: end}
 	return store.Redemption{
 		CodeHash: hash, Device: d, Refresh: &store.RefreshToken{Hash: secret.ID("r"), DeviceID: d.ID, Expires: end},
-		Access: store.AccessToken{Hash: secret.ID("a"), UserID: u.ID, DeviceID: d.ID, Expires: end},
+		Access: store.AccessToken{Hash: secret.ID("a"), UserID: u.ID, SignInID: u.ID, DeviceID: d.ID, Expires: end},
 	}
+}
+
+func endSignIn(t *testing.T, s *store.Store, u *store.User, id string) (bool, error) {
+	t.Helper()
+	ended, err := s.End(t.Context(), store.Ending{Scope: store.EndSignIn, UserID: u.ID, ID: id}, noon())
+	return ended.Anything(), err
 }
 
 func TestOneRedeemsACode(t *testing.T) {
@@ -98,7 +104,7 @@ func TestOneRedeemsACode(t *testing.T) {
 		u := mustUser(t, pools[0], "17", "jane")
 		race(t, pools, func(round int) func(*store.Store) (bool, error) {
 			hash := fmt.Sprint("code", round)
-			must(t, pools[0].CreateCode(t.Context(), &store.Code{Hash: hash, UserID: u.ID, Expires: store.At(noon().Add(time.Minute))}))
+			must(t, pools[0].CreateCode(t.Context(), &store.Code{Hash: hash, UserID: u.ID, SignInID: session(t, pools[0], u), Expires: store.At(noon().Add(time.Minute))}))
 			return func(s *store.Store) (bool, error) { return s.RedeemCode(t.Context(), grant(u, hash), noon()) }
 		})
 		devices, err := pools[1].Devices(t.Context(), u.ID, noon())
@@ -143,13 +149,14 @@ func TestOneUsesADeviceCode(t *testing.T) {
 				if n.Add(1)%2 == 0 {
 					return s.DenyDeviceCode(t.Context(), hash, u.ID, noon())
 				}
-				return s.ApproveDeviceCode(t.Context(), hash, store.Approval{UserID: u.ID}, noon())
+				return s.ApproveDeviceCode(t.Context(), hash, store.Approval{UserID: u.ID, SignInID: u.ID}, noon())
 			}
 		})
 		race(t, pools, func(round int) func(*store.Store) (bool, error) {
 			hash := fmt.Sprint("redeem", round)
 			create(hash)
-			if won, err := pools[0].ApproveDeviceCode(t.Context(), hash, store.Approval{UserID: u.ID}, noon()); !won || err != nil {
+			session(t, pools[0], u)
+			if won, err := pools[0].ApproveDeviceCode(t.Context(), hash, store.Approval{UserID: u.ID, SignInID: u.ID}, noon()); !won || err != nil {
 				t.Fatalf("approval: %v, %v", won, err)
 			}
 			return func(s *store.Store) (bool, error) { return s.RedeemDeviceCode(t.Context(), grant(u, hash), noon()) }
@@ -175,7 +182,7 @@ func TestOneEndsASignIn(t *testing.T) {
 			id := fmt.Sprint("sid", round)
 			must(t, pools[0].CreateSignIn(t.Context(), &store.SignIn{ID: id, CookieHash: id, UserID: u.ID, IdleExpires: end, Expires: end}))
 			must(t, pools[0].AddSignInClient(t.Context(), id, "app"))
-			return func(s *store.Store) (bool, error) { return s.EndSignIn(t.Context(), u.ID, id, noon()) }
+			return func(s *store.Store) (bool, error) { return endSignIn(t, s, u, id) }
 		})
 		notices, err := pools[1].ClaimLogoutNotices(t.Context(), noon(), noon().Add(time.Minute), 100)
 		if err != nil || len(notices) != 15 {
@@ -193,7 +200,7 @@ func TestOneClaimsANoticeALeaseAndAName(t *testing.T) {
 			id := fmt.Sprint("sid", round)
 			must(t, pools[0].CreateSignIn(t.Context(), &store.SignIn{ID: id, CookieHash: id, UserID: u.ID, IdleExpires: end, Expires: end}))
 			must(t, pools[0].AddSignInClient(t.Context(), id, "app"))
-			if _, err := pools[0].EndSignIn(t.Context(), u.ID, id, noon()); err != nil {
+			if _, err := endSignIn(t, pools[0], u, id); err != nil {
 				t.Fatal(err)
 			}
 			return func(s *store.Store) (bool, error) {

@@ -233,7 +233,8 @@ func applyLocalUsers(tx *gorm.DB, users []LocalUser, now time.Time) error {
 			return err
 		}
 	}
-	return nil
+	// An account that the file no longer has may come back, but its invitation must not.
+	return tx.Exec("UPDATE links SET used = ? WHERE purpose = ? AND used = 0 AND subject IN (SELECT id FROM local_users WHERE disabled)", At(now), LinkInvite).Error
 }
 
 func applyLocalUser(tx *gorm.DB, u LocalUser, now time.Time) error {

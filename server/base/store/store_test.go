@@ -90,10 +90,9 @@ func TestErrorsAreTranslated(t *testing.T) {
 		if err := s.CreateSignIn(t.Context(), &row); err != nil {
 			t.Fatal(err)
 		}
-		duplicate, orphan, unique := row, row, row
-		orphan.ID, orphan.CookieHash, orphan.UserID = "s2", "h2", "nobody"
+		duplicate, unique := row, row
 		unique.ID = "s3"
-		for name, bad := range map[string]store.SignIn{"primary key": duplicate, "unique index": unique, "foreign key": orphan} {
+		for name, bad := range map[string]store.SignIn{"primary key": duplicate, "unique index": unique} {
 			if err := s.CreateSignIn(t.Context(), &bad); !errs.Is(err, errs.Conflict) {
 				t.Errorf("%s: error %v, want a conflict", name, err)
 			}
@@ -109,6 +108,17 @@ func TestErrorsAreTranslated(t *testing.T) {
 	})
 }
 
+// session returns the id of the user's session, which is the id of the user. It makes the session if it is missing.
+func session(t *testing.T, s *store.Store, u *store.User) string {
+	t.Helper()
+	end := store.At(noon().Add(24 * time.Hour))
+	err := s.CreateSignIn(t.Context(), &store.SignIn{ID: u.ID, CookieHash: u.ID, UserID: u.ID, IdleExpires: end, Expires: end})
+	if err != nil && !errs.Is(err, errs.Conflict) {
+		t.Fatal(err)
+	}
+	return u.ID
+}
+
 // device makes a device with one refresh token and returns the token.
 func device(t *testing.T, s *store.Store, u *store.User) (*store.Device, string) {
 	t.Helper()
@@ -117,13 +127,13 @@ func device(t *testing.T, s *store.Store, u *store.User) (*store.Device, string)
 		ID: secret.ID("dev"), UserID: u.ID, ClientID: "kubectl-fairlead",
 		Expires: store.At(noon().Add(24 * time.Hour)), IdleExpires: store.At(noon().Add(12 * time.Hour)),
 	}
-	row := &store.Code{Hash: secret.Hash(code), UserID: u.ID, Expires: store.At(noon().Add(time.Minute))}
+	row := &store.Code{Hash: secret.Hash(code), UserID: u.ID, SignInID: session(t, s, u), Expires: store.At(noon().Add(time.Minute))}
 	if err := s.CreateCode(t.Context(), row); err != nil {
 		t.Fatal(err)
 	}
 	won, err := s.RedeemCode(t.Context(), store.Redemption{
 		CodeHash: row.Hash, Device: d,
-		Access:  store.AccessToken{Hash: secret.Hash(secret.Token().Reveal()), UserID: u.ID, DeviceID: d.ID, Expires: d.Expires},
+		Access:  store.AccessToken{Hash: secret.Hash(secret.Token().Reveal()), UserID: u.ID, SignInID: u.ID, DeviceID: d.ID, Expires: d.Expires},
 		Refresh: &store.RefreshToken{Hash: secret.Hash(token), DeviceID: d.ID, Expires: d.Expires},
 	}, noon())
 	if err != nil || !won {
@@ -208,11 +218,12 @@ func TestRotateRefusesARevokedDevice(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		d, token := device(t, s, mustUser(t, s, "17", "jane"))
-		if revoked, err := s.RevokeDevice(t.Context(), "somebody else", d.ID, store.RevokedByUser, noon()); revoked || err != nil {
-			t.Fatalf("a stranger revoked it: %v, %v", revoked, err)
+		stranger := mustUser(t, s, "18", "joe")
+		if ended, err := s.End(t.Context(), store.Ending{Scope: store.EndDevice, UserID: stranger.ID, ID: d.ID}, noon()); ended.Anything() || err != nil {
+			t.Fatalf("a stranger revoked it: %v, %v", ended, err)
 		}
-		if revoked, err := s.RevokeDevice(t.Context(), d.UserID, d.ID, store.RevokedByUser, noon()); !revoked || err != nil {
-			t.Fatalf("revoked %v, error %v", revoked, err)
+		if ended, err := s.End(t.Context(), store.Ending{Scope: store.EndDevice, UserID: d.UserID, ID: d.ID}, noon()); !ended.Anything() || err != nil {
+			t.Fatalf("ended %v, error %v", ended, err)
 		}
 		if won, err := s.Rotate(t.Context(), rotation(d, token), noon()); won || err != nil {
 			t.Errorf("rotated %v, error %v", won, err)
@@ -227,13 +238,13 @@ func TestRedeemCodeHasOneWinner(t *testing.T) {
 		u := mustUser(t, s, "17", "jane")
 		for round := range 10 {
 			code := secret.Hash("code" + strconv.Itoa(round))
-			if err := s.CreateCode(t.Context(), &store.Code{Hash: code, UserID: u.ID, Expires: store.At(noon().Add(time.Minute))}); err != nil {
+			if err := s.CreateCode(t.Context(), &store.Code{Hash: code, UserID: u.ID, SignInID: session(t, s, u), Expires: store.At(noon().Add(time.Minute))}); err != nil {
 				t.Fatal(err)
 			}
 			wins := replicas(t, stores, func(s *store.Store) (bool, error) {
 				return s.RedeemCode(t.Context(), store.Redemption{
 					CodeHash: code,
-					Access:   store.AccessToken{Hash: secret.Hash(secret.Token().Reveal()), UserID: u.ID, Expires: store.At(noon().Add(time.Hour))},
+					Access:   store.AccessToken{Hash: secret.Hash(secret.Token().Reveal()), UserID: u.ID, SignInID: u.ID, Expires: store.At(noon().Add(time.Hour))},
 				}, noon())
 			})
 			if wins != 1 {
@@ -252,7 +263,7 @@ func TestRevokeCodeEndsWhatItIssued(t *testing.T) {
 		if err := s.CreateAccessToken(t.Context(), &store.AccessToken{Hash: secret.Hash(token), UserID: u.ID, Expires: d.Expires}); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.RevokeIssued(t.Context(), d.ID, secret.Hash(token), noon()); err != nil {
+		if err := s.RevokeIssued(t.Context(), u.ID, d.ID, secret.Hash(token), noon()); err != nil {
 			t.Fatal(err)
 		}
 		dead, err := s.Device(t.Context(), d.ID)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
@@ -49,20 +51,27 @@ func (s *Store) AccessToken(ctx context.Context, token string) (*AccessToken, er
 	return &row, nil
 }
 
-// CreateAccessToken adds a token.
+// CreateAccessToken adds a token. The error's kind is Denied if the user is disabled.
 func (s *Store) CreateAccessToken(ctx context.Context, row *AccessToken) error {
-	if err := s.db.WithContext(ctx).Create(row).Error; err != nil {
-		return fmt.Errorf("creating access token: %w", translate(err))
+	err := s.tx(ctx, func(tx *gorm.DB) error {
+		if err := demandMint(tx, row.UserID); err != nil {
+			return err
+		}
+		return tx.Create(row).Error
+	})
+	if err != nil {
+		return fmt.Errorf("creating access token: %w", err)
 	}
 	return nil
 }
 
-// RevokeAccessToken revokes one access token.
-func (s *Store) RevokeAccessToken(ctx context.Context, hash string, now time.Time) error {
-	if _, err := s.exec(ctx, "UPDATE access_tokens SET revoked = ? WHERE hash = ? AND revoked = 0", At(now), hash); err != nil {
-		return fmt.Errorf("revoking access token: %w", err)
+// RevokeAccessToken revokes one access token. It reports false if the token was revoked before.
+func (s *Store) RevokeAccessToken(ctx context.Context, hash string, now time.Time) (bool, error) {
+	rows, err := s.exec(ctx, "UPDATE access_tokens SET revoked = ? WHERE hash = ? AND revoked = 0", At(now), hash)
+	if err != nil {
+		return false, fmt.Errorf("revoking access token: %w", err)
 	}
-	return nil
+	return rows == 1, nil
 }
 
 // RefreshToken finds a token by its text, with its device.

@@ -115,9 +115,10 @@ func (s *Store) Rotate(ctx context.Context, r Rotation, now time.Time) (won bool
 }
 
 // The steps of a rotation. The device comes first, so that a concurrent revocation is either seen here or revokes
-// the new access token.
+// the new access token. A device of a user whom the upstream has refused meanwhile gets nothing.
 const (
-	touchDevice = "UPDATE devices SET last_used = ?, idle_expires = ? WHERE id = ? AND revoked = 0"
+	touchDevice = "UPDATE devices SET last_used = ?, idle_expires = ? WHERE id = ? AND revoked = 0 AND " + ownerActive
+	ownerActive = "EXISTS (SELECT 1 FROM users WHERE users.id = devices.user_id AND NOT users.disabled AND users.refused = 0)"
 	useToken    = "UPDATE refresh_tokens SET used = ?, successor_hash = ?, sealed_answer = ? WHERE hash = ? AND used = 0"
 	addToken    = "INSERT INTO refresh_tokens (hash, device_id, created, expires, used, successor_hash, sealed_answer) VALUES (?, ?, ?, ?, 0, '', '')"
 	addAccess   = "INSERT INTO access_tokens (hash, user_id, client_id, device_id, sign_in_id, scopes, amr, authenticated, expires, revoked) " +
@@ -125,7 +126,7 @@ const (
 )
 
 // rotation runs the same steps in one statement and one round trip.
-const rotation = `WITH touched AS (UPDATE devices SET last_used = $1, idle_expires = $2 WHERE id = $3 AND revoked = 0 RETURNING id),
+const rotation = `WITH touched AS (UPDATE devices SET last_used = $1, idle_expires = $2 WHERE id = $3 AND revoked = 0 AND ` + ownerActive + ` RETURNING id),
 used AS (UPDATE refresh_tokens SET used = $1, successor_hash = $4, sealed_answer = $5
   WHERE hash = $6 AND used = 0 AND device_id IN (SELECT id FROM touched) RETURNING device_id),
 successor AS (INSERT INTO refresh_tokens (hash, device_id, created, expires, used, successor_hash, sealed_answer)

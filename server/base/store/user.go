@@ -203,7 +203,8 @@ func (s *Store) RefuseUser(ctx context.Context, u *User, reason string, now time
 		if changed.RowsAffected == 0 {
 			return nil
 		}
-		return addRevocations(tx, now, RevokedUser, reason, u.ID)
+		_, _, err := end(ctx, tx, Ending{Scope: EndRefused, UserID: u.ID, Reason: reason}, now)
+		return err
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("recording a refusal: %w", err)

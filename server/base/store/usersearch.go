@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
-
-	"gorm.io/gorm"
 
 	"github.com/fairlead-auth/fairlead/internal/kubenames"
 )
@@ -34,41 +31,13 @@ func (s *Store) UserByName(ctx context.Context, name string) (*User, error) {
 	return &u, nil
 }
 
-// SetUserDisabled disables or enables a user. Disabling ends all sessions and devices in the same transaction, so
-// the next token request fails on any replica.
-func (s *Store) SetUserDisabled(ctx context.Context, id string, disabled bool, now time.Time) error {
-	err := s.tx(ctx, func(tx *gorm.DB) error {
-		if err := tx.Model(&User{}).Where("id = ?", id).Update("disabled", disabled).Error; err != nil || !disabled {
-			return err
-		}
-		return endEverything(tx, id, RevokedByAdmin, now)
-	})
+// EnableUser enables a disabled user, and reports whether they were disabled. Their old sessions and tokens stay ended.
+func (s *Store) EnableUser(ctx context.Context, id string) (bool, error) {
+	rows, err := s.exec(ctx, "UPDATE users SET disabled = FALSE WHERE id = ? AND disabled", id)
 	if err != nil {
-		return fmt.Errorf("switching user: %w", err)
+		return false, fmt.Errorf("enabling user: %w", err)
 	}
-	return nil
-}
-
-// RevokeUserSessions ends every session, device and token of a user.
-func (s *Store) RevokeUserSessions(ctx context.Context, id, reason string, now time.Time) error {
-	if err := s.tx(ctx, func(tx *gorm.DB) error { return endEverything(tx, id, reason, now) }); err != nil {
-		return fmt.Errorf("ending everything of a user: %w", err)
-	}
-	return nil
-}
-
-func endEverything(tx *gorm.DB, userID, reason string, now time.Time) error {
-	if _, err := endSignIns(tx, now, "user_id = ?", userID); err != nil {
-		return err
-	}
-	err := tx.Exec("UPDATE devices SET revoked = ?, reason = ? WHERE user_id = ? AND revoked = 0", At(now), reason, userID).Error
-	if err != nil {
-		return err
-	}
-	if err := tx.Exec("UPDATE access_tokens SET revoked = ? WHERE user_id = ? AND revoked = 0", At(now), userID).Error; err != nil {
-		return err
-	}
-	return addRevocations(tx, now, RevokedUser, reason, userID)
+	return rows == 1, nil
 }
 
 // EachUser calls fn with every user, by id. It reads users in batches, and only the columns that access rules need.

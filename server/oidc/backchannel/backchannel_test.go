@@ -80,7 +80,7 @@ func setup(t *testing.T, s *store.Store, uri string) *backchannel.Notifier {
 	if err := s.AddSignInClient(t.Context(), "sid_1", "app"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.EndSignIn(t.Context(), user.ID, "sid_1", now); err != nil {
+	if _, err := s.End(t.Context(), store.Ending{Scope: store.EndSignIn, UserID: user.ID, ID: "sid_1"}, now); err != nil {
 		t.Fatal(err)
 	}
 	signing, err := keys.New(t.Context(), keys.Config{Store: s, Audit: log, Logger: logger, Now: time.Now})

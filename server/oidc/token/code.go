@@ -43,7 +43,7 @@ func (h *Handler) authorizationCode(ctx context.Context, req *request) ([]byte, 
 	// A replay is a theft only if all other parameters are right. Otherwise anyone who saw the code could end the
 	// user's session (OAuth 2.1 section 4.1.3).
 	if row.Used != 0 {
-		return nil, h.revokeReplayed(ctx, row.DeviceID, row.AccessHash, req)
+		return nil, h.revokeReplayed(ctx, row.UserID, row.DeviceID, row.AccessHash, req)
 	}
 	if row.Expires.Passed(h.Now()) {
 		return nil, errInvalidCode().WithReason("expired")

@@ -24,7 +24,7 @@ func (h *Handler) clientCredentials(ctx context.Context, req *request) ([]byte, 
 	scopes := []string{oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeGroups}
 	token, row := h.Issuer.NewAccessToken(issuer.Subject{User: user, Authenticated: store.At(h.Now())}, req.client.ID, scopes)
 	if err := h.Store.CreateAccessToken(ctx, &row); err != nil {
-		return nil, err
+		return nil, asInvalidGrant(err, "account")
 	}
 	h.recordIssued(ctx, req, "", oauth.GrantClientCredentials)
 	return json.Marshal(tokenResponse{AccessToken: token, TokenType: "Bearer", ExpiresIn: int(issuer.AccessTokenLife.Seconds())})

@@ -20,7 +20,7 @@ func (h *Handler) deviceCode(ctx context.Context, req *request) ([]byte, error) 
 	}
 	req.event.UserID, req.event.SignInID, req.event.DeviceID = row.UserID, row.SignInID, row.DeviceID
 	if row.Used != 0 {
-		return nil, h.revokeReplayed(ctx, row.DeviceID, row.AccessHash, req)
+		return nil, h.revokeReplayed(ctx, row.UserID, row.DeviceID, row.AccessHash, req)
 	}
 	if err := h.checkPending(ctx, row); err != nil {
 		return nil, err
@@ -54,8 +54,8 @@ func (h *Handler) checkPending(ctx context.Context, row *store.DeviceCode) error
 }
 
 // revokeReplayed revokes the tokens of a code or device code that is presented a second time.
-func (h *Handler) revokeReplayed(ctx context.Context, deviceID, accessHash string, req *request) error {
-	if err := h.Store.RevokeIssued(ctx, deviceID, accessHash, h.Now()); err != nil {
+func (h *Handler) revokeReplayed(ctx context.Context, userID, deviceID, accessHash string, req *request) error {
+	if err := h.Store.RevokeIssued(ctx, userID, deviceID, accessHash, h.Now()); err != nil {
 		return err
 	}
 	event := req.event

@@ -35,7 +35,7 @@ func (h *Handler) refresh(ctx context.Context, req *request) ([]byte, error) {
 	}
 	req.event.UserID, req.event.DeviceID, req.event.SignInID = device.UserID, device.ID, device.SignInID
 	if found.User.Disabled { // the refusal has ended the device too: return the cause
-		return nil, oauth.Errorf(oauth.InvalidGrant, "The account %s is disabled. Ask an admin to enable it.", found.User.KubeName).WithReason("account")
+		return nil, errDisabled(&found.User)
 	}
 	if !device.Active(h.Now()) || row.Expires.Passed(h.Now()) {
 		return nil, errDeviceEnded(device)
@@ -57,6 +57,10 @@ func (h *Handler) refresh(ctx context.Context, req *request) ([]byte, error) {
 		}
 	}
 	return h.rotate(ctx, rotation{presented: presented, device: device, user: user, scopes: scopes}, req)
+}
+
+func errDisabled(u *store.User) error {
+	return oauth.Errorf(oauth.InvalidGrant, "The account %s is disabled. Ask an admin to enable it.", u.KubeName).WithReason("account")
 }
 
 // errDeviceEnded says why the device has ended. The plugin prints the text.
@@ -147,7 +151,12 @@ func (h *Handler) lostRace(ctx context.Context, presented string, req *request) 
 	if err != nil {
 		return nil, err
 	}
-	if !found.Device.Active(h.Now()) || found.Token.Used == 0 {
+	switch {
+	case found.User.Disabled:
+		return nil, errDisabled(&found.User)
+	case found.User.Blocked():
+		return nil, oauth.Errorf(oauth.InvalidGrant, "The upstream refuses the account %s. Ask an admin for help.", found.User.KubeName).WithReason("account")
+	case !found.Device.Active(h.Now()) || found.Token.Used == 0:
 		return nil, errDeviceEnded(&found.Device)
 	}
 	return h.answerUsedToken(ctx, presented, &found.Token, req)
@@ -166,11 +175,11 @@ func (h *Handler) answerUsedToken(ctx context.Context, presented string, row *st
 		}
 		return body, nil
 	}
-	if _, err := h.Store.RevokeDevice(ctx, req.event.UserID, row.DeviceID, store.RevokedReplay, h.Now()); err != nil {
-		return nil, err
-	}
 	event := req.event
 	event.Name, event.Reason = audit.TokenReplayed, store.RevokedReplay
-	h.Audit.Record(ctx, event)
+	replayed := store.Ending{Scope: store.EndDevice, UserID: event.UserID, ID: row.DeviceID, Reason: store.RevokedReplay, Event: event, Log: h.Audit}
+	if _, err := h.Store.End(ctx, replayed, h.Now()); err != nil {
+		return nil, err
+	}
 	return nil, errDeviceEnded(&store.Device{Reason: store.RevokedReplay})
 }

@@ -26,13 +26,9 @@ func (h *Handler) setupCode(ctx context.Context, req *request) ([]byte, error) {
 	}
 	req.event.UserID, req.event.SignInID, req.event.DeviceID = row.UserID, row.SignInID, row.DeviceID
 	if row.Used != 0 {
-		return nil, h.revokeReplayed(ctx, row.DeviceID, row.AccessHash, req)
+		return nil, h.revokeReplayed(ctx, row.UserID, row.DeviceID, row.AccessHash, req)
 	}
-	live, err := h.Store.IsSignInActive(ctx, row.SignInID, h.Now())
-	if err != nil {
-		return nil, err
-	}
-	if !live || row.Expires.Passed(h.Now()) {
+	if row.Expires.Passed(h.Now()) {
 		return nil, errInvalidSetupCode().WithReason("expired")
 	}
 	user, err := h.authorizeUser(ctx, row.UserID, nil, req)

@@ -43,7 +43,7 @@ func (h *Handler) revokeToken(c echo.Context) error {
 	if row.DeviceID != "" { // the whole grant ends, see RFC 7009 section 2.1
 		return h.revokeDevice(ctx, client, row.UserID, row.DeviceID)
 	}
-	if err := h.Store.RevokeAccessToken(ctx, secret.Hash(token), h.Now()); err != nil {
+	if revoked, err := h.Store.RevokeAccessToken(ctx, secret.Hash(token), h.Now()); err != nil || !revoked {
 		return err
 	}
 	h.Audit.Record(ctx, audit.Event{
@@ -64,14 +64,9 @@ func (h *Handler) revokeRefresh(ctx context.Context, client *clients.Client, tok
 }
 
 func (h *Handler) revokeDevice(ctx context.Context, client *clients.Client, userID, deviceID string) error {
-	revoked, err := h.Store.RevokeDevice(ctx, userID, deviceID, store.RevokedByClient, h.Now())
-	if err != nil {
-		return err
-	}
-	if revoked {
-		h.Audit.Record(ctx, audit.Event{
-			Name: audit.DeviceRevoked, UserID: userID, DeviceID: deviceID, ClientID: client.ID, Reason: store.RevokedByClient,
-		})
-	}
-	return nil
+	_, err := h.Store.End(ctx, store.Ending{
+		Scope: store.EndDevice, UserID: userID, ID: deviceID, Reason: store.RevokedByClient, Log: h.Audit,
+		Event: audit.Event{Name: audit.DeviceRevoked, UserID: userID, DeviceID: deviceID, ClientID: client.ID, Reason: store.RevokedByClient},
+	}, h.Now())
+	return err
 }

@@ -95,8 +95,8 @@ type Authentication struct {
 	Address string
 }
 
-// Begin starts a session with a new id and a new cookie. It ends the browser's earlier session, so that an attacker
-// cannot plant a cookie (session fixation).
+// Begin starts a session with a new cookie. The browser's earlier cookie becomes invalid, so that an attacker cannot
+// plant one (session fixation).
 func (m *Manager) Begin(w http.ResponseWriter, r *http.Request, p Authentication) (*Current, error) {
 	old, err := m.Current(r)
 	if err != nil {
@@ -116,15 +116,21 @@ func (m *Manager) Begin(w http.ResponseWriter, r *http.Request, p Authentication
 	return &Current{SignIn: row, User: p.User}, nil
 }
 
-// storeSignIn replaces the browser's earlier session. Clients get no logout notice if the same user signs in again.
+// storeSignIn renews the browser's session if the same user signs in again, and replaces it otherwise.
 func (m *Manager) storeSignIn(ctx context.Context, old *Current, row *store.SignIn) error {
-	if old != nil && old.User.ID == row.UserID {
-		return m.Store.ReplaceSignIn(ctx, old.SignIn.ID, row, m.Now())
+	if old == nil {
+		return m.Store.CreateSignIn(ctx, row)
 	}
-	if old != nil {
-		if err := m.EndByID(ctx, old.User, old.SignIn.ID); err != nil {
+	if old.User.ID == row.UserID {
+		renewed := *row
+		renewed.ID = old.SignIn.ID
+		if done, err := m.Store.RenewSignIn(ctx, &renewed); err != nil || done {
+			*row = renewed
 			return err
 		}
+	}
+	if err := m.EndByID(ctx, old.User, old.SignIn.ID); err != nil {
+		return err
 	}
 	return m.Store.CreateSignIn(ctx, row)
 }
@@ -140,19 +146,14 @@ func (m *Manager) End(w http.ResponseWriter, r *http.Request, current *Current) 
 
 // EndByID ends one of the user's sessions.
 func (m *Manager) EndByID(ctx context.Context, user *store.User, id string) error {
-	ended, err := m.Store.EndSignIn(ctx, user.ID, id, m.Now())
-	if err != nil {
-		return err
+	ended, err := m.Store.End(ctx, store.Ending{
+		Scope: store.EndSignIn, UserID: user.ID, ID: id, Log: m.Audit,
+		Event: audit.Event{Name: audit.SignInEnded, UserID: user.ID, UserName: user.KubeName, SignInID: id, ConnectorID: user.ConnectorID},
+	}, m.Now())
+	if err == nil && ended.Anything() && m.OnEnd != nil {
+		m.OnEnd()
 	}
-	if ended {
-		m.Audit.Record(ctx, audit.Event{
-			Name: audit.SignInEnded, UserID: user.ID, UserName: user.KubeName, SignInID: id, ConnectorID: user.ConnectorID,
-		})
-		if m.OnEnd != nil {
-			m.OnEnd()
-		}
-	}
-	return nil
+	return err
 }
 
 func (m *Manager) setCookie(w http.ResponseWriter, value string, maxAge int) {
