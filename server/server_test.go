@@ -77,10 +77,16 @@ func asJane() relyingparty.Credentials {
 
 func setup(t *testing.T, cfgs ...store.Config) *testServer {
 	t.Helper()
+	return setupWith(t, 0, cfgs...)
+}
+
+// setupWith is setup with a maximum age of the upstream's answers. A negative one asks the upstream each time.
+func setupWith(t *testing.T, maxAge time.Duration, cfgs ...store.Config) *testServer {
+	t.Helper()
 	if len(cfgs) == 0 {
 		cfgs = []store.Config{storetest.SQLiteConfig(t)}
 	}
-	w := &testServer{upstream: mock.NewUpstream(), clock: &clock{at: time.Now()}}
+	w := &testServer{maxAge: maxAge, upstream: mock.NewUpstream(), clock: &clock{at: time.Now()}}
 	w.upstream.Set(jane("dev"))
 	for i, cfg := range cfgs {
 		s := storetest.Open(t, cfg)

@@ -15,9 +15,10 @@ import (
 type Upstream struct {
 	mu sync.Mutex
 	// people by login name.
-	people map[string]Person
-	err    error
-	asked  int
+	people    map[string]Person
+	err       error
+	asked     int
+	meanwhile func()
 }
 
 // Person is an account of the fake upstream.
@@ -45,6 +46,13 @@ func (u *Upstream) Break(err error) {
 	u.err = err
 }
 
+// Meanwhile makes the next call run fn after the upstream has decided and before it answers.
+func (u *Upstream) Meanwhile(fn func()) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.meanwhile = fn
+}
+
 // Calls returns the number of calls.
 func (u *Upstream) Calls() int {
 	u.mu.Lock()
@@ -53,22 +61,31 @@ func (u *Upstream) Calls() int {
 }
 
 func (u *Upstream) find(match func(Person) bool, missing error) (connectors.Identity, error) {
+	id, meanwhile, err := u.decide(match, missing)
+	if meanwhile != nil {
+		meanwhile()
+	}
+	return id, err
+}
+
+func (u *Upstream) decide(match func(Person) bool, missing error) (id connectors.Identity, meanwhile func(), err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.asked++
+	meanwhile, u.meanwhile = u.meanwhile, nil
 	if u.err != nil {
-		return connectors.Identity{}, u.err
+		return connectors.Identity{}, meanwhile, u.err
 	}
 	for _, p := range u.people {
 		if !match(p) {
 			continue
 		}
 		if p.Denied {
-			return connectors.Identity{}, connectors.ErrDenied
+			return connectors.Identity{}, meanwhile, connectors.ErrDenied
 		}
-		return p.Identity, nil
+		return p.Identity, meanwhile, nil
 	}
-	return connectors.Identity{}, missing
+	return connectors.Identity{}, meanwhile, missing
 }
 
 // Type describes the connector.

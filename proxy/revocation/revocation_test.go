@@ -38,6 +38,8 @@ func TestRevoke(t *testing.T) {
 		"the sign-in of a token with a device": {revoke(revocation.SignIn, "s1", time.Minute), jane, false},
 		"the sign-in of a token without one":   {revoke(revocation.SignIn, "s1", time.Minute), browser, true},
 		"before the token was issued":          {revoke(revocation.User, "u1", -time.Minute), jane, false},
+		"the device, before it was issued":     {revoke(revocation.Device, "d1", -time.Minute), jane, true},
+		"the sign-in, before it was issued":    {revoke(revocation.SignIn, "s1", -time.Minute), browser, true},
 		"in the same second":                   {revoke(revocation.User, "u1", 0), jane, true},
 		"an empty device":                      {revoke(revocation.Device, "", time.Minute), browser, false},
 	} {
