@@ -24,7 +24,7 @@ const (
 	SignIn Kind = "sign_in"
 )
 
-// Revocation revokes all tokens of its subject that were issued up to At.
+// Revocation revokes all tokens of its subject, and those of a user that were issued up to At.
 type Revocation struct {
 	Kind  Kind      `json:"kind"`
 	Value string    `json:"value"`
@@ -59,7 +59,8 @@ type stream struct {
 	cancel   context.CancelCauseFunc
 }
 
-// Check refuses an identity whose token was issued before a revocation.
+// Check refuses an identity whose device or sign-in is revoked, or whose token was issued before a revocation of the
+// user.
 func (g *Registry) Check(id *authn.Identity) *status.Error {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
@@ -71,8 +72,9 @@ func (g *Registry) check(id *authn.Identity) *status.Error {
 		return nil
 	}
 	for _, s := range subjectsOf(id) {
-		// Tokens have whole seconds, so a token of the same second may be older.
-		if r, there := g.revoked[s]; there && !id.Issued.After(r.At) {
+		// A user may sign in again, so newer tokens are good. Tokens have whole seconds, so a token of the same second
+		// may be older. Devices and sign-ins never come back, so the time of their tokens does not matter.
+		if r, there := g.revoked[s]; there && (s.kind != User || !id.Issued.After(r.At)) {
 			return Refusal(r)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/migrations"
 )
@@ -97,6 +98,34 @@ func (s *Store) AccessTokenWithUser(ctx context.Context, token string) (*AccessT
 	return &row, &user, nil
 }
 
+// Mint is a cluster token that is about to be handed out. AccessHash and SignInID name the access token or the session
+// that it comes from; both are empty for the token of a workload.
+type Mint struct{ UserID, ClusterID, AccessHash, SignInID string }
+
+// MayMint decides whether a cluster token may be handed out: its user is enabled and not refused by the upstream, and
+// its access token or session has not ended. Call it after the token is signed, so that a later revocation is newer
+// than the token. It records the use of the cluster.
+func (s *Store) MayMint(ctx context.Context, m Mint, now time.Time) (bool, error) {
+	var used Instant
+	err := s.retry(ctx, func() error {
+		return s.mayMint.QueryRowContext(ctx, m.ClusterID, m.UserID, m.AccessHash, m.AccessHash, m.SignInID, m.SignInID).Scan(&used)
+	})
+	switch {
+	case errs.Is(err, errs.NotFound):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("asking whether a token may be minted: %w", err)
+	case now.Sub(used.Time()) <= useInterval:
+		return true, nil
+	}
+	return true, s.RecordClusterUse(ctx, m.UserID, m.ClusterID, now)
+}
+
+const mayMintQuery = `SELECT COALESCE((SELECT c.used FROM user_clusters c WHERE c.user_id = u.id AND c.cluster_id = ?), 0)
+FROM users u WHERE u.id = ? AND NOT u.disabled AND u.refused = 0
+AND (? = '' OR EXISTS (SELECT 1 FROM access_tokens a WHERE a.hash = ? AND a.user_id = u.id AND a.revoked = 0))
+AND (? = '' OR EXISTS (SELECT 1 FROM sign_ins s WHERE s.id = ? AND s.user_id = u.id AND s.ended = 0))`
+
 // Rotate exchanges a refresh token. The conditional update is the lock: exactly one caller on any replica gets
 // true. The others get false and read the winner's response from the row of the token.
 func (s *Store) Rotate(ctx context.Context, r Rotation, now time.Time) (won bool, err error) {
@@ -180,7 +209,7 @@ func (s *Store) rotateSQLite(ctx context.Context, r Rotation, now time.Time) (wo
 
 // prepared are the prepared statements of token requests.
 type prepared struct {
-	presented, bearer, rotation                *sql.Stmt
+	presented, bearer, mayMint, rotation       *sql.Stmt
 	touchDevice, useToken, addToken, addAccess *sql.Stmt
 	addEvent                                   *sql.Stmt
 }
@@ -190,6 +219,7 @@ func (s *Store) prepare(ctx context.Context) error {
 		&s.presented: "SELECT " + refreshColumns + ", " + deviceColumns + ", " + userColumns +
 			" FROM refresh_tokens r JOIN devices d ON d.id = r.device_id JOIN users u ON u.id = d.user_id WHERE r.hash = ?",
 		&s.bearer:   "SELECT " + accessColumns + ", " + userColumns + " FROM access_tokens a JOIN users u ON u.id = a.user_id WHERE a.hash = ?",
+		&s.mayMint:  mayMintQuery,
 		&s.addEvent: addEvent,
 	}
 	if s.driver == migrations.Postgres {

@@ -123,6 +123,9 @@ func (h *Handler) redeem(ctx context.Context, a authorization, req *request) ([]
 	if !won {
 		return nil, errInvalidCode().WithReason("code_raced")
 	}
+	if err := h.recordClusterUse(ctx, req); err != nil {
+		return nil, err
+	}
 	req.event.DeviceID = subject.DeviceID
 	h.recordIssued(ctx, req, minted.ID, req.params["grant_type"])
 	return json.Marshal(out)

@@ -22,7 +22,7 @@ func (h *Handler) exchange(ctx context.Context, req *request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	subject, err := h.exchangeSubject(ctx, req)
+	subject, accessHash, err := h.exchangeSubject(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -34,6 +34,13 @@ func (h *Handler) exchange(ctx context.Context, req *request) ([]byte, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	may, err := h.Store.MayMint(ctx, store.Mint{UserID: subject.User.ID, ClusterID: cluster.ID, AccessHash: accessHash}, h.Now())
+	if err != nil {
+		return nil, err
+	}
+	if !may {
+		return nil, errDeadSubject()
 	}
 	h.recordIssued(ctx, req, minted.ID, "token_exchange")
 	return json.Marshal(tokenResponse{
@@ -87,38 +94,42 @@ func (h *Handler) clusterByAddress(ctx context.Context, address string) (*store.
 	return h.Store.ClusterByServer(ctx, strings.TrimSuffix(address, "/"))
 }
 
-// exchangeSubject returns the user of the subject token.
-func (h *Handler) exchangeSubject(ctx context.Context, req *request) (*issuer.Subject, error) {
+// exchangeSubject returns the user of the subject token, and the hash of an access token.
+func (h *Handler) exchangeSubject(ctx context.Context, req *request) (subject *issuer.Subject, accessHash string, err error) {
 	switch req.params["subject_token_type"] {
 	case oauth.TokenTypeAccess:
 		return h.accessTokenSubject(ctx, req)
 	case oauth.TokenTypeJWT, oauth.TokenTypeIDToken:
-		return h.workloadSubject(ctx, req)
+		subject, err := h.workloadSubject(ctx, req)
+		return subject, "", err
 	}
-	return nil, oauth.Errorf(oauth.InvalidRequest, "The subject_token_type is not supported. Set it to %s, or to %s for the token of a workload.",
+	return nil, "", oauth.Errorf(oauth.InvalidRequest, "The subject_token_type is not supported. Set it to %s, or to %s for the token of a workload.",
 		oauth.TokenTypeAccess, oauth.TokenTypeJWT)
 }
 
+func errDeadSubject() error {
+	return oauth.Errorf(oauth.InvalidGrant, "The subject_token is no longer valid. Refresh it or sign in again.").WithReason("subject_token")
+}
+
 // accessTokenSubject finds one of Fairlead's access tokens. It must belong to this client.
-func (h *Handler) accessTokenSubject(ctx context.Context, req *request) (*issuer.Subject, error) {
-	dead := oauth.Errorf(oauth.InvalidGrant, "The subject_token is no longer valid. Refresh it or sign in again.").WithReason("subject_token")
+func (h *Handler) accessTokenSubject(ctx context.Context, req *request) (subject *issuer.Subject, accessHash string, err error) {
 	row, user, err := h.Store.AccessTokenWithUser(ctx, req.params["subject_token"])
 	if errs.Is(err, errs.NotFound) {
-		return nil, dead
+		return nil, "", errDeadSubject()
 	}
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	req.event.UserID, req.event.DeviceID, req.event.SignInID = row.UserID, row.DeviceID, row.SignInID
 	if !row.Active(h.Now()) || row.ClientID != req.client.ID {
-		return nil, dead
+		return nil, "", errDeadSubject()
 	}
 	if user, err = h.recheckUser(ctx, user, req); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	return &issuer.Subject{
 		User: user, SignInID: row.SignInID, DeviceID: row.DeviceID, AMR: row.AMR, Authenticated: row.Authenticated,
-	}, nil
+	}, row.Hash, nil
 }
 
 // workloadSubject verifies a token of a trusted platform.

@@ -143,7 +143,7 @@ func (h *Handler) rotate(ctx context.Context, r rotation, req *request) ([]byte,
 		return h.lostRace(ctx, r.presented, req)
 	}
 	h.Audit.RecordStored(ctx, event, h.Store)
-	return body, nil
+	return body, h.recordClusterUse(ctx, req)
 }
 
 func (h *Handler) lostRace(ctx context.Context, presented string, req *request) ([]byte, error) {

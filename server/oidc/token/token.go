@@ -185,17 +185,22 @@ func recheckResult(user *store.User, err error, req *request) (*store.User, erro
 	return user, nil
 }
 
-// authorizeCluster checks the access rules and records the use of the cluster.
+// authorizeCluster checks the access rules.
 func (h *Handler) authorizeCluster(ctx context.Context, user *store.User, cluster *store.Cluster, req *request) (*store.User, error) {
 	req.event.UserID, req.event.UserName, req.event.ConnectorID = user.ID, user.KubeName, user.ConnectorID
 	req.event.ClusterID = cluster.ID
 	if _, err := h.Access.Authorize(ctx, user, cluster, req.event); err != nil {
 		return nil, asInvalidGrant(err, "no_access_rule")
 	}
-	if err := h.Store.RecordClusterUse(ctx, user.ID, cluster.ID, h.Now()); err != nil {
-		return nil, err
-	}
 	return user, nil
+}
+
+// recordClusterUse records that a client that is a cluster got a token.
+func (h *Handler) recordClusterUse(ctx context.Context, req *request) error {
+	if req.client.Cluster == nil {
+		return nil
+	}
+	return h.Store.RecordClusterUse(ctx, req.event.UserID, req.client.Cluster.ID, h.Now())
 }
 
 // asInvalidGrant turns a refusal into invalid_grant and keeps other errors.

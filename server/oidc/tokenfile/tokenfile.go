@@ -60,8 +60,14 @@ func (m *Maker) Make(ctx context.Context, visit session.Caller, cluster *store.C
 	if err != nil {
 		return issuer.SignedToken{}, err
 	}
-	if err := m.Store.RecordClusterUse(ctx, user.ID, cluster.ID, m.Now()); err != nil {
+	may, err := m.Store.MayMint(ctx, store.Mint{UserID: user.ID, ClusterID: cluster.ID, SignInID: signIn.ID}, m.Now())
+	if err != nil {
 		return issuer.SignedToken{}, err
+	}
+	if !may {
+		event.Name, event.Reason = audit.TokenRefused, "ended"
+		m.Audit.Record(ctx, event)
+		return issuer.SignedToken{}, errs.New(errs.Denied, "Your session has ended. Sign in again.")
 	}
 	event.Name, event.TokenID, event.Reason = audit.TokenIssued, minted.ID, AuditReason
 	m.Audit.Record(ctx, event)
