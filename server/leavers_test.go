@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fairlead-auth/fairlead/internal/errs"
+	"github.com/fairlead-auth/fairlead/server/admin"
 	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
 	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
@@ -114,4 +116,55 @@ func TestDisablingAPersonEndsEverythingAtOnce(t *testing.T) {
 	if p := b.Get(w.plugin.AuthURL(strings.Repeat("a", 43), url.Values{"prompt": {"none"}})); p.RedirectedTo.Query().Get("error") != "login_required" {
 		t.Errorf("the browser is still signed in: %s", p)
 	}
+}
+
+// TestARefusedUserLosesSessionsAndAPITokens: the refusal ends the browser session, and suspends the API token until the
+// upstream confirms the user again.
+func TestARefusedUserLosesSessionsAndAPITokens(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, w *testServer) {
+		w.settings.Rules = append(w.settings.Rules, store.AccessRule{ID: "admins", Admin: true, GroupNames: store.Strings{"corp:dev"}, Origin: w.settings.Rules[0].Origin})
+		apply(t, w.store, w.settings, w.clock.now())
+		b := relyingparty.NewBrowser(t, w.issuer, nil)
+		w.plugin.SignIn(t, b, asJane())
+		user, err := w.store.UserByName(t.Context(), "corp:jane")
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := w.provider.Admin.CreateAPIToken(t.Context(), admin.Caller{User: user}, "terraform", []string{"settings:read"}, 24*time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		authenticate := func(when string, want errs.Kind) {
+			t.Helper()
+			_, err := w.provider.Admin.Authenticate(t.Context(), token, "192.0.2.1")
+			if (want == "") != (err == nil) || err != nil && !errs.Is(err, want) {
+				t.Errorf("%s: the API token: %v, want %q", when, err, want)
+			}
+		}
+		w.upstream.Break(errors.New("down"))
+		w.clock.add(10 * time.Minute)
+		authenticate("within the outage budget", "")
+		w.clock.add(time.Hour)
+		authenticate("after the outage budget", errs.Unavailable)
+		w.upstream.Break(nil)
+		authenticate("confirmed again", "")
+
+		gone := jane("dev")
+		gone.Denied = true
+		w.upstream.Set(gone)
+		w.clock.add(10 * time.Minute)
+		authenticate("refused", errs.Denied)
+		if rows, err := w.store.SignIns(t.Context(), user.ID, w.clock.now()); err != nil || len(rows) != 0 {
+			t.Errorf("%d sessions after the refusal, error %v", len(rows), err)
+		}
+		w.upstream.Break(errors.New("down"))
+		authenticate("refused, and the upstream is down", errs.Denied)
+		w.upstream.Break(nil)
+		w.upstream.Set(jane("dev"))
+		authenticate("the upstream confirms the user again", "")
+		if p := b.Get(w.plugin.AuthURL(strings.Repeat("a", 43), url.Values{"prompt": {"none"}})); p.RedirectedTo.Query().Get("error") != "login_required" {
+			t.Errorf("the session came back: %s", p)
+		}
+	})
 }
