@@ -67,7 +67,7 @@ func New(cfg Config) (*Portal, error) {
 // Mount adds the routes.
 func (p *Portal) Mount(g *echo.Group) {
 	c := p.cfg
-	guard := &page.Guard{Sessions: c.Server.Sessions, Site: c.Server.Site, IsAdmin: c.Server.Admin.IsAdmin}
+	guard := &page.Guard{Sessions: c.Server.Sessions, Site: c.Server.Site, IsAdmin: c.Server.Admin.IsAdmin, Confirm: c.Server.Confirm}
 	turning := *guard
 	turning.Turned = func(c echo.Context) {
 		_ = p.cfg.Server.Admin.RefuseUnauthenticated(c.Request().Context(), c.RealIP(), c.Request().Method+" "+c.Path(), nil)

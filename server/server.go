@@ -284,6 +284,16 @@ func (s *Server) handlers() ([]mounter, error) {
 	}, nil
 }
 
+// Confirm asks the upstream about the user of a session, unless its last answer is recent. The error's kind is Denied if
+// the upstream refuses the user, and Unavailable once the outage budget is used up.
+func (s *Server) Confirm(ctx context.Context, current *session.Current) error {
+	user, err := s.upstream.RecheckSession(ctx, current.User, current.SignIn)
+	if err == nil {
+		current.User = user
+	}
+	return err
+}
+
 // CallbackURL is the redirect URI of a connector's upstream.
 func (s *Server) CallbackURL(id string) string { return login.CallbackURL(s.Site, id) }
 

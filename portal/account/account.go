@@ -97,14 +97,14 @@ func Page() templates.Page[Data] { return templates.Define[Data]("portal/account
 // Mount adds the routes.
 func (h *Handler) Mount(g *echo.Group) {
 	g.GET("/account", h.Guard.For(h.show))
-	g.POST("/account/devices/end", h.Guard.For(h.endDevices))
-	g.POST("/account/devices/:id/end", h.Guard.For(h.endDevice))
-	g.POST("/account/sign-ins/:id/end", h.Guard.For(h.endSignIn))
+	g.POST("/account/devices/end", h.Guard.ForEnding(h.endDevices))
+	g.POST("/account/devices/:id/end", h.Guard.ForEnding(h.endDevice))
+	g.POST("/account/sign-ins/:id/end", h.Guard.ForEnding(h.endSignIn))
 	g.POST("/account/factors", h.Guard.For(h.addFactor))
 	g.POST("/account/passkeys", h.Guard.For(h.addPasskey))
 	g.GET("/account/factors/code.png", h.Guard.For(h.factorPicture))
 	g.POST("/account/factors/:id/end", h.Guard.For(h.removeFactor))
-	g.POST("/account/applications/:id/end", h.Guard.For(h.endApplication))
+	g.POST("/account/applications/:id/end", h.Guard.ForEnding(h.endApplication))
 	g.POST(apitypes.SignOutPath, h.signOutEverywhere)
 }
 

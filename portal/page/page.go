@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/base/web"
@@ -23,6 +24,8 @@ type Guard struct {
 	Site     *web.Site
 	// IsAdmin decides whether the page header shows the admin parts. It grants no access.
 	IsAdmin func(ctx context.Context, user *store.User) (bool, error)
+	// Confirm asks the upstream whether it still knows the user. The error's kind is Denied if not.
+	Confirm func(ctx context.Context, current *session.Current) error
 	// Turned, when set, is called for each visitor whom the guard sends to the sign-in page.
 	Turned func(c echo.Context)
 }
@@ -30,10 +33,31 @@ type Guard struct {
 // Handler serves a page to a signed-in user.
 type Handler func(c echo.Context, current *session.Current) error
 
-// For wraps a page as a route. A visitor signs in first and then returns to the page.
+// For wraps a page as a route. A visitor signs in first and then returns to the page. A page that changes something
+// confirms the user at the upstream first; a user whom the upstream refuses is a visitor.
 func (g *Guard) For(h Handler) echo.HandlerFunc {
+	return g.wrap(h, func(c echo.Context, current *session.Current) error {
+		if method := c.Request().Method; method == http.MethodGet || method == http.MethodHead {
+			return nil
+		}
+		return g.Confirm(c.Request().Context(), current)
+	})
+}
+
+// ForEnding is For without the question to the upstream: a user can give up access while it is unreachable.
+func (g *Guard) ForEnding(h Handler) echo.HandlerFunc {
+	return g.wrap(h, func(echo.Context, *session.Current) error { return nil })
+}
+
+func (g *Guard) wrap(h Handler, confirm func(c echo.Context, current *session.Current) error) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		current, err := g.Current(c)
+		if err == nil && current != nil {
+			err = confirm(c, current)
+		}
+		if errs.Is(err, errs.Denied) {
+			current, err = nil, nil
+		}
 		if err != nil {
 			return err
 		}

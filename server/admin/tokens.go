@@ -79,7 +79,8 @@ func (a *Admin) RevokeAPIToken(ctx context.Context, c Caller, id string) error {
 	return nil
 }
 
-// Authenticate returns the caller of a token. The error's kind is Unauthenticated if the token is not valid.
+// Authenticate returns the caller of a token. The error's kind is Unauthenticated if the token is not valid, Denied if
+// the upstream refuses its owner, and Unavailable if it can't be asked for too long.
 func (a *Admin) Authenticate(ctx context.Context, token, address string) (Caller, error) {
 	if !strings.HasPrefix(token, tokenPrefix) {
 		return Caller{}, errs.New(errs.Unauthenticated, "The request has no API token. Send the header `Authorization: Bearer fla_…`.")
@@ -88,7 +89,7 @@ func (a *Admin) Authenticate(ctx context.Context, token, address string) (Caller
 	if err != nil {
 		return Caller{}, err
 	}
-	user, err := a.Store.User(ctx, row.UserID)
+	user, err := a.Upstream.RecheckUserByID(ctx, row.UserID)
 	if err != nil {
 		return Caller{}, err
 	}

@@ -127,16 +127,10 @@ func (h *Handler) nextStep(c echo.Context, p *request) error {
 	return h.grant(c, p, current)
 }
 
-// justSignedIn is how long a sign-in counts as the upstream's word, even if the settings ask the upstream each time.
-const justSignedIn = time.Minute
-
 // needsSignIn reports whether the upstream does not confirm the signed-in user: it refuses them, or has been
 // unreachable for too long. A code could not be redeemed then. A sign-in asks the upstream anew.
 func (h *Handler) needsSignIn(c echo.Context, current *session.Current) (bool, error) {
-	if h.Now().Sub(current.SignIn.Authenticated.Time()) < justSignedIn {
-		return false, nil
-	}
-	user, err := h.Upstream.RecheckUser(c.Request().Context(), current.User)
+	user, err := h.Upstream.RecheckSession(c.Request().Context(), current.User, current.SignIn)
 	switch {
 	case err == nil:
 		current.User = user

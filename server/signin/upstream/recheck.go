@@ -46,6 +46,17 @@ func (g *Registry) RecheckUser(ctx context.Context, user *store.User) (*store.Us
 	return answer, nil
 }
 
+// justSignedIn is how long a sign-in counts as the upstream's word, even if the settings ask the upstream each time.
+const justSignedIn = time.Minute
+
+// RecheckSession is like RecheckUser for the user of a session. A user who has just signed in is not asked about.
+func (g *Registry) RecheckSession(ctx context.Context, user *store.User, signIn *store.SignIn) (*store.User, error) {
+	if g.cfg.Now().Sub(signIn.Authenticated.Time()) < justSignedIn {
+		return user, nil
+	}
+	return g.RecheckUser(ctx, user)
+}
+
 // claimPoll is how often a replica looks whether another has finished to check the same user.
 const claimPoll = 50 * time.Millisecond
 
