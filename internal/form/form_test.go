@@ -155,3 +155,17 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A label may have no value, and an access rule may select clusters by it.
+func TestCompactKeepsLabelsWithoutValue(t *testing.T) {
+	t.Parallel()
+	labels := map[string]any{"gpu": ""}
+	doc := form.Doc{"labels": labels, "clusters": map[string]any{"labels": labels, "ids": []any{}}, "description": ""}
+	want := form.Doc{"labels": labels, "clusters": map[string]any{"labels": labels}}
+	if diff := cmp.Diff(want, doc.Compact()); diff != "" {
+		t.Errorf("compact (-want +got):\n%s", diff)
+	}
+	if form.Equal(doc, form.Doc{}) {
+		t.Error("labels without a value are equal to no labels")
+	}
+}
