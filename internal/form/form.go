@@ -210,7 +210,7 @@ func (d Doc) Compact() Doc {
 				out[key] = value
 			}
 		default:
-			if render(value) != "" {
+			if renderEntry(key, value) != "" {
 				out[key] = value
 			}
 		}

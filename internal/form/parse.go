@@ -178,11 +178,20 @@ func Equal(a, b any) bool {
 	return render(a) == render(b)
 }
 
+// renderEntry renders an entry of an object. Labels count without a value too.
+func renderEntry(key string, v any) string {
+	if key == "labels" {
+		return pairs(v)
+	}
+	return render(v)
+}
+
+// render returns a text that is equal for equal values, and empty for what is equal to a missing value.
 func render(v any) string {
 	if object, ok := asObject(v); ok {
 		var parts []string
 		for _, key := range slices.Sorted(maps.Keys(object)) {
-			if part := render(object[key]); part != "" {
+			if part := renderEntry(key, object[key]); part != "" {
 				parts = append(parts, strconv.Quote(key)+":"+part)
 			}
 		}
