@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,36 @@ func FuzzResponse(f *testing.F) {
 			t.Fatalf("%v would make the connector fail", err)
 		}
 	})
+}
+
+// TestNamesAreExact: blanks are part of a name. A user who may choose a name at the provider must not get the one
+// without the blanks.
+func TestNamesAreExact(t *testing.T) {
+	t.Parallel()
+	value := func(name string, texts ...string) samllib.Attribute {
+		a := samllib.Attribute{Name: name}
+		for _, text := range texts {
+			a.Values = append(a.Values, samllib.AttributeValue{Value: text})
+		}
+		return a
+	}
+	cfg := &saml.Config{UsernameAttr: "name", GroupsAttr: "groups"}
+	for _, blank := range []string{" ", "\n", "\t", "\u00a0"} {
+		got, err := cfg.Identity(&samllib.Assertion{
+			Subject:             &samllib.Subject{NameID: &samllib.NameID{Value: "id-42" + blank}},
+			AttributeStatements: []samllib.AttributeStatement{{Attributes: []samllib.Attribute{value("name", "jane"+blank), value("groups", blank+"admins", "developers", blank)}}},
+		})
+		if err != nil || got.Subject != "id-42"+blank || got.Username != "jane"+blank || slices.Contains(got.Groups, "admins") {
+			t.Errorf("%q: %+v %v", blank, got, err)
+		}
+		if _, _, err := connectors.ResolveIdentity(got, connectors.Prefixes{}); err == nil {
+			t.Errorf("%q: the user name can be used", blank)
+		}
+		got.Username = "jane"
+		if _, resolved, err := connectors.ResolveIdentity(got, connectors.Prefixes{}); err != nil || !slices.Equal(resolved.Groups, []string{"developers"}) {
+			t.Errorf("%q: groups %q, %v", blank, resolved.Groups, err)
+		}
+	}
 }
 
 // FuzzAttributes reads any verified assertion: it never fails in another way than

@@ -57,6 +57,33 @@ func TestStatusCodes(t *testing.T) {
 	}
 }
 
+// TestForgedStatus: a signature that is there and not the provider's proves nothing. The response is refused before its
+// status counts, and the connector stays healthy.
+func TestForgedStatus(t *testing.T) {
+	t.Parallel()
+	p, stranger := fakesaml.New(t, time.Now().AddDate(1, 0, 0)), fakesaml.New(t, time.Now().AddDate(1, 0, 0))
+	for name, forge := range map[string]func(*etree.Element) *etree.Element{
+		"a stranger's": func(response *etree.Element) *etree.Element { return stranger.Sign(t, response) },
+		"an empty one": func(response *etree.Element) *etree.Element {
+			response.CreateElement("ds:Signature").CreateAttr("xmlns:ds", "http://www.w3.org/2000/09/xmldsig#")
+			return response
+		},
+		"two": func(response *etree.Element) *etree.Element {
+			signed := p.Sign(t, response)
+			signed.AddChild(signed.FindElement("./Signature").Copy())
+			return signed
+		},
+	} {
+		b := begin(t, p)
+		response := fakesaml.Jane(b.request, connectortest.Callback, time.Now()).Response()
+		setStatus(response, "Requester", "InvalidNameIDPolicy")
+		_, err := b.answer(t, forge(response))
+		if err == nil || !connectors.Unverified(err) {
+			t.Errorf("%s: %v counts for the connector", name, err)
+		}
+	}
+}
+
 func setStatus(response *etree.Element, top, second string) {
 	const prefix = "urn:oasis:names:tc:SAML:2.0:status:"
 	code := response.FindElement("./Status/StatusCode")
