@@ -66,7 +66,7 @@ func Type() connectors.Type {
 			header("idHeader", "ID header", "An id that never changes; the login name when the proxy does not send it.", "X-Remote-User-Id"),
 			header("nameHeader", "Display name header", "", "X-Remote-User-Name"),
 			header("emailHeader", "Mail header", "An address that the proxy vouches for.", "X-Remote-User-Email"),
-			header("groupSeparator", "Separator of groups", "", ","),
+			header("groupSeparator", "Separator of groups", "No group name may contain it.", ","),
 			groups,
 		},
 	}

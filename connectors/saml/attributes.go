@@ -81,7 +81,7 @@ func (all attributes) collect(is func(samllib.Attribute) bool) (values []string,
 		}
 		found = true
 		for _, v := range a.Values {
-			if text := valueText(v); text != "" {
+			if text := valueText(v); !blank(text) {
 				values = append(values, text)
 			}
 		}
@@ -89,14 +89,16 @@ func (all attributes) collect(is func(samllib.Attribute) bool) (values []string,
 	return values, found
 }
 
-// valueText returns the text of a value, or of the NameID in it (eduPersonTargetedID).
+// valueText returns the text of a value, or of the NameID in it (eduPersonTargetedID). Blanks at its edges are part of
+// it: without them it could be the name of another group or user.
 func valueText(v samllib.AttributeValue) string {
-	text := v.Value
-	if strings.TrimSpace(text) == "" && v.NameID != nil {
-		text = v.NameID.Value
+	if blank(v.Value) && v.NameID != nil {
+		return v.NameID.Value
 	}
-	return strings.TrimSpace(text)
+	return v.Value
 }
+
+func blank(text string) bool { return strings.TrimSpace(text) == "" }
 
 // one returns the only value of an attribute that identifies the user.
 func (all attributes) one(name, what, setting string) (string, error) {
@@ -184,7 +186,7 @@ func (c *Config) subject(a *samllib.Assertion, all attributes) (string, error) {
 	if c.IDAttr != "" {
 		return all.one(c.IDAttr, "user ID", "user ID attribute")
 	}
-	if a.Subject == nil || a.Subject.NameID == nil || strings.TrimSpace(a.Subject.NameID.Value) == "" {
+	if a.Subject == nil || a.Subject.NameID == nil || blank(a.Subject.NameID.Value) {
 		return "", connectors.NewError(connectors.OutcomeUnusableIdentity, nil, "The provider sent an empty NameID, which holds the user ID.",
 			"Let the provider send a persistent NameID, or choose a user ID attribute in the connector's settings.")
 	}
@@ -192,5 +194,5 @@ func (c *Config) subject(a *samllib.Assertion, all attributes) (string, error) {
 		return "", connectors.NewError(connectors.OutcomeUnusableIdentity, nil, "The provider sent a transient NameID, which is another one at each sign-in.",
 			"Let the provider send a persistent NameID, or choose a user ID attribute in the connector's settings.")
 	}
-	return strings.TrimSpace(a.Subject.NameID.Value), nil
+	return a.Subject.NameID.Value, nil
 }

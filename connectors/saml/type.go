@@ -39,7 +39,7 @@ func fields() []connectors.Field {
 		{Key: "usernameAttr", Label: "User name attribute", Help: "Its name, friendly name or OID. The same goes for the other attributes.", Kind: form.Text, Required: true, Section: "Attributes", Placeholder: "name"},
 		{Key: "emailAttr", Label: "Mail attribute", Kind: form.Text, Placeholder: "email"},
 		{Key: "groupsAttr", Label: "Groups attribute", Kind: form.Text, Placeholder: "groups"},
-		{Key: "groupsDelim", Label: "Groups delimiter", Help: "When one value holds several groups.", Kind: form.Text, Advanced: true, Placeholder: ","},
+		{Key: "groupsDelim", Label: "Groups delimiter", Help: "When one value holds several groups. No group name may contain it.", Kind: form.Text, Advanced: true, Placeholder: ","},
 		{Key: "nameAttr", Label: "Display name attribute", Help: "The user name when empty.", Kind: form.Text, Advanced: true, Placeholder: "displayName"},
 		{Key: "idAttr", Label: "User ID attribute", Help: "It must never change and never pass to another user. The NameID when empty.", Kind: form.Text, Advanced: true, Placeholder: "objectidentifier"},
 		{Key: "nameIDFormat", Label: "NameID format", Help: "It must be one that never changes.", Kind: form.Select, Advanced: true, Options: []form.Option{
