@@ -101,7 +101,7 @@ func TestOutcomes(t *testing.T) {
 		c := opened.(*github.Connector)
 		return &connectortest.Harness{Connector: c, SignIn: func(ctx context.Context) (connectors.Identity, error) { return signIn(ctx, c) }}
 	}, []connectortest.Answer{
-		connectortest.Unreachable,
+		connectortest.Unreachable, connectortest.NothingToAskWith,
 		{Name: "token revoked", Want: connectors.OutcomeDenied, Path: "/user", Status: http.StatusUnauthorized, Body: `{"message":"Bad credentials","documentation_url":"https://docs.github.com/rest"}`},
 		{Name: "account suspended", Want: connectors.OutcomeDenied, Path: "/user", Status: http.StatusForbidden, Body: `{"message":"Sorry. Your account was suspended."}`},
 		{Name: "left the organization", Want: connectors.OutcomeDenied, Path: "/user/orgs", Status: http.StatusOK, Body: `[]`},
@@ -126,7 +126,6 @@ func TestOutcomes(t *testing.T) {
 		{Name: "app not approved by the organization", Want: connectors.OutcomeMisconfigured, Path: "/user/teams", Status: http.StatusForbidden, Body: "{\"message\":\"Although you appear to have the correct authorization credentials, the `acme` organization has enabled OAuth App access restrictions, meaning that data access to third-parties is limited.\"}"},
 	}, map[connectors.Outcome]string{
 		connectors.OutcomeUnusableIdentity: "names and groups are checked for every connector alike, after it",
-		connectors.OutcomeUnconfirmed:      "GitHub's token is always kept",
 	})
 }
 

@@ -19,7 +19,7 @@ func TestConnector(t *testing.T) {
 		},
 		Want: connectors.Identity{Subject: "42", Username: "jane", Name: "jane", Groups: []string{"acme", "platform"}},
 		Answers: []connectortest.Answer{
-			connectortest.Unreachable,
+			connectortest.Unreachable, connectortest.NothingToAskWith,
 			{Name: "token deleted", Want: connectors.OutcomeDenied, Path: "/apis/user.openshift.io/v1/users/~", Status: 401, Body: `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}`},
 			{Name: "API server restarts", Want: connectors.OutcomeUnavailable, Path: "/apis/user.openshift.io/v1/users/~", Status: 503, Body: `{"kind":"Status","status":"Failure","message":"the server is currently unable to handle the request","reason":"ServiceUnavailable","code":503}`},
 			{Name: "scope missing", Want: connectors.OutcomeMisconfigured, Path: "/apis/user.openshift.io/v1/users/~", Status: 403, Body: `{"kind":"Status","status":"Failure","message":"users.user.openshift.io \"~\" is forbidden: scopes [] prevent this action","reason":"Forbidden","code":403}`},
@@ -28,7 +28,6 @@ func TestConnector(t *testing.T) {
 		Impossible: map[connectors.Outcome]string{
 			connectors.OutcomeSignInAgain:      "OpenShift gives no refresh token, so the token endpoint is not asked again; its API has no such answer",
 			connectors.OutcomeUnusableIdentity: "names and groups are checked for every connector alike, after it",
-			connectors.OutcomeUnconfirmed:      "OpenShift's access token is always kept",
 		},
 	})
 }

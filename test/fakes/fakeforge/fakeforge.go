@@ -63,11 +63,11 @@ func Start(t testing.TB, callback string) *Server {
 func answers() map[string]any {
 	list := func(values ...any) map[string]any { return map[string]any{"values": values, "value": values} }
 	return map[string]any{
-		"GET /api/v4/user": map[string]any{"id": 42, "name": "Jane Doe", "username": "jane", "email": "jane@example.test", "state": "active"},
+		"GET /api/v4/user": map[string]any{"id": 42, "name": "Jane Doe", "username": "jane", "email": "jane@example.test", "state": "active", "confirmed_at": "2024-02-01T09:12:11.000Z"},
 		"GET /oauth/userinfo": map[string]any{
 			"sub": "42", "groups": []string{"acme", "acme/platform"}, "https://gitlab.org/claims/groups/developer": []string{"acme/platform"},
 		},
-		"GET /api/v1/user":                         map[string]any{"id": 42, "full_name": "Jane Doe", "login": "jane", "email": "jane@example.test"},
+		"GET /api/v1/user":                         map[string]any{"id": 42, "full_name": "Jane Doe", "login": "jane", "email": "jane@example.test", "active": true},
 		"GET /api/v1/user/teams":                   []any{map[string]any{"id": 1, "name": "platform", "organization": map[string]any{"id": 1, "username": "acme"}}},
 		"GET /v1.0/me":                             map[string]any{"id": "42", "displayName": "Jane Doe", "userPrincipalName": "jane@example.test", "mailNickname": "jane"},
 		"POST /v1.0/me/getMemberGroups":            map[string]any{"value": []string{"11111111-2222-3333-4444-555555555555"}},

@@ -51,6 +51,8 @@ type Script struct {
 	TokenAnswer *Answer `json:"tokenAnswer"`
 	// UserInfo answers the userinfo endpoint. Nil means that there is none.
 	UserInfo *Answer `json:"userinfo"`
+	// Answers are those of other addresses, by path, such as "/api/v4/user". They come before the usual ones.
+	Answers map[string]Answer `json:"answers"`
 	// ExtraKeys are published before the real key.
 	ExtraKeys []json.RawMessage `json:"extraKeys"`
 	// KeyMembers are added to the real key.
@@ -87,7 +89,18 @@ func Start(t testing.TB, script Script) *Server {
 	mux.HandleFunc("GET /authorize", s.authorize)
 	mux.HandleFunc("POST /token", s.token)
 	mux.HandleFunc("GET /userinfo", s.userInfo)
-	s.Server = httptest.NewServer(mux)
+	mux.HandleFunc("GET /.well-known/oauth-authorization-server", s.discovery)
+	mux.HandleFunc("/", s.oauth)
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if answer, scripted := s.now().Answers[r.URL.Path]; scripted {
+			if page := r.URL.Query().Get("page"); page != "" && page != "1" {
+				answer = Answer{Body: json.RawMessage("[]")} // a list has one page
+			}
+			answer.write(w)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}))
 	t.Cleanup(s.Close)
 	return s
 }
@@ -180,6 +193,30 @@ func (s *Server) keys(w http.ResponseWriter, _ *http.Request) {
 	write(w, http.StatusOK, map[string]any{"keys": append(all, replace(own, script.KeyMembers))})
 }
 
+// oauth serves the authorization and the token endpoint under the path of any product.
+func (s *Server) oauth(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method == http.MethodGet && r.URL.Query().Get("response_type") == "code":
+		s.authorize(w, r)
+	case r.Method == http.MethodPost && r.PostFormValue("grant_type") != "":
+		s.token(w, r)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// Transport sends every request to the provider, for connectors whose upstream has a fixed address.
+func (s *Server) Transport() http.RoundTripper { return toServer{s.Listener.Addr().String()} }
+
+type toServer struct{ host string }
+
+// RoundTrip implements http.RoundTripper.
+func (t toServer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.URL.Scheme, r.URL.Host = "http", t.host
+	return http.DefaultTransport.RoundTrip(r)
+}
+
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	s.mu.Lock()
@@ -193,7 +230,11 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Unlock()
 	back.Set("state", q.Get("state"))
-	http.Redirect(w, r, q.Get("redirect_uri")+"?"+back.Encode(), http.StatusFound)
+	to := q.Get("redirect_uri")
+	if to == "" {
+		to = "http://127.0.0.1/registered" // Bitbucket takes the registered address
+	}
+	http.Redirect(w, r, to+"?"+back.Encode(), http.StatusFound)
 }
 
 func (s *Server) token(w http.ResponseWriter, r *http.Request) {

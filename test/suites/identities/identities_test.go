@@ -6,6 +6,7 @@ package identities_test
 import (
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -131,7 +132,7 @@ func setup(t *testing.T, s *store.Store, c *testCase, k keys) *bench {
 	logger := slog.New(slog.DiscardHandler)
 	b.registry = upstream.New(upstream.Config{
 		Store: s, Audit: audit.NewLog(now, logger, s), Logger: logger, Now: now, Types: all.Types(nil),
-		CallbackURL: func(id string) string { return "http://127.0.0.1/callback/" + id },
+		CallbackURL: func(id string) string { return "http://127.0.0.1/callback/" + id }, Transport: b.provider.Transport(),
 	})
 	id := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(filepath.Base(t.Name())))
 	err := s.ApplyFile(t.Context(), store.Settings{Connectors: []store.Connector{{
@@ -148,12 +149,9 @@ func setup(t *testing.T, s *store.Store, c *testCase, k keys) *bench {
 
 func settings(t *testing.T, c *testCase, issuer string, k keys) string {
 	t.Helper()
-	fields := map[string]any{"issuer": issuer, "clientID": "client", "clientSecret": "secret"}
-	if c.Connector == "oauth" {
-		fields = map[string]any{"authorizationURL": issuer + "/authorize", "tokenURL": issuer + "/token", "userInfoURL": issuer + "/userinfo", "clientID": "client", "clientSecret": "secret"}
-	}
+	fields := usual(c.Connector, issuer)
 	if c.Connector == "saml" {
-		fields = map[string]any{"ssoURL": "https://idp.example.test/sso", "certificates": k.idp.Certificate()}
+		fields["certificates"] = k.idp.Certificate()
 	}
 	for name, value := range c.Settings {
 		if fields[name] = value; value == "KEYPAIR" {
@@ -167,6 +165,22 @@ func settings(t *testing.T, c *testCase, issuer string, k keys) string {
 	return string(text)
 }
 
+// usual returns the settings that every connector of a type needs.
+func usual(kind, site string) map[string]any {
+	fields := map[string]any{"clientID": "client", "clientSecret": "secret"}
+	more := map[string]map[string]any{
+		"oidc": {"issuer": site}, "openshift": {"issuer": site}, "gitlab": {"baseURL": site}, "gitea": {"baseURL": site},
+		"oauth":     {"authorizationURL": site + "/authorize", "tokenURL": site + "/token", "userInfoURL": site + "/userinfo"},
+		"saml":      {"ssoURL": "https://idp.example.test/sso"},
+		"github":    {"host": site, "orgs": []any{map[string]any{"name": "acme"}}},
+		"bitbucket": {"teams": []any{"acme"}},
+		"microsoft": {"tenant": "11111111-2222-3333-4444-555555555555"},
+		"crowd":     {"baseURL": site},
+	}[kind]
+	maps.Copy(fields, more)
+	return fields
+}
+
 // signIn goes to the provider and back.
 func (b *bench) signIn(t *testing.T) (store.ResolvedIdentity, error) {
 	t.Helper()
@@ -177,6 +191,9 @@ func (b *bench) signIn(t *testing.T) (store.ResolvedIdentity, error) {
 	if poster, ok := opened.(connectors.Poster); ok {
 		return b.postBack(t, poster)
 	}
+	if _, ok := opened.(connectors.Passworder); ok {
+		return b.registry.Login(t.Context(), b.row, "jane", "secret")
+	}
 	redirecter, ok := opened.(connectors.Redirecter)
 	if !ok {
 		t.Fatal("the connector does not redirect")
@@ -185,7 +202,7 @@ func (b *bench) signIn(t *testing.T) (store.ResolvedIdentity, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Transport: b.provider.Transport(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
