@@ -4,6 +4,7 @@
 package connectors
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -275,7 +276,7 @@ func ResolveIdentity(id Identity, p Prefixes) (kubeName string, resolved Identit
 			"Have the account renamed, or choose another attribute for the user name.")
 	}
 	resolved = id
-	resolved.Name = kubenames.SanitizeLine(id.Name, kubenames.MaxLength)
+	resolved.Name = kubenames.SanitizeLine(cmp.Or(id.Name, id.Username), kubenames.MaxLength)
 	if kubenames.Check(id.Email) != nil {
 		resolved.Email, resolved.EmailVerified = "", false
 	}

@@ -56,7 +56,7 @@ func (c *Config) Validate() []connectors.Problem {
 func (c *Config) Open(ctx context.Context, env connectors.Env) (connectors.Connector, error) {
 	return dexadapter.Open(ctx, &dexbitbucket.Config{
 		ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RedirectURI: env.CallbackURL, Teams: c.Teams, GetWorkspacePermissions: c.Permissions,
-	}, env, dexadapter.Options{})
+	}, env, dexadapter.Options{Profile: "/2.0/user", ID: "uuid"})
 }
 
 // Check implements connectors.Checker.

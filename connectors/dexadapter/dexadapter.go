@@ -15,6 +15,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/claims"
 	"github.com/fairlead-auth/fairlead/connectors/probe"
 )
 
@@ -27,9 +28,11 @@ type opener interface {
 type Options struct {
 	// CA is the PEM of the authorities to trust besides the system's.
 	CA string
-	// Admit checks every identity, at sign-ins and renewals, and may change or deny it.
-	// Nil admits all.
-	Admit func(context.Context, connectors.Identity) (connectors.Identity, error)
+	// Profile is the end of the path where the upstream describes the account, and ID the member that identifies it.
+	Profile, ID string
+	// Admit checks every identity, at sign-ins and renewals, and may change or deny it. It gets what the upstream said
+	// at Profile. Nil admits all.
+	Admit func(context.Context, connectors.Identity, claims.Set) (connectors.Identity, error)
 }
 
 // Open opens a connector of Dex. Dex's Open knows no context and may ask the
@@ -68,7 +71,7 @@ func wrap(conn dex.Connector, client *http.Client, o Options) (connectors.Connec
 	if !redirects {
 		return nil, errors.New("the connector does not redirect")
 	}
-	return &redirecter{callback: callback, refresher: refresher{refresh: refresh, client: client, admit: o.Admit}}, nil
+	return &redirecter{callback: callback, refresher: refresher{refresh: refresh, client: client, options: o}}, nil
 }
 
 // scopes are always the same: groups are needed for access rules, and offline
@@ -84,14 +87,14 @@ type redirecter struct {
 type refresher struct {
 	refresh dex.RefreshConnector
 	client  *http.Client
-	admit   func(context.Context, connectors.Identity) (connectors.Identity, error)
+	options Options
 }
 
-func (r *refresher) identity(ctx context.Context, id dex.Identity) (connectors.Identity, error) {
-	if r.admit == nil {
+func (r *refresher) identity(ctx context.Context, id dex.Identity, seen *witness) (connectors.Identity, error) {
+	if r.options.Admit == nil {
 		return identity(id), nil
 	}
-	return r.admit(ctx, identity(id))
+	return r.options.Admit(ctx, identity(id), seen.said)
 }
 
 var (
@@ -116,17 +119,17 @@ func (r *redirecter) Callback(ctx context.Context, _ string, kept []byte, req *h
 	if code := req.URL.Query().Get("error"); code != "" {
 		return connectors.Identity{}, connectors.OAuthError(0, code, req.URL.Query().Get("error_description"))
 	}
-	var seen witness
+	seen := witness{profile: r.options.Profile}
 	id, err := r.callback.HandleCallback(scopes(), kept, req.WithContext(seen.watch(r.outside(ctx))))
 	if err != nil {
 		return connectors.Identity{}, seen.classify(err)
 	}
-	return r.identity(ctx, id)
+	return r.identity(ctx, id, &seen)
 }
 
 // Refresh implements connectors.Refresher.
 func (r *refresher) Refresh(ctx context.Context, last connectors.Identity) (connectors.Identity, error) {
-	var seen witness
+	seen := witness{profile: r.options.Profile}
 	id, err := r.refresh.Refresh(seen.watch(r.outside(ctx)), scopes(), dex.Identity{
 		UserID: last.Subject, Username: last.Name, PreferredUsername: last.Username,
 		Email: last.Email, EmailVerified: last.EmailVerified, Groups: last.Groups, ConnectorData: last.Data,
@@ -134,7 +137,11 @@ func (r *refresher) Refresh(ctx context.Context, last connectors.Identity) (conn
 	if err != nil {
 		return connectors.Identity{Data: seen.replaced(last.Data)}, seen.classify(err)
 	}
-	admitted, err := r.identity(ctx, id)
+	// Some of Dex's connectors keep the id of the sign-in, whoever the upstream answers about.
+	if subject := seen.said.Text(r.options.ID); subject != "" && subject != last.Subject {
+		return connectors.Identity{}, connectors.NewError(connectors.OutcomeDenied, nil, "The provider answered about another account.", connectors.SignInAgain)
+	}
+	admitted, err := r.identity(ctx, id, &seen)
 	if err != nil {
 		return connectors.Identity{Data: id.ConnectorData}, err
 	}

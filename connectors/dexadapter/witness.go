@@ -8,15 +8,17 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	dex "github.com/dexidp/dex/connector"
 
 	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/claims"
 )
 
-// maxRefusal is how much of a refusal or of a token response is read, in bytes.
-const maxRefusal = 64 << 10
+// maxKept is how much of an answer is read, in bytes.
+const maxKept = 64 << 10
 
 // witness keeps the upstream's last answer during one call of a connector of Dex.
 // Dex formats most causes into text, so the answer itself decides what it means.
@@ -25,6 +27,9 @@ type witness struct {
 	code, description string
 	// refreshToken is the one that the upstream gave during the call, if any.
 	refreshToken string
+	// profile is the end of the path whose answer is kept in said.
+	profile string
+	said    claims.Set
 }
 
 type witnessKey struct{}
@@ -43,7 +48,7 @@ type watching struct{ base http.RoundTripper }
 func (t watching) RoundTrip(r *http.Request) (*http.Response, error) {
 	w, watched := r.Context().Value(witnessKey{}).(*witness)
 	if watched {
-		*w = witness{refreshToken: w.refreshToken}
+		*w = witness{refreshToken: w.refreshToken, profile: w.profile, said: w.said}
 	}
 	res, err := t.base.RoundTrip(r)
 	if !watched || err != nil {
@@ -51,16 +56,20 @@ func (t watching) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	w.status = res.StatusCode
 	renewal := r.Method == http.MethodPost && res.StatusCode == http.StatusOK
-	if res.StatusCode < http.StatusBadRequest && !renewal {
+	profile := w.profile != "" && strings.HasSuffix(r.URL.Path, w.profile) && res.StatusCode == http.StatusOK
+	if res.StatusCode < http.StatusBadRequest && !renewal && !profile {
 		return res, nil
 	}
-	start, err := io.ReadAll(io.LimitReader(res.Body, maxRefusal))
+	start, err := io.ReadAll(io.LimitReader(res.Body, maxKept))
 	if err != nil {
 		return nil, errors.Join(err, res.Body.Close())
 	}
-	if renewal {
+	switch {
+	case renewal:
 		w.keep(start)
-	} else {
+	case profile:
+		w.said, _ = claims.Decode(start) // Dex's connector says what is wrong with it
+	default:
 		w.read(start)
 	}
 	res.Body = struct {
@@ -137,9 +146,20 @@ func (w *witness) interfaceCode(forbidden string) string {
 	case http.StatusUnauthorized:
 		return "invalid_token"
 	case http.StatusForbidden:
+		if curable(w.description) {
+			return "interaction_required"
+		}
 		return forbidden
 	}
 	return ""
+}
+
+// curable reports whether the user can lift the refusal in the upstream's own pages. The words are those of GitLab
+// (user_access_denied_reason.rb) and of Gitea (services/context/api.go).
+func curable(description string) bool {
+	return slices.ContainsFunc([]string{
+		"must accept the Terms of Service", "log back in", "email address is not confirmed", "password expired", "must change your password", "enable two-factor authentication",
+	}, func(words string) bool { return strings.Contains(description, words) })
 }
 
 // classify gives an error of Dex's connector its outcome.
@@ -148,13 +168,24 @@ func (w *witness) classify(err error) error {
 		return connectors.NewError(connectors.OutcomeDenied, err, "The account is in none of the groups that may sign in.", "Ask an admin to add it to one of them.")
 	}
 	if w.status < http.StatusBadRequest {
-		return err
+		return unanswered(err)
 	}
 	code := w.code
 	if code == "" && w.status == http.StatusUnauthorized {
 		code = "invalid_token"
 	}
 	return fmt.Errorf("asking the provider: %w", connectors.OAuthError(w.status, code, w.description))
+}
+
+// unanswered gives an error its outcome that is no answer of the upstream: Dex's connectors say it in text only.
+func unanswered(err error) error {
+	switch {
+	case strings.Contains(err.Error(), "token expired and refresh token is not set"):
+		return connectors.Unconfirmed()
+	case strings.Contains(err.Error(), "no confirmed, primary email"): // Bitbucket
+		return connectors.NewError(connectors.OutcomeUnusableIdentity, err, "The account has no confirmed primary mail address, which is its user name.", "Confirm it at the provider.")
+	}
+	return err
 }
 
 // notMember reports that Dex misses a group. Most of its connectors say it in text

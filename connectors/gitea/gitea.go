@@ -10,6 +10,7 @@ import (
 	dexgitea "github.com/dexidp/dex/connector/gitea"
 
 	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/claims"
 	"github.com/fairlead-auth/fairlead/connectors/dexadapter"
 	"github.com/fairlead-auth/fairlead/connectors/probe"
 	"github.com/fairlead-auth/fairlead/internal/form"
@@ -86,7 +87,13 @@ func (c *Config) Open(ctx context.Context, env connectors.Env) (connectors.Conne
 	for _, org := range c.Orgs {
 		cfg.Orgs = append(cfg.Orgs, dexgitea.Org{Name: org.Name, Teams: org.Teams})
 	}
-	return dexadapter.Open(ctx, cfg, env, dexadapter.Options{CA: c.CA})
+	return dexadapter.Open(ctx, cfg, env, dexadapter.Options{CA: c.CA, Profile: "/api/v1/user", ID: "id", Admit: admit})
+}
+
+// admit calls the address verified if the account is active, as Gitea's own ID tokens do.
+func admit(_ context.Context, id connectors.Identity, said claims.Set) (connectors.Identity, error) {
+	id.EmailVerified, _ = said.Bool("active")
+	return id, nil
 }
 
 // Check implements connectors.Checker.

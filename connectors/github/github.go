@@ -175,6 +175,9 @@ func (c *Connector) Refresh(ctx context.Context, last connectors.Identity) (conn
 		return connectors.Identity{}, connectors.Unconfirmed() // the cause could show the token
 	}
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, c.http)
+	if !tok.Valid() && tok.RefreshToken == "" {
+		return connectors.Identity{}, connectors.Unconfirmed()
+	}
 	renewed, err := c.oauth("").TokenSource(ctx, &tok).Token()
 	if err != nil {
 		return connectors.Identity{}, fmt.Errorf("renewing token: %w", classify(err))

@@ -9,6 +9,7 @@ import (
 	dexgitlab "github.com/dexidp/dex/connector/gitlab"
 
 	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/claims"
 	"github.com/fairlead-auth/fairlead/connectors/dexadapter"
 	"github.com/fairlead-auth/fairlead/connectors/probe"
 	"github.com/fairlead-auth/fairlead/internal/form"
@@ -73,7 +74,13 @@ func (c *Config) Open(ctx context.Context, env connectors.Env) (connectors.Conne
 		BaseURL: c.site(), ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RedirectURI: env.CallbackURL,
 		Groups: c.Groups, InheritedGroups: c.InheritedGroups, GetGroupsPermission: c.RoleSuffix,
 	}
-	return dexadapter.Open(ctx, cfg, env, dexadapter.Options{CA: c.CA})
+	return dexadapter.Open(ctx, cfg, env, dexadapter.Options{CA: c.CA, Profile: "/api/v4/user", ID: "id", Admit: admit})
+}
+
+// admit calls the address verified if GitLab has confirmed it.
+func admit(_ context.Context, id connectors.Identity, said claims.Set) (connectors.Identity, error) {
+	id.EmailVerified = said.Text("confirmed_at") != ""
+	return id, nil
 }
 
 // Check implements connectors.Checker.

@@ -5,10 +5,12 @@ import (
 	"cmp"
 	"context"
 	"net/url"
+	"strings"
 
 	dexmicrosoft "github.com/dexidp/dex/connector/microsoft"
 
 	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/claims"
 	"github.com/fairlead-auth/fairlead/connectors/dexadapter"
 	"github.com/fairlead-auth/fairlead/connectors/probe"
 	"github.com/fairlead-auth/fairlead/internal/form"
@@ -102,7 +104,16 @@ func (c *Config) Open(ctx context.Context, env connectors.Env) (connectors.Conne
 		GroupNameFormat: dexmicrosoft.GroupNameFormat(cmp.Or(c.GroupNameFormat, "name")), OnlySecurityGroups: c.OnlySecurityGroups,
 		UseGroupsAsWhitelist: len(c.Groups) > 0, BatchGroupLookups: c.BatchGroupLookups, EmailToLowercase: c.EmailToLowercase,
 		PreferredUsernameField: c.PreferredUsernameField, DomainHint: c.DomainHint, PromptType: c.PromptType, APIURL: c.APIURL, GraphURL: c.GraphURL,
-	}, env, dexadapter.Options{})
+	}, env, dexadapter.Options{Profile: "/v1.0/me", ID: "id", Admit: admit})
+}
+
+// admit drops the address of guests, whose user principal name is none. Those of members have a domain that the tenant
+// has proved to own.
+func admit(_ context.Context, id connectors.Identity, _ claims.Set) (connectors.Identity, error) {
+	if strings.Contains(id.Email, "#EXT#") {
+		id.Email, id.EmailVerified = "", false
+	}
+	return id, nil
 }
 
 func (c *Config) site() string { return cmp.Or(c.APIURL, "https://login.microsoftonline.com") }

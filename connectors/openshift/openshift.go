@@ -11,6 +11,7 @@ import (
 	dexopenshift "github.com/dexidp/dex/connector/openshift"
 
 	"github.com/fairlead-auth/fairlead/connectors"
+	"github.com/fairlead-auth/fairlead/connectors/claims"
 	"github.com/fairlead-auth/fairlead/connectors/dexadapter"
 	"github.com/fairlead-auth/fairlead/connectors/probe"
 	"github.com/fairlead-auth/fairlead/internal/form"
@@ -67,7 +68,7 @@ func (c *Config) Open(ctx context.Context, env connectors.Env) (connectors.Conne
 	cfg := opener{&dexopenshift.Config{
 		Issuer: c.site(), ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RedirectURI: env.CallbackURL, Groups: c.Groups,
 	}, c, env}
-	return dexadapter.Open(ctx, cfg, env, dexadapter.Options{CA: c.CA, Admit: admit})
+	return dexadapter.Open(ctx, cfg, env, dexadapter.Options{CA: c.CA, Profile: "/users/~", ID: "metadata.uid", Admit: admit})
 }
 
 // opener gives Dex's connector our client, which knows the CA and has deadlines.
@@ -83,7 +84,7 @@ func (o opener) Open(id string, logger *slog.Logger) (dex.Connector, error) {
 }
 
 // admit drops the mail address: OpenShift has none, and Dex says the user name twice.
-func admit(_ context.Context, id connectors.Identity) (connectors.Identity, error) {
+func admit(_ context.Context, id connectors.Identity, _ claims.Set) (connectors.Identity, error) {
 	id.Email = ""
 	return id, nil
 }

@@ -129,7 +129,7 @@ func (g *Registry) recheck(ctx context.Context, user *store.User) (*store.User, 
 		return g.afterRefusal(ctx, user, err)
 	}
 	if person.Identity.Subject != user.Subject {
-		return g.refuseUser(ctx, user, "other_account", errs.New(errs.Denied, "%s answered with another account. Sign in again.", row.Name))
+		return g.refuseUser(ctx, user, "other_account", errs.Wrap(errs.Denied, connectors.ErrDenied, "%s answered with another account. Sign in again.", row.Name))
 	}
 	fresh, err := g.cfg.Store.RefreshUser(ctx, user, person, g.cfg.Now())
 	if errs.Is(err, errs.Conflict) {
