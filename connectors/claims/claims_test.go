@@ -70,6 +70,7 @@ func TestGroups(t *testing.T) {
 		`["a",7]`: {"7", "a"},
 		`[{"name":"a"},{"displayName":"b"},{"id":"c"},{"id":"d","name":"e"},{"id":5}]`: {"5", "a", "b", "c", "e"},
 		`{"admin":{"org":"x"},"dev":{}}`:                                               {"admin", "dev"},
+		`{"id":"1","name":"dev"}`:                                                      {"dev"},
 	} {
 		got, err := decode(t, `{"groups":`+claim+`}`).Groups("groups")
 		if err != nil || !slices.Equal(got, want) {
@@ -78,6 +79,8 @@ func TestGroups(t *testing.T) {
 	}
 	for claim, kind := range map[string]string{
 		`true`: "a boolean", `7`: "a number", `[true]`: "a boolean", `[["a"]]`: "a list with a list", `[null]`: "null", `[{"type":"x"}]`: "without a name",
+		`{"admin":true,"dev":false}`: "without a name", `{"admin":null}`: "without a name", `{"admin":["a"]}`: "without a name",
+
 	} {
 		_, err := decode(t, `{"groups":`+claim+`}`).Groups("groups")
 		if fault, ok := errors.AsType[*claims.KindError](err); !ok || !strings.Contains(fault.Error(), kind) {
@@ -110,6 +113,42 @@ func TestDecodeRefuses(t *testing.T) {
 			t.Errorf("%q: %v", text, set)
 		}
 	}
+}
+
+// TestOverageOfAnotherClaim: a claim that was left out says nothing about others.
+func TestOverageOfAnotherClaim(t *testing.T) {
+	t.Parallel()
+	for path, overage := range map[string]bool{"groups": true, "/groups": true, "roles": false, "/roles": false, "": false} {
+		for _, text := range []string{`{"hasgroups":true}`, `{"_claim_names":{"groups":"src1"}}`} {
+			if _, err := decode(t, text).Groups(path); errors.Is(err, claims.ErrOverage) != overage {
+				t.Errorf("%s at %q: %v", text, path, err)
+			}
+		}
+	}
+}
+
+// FuzzDecode checks that no document makes the readers of single claims panic, and that what they find is text of the
+// document.
+func FuzzDecode(f *testing.F) {
+	for _, seed := range []string{`{"sub":"1","email_verified":"true"}`, `{"a":{"b":{"c":12345678901234567890}}}`, `{"a.b":1,"a":{"b":2}}`, `{"a":"\ud800"}`, `[1]`} {
+		f.Add([]byte(seed), "sub")
+		f.Add([]byte(seed), "a.b.c")
+		f.Add([]byte(seed), "/a/b")
+	}
+	f.Fuzz(func(t *testing.T, text []byte, path string) {
+		set, err := claims.Decode(text)
+		if err != nil {
+			return
+		}
+		value, found := set.Find(path)
+		said := set.Text(path)
+		if said != "" && !found || value == nil && said != "" || path == "" && found {
+			t.Errorf("Find(%q) = %v, %v, and Text is %q", path, value, found, said)
+		}
+		if value, says := set.Bool(path); value && !says {
+			t.Errorf("%q is true and not said", path)
+		}
+	})
 }
 
 // FuzzGroups checks that no document makes the reader panic, and that groups are
