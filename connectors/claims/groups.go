@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // ErrOverage means that the provider left the groups out of the token because
@@ -28,8 +29,8 @@ func (e *KindError) Error() string {
 var nameKeys = [...]string{"name", "displayName", "display_name", "value", "path", "slug", "id"}
 
 // Groups returns the groups in a claim, sorted, each once. The claim is a list
-// of strings, numbers or objects with a name, one string, or an object whose keys
-// are the groups (ZITADEL). An absent claim and null are no groups. Anything else
+// of strings, numbers or objects with a name, one string, one such object, or an
+// object of objects whose keys are the groups (ZITADEL). An absent claim and null are no groups. Anything else
 // is a KindError, and groups that the provider left out are ErrOverage: neither
 // is ever taken for "no groups".
 func (s Set) Groups(path string) ([]string, error) {
@@ -57,13 +58,27 @@ func groupsIn(value any, path string) ([]string, error) {
 	case []any:
 		return groupsInList(v, path)
 	case map[string]any:
-		names := make([]string, 0, len(v))
-		for name := range v {
-			names = append(names, name)
-		}
-		return names, nil
+		return groupsInObject(v, path)
 	}
 	return nil, &KindError{Path: path, Kind: kindOf(value)}
+}
+
+// groupsInObject returns the keys of an object of objects, which is how ZITADEL writes roles, or the one group that the
+// object names. Keys of other values are no groups: the values may be false.
+func groupsInObject(object map[string]any, path string) ([]string, error) {
+	names := make([]string, 0, len(object))
+	for name, value := range object {
+		if _, isObject := value.(map[string]any); isObject {
+			names = append(names, name)
+		}
+	}
+	if len(names) == len(object) {
+		return names, nil
+	}
+	if name, ok := nameOf(object); ok && len(names) == 0 {
+		return []string{name}, nil
+	}
+	return nil, &KindError{Path: path, Kind: kindOf(object)}
 }
 
 func groupsInList(list []any, path string) ([]string, error) {
@@ -106,13 +121,15 @@ func kindOf(value any) string {
 	return "a number"
 }
 
-// overage reports whether the provider says that it left the claim out.
+// overage reports whether the provider says that it left the claim out. Entra's
+// "hasgroups" is about the claim "groups".
 func (s Set) overage(path string) bool {
+	name := strings.TrimPrefix(path, "/")
 	if names, ok := s["_claim_names"].(map[string]any); ok {
-		if _, left := names[path]; left {
+		if _, left := names[name]; left {
 			return true
 		}
 	}
 	left, _ := s.Bool("hasgroups")
-	return left
+	return left && name == "groups"
 }
