@@ -80,7 +80,6 @@ func TestGroups(t *testing.T) {
 	for claim, kind := range map[string]string{
 		`true`: "a boolean", `7`: "a number", `[true]`: "a boolean", `[["a"]]`: "a list with a list", `[null]`: "null", `[{"type":"x"}]`: "without a name",
 		`{"admin":true,"dev":false}`: "without a name", `{"admin":null}`: "without a name", `{"admin":["a"]}`: "without a name",
-
 	} {
 		_, err := decode(t, `{"groups":`+claim+`}`).Groups("groups")
 		if fault, ok := errors.AsType[*claims.KindError](err); !ok || !strings.Contains(fault.Error(), kind) {
