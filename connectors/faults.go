@@ -49,6 +49,17 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
+// NoDisplayName returns a problem if a user name comes from a display name, which users may choose. More are names of
+// display names besides displayName.
+func NoDisplayName(field, path string, more ...string) *Problem {
+	last := path[strings.LastIndexAny(path, "./")+1:]
+	plain := strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(last))
+	if plain != "displayname" && !slices.Contains(more, strings.TrimPrefix(path, "/")) {
+		return nil
+	}
+	return &Problem{Field: field, Message: "must not be the display name, because users may choose it freely. Name one that only admins change"}
+}
+
 // Certificate returns a problem unless value is empty or holds certificates in PEM format.
 func Certificate(field, value string) *Problem {
 	if value == "" || x509.NewCertPool().AppendCertsFromPEM([]byte(value)) {

@@ -32,8 +32,8 @@ type Config struct {
 	OnlySecurityGroups bool   `json:"onlySecurityGroups" yaml:"onlySecurityGroups"`
 	BatchGroupLookups  bool   `json:"batchGroupLookups" yaml:"batchGroupLookups"`
 	EmailToLowercase   bool   `json:"emailToLowercase" yaml:"emailToLowercase"`
-	// PreferredUsernameField is "name", "email", "mailNickname" or
-	// "onPremisesSamAccountName".
+	// PreferredUsernameField is "email" (the user principal name, the default),
+	// "mailNickname" or "onPremisesSamAccountName".
 	PreferredUsernameField string `json:"preferredUsernameField" yaml:"preferredUsernameField"`
 	DomainHint             string `json:"domainHint" yaml:"domainHint"`
 	PromptType             string `json:"promptType" yaml:"promptType"`
@@ -74,7 +74,7 @@ func moreFields() []connectors.Field {
 		{Key: "batchGroupLookups", Label: "Look groups up in batches", Help: "For people in more than 1000 groups.", Kind: form.Bool, Advanced: true},
 		{Key: "emailToLowercase", Label: "Mail addresses in lower case", Kind: form.Bool, Advanced: true},
 		{Key: "preferredUsernameField", Label: "User name from", Kind: form.Select, Advanced: true, Options: []form.Option{
-			{Value: "", Label: "Mail address"}, {Value: "name", Label: "Name"}, {Value: "mailNickname", Label: "Mail nickname"}, {Value: "onPremisesSamAccountName", Label: "On-premises account name"},
+			{Value: "", Label: "User principal name"}, {Value: "mailNickname", Label: "Mail nickname"}, {Value: "onPremisesSamAccountName", Label: "On-premises account name"},
 		}},
 		{Key: "domainHint", Label: "Domain hint", Kind: form.Text, Advanced: true},
 		{Key: "promptType", Label: "Prompt", Kind: form.Text, Advanced: true, Placeholder: "select_account"},
@@ -91,7 +91,7 @@ func (c *Config) Validate() []connectors.Problem {
 		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "Copy the secret’s Value from Certificates & secrets"),
 		connectors.Date("secretEnds", c.SecretEnds),
 		connectors.OneOf("groupNameFormat", c.GroupNameFormat, "", "name", "id"),
-		connectors.OneOf("preferredUsernameField", c.PreferredUsernameField, "", "name", "email", "mailNickname", "onPremisesSamAccountName"),
+		connectors.OneOf("preferredUsernameField", c.PreferredUsernameField, "", "email", "mailNickname", "onPremisesSamAccountName"),
 		connectors.Address("apiURL", c.APIURL, "https://login.microsoftonline.us"),
 		connectors.Address("graphURL", c.GraphURL, "https://graph.microsoft.us"),
 	)

@@ -86,6 +86,7 @@ func (c *Config) Validate() []connectors.Problem {
 		connectors.Address("userInfoURL", c.UserInfoURL, "https://provider.example.com/userinfo"),
 		connectors.Missing("clientID", c.ClientID, "Copy it from the provider"),
 		connectors.Missing("clientSecret", c.ClientSecret.Reveal(), "Copy it from the provider"),
+		connectors.NoDisplayName("usernameKey", c.UsernameKey),
 		connectors.Certificate("ca", c.CA),
 	)
 }

@@ -70,6 +70,9 @@ func (c *Config) Validate() []connectors.Problem {
 	if fault := connectors.Date("secretEnds", c.SecretEnds); fault != nil {
 		add(fault.Field, fault.Message)
 	}
+	if fault := connectors.NoDisplayName("usernameClaim", c.UsernameClaim, "name"); fault != nil {
+		add(fault.Field, fault.Message)
+	}
 	if c.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CA)) {
 		add("ca", "must be a certificate in PEM format. Paste it from the line BEGIN CERTIFICATE on")
 	}

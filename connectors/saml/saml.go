@@ -50,6 +50,9 @@ func (c *Config) Validate() []connectors.Problem {
 		connectors.Missing("usernameAttr", c.UsernameAttr, "Name the attribute with the user name"),
 		connectors.OneOf("nameIDFormat", c.NameIDFormat, "", "persistent", "emailAddress", "unspecified", "X509SubjectName"),
 	)
+	if sameAttribute(c.UsernameAttr, "displayName") {
+		faults = append(faults, *connectors.NoDisplayName("usernameAttr", "displayName"))
+	}
 	add := func(field string, err error) {
 		if err != nil {
 			faults = append(faults, connectors.Problem{Field: field, Message: err.Error()})
