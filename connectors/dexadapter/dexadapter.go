@@ -137,7 +137,7 @@ func (r *refresher) Refresh(ctx context.Context, last connectors.Identity) (conn
 	if err != nil {
 		return connectors.Identity{Data: seen.replaced(last.Data)}, seen.classify(err)
 	}
-	// Some of Dex's connectors keep the id of the sign-in, whoever the upstream answers about.
+	// Some of Dex's connectors keep the id of the sign-in even if the upstream answers about another account.
 	if subject := seen.said.Text(r.options.ID); subject != "" && subject != last.Subject {
 		return connectors.Identity{}, connectors.NewError(connectors.OutcomeDenied, nil, "The provider answered about another account.", connectors.SignInAgain)
 	}

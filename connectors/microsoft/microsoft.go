@@ -107,7 +107,7 @@ func (c *Config) Open(ctx context.Context, env connectors.Env) (connectors.Conne
 	}, env, dexadapter.Options{Profile: "/v1.0/me", ID: "id", Admit: admit})
 }
 
-// admit drops the address of guests, whose user principal name is none. Those of members have a domain that the tenant
+// admit drops the address of external users, whose user principal name is none. Those of members have a domain that the tenant
 // has proved to own.
 func admit(_ context.Context, id connectors.Identity, _ claims.Set) (connectors.Identity, error) {
 	if strings.Contains(id.Email, "#EXT#") {
