@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -72,21 +73,30 @@ func (c *computer) run(args ...string) result {
 	return result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
 }
 
-// screen runs the program in a terminal, and presses keys when it shows a text.
+// endMark is what the shell of a terminal prints after the program's last output, before the exit code.
+const endMark = "\x1b]end\x07"
+
+// screen runs the program in a terminal, and presses keys when it shows a text. As on a real computer, a shell leads
+// the terminal's session: when the leader of a session ends, the kernel drops output that was not read yet.
 func (c *computer) screen(columns uint16, until, keys string, args ...string) (text string, code int) {
 	c.t.Helper()
-	cmd := c.command(args...)
+	program := c.command(args...)
+	cmd := exec.CommandContext(c.t.Context(), "sh", append([]string{"-c", `trap : INT; "$@"; printf '\033]end\007%d.' $?; read -r _`, "sh"}, program.Args...)...)
+	cmd.Env = program.Env
 	controller, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 40, Cols: columns})
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	defer controller.Close()
-	timer := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(20*time.Second, func() { _ = controller.Close() })
 	defer timer.Stop()
 	var out bytes.Buffer
 	buffer := make([]byte, 4096)
 	for {
 		n, err := controller.Read(buffer)
+		if err != nil {
+			c.t.Fatalf("the program did not end: %v\n%s", err, out.String())
+		}
 		out.Write(buffer[:n])
 		if keys != "" && strings.Contains(out.String(), until) {
 			if _, err := io.WriteString(controller, keys); err != nil {
@@ -94,12 +104,16 @@ func (c *computer) screen(columns uint16, until, keys string, args ...string) (t
 			}
 			keys = ""
 		}
-		if err != nil { // EIO when the program has ended
-			break
+		if text, end, ok := strings.Cut(out.String(), endMark); ok && strings.HasSuffix(end, ".") {
+			code, err := strconv.Atoi(strings.TrimSuffix(end, "."))
+			if err != nil {
+				c.t.Fatal(err)
+			}
+			_, _ = io.WriteString(controller, "\n") // the shell ends
+			_ = cmd.Wait()
+			return strings.ReplaceAll(text, "\r\n", "\n"), code
 		}
 	}
-	_ = cmd.Wait() // the exit code says more
-	return strings.ReplaceAll(out.String(), "\r\n", "\n"), cmd.ProcessState.ExitCode()
 }
 
 // signIn signs in with a setup code.
