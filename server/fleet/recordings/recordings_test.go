@@ -381,3 +381,52 @@ func FuzzPlay(f *testing.F) {
 		}
 	})
 }
+
+// TestPlayEnds plays output that makes the terminal emulator work for hours, or forever.
+func TestPlayEnds(t *testing.T) {
+	t.Parallel()
+	for name, output := range map[string]string{
+		"tabs":          "\x1b[9223372036854775807I",
+		"tabs back":     "\x1b[9223372036854775807Z",
+		"in two events": "\x1b[922337203685",
+		"clear":         strings.Repeat("\x1b[2J", 1<<18),
+		"alignment":     strings.Repeat("\x1b#8", 1<<18),
+	} {
+		text := asciicast(t, 1, one,
+			recording.Event{At: 1, Kind: recording.Resize, Text: "500x200"},
+			recording.Event{At: 2, Kind: recording.Output, Text: output},
+			recording.Event{At: 3, Kind: recording.Output, Text: "4775807Iafter"},
+		)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				_, _ = recordings.Play(strings.NewReader(text), time.Minute, 0)
+			}()
+			select {
+			case <-ended:
+			case <-time.After(20 * time.Second):
+				t.Error("playing goes on after 20 seconds")
+			}
+		})
+	}
+}
+
+// TestPlayKeepsTheScreen sends parameters out of range. A terminal limits them, and shows the rest of the output.
+func TestPlayKeepsTheScreen(t *testing.T) {
+	t.Parallel()
+	for _, sequence := range []string{
+		"\x1b[999P", "\x1b[9223372036854775807@", "\x1b[-5P", "\x1b[99999999999999999999C", "\x1b[>4;2m", "\x1b)0", "\x1b]4;1;rgb:ff/ff/ff\x07", "\x1b[2147483647X",
+		"\x1b]0;never ended\x1b[0m", "\x1b[1;2;3 q",
+	} {
+		text := asciicast(t, 1, one, recording.Event{At: 1, Kind: recording.Output, Text: "rm -rf /\r\n12345\x1b[D" + sequence + "\r\nafter"})
+		playback, err := recordings.Play(strings.NewReader(text), time.Minute, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := rows(playback.Frames[0]); got[0] != "rm -rf /" || !strings.HasPrefix(got[1], "1234") || got[2] != "after" {
+			t.Errorf("%q: %q", sequence, got)
+		}
+	}
+}
