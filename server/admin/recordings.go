@@ -3,7 +3,9 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
@@ -34,7 +36,7 @@ func (a *Admin) RecordingFile(ctx context.Context, c Caller, id string) (*store.
 type Replay struct {
 	*store.Recording
 	recordings.Playback
-	// Faults are the defects found in the recording. Unreadable says why it cannot be played.
+	// Faults are the defects found in the recording. Unreadable says why it, or the rest of it, cannot be played.
 	Faults     []string
 	Unreadable string
 	// Key is the proxy's public key as a JSON Web Key.
@@ -49,7 +51,11 @@ func (a *Admin) RecordingFrames(ctx context.Context, c Caller, id string, from t
 		return recordings.Playback{}, err
 	}
 	a.recordSeen(ctx, c, row, "screen")
-	return recordings.Play(a.Recordings.Open(ctx, row), from, count)
+	playback, err := recordings.Play(ctx, a.Recordings.Open(ctx, row), from, count)
+	if errors.Is(err, recordings.ErrTooMuchWork) {
+		err = nil // the page says so
+	}
+	return playback, err
 }
 
 // PlayRecording returns the frame of a recording at a time, and the result of its verification. The audit log
@@ -61,11 +67,11 @@ func (a *Admin) PlayRecording(ctx context.Context, c Caller, id string, at time.
 	}
 	a.recordSeen(ctx, c, row, "screen")
 	replay := &Replay{Recording: row}
-	if replay.Playback, err = recordings.Play(a.Recordings.Open(ctx, row), at, 0); errs.KindOf(err) == errs.Unavailable {
+	if replay.Playback, err = recordings.Play(ctx, a.Recordings.Open(ctx, row), at, 0); errs.KindOf(err) == errs.Unavailable {
 		return nil, err
 	}
 	if err != nil {
-		replay.Unreadable = err.Error()
+		replay.Unreadable = strings.TrimSuffix(err.Error(), ".")
 	}
 	report, err := a.Recordings.Check(ctx, row)
 	if err != nil {
@@ -89,7 +95,7 @@ func (a *Admin) SearchRecording(ctx context.Context, c Caller, id, words string)
 		return nil, err
 	}
 	a.recordSeen(ctx, c, row, "search")
-	found, err := recordings.Search(a.Recordings.Open(ctx, row), words)
+	found, err := recordings.Search(ctx, a.Recordings.Open(ctx, row), words)
 	if errs.KindOf(err) == errs.Unavailable {
 		return nil, err
 	}

@@ -1,15 +1,18 @@
 package recordings
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"regexp"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/hinshun/vt10x"
 
+	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/kubenames"
 	"github.com/fairlead-auth/fairlead/internal/recording"
 )
@@ -51,36 +54,48 @@ const (
 	// maxMarkers bounds the markers of a recording, and maxMarkerText the text of each in characters.
 	maxMarkers    = 200
 	maxMarkerText = 80
-	// maxWidth and maxHeight bound the terminal, whatever size the recording claims.
+	// maxWidth and maxHeight bound the terminal.
 	maxWidth, maxHeight = 500, 200
+	// chunk is the number of bytes that are drawn between two looks at the context.
+	chunk = 1024
 )
 
-// Play renders the frame at a time, and up to count later ones.
-func Play(text io.Reader, from time.Duration, count int) (Playback, error) {
+// ErrTooMuchWork means that drawing a recording takes more than maxWork.
+var ErrTooMuchWork = errs.New(errs.Invalid, "The rest of the recording changes the screen so often that drawing it takes too long. Download the recording, and play it with asciinema.")
+
+// Play renders the frame at a time, and up to count later ones. It stops when the context ends, and after maxWork.
+// With an error it returns what it has rendered until then.
+func Play(ctx context.Context, text io.Reader, from time.Duration, count int) (Playback, error) {
+	return play(ctx, text, &player{from: from, count: count, budget: maxWork})
+}
+
+func play(ctx context.Context, text io.Reader, p *player) (Playback, error) {
 	header, events, err := recording.Read(text)
 	if err != nil {
 		return Playback{}, err
 	}
-	p := player{from: from, count: count, last: -idleGap}
-	p.resize(header.Width, header.Height)
-	for e, err := range events {
-		if err != nil {
-			return p.playback, err
+	p.start(header)
+	for e, broken := range events {
+		if err = broken; err == nil {
+			err = p.event(ctx, e)
 		}
-		p.event(e)
+		if err != nil {
+			break
+		}
 	}
 	p.advance(p.playback.Last + frameEvery)
 	if len(p.playback.Frames) == 0 {
-		p.keep(p.playback.Last)
+		p.playback.Frames = []Frame{p.frame(p.playback.Last)}
 	}
-	return p.playback, nil
+	return p.playback, err
 }
 
 // player feeds events to a terminal and collects frames.
 type player struct {
-	from     time.Duration
-	count    int
-	terminal vt10x.Terminal
+	from   time.Duration
+	count  int
+	budget int
+	screen *screen
 	// changed is when the screen changed since the last frame, if dirty. last is the time of the last output.
 	changed  time.Duration
 	dirty    bool
@@ -88,29 +103,45 @@ type player struct {
 	playback Playback
 }
 
-func (p *player) event(e recording.Event) {
+func (p *player) start(header recording.Header) {
+	p.last, p.screen = -idleGap, newScreen(limitSize(header.Width, header.Height))
+}
+
+func (p *player) event(ctx context.Context, e recording.Event) error {
 	p.advance(e.At)
 	p.playback.Last = max(p.playback.Last, e.At)
 	switch e.Kind {
 	case recording.Output:
-		if p.write(e.Text); e.At-p.last >= idleGap {
+		if err := p.write(ctx, e.Text); err != nil {
+			return err
+		}
+		if e.At-p.last >= idleGap {
 			p.addMarker(e.At, words(e.Text))
 		}
 		p.last = e.At
 	case recording.Resize:
 		var width, height int
 		if _, err := fmt.Sscanf(e.Text, "%dx%d", &width, &height); err == nil {
-			p.resize(width, height)
+			p.screen.resize(limitSize(width, height))
 		}
 	case recording.Marker:
 		p.addMarker(e.At, e.Text)
-		return
+		return p.mayContinue(ctx)
 	default:
-		return
+		return p.mayContinue(ctx)
 	}
 	if !p.dirty {
 		p.dirty, p.changed = true, e.At
 	}
+	return p.mayContinue(ctx)
+}
+
+// mayContinue returns the reason to stop playing.
+func (p *player) mayContinue(ctx context.Context) error {
+	if p.screen.work > p.budget {
+		return ErrTooMuchWork
+	}
+	return ctx.Err()
 }
 
 // advance stores the frame that ends at now.
@@ -152,41 +183,37 @@ func words(output string) string {
 	return ""
 }
 
-// write sends text to the terminal. If the text crashes the terminal emulator, playback continues on an empty
-// screen.
-func (p *player) write(text string) {
-	defer func() {
-		if recover() != nil {
-			width, height := p.terminal.Size()
-			p.terminal = vt10x.New(vt10x.WithSize(width, height))
+// write draws output until there is a reason to stop.
+func (p *player) write(ctx context.Context, output string) error {
+	for len(output) > 0 {
+		if err := p.mayContinue(ctx); err != nil {
+			return err
 		}
-	}()
-	_, _ = p.terminal.Write([]byte(text)) // it never fails
+		n := min(len(output), chunk)
+		for n < len(output) && !utf8.RuneStart(output[n]) {
+			n++
+		}
+		p.screen.write(output[:n])
+		output = output[n:]
+	}
+	return nil
 }
 
-func (p *player) resize(width, height int) {
-	width, height = min(max(width, 1), maxWidth), min(max(height, 1), maxHeight)
-	defer func() {
-		if recover() != nil {
-			p.terminal = vt10x.New(vt10x.WithSize(width, height))
-		}
-	}()
-	if p.terminal == nil {
-		p.terminal = vt10x.New(vt10x.WithSize(width, height))
-	}
-	p.terminal.Resize(width, height)
+// limitSize bounds the terminal, whatever size the recording claims.
+func limitSize(width, height int) (limitedWidth, limitedHeight int) {
+	return min(max(width, 1), maxWidth), min(max(height, 1), maxHeight)
 }
 
 func (p *player) frame(at time.Duration) Frame {
-	width, height := p.terminal.Size()
+	width, height := p.screen.terminal.Size()
 	s := Frame{At: at, Width: width, Height: height, Rows: make([]Row, height)}
-	cursor := p.terminal.Cursor()
+	cursor := p.screen.terminal.Cursor()
 	for y := range height {
 		var row Row
 		for x := range width {
-			cell := p.terminal.Cell(x, y)
+			cell := p.screen.terminal.Cell(x, y)
 			class := classesOf(cell)
-			if p.terminal.CursorVisible() && cursor.X == x && cursor.Y == y {
+			if p.screen.terminal.CursorVisible() && cursor.X == x && cursor.Y == y {
 				class = "cursor"
 			}
 			if n := len(row); n > 0 && row[n-1].Class == class {

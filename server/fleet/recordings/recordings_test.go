@@ -3,8 +3,10 @@ package recordings_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -299,7 +301,7 @@ func TestPlay(t *testing.T) {
 		recording.Event{At: 10 * time.Second, Kind: recording.Marker, Text: "the session ended"},
 	)
 	at := func(seconds float64, count int) recordings.Playback {
-		playback, err := recordings.Play(strings.NewReader(text), time.Duration(seconds*float64(time.Second)), count)
+		playback, err := recordings.Play(t.Context(), strings.NewReader(text), time.Duration(seconds*float64(time.Second)), count)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -344,7 +346,7 @@ func TestPlayOfHostileOutput(t *testing.T) {
 		recording.Event{At: 3, Kind: recording.Resize, Text: "-1x0"},
 		recording.Event{At: 4, Kind: recording.Output, Text: "after"},
 	)
-	playback, err := recordings.Play(strings.NewReader(text), time.Minute, 0)
+	playback, err := recordings.Play(t.Context(), strings.NewReader(text), time.Minute, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -370,7 +372,7 @@ func FuzzPlay(f *testing.F) {
 		}
 		size := fmt.Sprintf("%dx%d", width, height)
 		text := fmt.Sprintf("{\"version\":2,\"width\":%d,\"height\":%d}\n", width, height) + line(0.1, "o", output) + line(0.2, "r", size) + line(0.3, "o", output) + line(1, "r", "7x3") + line(2, "o", output)
-		playback, err := recordings.Play(strings.NewReader(text), 0, 100)
+		playback, err := recordings.Play(t.Context(), strings.NewReader(text), 0, 100)
 		if err != nil || len(playback.Frames) == 0 {
 			t.Fatal(playback, err)
 		}
@@ -382,32 +384,57 @@ func FuzzPlay(f *testing.F) {
 	})
 }
 
-// TestPlayEnds plays output that makes the terminal emulator work for hours, or forever.
+// TestPlayEnds plays output that makes the terminal emulator loop as often as a parameter says.
 func TestPlayEnds(t *testing.T) {
 	t.Parallel()
 	for name, output := range map[string]string{
 		"tabs":          "\x1b[9223372036854775807I",
 		"tabs back":     "\x1b[9223372036854775807Z",
 		"in two events": "\x1b[922337203685",
-		"clear":         strings.Repeat("\x1b[2J", 1<<18),
-		"alignment":     strings.Repeat("\x1b#8", 1<<18),
 	} {
-		text := asciicast(t, 1, one,
-			recording.Event{At: 1, Kind: recording.Resize, Text: "500x200"},
-			recording.Event{At: 2, Kind: recording.Output, Text: output},
-			recording.Event{At: 3, Kind: recording.Output, Text: "4775807Iafter"},
-		)
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			text := asciicast(t, 1, one,
+				recording.Event{At: 2, Kind: recording.Output, Text: output},
+				recording.Event{At: 3, Kind: recording.Output, Text: "4775807Iafter"},
+			)
 			ended := make(chan struct{})
 			go func() {
 				defer close(ended)
-				_, _ = recordings.Play(strings.NewReader(text), time.Minute, 0)
+				if _, err := recordings.Play(t.Context(), strings.NewReader(text), time.Minute, 0); err != nil {
+					t.Error(err)
+				}
 			}()
 			select {
 			case <-ended:
-			case <-time.After(20 * time.Second):
-				t.Error("playing goes on after 20 seconds")
+			case <-time.After(30 * time.Second):
+				t.Fatal("playing does not end")
+			}
+		})
+	}
+}
+
+// TestPlayHasABudget plays output that changes the whole screen with every few bytes, which takes hours.
+func TestPlayHasABudget(t *testing.T) {
+	t.Parallel()
+	const work = 500_000_000
+	for name, sequence := range map[string]string{
+		"clear": "\x1b[2J", "alignment": "\x1b#8", "scroll": "\x1b[200S", "insert": "\x1b[200L", "reset": "\x1bc", "other screen": "\x1b[?1049h\x1b[?1049l", "lines": "\n\n\n\n", "backwards": "\x1bM",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text := asciicast(t, 1, one,
+				recording.Event{At: 1, Kind: recording.Resize, Text: "500x200"},
+				recording.Event{At: 2, Kind: recording.Output, Text: "\x1b[H" + strings.Repeat(sequence, 1<<20/len(sequence))},
+			)
+			playback, err := recordings.PlayWithin(t.Context(), strings.NewReader(text), time.Minute, work)
+			if !errs.Is(err, errs.Invalid) || len(playback.Frames) != 1 {
+				t.Errorf("%d frames, error %v", len(playback.Frames), err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if _, err := recordings.Play(ctx, strings.NewReader(text), time.Minute, 0); !errors.Is(err, context.Canceled) {
+				t.Errorf("after the request has ended: %v", err)
 			}
 		})
 	}
@@ -421,7 +448,7 @@ func TestPlayKeepsTheScreen(t *testing.T) {
 		"\x1b]0;never ended\x1b[0m", "\x1b[1;2;3 q",
 	} {
 		text := asciicast(t, 1, one, recording.Event{At: 1, Kind: recording.Output, Text: "rm -rf /\r\n12345\x1b[D" + sequence + "\r\nafter"})
-		playback, err := recordings.Play(strings.NewReader(text), time.Minute, 0)
+		playback, err := recordings.Play(t.Context(), strings.NewReader(text), time.Minute, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,12 +26,12 @@ func TestSearch(t *testing.T) {
 		"nothing":     nil,
 		" ":           nil,
 	} {
-		got, err := recordings.Search(strings.NewReader(text), words)
+		got, err := recordings.Search(t.Context(), strings.NewReader(text), words)
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Errorf("%q (-want +got):\n%s\nerror %v", words, diff, err)
 		}
 	}
-	if _, err := recordings.Search(strings.NewReader("no recording"), "x"); err == nil {
+	if _, err := recordings.Search(t.Context(), strings.NewReader("no recording"), "x"); err == nil {
 		t.Error("what is no recording is searched")
 	}
 }
