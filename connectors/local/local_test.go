@@ -178,3 +178,36 @@ func TestUnknownNamesTakeAsLong(t *testing.T) {
 		}
 	}
 }
+
+// changing is a book in which the password changes while a sign-in checks it.
+type changing struct{ *book }
+
+func (b changing) AccountByLogin(ctx context.Context, login string) (local.Account, error) {
+	account, err := b.book.AccountByLogin(ctx, login)
+	b.change(account.ID, func(a *local.Account) { a.PasswordHash = "new" })
+	return account, err
+}
+
+// TestAPasswordThatChangesDuringASignIn: the old password is of no use, and its renewed hash does not come back.
+func TestAPasswordThatChangesDuringASignIn(t *testing.T) {
+	t.Parallel()
+	imported, err := bcrypt.GenerateFromPassword([]byte("correct horse"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &book{people: map[string]local.Account{"loc_1": {ID: "loc_1", Login: "jane", PasswordHash: string(imported)}}}
+	opened, err := local.Type(password.NewHasher()).Config().Open(t.Context(), connectors.Env{Accounts: changing{b}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, ok := opened.(*local.Connector)
+	if !ok {
+		t.Fatalf("%T", opened)
+	}
+	if _, err := c.Login(t.Context(), "jane", "correct horse"); !errors.Is(err, connectors.ErrBadCredentials) {
+		t.Errorf("the old password: %v", err)
+	}
+	if after, err := b.AccountByID(t.Context(), "loc_1"); err != nil || after.PasswordHash != "new" {
+		t.Errorf("the hash is %q, want the new one; error %v", after.PasswordHash, err)
+	}
+}

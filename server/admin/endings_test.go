@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/form"
 	"github.com/fairlead-auth/fairlead/server/admin"
@@ -129,4 +130,38 @@ func TestAnInvitationEndsWithItsAccount(t *testing.T) {
 	if err := b.AcceptInvitation(t.Context(), token, "seven purple boats", "seven purple boats", ""); !errs.Is(err, errs.Denied) {
 		t.Errorf("the invitation of the account before: %v", err)
 	}
+}
+
+// TestANewPasswordEndsWhatTheOldOneOpened sets a password by an invitation.
+func TestANewPasswordEndsWhatTheOldOneOpened(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		b := setup(t, s)
+		b.apply(shell(), settings.Connectors, form.Doc{"id": "staff", "type": "local"})
+		b.apply(shell(), settings.LocalUsers, form.Doc{"login": "bob"})
+		account, err := s.AccountByLogin(t.Context(), "bob")
+		if err != nil {
+			t.Fatal(err)
+		}
+		user, _, err := s.SignInUser(t.Context(), store.ResolvedIdentity{
+			ConnectorID: "staff", KubeName: "bob", Identity: connectors.Identity{Subject: account.ID, Username: "bob"},
+		}, b.now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := store.At(b.now().Add(time.Hour))
+		if err := s.CreateSignIn(t.Context(), &store.SignIn{ID: "sid_1", CookieHash: "c", UserID: user.ID, IdleExpires: end, Expires: end}); err != nil {
+			t.Fatal(err)
+		}
+		token, err := b.Invite(t.Context(), shell(), "bob")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.AcceptInvitation(t.Context(), token, "seven purple boats", "seven purple boats", ""); err != nil {
+			t.Fatal(err)
+		}
+		if rows, err := s.SignIns(t.Context(), user.ID, b.now()); err != nil || len(rows) != 0 {
+			t.Errorf("%d sessions of the old password, error %v", len(rows), err)
+		}
+	})
 }

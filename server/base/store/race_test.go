@@ -3,12 +3,14 @@ package store_test
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/fairlead-auth/fairlead/internal/audit"
+	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/base/store/storetest"
@@ -246,6 +248,46 @@ func TestARotationAndItsEventAreOne(t *testing.T) {
 		events, err := s.AuditEvents(t.Context(), audit.TokenIssued, 10)
 		if err != nil || len(events) != 1 || events[0].TokenID != "jti0" || events[0].Address != "192.0.2.1" || events[0].Time != store.At(noon()) {
 			t.Errorf("events %+v, error %v", events, err)
+		}
+	})
+}
+
+// TestOneKeySigns activates two keys at once: the later one signs alone. A revoked key is not activated.
+func TestOneKeySigns(t *testing.T) {
+	t.Parallel()
+	twoPools(t, func(t *testing.T, pools [2]*store.Store) {
+		for round := range 15 {
+			var keys [2]*store.SigningKey
+			for i := range keys {
+				keys[i] = &store.SigningKey{ID: fmt.Sprint("key", round, "-", i), Algorithm: "RS256", State: store.KeyNext}
+				must(t, pools[0].AddKey(t.Context(), keys[i]))
+			}
+			var wg sync.WaitGroup
+			start := make(chan struct{})
+			for i := range keys {
+				wg.Go(func() {
+					<-start
+					if err := pools[i].ActivateKey(t.Context(), keys[i], noon()); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			close(start)
+			wg.Wait()
+			rows, err := pools[1].SigningKeys(t.Context())
+			must(t, err)
+			active := slices.DeleteFunc(rows, func(k store.SigningKey) bool { return k.State != store.KeyActive })
+			if len(active) != 1 {
+				t.Fatalf("round %d: %d keys are active", round, len(active))
+			}
+		}
+		stolen := &store.SigningKey{ID: "stolen", Algorithm: "RS256", State: store.KeyNext}
+		must(t, pools[0].AddKey(t.Context(), stolen))
+		if revoked, err := pools[1].RevokeKey(t.Context(), stolen.ID, noon()); err != nil || !revoked {
+			t.Fatalf("revoked %v, error %v", revoked, err)
+		}
+		if err := pools[0].ActivateKey(t.Context(), stolen, noon()); !errs.Is(err, errs.Conflict) {
+			t.Errorf("activating a revoked key: %v", err)
 		}
 	})
 }

@@ -18,9 +18,19 @@ import (
 	"github.com/fairlead-auth/fairlead/server/signing/keys"
 )
 
-type clock struct{ at time.Time }
+// clock is a clock that runs a function at the next look.
+type clock struct {
+	at   time.Time
+	then func()
+}
 
-func (c *clock) now() time.Time { return c.at }
+func (c *clock) now() time.Time {
+	if then := c.then; then != nil {
+		c.then = nil
+		then()
+	}
+	return c.at
+}
 
 func newManager(t *testing.T, s *store.Store, c *clock) *keys.Manager {
 	t.Helper()

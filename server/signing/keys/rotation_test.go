@@ -156,3 +156,29 @@ func TestReplicasTendAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestRevokingAKeyThatTakesOver revokes the next key, which another replica activates after the command has read it.
+func TestRevokingAKeyThatTakesOver(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		c := &clock{at: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
+		m := newManager(t, s, c)
+		maintain(t, m)
+		stolen := keyInState(t, m, store.KeyNext)
+		c.then = func() {
+			if err := s.ActivateKey(t.Context(), &store.SigningKey{ID: stolen.ID, Algorithm: stolen.Algorithm}, c.at); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := m.Revoke(t.Context(), stolen.ID, "stolen"); err != nil {
+			t.Fatal(err)
+		}
+		maintain(t, m)
+		if _, kid := sign(t, m); kid == stolen.ID {
+			t.Error("the revoked key signs")
+		}
+		if revoked := keyInState(t, m, store.KeyRevoked); revoked.ID != stolen.ID {
+			t.Errorf("revoked %+v, want %s", revoked, stolen.ID)
+		}
+	})
+}
