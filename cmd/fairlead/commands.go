@@ -228,7 +228,7 @@ func localUserPasswordCommand(file *string) *cobra.Command {
 				return err
 			}
 			return withStore(cmd, *file, func(s *store.Store) error {
-				if err := s.SetLocalUserPassword(cmd.Context(), args[0], hash); err != nil {
+				if err := s.SetLocalUserPassword(cmd.Context(), args[0], hash, time.Now()); err != nil {
 					return err
 				}
 				changed(cmd, s, audit.UserChanged, args[0], "password")

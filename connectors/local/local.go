@@ -28,7 +28,9 @@ type Account struct {
 type Accounts interface {
 	AccountByLogin(ctx context.Context, login string) (Account, error)
 	AccountByID(ctx context.Context, id string) (Account, error)
-	SetPasswordHash(ctx context.Context, id, hash string) error
+	// RenewPasswordHash replaces a hash by another one of the same password. It changes nothing if the account has
+	// another hash by now.
+	RenewPasswordHash(ctx context.Context, id, old, renewed string) error
 }
 
 // Type describes the connector.
@@ -84,6 +86,14 @@ func (c *Connector) Login(ctx context.Context, username, pass string) (connector
 	if !result.Match || account.Disabled {
 		return connectors.Identity{}, connectors.ErrBadCredentials
 	}
+	// The check takes a while. A password that was changed meanwhile is of no use any more.
+	current, err := c.accounts.AccountByID(ctx, account.ID)
+	if err != nil {
+		return connectors.Identity{}, err
+	}
+	if current.PasswordHash != account.PasswordHash || current.Disabled {
+		return connectors.Identity{}, connectors.ErrBadCredentials
+	}
 	if result.Stale {
 		c.rehash(ctx, account, pass)
 	}
@@ -95,7 +105,7 @@ func (c *Connector) Login(ctx context.Context, username, pass string) (connector
 func (c *Connector) rehash(ctx context.Context, account Account, pass string) {
 	hash, err := c.hasher.Hash(ctx, pass)
 	if err == nil {
-		err = c.accounts.SetPasswordHash(ctx, account.ID, hash)
+		err = c.accounts.RenewPasswordHash(ctx, account.ID, account.PasswordHash, hash)
 	}
 	if err != nil {
 		c.env.Logger.WarnContext(ctx, "password hash not renewed", "account", account.ID, "error", err)

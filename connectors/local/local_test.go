@@ -50,8 +50,12 @@ func (b *book) AccountByID(ctx context.Context, id string) (local.Account, error
 	return b.find(func(a local.Account) bool { return a.ID == id })
 }
 
-func (b *book) SetPasswordHash(_ context.Context, id, hash string) error {
-	b.change(id, func(a *local.Account) { a.PasswordHash = hash })
+func (b *book) RenewPasswordHash(_ context.Context, id, old, renewed string) error {
+	b.change(id, func(a *local.Account) {
+		if a.PasswordHash == old {
+			a.PasswordHash = renewed
+		}
+	})
 	return nil
 }
 

@@ -100,7 +100,7 @@ func createGrant(tx *gorm.DB, r Redemption) error {
 func (s *Store) RevokeIssued(ctx context.Context, userID, deviceID, accessHash string, now time.Time) error {
 	err := s.tx(ctx, func(tx *gorm.DB) error {
 		if deviceID != "" {
-			if _, _, err := end(ctx, tx, Ending{Scope: EndDevice, UserID: userID, ID: deviceID, Reason: RevokedCodeReplay}, now); err != nil {
+			if _, _, err := end(tx, Ending{Scope: EndDevice, UserID: userID, ID: deviceID, Reason: RevokedCodeReplay}, now); err != nil {
 				return err
 			}
 		}

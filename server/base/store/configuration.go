@@ -19,6 +19,9 @@ type SettingsTx struct {
 	store *Store
 	// Version is the number of changes so far.
 	Version int64
+	// newPasswords are the local accounts whose sessions end with the transaction.
+	newPasswords []string
+	now          time.Time
 }
 
 // UpdateSettings runs fn in one transaction that excludes all other changes of the configuration. fn may run more
@@ -30,7 +33,15 @@ func (s *Store) UpdateSettings(ctx context.Context, fn func(c *SettingsTx) error
 		if err := tx.Raw("UPDATE config_state SET version = version + 1 WHERE id = 1 RETURNING version").Scan(&c.Version).Error; err != nil {
 			return err
 		}
-		return fn(c)
+		if err := fn(c); err != nil {
+			return err
+		}
+		for _, id := range c.newPasswords {
+			if err := endLocalUser(tx, id, c.now); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	s.cache.forget()
 	return err
@@ -99,6 +110,8 @@ func (c *SettingsTx) putLocalUser(u *LocalUser, now time.Time) error {
 	u.ID, u.Created, u.Disabled, u.PasswordHash = old.ID, old.Created, old.Disabled, old.PasswordHash
 	if u.FileHash != "" && u.FileHash != old.FileHash {
 		u.PasswordHash = u.FileHash // imported
+		c.newPasswords = append(c.newPasswords, u.ID)
+		c.now = now
 	} else {
 		u.FileHash = old.FileHash
 	}

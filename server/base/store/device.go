@@ -34,6 +34,7 @@ const (
 	RevokedByUser     = "revoked_by_user"
 	RevokedByAdmin    = "revoked_by_admin"
 	RevokedConsent    = "consent_withdrawn"
+	RevokedPassword   = "password_changed"
 	RevokedByClient   = "signed_out"
 	RevokedReplay     = "refresh_token_replayed"
 	RevokedCodeReplay = "code_replayed"

@@ -123,7 +123,7 @@ func (e Ended) Anything() bool {
 func (s *Store) End(ctx context.Context, e Ending, now time.Time) (ended Ended, err error) {
 	var events []audit.Event
 	err = s.tx(ctx, func(tx *gorm.DB) error {
-		ended, events, err = end(ctx, tx, e, now)
+		ended, events, err = end(tx, e, now)
 		return err
 	})
 	if err != nil {
@@ -135,7 +135,7 @@ func (s *Store) End(ctx context.Context, e Ending, now time.Time) (ended Ended, 
 	return ended, nil
 }
 
-func end(ctx context.Context, tx *gorm.DB, e Ending, now time.Time) (Ended, []audit.Event, error) {
+func end(tx *gorm.DB, e Ending, now time.Time) (Ended, []audit.Event, error) {
 	user, err := lockUser(tx, e.UserID, "NO KEY UPDATE")
 	if err != nil {
 		return nil, nil, err
@@ -152,7 +152,7 @@ func end(ctx context.Context, tx *gorm.DB, e Ending, now time.Time) (Ended, []au
 	}
 	var events []audit.Event
 	if disables || e.Scope == EndPerson || ended.Anything() {
-		events = e.events(ctx, ended)
+		events = e.events(tx.Statement.Context, ended)
 	}
 	for _, event := range events {
 		if err := tx.Exec(addEvent, eventArgs(event)...).Error; err != nil {

@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"github.com/fairlead-auth/fairlead/internal/errs"
 )
 
 // KeyState is the state of a signing key.
@@ -63,15 +66,26 @@ func (s *Store) AddKey(ctx context.Context, k *SigningKey) error {
 	return nil
 }
 
-// ActivateKey makes a key the signing key of its algorithm and retires the previous one, in one transaction.
+// ActivateKey makes the next key the signing key of its algorithm and retires the previous one, in one transaction. The
+// error's kind is Conflict if the key is not next any more, because it was revoked or activated meanwhile.
 func (s *Store) ActivateKey(ctx context.Context, k *SigningKey, now time.Time) error {
 	err := s.tx(ctx, func(tx *gorm.DB) error {
-		err := tx.Exec("UPDATE signing_keys SET state = ?, retired = ? WHERE algorithm = ? AND state = ?",
+		// One activation at a time, so that each sees the key that the other one has activated.
+		var rows []SigningKey
+		err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Select("id").Where("algorithm = ?", k.Algorithm).Order("id").Find(&rows).Error
+		if err != nil {
+			return err
+		}
+		err = tx.Exec("UPDATE signing_keys SET state = ?, retired = ? WHERE algorithm = ? AND state = ?",
 			KeyRetired, At(now), k.Algorithm, KeyActive).Error
 		if err != nil {
 			return err
 		}
-		return tx.Exec("UPDATE signing_keys SET state = ?, activated = ? WHERE id = ?", KeyActive, At(now), k.ID).Error
+		res := tx.Exec("UPDATE signing_keys SET state = ?, activated = ? WHERE id = ? AND state = ?", KeyActive, At(now), k.ID, KeyNext)
+		if res.Error == nil && res.RowsAffected == 0 {
+			return errs.New(errs.Conflict, "The key %s is no longer the next one: another replica has changed it. Try again.", k.ID)
+		}
+		return res.Error
 	})
 	if err != nil {
 		return fmt.Errorf("activating key: %w", err)
@@ -79,7 +93,7 @@ func (s *Store) ActivateKey(ctx context.Context, k *SigningKey, now time.Time) e
 	return nil
 }
 
-// RevokeKey revokes a key and reports whether it existed. Another key must already sign in its place.
+// RevokeKey revokes a key and reports false if it signs, or is revoked already. Another key must sign in its place.
 func (s *Store) RevokeKey(ctx context.Context, id string, now time.Time) (bool, error) {
 	rows, err := s.exec(ctx, "UPDATE signing_keys SET state = ?, retired = ? WHERE id = ? AND state IN (?, ?)",
 		KeyRevoked, At(now), id, KeyRetired, KeyNext)

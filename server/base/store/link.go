@@ -104,7 +104,7 @@ func (s *Store) CreateRecoveryAccount(ctx context.Context, purpose, hash string,
 		if err := s.addFactor(tx, f); err != nil {
 			return err
 		}
-		return renewRecoveryUser(ctx, tx, a.ID, now)
+		return renewRecoveryUser(tx, a.ID, now)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("creating recovery account: %w", err)
@@ -113,7 +113,7 @@ func (s *Store) CreateRecoveryAccount(ctx context.Context, purpose, hash string,
 }
 
 // renewRecoveryUser ends what the user of a recovery account holds, and enables the user.
-func renewRecoveryUser(ctx context.Context, tx *gorm.DB, accountID string, now time.Time) error {
+func renewRecoveryUser(tx *gorm.DB, accountID string, now time.Time) error {
 	var u User
 	found := tx.Where("connector_id = ? AND subject = ?", RecoveryConnectorID, accountID).Limit(1).Find(&u)
 	if found.Error != nil || found.RowsAffected == 0 {
@@ -122,7 +122,7 @@ func renewRecoveryUser(ctx context.Context, tx *gorm.DB, accountID string, now t
 	if err := tx.Model(&u).Update("disabled", false).Error; err != nil {
 		return err
 	}
-	_, _, err := end(ctx, tx, Ending{Scope: EndPerson, UserID: u.ID, Reason: RevokedByAdmin}, now)
+	_, _, err := end(tx, Ending{Scope: EndPerson, UserID: u.ID, Reason: RevokedByAdmin}, now)
 	return err
 }
 
@@ -147,6 +147,7 @@ func (s *Store) RecordRecoverySignIn(ctx context.Context, id string, now time.Ti
 }
 
 // AcceptInvitation spends a link and sets the password of the invited local user, whose id the link names.
+// Everything that the old password opened ends.
 func (s *Store) AcceptInvitation(ctx context.Context, hash, accountID, passwordHash string, now time.Time) error {
 	err := s.tx(ctx, func(tx *gorm.DB) error {
 		if err := useLink(tx, LinkInvite, hash, now); err != nil {
@@ -156,7 +157,10 @@ func (s *Store) AcceptInvitation(ctx context.Context, hash, accountID, passwordH
 		if res.Error == nil && res.RowsAffected == 0 {
 			return notFound("The account no longer exists. Ask the admin who sent the invitation.")
 		}
-		return res.Error
+		if res.Error != nil {
+			return res.Error
+		}
+		return endLocalUser(tx, accountID, now)
 	})
 	if err != nil {
 		return fmt.Errorf("accepting invitation: %w", err)

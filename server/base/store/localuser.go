@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"gorm.io/gorm"
+
 	"github.com/fairlead-auth/fairlead/connectors/local"
+	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/kubenames"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 )
@@ -57,9 +60,41 @@ func (s *Store) SetLocalUserDisabled(ctx context.Context, login string, disabled
 	return err
 }
 
-// SetLocalUserPassword replaces the password hash of an account by login name.
-func (s *Store) SetLocalUserPassword(ctx context.Context, login, hash string) error {
-	return s.updateLocal(ctx, "login_key = ?", kubenames.Key(login), map[string]any{"password_hash": hash})
+// SetLocalUserPassword replaces the password hash of an account by login name, and ends everything that the old password
+// opened.
+func (s *Store) SetLocalUserPassword(ctx context.Context, login, hash string, now time.Time) error {
+	return s.tx(ctx, func(tx *gorm.DB) error {
+		var u LocalUser
+		if err := tx.Where("login_key = ?", kubenames.Key(login)).Take(&u).Error; err != nil {
+			return missingLocalUser(translate(err))
+		}
+		if err := tx.Model(&u).Update("password_hash", hash).Error; err != nil {
+			return err
+		}
+		return endLocalUser(tx, u.ID, now)
+	})
+}
+
+// endLocalUser ends what the user of a local account holds. A local connector may have any id.
+func endLocalUser(tx *gorm.DB, accountID string, now time.Time) error {
+	var users []string
+	err := tx.Raw("SELECT u.id FROM users u JOIN connectors c ON c.id = u.connector_id WHERE c.type = ? AND u.subject = ?", localType, accountID).Scan(&users).Error
+	for _, id := range users {
+		if err == nil {
+			_, _, err = end(tx, Ending{Scope: EndPerson, UserID: id, Reason: RevokedPassword}, now)
+		}
+	}
+	return err
+}
+
+// localType is the type of the connectors that sign in local users.
+const localType = "local"
+
+func missingLocalUser(err error) error {
+	if errs.Is(err, errs.NotFound) {
+		return notFound("There is no such local user. Run `fairlead local-user list` for the names.")
+	}
+	return err
 }
 
 // AccountByLogin implements local.Accounts.
@@ -72,9 +107,10 @@ func (s *Store) AccountByID(ctx context.Context, id string) (local.Account, erro
 	return s.account(ctx, "id = ?", id)
 }
 
-// SetPasswordHash implements local.Accounts.
-func (s *Store) SetPasswordHash(ctx context.Context, id, hash string) error {
-	return s.updateLocal(ctx, "id = ?", id, map[string]any{"password_hash": hash})
+// RenewPasswordHash implements local.Accounts.
+func (s *Store) RenewPasswordHash(ctx context.Context, id, old, renewed string) error {
+	_, err := s.exec(ctx, "UPDATE local_users SET password_hash = ? WHERE id = ? AND password_hash = ?", renewed, id, old)
+	return err
 }
 
 func (s *Store) account(ctx context.Context, where, arg string) (local.Account, error) {
@@ -91,7 +127,7 @@ func (s *Store) account(ctx context.Context, where, arg string) (local.Account, 
 func (s *Store) updateLocal(ctx context.Context, where, arg string, set map[string]any) error {
 	res := s.db.WithContext(ctx).Model(&LocalUser{}).Where(where, arg).Updates(set)
 	if res.Error == nil && res.RowsAffected == 0 {
-		return notFound("There is no such local user. Run `fairlead local-user list` for the names.")
+		res.Error = gorm.ErrRecordNotFound
 	}
-	return translate(res.Error)
+	return missingLocalUser(translate(res.Error))
 }

@@ -252,10 +252,14 @@ func applyLocalUser(tx *gorm.DB, u LocalUser, now time.Time) error {
 			"The file was not applied: the local user %s (%s) already exists and was created outside the file. Remove one of the two.", u.Login, u.OriginRef)
 	}
 	u.ID, u.Created, u.PasswordHash = old.ID, old.Created, old.PasswordHash
-	if u.FileHash != old.FileHash {
+	renewed := u.FileHash != old.FileHash
+	if renewed {
 		u.PasswordHash = u.FileHash
 	}
-	return tx.Save(&u).Error
+	if err := tx.Save(&u).Error; err != nil || !renewed {
+		return err
+	}
+	return endLocalUser(tx, u.ID, now)
 }
 
 func connectorContext(id string) string { return "connectors.config:" + id }

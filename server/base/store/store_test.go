@@ -323,7 +323,10 @@ func TestApplyFile(t *testing.T) {
 
 		// A hash that was upgraded at a sign-in survives the same file, but not a new hash in it. A user who is no
 		// longer in the file is disabled. The id stays.
-		if err := s.SetPasswordHash(t.Context(), jane.ID, "renewed"); err != nil {
+		if err := s.RenewPasswordHash(t.Context(), jane.ID, "old", "older"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.RenewPasswordHash(t.Context(), jane.ID, "h1", "renewed"); err != nil {
 			t.Fatal(err)
 		}
 		again := store.Settings{LocalUsers: []store.LocalUser{{Login: "jane", FileHash: "h1", Origin: file}}}

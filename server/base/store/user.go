@@ -203,7 +203,7 @@ func (s *Store) RefuseUser(ctx context.Context, u *User, reason string, now time
 		if changed.RowsAffected == 0 {
 			return nil
 		}
-		_, _, err := end(ctx, tx, Ending{Scope: EndRefused, UserID: u.ID, Reason: reason}, now)
+		_, _, err := end(tx, Ending{Scope: EndRefused, UserID: u.ID, Reason: reason}, now)
 		return err
 	})
 	if err != nil {

@@ -72,6 +72,8 @@ func errDeviceEnded(d *store.Device) error {
 		return oauth.Errorf(oauth.InvalidGrant, "An admin signed this device out. Sign in again.").WithReason(d.Reason)
 	case store.RevokedConsent:
 		return oauth.Errorf(oauth.InvalidGrant, "The user revoked the consent for this application. Sign in again.").WithReason(d.Reason)
+	case store.RevokedPassword:
+		return oauth.Errorf(oauth.InvalidGrant, "The password of the account was changed. Sign in with the new one.").WithReason(d.Reason)
 	case store.RevokedByClient:
 		return oauth.Errorf(oauth.InvalidGrant, "This device has signed out. Sign in again.").WithReason(d.Reason)
 	case store.RevokedReplay, store.RevokedCodeReplay:

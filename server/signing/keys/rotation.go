@@ -174,20 +174,28 @@ func (m *Manager) Revoke(ctx context.Context, id, reason string) error {
 	if err != nil {
 		return err
 	}
-	return m.withLease(ctx, func() error { return m.revoke(ctx, c, reason) })
+	return m.withLease(ctx, func() error { return m.revoke(ctx, c.Key, reason) })
 }
 
-func (m *Manager) revoke(ctx context.Context, c *RevocationImpact, reason string) error {
-	id := c.Key.ID
-	if c.Key.State == store.KeyActive {
-		if err := m.activateNextNow(ctx, jose.SignatureAlgorithm(c.Key.Algorithm)); err != nil {
+// revoke revokes a key once another one signs. The key may have begun to sign after it was read, so it looks again.
+func (m *Manager) revoke(ctx context.Context, key Info, reason string) error {
+	r, err := m.keysOf(ctx, jose.SignatureAlgorithm(key.Algorithm))
+	if err != nil {
+		return err
+	}
+	if r.active != nil && r.active.ID == key.ID {
+		if err := m.activateNextNow(ctx, jose.SignatureAlgorithm(key.Algorithm)); err != nil {
 			return err
 		}
 	}
-	if _, err := m.cfg.Store.RevokeKey(ctx, id, m.cfg.Now()); err != nil {
+	revoked, err := m.cfg.Store.RevokeKey(ctx, key.ID, m.cfg.Now())
+	if err != nil {
 		return err
 	}
-	m.cfg.Audit.Record(ctx, audit.Event{Name: audit.KeyRevoked, Reason: reason, Detail: c.Key.Algorithm + " " + id})
+	if !revoked {
+		return errs.New(errs.Conflict, "The key %s was not revoked: another replica has changed it. Try again.", key.ID)
+	}
+	m.cfg.Audit.Record(ctx, audit.Event{Name: audit.KeyRevoked, Reason: reason, Detail: key.Algorithm + " " + key.ID})
 	return m.reload(ctx)
 }
 
