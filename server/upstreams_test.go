@@ -20,10 +20,16 @@ import (
 	"github.com/fairlead-auth/fairlead/test/harness/relyingparty"
 )
 
-// setupWithConnector returns a provider with one connector of a real type.
+// setupWithConnector returns a provider with one connector of a real type. It asks the upstream each time.
 func setupWithConnector(t *testing.T, kind string, config map[string]any, transport http.RoundTripper) *testServer {
 	t.Helper()
-	w := &testServer{clock: &clock{at: time.Now()}, store: storetest.SQLite(t), types: all.Types(password.NewHasher()), maxAge: -1, transport: transport}
+	return serveConnector(t, &testServer{clock: &clock{at: time.Now()}, maxAge: -1, transport: transport}, kind, config)
+}
+
+// serveConnector serves with one connector of a real type.
+func serveConnector(t *testing.T, w *testServer, kind string, config map[string]any) *testServer {
+	t.Helper()
+	w.store, w.types = storetest.SQLite(t), all.Types(password.NewHasher())
 	file := store.Origin{Origin: store.OriginFile}
 	apply(t, w.store, store.Settings{
 		Connectors: []store.Connector{{Enabled: true, ID: "up", Type: kind, Name: "Up", UserPrefix: "up:", GroupPrefix: "up:", Origin: file, Config: asJSON(t, config)}},
