@@ -1,11 +1,13 @@
 package codeflow
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/oauth2"
 
@@ -40,8 +42,8 @@ func (c *Connector) mapped(said claims.Set) (connectors.Identity, error) {
 		return id, unusable(fmt.Sprintf("The provider sent no claim %q, which identifies the user.", m.ID), "Choose another claim for the user ID in the connector's settings.")
 	}
 	if id.Username == "" {
-		return id, unusable(fmt.Sprintf("The provider sent neither the claim %q nor a verified e-mail address to use as the user name.", m.Username),
-			"Choose another claim for the user name in the connector's settings.")
+		return id, unusable(fmt.Sprintf("The provider sent neither a user name in the claim %q nor a verified e-mail address. An unverified address is no user name.", m.Username),
+			"Choose another claim for the user name in the connector's settings, or verify the address at the provider.")
 	}
 	if id.Name == "" {
 		id.Name = id.Username
@@ -64,16 +66,21 @@ func unusable(reason, remedy string) error {
 
 // username returns the user name: the claim, or a verified address. An unverified
 // address could be that of another user, so it is refused even if the settings
-// choose it.
+// choose it, or if the claim holds it as well.
 func (c *Connector) username(said claims.Set) string {
 	m := c.cfg.Claims
-	if name := said.Text(m.Username); name != "" && (m.Username != m.Email || c.emailVerified(said)) {
-		return name
+	name, address := said.Text(m.Username), said.Text(m.Email)
+	switch {
+	case c.emailVerified(said):
+		return cmp.Or(name, address)
+	case name == "" || m.Username == m.Email:
+		return ""
 	}
-	if c.emailVerified(said) {
-		return said.Text(m.Email)
+	// A provider that never says which addresses are verified gives no reason for doubt.
+	if _, says := said.Bool(m.EmailVerified); says && strings.EqualFold(name, address) {
+		return ""
 	}
-	return ""
+	return name
 }
 
 // emailVerified reports whether the provider vouches for the address.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"golang.org/x/oauth2"
@@ -109,23 +110,45 @@ func (c *Connector) userInfo(ctx context.Context, token *oauth2.Token) (claims.S
 
 // resourceError classifies a refusal of a protected resource (RFC 6750 section 3.1).
 func resourceError(answer *rest.Answer) error {
-	code := challengeError(answer.Header.Get("WWW-Authenticate"))
+	code, description := challengeError(strings.Join(answer.Header.Values("WWW-Authenticate"), ", ")), ""
+	if code == "" {
+		code, description = bodyError(answer.Body())
+	}
 	if code == "" && answer.Status == http.StatusUnauthorized {
 		code = "invalid_token"
 	}
-	return connectors.OAuthError(answer.Status, code, "")
+	return connectors.OAuthError(answer.Status, code, description)
 }
 
-// challengeError returns the error code of a Bearer challenge.
+// challengeError returns the error code of a Bearer challenge. Some providers leave out its quotation marks.
 func challengeError(challenge string) string {
-	_, code, _ := strings.Cut(challenge, `error="`)
-	code, _, _ = strings.Cut(code, `"`)
-	return code
+	_, code, found := strings.Cut(challenge, "error=")
+	if !found {
+		return ""
+	}
+	code, _, _ = strings.Cut(strings.TrimPrefix(code, `"`), `"`)
+	code, _, _ = strings.Cut(code, ",")
+	return strings.TrimSpace(code)
+}
+
+// bodyError returns the error of a JSON body, if it is a code of OAuth. Frameworks write the status there ("Forbidden"),
+// which says nothing about the user.
+func bodyError(body []byte) (code, description string) {
+	said, err := claims.Decode(body)
+	if err != nil || !slices.Contains([]string{
+		"access_denied", "invalid_token", "invalid_grant", "unauthorized", "unauthorized_client", "insufficient_scope", "login_required", "interaction_required", "consent_required", "mfa_required",
+	}, said.Text("error")) {
+		return "", ""
+	}
+	return said.Text("error"), said.Text("error_description")
 }
 
 // tokenError classifies an error of the token endpoint.
 func tokenError(err error) error {
 	refusal, ok := errors.AsType[*oauth2.RetrieveError](err)
+	if !ok && (strings.HasPrefix(err.Error(), "oauth2: cannot parse") || strings.HasPrefix(err.Error(), "oauth2: server response missing")) {
+		return connectors.NewError(connectors.OutcomeMisconfigured, err, "The token endpoint did not answer with a token.", "Check its address, and that no sign-in page of a proxy stands in front of it.")
+	}
 	if !ok {
 		return fmt.Errorf("asking the token endpoint: %w", err)
 	}
