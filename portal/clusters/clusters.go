@@ -21,11 +21,13 @@ import (
 	"github.com/fairlead-auth/fairlead/portal/downloads"
 	"github.com/fairlead-auth/fairlead/portal/page"
 	"github.com/fairlead-auth/fairlead/portal/reachability"
+	"github.com/fairlead-auth/fairlead/server/base/oauth"
 	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/base/web"
 	"github.com/fairlead-auth/fairlead/server/oidc/tokenfile"
 	"github.com/fairlead-auth/fairlead/server/oidc/tokeninfo"
 	"github.com/fairlead-auth/fairlead/server/policy/access"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
 	"github.com/fairlead-auth/fairlead/server/signin/session"
 	"github.com/fairlead-auth/fairlead/server/signin/setupcode"
 )
@@ -83,6 +85,13 @@ func (h *Handler) starting(ctx context.Context, c *store.Cluster) string {
 // list serves the cluster list for the kubectl plugin.
 func (h *Handler) list(c echo.Context) error {
 	token, user, err := h.Bearer.Authenticate(c.Request())
+	if err != nil {
+		return writeError(c, err)
+	}
+	may, err := clients.NewRegistry(h.Store).MayUseClusters(c.Request().Context(), token)
+	if err == nil && !may {
+		err = oauth.Errorf(oauth.InvalidToken, "This application may not see the clusters of the user. Use kubectl-fairlead.")
+	}
 	if err != nil {
 		return writeError(c, err)
 	}

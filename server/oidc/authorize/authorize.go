@@ -162,7 +162,7 @@ func (h *Handler) hasConsent(c echo.Context, p *request, current *session.Curren
 	if p.client.FirstParty {
 		return true, nil
 	}
-	return h.Consents.Consented(c.Request().Context(), current.User.ID, p.client.ID, p.flow.Request.Scopes)
+	return h.Consents.Consented(c.Request().Context(), current.User.ID, p.client.ID, p.client.Asks(p.flow.Request.Scopes))
 }
 
 // showPage sends the browser to a page. With prompt=none it sends the client an error instead.

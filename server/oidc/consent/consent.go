@@ -120,7 +120,7 @@ func (h *Handler) show(c echo.Context) error {
 		return err
 	}
 	data := Data{
-		Client: p.client.Name, Host: p.flow.Request.ClientHost, Account: accountLabel(p.current), May: p.client.Permission(p.flow.Request.Scopes),
+		Client: p.client.Name, Host: p.flow.Request.ClientHost, Account: accountLabel(p.current), May: p.client.Permission(p.client.Asks(p.flow.Request.Scopes)),
 		Idle: h.Sessions.RuntimeSettings.Get().IdleTimeout, Flow: c.QueryParam("flow"),
 		OtherAccount: h.Site.Path("/login") + "?choose=yes&flow=" + url.QueryEscape(other),
 		Application:  !p.client.Public, Address: clients.RedirectOrigin(p.flow.Request.RedirectURI),
@@ -168,12 +168,13 @@ func (h *Handler) submit(c echo.Context) error {
 
 func (h *Handler) storeConsent(c echo.Context, p *pending) error {
 	ctx, user := c.Request().Context(), p.current.User
-	if err := h.Store.GrantConsent(ctx, user.ID, p.client.ID, p.flow.Request.Scopes, h.Now()); err != nil {
+	scopes := p.client.Asks(p.flow.Request.Scopes)
+	if err := h.Store.GrantConsent(ctx, user.ID, p.client.ID, scopes, h.Now()); err != nil {
 		return err
 	}
 	h.Audit.Record(ctx, audit.Event{
 		Name: audit.ConsentGranted, UserID: user.ID, UserName: user.KubeName, SignInID: p.current.SignIn.ID, ClientID: p.client.ID,
-		Address: c.RealIP(), Detail: strings.Join(p.flow.Request.Scopes, " "),
+		Address: c.RealIP(), Detail: strings.Join(scopes, " "),
 	})
 	return nil
 }

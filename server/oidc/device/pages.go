@@ -153,7 +153,7 @@ func (h *Handler) confirm(c echo.Context) error {
 	}
 	data := ConfirmData{
 		Client: w.client.Name, Host: w.row.Host, Address: w.row.Address, Code: f.UserCode, Account: current.User.Label() + " (" + current.User.KubeName + ")",
-		May: w.client.Permission(w.row.Scopes), Flow: c.QueryParam("flow"), Asked: w.row.Created,
+		May: w.client.Permission(w.client.Asks(w.row.Scopes)), Flow: c.QueryParam("flow"), Asked: w.row.Created,
 	}
 	if slices.Contains(w.row.Scopes, oauth.ScopeOfflineAccess) {
 		data.Lasting = h.Sessions.RuntimeSettings.Get().AbsoluteTimeout
@@ -209,7 +209,10 @@ func (h *Handler) recordAnswer(c echo.Context, w *pendingRequest, yes bool) erro
 	if err == nil {
 		h.Audit.Record(ctx, event)
 	}
-	return err
+	if err != nil || w.client.Public {
+		return err
+	}
+	return h.Store.GrantConsent(ctx, user.ID, w.client.ID, w.client.Asks(w.row.Scopes), h.Now())
 }
 
 // firstAnswerOnly returns an error if the request was already answered.

@@ -8,6 +8,7 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/server/base/oauth"
 	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/policy/clients"
 	"github.com/fairlead-auth/fairlead/server/signing/issuer"
 )
 
@@ -123,6 +124,13 @@ func (h *Handler) accessTokenSubject(ctx context.Context, req *request) (subject
 	req.event.UserID, req.event.DeviceID, req.event.SignInID = row.UserID, row.DeviceID, row.SignInID
 	if !row.Active(h.Now()) || row.ClientID != req.client.ID {
 		return nil, "", errDeadSubject()
+	}
+	may, err := clients.NewRegistry(h.Store).MayUseClusters(ctx, row)
+	if err != nil {
+		return nil, "", err
+	}
+	if !may {
+		return nil, "", oauth.Errorf(oauth.InvalidGrant, "The user has not allowed this application to use clusters. Send the user through the sign-in again.").WithReason("no_consent")
 	}
 	if user, err = h.recheckUser(ctx, user, req); err != nil {
 		return nil, "", err

@@ -127,14 +127,24 @@ func (c *Client) MatchSecret(given string, now time.Time) (hash string, ok bool)
 	return hash, match == 1 && !c.Public && (ends.IsZero() || now.Before(ends))
 }
 
-// Permission says what the client may do for a user with these scopes. The consent page shows it.
+// Permission says what the client may do for a user with these scopes, which Asks has completed. The consent page shows it.
 func (c *Client) Permission(scopes []string) i18n.Text {
+	sees := visible(scopes)
 	switch {
 	case c.Cluster != nil:
 		return i18n.T("use the cluster %s as you", c.Cluster.Name)
-	case c.ID == PluginID:
+	case c.ID == PluginID, slices.Contains(scopes, UsesClusters) && sees.IsZero():
 		return i18n.T("use all of your clusters as you")
+	case slices.Contains(scopes, UsesClusters):
+		return i18n.T("use all of your clusters as you, and see %s", sees)
+	case sees.IsZero():
+		return i18n.T("recognize you, and see nothing else about you")
 	}
+	return i18n.T("see %s", sees)
+}
+
+// visible says what a client with these scopes sees of a user.
+func visible(scopes []string) i18n.Text {
 	var sees i18n.Text
 	for _, s := range []struct {
 		scope string
@@ -150,8 +160,5 @@ func (c *Client) Permission(scopes []string) i18n.Text {
 			sees = i18n.T("%s, %s", sees, s.what)
 		}
 	}
-	if sees.IsZero() {
-		return i18n.T("recognize you, and see nothing else about you")
-	}
-	return i18n.T("see %s", sees)
+	return sees
 }
