@@ -35,7 +35,7 @@ type Restoration struct {
 	Expected *string
 }
 
-// Restore restores an earlier version of an entry.
+// Restore restores an earlier version of an entry, except its credentials.
 func (a *Admin) Restore(ctx context.Context, c Caller, r Restoration) (*store.Revision, error) {
 	if err := a.authorizeWrite(ctx, c, "restore "+r.RevisionID); err != nil {
 		return nil, err
@@ -69,7 +69,51 @@ func (a *Admin) restoring(ctx context.Context, r Restoration) (*store.Revision, 
 	if revision.Action == store.ActionMove {
 		return revision, movingBack(set, revision, doc, r.Reason), set, err
 	}
+	if err == nil {
+		doc, err = a.keepCredentials(ctx, set, revision, doc)
+	}
 	return revision, a.replacing(set, revision.Kind, revision.ObjectID, doc, r.Reason), set, err
+}
+
+// credentials are the fields with which a caller authenticates, by kind. Each was changed for a reason: no restoration brings
+// an old one back.
+func credentials(kind string) []string {
+	switch kind {
+	case settings.Clients:
+		return []string{"secrets", "secretHashes", "secretNotes", "keys"}
+	case settings.LocalUsers:
+		return []string{"passwordHash"}
+	case settings.Issuers:
+		return []string{"keys"}
+	}
+	return nil
+}
+
+// keepCredentials gives a document of the history the credentials that the entry has now, or had last.
+func (a *Admin) keepCredentials(ctx context.Context, set store.Settings, r *store.Revision, doc form.Doc) (form.Doc, error) {
+	fields := credentials(r.Kind)
+	if len(fields) == 0 || doc == nil {
+		return doc, nil
+	}
+	current, found := find(settings.Documents(set)[r.Kind], r.ObjectID)
+	latest := current.Doc
+	if !found {
+		rows, err := a.Store.Revisions(ctx, store.RevisionQuery{Kind: r.Kind, ObjectID: r.ObjectID, Limit: 1})
+		if err != nil || len(rows) == 0 {
+			return doc, err
+		}
+		if latest, err = decode(rows[0].Before); err != nil {
+			return nil, err
+		}
+	}
+	doc = doc.Clone()
+	for _, field := range fields {
+		delete(doc, field)
+		if value := latest.Get(field); value != nil {
+			doc[field] = value
+		}
+	}
+	return doc, nil
 }
 
 // movingBack returns a draft that moves an entry to the position in the document of a move.
