@@ -1,9 +1,15 @@
 package crowd_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/fairlead-auth/fairlead/connectors"
@@ -37,7 +43,7 @@ func TestContract(t *testing.T) {
 			SignIn: func(ctx context.Context) (connectors.Identity, error) {
 				return c.Login(ctx, "JANE", fakecrowd.JanesWord) // the name is as Crowd writes it
 			},
-			Want:  connectors.Identity{Subject: "32769:42", Username: "jane", Name: "Jane Doe", Email: "jane@example.test", EmailVerified: true, Groups: []string{"acme", "platform"}},
+			Want:  connectors.Identity{Subject: "32769:42", Username: "jane", Name: "Jane Doe", Email: "jane@example.test", Groups: []string{"acme", "platform"}},
 			Leave: s.Leave, Break: s.Close,
 		}
 	})
@@ -111,6 +117,43 @@ func TestASwitchedOffAccountIsDenied(t *testing.T) {
 	}
 	if _, err := c.Login(t.Context(), fakecrowd.Jane, fakecrowd.JanesWord); !errors.Is(err, connectors.ErrBadCredentials) {
 		t.Errorf("Login = %v", err)
+	}
+}
+
+// manyGroups answers as a Crowd in which jane is in 600 groups, page by page.
+type manyGroups struct{}
+
+func (manyGroups) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !strings.HasSuffix(r.URL.Path, "/user/group/nested") {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	from, _ := strconv.Atoi(r.URL.Query().Get("start-index"))
+	size, _ := strconv.Atoi(r.URL.Query().Get("max-results"))
+	groups := []map[string]string{}
+	for i := from; i < min(from+size, 600); i++ {
+		groups = append(groups, map[string]string{"name": fmt.Sprintf("g%03d", i)})
+	}
+	body, err := json.Marshal(map[string]any{"groups": groups})
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body)), Request: r}, err
+}
+
+// TestGroupsAreReadInPages: no list is cut, so that the filter sees every group.
+func TestGroupsAreReadInPages(t *testing.T) {
+	t.Parallel()
+	cfg := config(fakecrowd.Start(t))
+	login := func(groups ...string) (connectors.Identity, error) {
+		cfg.Groups = groups
+		opened, err := cfg.Open(t.Context(), connectortest.Env(manyGroups{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return opened.(connectors.Passworder).Login(t.Context(), fakecrowd.Jane, fakecrowd.JanesWord)
+	}
+	if id, err := login("g599"); err != nil || len(id.Groups) != 1 {
+		t.Errorf("the last group alone: %q, %v", id.Groups, err)
+	}
+	if id, err := login(); err != nil || len(id.Groups) != 600 {
+		t.Errorf("all groups: %d, %v", len(id.Groups), err)
 	}
 }
 

@@ -37,7 +37,7 @@ func TestContract(t *testing.T) {
 			SignIn: func(ctx context.Context) (connectors.Identity, error) {
 				return c.Login(ctx, "JANE", fakekeystone.JanesWord) // the name is as Keystone writes it
 			},
-			Want:  connectors.Identity{Subject: "4242", Username: "jane", Name: "jane", Email: "jane@example.test", EmailVerified: true, Groups: []string{"acme", "platform"}},
+			Want:  connectors.Identity{Subject: "4242", Username: "jane", Name: "jane", Email: "jane@example.test", Groups: []string{"acme", "platform"}},
 			Leave: s.Leave, Break: s.Close,
 		}
 	})
@@ -58,6 +58,8 @@ func TestOutcomes(t *testing.T) {
 		connectortest.Unreachable,
 		{Name: "account removed", Want: connectors.OutcomeDenied, Path: "/users/", Status: http.StatusNotFound, Body: `{"error":{"message":"Could not find user: 4242.","code":404,"title":"Not Found"}}`},
 		{Name: "account disabled", Want: connectors.OutcomeDenied, Path: "/users/4242", Status: http.StatusOK, Body: `{"user":{"id":"4242","name":"jane","enabled":false}}`},
+		{Name: "another account", Want: connectors.OutcomeDenied, Path: "/users/4242", Status: http.StatusOK, Body: `{"user":{"id":"4343","name":"eve","enabled":true}}`},
+		{Name: "list of groups cut (list_limit)", Want: connectors.OutcomeMisconfigured, Path: "/groups", Status: http.StatusOK, Body: `{"groups":[{"name":"acme"}],"truncated":true}`},
 		{Name: "a fault of Keystone", Want: connectors.OutcomeUnavailable, Path: "/users/", Status: http.StatusInternalServerError, Body: `{"error":{"message":"An unexpected error prevented the server from fulfilling your request.","code":500,"title":"Internal Server Error"}}`},
 		{Name: "service user's password changed", Want: connectors.OutcomeMisconfigured, Path: "/auth/tokens", Status: http.StatusUnauthorized, Body: `{"error":{"message":"The request you have made requires authentication.","code":401,"title":"Unauthorized"}}`},
 		{Name: "service user's role removed", Want: connectors.OutcomeMisconfigured, Path: "/users/", Status: http.StatusForbidden, Body: `{"error":{"message":"You are not authorized to perform the requested action: identity:get_user.","code":403,"title":"Forbidden"}}`},
