@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/fairlead-auth/fairlead/connectors"
@@ -110,13 +111,39 @@ func (c *connector) person(ctx context.Context, answer *rest.Answer) (connectors
 		return connectors.Identity{}, err
 	}
 	return connectors.Identity{
-		Subject: u.Key, Username: u.Name, Name: cmp.Or(u.DisplayName, u.Name), Email: u.Email, EmailVerified: u.Email != "", Groups: groups,
+		Subject: u.Key, Username: u.Name, Name: cmp.Or(u.DisplayName, u.Name), Email: u.Email, EmailVerified: u.Email != "" && c.cfg.ProviderVerifiesEmail, Groups: groups,
 	}, nil
 }
 
 // groups returns the groups of a person, nested ones too.
 func (c *connector) groups(ctx context.Context, name string) ([]string, error) {
-	answer, err := c.call(ctx, http.MethodGet, "/user/group/nested", url.Values{"username": {name}, "max-results": {fmt.Sprint(connectors.MaxGroups + 1)}}, nil)
+	var names []string
+	for from := 0; ; from += pageSize {
+		page, err := c.groupPage(ctx, name, from)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range page {
+			if len(c.cfg.Groups) == 0 || slices.Contains(c.cfg.Groups, g) {
+				names = append(names, g)
+			}
+		}
+		if len(page) < pageSize {
+			break
+		}
+	}
+	if len(c.cfg.Groups) > 0 && len(names) == 0 {
+		return nil, connectors.NewError(connectors.OutcomeDenied, nil, "The account is in none of the groups that may sign in.", "Ask an admin to add it to one of them.")
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// pageSize is how many groups one request asks for.
+const pageSize = 500
+
+func (c *connector) groupPage(ctx context.Context, name string, from int) ([]string, error) {
+	answer, err := c.call(ctx, http.MethodGet, "/user/group/nested", url.Values{"username": {name}, "start-index": {strconv.Itoa(from)}, "max-results": {strconv.Itoa(pageSize)}}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -131,16 +158,10 @@ func (c *connector) groups(ctx context.Context, name string) ([]string, error) {
 	if err := answer.Into(&list); err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, g := range list.Groups {
-		if len(c.cfg.Groups) == 0 || slices.Contains(c.cfg.Groups, g.Name) {
-			names = append(names, g.Name)
-		}
+	names := make([]string, len(list.Groups))
+	for i, g := range list.Groups {
+		names[i] = g.Name
 	}
-	if len(c.cfg.Groups) > 0 && len(names) == 0 {
-		return nil, connectors.NewError(connectors.OutcomeDenied, nil, "The account is in none of the groups that may sign in.", "Ask an admin to add it to one of them.")
-	}
-	slices.Sort(names)
 	return names, nil
 }
 

@@ -24,6 +24,8 @@ type Config struct {
 	// means all.
 	Groups         []string `json:"groups" yaml:"groups"`
 	UsernamePrompt string   `json:"usernamePrompt" yaml:"usernamePrompt"`
+	// ProviderVerifiesEmail treats the addresses as verified.
+	ProviderVerifiesEmail bool `json:"providerVerifiesEmail" yaml:"providerVerifiesEmail"`
 	// CA is the PEM of the authorities that signed Crowd's certificate.
 	CA string `json:"ca" yaml:"ca"`
 }
@@ -42,6 +44,7 @@ func Type() connectors.Type {
 			{Key: "baseURL", Label: "Crowd URL", Help: "With the context path, when there is one.", Kind: form.Text, Required: true, Section: "Crowd", Placeholder: "https://crowd.example.com/crowd", Destination: true},
 			{Key: "application", Label: "Application name", Kind: form.Text, Required: true, Destination: true},
 			{Key: "password", Label: "Application password", Kind: form.Secret, Required: true},
+			{Key: "providerVerifiesEmail", Label: "This provider verifies mail addresses", Help: "Crowd does not say which addresses are verified. Switch it on if users can’t change their address themselves.", Kind: form.Bool, Advanced: true, Danger: "Access rules for domains trust these addresses."},
 			{Key: "ca", Label: "CA certificate", Kind: form.PEM, Advanced: true},
 			{Key: "groups", Label: "Groups", Help: "One per line. Only these are handed on, and who is in none of them may not sign in. Leave empty for all.", Kind: form.List, Section: "Access"},
 			{Key: "usernamePrompt", Label: "Label of the name", Kind: form.Text, Advanced: true, Placeholder: "User name"},

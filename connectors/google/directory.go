@@ -80,7 +80,10 @@ func (d *directory) groups(ctx context.Context, person string) ([]string, error)
 		for _, g := range answer.Groups {
 			names = append(names, g.Email)
 		}
-		if page = answer.Next; page == "" || len(names) > connectors.MaxGroups {
+		if len(names) > connectors.MaxGroups { // a cut list could miss an allowed group
+			return nil, connectors.NewError(connectors.OutcomeUnusableIdentity, nil, fmt.Sprintf("The account is in more than %d groups.", connectors.MaxGroups), "Ask an admin of Workspace to remove it from some.")
+		}
+		if page = answer.Next; page == "" {
 			slices.Sort(names)
 			return names, nil
 		}

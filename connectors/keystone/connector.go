@@ -97,7 +97,7 @@ func (c *connector) person(ctx context.Context, id string) (connectors.Identity,
 	}
 	u := found.User
 	if u.ID != id || u.Name == "" {
-		return connectors.Identity{}, errors.New("the answer of Keystone is about another user")
+		return connectors.Identity{}, connectors.NewError(connectors.OutcomeDenied, nil, "Keystone answered about another account.", connectors.SignInAgain)
 	}
 	if !u.Enabled {
 		return connectors.Identity{}, connectors.NewError(connectors.OutcomeDenied, nil, "The account is disabled in Keystone.", "Ask an admin of Keystone to enable it.")
@@ -106,7 +106,7 @@ func (c *connector) person(ctx context.Context, id string) (connectors.Identity,
 	if err != nil {
 		return connectors.Identity{}, err
 	}
-	return connectors.Identity{Subject: u.ID, Username: u.Name, Name: u.Name, Email: u.Email, EmailVerified: u.Email != "", Groups: groups}, nil
+	return connectors.Identity{Subject: u.ID, Username: u.Name, Name: u.Name, Email: u.Email, EmailVerified: u.Email != "" && c.cfg.ProviderVerifiesEmail, Groups: groups}, nil
 }
 
 func (c *connector) groups(ctx context.Context, s session, id string) ([]string, error) {
@@ -114,9 +114,14 @@ func (c *connector) groups(ctx context.Context, s session, id string) ([]string,
 		Groups []struct {
 			Name string `json:"name"`
 		} `json:"groups"`
+		// Truncated says that the list has more groups than Keystone's list_limit.
+		Truncated bool `json:"truncated"`
 	}
 	if err := c.read(ctx, s, "/users/"+url.PathEscape(id)+"/groups", &list); err != nil {
 		return nil, err
+	}
+	if list.Truncated {
+		return nil, connectors.NewError(connectors.OutcomeMisconfigured, nil, "Keystone cut its list of groups.", "Raise list_limit in Keystone's configuration above the largest number of groups of a user.")
 	}
 	var names []string
 	allowed := len(c.cfg.Groups) == 0

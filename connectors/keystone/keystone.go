@@ -28,6 +28,8 @@ type Config struct {
 	Project string `json:"project" yaml:"project"`
 	// Groups are those whose members may sign in. None means everybody.
 	Groups []string `json:"groups" yaml:"groups"`
+	// ProviderVerifiesEmail treats the addresses as verified.
+	ProviderVerifiesEmail bool `json:"providerVerifiesEmail" yaml:"providerVerifiesEmail"`
 	// CA is the PEM of the authorities that signed Keystone's certificate.
 	CA string `json:"ca" yaml:"ca"`
 }
@@ -47,6 +49,7 @@ func Type() connectors.Type {
 			{Key: "username", Label: "Service user", Kind: form.Text, Required: true, Destination: true},
 			{Key: "password", Label: "Its password", Kind: form.Secret, Required: true},
 			{Key: "project", Label: "Project", Help: "The project on which the service user has its role. Leave empty if it has the role on the domain.", Kind: form.Text, Advanced: true},
+			{Key: "providerVerifiesEmail", Label: "This provider verifies mail addresses", Help: "Keystone does not say which addresses are verified. Switch it on if users can’t change their address themselves.", Kind: form.Bool, Advanced: true, Danger: "Access rules for domains trust these addresses."},
 			{Key: "ca", Label: "CA certificate", Kind: form.PEM, Advanced: true},
 			{Key: "groups", Label: "Allowed groups", Help: "Groups whose members can sign in, one per line. Leave empty for everybody of the domain.", Kind: form.List, Section: "Access"},
 		},
