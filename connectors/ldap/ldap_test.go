@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"slices"
@@ -132,6 +133,29 @@ func TestGroups(t *testing.T) {
 }
 
 // TestAttributesInAnyCase writes the names of attributes as the directory does not.
+// TestOddGroupsLockNobodyOut: a user who may create groups in the directory can't keep others out.
+func TestOddGroupsLockNobodyOut(t *testing.T) {
+	t.Parallel()
+	d := slapd.Start(t)
+	odd := []string{"system:masters", "SYSTEM:Masters", " admins", "admins ", "ad\nmins", "admins\u200b", "\u202eadmins", "nul\u0000", strings.Repeat("x", 257), "\u00a0"}
+	for i, name := range odd {
+		d.Modify(fmt.Sprintf("dn: o=odd-%d,%s\nchangetype: add\nobjectClass: groupOfNames\no: odd-%[1]d\ncn:: %[3]s\nmember: uid=jane,%[4]s\n",
+			i, slapd.GroupsDN, base64.StdEncoding.EncodeToString([]byte(name)), slapd.PeopleDN))
+	}
+	for _, memberOf := range []string{"", "memberOf"} {
+		cfg := config(d)
+		cfg.GroupSearch.MemberOfAttr = memberOf
+		id, err := open(t, cfg).Login(t.Context(), "jane", slapd.Password)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, resolved, err := connectors.ResolveIdentity(id, connectors.Prefixes{})
+		if err != nil || !slices.Equal(resolved.Groups, []string{"platform"}) || len(resolved.LeftOut) != len(odd) {
+			t.Errorf("groups %q, left out %+v, %v", resolved.Groups, resolved.LeftOut, err)
+		}
+	}
+}
+
 func TestAttributesInAnyCase(t *testing.T) {
 	t.Parallel()
 	d := slapd.Start(t)

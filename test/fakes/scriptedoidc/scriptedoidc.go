@@ -28,6 +28,8 @@ type Answer struct {
 	ContentType string `json:"contentType"`
 	// Challenge is sent as WWW-Authenticate.
 	Challenge string `json:"challenge"`
+	// Header is sent as well.
+	Header map[string]string `json:"header"`
 	// Body is sent as it is.
 	Body json.RawMessage `json:"body"`
 	// Text is sent instead of Body, if set.
@@ -310,6 +312,9 @@ func (a *Answer) write(w http.ResponseWriter) {
 		w.Header().Set("WWW-Authenticate", a.Challenge)
 	}
 	w.Header().Set("Content-Type", "application/json")
+	for name, value := range a.Header {
+		w.Header().Set(name, value)
+	}
 	if a.ContentType != "" {
 		w.Header().Set("Content-Type", a.ContentType)
 	}

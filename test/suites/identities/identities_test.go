@@ -38,6 +38,8 @@ type testCase struct {
 	// connector needs. ISSUER stands for the provider's address.
 	Connector string         `json:"connector"`
 	Settings  map[string]any `json:"settings"`
+	// AsOAuth says that a provider without OpenID Connect can answer the same, at its own userinfo address.
+	AsOAuth bool `json:"asOAuth"`
 	// SignIn is what the provider answers at the sign-in; Renewal, if set, is what it
 	// answers when it is asked again, and NextRenewal what it answers after that.
 	SignIn      scriptedoidc.Script  `json:"signIn"`
@@ -85,7 +87,11 @@ func TestIdentities(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		t.Helper()
 		for _, file := range files {
-			t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) { run(t, s, read(t, file), keys) })
+			c := read(t, file)
+			t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) { run(t, s, c, keys) })
+			if c.AsOAuth {
+				t.Run(strings.TrimSuffix(filepath.Base(file), ".json")+" as oauth", func(t *testing.T) { run(t, s, asOAuth(t, c), keys) })
+			}
 		}
 	})
 }
@@ -108,6 +114,40 @@ func read(t *testing.T, file string) *testCase {
 		t.Fatalf("%s says too little", file)
 	}
 	return c
+}
+
+// asOAuth returns a case of OpenID Connect for the connector oauth: the userinfo address answers what the ID token and
+// the userinfo endpoint said, also at a renewal.
+func asOAuth(t *testing.T, c *testCase) *testCase {
+	t.Helper()
+	key := func(setting, usual string) any {
+		if value, set := c.Settings[setting]; set {
+			return value
+		}
+		return usual
+	}
+	changed := *c
+	changed.Connector = "oauth"
+	changed.Settings = map[string]any{
+		"idKey": key("idClaim", "sub"), "usernameKey": key("usernameClaim", "preferred_username"), "nameKey": key("nameClaim", "name"),
+		"emailKey": key("emailClaim", "email"), "groupsKey": key("groupsClaim", "groups"),
+	}
+	answer := func(s scriptedoidc.Script) scriptedoidc.Script {
+		body, err := json.Marshal(s.Claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.UserInfo, s.Claims = &scriptedoidc.Answer{Body: body}, nil
+		// A token that has ended is renewed.
+		s.Token = map[string]any{"expires_in": -1}
+		return s
+	}
+	changed.SignIn = answer(c.SignIn)
+	if c.Renewal != nil {
+		renewal := answer(*c.Renewal)
+		changed.Renewal = &renewal
+	}
+	return &changed
 }
 
 // keys sign and decrypt the responses of SAML providers.
@@ -134,7 +174,7 @@ func setup(t *testing.T, s *store.Store, c *testCase, k keys) *bench {
 		Store: s, Audit: audit.NewLog(now, logger, s), Logger: logger, Now: now, Types: all.Types(nil),
 		CallbackURL: func(id string) string { return "http://127.0.0.1/callback/" + id }, Transport: b.provider.Transport(),
 	})
-	id := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(filepath.Base(t.Name())))
+	id := strings.ToLower(strings.NewReplacer("/", "-", "_", "-", " ", "-").Replace(filepath.Base(t.Name())))
 	err := s.ApplyFile(t.Context(), store.Settings{Connectors: []store.Connector{{
 		Enabled: true, ID: id, Type: c.Connector, Name: c.Product, UserPrefix: id + ":", Config: settings(t, c, b.provider.URL, k), Origin: store.Origin{Origin: store.OriginFile},
 	}}}, b.now)
@@ -175,7 +215,8 @@ func usual(kind, site string) map[string]any {
 		"github":    {"host": site, "orgs": []any{map[string]any{"name": "acme"}}},
 		"bitbucket": {"teams": []any{"acme"}},
 		"microsoft": {"tenant": "11111111-2222-3333-4444-555555555555"},
-		"crowd":     {"baseURL": site},
+		"crowd":     {"baseURL": site, "application": "fairlead", "password": "secret"},
+		"keystone":  {"host": site, "domain": "default", "username": "fairlead", "password": "secret"},
 	}[kind]
 	maps.Copy(fields, more)
 	return fields
