@@ -42,6 +42,10 @@ func (a *Admin) apply(ctx context.Context, c Caller, d Draft) (*store.Revision, 
 		if err != nil {
 			return err
 		}
+		c, err := callerNow(tx, set, c)
+		if err != nil {
+			return err
+		}
 		p, err := a.makePlan(set, d)
 		if err != nil {
 			return err
@@ -69,6 +73,21 @@ func (a *Admin) apply(ctx context.Context, c Caller, d Draft) (*store.Revision, 
 	event.Reason, event.Detail = revision.Action, fmt.Sprintf("%s %s, revision %d", revision.Kind, revision.ObjectID, revision.Number)
 	a.Audit.Record(ctx, event)
 	return revision, nil
+}
+
+// callerNow returns the caller with the user of now. The error's kind is Denied if the configuration of the transaction
+// gives them no right to change it.
+func callerNow(tx *store.SettingsTx, set store.Settings, c Caller) (Caller, error) {
+	if c.User == nil { // the command line
+		return c, nil
+	}
+	user, err := tx.User(c.User.ID)
+	if err != nil {
+		return c, err
+	}
+	c.User = user
+	_, err = decide(set.Rules, c, WriteSettings)
+	return c, err
 }
 
 const maxReason = 500

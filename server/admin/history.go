@@ -107,6 +107,13 @@ func (a *Admin) RollBackTrial(ctx context.Context, c Caller, id string) error {
 // settle ends a trial. Exactly one of several concurrent callers succeeds.
 func (a *Admin) settle(ctx context.Context, c Caller, r *store.Revision, outcome string) error {
 	err := a.Store.UpdateSettings(ctx, func(tx *store.SettingsTx) error {
+		set, err := tx.All()
+		if err != nil {
+			return err
+		}
+		if _, err := callerNow(tx, set, c); err != nil {
+			return err
+		}
 		first, err := tx.EndTrial(r.ID, outcome)
 		if err != nil {
 			return err
@@ -117,7 +124,7 @@ func (a *Admin) settle(ctx context.Context, c Caller, r *store.Revision, outcome
 		if outcome != store.OutcomeRolledBack {
 			return nil
 		}
-		return a.rollBack(tx, c, r)
+		return a.rollBack(tx, set, c, r)
 	})
 	if err != nil {
 		return err
@@ -130,11 +137,7 @@ func (a *Admin) settle(ctx context.Context, c Caller, r *store.Revision, outcome
 
 // rollBack restores the earlier entry as a new revision. The guard does not run, because sign-ins worked with the
 // earlier entry.
-func (a *Admin) rollBack(tx *store.SettingsTx, c Caller, r *store.Revision) error {
-	set, err := tx.All()
-	if err != nil {
-		return err
-	}
+func (a *Admin) rollBack(tx *store.SettingsTx, set store.Settings, c Caller, r *store.Revision) error {
 	doc, err := decode(r.Before)
 	if err != nil {
 		return err

@@ -14,34 +14,45 @@ import (
 // (sessions, devices, tokens, whether they are disabled) is never cached.
 const catalogAge = 2 * time.Second
 
-// catalog is a snapshot of the configuration. It never changes.
-type catalog struct {
-	clusters []Cluster
-	rules    []AccessRule
-	clients  []Client
-	read     time.Time
+// Catalog is one state of the clusters, rules and clients. It never changes. A decision that needs more than one of
+// them takes them from one Catalog.
+type Catalog struct {
+	// Version is the number of the last change of the configuration.
+	Version int64
+	// Clusters are in the order of their names, Rules in their order, Clients in the order of their ids.
+	Clusters []Cluster
+	Rules    []AccessRule
+	Clients  []Client
+
+	read time.Time
+}
+
+// Cluster returns a cluster by id.
+func (c *Catalog) Cluster(id string) (*Cluster, error) {
+	return find(c.Clusters, func(cluster *Cluster) bool { return cluster.ID == id })
 }
 
 // cache holds the last catalog.
 type cache struct {
 	flight  singleflight.Group
 	mu      sync.Mutex
-	current *catalog
+	current *Catalog
 }
 
 // forget empties the cache, so that the next reader queries the database.
 func (c *cache) forget() { c.keep(nil) }
 
-func (c *cache) keep(fresh *catalog) {
+func (c *cache) keep(fresh *Catalog) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.current = fresh
 }
 
-func (c *cache) young(now time.Time) *catalog {
+// young returns the catalog if it is of this version at least, and not too old.
+func (c *cache) young(now time.Time, version int64) *Catalog {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.current == nil || now.Sub(c.current.read) >= catalogAge {
+	if c.current == nil || c.current.Version < version || now.Sub(c.current.read) >= catalogAge {
 		return nil
 	}
 	return c.current
@@ -50,13 +61,25 @@ func (c *cache) young(now time.Time) *catalog {
 // catalogTimeout is the deadline for reading the catalog.
 const catalogTimeout = 10 * time.Second
 
-// catalog returns the configuration. One goroutine queries the database and the others wait for it, each until its
-// own deadline.
-func (s *Store) catalog(ctx context.Context) (*catalog, error) {
+// Catalog returns the configuration, which may be up to two seconds old.
+func (s *Store) Catalog(ctx context.Context) (*Catalog, error) { return s.catalogOf(ctx, 0) }
+
+// CurrentCatalog returns the configuration with every change that was stored before the call, on any replica.
+func (s *Store) CurrentCatalog(ctx context.Context) (*Catalog, error) {
+	position, err := s.FeedPosition(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.catalogOf(ctx, position.Version)
+}
+
+// catalogOf returns the catalog of this version or a later one. One goroutine queries the database and the others wait
+// for it, each until its own deadline.
+func (s *Store) catalogOf(ctx context.Context, version int64) (*Catalog, error) {
 	if s.now == nil {
 		return s.readCatalog(ctx)
 	}
-	if current := s.cache.young(s.now()); current != nil {
+	if current := s.cache.young(s.now(), version); current != nil {
 		return current, nil
 	}
 	flight := s.cache.flight.DoChan("", func() (any, error) {
@@ -73,28 +96,34 @@ func (s *Store) catalog(ctx context.Context) (*catalog, error) {
 	case <-ctx.Done():
 		return nil, translate(ctx.Err())
 	case result := <-flight:
-		fresh, _ := result.Val.(*catalog)
+		fresh, _ := result.Val.(*Catalog)
+		if result.Err == nil && fresh.Version < version { // the query began before the change
+			return s.catalogOf(ctx, version)
+		}
 		return fresh, result.Err
 	}
 }
 
-func (s *Store) readCatalog(ctx context.Context) (*catalog, error) {
-	c := &catalog{}
-	err := s.retry(ctx, func() error { return c.fill(s.db.WithContext(ctx)) })
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
+func (s *Store) readCatalog(ctx context.Context) (*Catalog, error) {
+	var c *Catalog
+	err := s.snapshot(ctx, func(tx *gorm.DB) error {
+		c = &Catalog{}
+		return c.fill(tx)
+	})
+	return c, err
 }
 
-func (c *catalog) fill(db *gorm.DB) error {
-	if err := db.Order("name, id").Find(&c.clusters).Error; err != nil {
+func (c *Catalog) fill(tx *gorm.DB) error {
+	if err := tx.Raw("SELECT version FROM config_state WHERE id = 1").Scan(&c.Version).Error; err != nil {
 		return err
 	}
-	if err := db.Order("position, id").Find(&c.rules).Error; err != nil {
+	if err := tx.Order("name, id").Find(&c.Clusters).Error; err != nil {
 		return err
 	}
-	return db.Order("id").Find(&c.clients).Error
+	if err := tx.Order("position, id").Find(&c.Rules).Error; err != nil {
+		return err
+	}
+	return tx.Order("id").Find(&c.Clients).Error
 }
 
 // find returns a copy of the first element that fits accepts.
@@ -110,44 +139,44 @@ func find[T any](list []T, fits func(*T) bool) (*T, error) {
 
 // Clusters lists the clusters by display name.
 func (s *Store) Clusters(ctx context.Context) ([]Cluster, error) {
-	c, err := s.catalog(ctx)
+	c, err := s.Catalog(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return slices.Clone(c.clusters), nil
+	return slices.Clone(c.Clusters), nil
 }
 
 // Cluster returns a cluster by id.
 func (s *Store) Cluster(ctx context.Context, id string) (*Cluster, error) {
-	c, err := s.catalog(ctx)
+	c, err := s.Catalog(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return find(c.clusters, func(cluster *Cluster) bool { return cluster.ID == id })
+	return c.Cluster(id)
 }
 
 // ClusterByAudience returns the cluster that accepts this audience.
 func (s *Store) ClusterByAudience(ctx context.Context, audience string) (*Cluster, error) {
-	c, err := s.catalog(ctx)
+	c, err := s.Catalog(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return find(c.clusters, func(cluster *Cluster) bool { return cluster.Audience == audience })
+	return find(c.Clusters, func(cluster *Cluster) bool { return cluster.Audience == audience })
 }
 
 // ClusterByServer returns the cluster with this API server address, without a trailing slash. The error's kind is
 // NotFound when several clusters share the address.
 func (s *Store) ClusterByServer(ctx context.Context, server string) (*Cluster, error) {
-	c, err := s.catalog(ctx)
+	c, err := s.Catalog(ctx)
 	if err != nil {
 		return nil, err
 	}
 	fits := func(cluster *Cluster) bool { return cluster.Server == server || cluster.Server == server+"/" }
-	found, err := find(c.clusters, fits)
+	found, err := find(c.Clusters, fits)
 	if err != nil {
 		return nil, err
 	}
-	if _, second := find(c.clusters, func(cluster *Cluster) bool { return cluster.ID != found.ID && fits(cluster) }); second == nil {
+	if _, second := find(c.Clusters, func(cluster *Cluster) bool { return cluster.ID != found.ID && fits(cluster) }); second == nil {
 		return nil, notFound("Several clusters have this address. Use the ID of the cluster.")
 	}
 	return found, nil
@@ -155,27 +184,27 @@ func (s *Store) ClusterByServer(ctx context.Context, server string) (*Cluster, e
 
 // Rules lists the access rules in order.
 func (s *Store) Rules(ctx context.Context) ([]AccessRule, error) {
-	c, err := s.catalog(ctx)
+	c, err := s.Catalog(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return slices.Clone(c.rules), nil
+	return slices.Clone(c.Rules), nil
 }
 
 // Client returns a configured client by id.
 func (s *Store) Client(ctx context.Context, id string) (*Client, error) {
-	c, err := s.catalog(ctx)
+	c, err := s.Catalog(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return find(c.clients, func(client *Client) bool { return client.ID == id })
+	return find(c.Clients, func(client *Client) bool { return client.ID == id })
 }
 
 // Clients lists the configured clients by id.
 func (s *Store) Clients(ctx context.Context) ([]Client, error) {
-	c, err := s.catalog(ctx)
+	c, err := s.Catalog(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return slices.Clone(c.clients), nil
+	return slices.Clone(c.Clients), nil
 }

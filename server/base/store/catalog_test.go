@@ -34,6 +34,11 @@ func TestAReadingIsOneState(t *testing.T) {
 			if len(set.Clusters) == 1 && set.Clusters[0].ID != set.Rules[0].ID {
 				t.Fatalf("settings: cluster %s, rule %s", set.Clusters[0].ID, set.Rules[0].ID)
 			}
+			c, err := pools[1].Catalog(t.Context())
+			must(t, err)
+			if len(c.Clusters) == 1 && c.Clusters[0].ID != c.Rules[0].ID {
+				t.Fatalf("catalog: cluster %s, rule %s", c.Clusters[0].ID, c.Rules[0].ID)
+			}
 		}
 		stop()
 		if err := <-written; err != nil && ctx.Err() == nil && !errs.Is(err, errs.Unavailable) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/kubenames"
@@ -47,9 +48,20 @@ func (s *Store) UpdateSettings(ctx context.Context, fn func(c *SettingsTx) error
 	return err
 }
 
-// AllSettings returns the whole configuration, with the secrets of connectors decrypted.
-func (s *Store) AllSettings(ctx context.Context) (Settings, error) {
-	return s.readConfigured(s.db.WithContext(ctx))
+// AllSettings returns the whole configuration of one moment, with the secrets of connectors decrypted.
+func (s *Store) AllSettings(ctx context.Context) (set Settings, err error) {
+	err = s.snapshot(ctx, func(tx *gorm.DB) error {
+		set, err = s.readConfigured(tx)
+		return err
+	})
+	return set, err
+}
+
+// User returns a user, and locks the row until the transaction ends.
+func (c *SettingsTx) User(id string) (*User, error) {
+	var u User
+	err := c.tx.Clauses(clause.Locking{Strength: "SHARE"}).Where("id = ?", id).Take(&u).Error
+	return &u, translate(err)
 }
 
 // All returns the whole configuration, with the secrets of connectors decrypted.

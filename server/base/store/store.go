@@ -146,6 +146,13 @@ func (s *Store) tx(ctx context.Context, fn func(tx *gorm.DB) error) error {
 	return s.retry(ctx, func() error { return s.db.WithContext(ctx).Transaction(fn) })
 }
 
+// snapshot runs fn in one transaction that reads one state of the database and changes nothing. fn may run more than
+// once, like that of tx.
+func (s *Store) snapshot(ctx context.Context, fn func(tx *gorm.DB) error) error {
+	options := &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+	return s.retry(ctx, func() error { return s.db.WithContext(ctx).Transaction(fn, options) })
+}
+
 // exec runs one statement, retries it like tx, and returns the number of changed rows.
 func (s *Store) exec(ctx context.Context, sql string, args ...any) (rows int64, err error) {
 	err = s.retry(ctx, func() error {

@@ -113,17 +113,13 @@ type Allowed struct {
 
 // Clusters lists the clusters that the user may use.
 func (p *Policy) Clusters(ctx context.Context, user *store.User) ([]Allowed, error) {
-	rules, err := p.Store.Rules(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all, err := p.Store.Clusters(ctx)
+	catalog, err := p.Store.Catalog(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var mine []Allowed
-	for _, cluster := range all {
-		if d := Decide(rules, user, &cluster); d.Allowed {
+	for _, cluster := range catalog.Clusters {
+		if d := Decide(catalog.Rules, user, &cluster); d.Allowed {
 			mine = append(mine, Allowed{Cluster: cluster, Decision: d})
 		}
 	}
@@ -133,11 +129,14 @@ func (p *Policy) Clusters(ctx context.Context, user *store.User) ([]Allowed, err
 // Authorize decides whether the user may use the cluster. It records a refusal, based on the caller's event, and
 // returns it as an error of kind Denied.
 func (p *Policy) Authorize(ctx context.Context, user *store.User, cluster *store.Cluster, event audit.Event) (Decision, error) {
-	rules, err := p.Store.Rules(ctx)
+	catalog, err := p.Store.Catalog(ctx)
 	if err != nil {
 		return Decision{}, err
 	}
-	d := Decide(rules, user, cluster)
+	if cluster, err = catalog.Cluster(cluster.ID); err != nil { // deleted in the meantime
+		return Decision{}, err
+	}
+	d := Decide(catalog.Rules, user, cluster)
 	if d.Allowed {
 		return d, nil
 	}

@@ -64,8 +64,12 @@ func TestDecide(t *testing.T) {
 func TestUseRecordsRefusals(t *testing.T) {
 	t.Parallel()
 	s := storetest.SQLite(t)
+	prod := store.Cluster{ID: "prod", Origin: store.Origin{Origin: store.OriginFile}}
+	if err := s.ApplyFile(t.Context(), store.Settings{Clusters: []store.Cluster{prod}}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
 	p := &access.Policy{Store: s, Audit: audit.NewLog(time.Now, slog.New(slog.DiscardHandler), s)}
-	_, err := p.Authorize(t.Context(), jane(), &store.Cluster{ID: "prod"}, audit.Event{ClientID: "kubectl-fairlead"})
+	_, err := p.Authorize(t.Context(), jane(), &prod, audit.Event{ClientID: "kubectl-fairlead"})
 	if !errs.Is(err, errs.Denied) {
 		t.Fatalf("error %v, want denied", err)
 	}
