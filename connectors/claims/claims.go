@@ -91,6 +91,39 @@ func scalar(value any) (text string, ok bool) {
 	return "", false
 }
 
+// Attributes returns the claims as text, those of objects under names with dots.
+func (s Set) Attributes() map[string][]string {
+	all := map[string][]string{}
+	addAttributes(all, "", s)
+	return all
+}
+
+func addAttributes(all map[string][]string, prefix string, object map[string]any) {
+	for name, value := range object {
+		switch v := value.(type) {
+		case map[string]any:
+			addAttributes(all, prefix+name+".", v)
+		case []any:
+			all[prefix+name] = texts(v)
+		default:
+			all[prefix+name] = texts([]any{v})
+		}
+	}
+}
+
+// texts returns each value as text: strings as they are, others as JSON.
+func texts(values []any) []string {
+	list := make([]string, 0, len(values))
+	for _, value := range values {
+		text, ok := value.(string)
+		if encoded, err := json.Marshal(value); !ok && err == nil {
+			text = string(encoded)
+		}
+		list = append(list, text)
+	}
+	return list
+}
+
 // Bool returns a claim as a boolean: true and false, "true" and "false" in any
 // case, 1 and 0 as a number or text. Said is false when the claim is absent or
 // anything else.

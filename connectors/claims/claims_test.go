@@ -46,6 +46,17 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestAttributes(t *testing.T) {
+	t.Parallel()
+	got := decode(t, `{"sub":"1","n":12345678901234567890,"b":true,"null":null,"groups":["a",7,{"name":"x"}],"realm_access":{"roles":["r"],"more":{"z":"deep"}},"empty":[]}`).Attributes()
+	want := map[string][]string{
+		"sub": {"1"}, "n": {"12345678901234567890"}, "b": {"true"}, "null": {"null"}, "groups": {"a", "7", `{"name":"x"}`}, "realm_access.roles": {"r"}, "realm_access.more.z": {"deep"}, "empty": {},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestBool(t *testing.T) {
 	t.Parallel()
 	for claim, want := range map[string][2]bool{

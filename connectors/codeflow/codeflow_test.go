@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -34,6 +35,20 @@ func open(t *testing.T, s *scriptedoidc.Server, change func(*codeflow.Config)) *
 		t.Fatal(err)
 	}
 	return c
+}
+
+// TestClaimsAreReported, also if they can't be used: a test sign-in shows why.
+func TestClaimsAreReported(t *testing.T) {
+	t.Parallel()
+	s := scriptedoidc.Start(t, scriptedoidc.Script{Claims: map[string]any{"sub": "u-1", "login": "jane", "groups": []string{"dev"}}})
+	ctx := connectors.Observe(t.Context())
+	if id, err := connectortest.Redirect(ctx, open(t, s, nil), http.DefaultTransport); connectors.OutcomeOf(err) != connectors.OutcomeUnusableIdentity {
+		t.Fatalf("%+v, %v", id, err)
+	}
+	said := connectors.Observed(ctx)
+	if !slices.Equal(said["login"], []string{"jane"}) || !slices.Equal(said["groups"], []string{"dev"}) || !slices.Equal(said["nonce"], []string{"(masked)"}) {
+		t.Errorf("%v", said)
+	}
 }
 
 // TestKeysRotate: a token that is signed with a new key makes the connector read the

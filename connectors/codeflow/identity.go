@@ -17,6 +17,7 @@ import (
 
 // identity converts claims to an identity and checks whether the user may sign in.
 func (c *Connector) identity(ctx context.Context, said claims.Set, token *oauth2.Token) (connectors.Identity, error) {
+	connectors.Report(ctx, said.Attributes())
 	id, err := c.mapped(said)
 	if err != nil {
 		return connectors.Identity{}, err

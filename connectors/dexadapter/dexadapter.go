@@ -121,6 +121,7 @@ func (r *redirecter) Callback(ctx context.Context, _ string, kept []byte, req *h
 	}
 	seen := witness{profile: r.options.Profile}
 	id, err := r.callback.HandleCallback(scopes(), kept, req.WithContext(seen.watch(r.outside(ctx))))
+	connectors.Report(ctx, seen.said.Attributes())
 	if err != nil {
 		return connectors.Identity{}, seen.classify(err)
 	}

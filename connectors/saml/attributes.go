@@ -114,6 +114,24 @@ func (all attributes) one(name, what, setting string) (string, error) {
 		"Let the provider send one value, or choose another "+setting+" in the connector's settings.")
 }
 
+// reported is what a test sign-in shows of an assertion.
+func reported(a *samllib.Assertion) map[string][]string {
+	all := map[string][]string{}
+	if a.Subject != nil && a.Subject.NameID != nil {
+		all["NameID"] = []string{a.Subject.NameID.Value, a.Subject.NameID.Format}
+	}
+	for _, attribute := range attributesOf(a) {
+		name := attribute.Name
+		if attribute.FriendlyName != "" {
+			name += " (" + attribute.FriendlyName + ")"
+		}
+		for _, v := range attribute.Values {
+			all[name] = append(all[name], valueText(v))
+		}
+	}
+	return all
+}
+
 // maxNamed is how many names of attributes an error lists.
 const maxNamed = 20
 

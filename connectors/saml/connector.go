@@ -113,6 +113,7 @@ func (c *connector) Answer(ctx context.Context, kept []byte, posted url.Values) 
 	if err != nil {
 		return connectors.Identity{}, c.classify(raw, err)
 	}
+	connectors.Report(ctx, reported(assertion))
 	return c.settings.identity(assertion)
 }
 

@@ -344,7 +344,7 @@ func attributes(all map[string][]string) []Attribute {
 
 // testPassword signs in with a name and a password, for a test.
 func (h *Handler) testPassword(c echo.Context, r *request) error {
-	ctx, id := c.Request().Context(), c.Param("id")
+	ctx, id := connectors.Observe(c.Request().Context()), c.Param("id")
 	_, opened, err := h.Admin.OpenTestConnector(ctx, r.caller, id)
 	if err != nil {
 		return err

@@ -67,7 +67,7 @@ func (a *Admin) test(ctx context.Context, c Caller, id string) (*store.Connector
 }
 
 // FinishTest stores the result of a test sign-in. The user of the test gets no session, and no row in the table of
-// users.
+// users. The result has what the upstream said about the user, if the context observed it.
 func (a *Admin) FinishTest(ctx context.Context, c Caller, id string, said connectors.Identity, fault error) error {
 	row, test, err := a.test(ctx, c, id)
 	if err != nil {
@@ -77,6 +77,7 @@ func (a *Admin) FinishTest(ctx context.Context, c Caller, id string, said connec
 	if err != nil {
 		return err
 	}
+	result.Attributes = connectors.Observed(ctx)
 	body, err := json.Marshal(result)
 	if err != nil {
 		return fmt.Errorf("encoding result: %w", err)

@@ -151,7 +151,8 @@ func (h *Handler) StartTest(c echo.Context, row *store.Connector, opened connect
 
 // finishTest stores the result of a test sign-in. It starts no session.
 func (h *Handler) finishTest(c echo.Context, f *flow.Flow, ask func(connectors.Connector) (connectors.Identity, error)) error {
-	ctx := c.Request().Context()
+	ctx := connectors.Observe(c.Request().Context())
+	c.SetRequest(c.Request().WithContext(ctx))
 	current, err := h.Sessions.Current(c.Request())
 	if err != nil {
 		return err

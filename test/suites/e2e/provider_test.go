@@ -63,6 +63,9 @@ func TestAProviderThatWeDidNotWrite(t *testing.T) {
 	o.follow("Go to Company")
 	o.see("The sign-in worked")
 	o.see("idp:platform")
+	if said := o.eval(`document.querySelector("main details").textContent`); !strings.Contains(said, "groups") || !strings.Contains(said, "(masked)") {
+		t.Errorf("the page does not show the claims: %q", said)
+	}
 	o.press("Enable")
 	o.see("Users can sign in with it now.")
 	o.addCluster("one", "127.0.0.1:1")
@@ -120,6 +123,9 @@ func TestASAMLProviderThatWeDidNotWrite(t *testing.T) {
 	signIn("jane", "The sign-in worked")
 	o.see("idp:platform")
 	o.see("is left out")
+	if said := o.eval(`document.querySelector("main details").textContent`); !strings.Contains(said, "http://schemas.passportjs.com/login") || !strings.Contains(said, "NameID") {
+		t.Errorf("the page does not show what the provider said: %q", said)
+	}
 	o.open("/connectors/idp")
 	signIn("nobody", "There is no such user")
 
