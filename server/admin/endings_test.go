@@ -165,3 +165,54 @@ func TestANewPasswordEndsWhatTheOldOneOpened(t *testing.T) {
 		}
 	})
 }
+
+// TestARemovedClientEnds removes a client by a page and by the file. Another client of that name gets nothing of the first.
+func TestARemovedClientEnds(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		b, jane := furnished(t, s)
+		end := store.At(b.now().Add(time.Hour))
+		remove := map[string]func(){
+			"page": func() {
+				item, err := b.Entry(t.Context(), jane, settings.Clients, "page")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := b.Apply(t.Context(), jane, admin.Draft{Kind: settings.Clients, ID: "page", Version: item.Version}); err != nil {
+					t.Fatal(err)
+				}
+			},
+			"file": func() {
+				if err := s.ApplyFile(t.Context(), store.Settings{}, b.now()); err != nil {
+					t.Fatal(err)
+				}
+			},
+		}
+		if _, _, err := b.CreateClient(t.Context(), jane, admin.Draft{Kind: settings.Clients, Doc: form.Doc{"id": "page", "redirectURIs": []any{"https://web.test/cb"}}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.ApplyFile(t.Context(), store.Settings{Clients: []store.Client{{ID: "file", Origin: store.Origin{Origin: store.OriginFile}}}}, b.now()); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.CreateSignIn(t.Context(), &store.SignIn{ID: "sid_1", CookieHash: "c", UserID: jane.User.ID, IdleExpires: end, Expires: end}); err != nil {
+			t.Fatal(err)
+		}
+		for client, remove := range remove {
+			if err := s.CreateCode(t.Context(), &store.Code{Hash: client, ClientID: client, UserID: jane.User.ID, SignInID: "sid_1", Expires: end}); err != nil {
+				t.Fatal(err)
+			}
+			d := &store.Device{ID: "dev_" + client, UserID: jane.User.ID, ClientID: client, IdleExpires: end, Expires: end}
+			won, err := s.RedeemCode(t.Context(), store.Redemption{
+				CodeHash: client, Device: d, Refresh: &store.RefreshToken{Hash: client, DeviceID: d.ID, Expires: end},
+				Access: store.AccessToken{Hash: client, UserID: jane.User.ID, ClientID: client, SignInID: "sid_1", DeviceID: d.ID, Expires: end},
+			}, b.now())
+			if err != nil || !won {
+				t.Fatalf("redeemed %v, error %v", won, err)
+			}
+			remove()
+			if after, err := s.Device(t.Context(), d.ID); err != nil || after.Active(b.now()) {
+				t.Errorf("%s: device %+v, error %v", client, after, err)
+			}
+		}
+	})
+}
