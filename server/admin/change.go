@@ -112,7 +112,7 @@ func (a *Admin) write(tx *store.SettingsTx, c Caller, p *plan, reason string) (*
 func (a *Admin) writeRow(tx *store.SettingsTx, p *plan) error {
 	switch p.action {
 	case store.ActionDelete:
-		return remove(tx, p.kind.Name, p.id)
+		return remove(tx, p.kind.Name, p.id, a.Now())
 	case store.ActionMove:
 		return writePositions(tx, p)
 	}

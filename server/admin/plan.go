@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/form"
@@ -245,8 +246,8 @@ func pick[T any](rows []T, id string, of func(*T) string) *T {
 	return nil
 }
 
-// remove deletes the row of an entry.
-func remove(c *store.SettingsTx, kind, id string) error {
+// remove deletes the row of an entry, and ends what it has given.
+func remove(c *store.SettingsTx, kind, id string, now time.Time) error {
 	switch kind {
 	case settings.Connectors:
 		return store.Remove[store.Connector](c, "id", id)
@@ -255,7 +256,7 @@ func remove(c *store.SettingsTx, kind, id string) error {
 	case settings.Rules:
 		return store.Remove[store.AccessRule](c, "id", id)
 	case settings.Clients:
-		return store.Remove[store.Client](c, "id", id)
+		return c.RemoveClient(id, now)
 	case settings.Issuers:
 		return store.Remove[store.TrustedIssuer](c, "id", id)
 	case settings.General:
@@ -263,5 +264,5 @@ func remove(c *store.SettingsTx, kind, id string) error {
 	case settings.Workloads:
 		return store.Remove[store.WorkloadRule](c, "id", id)
 	}
-	return store.Remove[store.LocalUser](c, "login", id)
+	return c.RemoveLocalUser(id, now)
 }

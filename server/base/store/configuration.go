@@ -20,9 +20,8 @@ type SettingsTx struct {
 	store *Store
 	// Version is the number of changes so far.
 	Version int64
-	// newPasswords are the local accounts whose sessions end with the transaction.
-	newPasswords []string
-	now          time.Time
+	// endings run last, because they take the lock that orders revocations.
+	endings []func() error
 }
 
 // UpdateSettings runs fn in one transaction that excludes all other changes of the configuration. fn may run more
@@ -37,8 +36,8 @@ func (s *Store) UpdateSettings(ctx context.Context, fn func(c *SettingsTx) error
 		if err := fn(c); err != nil {
 			return err
 		}
-		for _, id := range c.newPasswords {
-			if err := endLocalUser(tx, id, c.now); err != nil {
+		for _, end := range c.endings {
+			if err := end(); err != nil {
 				return err
 			}
 		}
@@ -122,12 +121,32 @@ func (c *SettingsTx) putLocalUser(u *LocalUser, now time.Time) error {
 	u.ID, u.Created, u.Disabled, u.PasswordHash = old.ID, old.Created, old.Disabled, old.PasswordHash
 	if u.FileHash != "" && u.FileHash != old.FileHash {
 		u.PasswordHash = u.FileHash // imported
-		c.newPasswords = append(c.newPasswords, u.ID)
-		c.now = now
+		c.endings = append(c.endings, func() error { return endLocalUser(c.tx, u.ID, now) })
 	} else {
 		u.FileHash = old.FileHash
 	}
 	return translate(c.tx.Save(u).Error)
+}
+
+// RemoveClient deletes a client and ends what users have granted it.
+func (c *SettingsTx) RemoveClient(id string, now time.Time) error {
+	c.endings = append(c.endings, func() error { return endClient(c.tx, id, now) })
+	return Remove[Client](c, "id", id)
+}
+
+// RemoveLocalUser deletes a local account and ends what its user holds.
+func (c *SettingsTx) RemoveLocalUser(login string, now time.Time) error {
+	var u LocalUser
+	if err := c.tx.Where("login = ?", login).Limit(1).Find(&u).Error; err != nil {
+		return translate(err)
+	}
+	c.endings = append(c.endings, func() error { return endLocalUser(c.tx, u.ID, now) })
+	return Remove[LocalUser](c, "login", login)
+}
+
+func endClient(tx *gorm.DB, id string, now time.Time) error {
+	_, _, err := end(tx, Ending{Scope: EndClient, ID: id, Reason: RevokedByAdmin}, now)
+	return err
 }
 
 // Remove deletes the row with this id from the table of T.

@@ -15,7 +15,7 @@ import (
 // Scope says what an ending ends.
 type Scope string
 
-// The scopes. Each acts on one user.
+// The scopes. Each but EndClient acts on one user.
 const (
 	// EndAccount disables the user.
 	EndAccount Scope = "account"
@@ -31,6 +31,8 @@ const (
 	EndDevices Scope = "devices"
 	// EndConsent withdraws the consent to the client Ending.ID.
 	EndConsent Scope = "consent"
+	// EndClient ends what all users have granted the client Ending.ID. It needs no user.
+	EndClient Scope = "client"
 )
 
 // Holding is a kind of row that gives access.
@@ -77,11 +79,13 @@ var reach = map[Scope]map[Holding]string{
 		Codes: ofUser + ` AND scopes LIKE '%"offline_access"%'`, DeviceCodes: ofUser, Devices: ofUser, AccessTokens: ofUser + " AND device_id <> ''",
 	},
 	EndConsent: {Codes: ofClient, DeviceCodes: ofClient, Devices: ofClient, AccessTokens: ofClient, Consents: ofClient},
+	EndClient:  {Codes: ofAnyUser, DeviceCodes: ofAnyUser, Devices: ofAnyUser, AccessTokens: ofAnyUser, Consents: ofAnyUser},
 }
 
 const (
-	ofUser   = "user_id = @user"
-	ofClient = ofUser + " AND client_id = @id"
+	ofUser    = "user_id = @user"
+	ofAnyUser = "client_id = @id"
+	ofClient  = ofUser + " AND " + ofAnyUser
 )
 
 var allOfUser = map[Holding]string{Codes: ofUser, DeviceCodes: ofUser, SignIns: ofUser, Devices: ofUser, AccessTokens: ofUser, APITokens: ofUser}
@@ -136,9 +140,12 @@ func (s *Store) End(ctx context.Context, e Ending, now time.Time) (ended Ended, 
 }
 
 func end(tx *gorm.DB, e Ending, now time.Time) (Ended, []audit.Event, error) {
-	user, err := lockUser(tx, e.UserID, "NO KEY UPDATE")
-	if err != nil {
-		return nil, nil, err
+	user := &User{}
+	if e.Scope != EndClient {
+		var err error
+		if user, err = lockUser(tx, e.UserID, "NO KEY UPDATE"); err != nil {
+			return nil, nil, err
+		}
 	}
 	disables := e.Scope == EndAccount && !user.Disabled
 	if disables {

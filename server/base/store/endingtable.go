@@ -44,6 +44,7 @@ func Endings() []EndingRow {
 		{EndDevice, "Sign out a device", "*Sign out* beside a device; `kubectl fairlead logout`; the revocation endpoint; a refresh token or code that is used twice"},
 		{EndDevices, "Sign out all devices", "the button below the devices on the account page"},
 		{EndConsent, "Withdraw a permission", "*Withdraw* beside an application on the account page"},
+		{EndClient, "Remove an application", "*Delete* in the admin pages or by the API; the configuration file without it"},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"gorm.io/gorm"
@@ -170,6 +171,10 @@ func (s *Store) ApplyFile(ctx context.Context, set Settings, now time.Time) erro
 		if err := refuseShadows(tx, set); err != nil {
 			return err
 		}
+		var clients []string
+		if err := tx.Model(&Client{}).Where("origin = ?", OriginFile).Pluck("id", &clients).Error; err != nil {
+			return err
+		}
 		for _, replace := range []func() error{
 			func() error { return replaceFile(tx, set.Connectors) },
 			func() error { return replaceFile(tx, set.Clusters) },
@@ -178,6 +183,7 @@ func (s *Store) ApplyFile(ctx context.Context, set Settings, now time.Time) erro
 			func() error { return replaceFile(tx, set.Issuers) },
 			func() error { return replaceFile(tx, set.Workloads) },
 			func() error { return applyLocalUsers(tx, set.LocalUsers, now) },
+			func() error { return endMissingClients(tx, clients, set.Clients, now) },
 		} {
 			if err := replace(); err != nil {
 				return err
@@ -221,6 +227,19 @@ func replaceFile[T any](tx *gorm.DB, rows []T) error {
 		return nil
 	}
 	return tx.Create(&rows).Error
+}
+
+// endMissingClients ends what users have granted the clients that the file no longer has.
+func endMissingClients(tx *gorm.DB, before []string, clients []Client, now time.Time) error {
+	for _, id := range before {
+		if slices.ContainsFunc(clients, func(c Client) bool { return c.ID == id }) {
+			continue
+		}
+		if err := endClient(tx, id, now); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func applyLocalUsers(tx *gorm.DB, users []LocalUser, now time.Time) error {
