@@ -243,7 +243,7 @@ func localUserSwitchCommand(file *string, use, short string, disabled bool) *cob
 		Use: use + " LOGIN", Short: short, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withStore(cmd, *file, func(s *store.Store) error {
-				if err := s.SetLocalUserDisabled(cmd.Context(), args[0], disabled); err != nil {
+				if err := s.SetLocalUserDisabled(cmd.Context(), args[0], disabled, time.Now()); err != nil {
 					return err
 				}
 				name := audit.UserChanged

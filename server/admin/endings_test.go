@@ -216,3 +216,50 @@ func TestARemovedClientEnds(t *testing.T) {
 		}
 	})
 }
+
+// TestALocalUserWhoIsRemovedEnds switches an account off by the command line, removes it on a page, and from the file.
+func TestALocalUserWhoIsRemovedEnds(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		b := setup(t, s)
+		b.apply(shell(), settings.Connectors, form.Doc{"id": "staff", "type": "local"})
+		for _, login := range []string{"shell", "page"} {
+			b.apply(shell(), settings.LocalUsers, form.Doc{"login": login})
+		}
+		if err := s.ApplyFile(t.Context(), store.Settings{LocalUsers: []store.LocalUser{{Login: "file", Origin: store.Origin{Origin: store.OriginFile}}}}, b.now()); err != nil {
+			t.Fatal(err)
+		}
+		for login, remove := range map[string]func() error{
+			"shell": func() error { return s.SetLocalUserDisabled(t.Context(), "shell", true, b.now()) },
+			"file":  func() error { return s.ApplyFile(t.Context(), store.Settings{}, b.now()) },
+			"page": func() error {
+				item, err := b.Entry(t.Context(), shell(), settings.LocalUsers, "page")
+				if err == nil {
+					_, err = b.Apply(t.Context(), shell(), admin.Draft{Kind: settings.LocalUsers, ID: "page", Version: item.Version})
+				}
+				return err
+			},
+		} {
+			account, err := s.AccountByLogin(t.Context(), login)
+			if err != nil {
+				t.Fatal(err)
+			}
+			user, _, err := s.SignInUser(t.Context(), store.ResolvedIdentity{
+				ConnectorID: "staff", KubeName: login, Identity: connectors.Identity{Subject: account.ID, Username: login},
+			}, b.now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			end := store.At(b.now().Add(time.Hour))
+			if err := s.CreateSignIn(t.Context(), &store.SignIn{ID: login, CookieHash: login, UserID: user.ID, IdleExpires: end, Expires: end}); err != nil {
+				t.Fatal(err)
+			}
+			if err := remove(); err != nil {
+				t.Fatalf("%s: %v", login, err)
+			}
+			if rows, err := s.SignIns(t.Context(), user.ID, b.now()); err != nil || len(rows) != 0 {
+				t.Errorf("%s: %d sessions, error %v", login, len(rows), err)
+			}
+		}
+	})
+}

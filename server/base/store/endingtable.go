@@ -38,7 +38,7 @@ type EndingRow struct {
 func Endings() []EndingRow {
 	return []EndingRow{
 		{EndAccount, "Disable a user", "*Disable* in the admin pages, in a bulk action or by the API; `fairlead user disable`"},
-		{EndPerson, "Sign out everywhere", "*Sign out everywhere* in the admin pages; `kubectl fairlead logout --everywhere`; `fairlead user revoke`; new credentials of a recovery account; a new password of a local user"},
+		{EndPerson, "Sign out everywhere", "*Sign out everywhere* in the admin pages; `kubectl fairlead logout --everywhere`; `fairlead user revoke`; new credentials of a recovery account; a local user gets a new password, is disabled or is removed, by the file too"},
 		{EndRefused, "A clear no of the upstream", "the question to the upstream at a renewal, an exchange, a use of an API token or a change on a page"},
 		{EndSignIn, "Sign out", "*Sign out* in the browser, beside a browser on the account page or in the admin pages; RP-initiated logout; another user signs in with the same browser"},
 		{EndDevice, "Sign out a device", "*Sign out* beside a device; `kubectl fairlead logout`; the revocation endpoint; a refresh token or code that is used twice"},

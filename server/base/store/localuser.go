@@ -49,29 +49,41 @@ func (s *Store) CreateLocalUser(ctx context.Context, u LocalUser, now time.Time)
 	return &u, nil
 }
 
-// SetLocalUserDisabled disables or enables an account. The error's kind is NotFound when no account has this login.
-func (s *Store) SetLocalUserDisabled(ctx context.Context, login string, disabled bool) error {
-	err := s.updateLocal(ctx, "login_key = ?", kubenames.Key(login), map[string]any{"disabled": disabled})
-	if err != nil {
-		return err
-	}
-	// Disabling counts as a change of the configuration, so proxies ask which of their users still have access.
-	_, err = s.exec(ctx, "UPDATE config_state SET version = version + 1 WHERE id = 1")
-	return err
+// SetLocalUserDisabled disables or enables an account. Disabling ends what its user holds. The error's kind is NotFound
+// when no account has this login.
+func (s *Store) SetLocalUserDisabled(ctx context.Context, login string, disabled bool, now time.Time) error {
+	return s.changeLocalUser(ctx, login, map[string]any{"disabled": disabled}, func(tx *gorm.DB, u *LocalUser) error {
+		// This counts as a change of the configuration, so proxies ask which of their users still have access.
+		if err := tx.Exec("UPDATE config_state SET version = version + 1 WHERE id = 1").Error; err != nil || !disabled {
+			return err
+		}
+		return endLocalUser(tx, u.ID, now)
+	})
 }
 
 // SetLocalUserPassword replaces the password hash of an account by login name, and ends everything that the old password
 // opened.
 func (s *Store) SetLocalUserPassword(ctx context.Context, login, hash string, now time.Time) error {
+	return s.changeLocalUser(ctx, login, map[string]any{"password_hash": hash}, func(tx *gorm.DB, u *LocalUser) error {
+		return endLocalUser(tx, u.ID, now)
+	})
+}
+
+// changeLocalUser changes columns of an account, and runs then in the same transaction.
+func (s *Store) changeLocalUser(ctx context.Context, login string, set map[string]any, then func(tx *gorm.DB, u *LocalUser) error) error {
 	return s.tx(ctx, func(tx *gorm.DB) error {
 		var u LocalUser
-		if err := tx.Where("login_key = ?", kubenames.Key(login)).Take(&u).Error; err != nil {
-			return missingLocalUser(translate(err))
+		err := translate(tx.Where("login_key = ?", kubenames.Key(login)).Take(&u).Error)
+		if errs.Is(err, errs.NotFound) {
+			return notFound("There is no such local user. Run `fairlead local-user list` for the names.")
 		}
-		if err := tx.Model(&u).Update("password_hash", hash).Error; err != nil {
+		if err == nil {
+			err = tx.Model(&u).Updates(set).Error
+		}
+		if err != nil {
 			return err
 		}
-		return endLocalUser(tx, u.ID, now)
+		return then(tx, &u)
 	})
 }
 
@@ -89,13 +101,6 @@ func endLocalUser(tx *gorm.DB, accountID string, now time.Time) error {
 
 // localType is the type of the connectors that sign in local users.
 const localType = "local"
-
-func missingLocalUser(err error) error {
-	if errs.Is(err, errs.NotFound) {
-		return notFound("There is no such local user. Run `fairlead local-user list` for the names.")
-	}
-	return err
-}
 
 // AccountByLogin implements local.Accounts.
 func (s *Store) AccountByLogin(ctx context.Context, login string) (local.Account, error) {
@@ -122,12 +127,4 @@ func (s *Store) account(ctx context.Context, where, arg string) (local.Account, 
 		ID: u.ID, Login: u.Login, Name: u.DisplayName, Email: u.Email, Groups: u.GroupNames,
 		PasswordHash: u.PasswordHash, Disabled: u.Disabled,
 	}, nil
-}
-
-func (s *Store) updateLocal(ctx context.Context, where, arg string, set map[string]any) error {
-	res := s.db.WithContext(ctx).Model(&LocalUser{}).Where(where, arg).Updates(set)
-	if res.Error == nil && res.RowsAffected == 0 {
-		res.Error = gorm.ErrRecordNotFound
-	}
-	return missingLocalUser(translate(res.Error))
 }

@@ -243,12 +243,23 @@ func endMissingClients(tx *gorm.DB, before []string, clients []Client, now time.
 }
 
 func applyLocalUsers(tx *gorm.DB, users []LocalUser, now time.Time) error {
-	err := tx.Model(&LocalUser{}).Where("origin = ?", OriginFile).Update("disabled", true).Error
-	if err != nil {
+	var enabled, gone []string
+	if err := tx.Model(&LocalUser{}).Where("origin = ? AND NOT disabled", OriginFile).Pluck("id", &enabled).Error; err != nil {
+		return err
+	}
+	if err := tx.Model(&LocalUser{}).Where("origin = ?", OriginFile).Update("disabled", true).Error; err != nil {
 		return err
 	}
 	for _, u := range users {
 		if err := applyLocalUser(tx, u, now); err != nil {
+			return err
+		}
+	}
+	if err := tx.Model(&LocalUser{}).Where("disabled AND id IN ?", enabled).Pluck("id", &gone).Error; err != nil {
+		return err
+	}
+	for _, id := range gone {
+		if err := endLocalUser(tx, id, now); err != nil {
 			return err
 		}
 	}
