@@ -3,7 +3,9 @@ package keystone_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/fairlead-auth/fairlead/connectors"
@@ -112,6 +114,27 @@ func TestTheServiceUserIsNotThePerson(t *testing.T) {
 		if err == nil || errors.Is(err, connectors.ErrBadCredentials) || errors.Is(err, connectors.ErrDenied) {
 			t.Errorf("%v, want an outage", err)
 		}
+	}
+}
+
+// expiredPassword answers a right password as Keystone does when it has expired.
+type expiredPassword struct{}
+
+func (expiredPassword) RoundTrip(r *http.Request) (*http.Response, error) {
+	const said = `{"error":{"code":401,"message":"The password is expired and needs to be changed for user: 4242.","title":"Unauthorized"}}`
+	return &http.Response{StatusCode: http.StatusUnauthorized, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(said)), Request: r}, nil
+}
+
+// TestAnExpiredPasswordIsSaid: Keystone says it only for the right password, so no guesser learns of the account.
+func TestAnExpiredPasswordIsSaid(t *testing.T) {
+	t.Parallel()
+	opened, err := config(fakekeystone.Start(t)).Open(t.Context(), connectortest.Env(expiredPassword{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = opened.(connectors.Passworder).Login(t.Context(), fakekeystone.Jane, fakekeystone.JanesWord)
+	if connectors.OutcomeOf(err) != connectors.OutcomeSignInAgain || !strings.Contains(err.Error(), "expired") {
+		t.Errorf("Login = %v", err)
 	}
 }
 
