@@ -143,7 +143,7 @@ func (c *connector) service(ctx context.Context) (session, error) {
 		scope = map[string]any{"project": map[string]any{"name": c.cfg.Project, "domain": c.domain()}}
 	}
 	s, err := c.authenticate(ctx, c.cfg.Username, c.cfg.Password.Reveal(), scope)
-	if errors.Is(err, connectors.ErrBadCredentials) {
+	if o := connectors.OutcomeOf(err); err != nil && (o == connectors.OutcomeBadCredentials || o == connectors.OutcomeSignInAgain) {
 		return session{}, connectors.NewError(connectors.OutcomeMisconfigured, nil, "Keystone refused the service user (401).", "Check its name, its password and its domain, and that it has a role there.")
 	}
 	return s, err
@@ -163,7 +163,7 @@ func (c *connector) authenticate(ctx context.Context, username, password string,
 	switch answer.Status {
 	case http.StatusCreated:
 	case http.StatusUnauthorized:
-		return session{}, connectors.ErrBadCredentials
+		return session{}, refused(answer)
 	default:
 		return session{}, notKeystone(answer.Status)
 	}
@@ -180,6 +180,20 @@ func (c *connector) authenticate(ctx context.Context, username, password string,
 		return session{}, errors.New("the answer of Keystone has no token, or does not say whose it is")
 	}
 	return s, nil
+}
+
+// refused returns the error of a refused password. Keystone looks at the expiry only after the password was right, so
+// the text tells a guesser nothing.
+func refused(answer *rest.Answer) error {
+	var said struct {
+		Error struct {
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	if answer.Into(&said) == nil && strings.Contains(said.Error.Message, "password is expired") {
+		return connectors.NewError(connectors.OutcomeSignInAgain, nil, "The password has expired in Keystone.", "Change it there.")
+	}
+	return connectors.ErrBadCredentials
 }
 
 func (c *connector) read(ctx context.Context, s session, path string, into any) error {
