@@ -38,6 +38,8 @@ type testCase struct {
 	// connector needs. ISSUER stands for the provider's address.
 	Connector string         `json:"connector"`
 	Settings  map[string]any `json:"settings"`
+	// Preset is the preset of the form that the settings start from.
+	Preset string `json:"preset"`
 	// AsOAuth says that a provider without OpenID Connect can answer the same, at its own userinfo address.
 	AsOAuth bool `json:"asOAuth"`
 	// SignIn is what the provider answers at the sign-in; Renewal, if set, is what it
@@ -120,14 +122,19 @@ func read(t *testing.T, file string) *testCase {
 // the userinfo endpoint said, also at a renewal.
 func asOAuth(t *testing.T, c *testCase) *testCase {
 	t.Helper()
+	settings := maps.Clone(presetValues(t, c))
+	if settings == nil {
+		settings = map[string]any{}
+	}
+	maps.Copy(settings, c.Settings)
 	key := func(setting, usual string) any {
-		if value, set := c.Settings[setting]; set {
+		if value, set := settings[setting]; set {
 			return value
 		}
 		return usual
 	}
 	changed := *c
-	changed.Connector = "oauth"
+	changed.Connector, changed.Preset = "oauth", ""
 	changed.Settings = map[string]any{
 		"idKey": key("idClaim", "sub"), "usernameKey": key("usernameClaim", "preferred_username"), "nameKey": key("nameClaim", "name"),
 		"emailKey": key("emailClaim", "email"), "groupsKey": key("groupsClaim", "groups"),
@@ -190,6 +197,7 @@ func setup(t *testing.T, s *store.Store, c *testCase, k keys) *bench {
 func settings(t *testing.T, c *testCase, issuer string, k keys) string {
 	t.Helper()
 	fields := usual(c.Connector, issuer)
+	maps.Copy(fields, presetValues(t, c))
 	if c.Connector == "saml" {
 		fields["certificates"] = k.idp.Certificate()
 	}
@@ -203,6 +211,20 @@ func settings(t *testing.T, c *testCase, issuer string, k keys) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// presetValues returns the settings of the preset of a case.
+func presetValues(t *testing.T, c *testCase) map[string]any {
+	t.Helper()
+	if c.Preset == "" {
+		return nil
+	}
+	presets := all.Types(nil)[c.Connector].Presets
+	i := slices.IndexFunc(presets, func(p connectors.Preset) bool { return p.Name == c.Preset })
+	if i < 0 {
+		t.Fatalf("there is no preset %q", c.Preset)
+	}
+	return presets[i].Values
 }
 
 // usual returns the settings that every connector of a type needs.
