@@ -2,6 +2,7 @@ package codeflow_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -48,6 +49,37 @@ func TestClaimsAreReported(t *testing.T) {
 	said := connectors.Observed(ctx)
 	if !slices.Equal(said["login"], []string{"jane"}) || !slices.Equal(said["groups"], []string{"dev"}) || !slices.Equal(said["nonce"], []string{"(masked)"}) {
 		t.Errorf("%v", said)
+	}
+}
+
+// TestAThinUserInfoConfirmsNothing: the userinfo endpoint of AD FS answers with the subject alone. Without an ID token
+// that is no fault of the user's data, and it does not end with the outage budget.
+func TestAThinUserInfoConfirmsNothing(t *testing.T) {
+	t.Parallel()
+	thin := func(subject string) *scriptedoidc.Answer {
+		return &scriptedoidc.Answer{Body: json.RawMessage(`{"sub":"` + subject + `"}`)}
+	}
+	for name, c := range map[string]struct {
+		token   map[string]any
+		subject string
+		want    connectors.Outcome
+	}{
+		"renewed":                     {nil, "u-1", connectors.OutcomeUnconfirmed},
+		"without a refresh token":     {map[string]any{"refresh_token": nil}, "u-1", connectors.OutcomeUnconfirmed},
+		"another account":             {nil, "u-2", connectors.OutcomeDenied},
+		"another account, no refresh": {map[string]any{"refresh_token": nil}, "u-2", connectors.OutcomeDenied},
+	} {
+		s := scriptedoidc.Start(t, scriptedoidc.Script{Claims: jane(), UserInfo: thin("u-1"), Token: c.token})
+		connector := open(t, s, nil)
+		last, err := connectortest.Redirect(t.Context(), connector, http.DefaultTransport)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Say(scriptedoidc.Script{UserInfo: thin(c.subject)})
+		renewed, err := connector.Refresh(t.Context(), last)
+		if connectors.OutcomeOf(err) != c.want || c.token == nil && len(renewed.Data) == 0 {
+			t.Errorf("%s: %v, want %s with the new token", name, err, c.want)
+		}
 	}
 }
 
