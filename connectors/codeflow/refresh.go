@@ -38,7 +38,17 @@ func (c *Connector) Refresh(ctx context.Context, last connectors.Identity) (conn
 	if err != nil {
 		return connectors.Identity{}, err
 	}
-	return c.again(ctx, last, said, &token)
+	return c.byUserInfo(ctx, last, said, &token)
+}
+
+// byUserInfo is again for a renewal without an ID token. The userinfo endpoint of some OpenID providers (AD FS) answers
+// with the subject alone: that describes no user, and is no fault of the user's data.
+func (c *Connector) byUserInfo(ctx context.Context, last connectors.Identity, said claims.Set, token *oauth2.Token) (connectors.Identity, error) {
+	subject := said.Text(c.cfg.Claims.ID)
+	if c.tokens != nil && c.username(said) == "" && (subject == "" || subject == last.Subject) {
+		return connectors.Identity{}, connectors.Unconfirmed()
+	}
+	return c.again(ctx, last, said, token)
 }
 
 // renew uses a refresh token (RFC 6749 section 6). The response may contain a new ID token. Otherwise the userinfo
@@ -63,15 +73,18 @@ func (c *Connector) confirm(ctx context.Context, last connectors.Identity, token
 		last.Data, err = json.Marshal(token)
 		return last, err
 	}
-	ask := c.userInfo
 	if c.tokens != nil && raw != "" {
-		ask = func(ctx context.Context, token *oauth2.Token) (claims.Set, error) { return c.ask(ctx, token, "") }
+		said, err := c.ask(ctx, token, "")
+		if err != nil {
+			return connectors.Identity{}, err
+		}
+		return c.again(ctx, last, said, token)
 	}
-	said, err := ask(ctx, token)
+	said, err := c.userInfo(ctx, token)
 	if err != nil {
 		return connectors.Identity{}, err
 	}
-	return c.again(ctx, last, said, token)
+	return c.byUserInfo(ctx, last, said, token)
 }
 
 // again converts the claims of a renewal to an identity, which must be of the same account.
