@@ -39,11 +39,16 @@ func (r *reloader) run(ctx context.Context) error {
 		case <-hangups:
 			r.load(ctx)
 		case <-ticker.C:
-			if sum := fingerprint(r.app.cfg.file); sum != r.seen {
-				r.seen = sum
-				r.load(ctx)
-			}
+			r.look(ctx)
 		}
+	}
+}
+
+// look applies the file if it has changed.
+func (r *reloader) look(ctx context.Context) {
+	if sum := fingerprint(r.app.cfg.file); sum != r.seen {
+		r.seen = sum
+		r.load(ctx)
 	}
 }
 
