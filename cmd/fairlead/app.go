@@ -110,7 +110,7 @@ func (a *app) build(ctx context.Context, settings store.Settings, p parts) error
 	if err := provider.Admin.Refresh(ctx); err != nil {
 		return err
 	}
-	a.reloader = &reloader{app: a, types: p.types, audit: log, seen: fingerprint(a.cfg.file)}
+	a.reloader = &reloader{app: a, types: p.types, audit: log, seen: a.cfg.sum}
 	a.figures() //nolint:contextcheck // read for each scrape of the metrics
 	effective, err := a.cfg.effective()
 	if err != nil {

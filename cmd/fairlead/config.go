@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
 	"net/netip"
@@ -122,7 +123,9 @@ type config struct {
 	fileConfig
 	doc  *strictyaml.Document
 	file string
-	url  *url.URL
+	// sum is the fingerprint of the file, from before it was read.
+	sum [sha256.Size]byte
+	url *url.URL
 }
 
 // maxFile bounds the configuration file in bytes.
@@ -130,6 +133,7 @@ const maxFile = 8 << 20
 
 // loadConfig reads and validates a file. The error lists every fault.
 func loadConfig(file string) (*config, error) {
+	sum := fingerprint(file)
 	text, err := os.ReadFile(file) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, fmt.Errorf("reading configuration: %w", err)
@@ -137,7 +141,7 @@ func loadConfig(file string) (*config, error) {
 	if len(text) > maxFile {
 		return nil, fmt.Errorf("reading configuration: %s has %d bytes, at most %d", file, len(text), maxFile)
 	}
-	c := &config{file: file}
+	c := &config{file: file, sum: sum}
 	c.doc = strictyaml.Decode(filepath.Base(file), text, &c.fileConfig)
 	if err := c.doc.Err(); err != nil {
 		return nil, err
