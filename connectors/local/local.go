@@ -97,7 +97,7 @@ func (c *Connector) Login(ctx context.Context, username, pass string) (connector
 	if result.Stale {
 		c.rehash(ctx, account, pass)
 	}
-	return identity(account), nil
+	return account.Identity(), nil
 }
 
 // rehash brings an imported hash to today's kind. Failing to is no reason to
@@ -124,10 +124,11 @@ func (c *Connector) Refresh(ctx context.Context, last connectors.Identity) (conn
 	if account.Disabled {
 		return connectors.Identity{}, fmt.Errorf("the account is disabled: %w", connectors.ErrDenied)
 	}
-	return identity(account), nil
+	return account.Identity(), nil
 }
 
-func identity(a Account) connectors.Identity {
+// Identity returns what the connector says about the account.
+func (a Account) Identity() connectors.Identity {
 	return connectors.Identity{
 		Subject: a.ID, Username: a.Login, Name: a.Name,
 		// An admin entered the address: that is all the proof there is.

@@ -45,7 +45,7 @@ func TokenPage() templates.Page[TokenForm] { return templates.Define[TokenForm](
 func scopeChoices(chosen []string) []ScopeChoice {
 	meanings := map[ops.Scope]string{
 		ops.ReadSettings: "read the configuration, without secrets", ops.WriteSettings: "change the configuration, including who is an admin",
-		ops.ReadPeople: "read users and their sessions", ops.WritePeople: "disable users and end their sessions",
+		ops.ReadPeople: "read users and their sessions", ops.WritePeople: "disable users, end their sessions and invite local users",
 		ops.ReadKeys: "read the signing keys", ops.WriteKeys: "rotate and revoke signing keys", ops.ReadAudit: "read the audit log",
 	}
 	var list []ScopeChoice

@@ -3,12 +3,14 @@ package admin
 import (
 	"context"
 
+	"github.com/fairlead-auth/fairlead/connectors"
 	"github.com/fairlead-auth/fairlead/connectors/local"
 	"github.com/fairlead-auth/fairlead/internal/audit"
 	"github.com/fairlead-auth/fairlead/internal/errs"
 	"github.com/fairlead-auth/fairlead/internal/i18n"
 	"github.com/fairlead-auth/fairlead/internal/secret"
 	"github.com/fairlead-auth/fairlead/server/base/store"
+	"github.com/fairlead-auth/fairlead/server/policy/access"
 )
 
 // Invite creates a link with which a local user sets their password.
@@ -20,7 +22,45 @@ func (a *Admin) Invite(ctx context.Context, c Caller, login string) (string, err
 	if err != nil {
 		return "", err
 	}
+	isAdmin, err := a.isAdminAccount(ctx, account)
+	if err != nil {
+		return "", err
+	}
+	if isAdmin { // its password makes an admin of the person who sets it
+		if err := a.authorize(ctx, c, WriteSettings, "invite the admin "+login); err != nil {
+			return "", err
+		}
+	}
 	return a.link(ctx, c, newLink{purpose: store.LinkInvite, subject: account.ID, name: account.Login, life: inviteLife})
+}
+
+// isAdminAccount reports whether signing in with a local account makes an admin: by what the account says now, or by what
+// it said at its last sign-in.
+func (a *Admin) isAdminAccount(ctx context.Context, account local.Account) (bool, error) {
+	set, err := a.Store.AllSettings(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, row := range set.Connectors {
+		if !row.IsLocal() {
+			continue
+		}
+		name, id, refused := connectors.ResolveIdentity(account.Identity(), connectors.Prefixes{User: row.UserPrefix, Group: row.GroupPrefix})
+		if refused != nil { // the account can't sign in
+			continue
+		}
+		if access.IsAdmin(set.Rules, store.UnsavedUser(row.ID, name, id)) {
+			return true, nil
+		}
+		known, err := a.Store.UserByName(ctx, name)
+		if err != nil && !errs.Is(err, errs.NotFound) {
+			return false, err
+		}
+		if err == nil && access.IsAdmin(set.Rules, known) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // Invitation returns the login of an invitation.
