@@ -38,6 +38,7 @@ func adminCommand(file *string) *cobra.Command {
 		linkCommand(file, "recovery-link", "Print a one-time link that creates a recovery account; valid for ten minutes", "/admin/setup", (*admin.Admin).RecoveryLink),
 		proxyCodeCommand(file),
 		getCommand(file), applyCommand(file), moveCommand(file), deleteCommand(file), exportCommand(file), importCommand(file), simulateCommand(file), historyCommand(file),
+		peopleCommand(file),
 	)
 	return parent
 }

@@ -42,6 +42,8 @@ const (
 	UserDisabled Name = "user.disabled"
 	UserEnabled  Name = "user.enabled"
 	UserRevoked  Name = "user.revoked"
+	UserRemoved  Name = "user.removed"
+	UserReturned Name = "user.returned"
 	// SignOutRefused: a client other than kubectl-fairlead tried to end all sessions and devices of a user.
 	SignOutRefused  Name = "sign_out.refused"
 	WorkloadRefused Name = "workload.refused"
@@ -113,7 +115,7 @@ func Names() []Name {
 		AuthorizationRefused, AuthorizationGranted, TokenIssued, TokenRefused, TokenReplayed, TokenRevoked, DeviceRevoked,
 		DeviceCodeRequested, DeviceCodeRefused, ConsentGranted, ConsentRevoked, ClientNotified, ClientNotNotified,
 		KubeconfigDownloaded, AccessRefused,
-		UserCreated, UserChanged, UserDisabled, UserEnabled, UserRevoked, SignOutRefused, WorkloadRefused, UpstreamRefused, UpstreamOutage, GroupLeftOut,
+		UserCreated, UserChanged, UserDisabled, UserEnabled, UserRevoked, UserRemoved, UserReturned, SignOutRefused, WorkloadRefused, UpstreamRefused, UpstreamOutage, GroupLeftOut,
 		KeyCreated, KeyActivated, KeyRetired, KeyRevoked, SettingsLoaded,
 		AdminRefused, AdminChanged, AdminTrialEnded, AdminRead, ConnectorTested, LinkCreated, LinkRefused, RecoveryUsed, RecoveryFailed,
 		FactorChanged, FactorRefused, PasswordSet, APITokenCreated, APITokenRevoked, SettingsNotLoaded,

@@ -104,7 +104,10 @@ type ConnectorForm struct {
 	CanLookup bool
 	Enable    string
 	Disable   string
-	Tested    bool
+	// Retired counts the users of a deleted connector with this id. RetiredPath leads to what an admin can do with them.
+	Retired     int
+	RetiredPath string
+	Tested      bool
 }
 
 // StepView is a step with the values to paste.
@@ -147,8 +150,12 @@ func (h *Handler) connectorForm(c echo.Context, r *request, e *editing, f *Conne
 		return nil
 	}
 	self := h.Site.Path("/admin/connectors/" + url.PathEscape(e.id))
-	f.Enable = self + "/enable"
+	f.Enable, f.RetiredPath = self+"/enable", self+"/retired"
 	f.Disable = h.Site.Path("/admin/connectors/bulk?" + url.Values{"act": {string(ops.BulkDisable)}, "id": {e.id}, "from": {"entry"}}.Encode())
+	var err error
+	if f.Retired, err = h.Admin.Retired(c.Request().Context(), r.caller, e.id); err != nil {
+		return err
+	}
 	infos, err := h.Admin.Connectors(c.Request().Context(), r.caller)
 	if err != nil {
 		return err

@@ -24,6 +24,10 @@ func (h *Handler) mountPeople(add func(method, path string, handle handler)) {
 	add(http.MethodGet, "/people", h.people)
 	add(http.MethodGet, "/people/:id", func(c echo.Context, r *request) error { return h.person(c, r, "") })
 	add(http.MethodPost, "/people/:id/revoke", h.revokePerson)
+	add(http.MethodGet, "/people/:id/remove", h.askRemovePerson)
+	add(http.MethodPost, "/people/:id/remove", h.removePerson)
+	add(http.MethodGet, "/connectors/:id/retired/:act", h.askRetired)
+	add(http.MethodPost, "/connectors/:id/retired/:act", h.actOnRetired)
 	add(http.MethodGet, "/people/:id/factors/:factor/remove", h.askRemoveFactor)
 	add(http.MethodPost, "/people/:id/factors/:factor/remove", func(c echo.Context, r *request) error {
 		return h.afterPerson(c, r, "removed", h.Admin.RemoveFactor(c.Request().Context(), r.caller, c.Param("id"), c.Param("factor")))
@@ -92,7 +96,9 @@ func (h *Handler) personRow(u *store.User, sessions int) ListRow {
 			{Label: "Sessions", Text: strconv.Itoa(sessions)}, {Label: "Last sign-in", At: u.LastSignIn.Time()},
 		},
 	}
-	if u.Disabled {
+	if u.Retired != 0 {
+		row.State = ops.RowState{Level: ops.LevelBad, Text: "Connector deleted"}
+	} else if u.Disabled {
 		row.State = ops.RowState{Level: ops.LevelBad, Text: "Disabled"}
 	} else if u.Refused != 0 {
 		row.State = ops.RowState{Level: ops.LevelBad, Text: "Refused by the provider"}

@@ -147,7 +147,7 @@ func (a *Admin) uses(ctx context.Context, p *plan) ([]string, error) {
 	if err != nil || total == 0 {
 		return nil, err
 	}
-	return []string{people(int(total)) + " signed in through it. They could not sign in or refresh any more; disabling it does the same and can be undone."}, nil
+	return []string{people(int(total)) + " signed in through it. All that they hold ends at once, and a new connector with this ID does not get them back by itself. Disabling the connector stops sign-ins and renewals, and can be undone."}, nil
 }
 
 // Question is a question to the access simulator.

@@ -75,6 +75,9 @@ func (a *Admin) Disable(ctx context.Context, c Caller, id string, off bool, reas
 		_, err = a.end(ctx, user, store.Ending{Scope: store.EndAccount, Event: a.userEvent(c, audit.UserDisabled, user, reason)})
 		return err
 	}
+	if user.Retired != 0 {
+		return errs.New(errs.Conflict, "The user was not enabled: their connector %s was deleted. If the connector of this ID has the same people, return them to it.", user.ConnectorID)
+	}
 	enabled, err := a.Store.EnableUser(ctx, id)
 	if enabled {
 		a.Audit.Record(ctx, a.userEvent(c, audit.UserEnabled, user, reason))

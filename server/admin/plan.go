@@ -250,7 +250,7 @@ func pick[T any](rows []T, id string, of func(*T) string) *T {
 func remove(c *store.SettingsTx, kind, id string, now time.Time) error {
 	switch kind {
 	case settings.Connectors:
-		return store.Remove[store.Connector](c, "id", id)
+		return c.RemoveConnector(id, now)
 	case settings.Clusters:
 		return store.Remove[store.Cluster](c, "id", id)
 	case settings.Rules:

@@ -63,6 +63,8 @@ var table = map[audit.Name]phrase{
 	audit.UserDisabled:      {Changes, Serious, "", by("{actor} disabled {user}", "{user} was disabled"), nil},
 	audit.UserEnabled:       {Changes, Good, "", by("{actor} enabled {user}", "{user} was enabled again"), nil},
 	audit.UserRevoked:       {Changes, Caution, "", by("{actor} ended sessions of {user}", "{user} ended all their sessions"), nil},
+	audit.UserRemoved:       {Changes, Serious, "", by("{actor} removed {user}", "{user} was removed"), nil},
+	audit.UserReturned:      {Changes, Caution, "{user} returned the people of a connector", nil, nil},
 	audit.AdminChanged:      {Changes, Plain, "", changed, more(revision)},
 	audit.AdminTrialEnded:   {Changes, Plain, "", trialEnded, more(revision)},
 	audit.AdminRefused:      {Refused, Serious, "{user} may not administer this server", nil, nil},

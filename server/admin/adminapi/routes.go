@@ -231,6 +231,17 @@ func peopleRoutes() []route {
 		{http.MethodGet, "/people/:id", "Read a user, with their clusters, sessions and devices", admin.ReadPeople, nil, Person{}, nil, onePerson},
 		{http.MethodPost, "/people/:id/disable", "Disable a user and end all their sessions and devices at once", admin.WritePeople, nil, nil, nil, disable(true)},
 		{http.MethodPost, "/people/:id/enable", "Enable a user", admin.WritePeople, nil, nil, nil, disable(false)},
+		{http.MethodPost, "/people/:id/remove", "Remove a user with all they hold, which releases their name", admin.WritePeople, nil, nil, nil, func(h *Handler, r *call) (any, error) {
+			return nil, h.Admin.RemovePerson(r.Request().Context(), r.caller, r.Param("id"), "")
+		}},
+		{http.MethodPost, "/people/retired/:connector/remove", "Remove the people whose connector of this ID was deleted", admin.WritePeople, nil, Count{}, nil, func(h *Handler, r *call) (any, error) {
+			n, err := h.Admin.RemoveRetired(r.Request().Context(), r.caller, r.Param("connector"))
+			return Count{n}, err
+		}},
+		{http.MethodPost, "/people/retired/:connector/return", "Return the people of a deleted connector to the connector that has its ID now", admin.WriteSettings, nil, Count{}, nil, func(h *Handler, r *call) (any, error) {
+			n, err := h.Admin.ReturnPeople(r.Request().Context(), r.caller, r.Param("connector"))
+			return Count{n}, err
+		}},
 		{http.MethodPost, "/people/:id/revoke", "End one session or device of a user, or all", admin.WritePeople, Revoke{}, nil, nil, func(h *Handler, r *call) (any, error) {
 			return nil, h.Admin.Revoke(r.Request().Context(), r.caller, r.Param("id"), body[Revoke](r).Session)
 		}},

@@ -209,6 +209,11 @@ type People struct {
 	Next string `json:"next,omitempty"`
 }
 
+// Count is how many entries an act has changed.
+type Count struct {
+	Count int `json:"count"`
+}
+
 // Revoke names the session or device to end. Empty ends all.
 type Revoke struct {
 	Session string `json:"session,omitempty"`

@@ -37,7 +37,7 @@ type EndingRow struct {
 // Endings lists every scope with its doors.
 func Endings() []EndingRow {
 	return []EndingRow{
-		{EndAccount, "Disable a user", "*Disable* in the admin pages, in a bulk action or by the API; `fairlead user disable`"},
+		{EndAccount, "Disable or remove a user", "*Disable* in the admin pages, in a bulk action or by the API; `fairlead user disable`; *Remove* in the admin pages or by the API; `fairlead admin people remove`; the user’s connector is deleted, by the file too"},
 		{EndPerson, "Sign out everywhere", "*Sign out everywhere* in the admin pages; `kubectl fairlead logout --everywhere`; `fairlead user revoke`; new credentials of a recovery account; a local user gets a new password, is disabled or is removed, by the file too"},
 		{EndRefused, "A clear no of the upstream", "the question to the upstream at a renewal, an exchange, a use of an API token or a change on a page"},
 		{EndSignIn, "Sign out", "*Sign out* in the browser, beside a browser on the account page or in the admin pages; RP-initiated logout; another user signs in with the same browser"},

@@ -171,8 +171,12 @@ func (s *Store) ApplyFile(ctx context.Context, set Settings, now time.Time) erro
 		if err := refuseShadows(tx, set); err != nil {
 			return err
 		}
-		var clients []string
-		if err := tx.Model(&Client{}).Where("origin = ?", OriginFile).Pluck("id", &clients).Error; err != nil {
+		clients, err := fileIDs[Client](tx)
+		if err != nil {
+			return err
+		}
+		connectors, err := fileIDs[Connector](tx)
+		if err != nil {
 			return err
 		}
 		for _, replace := range []func() error{
@@ -183,7 +187,12 @@ func (s *Store) ApplyFile(ctx context.Context, set Settings, now time.Time) erro
 			func() error { return replaceFile(tx, set.Issuers) },
 			func() error { return replaceFile(tx, set.Workloads) },
 			func() error { return applyLocalUsers(tx, set.LocalUsers, now) },
-			func() error { return endMissingClients(tx, clients, set.Clients, now) },
+			func() error {
+				return endMissing(clients, ids(set.Clients, func(c Client) string { return c.ID }), func(id string) error { return endClient(tx, id, now) })
+			},
+			func() error {
+				return endMissing(connectors, ids(set.Connectors, func(c Connector) string { return c.ID }), func(id string) error { return retire(tx, id, now) })
+			},
 		} {
 			if err := replace(); err != nil {
 				return err
@@ -229,13 +238,20 @@ func replaceFile[T any](tx *gorm.DB, rows []T) error {
 	return tx.Create(&rows).Error
 }
 
-// endMissingClients ends what users have granted the clients that the file no longer has.
-func endMissingClients(tx *gorm.DB, before []string, clients []Client, now time.Time) error {
+// fileIDs returns the ids of the rows that the file owns.
+func fileIDs[T any](tx *gorm.DB) ([]string, error) {
+	var list []string
+	err := tx.Model(new(T)).Where("origin = ?", OriginFile).Pluck("id", &list).Error
+	return list, err
+}
+
+// endMissing calls end with each id that the file had before and no longer has.
+func endMissing(before, after []string, end func(id string) error) error {
 	for _, id := range before {
-		if slices.ContainsFunc(clients, func(c Client) bool { return c.ID == id }) {
+		if slices.Contains(after, id) {
 			continue
 		}
-		if err := endClient(tx, id, now); err != nil {
+		if err := end(id); err != nil {
 			return err
 		}
 	}

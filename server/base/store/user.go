@@ -39,6 +39,8 @@ type User struct {
 	// the user again.
 	Refused       Instant
 	RefusedReason string
+	// Retired is when the user's connector was deleted. A retired user is disabled, and no sign-in finds them.
+	Retired Instant
 }
 
 // Blocked reports whether the user may do nothing: an admin has disabled them, or their upstream refuses them.
@@ -90,7 +92,7 @@ func (s *Store) SignInUser(ctx context.Context, p ResolvedIdentity, now time.Tim
 
 func (s *Store) upsert(tx *gorm.DB, p ResolvedIdentity, now time.Time) (*User, bool, error) {
 	var u User
-	found := tx.Where("connector_id = ? AND subject = ?", p.ConnectorID, p.Identity.Subject).Limit(1).Find(&u)
+	found := tx.Where("connector_id = ? AND subject = ? AND retired = 0", p.ConnectorID, p.Identity.Subject).Limit(1).Find(&u)
 	if found.Error != nil {
 		return nil, false, found.Error
 	}

@@ -33,7 +33,7 @@ func (s *Store) UserByName(ctx context.Context, name string) (*User, error) {
 
 // EnableUser enables a disabled user, and reports whether they were disabled. Their old sessions and tokens stay ended.
 func (s *Store) EnableUser(ctx context.Context, id string) (bool, error) {
-	rows, err := s.exec(ctx, "UPDATE users SET disabled = FALSE WHERE id = ? AND disabled", id)
+	rows, err := s.exec(ctx, "UPDATE users SET disabled = FALSE WHERE id = ? AND disabled AND retired = 0", id)
 	if err != nil {
 		return false, fmt.Errorf("enabling user: %w", err)
 	}
