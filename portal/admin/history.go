@@ -92,6 +92,8 @@ func outcomeState(outcome string) ops.RowState {
 		return ops.RowState{Level: ops.LevelWarning, Text: "On trial"}
 	case store.OutcomeRolledBack:
 		return ops.RowState{Level: ops.LevelOff, Text: "Undone"}
+	case store.OutcomeReplaced:
+		return ops.RowState{Level: ops.LevelOff, Text: "Replaced"}
 	case store.OutcomeConfirmed:
 		return ops.RowState{Level: ops.LevelGood, Text: "Confirmed"}
 	}

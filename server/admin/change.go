@@ -58,7 +58,7 @@ func (a *Admin) apply(ctx context.Context, c Caller, d Draft) (*store.Revision, 
 		if err != nil {
 			return err
 		}
-		return a.file(tx, revision, trial)
+		return a.file(tx, p, revision, trial)
 	})
 	if err != nil {
 		if errs.Is(err, errs.Denied) { // a rejected draft is not an access decision, so it is not recorded
@@ -119,7 +119,11 @@ func (a *Admin) writeRow(tx *store.SettingsTx, p *plan) error {
 	return tx.Put(p.row(), a.Now())
 }
 
-func (a *Admin) file(tx *store.SettingsTx, r *store.Revision, trial bool) error {
+func (a *Admin) file(tx *store.SettingsTx, p *plan, r *store.Revision, trial bool) error {
+	trial, err := takeOverTrial(tx, p, trial)
+	if err != nil {
+		return err
+	}
 	if trial {
 		r.Outcome, r.TrialUntil = store.OutcomeTrial, store.At(a.Now().Add(trialTime))
 	}

@@ -216,6 +216,8 @@ const (
 	OutcomeTrial      = "trial"
 	OutcomeConfirmed  = "confirmed"
 	OutcomeRolledBack = "rolled back"
+	// OutcomeReplaced is that of a trial that ended because the entry changed again.
+	OutcomeReplaced = "replaced"
 )
 
 func revisionContext(id string) string { return "revisions.document:" + id }
@@ -233,6 +235,43 @@ func (c *SettingsTx) AddRevision(r *Revision) error {
 func (c *SettingsTx) EndTrial(id, outcome string) (bool, error) {
 	res := c.tx.Exec("UPDATE revisions SET outcome = ?, trial_until = 0 WHERE id = ? AND outcome = ?", outcome, id, OutcomeTrial)
 	return res.RowsAffected == 1, translate(res.Error)
+}
+
+// ReplaceTrial ends the trial of an entry, and returns its change, or nil if the entry is not on trial.
+func (c *SettingsTx) ReplaceTrial(kind, id string) (*Revision, error) {
+	var rows []Revision
+	err := c.tx.Where("kind = ? AND object_id = ? AND outcome = ?", kind, id, OutcomeTrial).Order("number DESC").Find(&rows).Error
+	if err != nil || len(rows) == 0 {
+		return nil, translate(err)
+	}
+	for i := range rows {
+		if _, err := c.EndTrial(rows[i].ID, OutcomeReplaced); err != nil {
+			return nil, err
+		}
+	}
+	return &rows[0], c.store.openRevision(&rows[0])
+}
+
+// TrialStart returns the first of the changes on trial that led to this one. The entry before it is the one that worked.
+func (c *SettingsTx) TrialStart(r *Revision) (*Revision, error) {
+	var earlier []Revision
+	err := c.tx.Select("id", "outcome").Where("kind = ? AND object_id = ? AND number < ? AND action <> ?", r.Kind, r.ObjectID, r.Number, ActionMove).
+		Order("number DESC").Find(&earlier).Error
+	if err != nil {
+		return nil, translate(err)
+	}
+	id := ""
+	for i := 0; i < len(earlier) && earlier[i].Outcome == OutcomeReplaced; i++ {
+		id = earlier[i].ID
+	}
+	if id == "" {
+		return r, nil
+	}
+	var start Revision
+	if err := c.tx.Where("id = ?", id).Take(&start).Error; err != nil {
+		return nil, translate(err)
+	}
+	return &start, c.store.openRevision(&start)
 }
 
 // RevisionQuery selects revisions. Empty fields select all.
