@@ -34,6 +34,11 @@ type WorkloadRule struct {
 	Origin     `gorm:"embedded"`
 }
 
+// TrustedIssuers lists the trusted issuers by id.
+func (s *Store) TrustedIssuers(ctx context.Context) ([]TrustedIssuer, error) {
+	return list[TrustedIssuer](ctx, s, "id")
+}
+
 // TrustedIssuerByURL finds a trusted issuer. The error's kind is NotFound when the URL is not trusted.
 func (s *Store) TrustedIssuerByURL(ctx context.Context, url string) (*TrustedIssuer, error) {
 	var row TrustedIssuer

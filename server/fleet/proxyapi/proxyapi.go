@@ -22,8 +22,6 @@ import (
 	"github.com/fairlead-auth/fairlead/server/base/ratelimit"
 	"github.com/fairlead-auth/fairlead/server/base/store"
 	"github.com/fairlead-auth/fairlead/server/fleet/recordings"
-	"github.com/fairlead-auth/fairlead/server/policy/access"
-	"github.com/fairlead-auth/fairlead/server/policy/workload"
 )
 
 // Handler serves the API.
@@ -190,12 +188,8 @@ func (h *Handler) feed(c echo.Context) (any, error) {
 		waiting, cancel := context.WithTimeout(ctx, min(time.Duration(seconds)*time.Second, proxyfeed.MaxPollWait))
 		h.watcher.wait(waiting, seen)
 		cancel()
-		// Read the cluster again, because an admin may have changed it during the wait.
-		if cluster, err = h.Store.Cluster(ctx, proxy.ClusterID); err != nil {
-			return nil, err
-		}
 	}
-	return h.update(ctx, cluster, seen)
+	return h.update(ctx, cluster.ID, seen)
 }
 
 func marks(c echo.Context) (store.FeedPosition, error) {
@@ -207,9 +201,18 @@ func marks(c echo.Context) (store.FeedPosition, error) {
 	return store.FeedPosition{Seq: seq, Version: version}, nil
 }
 
-func (h *Handler) update(ctx context.Context, cluster *store.Cluster, seen store.FeedPosition) (any, error) {
+func (h *Handler) update(ctx context.Context, clusterID string, seen store.FeedPosition) (any, error) {
 	// Read the position first. A revocation that arrives in between is then sent twice instead of never.
 	mark, err := h.Store.FeedPosition(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// The settings must not be older than the version that the proxy then has.
+	catalog, err := h.Store.CurrentCatalog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := catalog.Cluster(clusterID)
 	if err != nil {
 		return nil, err
 	}
@@ -261,48 +264,4 @@ func (h *Handler) check(c echo.Context) (any, error) {
 		}
 	}
 	return out, nil
-}
-
-// allowed evaluates the same access rules as the token endpoint. Users of a deleted or disabled connector get no
-// new token either.
-func (h *Handler) allowed(ctx context.Context, cluster *store.Cluster, ids []string) (map[string]bool, error) {
-	users, err := h.Store.UsersByID(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	rules, err := h.Store.Rules(ctx)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := h.Store.Connectors(ctx)
-	if err != nil {
-		return nil, err
-	}
-	connectors := map[string]store.Connector{store.RecoveryConnectorID: {Enabled: true}}
-	for _, row := range rows {
-		connectors[row.ID] = row
-	}
-	allowed := map[string]bool{}
-	for i := range users {
-		u := &users[i]
-		from := connectors[u.ConnectorID]
-		known := workload.IsWorkload(u) || from.Enabled
-		if known && from.Type == "local" {
-			if known, err = h.isActive(ctx, u); err != nil {
-				return nil, err
-			}
-		}
-		allowed[u.ID] = known && access.Decide(rules, u, cluster).Allowed
-	}
-	return allowed, nil
-}
-
-// isActive reports whether a local user exists and is not disabled. Users of other connectors are rechecked at
-// their next renewal.
-func (h *Handler) isActive(ctx context.Context, u *store.User) (bool, error) {
-	account, err := h.Store.AccountByID(ctx, u.Subject)
-	if errs.Is(err, errs.NotFound) {
-		return false, nil
-	}
-	return err == nil && !account.Disabled, err
 }
