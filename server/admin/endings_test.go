@@ -263,3 +263,58 @@ func TestALocalUserWhoIsRemovedEnds(t *testing.T) {
 		}
 	})
 }
+
+// TestAConnectorThatIsOffLetsNobodyBeAdmin disables and deletes the connector of an admin on a page, and removes it from
+// the file.
+func TestAConnectorThatIsOffLetsNobodyBeAdmin(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		b := setup(t, s)
+		b.apply(shell(), settings.Connectors, form.Doc{"id": "on", "type": "local"})
+		b.apply(shell(), settings.Rules, form.Doc{"id": "admins", "admin": true, "who": map[string]any{
+			"users": []any{"on:jane", "disabled:jane", "deleted:jane", "off:jane", "removed:jane"},
+		}})
+		inFile := store.Settings{Connectors: []store.Connector{
+			{ID: "removed", Type: "local", Enabled: true, Config: "{}", Origin: store.Origin{Origin: store.OriginFile}},
+			{ID: "off", Type: "local", Enabled: true, Config: "{}", Origin: store.Origin{Origin: store.OriginFile}},
+		}}
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		must(s.ApplyFile(t.Context(), inFile, b.now()))
+		change := func(id string, doc form.Doc) {
+			item, err := b.Entry(t.Context(), shell(), settings.Connectors, id)
+			must(err)
+			_, err = b.Apply(t.Context(), shell(), admin.Draft{Kind: settings.Connectors, ID: id, Version: item.Version, Doc: doc, Reason: "test"})
+			must(err)
+		}
+		for _, id := range []string{"disabled", "deleted"} {
+			b.apply(shell(), settings.Connectors, form.Doc{"id": id, "type": "local"})
+		}
+		jane := map[string]admin.Caller{}
+		for _, id := range []string{"on", "disabled", "deleted", "off", "removed"} {
+			jane[id] = b.person(id, "jane")
+			end := store.At(b.now().Add(time.Hour))
+			must(s.CreateSignIn(t.Context(), &store.SignIn{ID: id, CookieHash: id, UserID: jane[id].User.ID, IdleExpires: end, Expires: end}))
+		}
+		change("disabled", form.Doc{"id": "disabled", "type": "local", "enabled": false})
+		change("deleted", nil)
+		must(s.ApplyFile(t.Context(), store.Settings{Connectors: []store.Connector{
+			{ID: "off", Type: "local", Config: "{}", Origin: store.Origin{Origin: store.OriginFile}},
+		}}, b.now()))
+		for id, c := range jane {
+			user, err := s.User(t.Context(), c.User.ID)
+			must(err)
+			is, err := b.IsAdmin(t.Context(), user)
+			must(err)
+			sessions, err := s.SignIns(t.Context(), user.ID, b.now())
+			must(err)
+			if on := id == "on"; is != on || (len(sessions) == 1) != on {
+				t.Errorf("%s: admin %v, %d sessions", id, is, len(sessions))
+			}
+		}
+	})
+}
