@@ -69,10 +69,14 @@ func (a *Admin) preview(ctx context.Context, c Caller, p *plan, reason string) (
 	if view.Trial, err = guard(c, p, verified, reason); err != nil {
 		view.Refused = errs.Message(err)
 	}
+	uses, err := a.uses(ctx, p)
+	if err != nil {
+		return nil, err
+	}
 	if p.action == store.ActionDelete {
-		if view.Uses, err = a.uses(ctx, p); err != nil {
-			return nil, err
-		}
+		view.Uses = uses
+	} else {
+		view.Sentences = uses
 	}
 	return view, a.impact(ctx, p, view)
 }
@@ -138,16 +142,27 @@ func sentence(cluster string, gain, lose int) string {
 	return fmt.Sprintf("%s would gain %s, %s would lose it.", people(gain), cluster, people(lose))
 }
 
-// uses lists what depends on an entry that is to be deleted.
+// disablesConnector reports whether a plan disables an enabled connector.
+func disablesConnector(p *plan) bool {
+	old := pick(p.from.Connectors, p.id, func(r *store.Connector) string { return r.ID })
+	row := pick(p.to.Connectors, p.id, func(r *store.Connector) string { return r.ID })
+	return old != nil && old.Enabled && row != nil && !row.Enabled
+}
+
+// uses lists what depends on an entry that is to be deleted or disabled.
 func (a *Admin) uses(ctx context.Context, p *plan) ([]string, error) {
-	if p.kind.Name != settings.Connectors {
+	if p.kind.Name != settings.Connectors || p.action != store.ActionDelete && !disablesConnector(p) {
 		return nil, nil
 	}
 	_, total, err := a.Store.FindUsers(ctx, store.UserQuery{ConnectorID: p.id, Limit: 1})
 	if err != nil || total == 0 {
 		return nil, err
 	}
-	return []string{people(int(total)) + " signed in through it. All that they hold ends at once, and a new connector with this ID does not get them back by itself. Disabling the connector stops sign-ins and renewals, and can be undone."}, nil
+	effect := " signed in through it. All that they hold ends at once, and a new connector with this ID does not get them back by itself."
+	if p.action != store.ActionDelete {
+		effect = " signed in through it. They are signed out at once. Their devices and API tokens work again when the connector is enabled again."
+	}
+	return []string{people(int(total)) + effect}, nil
 }
 
 // Question is a question to the access simulator.

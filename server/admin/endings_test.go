@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -270,7 +271,14 @@ func TestAConnectorThatIsOffLetsNobodyBeAdmin(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		b := setup(t, s)
-		b.apply(shell(), settings.Connectors, form.Doc{"id": "on", "type": "local"})
+		for _, id := range []string{"on", "disabled", "deleted"} {
+			b.apply(shell(), settings.Connectors, form.Doc{"id": id, "type": "local"}) // a draft
+			d := b.draft(settings.Connectors, form.Doc{"id": id, "type": "local", "enabled": true})
+			d.Reason = "a test of the sign-in needs a browser"
+			if _, err := b.Apply(t.Context(), shell(), d); err != nil {
+				t.Fatal(err)
+			}
+		}
 		b.apply(shell(), settings.Rules, form.Doc{"id": "admins", "admin": true, "who": map[string]any{
 			"users": []any{"on:jane", "disabled:jane", "deleted:jane", "off:jane", "removed:jane"},
 		}})
@@ -288,11 +296,14 @@ func TestAConnectorThatIsOffLetsNobodyBeAdmin(t *testing.T) {
 		change := func(id string, doc form.Doc) {
 			item, err := b.Entry(t.Context(), shell(), settings.Connectors, id)
 			must(err)
-			_, err = b.Apply(t.Context(), shell(), admin.Draft{Kind: settings.Connectors, ID: id, Version: item.Version, Doc: doc, Reason: "test"})
+			d := admin.Draft{Kind: settings.Connectors, ID: id, Version: item.Version, Doc: doc, Reason: "test"}
+			preview, err := b.Preview(t.Context(), shell(), d)
 			must(err)
-		}
-		for _, id := range []string{"disabled", "deleted"} {
-			b.apply(shell(), settings.Connectors, form.Doc{"id": id, "type": "local"})
+			if text := strings.Join(append(preview.Uses, preview.Sentences...), " "); !strings.Contains(text, "1 person signed in through it.") {
+				t.Errorf("%s: the preview says %q", id, text)
+			}
+			_, err = b.Apply(t.Context(), shell(), d)
+			must(err)
 		}
 		jane := map[string]admin.Caller{}
 		for _, id := range []string{"on", "disabled", "deleted", "off", "removed"} {

@@ -98,6 +98,9 @@ func (c *SettingsTx) Put(row any, now time.Time) error {
 	case *Connector:
 		sealed := *r
 		c.store.seal(&sealed)
+		if !r.Enabled {
+			c.endings = append(c.endings, func() error { return endConnector(c.tx, r.ID, now) })
+		}
 		return translate(c.tx.Save(&sealed).Error)
 	case *LocalUser:
 		return c.putLocalUser(r, now)
@@ -142,6 +145,12 @@ func (c *SettingsTx) RemoveLocalUser(login string, now time.Time) error {
 	}
 	c.endings = append(c.endings, func() error { return endLocalUser(c.tx, u.ID, now) })
 	return Remove[LocalUser](c, "login", login)
+}
+
+// endConnector refuses the users of a connector that is disabled.
+func endConnector(tx *gorm.DB, id string, now time.Time) error {
+	_, _, err := end(tx, Ending{Scope: EndConnector, ID: id, Reason: "connector_disabled"}, now)
+	return err
 }
 
 func endClient(tx *gorm.DB, id string, now time.Time) error {

@@ -15,7 +15,7 @@ import (
 // Scope says what an ending ends.
 type Scope string
 
-// The scopes. Each but EndClient acts on one user.
+// The scopes. Each but EndClient and EndConnector acts on one user.
 const (
 	// EndAccount disables the user.
 	EndAccount Scope = "account"
@@ -33,6 +33,8 @@ const (
 	EndConsent Scope = "consent"
 	// EndClient ends what all users have granted the client Ending.ID. It needs no user.
 	EndClient Scope = "client"
+	// EndConnector refuses all users of the connector Ending.ID, as EndRefused does one of them. It needs no user.
+	EndConnector Scope = "connector"
 )
 
 // Holding is a kind of row that gives access.
@@ -80,12 +82,16 @@ var reach = map[Scope]map[Holding]string{
 	},
 	EndConsent: {Codes: ofClient, DeviceCodes: ofClient, Devices: ofClient, AccessTokens: ofClient, Consents: ofClient},
 	EndClient:  {Codes: ofAnyUser, DeviceCodes: ofAnyUser, Devices: ofAnyUser, AccessTokens: ofAnyUser, Consents: ofAnyUser},
+
+	EndConnector: {Codes: ofConnector, DeviceCodes: ofConnector, SignIns: ofConnector, AccessTokens: ofConnector},
 }
 
 const (
 	ofUser    = "user_id = @user"
 	ofAnyUser = "client_id = @id"
 	ofClient  = ofUser + " AND " + ofAnyUser
+
+	ofConnector = "user_id IN (SELECT id FROM users WHERE connector_id = @id)"
 )
 
 var allOfUser = map[Holding]string{Codes: ofUser, DeviceCodes: ofUser, SignIns: ofUser, Devices: ofUser, AccessTokens: ofUser, APITokens: ofUser}
@@ -104,9 +110,9 @@ type Ending struct {
 	Log   *audit.Log
 }
 
-// wholeUser reports whether older tokens of the user end even if no row says so.
-func (e Ending) wholeUser() bool {
-	return e.Scope == EndAccount || e.Scope == EndPerson || e.Scope == EndRefused
+// wholeUser reports whether older tokens of a user end even if no row says so.
+func (s Scope) wholeUser() bool {
+	return s == EndAccount || s == EndPerson || s == EndRefused || s == EndConnector
 }
 
 // Ended holds the ids of the rows that an ending has ended. Rows that had ended before are not in it.
@@ -140,18 +146,9 @@ func (s *Store) End(ctx context.Context, e Ending, now time.Time) (ended Ended, 
 }
 
 func end(tx *gorm.DB, e Ending, now time.Time) (Ended, []audit.Event, error) {
-	user := &User{}
-	if e.Scope != EndClient {
-		var err error
-		if user, err = lockUser(tx, e.UserID, "NO KEY UPDATE"); err != nil {
-			return nil, nil, err
-		}
-	}
-	disables := e.Scope == EndAccount && !user.Disabled
-	if disables {
-		if err := tx.Model(&User{}).Where("id = ?", e.UserID).Update("disabled", true).Error; err != nil {
-			return nil, nil, err
-		}
+	users, disables, err := endUsers(tx, e, now)
+	if err != nil {
+		return nil, nil, err
 	}
 	ended, err := endRows(tx, e, now)
 	if err != nil {
@@ -166,7 +163,24 @@ func end(tx *gorm.DB, e Ending, now time.Time) (Ended, []audit.Event, error) {
 			return nil, nil, err
 		}
 	}
-	return ended, events, announce(tx, e, ended, now)
+	return ended, events, announce(tx, e, users, ended, now)
+}
+
+// endUsers locks the users, disables or refuses them if the scope says so, and returns their ids.
+func endUsers(tx *gorm.DB, e Ending, now time.Time) (ids []string, disables bool, err error) {
+	switch e.Scope {
+	case EndClient:
+		return nil, false, nil
+	case EndConnector:
+		const refuse = "UPDATE users SET refused = ?, refused_reason = ? WHERE connector_id = ? AND refused = 0 RETURNING id"
+		err = tx.Raw(refuse, At(now), e.Reason, e.ID).Scan(&ids).Error
+		return ids, false, err
+	}
+	user, err := lockUser(tx, e.UserID, "NO KEY UPDATE")
+	if disables = err == nil && e.Scope == EndAccount && !user.Disabled; disables {
+		err = tx.Model(&User{}).Where("id = ?", e.UserID).Update("disabled", true).Error
+	}
+	return []string{e.UserID}, disables, err
 }
 
 func endRows(tx *gorm.DB, e Ending, now time.Time) (Ended, error) {
@@ -210,9 +224,9 @@ func (e Ending) events(ctx context.Context, ended Ended) []audit.Event {
 
 // announce tells the proxies what has ended. They refuse the ids of devices and sessions for good, and the older tokens
 // of a user.
-func announce(tx *gorm.DB, e Ending, ended Ended, now time.Time) error {
-	if e.wholeUser() {
-		if err := addRevocations(tx, now, RevokedUser, e.Reason, e.UserID); err != nil {
+func announce(tx *gorm.DB, e Ending, users []string, ended Ended, now time.Time) error {
+	if e.Scope.wholeUser() {
+		if err := addRevocations(tx, now, RevokedUser, e.Reason, users...); err != nil {
 			return err
 		}
 	}

@@ -16,15 +16,15 @@ func (s Scope) Effect(h Holding) Effect {
 	switch {
 	case reached:
 		return Ends
-	case s == EndRefused && (h == Devices || h == APITokens):
-		return Suspends // mayMint and the question to the upstream refuse a user whom it has refused
+	case (s == EndRefused || s == EndConnector) && (h == Devices || h == APITokens):
+		return Suspends // mayMint and the question to the upstream refuse a refused user
 	}
 	return Stays
 }
 
 // RevokesClusterTokens reports whether proxies refuse cluster tokens that were issued before.
 func (s Scope) RevokesClusterTokens() bool {
-	return Ending{Scope: s}.wholeUser() || s.Effect(Devices) == Ends || s.Effect(SignIns) == Ends
+	return s.wholeUser() || s.Effect(Devices) == Ends || s.Effect(SignIns) == Ends
 }
 
 // EndingRow describes a scope for the documentation.
@@ -45,6 +45,7 @@ func Endings() []EndingRow {
 		{EndDevices, "Sign out all devices", "the button below the devices on the account page"},
 		{EndConsent, "Withdraw a permission", "*Withdraw* beside an application on the account page"},
 		{EndClient, "Remove an application", "*Delete* in the admin pages or by the API; the configuration file without it"},
+		{EndConnector, "Disable a connector", "*Disable* in the admin pages or by the API, for all users of the connector; the configuration file with `enabled: false`"},
 	}
 }
 

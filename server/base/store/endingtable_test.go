@@ -91,7 +91,7 @@ func newThings(t *testing.T, s *store.Store, scope store.Scope) *things {
 	}
 	must(t, s.CreateAccessToken(t.Context(), &access))
 	must(t, s.CreateAPIToken(t.Context(), &store.APIToken{Hash: "api", UserID: u.ID, Expires: end}))
-	return &things{user: u, ids: map[store.Scope]string{store.EndSignIn: u.ID, store.EndDevice: d.ID, store.EndConsent: d.ClientID, store.EndClient: d.ClientID}, use: map[store.Holding]func() (bool, error){
+	return &things{user: u, ids: map[store.Scope]string{store.EndSignIn: u.ID, store.EndDevice: d.ID, store.EndConsent: d.ClientID, store.EndClient: d.ClientID, store.EndConnector: u.ConnectorID}, use: map[store.Holding]func() (bool, error){
 		store.Codes:       func() (bool, error) { return s.RedeemCode(t.Context(), grant(u, secret.Hash("code")), noon()) },
 		store.DeviceCodes: func() (bool, error) { return s.RedeemDeviceCode(t.Context(), grant(u, "device code"), noon()) },
 		store.SignIns: func() (bool, error) {

@@ -193,6 +193,7 @@ func (s *Store) ApplyFile(ctx context.Context, set Settings, now time.Time) erro
 			func() error {
 				return endMissing(connectors, ids(set.Connectors, func(c Connector) string { return c.ID }), func(id string) error { return retire(tx, id, now) })
 			},
+			func() error { return endDisabled(tx, set.Connectors, now) },
 		} {
 			if err := replace(); err != nil {
 				return err
@@ -243,6 +244,19 @@ func fileIDs[T any](tx *gorm.DB) ([]string, error) {
 	var list []string
 	err := tx.Model(new(T)).Where("origin = ?", OriginFile).Pluck("id", &list).Error
 	return list, err
+}
+
+// endDisabled refuses the users of the connectors that the file disables.
+func endDisabled(tx *gorm.DB, connectors []Connector, now time.Time) error {
+	for i := range connectors {
+		if connectors[i].Enabled {
+			continue
+		}
+		if err := endConnector(tx, connectors[i].ID, now); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // endMissing calls end with each id that the file had before and no longer has.
