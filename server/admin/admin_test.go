@@ -256,11 +256,11 @@ func TestExportImport(t *testing.T) {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	other := setup(t, storetest.SQLite(t))
-	plan, err := other.PlanImport(t.Context(), shell(), admin.Source{Text: text})
+	plan, err := other.PlanImport(t.Context(), shell(), admin.Source{Text: text, Reason: "moved"})
 	if err != nil || plan.Problems() != 1 {
 		t.Errorf("without the secret: %+v %v", plan, err)
 	}
-	source := admin.Source{Text: text, Resolve: func(string) (string, error) { return canary, nil }}
+	source := admin.Source{Text: text, Resolve: func(string) (string, error) { return canary, nil }, Reason: "moved"}
 	if plan, err = other.Import(t.Context(), shell(), source); err != nil || plan.Problems() != 0 {
 		t.Fatalf("%+v %v", plan, err)
 	}

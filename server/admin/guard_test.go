@@ -242,6 +242,7 @@ func TestEveryDoorAsksForATest(t *testing.T) {
 		t.Fatal(err)
 	}
 	doc := change(t, b, settings.Connectors, "corp", "enabled", true)
+	text := []byte("connectors: [{id: fresh, type: github, config: {clientID: x, clientSecret: y, orgs: [{name: acme}]}}]")
 	doors := map[string]func(reason string) error{
 		"a document": func(reason string) error {
 			d := b.draft(settings.Connectors, doc)
@@ -257,6 +258,13 @@ func TestEveryDoorAsksForATest(t *testing.T) {
 			result, err := b.ApplyBulk(t.Context(), shell(), admin.Bulk{List: settings.Connectors, Act: admin.BulkEnable, IDs: []string{"corp"}, Reason: reason})
 			if err == nil && len(result.Skipped) > 0 {
 				return errs.New(errs.Invalid, "%s", result.Skipped[0].Why)
+			}
+			return err
+		},
+		"an import": func(reason string) error {
+			plan, err := b.Import(t.Context(), shell(), admin.Source{Text: text, Reason: reason})
+			if err == nil && plan.Problems() > 0 {
+				return errs.New(errs.Invalid, "%s", plan.Entries[0].Problems[0])
 			}
 			return err
 		},

@@ -30,11 +30,11 @@ func variety(t *testing.T) settings.Docs {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var root map[string]any
-	if err := yaml.Unmarshal([]byte(strings.ReplaceAll(string(text), "@PEM@", "")), &root); err != nil {
+	file, err := settings.ReadImport([]byte(strings.ReplaceAll(string(text), "@PEM@", "")), settings.FormatDex, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
-	docs, _ := settings.FromDex(root)
+	docs := file.Docs
 	docs[settings.Connectors] = slices.DeleteFunc(docs[settings.Connectors], func(e settings.Entry) bool { return e.Doc.Text("type") == "saml" })
 	add := func(kind string, doc form.Doc) {
 		k, _ := settings.KindOf(kind)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/fairlead-auth/fairlead/connectors/all"
 	"github.com/fairlead-auth/fairlead/internal/form"
@@ -134,14 +133,13 @@ func TestDexImport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var root map[string]any
-	if err := yaml.Unmarshal([]byte(strings.ReplaceAll(string(text), "@PEM@", base64.StdEncoding.EncodeToString(ca.PEM))), &root); err != nil {
+	file, err := settings.ReadImport([]byte(strings.ReplaceAll(string(text), "@PEM@", base64.StdEncoding.EncodeToString(ca.PEM))), settings.FormatDex, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
-	docs, notes := settings.FromDex(root)
-	set, faults := reader().Read(docs)
+	set, faults := reader().Read(file.Docs)
 	if err := faults.Err(); err != nil {
-		t.Fatalf("%v\n%s", err, strings.Join(notes, "\n"))
+		t.Fatalf("%v\n%+v", err, file)
 	}
 	types := map[string]bool{}
 	for _, c := range set.Connectors {
@@ -152,9 +150,9 @@ func TestDexImport(t *testing.T) {
 			t.Errorf("no %s", want)
 		}
 	}
-	report := strings.Join(notes, "\n")
+	report := strings.Join(append(file.Notes, file.Ignored...), "\n")
 	for _, want := range []string{
-		`no connector of the type "mockCallback"`, "send a secret in X-Fairlead-Proxy-Secret", "does not know the key insecureCA", "needs a role that lets it read users", "paste the content of /x.json into Service account key", "trustedPeers has no equal", "storage: left out", "new callback address",
+		`no connector of the type "mockCallback"`, "send a secret in X-Fairlead-Proxy-Secret", "static password admin: Fairlead does not know and ignores userID", "needs a role that lets it read users", "paste the content of /x.json into Service account key", "trustedPeers has no equal", "storage: left out", "new callback address",
 	} {
 		if !strings.Contains(report, want) {
 			t.Errorf("the report has no %q:\n%s", want, report)
@@ -171,15 +169,16 @@ func TestDexImport(t *testing.T) {
 
 func TestGangwayImport(t *testing.T) {
 	t.Parallel()
-	docs, notes := settings.FromGangway(map[string]any{
-		"clusterName": "Prod EU", "apiServerURL": "https://k8s.test:6443", "clientID": "gangway", "clientSecret": "canary", "usernameClaim": "sub", "clusterCAPath": "/ca", "strange": 1,
-	})
-	set, faults := reader().Read(docs)
+	file, err := settings.ReadImport([]byte("{clusterName: Prod EU, apiServerURL: 'https://k8s.test:6443', clientID: gangway, clientSecret: canary, usernameClaim: sub, clusterCAPath: /ca, strange: 1}"), settings.FormatGangway, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, faults := reader().Read(file.Docs)
 	if err := faults.Err(); err != nil || len(set.Clusters) != 1 || set.Clusters[0].ID != "prod-eu" || set.Clusters[0].Audience != "gangway" {
 		t.Errorf("%+v %v", set.Clusters, err)
 	}
-	report := strings.Join(notes, "\n")
-	if strings.Contains(report, "canary") || !strings.Contains(report, "Fairlead does not know the key strange") {
+	report := strings.Join(append(file.Notes, file.Ignored...), "\n")
+	if strings.Contains(report, "canary") || !strings.Contains(report, "does not know and ignores strange") {
 		t.Errorf("%s", report)
 	}
 }
