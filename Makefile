@@ -70,6 +70,7 @@ lighthouse: deps build ## Audit the user pages with Lighthouse
 .PHONY: bench
 bench: deps build ## Benchmark against Dex and other proxies, and update docs/performance.md
 	go test ./server/admin -run xxx -bench Pages -benchtime 40x
+	go test ./server/admin -run xxx -bench Import -benchtime 3x
 	test/with-postgres.sh go test ./cmd/fairlead -run xxx -bench 'Lists|ManyEvents' -benchtime 10x
 	go test ./proxy -run xxx -bench Forward -benchtime 30x
 	cd test/suites/bench && FAIRLEAD_TEST_BIN=$(BIN) FAIRLEAD_TEST_KUBE=$$(../../tools/kube/build.sh) go test -count=1 -v -timeout 60m -run TestTable ./proxy -table ../../../../docs/performance.md

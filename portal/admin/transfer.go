@@ -3,6 +3,7 @@ package admin
 import (
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -23,13 +24,42 @@ func (h *Handler) mountTransfer(add func(method, path string, handle handler)) {
 
 // TransferData is the page for import and export.
 type TransferData struct {
-	Format, Text string
-	Prune        bool
-	Plan         *ops.ImportPlan
-	Error        string
+	Format, Text, Reason string
+	Prune                bool
+	// Variables are the environment variables that the text names.
+	Variables []Variable
+	Plan      *ops.ImportPlan
+	Error     string
 	// Done says that the plan has been carried out.
-	Done   bool
-	Export string
+	Done            bool
+	Export, History string
+}
+
+// Variable is a field for the value of an environment variable.
+type Variable struct {
+	Name, Value string
+}
+
+// Importable reports that the page shows a preview that can be imported.
+func (d TransferData) Importable() bool { return d.Plan != nil && !d.Done && d.Plan.Err() == nil }
+
+// Nothing says why the plan imports nothing. It is empty if the plan imports something.
+func (d TransferData) Nothing() string {
+	if d.Plan == nil || len(d.Plan.Refused) > 0 {
+		return ""
+	}
+	return errs.Message(d.Plan.Err())
+}
+
+// Changes counts the entries that the plan creates, changes or deletes.
+func (d TransferData) Changes() int {
+	n := len(d.Plan.Prune)
+	for i := range d.Plan.Entries {
+		if d.Plan.Entries[i].Changes() {
+			n++
+		}
+	}
+	return n
 }
 
 // TransferPage is the page for import and export.
@@ -38,9 +68,9 @@ func TransferPage() templates.Page[TransferData] {
 }
 
 func (h *Handler) transfer(c echo.Context, r *request, data TransferData) error {
-	data.Export = h.Site.Path("/admin/transfer/export")
+	data.Export, data.History = h.Site.Path("/admin/transfer/export"), h.Site.Path("/admin/history")
 	view := web.View[TransferData]{Page: TransferPage(), Title: i18n.T("Import and export"), Data: data}
-	if data.Error != "" {
+	if data.Error != "" || data.Plan != nil && data.Plan.Err() != nil {
 		view.Status = http.StatusUnprocessableEntity
 	}
 	return show(h, c, r, view)
@@ -56,29 +86,52 @@ func (h *Handler) export(c echo.Context, r *request) error {
 }
 
 func (h *Handler) importText(c echo.Context, r *request) error {
-	data := TransferData{Format: c.FormValue("format"), Text: c.FormValue("text"), Prune: c.FormValue("prune") != ""}
-	if upload, err := c.FormFile("file"); err == nil && upload.Size > 0 {
-		file, err := upload.Open()
-		if err != nil {
-			return err
-		}
-		body, err := io.ReadAll(file)
-		if err != nil {
-			return err
-		}
-		data.Text = string(body)
+	data := TransferData{Format: c.FormValue("format"), Text: c.FormValue("text"), Reason: c.FormValue("reason"), Prune: c.FormValue("prune") != ""}
+	text, err := uploaded(c, "file")
+	if err != nil {
+		return err
 	}
-	source := ops.Source{Format: data.Format, Text: []byte(data.Text), Prune: data.Prune}
+	if text != "" {
+		data.Text = text
+	}
+	env := func(name string) (string, bool) {
+		value := c.FormValue(variableField + name)
+		return value, value != ""
+	}
+	source := ops.Source{Format: data.Format, Text: []byte(data.Text), Env: env, Reason: strings.TrimSpace(data.Reason), Prune: data.Prune}
 	work := h.Admin.PlanImport
 	if c.FormValue("do") == "import" {
 		work, data.Done = h.Admin.Import, true
 	}
-	var err error
-	if data.Plan, err = work(c.Request().Context(), r.caller, source); errs.Is(err, errs.Invalid) || errs.Is(err, errs.Denied) {
+	data.Plan, err = work(c.Request().Context(), r.caller, source)
+	if errs.Is(err, errs.Invalid) || errs.Is(err, errs.Denied) {
 		data.Error, data.Done, err = errs.Message(err), false, nil
 	}
 	if err != nil {
 		return err
 	}
+	if data.Plan != nil {
+		data.Done = data.Done && data.Plan.Err() == nil
+		for _, name := range data.Plan.Variables {
+			data.Variables = append(data.Variables, Variable{name, c.FormValue(variableField + name)})
+		}
+	}
 	return h.transfer(c, r, data)
+}
+
+// variableField is the start of the names of fields for environment variables.
+const variableField = "env."
+
+// uploaded returns the text of an uploaded file, or nothing if there is none.
+func uploaded(c echo.Context, field string) (string, error) {
+	upload, err := c.FormFile(field)
+	if err != nil || upload.Size == 0 {
+		return "", nil //nolint:nilerr // no file was uploaded
+	}
+	file, err := upload.Open()
+	if err != nil {
+		return "", err
+	}
+	body, err := io.ReadAll(file)
+	return string(body), err
 }

@@ -75,6 +75,8 @@ type plan struct {
 	before, after form.Doc
 	// from and to are the whole configuration before and after.
 	from, to store.Settings
+	// stored is the row of the changed entry, if it was looked up already.
+	stored any
 }
 
 // makePlan validates a draft against the current configuration. The error is a RefusedError, an OutdatedError, or has a
@@ -205,12 +207,12 @@ func (a *Admin) entryAt(docs settings.Docs, path string) string {
 
 // keepStates keeps the columns that documents do not contain.
 func keepStates(from, to store.Settings) store.Settings {
+	tested := map[string]string{}
+	for _, old := range from.Connectors {
+		tested[old.ID] = old.Tested
+	}
 	for i := range to.Connectors {
-		for _, old := range from.Connectors {
-			if old.ID == to.Connectors[i].ID {
-				to.Connectors[i].Tested = old.Tested
-			}
-		}
+		to.Connectors[i].Tested = tested[to.Connectors[i].ID]
 	}
 	keepPositions(from, to)
 	return to
@@ -218,6 +220,9 @@ func keepStates(from, to store.Settings) store.Settings {
 
 // row returns the row of the changed entry.
 func (p *plan) row() any {
+	if p.stored != nil {
+		return p.stored
+	}
 	switch p.kind.Name {
 	case settings.Connectors:
 		return pick(p.to.Connectors, p.id, func(r *store.Connector) string { return r.ID })

@@ -107,11 +107,15 @@ func runImport(h *Handler, r *call) (any, error) {
 	if in.DryRun {
 		work = h.Admin.PlanImport
 	}
-	plan, err := work(r.Request().Context(), r.caller, admin.Source{Format: in.Format, Text: []byte(in.YAML), Prune: in.Prune})
+	env := func(name string) (string, bool) { value, known := in.Env[name]; return value, known }
+	plan, err := work(r.Request().Context(), r.caller, admin.Source{Format: in.Format, Text: []byte(in.YAML), Env: env, Reason: in.Reason, Prune: in.Prune})
+	if err == nil && !in.DryRun {
+		err = plan.Err()
+	}
 	if err != nil {
 		return nil, err
 	}
-	out := Imported{Items: []ImportedEntry{}, Notes: plan.Notes}
+	out := Imported{Items: []ImportedEntry{}, Notes: plan.Notes, Ignored: plan.Ignored, Variables: plan.Variables, Refused: plan.Refused}
 	for _, e := range append(plan.Entries, plan.Prune...) {
 		out.Items = append(out.Items, ImportedEntry{e.Kind, e.ID, e.Action, diff(e.Diff), e.Problems})
 	}

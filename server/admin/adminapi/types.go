@@ -310,14 +310,25 @@ type Import struct {
 	// Format is fairlead, dex or gangway.
 	Format string `json:"format,omitempty"`
 	YAML   string `json:"yaml"`
-	Prune  bool   `json:"prune,omitempty"`
-	DryRun bool   `json:"dryRun,omitempty"`
+	// Env are the values of environment variables that the text names.
+	Env map[string]string `json:"env,omitempty"`
+	// Reason is stored in the history. With a reason, connectors may be enabled without a test sign-in.
+	Reason string `json:"reason,omitempty"`
+	// Prune also deletes the entries of the pages that the text does not contain, of the kinds that it names.
+	Prune  bool `json:"prune,omitempty"`
+	DryRun bool `json:"dryRun,omitempty"`
 }
 
 // Imported is the result of an import or of its preview.
 type Imported struct {
 	Items []ImportedEntry `json:"items"`
-	Notes []string        `json:"notes,omitempty"`
+	// Notes say what an admin must still do. Ignored name what the import does not take over.
+	Notes   []string `json:"notes,omitempty"`
+	Ignored []string `json:"ignored,omitempty"`
+	// Variables are the environment variables that the text names.
+	Variables []string `json:"variables,omitempty"`
+	// Refused say why a preview cannot be imported.
+	Refused []string `json:"refused,omitempty"`
 }
 
 // ImportedEntry is an entry of an import.

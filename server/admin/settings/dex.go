@@ -1,7 +1,7 @@
 package settings
 
 import (
-	"fmt"
+	"encoding/base64"
 	"maps"
 	"slices"
 	"strings"
@@ -9,58 +9,41 @@ import (
 	"github.com/fairlead-auth/fairlead/internal/form"
 	"github.com/fairlead-auth/fairlead/internal/kubenames"
 	"github.com/fairlead-auth/fairlead/internal/secret"
-	"github.com/fairlead-auth/fairlead/server/base/store"
 )
 
-// importer collects the entries that are converted from another program's configuration.
-type importer struct {
-	docs  Docs
-	notes []string
+// dex converts configurations of Dex: connectors, static clients and static passwords.
+func (i *importer) dex(documents []map[string]any) {
+	i.each(documents, isDex, "Dex’s config.yaml, or the ConfigMap, Secret or Helm values that hold it", i.dexConfig)
 }
 
-func (i *importer) add(kind, id string, doc form.Doc) {
-	i.docs[kind] = append(i.docs[kind], Entry{ID: id, Doc: doc.Compact(), Origin: store.Origin{Origin: store.OriginPage}})
-}
-
-func (i *importer) note(format string, args ...any) {
-	i.notes = append(i.notes, fmt.Sprintf(format, args...))
-}
-
-// FromDex converts a configuration of Dex: connectors, static clients and static passwords. The notes list what it
-// could not convert.
-func FromDex(root map[string]any) (Docs, []string) {
-	i := &importer{docs: Docs{}}
+func (i *importer) dexConfig(root map[string]any) {
 	for _, key := range slices.Sorted(maps.Keys(root)) {
-		switch key {
+		switch list := objects(root[key]); key {
 		case "connectors":
-			for _, c := range objects(root[key]) {
-				i.dexConnector(c)
-			}
+			i.dexList(key, root[key], list, i.dexConnector)
 		case "staticClients":
-			for _, c := range objects(root[key]) {
-				i.dexClient(c)
-			}
+			i.dexList(key, root[key], list, i.dexClient)
 		case "staticPasswords":
-			i.dexPasswords(objects(root[key]))
+			i.dexList(key, root[key], list, i.dexPassword)
 		case "enablePasswordDB":
 		case "issuer":
 			i.note("issuer: %v stays Dex’s. Clients have to be given the new issuer, or this server has to take that address over (url in its file).", root[key])
 		default:
-			i.note("%s: left out, it is a setting of Dex’s process", key)
+			i.ignore("%s: left out, it is a setting of Dex’s process (%s)", key, strings.Join(leaves(key, root[key]), ", "))
 		}
 	}
-	return i.docs, i.notes
 }
 
-func objects(v any) []form.Doc {
-	var list []form.Doc
-	items, _ := v.([]any)
-	for _, item := range items {
-		if object, ok := item.(map[string]any); ok {
-			list = append(list, object)
-		}
+// dexList converts the objects of a list, and names anything else in it.
+func (i *importer) dexList(key string, value any, list []form.Doc, convert func(form.Doc)) {
+	if all, isList := value.([]any); value != nil && !isList || len(all) != len(list) {
+		i.ignore("%s: left out what is not a list of objects", key)
 	}
-	return list
+	kind := map[string]string{"connectors": Connectors, "staticClients": Clients, "staticPasswords": LocalUsers}[key]
+	i.name(kind)
+	for _, doc := range list {
+		convert(doc.Clone())
+	}
 }
 
 // Slugify turns a text into an id.
@@ -80,11 +63,28 @@ func Slugify(text string) string {
 // conversion is a connector of Dex during its conversion.
 type conversion struct {
 	*importer
-	id       string
-	from, to form.Doc
+	id string
+	// from is the configuration in Dex. rest is what of it was not taken yet.
+	from, rest, to form.Doc
 }
 
-// dexMapping maps Dex's keys to Fairlead's. An empty name drops the key.
+// take returns a value of Dex's configuration and marks it as taken.
+func (c *conversion) take(path string) any { return take(c.rest, path) }
+
+// takeDefault marks values as taken that change nothing: absent, empty or false.
+func (c *conversion) takeDefault(paths ...string) {
+	for _, path := range paths {
+		if form.Equal(c.rest.Get(path), nil) {
+			c.rest.Set(path, nil)
+		}
+	}
+}
+
+func (c *conversion) fault(format string, args ...any) {
+	c.importer.fault(Connectors, c.id, format, args...)
+}
+
+// dexMapping maps Dex's keys to Fairlead's. An empty name leaves the key to fix.
 type dexMapping struct {
 	kind string
 	keys map[string]string
@@ -92,125 +92,121 @@ type dexMapping struct {
 	fix func(c *conversion)
 }
 
-func dexMappings() map[string]dexMapping {
-	client := func(more map[string]string) map[string]string {
-		all := map[string]string{"clientID": "clientID", "clientSecret": "clientSecret", "redirectURI": ""}
-		maps.Copy(all, more)
-		return all
-	}
-	return map[string]dexMapping{
-		"ldap": {"ldap", map[string]string{
-			"host": "", "bindDN": "bindDN", "bindPW": "bindPassword", "usernamePrompt": "usernamePrompt", "insecureNoSSL": "", "startTLS": "", "rootCAData": "",
-			"insecureSkipVerify": "", "userSearch": "", "groupSearch": "",
-		}, (*conversion).fixLDAP},
-		"github": {"github", client(map[string]string{"orgs": "orgs", "hostName": "", "org": "", "teamNameField": "", "loadAllGroups": "", "useLoginAsID": ""}), (*conversion).fixGitHub},
-		"gitlab": {"gitlab", client(map[string]string{"baseURL": "baseURL", "groups": "groups", "inheritedGroups": "inheritedGroups", "getGroupsPermission": "roleSuffix", "rootCAData": "", "useLoginAsID": ""}), (*conversion).fixLogin},
-		"oidc": {"oidc", client(map[string]string{
-			"issuer": "issuer", "scopes": "scopes", "getUserInfo": "userInfo", "userIDKey": "idClaim", "userNameKey": "nameClaim", "insecureSkipEmailVerified": "trustEmail",
-			"allowedGroups": "allowedGroups", "acrValues": "acrValues", "promptType": "prompt", "insecureEnableGroups": "", "claimMapping": "", "overrideClaimMapping": "",
-			"basicAuthUnsupported": "", "pkceChallenge": "",
-		}), (*conversion).fixOIDC},
-		"oauth": {"oauth", client(map[string]string{
-			"tokenURL": "tokenURL", "authorizationURL": "authorizationURL", "userInfoURL": "userInfoURL", "scopes": "scopes", "userIDKey": "idKey", "claimMapping": "",
-		}), (*conversion).fixOAuth},
-		"google": {"google", client(map[string]string{
-			"hostedDomains": "hostedDomains", "promptType": "", "groups": "groups", "serviceAccountFilePath": "", "adminEmail": "", "domainToAdminEmail": "",
-		}), (*conversion).fixGoogle},
-		"microsoft": {"microsoft", client(map[string]string{
-			"tenant": "tenant", "groups": "groups", "groupNameFormat": "groupNameFormat", "onlySecurityGroups": "onlySecurityGroups", "batchGroupLookups": "batchGroupLookups",
-			"emailToLowercase": "emailToLowercase", "preferredUsernameField": "preferredUsernameField", "domainHint": "domainHint", "promptType": "promptType",
-			"apiURL": "apiURL", "graphURL": "graphURL", "useGroupsAsWhitelist": "", "scopes": "",
-		}), nil},
-		"gitea":           {"gitea", client(map[string]string{"baseURL": "baseURL", "orgs": "orgs", "loadAllGroups": "", "useLoginAsID": ""}), (*conversion).fixLogin},
-		"bitbucket-cloud": {"bitbucket", client(map[string]string{"teams": "teams", "getWorkspacePermissions": "permissions", "includeTeamGroups": ""}), nil},
-		"linkedin":        {"linkedin", client(nil), (*conversion).fixLinkedIn},
-		"openshift":       {"openshift", client(map[string]string{"issuer": "issuer", "groups": "groups", "rootCA": ""}), (*conversion).fixOpenShift},
-		"atlassian-crowd": {"crowd", map[string]string{
-			"baseURL": "baseURL", "clientID": "application", "clientSecret": "password", "groups": "groups", "usernamePrompt": "usernamePrompt", "preferredUsernameField": "",
-		}, nil},
-		"keystone": {"keystone", map[string]string{"keystoneHost": "host", "domain": "domain", "keystoneUsername": "username", "keystonePassword": "password"}, (*conversion).fixKeystone},
-		"authproxy": {"authproxy", map[string]string{
-			"userHeader": "userHeader", "userIDHeader": "idHeader", "userNameHeader": "nameHeader", "emailHeader": "emailHeader", "groupHeader": "groupHeader",
-			"groupHeaderSeparator": "groupSeparator", "staticGroups": "groups",
-		}, (*conversion).fixAuthProxy},
-		"saml": {"saml", map[string]string{
-			"ssoURL": "ssoURL", "ssoIssuer": "ssoIssuer", "entityIssuer": "entityIssuer", "usernameAttr": "usernameAttr", "emailAttr": "emailAttr", "groupsAttr": "groupsAttr",
-			"groupsDelim": "groupsDelim", "allowedGroups": "allowedGroups", "redirectURI": "", "caData": "", "ca": "", "nameIDPolicyFormat": "", "filterGroups": "",
-		}, (*conversion).fixSAML},
-	}
-}
-
 func (i *importer) dexConnector(c form.Doc) {
-	id := Slugify(c.Text("id"))
-	m, known := dexMappings()[c.Text("type")]
-	if !known {
-		i.note("connector %s: there is no connector of the type %q here", c.Text("id"), c.Text("type"))
+	name, kind, label := takeText(c, "id"), takeText(c, "type"), takeText(c, "name")
+	id := Slugify(name)
+	m, known := dexMappings()[kind]
+	if !known || id == "" {
+		i.ignore("connector %q: left out, because there is no connector of the type %q here, or its id has no usable character", name, kind)
 		return
 	}
-	from, _ := c["config"].(map[string]any)
-	to := form.Doc{}
-	for _, key := range slices.Sorted(maps.Keys(from)) {
-		name, understood := m.keys[key]
-		switch {
-		case !understood:
-			i.note("connector %s: Fairlead does not know the key %s and ignores it", id, key)
-		case name != "":
-			to.Set(name, from[key])
+	config, _ := take(c, "config").(map[string]any)
+	i.ignoreRest("connector "+id, c)
+	i.expand("", config, func(path, variable string) {
+		i.fault(Connectors, id, "%s names the variable %s. Give its value in the environment of the import, so that the name is not stored as a text", path, variable)
+	})
+	conv := &conversion{importer: i, id: id, from: config, rest: form.Doc(config).Clone(), to: form.Doc{}}
+	for _, key := range slices.Sorted(maps.Keys(m.keys)) {
+		if value := conv.take(key); value != nil && m.keys[key] != "" {
+			conv.to.Set(m.keys[key], value)
 		}
 	}
 	if m.fix != nil {
-		m.fix(&conversion{importer: i, id: id, from: from, to: to})
+		m.fix(conv)
 	}
-	if _, has := from["redirectURI"]; has {
+	i.ignoreRest("connector "+id, conv.rest)
+	if _, has := config["redirectURI"]; has || i.argo {
 		i.note("connector %s: the provider has to be told the new callback address, …/callback/%s", id, id)
 	}
 	// Dex adds no prefix to user names, so existing role bindings have none.
 	i.note("connector %s: names get the prefix %s:; Dex had none. Change the prefixes under More, or the bindings in the clusters.", id, id)
-	i.add(Connectors, id, form.Doc{"id": id, "type": m.kind, "name": c.Text("name"), "config": map[string]any(to)})
+	i.add(Connectors, id, name, form.Doc{"id": id, "type": m.kind, "name": label, "config": map[string]any(conv.to)})
+}
+
+// dexVariable returns the value of an environment variable that a key of Dex names, such as secretEnv.
+func (i *importer) dexVariable(kind, id, key, name string) string {
+	value, known := i.env(name)
+	if name != "" && !known {
+		i.fault(kind, id, "%s names the variable %s. Give its value in the environment of the import", key, name)
+	}
+	return value
 }
 
 func (i *importer) dexClient(c form.Doc) {
-	id := Slugify(c.Text("id"))
-	if id != c.Text("id") {
-		i.note("client %s: its id becomes %s", c.Text("id"), id)
+	name := takeText(c, "id")
+	if variable := takeText(c, "idEnv"); variable != "" {
+		if name, _ = i.env(variable); name == "" {
+			i.ignore("client with idEnv: left out, because the import’s environment does not have the variable %s", variable)
+			return
+		}
 	}
-	doc := form.Doc{"id": id, "name": c.Text("name"), "redirectURIs": c["redirectURIs"], "public": c["public"]}
-	text := c.Text("secret")
-	switch {
-	case c["public"] == true && c["redirectURIs"] == nil:
+	id := Slugify(name)
+	if id != name {
+		i.note("client %s: its id becomes %s", name, id)
+	}
+	public := c.Get("public") == true
+	doc := form.Doc{"id": id, "name": takeText(c, "name"), "redirectURIs": take(c, "redirectURIs"), "public": take(c, "public")}
+	if public && doc["redirectURIs"] == nil {
 		doc["redirectURIs"] = []any{"http://localhost", "http://127.0.0.1/callback"}
-	case text != "" && c["public"] != true:
-		doc["secretHashes"] = []any{secret.Hash(text)}
-	case c.Text("secretEnv") != "":
-		i.note("client %s: its secret is in the environment variable %s; add it on the client’s page", id, c.Text("secretEnv"))
 	}
-	if c["public"] != true {
+	if text := i.dexSecret(id, c); text != "" && !public {
+		doc["secretHashes"] = []any{secret.Hash(text)}
+	}
+	if !public {
 		doc["pkceOptional"] = true
 		i.note("client %s: it may still work without PKCE, as it could with Dex. Switch that off when you know that it doesn’t need it.", id)
 	}
-	if peers := c["trustedPeers"]; peers != nil {
+	if c["trustedPeers"] != nil {
 		i.note("client %s: trustedPeers has no equal here; clusters are audiences of their own", id)
 	}
-	i.add(Clients, id, doc)
+	if allowed := take(c, "allowedConnectors"); allowed != nil {
+		i.fault(Clients, id, "allowedConnectors restricts who may sign in to this client, and Fairlead has no such setting. Remove the key to import the client for users of all connectors")
+	}
+	i.ignoreRest("client "+id, c)
+	i.add(Clients, id, name, doc)
 }
 
-func (i *importer) dexPasswords(list []form.Doc) {
-	if len(list) == 0 {
+// dexSecret returns the secret of a client.
+func (i *importer) dexSecret(id string, c form.Doc) string {
+	text, variable := takeText(c, "secret"), takeText(c, "secretEnv")
+	if variable != "" {
+		return i.dexVariable(Clients, id, "secretEnv", variable)
+	}
+	return i.expandText("secret", text, func(path, name string) {
+		i.fault(Clients, id, "%s names the variable %s. Give its value in the environment of the import, so that the name is not stored as a text", path, name)
+	})
+}
+
+func (i *importer) dexPassword(p form.Doc) {
+	if !slices.ContainsFunc(i.Docs[Connectors], func(e Entry) bool { return e.ID == "local" }) {
+		i.add(Connectors, "local", "local", form.Doc{"id": "local", "type": "local", "name": "Local users"})
+	}
+	email, login := takeText(p, "email"), takeText(p, "username")
+	if login == "" {
+		login = email
+	}
+	if kubenames.Check(login) != nil {
+		i.ignore("static password %q: left out, because the name can’t be used", email)
 		return
 	}
-	i.add(Connectors, "local", form.Doc{"id": "local", "type": "local", "name": "Local users"})
-	for _, p := range list {
-		login := p.Text("username")
-		if login == "" {
-			login = p.Text("email")
-		}
-		if kubenames.Check(login) != nil {
-			i.note("static password %s: the name can’t be used", p.Text("email"))
-			continue
-		}
-		if p.Text("hashFromEnv") != "" {
-			i.note("static password %s: its hash is in the environment variable %s; invite the person instead", login, p.Text("hashFromEnv"))
-		}
-		i.add(LocalUsers, login, form.Doc{"login": login, "name": p.Text("name"), "email": p.Text("email"), "groups": p["groups"], "passwordHash": p.Text("hash")})
+	hash := takeText(p, "hash")
+	if variable := takeText(p, "hashFromEnv"); hash == "" && variable != "" {
+		hash = i.dexVariable(LocalUsers, login, "hashFromEnv", variable)
 	}
+	doc := form.Doc{"login": login, "name": takeText(p, "name"), "email": email, "groups": take(p, "groups"), "passwordHash": plainHash(hash)}
+	i.ignoreRest("static password "+login, p)
+	i.add(LocalUsers, login, email, doc)
+}
+
+// plainHash decodes a bcrypt hash, which Dex also takes in base64.
+func plainHash(hash string) string {
+	if strings.HasPrefix(hash, "$") {
+		return hash
+	}
+	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding} {
+		if raw, err := encoding.DecodeString(hash); err == nil {
+			return string(raw)
+		}
+	}
+	return hash
 }

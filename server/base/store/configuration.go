@@ -18,10 +18,11 @@ import (
 type SettingsTx struct {
 	tx    *gorm.DB
 	store *Store
-	// Version is the number of changes so far.
+	// Version is the number of changes so far. Each revision has one of its own.
 	Version int64
 	// endings run last, because they take the lock that orders revocations.
 	endings []func() error
+	revised bool
 }
 
 // UpdateSettings runs fn in one transaction that excludes all other changes of the configuration. fn may run more
@@ -30,7 +31,7 @@ func (s *Store) UpdateSettings(ctx context.Context, fn func(c *SettingsTx) error
 	err := s.tx(ctx, func(tx *gorm.DB) error {
 		c := &SettingsTx{tx: tx, store: s}
 		// This update locks the row until the transaction ends.
-		if err := tx.Raw("UPDATE config_state SET version = version + 1 WHERE id = 1 RETURNING version").Scan(&c.Version).Error; err != nil {
+		if err := c.nextVersion(); err != nil {
 			return err
 		}
 		if err := fn(c); err != nil {
@@ -45,6 +46,10 @@ func (s *Store) UpdateSettings(ctx context.Context, fn func(c *SettingsTx) error
 	})
 	s.cache.forget()
 	return err
+}
+
+func (c *SettingsTx) nextVersion() error {
+	return c.tx.Raw("UPDATE config_state SET version = version + 1 WHERE id = 1 RETURNING version").Scan(&c.Version).Error
 }
 
 // AllSettings returns the whole configuration of one moment, with the secrets of connectors decrypted.
@@ -233,6 +238,12 @@ func revisionContext(id string) string { return "revisions.document:" + id }
 
 // AddRevision encrypts the documents of a revision and stores it.
 func (c *SettingsTx) AddRevision(r *Revision) error {
+	if c.revised {
+		if err := c.nextVersion(); err != nil {
+			return translate(err)
+		}
+	}
+	c.revised = true
 	r.ID, r.Number = secret.ID("rev"), c.Version
 	sealed := *r
 	sealed.Before = c.store.keyring.Seal(revisionContext(r.ID), []byte(r.Before))
