@@ -34,7 +34,7 @@ func mutations() []mutation {
 		m("code_reuse_revokes_nothing", "server/oidc/token/device.go", "	if err := h.Store.RevokeIssued(", "	if "+switchedOn("code_reuse_revokes_nothing")+" {\n		return errInvalidCode()\n	}\n	if err := h.Store.RevokeIssued(", "TestCodeReuse"),
 		m("code_of_another_client", "server/oidc/token/code.go", "if row.ClientID != req.client.ID {", "if row.ClientID != req.client.ID && !"+switchedOn("code_of_another_client")+" {", "TestCodeIsBound"),
 		m("redirect_uri_not_compared", "server/oidc/token/code.go", "if uri != row.RedirectURI && (", "if !"+switchedOn("redirect_uri_not_compared")+" && uri != row.RedirectURI && (", "TestCodeIsBound"),
-		m("stranger_replays_code", "server/oidc/token/code.go", "	if err := checkCode(row, req); err != nil {", "	if "+switchedOn("stranger_replays_code")+" && row.Used != 0 {\n		return nil, h.revokeReplayed(ctx, row.DeviceID, row.AccessHash, req)\n	}\n	if err := checkCode(row, req); err != nil {", "TestCodeReplayWithOtherParameters"),
+		m("stranger_replays_code", "server/oidc/token/code.go", "	if err := checkCode(row, req); err != nil {", "	if "+switchedOn("stranger_replays_code")+" && row.Used != 0 {\n		return nil, h.revokeReplayed(ctx, row.UserID, row.DeviceID, row.AccessHash, req)\n	}\n	if err := checkCode(row, req); err != nil {", "TestCodeReplayWithOtherParameters"),
 		// PKCE.
 		m("verifier_not_checked", "server/oidc/token/code.go", "if !matchesChallenge(", "if !"+switchedOn("verifier_not_checked")+" && !matchesChallenge(", "TestPKCE"),
 		m("verifier_without_challenge", "server/oidc/token/code.go", `return verifier == ""`, `return verifier == "" || `+switchedOn("verifier_without_challenge"), "TestPKCE"),
