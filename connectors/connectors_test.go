@@ -53,6 +53,15 @@ func TestSettle(t *testing.T) {
 			wantGroups: []string{"corp:dev"},
 			wantLeft:   8,
 		},
+		{
+			name: "groups of other name spaces are left out", id: connectors.Identity{Subject: "1", Username: "jane", Groups: []string{"dev", "corp:ops", "CORP:ops", "corporate", "workload:ci"}},
+			prefixes: connectors.Prefixes{Foreign: []string{"corp:", "workload:"}}, wantName: "jane", wantGroups: []string{"dev", "corporate"}, wantLeft: 3,
+		},
+		{name: "user of another name space", id: connectors.Identity{Subject: "1", Username: "Corp:jane"}, prefixes: connectors.Prefixes{Foreign: []string{"corp:"}}, refused: true},
+		{
+			name: "a name space within another", id: connectors.Identity{Subject: "1", Username: "jane"}, prefixes: connectors.Prefixes{User: "corp:b:", Foreign: []string{"corp:"}},
+			wantName: "corp:b:jane", wantGroups: []string{},
+		},
 		{name: "control character", id: connectors.Identity{Subject: "1", Username: "ja\r\nne"}, refused: true},
 		{name: "trailing blank", id: connectors.Identity{Subject: "1", Username: "jane "}, refused: true},
 		{name: "too many groups", id: connectors.Identity{Subject: "1", Username: "jane", Groups: many}, refused: true},
