@@ -245,6 +245,26 @@ type Poster interface {
 type Prefixes struct {
 	// User and Group are added before each name.
 	User, Group string
+	// Foreign are the prefixes of other upstreams, of workloads and of recovery accounts. No name may begin with one,
+	// unless the prefix of its own upstream does.
+	Foreign []string
+}
+
+func (p Prefixes) check(prefix, name string) error {
+	if err := checkBoth(name, prefix); err != nil {
+		return err
+	}
+	for _, foreign := range p.Foreign {
+		if begins(prefix+name, foreign) && !begins(prefix, foreign) {
+			return fmt.Errorf("must not begin with %q: these names belong to another connector, to workloads or to recovery accounts", foreign)
+		}
+	}
+	return nil
+}
+
+// begins reports whether a name begins with a prefix in any case.
+func begins(name, prefix string) bool {
+	return strings.HasPrefix(kubenames.Key(name), kubenames.Key(prefix))
 }
 
 // MaxGroups is the largest number of groups of a user. More don't fit into a token and a request header.
@@ -271,7 +291,7 @@ func ResolveIdentity(id Identity, p Prefixes) (kubeName string, resolved Identit
 		return "", Identity{}, err
 	}
 	// Check the name without its prefix as well, because a prefix would make " x" or "system:x" look harmless.
-	if err := checkBoth(id.Username, p.User); err != nil {
+	if err := p.check(p.User, id.Username); err != nil {
 		return "", Identity{}, NewError(OutcomeUnusableIdentity, err, fmt.Sprintf("The user name %q can't be used at a cluster", kubenames.SanitizeLine(id.Username, maxDescription)),
 			"Have the account renamed, or choose another attribute for the user name.")
 	}
@@ -281,7 +301,7 @@ func ResolveIdentity(id Identity, p Prefixes) (kubeName string, resolved Identit
 		resolved.Email, resolved.EmailVerified = "", false
 	}
 	var odd []LeftOutGroup
-	resolved.Groups, odd = resolveGroups(id.Groups, p.Group)
+	resolved.Groups, odd = resolveGroups(id.Groups, p)
 	resolved.LeftOut = append(slices.Clone(id.LeftOut[:min(len(id.LeftOut), maxLeftOut)]), odd...)
 	if n := len(resolved.Groups); n > MaxGroups {
 		return "", Identity{}, NewError(OutcomeUnusableIdentity, nil, fmt.Sprintf("The user is in %d groups. At most %d fit into a token.", n, MaxGroups),
@@ -308,7 +328,7 @@ func checkSubject(subject string) error {
 }
 
 // resolveGroups adds the prefix to each group, and returns the dropped groups.
-func resolveGroups(groups []string, prefix string) (kept []string, left []LeftOutGroup) {
+func resolveGroups(groups []string, p Prefixes) (kept []string, left []LeftOutGroup) {
 	kept = make([]string, 0, len(groups))
 	seen := make(map[string]bool, len(groups))
 	for _, g := range groups {
@@ -316,8 +336,8 @@ func resolveGroups(groups []string, prefix string) (kept []string, left []LeftOu
 			continue
 		}
 		seen[g] = true
-		if err := checkBoth(g, prefix); err == nil {
-			kept = append(kept, prefix+g)
+		if err := p.check(p.Group, g); err == nil {
+			kept = append(kept, p.Group+g)
 		} else if len(left) < maxLeftOut {
 			left = append(left, LeftOutGroup{Name: kubenames.SanitizeLine(g, kubenames.MaxLength), Reason: err.Error()})
 		}

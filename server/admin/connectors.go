@@ -242,14 +242,17 @@ func (a *Admin) failed(row *store.Connector, err error, began time.Time) *Lookup
 func (a *Admin) lookupResult(ctx context.Context, row *store.Connector, id connectors.Identity) (*LookupResult, error) {
 	f := &LookupResult{Revision: store.ConnectorRevision(row), Identity: id}
 	f.Identity.Data = nil
-	name, resolved, refused := connectors.ResolveIdentity(id, connectors.Prefixes{User: row.UserPrefix, Group: row.GroupPrefix})
+	all, err := a.Store.Connectors(ctx)
+	if err != nil {
+		return nil, err
+	}
+	name, resolved, refused := connectors.ResolveIdentity(id, row.Prefixes(all))
 	if refused != nil {
 		f.Fault, f.Remedy = a.Upstream.Explain(refused)
 		return f, nil
 	}
 	f.KubeName, f.Groups = name, resolved.Groups
 	user := store.UnsavedUser(row.ID, name, resolved)
-	var err error
 	if f.Clusters, err = (&access.Policy{Store: a.Store, Audit: a.Audit}).Clusters(ctx, user); err != nil {
 		return nil, err
 	}

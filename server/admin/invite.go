@@ -45,7 +45,7 @@ func (a *Admin) isAdminAccount(ctx context.Context, account local.Account) (bool
 		if !row.IsLocal() {
 			continue
 		}
-		name, id, refused := connectors.ResolveIdentity(account.Identity(), connectors.Prefixes{User: row.UserPrefix, Group: row.GroupPrefix})
+		name, id, refused := connectors.ResolveIdentity(account.Identity(), row.Prefixes(set.Connectors))
 		if refused != nil { // the account can't sign in
 			continue
 		}

@@ -33,8 +33,8 @@ import (
 
 // The connector ids of users that are workloads. Configured connectors cannot have these ids.
 const (
-	ConnectorID        = "workload"
-	ServiceConnectorID = "service"
+	ConnectorID        = store.WorkloadConnectorID
+	ServiceConnectorID = store.ServiceConnectorID
 )
 
 // IsWorkload reports whether a user is a workload, which has no upstream to recheck.

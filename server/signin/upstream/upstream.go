@@ -189,7 +189,7 @@ func (g *Registry) Login(ctx context.Context, row *store.Connector, username, pa
 		return store.ResolvedIdentity{}, errs.New(errs.Invalid, "%s does not accept passwords. Choose another way to sign in.", row.Name)
 	}
 	if !enterable(username) {
-		return resolveIdentity(row, connectors.Identity{}, connectors.ErrBadCredentials)
+		return store.ResolvedIdentity{}, refusal(row, connectors.ErrBadCredentials)
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -248,7 +248,7 @@ type result struct {
 
 // finishCall records the result of a call and applies prefixes to the identity.
 func (g *Registry) finishCall(ctx context.Context, row *store.Connector, operation string, began time.Time, a result) (store.ResolvedIdentity, error) {
-	person, err := resolveIdentity(row, a.id, a.err)
+	person, err := g.resolveIdentity(ctx, row, a.id, a.err)
 	outcome := connectors.OutcomeOf(a.err)
 	failing := a.err != nil && (outcome == connectors.OutcomeUnavailable || outcome == connectors.OutcomeMisconfigured)
 	if !connectors.Unverified(a.err) {
@@ -262,11 +262,15 @@ func (g *Registry) finishCall(ctx context.Context, row *store.Connector, operati
 }
 
 // resolveIdentity applies prefixes to the identity and sets the kind of the error.
-func resolveIdentity(row *store.Connector, id connectors.Identity, err error) (store.ResolvedIdentity, error) {
+func (g *Registry) resolveIdentity(ctx context.Context, row *store.Connector, id connectors.Identity, err error) (store.ResolvedIdentity, error) {
 	if err != nil {
 		return store.ResolvedIdentity{}, refusal(row, err)
 	}
-	name, resolved, err := connectors.ResolveIdentity(id, connectors.Prefixes{User: row.UserPrefix, Group: row.GroupPrefix})
+	all, err := g.cfg.Store.Connectors(ctx)
+	if err != nil {
+		return store.ResolvedIdentity{}, err
+	}
+	name, resolved, err := connectors.ResolveIdentity(id, row.Prefixes(all))
 	if err != nil {
 		return store.ResolvedIdentity{}, refusal(row, err)
 	}
