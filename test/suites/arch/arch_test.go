@@ -145,7 +145,7 @@ func mayShare(connector, dep string) bool {
 // untested lists the packages without tests of their own, each with the place that tests them.
 func untested() []string {
 	return []string{
-		"connectors/dexadapter",                                                                                                                                                                                                                                                     // tested by the contract of every connector that uses it
+		"connectors/dexadapter",                                                                                                                                                                                                                                                                             // tested by the contract of every connector that uses it
 		"connectors/connectortest", "connectors/mock", "server/base/store/storetest", "internal/chart/charttest", "test/harness/relyingparty", "test/fakes/fakesaml", "test/harness/slapd", "test/harness/sambaad", "test/harness/postgres", "test/harness/realkube", "test/demo", "test/suites/attack/run", // test helpers
 		"portal", "portal/admin", "portal/recovery", "portal/help", // tested in cmd/fairlead and test/suites/e2e
 		"server/oidc/authorize", "server/oidc/tokenfile", "server/signin/setupcode", "server/signin/login", "server/oidc/consent", "server/oidc/tokeninfo", "server/oidc/discovery", "server/oidc/logout", "server/oidc/authcode", "server/base/sweep", // tested in server and test/suites/e2e
